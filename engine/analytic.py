@@ -1,0 +1,141 @@
+"""The formulas along a network: each layer's value follows from that of the layer before, as the article has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, nan
+
+from engine.formulas import PUBLISHED, START, Formula, advance
+from engine.layers import OPS
+from engine.plan import Plan, Step
+
+WINDOWS = {"conv", "max_pool", "avg_pool", "lp_pool", "space_to_depth", "slice", "pad", "crop", "pointwise"}
+_BY_SHAPE = {
+    (1, 1, 1): "conv1",
+    (1, 2, 1): "conv1_s2",
+    (2, 2, 1): "pool2",
+    (3, 1, 1): "conv3",
+    (3, 2, 1): "conv3_s2",
+    (3, 1, 2): "dilated3",
+}
+
+
+@dataclass(frozen=True)
+class Published:
+    """The article's S and P at one layer, or the reason why it has none."""
+
+    area: float
+    overlap: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Closed:
+    """The closed form on each axis: pixels, those fresh to the next entry, and whether a formula can go on from here."""
+
+    pixels: tuple[int, ...]
+    fresh: tuple[int, ...]
+    regular: bool
+    reason: str = ""
+
+
+def window(step: Step, axis: int) -> tuple[int, int, int] | None:
+    """Taps, stride and dilation of a layer on one axis, or None where it is no window of equally spaced taps."""
+    if step.maps is None or step.layer.op not in WINDOWS:
+        return None
+    axis_map = step.maps[axis]
+    taps = axis_map.taps[0]
+    return len(taps), axis_map.down, taps[1] - taps[0] if len(taps) > 1 else 1
+
+
+def published_formula(step: Step, before: Published) -> Formula | None:
+    """The article's formula for a layer, if it has one."""
+    windows = {window(step, axis) for axis in range(len(step.maps or ()))}
+    if len(windows) != 1:
+        return None
+    shape = windows.pop()
+    if shape == (7, 2, 1) and (before.area, before.overlap) == START:
+        return PUBLISHED["conv7_s2_first"]
+    name = _BY_SHAPE.get(shape) if shape else None
+    return PUBLISHED[name] if name else None
+
+
+def published_values(plan: Plan) -> list[Published]:
+    """Return the article's formulas at each layer. A merge takes its largest branch: the article follows one path."""
+    out: list[Published] = []
+    image = Published(*START)
+    flat = len(plan.network.axes) == 2
+    for step in plan.steps:
+        branches = [image if s < 0 else out[s] for s in step.sources]
+        if step.everything or not flat:
+            out.append(Published(nan, nan, "sees everything" if step.everything else "the article has two axes"))
+        elif OPS[step.layer.op].kind == "merge":
+            out.append(max(branches, key=lambda b: b.area if b.area == b.area else inf))
+        else:
+            before = branches[0]
+            formula = None if before.reason else published_formula(step, before)
+            if formula is None:
+                out.append(Published(nan, nan, before.reason or f"the article has no formula for {_name(step)}"))
+            else:
+                out.append(Published(*formula(before.area, before.overlap)))
+    return out
+
+
+def closed_values(plan: Plan) -> list[Closed]:
+    """Return the closed form at each layer, in whole numbers; a layer outside its domain carries the reason."""
+    ndim = len(plan.network.axes)
+    image = Closed((1,) * ndim, (1,) * ndim, True)
+    out: list[Closed] = []
+    for step in plan.steps:
+        branches = [image if s < 0 else out[s] for s in step.sources]
+        if step.everything:
+            out.append(_outside("sees everything"))
+        elif OPS[step.layer.op].kind == "merge":
+            out.append(_merged(plan, step, branches))
+        else:
+            out.append(_advanced(step, branches[0]))
+    return out
+
+
+def _outside(reason: str) -> Closed:
+    return Closed((), (), False, reason)
+
+
+def _advanced(step: Step, before: Closed) -> Closed:
+    if before.reason:
+        return before
+    windows = [window(step, axis) for axis in range(len(before.pixels))]
+    shapes = [w for w in windows if w is not None]
+    if len(shapes) < len(windows):
+        return _outside(f"no closed form for {_name(step)}")
+    if all(k == s == 1 for k, s, _ in shapes):
+        return before
+    if not before.regular:
+        return _outside("behind a dilated layer that left holes no formula in (S, P) is exact")
+    values = [advance(w, u, k, s, d) for w, u, (k, s, d) in zip(before.pixels, before.fresh, shapes, strict=True)]
+    holes = any(
+        k > 1 and d * u > w and d > 1 for w, u, (k, _, d) in zip(before.pixels, before.fresh, shapes, strict=True)
+    )
+    return Closed(tuple(int(v[0]) for v in values), tuple(int(v[1]) for v in values), not holes)
+
+
+def _merged(plan: Plan, step: Step, branches: list[Closed]) -> Closed:
+    """The branch that is solid and spans the merged bounding box, and so contains the others."""
+    if len(set(branches)) == 1:
+        return branches[0]
+    for source, branch in zip(step.sources, branches, strict=True):
+        intervals = plan.steps[source].intervals if source >= 0 else None
+        if branch.reason or step.intervals is None or intervals is None:
+            continue
+        spans = all(a.bounds == b.bounds for a, b in zip(intervals, step.intervals, strict=True))
+        if spans and branch.pixels == tuple(i.extent for i in intervals):
+            return branch
+    return _outside("no branch of this merge is solid and contains the others")
+
+
+def _name(step: Step) -> str:
+    shapes = {window(step, axis) for axis in range(len(step.maps or ()))}
+    if None in shapes or len(shapes) != 1:
+        return step.layer.op
+    k, s, d = next(s for s in shapes if s)
+    return f"{step.layer.op} {'×'.join([str(k)] * len(step.maps or ()))}, stride {s}, dilation {d}"

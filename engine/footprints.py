@@ -1,0 +1,216 @@
+"""Footprints on the pixel grid: the pixels of one entry, and the figures of every entry of a map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.entries import Entry, check_entry
+from engine.errors import InputError
+from engine.families import Family
+from engine.figures import MapFigures, map_figures
+from engine.network import Network, Size
+from engine.plan import Globals
+from engine.profiles import attributes
+from engine.trace import Trace, trace
+from engine.variables import ENTRIES, annotate
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MAX_PIXELS = 1 << 31  # of a drawing: 2 GiB of bool
+
+
+def footprint(
+    network: Network,
+    layer: str,
+    entry: Entry = "center",
+    input_size: int | Sequence[int] | None = None,
+    globals: Globals = "include",
+) -> xr.DataArray:
+    """Return the exact set of input pixels behind one entry of a feature map.
+
+    Parameters
+    ----------
+    network : Network
+    layer : str
+        Name of the layer.
+    entry : "center" or sequence of int
+        One whole number per axis. Interior entries may be any; "center" is entry 0 there.
+    input_size : int or sequence of int, optional
+        Pixels per axis (finite). Without it the footprint is interior: no borders, pixels of any number.
+    globals : {"include", "skip"}
+        Whether merges take in branches that see everything.
+
+    Returns
+    -------
+    xr.DataArray of bool
+        Over the axes, with pixel numbers as coordinates: the whole image in finite mode, the bounding box in interior
+        mode.
+
+    Raises
+    ------
+    InputError
+        For an unknown layer, an entry outside its map, or a footprint without bounds (interior, behind a global op).
+
+    Examples
+    --------
+    >>> net = Network.sequential(*[{"kernel": 3, "dilation": 2}] * 5)
+    >>> fp = footprint(net, "conv5")
+    >>> fp.shape, int(fp.sum())
+    ((21, 21), 121)
+    """
+    import xarray as xr
+
+    index = network.index(layer)
+    traced = trace(network, input_size, globals)
+    step, size = traced.plan.steps[index], traced.plan.input_size
+    at = check_entry(entry, step.size if size else None, len(network.axes), layer)
+    if step.everything:
+        if size is None:
+            raise InputError(f"layer {layer!r} sees everything, without bounds; give an input_size, or globals='skip'")
+        _check_pixels(layer, size)
+        grid, origin = np.ones(size, bool), (0,) * len(size)
+    else:
+        grid, origin = _drawn(traced, index, at, size)
+    coords = {axis: np.arange(n) + o for axis, n, o in zip(network.axes, grid.shape, origin, strict=True)}
+    out = xr.DataArray(grid, coords, network.axes, name="footprint")
+    out.attrs = attributes(traced.plan, f"footprint {layer}", list(at), globals)
+    out.attrs |= {"long_name": f"pixels seen by entry {at} of {layer}", "units": "1"}
+    for axis in network.axes:
+        out[axis].attrs = {"units": "pixel", "long_name": f"pixel number along {axis}"}
+    return out
+
+
+def _check_pixels(layer: str, size: Size) -> None:
+    if prod(size) > MAX_PIXELS:
+        shape = "×".join(map(str, size))
+        raise InputError(f"the footprint of layer {layer!r} spans {shape} pixels, too many to draw; use its figures")
+
+
+def _drawn(traced: Trace, index: int, at: tuple[int, ...], size: Size | None) -> tuple[np.ndarray, tuple[int, ...]]:
+    """The footprint of one entry as a grid of bool, and the pixel of its first cell."""
+    terms, layer = traced.terms[index], traced.plan.steps[index].layer.name
+    if terms is None:
+        from engine.walk import grid_pixels
+
+        return grid_pixels(traced.plan, index, at)
+    rows = [[_row(f, i) for f, i in zip(term, at, strict=True)] for term in terms]
+    rows = [row for row in rows if all(len(pixels) for pixels in row)]
+    ndim = len(at)
+    if size is None:
+        low = [min((int(row[a][0]) for row in rows), default=0) for a in range(ndim)]
+        high = [max((int(row[a][-1]) + 1 for row in rows), default=0) for a in range(ndim)]
+    else:
+        low, high = [0] * ndim, list(size)
+    shape = tuple(h - lo for lo, h in zip(low, high, strict=True))
+    _check_pixels(layer, shape)
+    grid = np.zeros(shape, bool)
+    for row in rows:
+        grid[np.ix_(*(pixels - lo for pixels, lo in zip(row, low, strict=True)))] = True
+    return grid, tuple(low)
+
+
+def _row(family: Family, entry: int) -> np.ndarray:
+    """Pixel numbers of one set of a family."""
+    q, i = divmod(entry, len(family)) if family.repeat else (0, entry)
+    if family.last[i] < family.first[i]:
+        return np.zeros(0, np.int64)
+    bits = np.unpackbits(family.bits[i].astype("<u8").view(np.uint8), bitorder="little")
+    pixels: np.ndarray = np.flatnonzero(bits) + (int(family.first[i]) >> 6) * 64 + q * family.repeat
+    return pixels
+
+
+def entry_map(
+    network: Network, layer: str, input_size: int | Sequence[int], globals: Globals = "include"
+) -> xr.Dataset:
+    """Return the exact figures of every entry of one feature map.
+
+    Parameters
+    ----------
+    network : Network
+    layer : str
+    input_size : int or sequence of int
+        Pixels per axis.
+    globals : {"include", "skip"}
+
+    Returns
+    -------
+    xr.Dataset
+        area, width, density over (entry_y, entry_x), and extent, start, max_gap, overlap over (entry_y, entry_x, axis);
+        `engine.variables.ENTRIES` says what each is. An entry that sees only padding has area and extent 0.
+    """
+    import xarray as xr
+
+    if input_size is None:
+        raise InputError("entry_map needs an input_size: without borders all entries are alike, see profile")
+    index = network.index(layer)
+    traced = trace(network, input_size, globals)
+    figures = layer_figures(traced, index)
+    shape = traced.plan.steps[index].size
+    assert shape is not None
+    dims = tuple(f"entry_{axis}" for axis in network.axes)
+
+    def stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return np.stack([np.broadcast_to(a, shape) for a in arrays], axis=-1)
+
+    area, extent, shared = np.broadcast_to(figures.area, shape), stacked(figures.extent), stacked(figures.shared)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        density = area / extent.prod(axis=-1)
+        overlap = np.where(shared < 0, np.nan, shared / area[..., None])
+    data = {
+        "area": (dims, area),
+        "width": (dims, np.sqrt(area)),
+        "density": (dims, density),
+        "extent": ((*dims, "axis"), extent),
+        "start": ((*dims, "axis"), stacked(figures.first)),
+        "max_gap": ((*dims, "axis"), stacked(figures.max_gap)),
+        "overlap": ((*dims, "axis"), overlap),
+    }
+    coords = {d: np.arange(n) for d, n in zip(dims, shape, strict=True)} | {"axis": list(network.axes)}
+    out = xr.Dataset(data, coords)
+    out.attrs = attributes(traced.plan, f"entry_map {layer}", "every", globals)  # type: ignore[arg-type]
+    return annotate(out, ENTRIES)
+
+
+def layer_figures(traced: Trace, index: int) -> MapFigures:
+    """Figures of all entries of one layer, finite mode."""
+    plan, terms = traced.plan, traced.terms[index]
+    shape, size = plan.steps[index].size, plan.input_size
+    assert shape is not None and size is not None
+    if plan.steps[index].everything:
+        return _everything(shape, size)
+    figures = map_figures(terms) if terms is not None else None
+    if figures is not None:
+        return figures
+    from engine.walk import grid_figures
+
+    rows = [grid_figures(plan, index, tuple(map(int, i))) for i in np.ndindex(*shape)]
+
+    def gathered(values: list[tuple[int, ...]]) -> tuple[np.ndarray, ...]:
+        return tuple(np.array(column, np.int64).reshape(shape) for column in zip(*values, strict=True))
+
+    return MapFigures(
+        np.array([r[0] for r in rows], np.int64).reshape(shape), *(gathered([r[i] for r in rows]) for i in range(1, 5))
+    )
+
+
+def _everything(shape: Size, size: Size) -> MapFigures:
+    """Figures of a layer whose every entry sees the whole image."""
+    area = np.full(shape, prod(size), np.int64)
+    shared = []
+    for axis in range(len(shape)):
+        row = area.copy()
+        row[(slice(None),) * axis + (-1,)] = -1
+        shared.append(row)
+    zero = np.zeros((1,) * len(shape), np.int64)
+    return MapFigures(
+        area,
+        (zero,) * len(shape),
+        tuple(np.full(shape, n, np.int64) for n in size),
+        (zero,) * len(shape),
+        tuple(shared),
+    )

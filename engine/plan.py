@@ -1,0 +1,164 @@
+"""A network made ready for one analysis: sizes, axis maps, jumps, and which layers see everything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.errors import InputError
+from engine.intervals import IMAGE_INTERVALS, Intervals
+from engine.layers import OPS, AxisMap
+from engine.network import IMAGE, Layer, Network, Size, check_size
+
+Globals = Literal["include", "skip"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer of a plan.
+
+    Attributes
+    ----------
+    layer : Layer
+    sources : tuple of int
+        Positions of the layers it reads, -1 for the image; branches that `globals="skip"` drops are left out.
+    maps : tuple of AxisMap or None
+        One per axis; None for a merge.
+    size : tuple of int or None
+        Entries per axis; None where no size is known.
+    everything : bool
+        The layer sees the whole image.
+    intervals : tuple of Intervals or None
+        One per axis; None for a layer that sees everything, or behind a merge of maps of different jumps.
+    aligned : bool
+        The branches that it merges have one centre.
+    """
+
+    layer: Layer
+    sources: tuple[int, ...]
+    maps: tuple[AxisMap, ...] | None
+    size: Size | None
+    everything: bool
+    intervals: tuple[Intervals, ...] | None
+    aligned: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All steps in order, the finite input size or None, and the layers dropped at merges."""
+
+    network: Network
+    input_size: Size | None
+    steps: tuple[Step, ...]
+    dropped: tuple[str, ...]
+
+
+def resolve(network: Network, input_size: int | Sequence[int] | None = None, globals: Globals = "include") -> Plan:
+    """Return the plan of a network, interior or finite. Plans are kept on the network, which never changes.
+
+    Raises
+    ------
+    InputError
+        Where branches of different jumps merge (interior), a map size is needed and not known, sizes do not fit, or
+        a footprint reaches beyond 2^53 pixels; the message names the layer.
+    """
+    if globals not in ("include", "skip"):
+        raise InputError(f"globals is {globals!r}; it must be 'include' or 'skip'")
+    size = None if input_size is None else check_size(input_size, len(network.axes))
+    plans: dict[object, Plan] = network.__dict__.setdefault("_plans", {})
+    plan = plans.get((size, globals))
+    if plan is None:
+        if len(plans) >= 8:
+            plans.pop(next(iter(plans)))
+        plan = plans[size, globals] = _resolve(network, size, globals)
+    return plan
+
+
+def _resolve(network: Network, input_size: Size | None, globals: Globals) -> Plan:
+    sized = input_size or network.input_size
+    sizes = network.map_sizes(sized) if sized else None
+    anyway, wholly = network.behind_global
+    everything = anyway if globals == "include" else wholly
+    number = {layer.name: i for i, layer in enumerate(network.layers)} | {IMAGE: -1}
+    dropped: dict[str, None] = {}
+    steps: list[Step] = []
+    cache: dict[tuple[int, int], Intervals] = {}
+    image = (IMAGE_INTERVALS,) * len(network.axes)
+    for layer in network.layers:
+        sources = layer.inputs
+        if OPS[layer.op].kind == "merge" and layer.name not in everything:
+            dropped.update((s, None) for s in sources if s in everything)
+            sources = tuple(s for s in sources if s not in everything)
+        maps = _maps(network, layer, sizes) if OPS[layer.op].kind == "map" else None
+        intervals, aligned = None, True
+        if layer.name not in everything:
+            branches = [image if s == IMAGE else steps[number[s]].intervals for s in sources]
+            try:
+                intervals, aligned = _intervals(layer, sources, branches, maps, input_size is not None, cache)
+            except InputError as error:
+                raise InputError(f"layer {layer.name!r} ({layer.op}): {error}") from None
+        steps.append(
+            Step(
+                layer,
+                tuple(number[s] for s in sources),
+                maps,
+                sizes[layer.name] if sizes else None,
+                layer.name in everything,
+                intervals,
+                aligned,
+            )
+        )
+    return Plan(network, input_size, tuple(steps), tuple(dropped))
+
+
+def _maps(network: Network, layer: Layer, sizes: dict[str, Size] | None) -> tuple[AxisMap, ...]:
+    op = OPS[layer.op]
+    if sizes is None and op.needs_size(layer.params):
+        raise InputError(f"layer {layer.name!r} ({layer.op}) depends on the size of its map; give an input_size")
+    before = sizes[layer.inputs[0]] if sizes else (None,) * len(network.axes)
+    try:
+        return tuple(op.axis_map(layer.params, a, n) for a, n in enumerate(before))
+    except InputError as error:
+        raise InputError(f"layer {layer.name!r} ({layer.op}): {error}") from None
+
+
+def _intervals(
+    layer: Layer,
+    sources: tuple[str, ...],
+    branches: list[tuple[Intervals, ...] | None],
+    maps: tuple[AxisMap, ...] | None,
+    finite: bool,
+    cache: dict[tuple[int, int], Intervals],
+) -> tuple[tuple[Intervals, ...] | None, bool]:
+    """Intervals of one layer per axis, and whether its branches have one centre."""
+    known = [b for b in branches if b is not None]
+    if len(known) < len(branches):
+        return None, False
+    if maps is not None:
+        out = []
+        for before, axis_map in zip(known[0], maps, strict=True):
+            key = id(before), id(axis_map)
+            if key not in cache:
+                cache[key] = before.apply(axis_map)
+            out.append(cache[key])
+        return tuple(out), True
+    merged, aligned = known[0], True
+    for name, branch in zip(sources[1:], known[1:], strict=True):
+        if branch is merged:
+            continue
+        for mine, its in zip(merged, branch, strict=True):
+            if mine.jump != its.jump:
+                if finite:
+                    return None, False
+                raise InputError(
+                    f"it merges maps of different jumps: {sources[0]!r} has {_jumps(known[0])}, {name!r} has "
+                    f"{_jumps(branch)} pixels between entries; give an input_size to analyse one image size"
+                )
+        aligned = aligned and all(a.centre == b.centre for a, b in zip(known[0], branch, strict=True))
+        merged = tuple(a.unite(b) for a, b in zip(merged, branch, strict=True))
+    return merged, aligned
+
+
+def _jumps(intervals: tuple[Intervals, ...]) -> str:
+    return "×".join(str(p) if q == 1 else f"{p}/{q}" for p, q in (i.jump for i in intervals))

@@ -1,0 +1,182 @@
+"""Profiles: the exact figures of every layer of a network beside the analytic ones, as one labelled dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import nan, prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.analytic import closed_values, published_values
+from engine.costs import layer_costs
+from engine.entries import Entry, Figures, Reader
+from engine.errors import InputError, shown
+from engine.network import IMAGE, Network
+from engine.plan import Globals, Plan, Step
+from engine.spec import listed
+from engine.trace import trace
+from engine.variables import PROFILE, annotate
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Data = dict[str, tuple[tuple[str, ...], np.ndarray]]
+
+
+def profile(
+    network: Network,
+    input_size: int | Sequence[int] | None = None,
+    entry: Entry = "center",
+    globals: Globals = "include",
+) -> xr.Dataset:
+    """Return the exact figures of every layer, beside those of the formulas.
+
+    Parameters
+    ----------
+    network : Network
+    input_size : int or sequence of int, optional
+        Pixels per axis. With it the figures are finite: those of `entry`, every map cut to its entries. Without it they
+        are interior: those of the largest footprint, no borders, whatever size the network itself carries.
+    entry : "center" or sequence of int
+        Finite mode only: which entry of every map; n // 2 is the centre of n.
+    globals : {"include", "skip"}
+        "skip" leaves branches behind a global op out of merges, so that squeeze-and-excitation can be looked past;
+        attrs["dropped"] names them.
+
+    Returns
+    -------
+    xr.Dataset
+        Over (layer[, axis]), in depth order; `engine.variables.PROFILE` says what each variable is. `start` is minus
+        the effective padding in interior mode, and the first pixel of the entry's footprint in finite mode.
+
+    Raises
+    ------
+    InputError
+        For an input size, entry or graph that cannot be analysed; the message names the layer.
+
+    Examples
+    --------
+    >>> ds = profile(Network.sequential({"kernel": 3}, {"kernel": 3, "dilation": 2}))
+    >>> ds.area.values.tolist()
+    [9.0, 49.0]
+    """
+    traced = trace(network, input_size, globals)
+    reader = Reader(traced)
+    plan = traced.plan
+    if plan.input_size is None and not (isinstance(entry, str) and entry == "center"):
+        raise InputError(
+            f"entry is {shown(entry)}, but without an input_size all entries are alike; give an input_size"
+        )
+    rows = [reader.figures(i, entry) for i in range(len(plan.steps))]
+    return _dataset(plan, rows, entry, globals)
+
+
+def _dataset(plan: Plan, rows: list[Figures], entry: Entry, globals: Globals) -> xr.Dataset:
+    import xarray as xr
+
+    data = {**_exact(plan, rows), **_analytic(plan), **_costs(plan)}
+    coords = {"layer": np.array([s.layer.name for s in plan.steps], object), "axis": list(plan.network.axes)}
+    dataset = xr.Dataset(data, coords)
+    dataset.attrs = attributes(plan, "profile", entry, globals)
+    return annotate(dataset, PROFILE)
+
+
+def _per_layer(values: Any, dtype: Any = float) -> tuple[tuple[str, ...], np.ndarray]:
+    return ("layer",), np.array(values, dtype)
+
+
+def _per_axis(values: Any, dtype: Any = float) -> tuple[tuple[str, ...], np.ndarray]:
+    return ("layer", "axis"), np.array(values, dtype)
+
+
+def _exact(plan: Plan, rows: list[Figures]) -> Data:
+    """The exact figures of every layer."""
+    ndim = len(plan.network.axes)
+    area = np.array([r.area for r in rows], float)
+    extent = np.array([r.extent for r in rows], float)
+    shared = np.array([r.shared for r in rows], float)
+    shared[shared < 0] = nan
+    with np.errstate(invalid="ignore", divide="ignore"):
+        density = np.where(np.isinf(area), 1.0, area / extent.prod(axis=1))
+        overlap = np.where(np.isinf(area)[:, None], 1.0, shared / area[:, None])
+    start = [r.first if plan.input_size else _starts(s, ndim) for s, r in zip(plan.steps, rows, strict=True)]
+    sized = all(s.size for s in plan.steps)
+    return {
+        "op": _per_layer([s.layer.op for s in plan.steps], object),
+        **({"map_size": _per_axis([s.size for s in plan.steps], np.int64)} if sized else {}),
+        "jump": _per_axis([_jump(s, ndim) for s in plan.steps]),
+        "extent": _per_axis(extent),
+        "start": _per_axis(start),
+        "area": _per_layer(area),
+        "width": _per_layer(np.sqrt(area)),
+        "density": _per_layer(density),
+        "overlap": _per_axis(overlap),
+        "max_gap": _per_axis([r.max_gap for r in rows], np.int64),
+        "terms": _per_layer([r.terms for r in rows], np.int64),
+        "phases": _per_layer([r.phases for r in rows], np.int64),
+        "aligned": _per_layer([s.aligned for s in plan.steps], bool),
+        "everything": _per_layer([s.everything for s in plan.steps], bool),
+    }
+
+
+def _jump(step: Step, ndim: int) -> tuple[float, ...]:
+    return tuple(p / q for p, q in (i.jump for i in step.intervals)) if step.intervals else (nan,) * ndim
+
+
+def _starts(step: Step, ndim: int) -> tuple[float, ...]:
+    starts = [i.start for i in step.intervals] if step.intervals else [None] * ndim
+    return tuple(nan if s is None else s for s in starts)
+
+
+def _analytic(plan: Plan) -> Data:
+    """The formulas at every layer; nan outside their domain, with the reason."""
+    published, closed = published_values(plan), closed_values(plan)
+    ndim = len(plan.network.axes)
+    overlap = [
+        (nan,) * ndim if c.reason else tuple(1 - u / w for w, u in zip(c.pixels, c.fresh, strict=True)) for c in closed
+    ]
+    reasons = [
+        "; ".join(f"{kind}: {v.reason}" for kind, v in (("published", p), ("closed_form", c)) if v.reason)
+        for p, c in zip(published, closed, strict=True)
+    ]
+    return {
+        "published_area": _per_layer([p.area for p in published]),
+        "published_overlap": _per_layer([p.overlap for p in published]),
+        "closed_form_area": _per_layer([nan if c.reason else prod(c.pixels) for c in closed]),
+        "closed_form_overlap": _per_axis(overlap),
+        "formula_domain": _per_layer(reasons, object),
+    }
+
+
+def _costs(plan: Plan) -> Data:
+    """Weights and operations, where channels are known."""
+    network = plan.network
+    sizes = {s.layer.name: s.size for s in plan.steps if s.size}
+    if sizes:
+        sizes[IMAGE] = plan.input_size or network.input_size or ()
+    costs = layer_costs(network, sizes or None)
+    if not any(params > 0 for params, _ in costs):
+        return {}
+    macs = {"macs": _per_layer([c[1] for c in costs])} if sizes else {}
+    return {"params": _per_layer([c[0] for c in costs]), **macs}
+
+
+def attributes(plan: Plan, call: str, entry: Entry, globals: Globals) -> dict[str, object]:
+    """Attrs of a dataset: where it comes from, so that it can be made again."""
+    from engine import __version__
+
+    out: dict[str, object] = {
+        "network": plan.network.name,
+        "network_hash": plan.network.hash,
+        "mode": "finite" if plan.input_size else "interior",
+        "globals": globals,
+        "software": f"rfscale {__version__}",
+        "call": call,
+    }
+    if plan.input_size:
+        out["input_size"] = list(plan.input_size)
+        out["entry"] = entry if isinstance(entry, str) else listed(entry) or [entry]
+    if plan.dropped:
+        out["dropped"] = list(plan.dropped)
+    return out

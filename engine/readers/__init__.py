@@ -1,0 +1,1 @@
+"""Readers: files and models in, networks out."""

@@ -1,0 +1,87 @@
+"""One forward pass: the exact footprints of all entries of all layers, as unions of separable products."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.errors import InputError
+from engine.families import Family, image_family
+from engine.layers import AxisMap
+from engine.network import Network
+from engine.plan import Globals, Plan, Step, resolve
+from engine.unions import Comparisons, Term, unite
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Footprints of every layer of a plan.
+
+    Attributes
+    ----------
+    plan : Plan
+    terms : tuple of (list of Term or None)
+        Per layer; None for a layer that sees everything, or whose union grew too many terms.
+    """
+
+    plan: Plan
+    terms: tuple[list[Term] | None, ...]
+
+
+def trace(network: Network, input_size: int | Sequence[int] | None = None, globals: Globals = "include") -> Trace:
+    """Return the footprints of all entries of all layers of a network.
+
+    Parameters
+    ----------
+    network : Network
+    input_size : int or sequence of int, optional
+        Pixels per axis: finite mode, every map cut to its entries. Without it: interior mode, no borders.
+    globals : {"include", "skip"}
+        Whether merges take in branches that see everything.
+
+    Raises
+    ------
+    InputError
+        As `engine.plan.resolve`; and where the sets of a map would take more than 2 GiB.
+    """
+    plan = resolve(network, input_size, globals)
+    families = {n: image_family(n) for n in set(plan.input_size or (None,))}
+    image: list[Term] = [tuple(families[n] for n in plan.input_size or (None,) * len(network.axes))]
+    finite = plan.input_size is not None
+    applied: dict[tuple[int, int, int | None], Family] = {}
+    compare = Comparisons()
+    terms: list[list[Term] | None] = []
+    for step in plan.steps:
+        branches = [image if s < 0 else terms[s] for s in step.sources]
+        known = [b for b in branches if b is not None]
+        if step.everything or len(known) < len(branches):
+            terms.append(None)
+        elif step.maps is None:
+            terms.append(known[0] if len(known) == 1 else unite(known, compare))
+        else:
+            try:
+                terms.append(_apply(known[0], step, step.maps, finite, applied))
+            except InputError as error:
+                raise InputError(f"layer {step.layer.name!r} ({step.layer.op}): {error}") from None
+    return Trace(plan, tuple(terms))
+
+
+def _apply(
+    terms: list[Term],
+    step: Step,
+    maps: tuple[AxisMap, ...],
+    finite: bool,
+    applied: dict[tuple[int, int, int | None], Family],
+) -> list[Term]:
+    """Terms behind one layer. Axes and terms that share a family and a map share the result."""
+    out = []
+    for term in terms:
+        axes = []
+        for axis, (family, axis_map) in enumerate(zip(term, maps, strict=True)):
+            size = step.size[axis] if finite and step.size else None
+            key = id(family), id(axis_map), size
+            if key not in applied:
+                applied[key] = family.apply(axis_map, size)
+            axes.append(applied[key])
+        out.append(tuple(axes))
+    return out

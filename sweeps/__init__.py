@@ -1,0 +1,40 @@
+"""Many networks: spaces of architectures, their exact figures, and exact answers about all of them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sweeps.answers import best, count, pareto, sample
+    from sweeps.derive import derive
+    from sweeps.run import run
+    from sweeps.space import NetworkSpace, Space
+
+__all__ = ["NetworkSpace", "Space", "best", "count", "derive", "pareto", "run", "sample"]
+
+_HOME = {
+    "NetworkSpace": "sweeps.space",
+    "Space": "sweeps.space",
+    "best": "sweeps.answers",
+    "count": "sweeps.answers",
+    "derive": "sweeps.derive",
+    "pareto": "sweeps.answers",
+    "run": "sweeps.run",
+    "sample": "sweeps.answers",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: numba and xarray are slow to load."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'sweeps' has no attribute {name!r}")
+    # `sweeps.run` is a function and a module: importing the module binds its name here, so bind all names again
+    module = import_module(_HOME[name])
+    value = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,340 @@
+"""The stages of a space: checked at the door, and resolved into layers for one choice of every factor."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from engine.errors import InputError, nearest, shown
+from engine.spec import listed, whole
+
+Value = int | str | bool | tuple[int, ...]
+
+WINDOWS = ("conv", "max_pool", "avg_pool", "lp_pool")
+_COSTED = ("channels", "groups", "bias")
+PARAMS: dict[str, tuple[str, ...]] = {
+    "conv": ("kernel", "stride", "dilation", *_COSTED),
+    "max_pool": ("kernel", "stride", "dilation"),
+    "avg_pool": ("kernel", "stride", "dilation"),
+    "lp_pool": ("kernel", "stride", "dilation"),
+    "pointwise": (),
+    "space_to_depth": ("scale",),
+    "slice": ("start", "step"),
+}
+REQUIRED = {**dict.fromkeys(WINDOWS, "kernel"), "space_to_depth": "scale"}
+PER_AXIS = {"kernel": 1, "stride": 1, "dilation": 1, "scale": 1, "step": 1, "start": 0}  # smallest value
+PLACES = ("first", "last")
+MAX_REPEAT = 10_000
+FIGURES = ("pixels", "extent", "jump", "shared", "overlap", "density", "width", "area", "params", "macs")
+RESERVED = (*FIGURES, "every", "axis", "rank", "sample", "index", "architectures")
+
+
+class ChainLayer(NamedTuple):
+    """One layer of a chain, every value chosen: windows per axis, and what costs need."""
+
+    op: str
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    start: tuple[int, ...]
+    channels: int | None = None
+    groups: int | str = 1
+    bias: bool = True
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One choice: a name, the values it takes, and their labels (unique ints or strings)."""
+
+    name: str
+    values: tuple[Value, ...]
+    labels: tuple[int | str | bool, ...]
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A parameter whose value is the value of a factor."""
+
+    factor: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: its parameters (values or `Ref`), or the choices of whole layers.
+
+    `own` are the factors it introduces by a list of its own; `uses` all factors it reads, in written order.
+    """
+
+    name: str
+    params: Mapping[str, Value | Ref]
+    choices: tuple[tuple[Mapping[str, Value | Ref], ...], ...] | None
+    own: tuple[Factor, ...]
+    uses: tuple[str, ...]
+
+    @property
+    def numbered(self) -> bool:
+        """Whether its layers are called name.1, name.2, ... rather than name."""
+        return self.choices is not None or "repeat" in self.params
+
+    def layers(self, chosen: Mapping[str, Value], ndim: int) -> list[ChainLayer]:
+        """Return the layers of this stage; `chosen` gives the value of every factor in `uses`."""
+
+        def pick(params: Mapping[str, Value | Ref], key: str, default: Value) -> Any:
+            value = params.get(key, default)
+            return chosen[value.factor] if isinstance(value, Ref) else value
+
+        blocks: tuple[Mapping[str, Value | Ref], ...] = (self.params,)
+        if self.choices is not None:
+            blocks = self.choices[pick(self.params, "choice", 0)]
+        repeat, place = pick(self.params, "repeat", 1), pick(self.params, "stride_at", "first")
+        out: list[ChainLayer] = []
+        for turn in range(repeat):
+            for block in blocks:
+                inner = 1 if self.choices is None else pick(block, "repeat", 1)
+                for again in range(inner):
+                    n, of = (turn, repeat) if self.choices is None else (again, inner)
+                    strided = n == (0 if place == "first" else of - 1)
+                    out.append(_layer(block, pick, strided, ndim))
+        return out
+
+
+def _layer(block: Mapping[str, Value | Ref], pick: Any, strided: bool, ndim: int) -> ChainLayer:
+    """Return one layer of a block; its `stride` applies only if `strided`."""
+    op = pick(block, "op", "conv")
+
+    def per_axis(key: str, default: Value = 1) -> tuple[int, ...]:
+        value = pick(block, key, default)
+        return value if isinstance(value, tuple) else (value,) * ndim
+
+    one, zero = (1,) * ndim, (0,) * ndim
+    name = block.get("name")
+    label = name if isinstance(name, str) else None
+    if op == "space_to_depth":
+        return ChainLayer(op, per_axis("scale"), per_axis("scale"), one, zero, name=label)
+    if op == "slice":
+        return ChainLayer(op, one, per_axis("step"), one, per_axis("start", 0), name=label)
+    if op == "pointwise":
+        return ChainLayer(op, one, one, one, zero, name=label)
+    kernel = per_axis("kernel")
+    stride = per_axis("stride") if strided else one
+    if op != "conv" and "stride" not in block:
+        stride = kernel  # a pool's own default, in every repetition
+    if op != "conv":
+        return ChainLayer(op, kernel, stride, per_axis("dilation"), zero, name=label)
+    channels = pick(block, "channels", 0) or None
+    groups, bias = pick(block, "groups", 1), pick(block, "bias", True)
+    return ChainLayer(op, kernel, stride, per_axis("dilation"), zero, channels, groups, bias, label)
+
+
+# reading ---------------------------------------------------------------------------------------------------------------
+
+
+def check_name(name: object, what: str) -> str:
+    """Return a name that can stand in a constraint such as ``s2.extent >= 400``."""
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z]\w*", name) or keyword.iskeyword(name):
+        raise InputError(f"name of {what} is {shown(name)}; it must be a word of letters, digits and _, such as 's1'")
+    if name in RESERVED:
+        raise InputError(f"name of {what} is {name!r}, which names a figure or a dimension; choose another")
+    return name
+
+
+def check_value(key: str, value: object, what: str, ndim: int) -> Value:
+    """Return one value of a stage's parameter, per-axis values as tuples (one number where all are equal)."""
+    if key in PER_AXIS:
+        values = listed(value)
+        if values is None:
+            return whole(value, what, PER_AXIS[key])
+        if len(values) != ndim:
+            raise InputError(f"{what} is {shown(value)}; give one number, or one for each of the {ndim} axes")
+        numbers = tuple(whole(v, what, PER_AXIS[key]) for v in values)
+        return numbers[0] if len(set(numbers)) == 1 else numbers
+    if key == "repeat":
+        return whole(value, what, 0, MAX_REPEAT)
+    if key == "stride_at":
+        return _word(value, what, PLACES)
+    if key == "op":
+        return check_op(value, what)
+    if key == "bias":
+        if not isinstance(value, bool):
+            raise InputError(f"{what} is {shown(value)}; it must be true or false")
+        return value
+    if key == "groups" and value == "depthwise":
+        return "depthwise"
+    return whole(value, what)
+
+
+def _word(value: object, what: str, words: Sequence[str]) -> str:
+    if not isinstance(value, str) or value not in words:
+        raise InputError(f"{what} is {shown(value)}; it must be {' or '.join(words)}")
+    return value
+
+
+def check_op(op: object, what: str) -> str:
+    """Return an op that a stage may have."""
+    from engine.layers import OPS
+
+    if isinstance(op, str) and op in PARAMS:
+        return op
+    if isinstance(op, str) and op in OPS:
+        raise InputError(
+            f"{what} is {op!r}; a space is a chain of {', '.join(PARAMS)}. "
+            "Write networks with other layers as a function and use sweeps.NetworkSpace(function, factors)"
+        )
+    raise InputError(f"{what} is {shown(op)}; {nearest(op, PARAMS)}")
+
+
+def make_factor(name: str, key: str, values: Sequence[Any], ndim: int) -> Factor:
+    """Return the factor of a listed parameter."""
+    if not values:
+        raise InputError(f"{name} has no values; give a list of at least one")
+    checked = tuple(check_value(key, v, f"a value of {name}", ndim) for v in values)
+    return Factor(name, checked, label_values(name, checked))
+
+
+def label_values(name: str, values: Sequence[Value]) -> tuple[int | str | bool, ...]:
+    """Return the labels of a factor's values: themselves, or ``"1x7"`` for values per axis."""
+    plain = len({type(v) for v in values}) == 1 and not isinstance(values[0], tuple)
+    labels = tuple(v if plain and not isinstance(v, tuple) else value_label(v) for v in values)
+    for i, label in enumerate(labels):
+        if label in labels[:i]:
+            raise InputError(f"{name} has the value {shown(label)} twice; values of a factor must differ")
+    return labels
+
+
+def value_label(value: object) -> str:
+    """Return a value as a string label."""
+    return "x".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+class StageReader:
+    """Reads stages one by one, knowing the shared factors of the space and the axes."""
+
+    def __init__(self, shared: Mapping[str, Sequence[Any]], ndim: int) -> None:
+        self.shared, self.ndim = shared, ndim
+        self.found: dict[str, Factor] = {}  # shared factors by first use
+
+    def read(self, given: object, position: int) -> Stage:
+        """Return the stage of one mapping."""
+        if not isinstance(given, Mapping):
+            raise InputError(f"stage {position} is {shown(given)}; it must be a mapping such as {{name: s1, kernel: 3}}")
+        name = check_name(given.get("name", f"stage{position}"), f"stage {position}")
+        what = f"stage {name!r}"
+        self.own: list[Factor] = []
+        self.uses: list[str] = []
+        if "choices" in given:
+            self._check_keys(given, ("name", "choices", "repeat"), f"{what} with choices")
+            params: dict[str, Value | Ref] = {}
+            choices: tuple[Any, ...] | None = None
+            for key in given:
+                if key == "choices":
+                    choices = self._choices(given[key], name)
+                    params["choice"] = Ref(f"{name}_choice")
+                elif key == "repeat":
+                    params[key] = self._param(key, given[key], name, what)
+        else:
+            choices = None
+            params = self._params(given, name, what, ("name", "op", "repeat", "stride_at"), factors=True)
+        return Stage(name, params, choices, tuple(self.own), tuple(self.uses))
+
+    def _check_keys(self, given: Mapping[str, Any], known: Sequence[str], what: str) -> None:
+        for key in given:
+            if key == "padding":
+                raise InputError(
+                    f"{what} has 'padding'; a space chooses it itself, dilation*(kernel - 1)//2 at the start. Leave it out"
+                )
+            if key not in known:
+                raise InputError(f"{what} has an unknown key {shown(key)}; {nearest(key, known)}")
+
+    def _params(
+        self, given: Mapping[str, Any], name: str, what: str, extra: tuple[str, ...], *, factors: bool
+    ) -> dict[str, Value | Ref]:
+        """Return the checked parameters of a layer; lists are factors only if `factors`."""
+        ops = listed(given.get("op", "conv")) if factors else None
+        ops = [given.get("op", "conv")] if ops is None else ops
+        if ops and isinstance(ops[0], str) and ops[0].startswith("$"):
+            ops = list(self.shared.get(ops[0][1:], []))
+        ops = [check_op(op, f"op of {what}") for op in ops]
+        known = list(dict.fromkeys(key for op in ops for key in PARAMS[op]))
+        self._check_keys(given, (*extra, *known) if ops else tuple(given), what)
+        for op in ops:
+            if op in REQUIRED and given.get(REQUIRED[op]) is None:
+                raise InputError(f"{what} needs {REQUIRED[op]!r} (op {op})")
+        out: dict[str, Value | Ref] = {}
+        for key, value in given.items():
+            if key == "name" or value is None:
+                continue
+            if factors:
+                out[key] = self._param(key, value, name, what)
+            else:
+                out[key] = self._constant(key, value, f"{key} of {what}")
+        if "stride_at" in out and "stride" not in out:
+            raise InputError(f"{what} has 'stride_at' but no 'stride'; add stride, or leave stride_at out")
+        return out
+
+    def _param(self, key: str, value: object, name: str, what: str) -> Value | Ref:
+        values = listed(value)
+        if values is None:
+            return self._constant(key, value, f"{key} of {what}")
+        factor = make_factor(f"{name}_{key}", key, values, self.ndim)
+        self.own.append(factor)
+        self.uses.append(factor.name)
+        return Ref(factor.name)
+
+    def _constant(self, key: str, value: object, what: str) -> Value | Ref:
+        if not (isinstance(value, str) and value.startswith("$")):
+            return check_value(key, value, what, self.ndim)
+        name = value[1:]
+        if name not in self.shared:
+            raise InputError(f"{what} is {value!r}, but 'factors' has no {name!r}; {nearest(name, self.shared)}")
+        values = listed(self.shared[name])
+        assert values is not None
+        for v in values:
+            check_value(key, v, f"{what} through {value}: it", self.ndim)
+        self.found.setdefault(name, make_factor(name, key, values, self.ndim))
+        if name not in self.uses:
+            self.uses.append(name)
+        return Ref(name)
+
+    def _choices(self, given: object, name: str) -> tuple[tuple[Mapping[str, Value | Ref], ...], ...]:
+        entries = listed(given)
+        if not entries:
+            raise InputError(f"choices of stage {name!r} is {shown(given)}; it must be a list of at least one layer")
+        factor_name = f"{name}_choice"
+        self.uses.append(factor_name)
+        blocks, labels = [], []
+        for i, entry in enumerate(entries):
+            what = f"choice {i} of stage {name!r}"
+            label: object = i
+            if isinstance(entry, Mapping):
+                label = entry.get("name", i)
+                if "name" in entry and (not isinstance(label, str) or not label):
+                    raise InputError(f"name of {what} is {shown(label)}; it must be a string")
+                if "layers" in entry:
+                    self._check_keys(entry, ("name", "layers"), what)
+                    layers = listed(entry["layers"])
+                else:
+                    layers = [entry] if set(entry) - {"name"} else []
+            else:
+                layers = listed(entry)
+            if layers is None:
+                raise InputError(f"{what} is {shown(entry)}; it must be a layer or a list of layers")
+            blocks.append(tuple(self._block(layer, what) for layer in layers))
+            labels.append(label)
+        if not all(isinstance(label, str) for label in labels):
+            labels = list(range(len(labels)))
+        numbers = tuple(range(len(blocks)))
+        label_values(factor_name, labels)
+        self.own.append(Factor(factor_name, numbers, tuple(labels)))
+        return tuple(blocks)
+
+    def _block(self, layer: object, what: str) -> Mapping[str, Value | Ref]:
+        if not isinstance(layer, Mapping):
+            raise InputError(f"a layer of {what} is {shown(layer)}; it must be a mapping such as {{kernel: 3}}")
+        params = self._params(layer, "", what, ("name", "op", "repeat", "stride_at"), factors=False)
+        if isinstance(layer.get("name"), str):
+            params["name"] = layer["name"]
+        return params
