@@ -1,7 +1,7 @@
 """rfscale's engine: exact footprints of convolutional feature maps, and the formulas used instead.
 
-Everything here loads on first use, so that ``import engine`` costs nothing. No module has the name of a public function:
-importing it would put the module in the function's place.
+Everything here loads on first use, so that ``import engine`` costs nothing. No module has the name of a public
+function: importing it would put the module in the function's place.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Closed:
-    """The closed form on each axis: pixels, those fresh to the next entry, and whether a formula can go on from here."""
+    """The closed form on each axis: pixels, those fresh to the next entry, and whether a formula can go on."""
 
     pixels: tuple[int, ...]
     fresh: tuple[int, ...]

@@ -51,13 +51,13 @@ def check_entry(entry: object, size: Size | None, ndim: int, layer: str) -> tupl
 
 
 class Reader:
-    """Figures of single entries of a trace. Layers that share their terms share the work."""
+    """Figures of a trace: of one entry, or of all entries of a map. Layers that share their sets share the work."""
 
     def __init__(self, traced: Trace) -> None:
         self.traced = traced
         self.plan = traced.plan
-        self._maps: dict[int, MapFigures | None] = {}
-        self._known: dict[tuple[int, tuple[int, ...] | None], Figures] = {}
+        self._maps: dict[object, MapFigures | None] = {}
+        self._entries: dict[object, Figures] = {}
 
     def figures(self, index: int, entry: Entry = "center") -> Figures:
         """Figures of one entry of a layer; in interior mode those of the largest footprint of all phases."""
@@ -68,43 +68,39 @@ class Reader:
             return self._everything(step, at)
         if terms is None:
             return self._walked(index, at)
-        key = id(terms) if len(terms) > 1 else hash(tuple(map(id, terms[0])))
-        if (key, at) not in self._known:
-            self._known[key, at] = self._term_figures(terms[0], at) if len(terms) == 1 else self._map_at(index, at)
-        return self._known[key, at]
+        key = _identity(terms), at
+        if key not in self._entries:
+            self._entries[key] = _term_figures(terms[0], at) if len(terms) == 1 else self._union_figures(index, at)
+        return self._entries[key]
+
+    def map_figures(self, index: int) -> MapFigures:
+        """Figures of all entries of a layer, finite mode."""
+        step, terms = self.plan.steps[index], self.traced.terms[index]
+        assert step.size is not None
+        assert self.plan.input_size is not None
+        if step.everything:
+            return _everything_map(step.size, self.plan.input_size)
+        return (self._map(terms) if terms is not None else None) or self._walked_map(index, step.size)
+
+    def _map(self, terms: list[Term]) -> MapFigures | None:
+        key = _identity(terms)
+        if key not in self._maps:
+            self._maps[key] = map_figures(terms)
+        return self._maps[key]
 
     def _everything(self, step: Step, at: tuple[int, ...] | None) -> Figures:
         size, ndim = self.plan.input_size, len(self.plan.network.axes)
         if size is None or step.size is None or at is None:
-            return Figures(inf, (nan,) * ndim, (inf,) * ndim, (0,) * ndim, (inf,) * ndim, 0, 1)
+            return Figures(inf, (nan,) * ndim, (inf,) * ndim, (0,) * ndim, (inf,) * ndim)
         area = prod(size)
         shared = tuple(area if i + 1 < n else -1 for i, n in zip(at, step.size, strict=True))
-        return Figures(area, (0,) * ndim, size, (0,) * ndim, shared, 0, 1)
+        return Figures(area, (0,) * ndim, size, (0,) * ndim, shared)
 
-    def _term_figures(self, term: Term, at: tuple[int, ...] | None) -> Figures:
-        """Figures of one product: each axis by itself."""
-        phases = 1
-        if at is None:  # the largest product has the largest set on each axis
-            phases = prod(len(f) for f in term)
-            at = (0,) * len(term) if phases == 1 else tuple(int(f.measures[0].argmax()) for f in term)
-        pixels = [int(f.measures[0][i]) for f, i in zip(term, at, strict=True)]
-        area = prod(pixels)
-        if area == 0:
-            return Figures(0, *((0,) * len(term),) * 3, (0,) * len(term), 1, phases)
-        first = tuple(int(f.first[i]) for f, i in zip(term, at, strict=True))
-        extent = tuple(int(f.last[i]) - a + 1 for f, i, a in zip(term, at, first, strict=True))
-        gap = tuple(int(f.measures[1][i]) for f, i in zip(term, at, strict=True))
-        common = [int(f.measures[2][i]) for f, i in zip(term, at, strict=True)]
-        shared = tuple(-1 if c < 0 else area // p * c for c, p in zip(common, pixels, strict=True))
-        return Figures(area, first, extent, gap, shared, 1, phases)
-
-    def _map_at(self, index: int, at: tuple[int, ...] | None) -> Figures:
+    def _union_figures(self, index: int, at: tuple[int, ...] | None) -> Figures:
         """Figures of a union of several products."""
         terms = self.traced.terms[index]
         assert terms is not None
-        if id(terms) not in self._maps:
-            self._maps[id(terms)] = map_figures(terms)
-        figures = self._maps[id(terms)]
+        figures = self._map(terms)
         if figures is None:
             return self._walked(index, at)
         shape = figures.area.shape
@@ -115,15 +111,8 @@ class Reader:
         def pick(arrays: tuple[np.ndarray, ...]) -> tuple[int, ...]:
             return tuple(int(np.broadcast_to(a, shape)[at]) for a in arrays)
 
-        return Figures(
-            int(figures.area[at]),
-            pick(figures.first),
-            pick(figures.extent),
-            pick(figures.max_gap),
-            pick(figures.shared),
-            len(terms),
-            phases,
-        )
+        columns = map(pick, (figures.first, figures.extent, figures.max_gap, figures.shared))
+        return Figures(int(figures.area[at]), *columns, len(terms), phases)
 
     def _walked(self, index: int, at: tuple[int, ...] | None) -> Figures:
         """Figures from bit grids, entry by entry: for unions of too many products."""
@@ -136,3 +125,55 @@ class Reader:
         shape = tuple(len(i.bounds) for i in intervals)
         every = (grid_figures(self.plan, index, tuple(map(int, i))) for i in np.ndindex(*shape))
         return Figures(*max(every, key=lambda f: f[0]))._replace(phases=prod(shape))
+
+    def _walked_map(self, index: int, shape: Size) -> MapFigures:
+        rows = [self._walked(index, tuple(map(int, i))) for i in np.ndindex(*shape)]
+
+        def column(values: list[float]) -> np.ndarray:
+            return np.array(values, np.int64).reshape(shape)
+
+        def columns(values: list[tuple[float, ...]]) -> tuple[np.ndarray, ...]:
+            return tuple(column(list(v)) for v in zip(*values, strict=True))
+
+        return MapFigures(
+            column([r.area for r in rows]),
+            columns([r.first for r in rows]),
+            columns([r.extent for r in rows]),
+            columns([r.max_gap for r in rows]),
+            columns([r.shared for r in rows]),
+        )
+
+
+def _identity(terms: list[Term]) -> tuple[int, ...]:
+    """What tells terms apart: their families, which the trace keeps alive."""
+    return tuple(id(f) for term in terms for f in term)
+
+
+def _term_figures(term: Term, at: tuple[int, ...] | None) -> Figures:
+    """Figures of one product: each axis by itself."""
+    phases = 1
+    if at is None:  # the largest product has the largest set on each axis
+        phases = prod(len(f) for f in term)
+        at = (0,) * len(term) if phases == 1 else tuple(int(f.measures[0].argmax()) for f in term)
+    pixels, gap, common = zip(*(f.measures_at(i) for f, i in zip(term, at, strict=True)), strict=True)
+    area = prod(pixels)
+    if area == 0:
+        none = (0,) * len(term)
+        return Figures(0, none, none, none, none, 1, phases)
+    first = tuple(int(f.first[i]) for f, i in zip(term, at, strict=True))
+    extent = tuple(int(f.last[i]) - a + 1 for f, i, a in zip(term, at, first, strict=True))
+    shared = tuple(-1 if c < 0 else area // p * c for c, p in zip(common, pixels, strict=True))
+    return Figures(area, first, extent, gap, shared, 1, phases)
+
+
+def _everything_map(shape: Size, size: Size) -> MapFigures:
+    """Figures of a layer whose every entry sees the whole image."""
+    area = np.full(shape, prod(size), np.int64)
+    shared = []
+    for axis in range(len(shape)):
+        row = area.copy()
+        row[(slice(None),) * axis + (-1,)] = -1
+        shared.append(row)
+    zero = np.zeros((1,) * len(shape), np.int64)
+    extents = tuple(np.full((1,) * len(shape), n, np.int64) for n in size)
+    return MapFigures(area, (zero,) * len(shape), extents, (zero,) * len(shape), tuple(shared))

@@ -99,6 +99,11 @@ class Family:
             self._measures = sets.measure(self.first, self.last, self.bits, self.repeat)
         return self._measures
 
+    def measures_at(self, entry: int) -> tuple[int, int, int]:
+        """`measures` of one entry."""
+        pixels, gaps, shared = self.measures
+        return int(pixels[entry]), int(gaps[entry]), int(shared[entry])
+
 
 _PAIR = (np.array([[0, 1]], dtype=np.int64), np.array([2], dtype=np.int64))
 

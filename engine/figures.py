@@ -37,6 +37,8 @@ class MapFigures:
 def map_figures(terms: list[Term]) -> MapFigures | None:
     """Return the figures of all entries of a map, or None where its union is too ragged to count by masks."""
     ndim = len(terms[0])
+    if len(terms) == 1 and all((f.last >= f.first).all() for f in terms[0]):
+        return _product_figures(terms[0])
     boxes = [_boxes(terms, axis) for axis in range(ndim)]
     counted = _areas(terms)
     if counted is None:
@@ -44,6 +46,21 @@ def map_figures(terms: list[Term]) -> MapFigures | None:
     area, shared = counted
     first, extent, gap = (tuple(_seen(box[i], area) for box in boxes) for i in range(3))
     return MapFigures(area, first, extent, gap, shared)
+
+
+def _product_figures(term: Term) -> MapFigures:
+    """Figures of one product none of whose sets is empty: each axis by itself."""
+    ndim = len(term)
+    pixels, gaps, common = ([_along(f.measures[i], a, ndim) for a, f in enumerate(term)] for i in range(3))
+    shared = []
+    for axis, family in enumerate(term):
+        both = reduce(np.multiply, (common[a] if a == axis else p for a, p in enumerate(pixels)))
+        if not family.repeat:
+            both[(slice(None),) * axis + (-1,)] = -1
+        shared.append(both)
+    first = tuple(_along(f.first, a, ndim) for a, f in enumerate(term))
+    extent = tuple(_along(f.last - f.first + 1, a, ndim) for a, f in enumerate(term))
+    return MapFigures(reduce(np.multiply, pixels), first, extent, tuple(gaps), tuple(shared))
 
 
 def _seen(values: np.ndarray, area: np.ndarray) -> np.ndarray:
@@ -88,15 +105,6 @@ def _boxes(terms: list[Term], axis: int) -> tuple[np.ndarray, np.ndarray, np.nda
 def _areas(terms: list[Term]) -> tuple[np.ndarray, tuple[np.ndarray, ...]] | None:
     """Areas, and pixels shared with the next entry along each axis."""
     ndim = len(terms[0])
-    if len(terms) == 1:
-        pixels = [_along(f.measures[0], a, ndim) for a, f in enumerate(terms[0])]
-        common = [_along(f.measures[2], a, ndim) for a, f in enumerate(terms[0])]
-        area = reduce(np.multiply, pixels)
-        shared = []
-        for axis in range(ndim):
-            rest = reduce(np.multiply, (p for a, p in enumerate(pixels) if a != axis), np.ones((1,) * ndim, np.int64))
-            shared.append(np.where(common[axis] < 0, -1, common[axis] * rest))
-        return area, tuple(shared)
     covers = [_cover([term[a] for term in terms]) for a in range(ndim)]
     if any(c is None for c in covers):
         return None

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.entries import Entry, check_entry
+from engine.entries import Entry, Reader, check_entry
 from engine.errors import InputError
 from engine.families import Family
-from engine.figures import MapFigures, map_figures
 from engine.network import Network, Size
 from engine.plan import Globals
 from engine.profiles import attributes
@@ -149,7 +148,7 @@ def entry_map(
         raise InputError("entry_map needs an input_size: without borders all entries are alike, see profile")
     index = network.index(layer)
     traced = trace(network, input_size, globals)
-    figures = layer_figures(traced, index)
+    figures = Reader(traced).map_figures(index)
     shape = traced.plan.steps[index].size
     assert shape is not None
     dims = tuple(f"entry_{axis}" for axis in network.axes)
@@ -174,43 +173,3 @@ def entry_map(
     out = xr.Dataset(data, coords)
     out.attrs = attributes(traced.plan, f"entry_map {layer}", "every", globals)  # type: ignore[arg-type]
     return annotate(out, ENTRIES)
-
-
-def layer_figures(traced: Trace, index: int) -> MapFigures:
-    """Figures of all entries of one layer, finite mode."""
-    plan, terms = traced.plan, traced.terms[index]
-    shape, size = plan.steps[index].size, plan.input_size
-    assert shape is not None and size is not None
-    if plan.steps[index].everything:
-        return _everything(shape, size)
-    figures = map_figures(terms) if terms is not None else None
-    if figures is not None:
-        return figures
-    from engine.walk import grid_figures
-
-    rows = [grid_figures(plan, index, tuple(map(int, i))) for i in np.ndindex(*shape)]
-
-    def gathered(values: list[tuple[int, ...]]) -> tuple[np.ndarray, ...]:
-        return tuple(np.array(column, np.int64).reshape(shape) for column in zip(*values, strict=True))
-
-    return MapFigures(
-        np.array([r[0] for r in rows], np.int64).reshape(shape), *(gathered([r[i] for r in rows]) for i in range(1, 5))
-    )
-
-
-def _everything(shape: Size, size: Size) -> MapFigures:
-    """Figures of a layer whose every entry sees the whole image."""
-    area = np.full(shape, prod(size), np.int64)
-    shared = []
-    for axis in range(len(shape)):
-        row = area.copy()
-        row[(slice(None),) * axis + (-1,)] = -1
-        shared.append(row)
-    zero = np.zeros((1,) * len(shape), np.int64)
-    return MapFigures(
-        area,
-        (zero,) * len(shape),
-        tuple(np.full(shape, n, np.int64) for n in size),
-        (zero,) * len(shape),
-        tuple(shared),
-    )

@@ -198,7 +198,7 @@ CLOSED_FORM = Family(
             "P' = max(0, 1 - s(1-P)w/w') for d(1-P) <= 1, else "
             "P' = sum over |i| < k of (k-|i|) max(0, 1 - |s - i d|(1-P)) / k",
             "exact while no layer before it had d(1-P) > 1. Behind such a layer no formula in (S, P) can be: {0,2,4} "
-            "at jump 1 and {0,1,2} at jump 3 both have S = 9, P = 0, and a 3×3 layer makes 49 of one and 81 of the other",
+            "at jump 1 and {0,1,2} at jump 3 both have S = 9, P = 0, and a 3×3 layer makes 49 of one, 81 of the other",
             OURS,
             closed_form,
         )

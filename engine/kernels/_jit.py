@@ -33,3 +33,12 @@ def lowest_bit(typing: Any, word: Any) -> Any:
         return builder.cttz(args[0], context.get_constant(types.boolean, True))
 
     return types.uint64(types.uint64), codegen
+
+
+if numba.config.DISABLE_JIT:  # kernels as plain Python, for coverage and debugging
+
+    def popcount(word: Any) -> Any:
+        return int(word).bit_count()
+
+    def lowest_bit(word: Any) -> Any:
+        return (int(word) & -int(word)).bit_length() - 1

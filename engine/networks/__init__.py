@@ -14,19 +14,7 @@ from typing import Any
 
 from engine.errors import InputError, nearest, shown
 from engine.network import Network
-from engine.networks import (
-    alexnet,
-    aspp,
-    context,
-    fpn,
-    mobilenet,
-    pyramid,
-    resnet,
-    sift,
-    ssd,
-    stacks,
-    vgg,
-)
+from engine.networks import alexnet, aspp, context, fpn, mobilenet, pyramid, resnet, sift, ssd, stacks, vgg
 
 __all__ = ["NETWORKS", "ZooEntry", "build", "table"]
 
@@ -54,45 +42,18 @@ class ZooEntry:
 
 
 _ENTRIES = (
-    ZooEntry(
-        "stack", "n 3×3 convolutions, 20 by default", stacks.CITATION, stacks.stack
-    ),
-    ZooEntry(
-        "pooled-stack",
-        "n 3×3 convolutions, a 2×2 pool every few",
-        stacks.CITATION,
-        stacks.pooled_stack,
-    ),
-    ZooEntry(
-        "dilated-stack",
-        "n dilated 3×3 convolutions",
-        stacks.CITATION,
-        stacks.dilated_stack,
-    ),
-    ZooEntry(
-        "strided-stack",
-        "n strided 3×3 convolutions",
-        stacks.CITATION,
-        stacks.strided_stack,
-    ),
-    ZooEntry(
-        "stack20",
-        "20 3×3 convolutions",
-        stacks.CITATION,
-        partial(stacks.stack, 20, name="stack20"),
-    ),
+    ZooEntry("stack", "n 3×3 convolutions, 20 by default", stacks.CITATION, stacks.stack),
+    ZooEntry("pooled-stack", "n 3×3 convolutions, a 2×2 pool every few", stacks.CITATION, stacks.pooled_stack),
+    ZooEntry("dilated-stack", "n dilated 3×3 convolutions", stacks.CITATION, stacks.dilated_stack),
+    ZooEntry("strided-stack", "n strided 3×3 convolutions", stacks.CITATION, stacks.strided_stack),
+    ZooEntry("stack20", "20 3×3 convolutions", stacks.CITATION, partial(stacks.stack, 20, name="stack20")),
     ZooEntry(
         "stack20-pool4",
         "20 3×3 convolutions, a 2×2 pool after each 4",
         stacks.CITATION,
         partial(stacks.pooled_stack, 20, 4, name="stack20-pool4"),
     ),
-    ZooEntry(
-        "plain5",
-        "5 3×3 convolutions",
-        stacks.CITATION,
-        partial(stacks.stack, 5, name="plain5"),
-    ),
+    ZooEntry("plain5", "5 3×3 convolutions", stacks.CITATION, partial(stacks.stack, 5, name="plain5")),
     ZooEntry(
         "dilated5",
         "5 3×3 convolutions of dilation 2",
@@ -100,10 +61,7 @@ _ENTRIES = (
         partial(stacks.dilated_stack, 5, name="dilated5"),
     ),
     ZooEntry(
-        "strided5",
-        "5 3×3 convolutions of stride 2",
-        stacks.CITATION,
-        partial(stacks.strided_stack, 5, name="strided5"),
+        "strided5", "5 3×3 convolutions of stride 2", stacks.CITATION, partial(stacks.strided_stack, 5, name="strided5")
     ),
     *(
         ZooEntry(
@@ -124,13 +82,7 @@ _ENTRIES = (
         "resnet50-slim",
         "ResNet-50 of TF-Slim, stride in the last unit of a block",
         f"{resnet.CITATION}; TF-Slim resnet_v1",
-        partial(
-            resnet.resnet,
-            50,
-            stride_in="block_end",
-            pool_padding="same",
-            name="resnet50-slim",
-        ),
+        partial(resnet.resnet, 50, stride_in="block_end", pool_padding="same", name="resnet50-slim"),
     ),
     ZooEntry("alexnet", "AlexNet as in torchvision", alexnet.CITATION, alexnet.alexnet),
     ZooEntry(
@@ -148,63 +100,26 @@ _ENTRIES = (
         )
         for depth, configuration in zip(vgg.CONVOLUTIONS, "ABDE", strict=True)
     ),
-    ZooEntry(
-        "mobilenet-v1",
-        "MobileNet with SAME paddings",
-        mobilenet.CITATION,
-        mobilenet.mobilenet_v1,
-    ),
-    ZooEntry(
-        "ssd300", "six feature maps on VGG-16, image of 300", ssd.CITATION, ssd.ssd300
-    ),
-    ZooEntry(
-        "ssd512", "seven feature maps on VGG-16, image of 512", ssd.CITATION, ssd.ssd512
-    ),
+    ZooEntry("mobilenet-v1", "MobileNet with SAME paddings", mobilenet.CITATION, mobilenet.mobilenet_v1),
+    ZooEntry("ssd300", "six feature maps on VGG-16, image of 300", ssd.CITATION, ssd.ssd300),
+    ZooEntry("ssd512", "seven feature maps on VGG-16, image of 512", ssd.CITATION, ssd.ssd512),
     *(
         ZooEntry(
-            f"fpn-resnet{depth}",
-            f"feature pyramid P2–P6 on ResNet-{depth}",
-            fpn.CITATION,
-            partial(fpn.fpn, depth),
+            f"fpn-resnet{depth}", f"feature pyramid P2–P6 on ResNet-{depth}", fpn.CITATION, partial(fpn.fpn, depth)
         )
         for depth in (50, 101)
     ),
-    ZooEntry(
-        "aspp",
-        "3×3 of dilation 6, 12 and 18 side by side, on a feature map",
-        aspp.CITATION,
-        aspp.aspp,
-    ),
-    ZooEntry(
-        "dorn-aspp",
-        "the ASPP head on a dilated ResNet-101 of output stride 8",
-        aspp.CITATION,
-        aspp.dorn_aspp,
-    ),
-    ZooEntry(
-        "dorn",
-        "the whole depth network, with its full-image encoder",
-        aspp.CITATION,
-        aspp.dorn,
-    ),
+    ZooEntry("aspp", "3×3 of dilation 6, 12 and 18 side by side, on a feature map", aspp.CITATION, aspp.aspp),
+    ZooEntry("dorn-aspp", "the ASPP head on a dilated ResNet-101 of output stride 8", aspp.CITATION, aspp.dorn_aspp),
+    ZooEntry("dorn", "the whole depth network, with its full-image encoder", aspp.CITATION, aspp.dorn),
     ZooEntry(
         "context-module",
         "3×3 of dilation 1, 1, 2, 4, 8, 16, 1, on a map of scores",
         context.CITATION,
         context.context_module,
     ),
-    ZooEntry(
-        "image-pyramid",
-        "a shared stack on the image at five octaves",
-        pyramid.CITATION,
-        pyramid.image_pyramid,
-    ),
-    ZooEntry(
-        "sift",
-        "the scale space of SIFT, four octaves of Gaussian windows",
-        sift.CITATION,
-        sift.sift,
-    ),
+    ZooEntry("image-pyramid", "a shared stack on the image at five octaves", pyramid.CITATION, pyramid.image_pyramid),
+    ZooEntry("sift", "the scale space of SIFT, four octaves of Gaussian windows", sift.CITATION, sift.sift),
 )
 
 NETWORKS: dict[str, ZooEntry] = {entry.name: entry for entry in _ENTRIES}
@@ -231,23 +146,16 @@ def build(name: str, /, **params: Any) -> Network:
     <Network stack12: 12 layers, axes y, x, input 64×64>
     """
     if not isinstance(name, str) or name not in NETWORKS:
-        raise InputError(
-            f"no network {shown(name)} in the zoo; {nearest(name, NETWORKS)}"
-        )
+        raise InputError(f"no network {shown(name)} in the zoo; {nearest(name, NETWORKS)}")
     known = inspect.signature(NETWORKS[name].build).parameters
     for key in params:
         if key not in known:
-            raise InputError(
-                f"{name} has no parameter {shown(key)}; {nearest(key, known)}"
-            )
+            raise InputError(f"{name} has no parameter {shown(key)}; {nearest(key, known)}")
     return NETWORKS[name].build(**params)
 
 
 def table() -> str:
     """Return the zoo as the Markdown table of docs/networks.md."""
     rows = ["| name | network | from |", "| --- | --- | --- |"]
-    rows += [
-        f"| `{entry.name}` | {entry.summary} | {entry.citation} |"
-        for entry in NETWORKS.values()
-    ]
+    rows += [f"| `{entry.name}` | {entry.summary} | {entry.citation} |" for entry in NETWORKS.values()]
     return "\n".join(rows)

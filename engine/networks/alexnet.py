@@ -15,9 +15,7 @@ CITATION = (
 )
 
 
-def alexnet(
-    *, classes: int | None = 1000, input_size: int | tuple[int, ...] = 224
-) -> Network:
+def alexnet(*, classes: int | None = 1000, input_size: int | tuple[int, ...] = 224) -> Network:
     """Return torchvision's AlexNet. The adaptive pool to 6×6 changes nothing at the size of 224.
 
     Parameters
@@ -45,9 +43,7 @@ def alexnet(
     return b.build()
 
 
-def alexnet_slim(
-    *, classes: int | None = 1000, input_size: int | tuple[int, ...] = 224
-) -> Network:
+def alexnet_slim(*, classes: int | None = 1000, input_size: int | tuple[int, ...] = 224) -> Network:
     """Return TF-Slim's alexnet_v2: unpadded first layer and pools, and convolutions in place of linear layers.
 
     Parameters

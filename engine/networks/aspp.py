@@ -53,10 +53,7 @@ def aspp(
 
 
 def dorn_aspp(
-    rates: Sequence[int] = RATES,
-    *,
-    channels: int = 512,
-    input_size: int | tuple[int, ...] = (385, 513),
+    rates: Sequence[int] = RATES, *, channels: int = 512, input_size: int | tuple[int, ...] = (385, 513)
 ) -> Network:
     """Return the dilated ResNet-101, whose last map has a jump of 8, with the ASPP head behind it.
 
@@ -115,10 +112,7 @@ def dorn(
         b.conv("conv1x1", kernel=1, channels=channels, inputs=features),
         *_branches(b, rates, channels, features),
     ]
-    scene += [
-        b.conv(f"{branch}.mix", kernel=1, channels=channels, inputs=branch)
-        for branch in branches
-    ]
+    scene += [b.conv(f"{branch}.mix", kernel=1, channels=channels, inputs=branch) for branch in branches]
     b.concat("scene", inputs=scene)
     b.conv("mix", kernel=1, channels=2048)
     b.conv("ordinal", kernel=1, channels=2 * whole(intervals, "intervals"))
@@ -128,38 +122,17 @@ def dorn(
 def _backbone(b: NetworkBuilder) -> str:
     """Append the dilated ResNet-101 to `b` and return the name of its last map."""
     for i, (stride, channels) in enumerate(((2, 64), (1, 64), (1, 128)), start=1):
-        b.conv(
-            f"conv1_{i}",
-            kernel=3,
-            stride=stride,
-            padding=1,
-            channels=channels,
-            bias=False,
-        )
+        b.conv(f"conv1_{i}", kernel=3, stride=stride, padding=1, channels=channels, bias=False)
     b.max_pool("maxpool", kernel=3, stride=2, padding=1)
-    return resnet.stages(
-        b, 101, strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4), stem_channels=128
-    )[-1]
+    return resnet.stages(b, 101, strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4), stem_channels=128)[-1]
 
 
-def _branches(
-    b: NetworkBuilder, rates: Sequence[int], channels: int, source: str | None = None
-) -> list[str]:
+def _branches(b: NetworkBuilder, rates: Sequence[int], channels: int, source: str | None = None) -> list[str]:
     """Append one dilated 3×3 per rate, all reading one map (by default the newest), and return their names."""
     source = source or b.last
     given = [whole(rate, "a rate") for rate in listed(rates) or ()]
     if not given or len(set(given)) < len(given):
-        raise InputError(
-            f"rates is {shown(rates)}; it must be a list of different dilations, such as [6, 12, 18]"
-        )
+        raise InputError(f"rates is {shown(rates)}; it must be a list of different dilations, such as [6, 12, 18]")
     return [
-        b.conv(
-            f"rate{rate}",
-            kernel=3,
-            dilation=rate,
-            padding=rate,
-            channels=channels,
-            inputs=source,
-        )
-        for rate in given
+        b.conv(f"rate{rate}", kernel=3, dilation=rate, padding=rate, channels=channels, inputs=source) for rate in given
     ]

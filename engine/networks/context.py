@@ -15,9 +15,7 @@ BASIC = (1, 1, 1, 1, 1, 1, 1)
 LARGE = (2, 2, 4, 8, 16, 32, 32)
 
 
-def context_module(
-    *, large: bool = False, classes: int = 21, input_size: int | tuple[int, ...] = 64
-) -> Network:
+def context_module(*, large: bool = False, classes: int = 21, input_size: int | tuple[int, ...] = 64) -> Network:
     """Return the context module: seven dilated 3×3, then a 1×1.
 
     A pixel here is an entry of the map of class scores that the module reads. Each layer is padded by its dilation, so
@@ -39,15 +37,7 @@ def context_module(
     """
     classes = whole(classes, "classes")
     b = NetworkBuilder("context-module", input_size=input_size, input_channels=classes)
-    for i, (dilation, factor) in enumerate(
-        zip(DILATIONS, LARGE if large else BASIC, strict=True), start=1
-    ):
-        b.conv(
-            f"conv{i}",
-            kernel=3,
-            dilation=dilation,
-            padding=dilation,
-            channels=factor * classes,
-        )
+    for i, (dilation, factor) in enumerate(zip(DILATIONS, LARGE if large else BASIC, strict=True), start=1):
+        b.conv(f"conv{i}", kernel=3, dilation=dilation, padding=dilation, channels=factor * classes)
     b.conv("conv8", kernel=1, channels=classes)
     return b.build()

@@ -11,17 +11,11 @@ from __future__ import annotations
 from engine.network import Network, NetworkBuilder
 from engine.networks import resnet
 
-CITATION = (
-    "Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017, Section 3"
-)
+CITATION = "Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017, Section 3"
 
 
 def fpn(
-    depth: int = 50,
-    *,
-    stride_in: str = "1x1",
-    channels: int = 256,
-    input_size: int | tuple[int, ...] = (800, 1344),
+    depth: int = 50, *, stride_in: str = "1x1", channels: int = 256, input_size: int | tuple[int, ...] = (800, 1344)
 ) -> Network:
     """Return a feature pyramid; its maps P2 … P6 are the outputs.
 

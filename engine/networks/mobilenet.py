@@ -23,12 +23,7 @@ UNITS = (
 )
 
 
-def mobilenet_v1(
-    *,
-    alpha: float = 1.0,
-    classes: int | None = 1000,
-    input_size: int | tuple[int, ...] = 224,
-) -> Network:
+def mobilenet_v1(*, alpha: float = 1.0, classes: int | None = 1000, input_size: int | tuple[int, ...] = 224) -> Network:
     """Return MobileNet with TensorFlow's SAME paddings, which depend on the image's size.
 
     Parameters
@@ -45,28 +40,16 @@ def mobilenet_v1(
     (7, 7)
     """
     if not 0 < alpha <= 16:
-        raise InputError(
-            f"alpha is {shown(alpha)}; the width multiplier must lie above 0 and be at most 16"
-        )
+        raise InputError(f"alpha is {shown(alpha)}; the width multiplier must lie above 0 and be at most 16")
 
     def width(channels: int) -> int:
         return max(8, int(alpha * channels))
 
     b = NetworkBuilder("mobilenet-v1", input_size=input_size)
-    b.conv(
-        "conv0", kernel=3, stride=2, padding="same", channels=width(STEM), bias=False
-    )
+    b.conv("conv0", kernel=3, stride=2, padding="same", channels=width(STEM), bias=False)
     before = width(STEM)
     for i, (stride, channels) in enumerate(UNITS, start=1):
-        b.conv(
-            f"conv{i}_dw",
-            kernel=3,
-            stride=stride,
-            padding="same",
-            channels=before,
-            groups=before,
-            bias=False,
-        )
+        b.conv(f"conv{i}_dw", kernel=3, stride=stride, padding="same", channels=before, groups=before, bias=False)
         before = width(channels)
         b.conv(f"conv{i}_pw", kernel=1, channels=before, bias=False)
     if classes is not None:

@@ -10,17 +10,11 @@ from __future__ import annotations
 from engine.network import IMAGE, Network, NetworkBuilder
 from engine.spec import whole
 
-CITATION = (
-    "Adelson et al., Pyramid Methods in Image Processing, RCA Engineer 29(6), 1984"
-)
+CITATION = "Adelson et al., Pyramid Methods in Image Processing, RCA Engineer 29(6), 1984"
 
 
 def image_pyramid(
-    levels: int = 5,
-    depth: int = 3,
-    *,
-    channels: int = 64,
-    input_size: int | tuple[int, ...] = 512,
+    levels: int = 5, depth: int = 3, *, channels: int = 64, input_size: int | tuple[int, ...] = 512
 ) -> Network:
     """Return `depth` 3×3 convolutions on each of `levels` octaves; the last map of each level is an output.
 
@@ -50,12 +44,6 @@ def image_pyramid(
             image = b.avg_pool(f"level{level}.image", kernel=2, stride=2, inputs=image)
         source = image
         for i in range(1, depth + 1):
-            source = b.conv(
-                f"level{level}.conv{i}",
-                kernel=3,
-                padding=1,
-                channels=channels,
-                inputs=source,
-            )
+            source = b.conv(f"level{level}.conv{i}", kernel=3, padding=1, channels=channels, inputs=source)
         outputs.append(source)
     return b.build(outputs=outputs)

@@ -17,13 +17,7 @@ from engine.spec import whole
 
 CITATION = "He, Zhang, Ren, Sun, Deep Residual Learning for Image Recognition, CVPR 2016, Table 1"
 
-UNITS = {
-    18: (2, 2, 2, 2),
-    34: (3, 4, 6, 3),
-    50: (3, 4, 6, 3),
-    101: (3, 4, 23, 3),
-    152: (3, 8, 36, 3),
-}
+UNITS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 WIDTHS = (64, 128, 256, 512)
 EXPANSION = 4  # output channels of a bottleneck unit over its width
 STRIDE_IN = ("3x3", "1x1", "block_end")
@@ -75,17 +69,11 @@ def resnet(
 def check(depth: int, stride_in: str) -> None:
     """Raise InputError unless there is a residual network of this depth and kind."""
     if whole(depth, "depth") not in UNITS:
-        raise InputError(
-            f"depth is {shown(depth)}; it must be one of {', '.join(map(str, UNITS))}"
-        )
+        raise InputError(f"depth is {shown(depth)}; it must be one of {', '.join(map(str, UNITS))}")
     if stride_in not in STRIDE_IN:
-        raise InputError(
-            f"stride_in is {shown(stride_in)}; it must be one of {', '.join(STRIDE_IN)}"
-        )
+        raise InputError(f"stride_in is {shown(stride_in)}; it must be one of {', '.join(STRIDE_IN)}")
     if stride_in == "1x1" and depth < 50:
-        raise InputError(
-            f"stride_in is '1x1', but the units of a resnet{depth} have no 1×1; use '3x3' or 'block_end'"
-        )
+        raise InputError(f"stride_in is '1x1', but the units of a resnet{depth} have no 1×1; use '3x3' or 'block_end'")
 
 
 @dataclass(frozen=True)
@@ -111,34 +99,21 @@ class _Unit:
             "bias": False,
         }
         if self.bottleneck:
-            first, second = (
-                (self.stride, 1) if self.stride_in == "1x1" else (1, self.stride)
-            )
-            b.conv(
-                f"{name}.conv1", kernel=1, stride=first, channels=self.width, bias=False
-            )
+            first, second = (self.stride, 1) if self.stride_in == "1x1" else (1, self.stride)
+            b.conv(f"{name}.conv1", kernel=1, stride=first, channels=self.width, bias=False)
             b.conv(f"{name}.conv2", stride=second, **spatial)
             main = b.conv(f"{name}.conv3", kernel=1, channels=out, bias=False)
         else:
-            first, second = (
-                (1, self.stride) if self.stride_in == "block_end" else (self.stride, 1)
-            )
+            first, second = (1, self.stride) if self.stride_in == "block_end" else (self.stride, 1)
             b.conv(f"{name}.conv1", stride=first, **spatial)
             main = b.conv(f"{name}.conv2", stride=second, **spatial)
         shortcut = source
         if self.project:
             shortcut = b.conv(
-                f"{name}.downsample",
-                kernel=1,
-                stride=self.stride,
-                channels=out,
-                bias=False,
-                inputs=source,
+                f"{name}.downsample", kernel=1, stride=self.stride, channels=out, bias=False, inputs=source
             )
         elif self.stride > 1:
-            shortcut = b.max_pool(
-                f"{name}.downsample", kernel=1, stride=self.stride, inputs=source
-            )
+            shortcut = b.max_pool(f"{name}.downsample", kernel=1, stride=self.stride, inputs=source)
         return b.add(f"{name}.add", inputs=[main, shortcut])
 
 
@@ -175,18 +150,12 @@ def stages(
     channels = stem_channels
     for stage, (units, width) in enumerate(zip(UNITS[depth], WIDTHS, strict=True)):
         entry_stride = strides[stage] if stride_in != "block_end" else 1
-        exit_stride = (
-            strides[stage + 1] if stride_in == "block_end" and stage < 3 else 1
-        )
+        exit_stride = strides[stage + 1] if stride_in == "block_end" and stage < 3 else 1
         out = width * (EXPANSION if bottleneck else 1)
         for i in range(units):
-            stride = (entry_stride if i == 0 else 1) * (
-                exit_stride if i == units - 1 else 1
-            )
+            stride = (entry_stride if i == 0 else 1) * (exit_stride if i == units - 1 else 1)
             project = channels != out or (i == 0 and entry_stride > 1)
-            unit = _Unit(
-                width, stride, dilations[stage], bottleneck, project, stride_in
-            )
+            unit = _Unit(width, stride, dilations[stage], bottleneck, project, stride_in)
             unit.write(b, f"layer{stage + 1}.{i}")
             channels = out
         b.pointwise(f"layer{stage + 1}")

@@ -55,38 +55,24 @@ def sift(
     octaves, intervals = whole(octaves, "octaves"), whole(intervals, "intervals")
     blurs = _increments(intervals, sigma, image_sigma * (2 if double else 1))
     if not 0 < truncate <= 100:
-        raise InputError(
-            f"truncate is {shown(truncate)}; it must lie above 0 and be at most 100 standard deviations"
-        )
+        raise InputError(f"truncate is {shown(truncate)}; it must lie above 0 and be at most 100 standard deviations")
     b = NetworkBuilder("sift", input_size=input_size, input_channels=1)
     before = b.upsample("octave0.image", scale=2, mode="bilinear") if double else IMAGE
     outputs = []
     for octave in range(octaves):
         label = f"octave{octave}"
         if octave:
-            before = b.slice(
-                f"{label}.image", step=2, inputs=f"octave{octave - 1}.gauss{intervals}"
-            )
+            before = b.slice(f"{label}.image", step=2, inputs=f"octave{octave - 1}.gauss{intervals}")
         for i, blur in enumerate(blurs):
             if octave and i == 0:  # the image it starts from has that blur already
                 before = b.pointwise(f"{label}.gauss0", inputs=before)
                 continue
             radius = ceil(truncate * blur)
             before = b.conv(
-                f"{label}.gauss{i}",
-                kernel=2 * radius + 1,
-                padding=radius,
-                channels=1,
-                bias=False,
-                inputs=before,
+                f"{label}.gauss{i}", kernel=2 * radius + 1, padding=radius, channels=1, bias=False, inputs=before
             )
         for i in range(intervals + 2):
-            outputs.append(
-                b.add(
-                    f"{label}.dog{i}",
-                    inputs=[f"{label}.gauss{i + 1}", f"{label}.gauss{i}"],
-                )
-            )
+            outputs.append(b.add(f"{label}.dog{i}", inputs=[f"{label}.gauss{i + 1}", f"{label}.gauss{i}"]))
     return b.build(outputs=outputs)
 
 
@@ -97,6 +83,4 @@ def _increments(intervals: int, sigma: float, given: float) -> list[float]:
             f"sigma is {shown(sigma)}; it must lie above the blur of the image it starts from, {shown(given)}"
         )
     k = 2 ** (1 / intervals)
-    return [sqrt(sigma**2 - given**2)] + [
-        sigma * k**i * sqrt(k**2 - 1) for i in range(intervals + 2)
-    ]
+    return [sqrt(sigma**2 - given**2)] + [sigma * k**i * sqrt(k**2 - 1) for i in range(intervals + 2)]

@@ -13,28 +13,16 @@ from engine.networks import vgg
 CITATION = "Liu et al., SSD: Single Shot MultiBox Detector, ECCV 2016, Figure 2 and the authors' Caffe code"
 
 # per added block: channels of the 1×1, channels, kernel, stride and padding of the layer behind it
-EXTRAS_300 = (
-    (256, 512, 3, 2, 1),
-    (128, 256, 3, 2, 1),
-    (128, 256, 3, 1, 0),
-    (128, 256, 3, 1, 0),
-)
+EXTRAS_300 = ((256, 512, 3, 2, 1), (128, 256, 3, 2, 1), (128, 256, 3, 1, 0), (128, 256, 3, 1, 0))
 EXTRAS_512 = (
-    *(
-        (256, 512, 3, 2, 1),
-        (128, 256, 3, 2, 1),
-        (128, 256, 3, 2, 1),
-        (128, 256, 3, 2, 1),
-    ),
+    *((256, 512, 3, 2, 1), (128, 256, 3, 2, 1), (128, 256, 3, 2, 1), (128, 256, 3, 2, 1)),
     (128, 256, 4, 1, 1),
 )
 BOXES_300 = (4, 6, 6, 6, 4, 4)  # default boxes per entry of each map
 BOXES_512 = (4, 6, 6, 6, 6, 4, 4)
 
 
-def ssd300(
-    *, classes: int | None = None, input_size: int | tuple[int, ...] = 300
-) -> Network:
+def ssd300(*, classes: int | None = None, input_size: int | tuple[int, ...] = 300) -> Network:
     """Return SSD300; its six feature maps are the outputs.
 
     Parameters
@@ -53,9 +41,7 @@ def ssd300(
     return _ssd("ssd300", EXTRAS_300, BOXES_300, classes, input_size)
 
 
-def ssd512(
-    *, classes: int | None = None, input_size: int | tuple[int, ...] = 512
-) -> Network:
+def ssd512(*, classes: int | None = None, input_size: int | tuple[int, ...] = 512) -> Network:
     """Return SSD512; its seven feature maps are the outputs.
 
     Parameters
@@ -90,25 +76,9 @@ def _ssd(
     maps = ["conv4_3", b.conv("fc7", kernel=1, channels=1024)]
     for i, (reduced, channels, kernel, stride, padding) in enumerate(extras, start=6):
         b.conv(f"conv{i}_1", kernel=1, channels=reduced)
-        maps.append(
-            b.conv(
-                f"conv{i}_2",
-                kernel=kernel,
-                stride=stride,
-                padding=padding,
-                channels=channels,
-            )
-        )
+        maps.append(b.conv(f"conv{i}_2", kernel=kernel, stride=stride, padding=padding, channels=channels))
     if classes is not None:
         for source, n in zip(maps, boxes, strict=True):
-            b.conv(
-                f"{source}.boxes", kernel=3, padding=1, channels=4 * n, inputs=source
-            )
-            b.conv(
-                f"{source}.classes",
-                kernel=3,
-                padding=1,
-                channels=classes * n,
-                inputs=source,
-            )
+            b.conv(f"{source}.boxes", kernel=3, padding=1, channels=4 * n, inputs=source)
+            b.conv(f"{source}.classes", kernel=3, padding=1, channels=classes * n, inputs=source)
     return b.build(outputs=maps)

@@ -11,20 +11,13 @@ from __future__ import annotations
 from engine.network import Network, NetworkBuilder
 from engine.spec import whole
 
-CITATION = (
-    "Sanatkar, article on spatial scales (github.com/rezasanatkar/cnn_spatial_scale)"
-)
+CITATION = "Sanatkar, article on spatial scales (github.com/rezasanatkar/cnn_spatial_scale)"
 
 Size = int | tuple[int, ...]
 
 
 def stack(
-    n: int = 20,
-    kernel: int = 3,
-    *,
-    channels: int = 64,
-    input_size: Size | None = 224,
-    name: str | None = None,
+    n: int = 20, kernel: int = 3, *, channels: int = 64, input_size: Size | None = 224, name: str | None = None
 ) -> Network:
     """Return `n` convolutions of stride 1, padded so that an odd kernel keeps the map's size.
 
@@ -113,9 +106,7 @@ def dilated_stack(
     >>> dilated_stack(2).map_sizes()["conv2"]
     (224, 224)
     """
-    return _stack(
-        name or f"dilated{n}", n, kernel, channels, input_size, dilation=dilation
-    )
+    return _stack(name or f"dilated{n}", n, kernel, channels, input_size, dilation=dilation)
 
 
 def strided_stack(
@@ -149,29 +140,11 @@ def strided_stack(
 
 
 def _stack(
-    name: str,
-    n: int,
-    kernel: int,
-    channels: int,
-    input_size: Size | None,
-    *,
-    stride: int = 1,
-    dilation: int = 1,
+    name: str, n: int, kernel: int, channels: int, input_size: Size | None, *, stride: int = 1, dilation: int = 1
 ) -> Network:
-    n, kernel, dilation = (
-        whole(n, "n"),
-        whole(kernel, "kernel"),
-        whole(dilation, "dilation"),
-    )
+    n, kernel, dilation = (whole(n, "n"), whole(kernel, "kernel"), whole(dilation, "dilation"))
     b = NetworkBuilder(name, input_size=input_size)
     for i in range(1, n + 1):
         padding = dilation * (kernel - 1) // 2
-        b.conv(
-            f"conv{i}",
-            kernel=kernel,
-            stride=stride,
-            dilation=dilation,
-            padding=padding,
-            channels=channels,
-        )
+        b.conv(f"conv{i}", kernel=kernel, stride=stride, dilation=dilation, padding=padding, channels=channels)
     return b.build()

@@ -12,21 +12,11 @@ from engine.spec import whole
 
 CITATION = "Simonyan, Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015, Table 1"
 
-CONVOLUTIONS = {
-    11: (1, 1, 2, 2, 2),
-    13: (2, 2, 2, 2, 2),
-    16: (2, 2, 3, 3, 3),
-    19: (2, 2, 4, 4, 4),
-}
+CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 WIDTHS = (64, 128, 256, 512, 512)
 
 
-def vgg(
-    depth: int = 16,
-    *,
-    classes: int | None = 1000,
-    input_size: int | tuple[int, ...] = 224,
-) -> Network:
+def vgg(depth: int = 16, *, classes: int | None = 1000, input_size: int | tuple[int, ...] = 224) -> Network:
     """Return VGG-11, 13, 16 or 19, without batch normalisation.
 
     Parameters
@@ -43,9 +33,7 @@ def vgg(
     (7, 7)
     """
     if whole(depth, "depth") not in CONVOLUTIONS:
-        raise InputError(
-            f"depth is {shown(depth)}; it must be one of {', '.join(map(str, CONVOLUTIONS))}"
-        )
+        raise InputError(f"depth is {shown(depth)}; it must be one of {', '.join(map(str, CONVOLUTIONS))}")
     b = NetworkBuilder(f"vgg{depth}", input_size=input_size)
     for block in range(1, 6):
         convolutions(b, depth, block)

@@ -1,0 +1,1 @@
+"""Compiled loops over sets of architectures: numpy in, numpy out."""

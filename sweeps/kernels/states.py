@@ -1,0 +1,366 @@
+"""Kernels on the states of chains: a 1-D pixel set and the jump between neighbouring entries.
+
+A pool is a set of columns, one entry per state: `jump`; `extent` and `pixels` of the set; `shared`, the pixels it has in
+common with itself moved by the jump; `start`, the place of its bits in `words`, or -1 for a solid set; and `hashes`. Bit b
+of word w is pixel 64*w + b; the first pixel is 0. `table` finds a state by content (open addressing, -1 empty).
+
+Kernels and the scalars they inline stand in one file: numba's cache does not see a change in another one.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from engine.kernels._jit import inline, jit, popcount
+
+parallel = numba.njit(cache=True, nogil=True, parallel=True)
+
+_ONE = np.uint64(1)
+_FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+# scalars -----------------------------------------------------------------------------------------------------------------
+
+
+@inline
+def _or_shifted(words, at, n_words, shift):
+    """OR a set with itself moved up by `shift`, in place: from the top word down, so that reads come before writes."""
+    q = shift >> 6
+    s = np.uint64(shift & 63)
+    if s == 0:
+        for w in range(n_words - 1, q - 1, -1):
+            words[at + w] |= words[at + w - q]
+        return
+    t = np.uint64(64) - s
+    for w in range(n_words - 1, q, -1):
+        words[at + w] |= (words[at + w - q] << s) | (words[at + w - q - 1] >> t)
+    if n_words > q:
+        words[at + q] |= words[at] << s
+
+
+@inline
+def _add_window(source, at, solid, extent, kernel, gap, out, out_at, out_words):
+    """Write the sumset of a set and {0, gap, 2*gap, ...}, `kernel` terms, and return its pixels."""
+    have = (extent + 63) >> 6
+    if solid:
+        for w in range(have):
+            out[out_at + w] = _FULL
+        if extent & 63:
+            out[out_at + have - 1] = (_ONE << np.uint64(extent & 63)) - _ONE
+    else:
+        for w in range(have):
+            out[out_at + w] = source[at + w]
+    for w in range(have, out_words):
+        out[out_at + w] = np.uint64(0)
+    terms = 1
+    while terms < kernel:  # doubling: log2(kernel) passes
+        more = min(terms, kernel - terms)
+        _or_shifted(out, out_at, out_words, more * gap)
+        terms += more
+    pixels = np.int64(0)
+    for w in range(out_words):
+        pixels += np.int64(popcount(out[out_at + w]))
+    return pixels
+
+
+@inline
+def _shared(words, at, solid, extent, jump):
+    """Pixels that a set has in common with itself moved by `jump`."""
+    if jump >= extent:
+        return np.int64(0)
+    if solid:
+        return extent - jump
+    n_words = (extent + 63) >> 6
+    q = jump >> 6
+    s = np.uint64(jump & 63)
+    total = np.int64(0)
+    if s == 0:
+        for w in range(q, n_words):
+            total += np.int64(popcount(words[at + w] & words[at + w - q]))
+        return total
+    t = np.uint64(64) - s
+    total = np.int64(popcount(words[at + q] & (words[at] << s)))
+    for w in range(q + 1, n_words):
+        total += np.int64(popcount(words[at + w] & ((words[at + w - q] << s) | (words[at + w - q - 1] >> t))))
+    return total
+
+
+@inline
+def _mix(state, word):
+    state = (state ^ word) * _MIX
+    return state ^ (state >> np.uint64(29))
+
+
+@inline
+def _hash(words, at, solid, extent, jump):
+    state = _mix(_mix(_MIX, np.uint64(extent)), np.uint64(jump))
+    if not solid:
+        for w in range((extent + 63) >> 6):
+            state = _mix(state, words[at + w])
+    return state
+
+
+@inline
+def _same(words, a, b, extent):
+    for w in range((extent + 63) >> 6):
+        if words[a + w] != words[b + w]:
+            return False
+    return True
+
+
+# drivers: the pool -----------------------------------------------------------------------------------------------------------
+
+
+@jit
+def _grown(column, size):
+    out = np.empty(size, column.dtype)
+    out[: column.shape[0]] = column
+    return out
+
+
+@jit
+def _rehashed(hashes, n, size):
+    table = np.full(size, -1, np.int32)
+    mask = np.uint64(size - 1)
+    for i in range(n):
+        slot = hashes[i] & mask
+        while table[np.int64(slot)] >= 0:
+            slot = (slot + _ONE) & mask
+        table[np.int64(slot)] = i
+    return table
+
+
+@jit
+def expand(jump, extent, pixels, shared, start, hashes, words, table, used, sources, parent, kernel, stride, dilation, limit):
+    """Apply the layers of a trie to states, interning what comes out.
+
+    Parameters
+    ----------
+    jump, extent, pixels, shared, start, hashes, words, table
+        The pool. It grows: go on with the returned columns.
+    used : int64 array (2,)
+        States and words in use; changed in place.
+    sources : int32 array (n,)
+        States to start from.
+    parent, kernel, stride, dilation : int64 arrays (t,)
+        Trie node i > 0 of the layers is a layer on the output of node parent[i - 1]; node 0 is the source itself.
+    limit : int
+        Words and states that the pool may hold in all.
+
+    Returns
+    -------
+    The pool's columns; ends : int32 array (t + 1, n), the state at each trie node; and whether the limit was kept.
+    """
+    n_nodes = parent.shape[0]
+    n_rows = sources.shape[0]
+    ends = np.empty((n_nodes + 1, n_rows), np.int32)
+    ends[0] = sources
+    for node in range(n_nodes):
+        k = kernel[node]
+        s = stride[node]
+        for row in range(n_rows):
+            i = np.int64(ends[parent[node], row])
+            length = extent[i]
+            step = jump[i]
+            gap = step * dilation[node]
+            solid = start[i] < 0
+            new_jump = step * s
+            new_extent = length + (k - 1) * gap
+            at = used[1]
+            n_words = (new_extent + 63) >> 6
+            count = new_extent
+            new_start = np.int64(-1)
+            if not (solid and (k == 1 or gap <= length)):
+                if at + n_words > words.shape[0]:
+                    if at + n_words + used[0] > limit:
+                        return jump, extent, pixels, shared, start, hashes, words, table, ends, False
+                    words = _grown(words, max(2 * words.shape[0], at + n_words))
+                count = _add_window(words, start[i], solid, length, k, gap, words, at, n_words)
+                if count < new_extent:
+                    new_start = at
+            code = _hash(words, at, new_start < 0, new_extent, new_jump)
+            mask = np.uint64(table.shape[0] - 1)
+            slot = code & mask
+            found = np.int64(-1)
+            while table[np.int64(slot)] >= 0:
+                j = np.int64(table[np.int64(slot)])
+                if hashes[j] == code and extent[j] == new_extent and jump[j] == new_jump and pixels[j] == count:
+                    if new_start < 0 or _same(words, start[j], at, new_extent):
+                        found = j
+                        break
+                slot = (slot + _ONE) & mask
+            if found < 0:
+                found = used[0]
+                if found == jump.shape[0]:
+                    size = 2 * found
+                    jump, extent, pixels = _grown(jump, size), _grown(extent, size), _grown(pixels, size)
+                    shared, start, hashes = _grown(shared, size), _grown(start, size), _grown(hashes, size)
+                jump[found], extent[found], pixels[found] = new_jump, new_extent, count
+                start[found], hashes[found] = new_start, code
+                shared[found] = _shared(words, at, new_start < 0, new_extent, new_jump)
+                table[np.int64(slot)] = found
+                used[0] = found + 1
+                if new_start >= 0:
+                    used[1] = at + n_words
+                if 2 * used[0] > table.shape[0]:
+                    table = _rehashed(hashes, used[0], 4 * table.shape[0])
+            ends[node + 1, row] = found
+    return jump, extent, pixels, shared, start, hashes, words, table, ends, True
+
+
+@jit
+def renumber(keys, size):
+    """Number the distinct keys (each below `size`) in order of appearance: numbers, and the key of each number."""
+    seen = np.full(size, -1, np.int32)
+    flat = keys.reshape(-1)
+    numbers = np.empty(flat.shape[0], np.int32)
+    distinct = np.empty(flat.shape[0], np.int64)
+    n = 0
+    for i in range(flat.shape[0]):
+        key = flat[i]
+        if seen[key] < 0:
+            seen[key] = n
+            distinct[n] = key
+            n += 1
+        numbers[i] = seen[key]
+    return numbers, distinct[:n].copy()
+
+
+# drivers: enumeration --------------------------------------------------------------------------------------------------------
+
+
+@inline
+def _fill_trie(
+    base, first, size, at_source, parent, kernel, stride, dilation, meta, scratch, width
+):
+    """Work out the states of one stage's trie, in slots base + 1 ...; node 0 is slot `at_source`."""
+    for node in range(size):
+        up = parent[first + node]
+        src = at_source if up == 0 else base + up
+        slot = base + node + 1
+        k = kernel[first + node]
+        length = meta[src, 0]
+        gap = meta[src, 2] * dilation[first + node]
+        solid = meta[src, 3] == 1
+        wide = length + (k - 1) * gap
+        meta[slot, 0] = wide
+        meta[slot, 2] = meta[src, 2] * stride[first + node]
+        if solid and (k == 1 or gap <= length):
+            meta[slot, 1] = wide
+            meta[slot, 3] = 1
+        else:
+            out_at = slot * width
+            count = _add_window(scratch, src * width, solid, length, k, gap, scratch, out_at, (wide + 63) >> 6)
+            meta[slot, 1] = count
+            meta[slot, 3] = 1 if count == wide else 0
+        meta[slot, 4] = _shared(scratch, slot * width, meta[slot, 3] == 1, wide, meta[slot, 2])
+
+
+@parallel
+def enumerate_range(
+    jump, extent, pixels, shared, start, words, sources, live, stages, tries, variant, next_live, leaf,
+    parent, kernel, stride, dilation, width, begin, end, chunk, out_pixels, out_extent, out_jump, out_shared,
+):  # fmt: skip
+    """Figures of all architectures of some stages behind each source, depth first: nothing is merged.
+
+    Architecture i of begin..end-1 has source i // R and the choices of i % R, where R is the product of the stages'
+    choices, the last stage fastest.
+
+    Parameters
+    ----------
+    jump ... words
+        The pool.
+    sources, live : int32 arrays
+        State and live value of each source.
+    stages : int64 array (n, 4)
+        Per stage: number of choices, offset in `variant`, offset in `next_live`, first of its slots.
+    tries : int64 array (m, 3)
+        Per variant of a stage: offset of its layers, number of layers, offset in `leaf`.
+    variant : int64 array
+        Variant by stage and live value.
+    next_live : int64 array
+        Live value behind a stage, by live value and choice.
+    leaf : int64 array
+        Trie node of each choice.
+    parent, kernel, stride, dilation : int64 arrays
+        The layers of all tries.
+    width : int
+        Words of the widest set.
+    chunk : int
+        Architectures per task; tasks run in parallel.
+    out_pixels, out_extent, out_jump, out_shared : arrays (end - begin,)
+    """
+    depth = stages.shape[0]
+    per_source = np.int64(1)
+    for level in range(depth):
+        per_source *= stages[level, 0]
+    slots = stages[depth - 1, 3]
+    for level in range(tries.shape[0]):
+        slots = max(slots, stages[depth - 1, 3] + tries[level, 1] + 1)
+    for task in numba.prange((end - begin + chunk - 1) // chunk):
+        at = begin + task * chunk
+        stop = min(end, at + chunk)
+        scratch = np.empty(slots * width, np.uint64)
+        meta = np.empty((slots, 5), np.int64)  # extent, pixels, jump, solid, shared
+        digits = np.zeros(depth, np.int64)
+        alive = np.zeros(depth + 1, np.int64)
+        inputs = np.zeros(depth + 1, np.int64)  # slot that each stage reads
+        dirty = 0  # the first stage to work out again
+        row = np.int64(-1)
+        while at < stop:
+            if at // per_source != row:
+                row = at // per_source
+                rest = at - row * per_source
+                for level in range(depth - 1, -1, -1):
+                    digits[level] = rest % stages[level, 0]
+                    rest //= stages[level, 0]
+                state = np.int64(sources[row])
+                meta[0, 0], meta[0, 1], meta[0, 2] = extent[state], pixels[state], jump[state]
+                meta[0, 4] = shared[state]
+                meta[0, 3] = 1 if start[state] < 0 else 0
+                if start[state] >= 0:
+                    for w in range((extent[state] + 63) >> 6):
+                        scratch[w] = words[start[state] + w]
+                alive[0] = np.int64(live[row])
+                dirty = 0
+            for level in range(dirty, depth):
+                v = variant[stages[level, 1] + alive[level]]
+                base = stages[level, 3]
+                _fill_trie(
+                    base, tries[v, 0], tries[v, 1], inputs[level], parent, kernel, stride, dilation, meta, scratch, width
+                )
+                if level < depth - 1:
+                    c = digits[level]
+                    node = leaf[tries[v, 2] + c]
+                    inputs[level + 1] = inputs[level] if node == 0 else base + node
+                    alive[level + 1] = next_live[stages[level, 2] + alive[level] * stages[level, 0] + c]
+            last = depth - 1
+            v = variant[stages[last, 1] + alive[last]]
+            here = min(stages[last, 0] - digits[last], stop - at)
+            for i in range(here):
+                node = leaf[tries[v, 2] + digits[last] + i]
+                slot = inputs[last] if node == 0 else stages[last, 3] + node
+                o = at - begin + i
+                out_extent[o] = meta[slot, 0]
+                out_pixels[o] = meta[slot, 1]
+                out_jump[o] = meta[slot, 2]
+                out_shared[o] = meta[slot, 4]
+            at += here
+            digits[last] = 0
+            level = last - 1
+            while level >= 0:
+                digits[level] += 1
+                if digits[level] < stages[level, 0]:
+                    break
+                digits[level] = 0
+                level -= 1
+            if level >= 0:
+                # only the digit of this stage changed: its trie stands, and it hands on another leaf
+                v = variant[stages[level, 1] + alive[level]]
+                c = digits[level]
+                node = leaf[tries[v, 2] + c]
+                inputs[level + 1] = inputs[level] if node == 0 else stages[level, 3] + node
+                alive[level + 1] = next_live[stages[level, 2] + alive[level] * stages[level, 0] + c]
+                dirty = level + 1

@@ -1,0 +1,442 @@
+"""Spaces: sets of networks described by their choices. docs/spaces.md describes the file format."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from math import prod
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Self
+
+from engine.errors import InputError, nearest, shown
+from engine.spec import AXES, listed, per_axis, whole
+from sweeps.stages import (
+    PER_AXIS,
+    ChainLayer,
+    Factor,
+    Stage,
+    StageReader,
+    Value,
+    check_name,
+    label_values,
+    value_label,
+)
+
+if TYPE_CHECKING:
+    from engine.network import Network
+
+SPACE_KEYS = ("name", "factors", "stages", "axes", "input_size", "input_channels", "channels")
+MAX_CHOICES = 1 << 20  # of one stage: a guard against products that are slips of the finger
+Label = int | str | bool | float
+
+
+class Labelled:
+    """What every space has: factors in order, and architectures numbered row-major over them, the last one fastest."""
+
+    name: str
+    factors: tuple[Factor, ...]
+
+    @cached_property
+    def dims(self) -> dict[str, tuple[Any, ...]]:
+        """Labels of every factor, in the order of the dims of the results."""
+        return {f.name: f.labels for f in self.factors}
+
+    @property
+    def size(self) -> int:
+        """Number of architectures, a Python int of any magnitude."""
+        return prod(len(f.labels) for f in self.factors)
+
+    def labels(self, index: int) -> dict[str, Any]:
+        """Return the label of every factor of architecture number `index`."""
+        rest = whole(index, "index", 0, self.size - 1)
+        out: dict[str, Any] = {}
+        for factor in reversed(self.factors):
+            rest, digit = divmod(rest, len(factor.labels))
+            out[factor.name] = factor.labels[digit]
+        return {f.name: out[f.name] for f in self.factors}
+
+    def index(self, labels: Mapping[str, Any]) -> int:
+        """Return the number of the architecture with these labels (or values); one for every factor of more than one.
+
+        An xarray Dataset without dims is taken as well: a row of an answer, whose other variables are passed over.
+        """
+        given = {str(k): getattr(v, "values", v) for k, v in labels.items()}
+        if hasattr(labels, "coords"):
+            given |= {str(k): v.values for k, v in labels.coords.items()}
+            given = {k: v for k, v in given.items() if k in self.dims}
+        for key in given:
+            if key not in self.dims:
+                raise InputError(f"space {self.name!r} has no factor {shown(key)}; {nearest(key, self.dims)}")
+        index = 0
+        for factor in self.factors:
+            if factor.name not in given and len(factor.labels) > 1:
+                raise InputError(f"no label for {factor.name}; give one of {shown(list(factor.labels))}")
+            digit = _digit(factor, given[factor.name]) if factor.name in given else 0
+            index = index * len(factor.labels) + digit
+        return index
+
+    def _chosen(self, where: int | Mapping[str, Any]) -> dict[str, Value]:
+        """Value of every factor, from an index or labels."""
+        rest = whole(self.index(where) if isinstance(where, Mapping) else where, "index", 0, self.size - 1)
+        out: dict[str, Value] = {}
+        for factor in reversed(self.factors):
+            rest, digit = divmod(rest, len(factor.values))
+            out[factor.name] = factor.values[digit]
+        return out
+
+
+def _digit(factor: Factor, label: Any) -> int:
+    """Position of a label or value of a factor."""
+    if hasattr(label, "tolist"):
+        label = label.tolist()
+    for candidate in (label, value_label(label)):
+        for i, known in enumerate(factor.labels):
+            if known == candidate and isinstance(known, bool) == isinstance(candidate, bool):
+                return i
+    raise InputError(f"{factor.name} has no value {shown(label)}; it has {shown(list(factor.labels))}")
+
+
+class Space(Labelled):
+    """A set of chains: stages in order, each with its choices. Made by `from_dict` or `from_file`.
+
+    Attributes
+    ----------
+    name : str
+    stages : tuple of Stage
+    factors : tuple of Factor
+        Every choice, in the order of the dims: stage by stage, a stage's own before the shared ones it is first to use.
+    introduced : tuple of tuple of str
+        Per stage, the factors that join the dims there.
+    axes : tuple of str
+        Spatial axes of the networks.
+    square : bool
+        Whether every window is alike on all axes, so that figures are per axis only once.
+    input_size : tuple of int or None
+        Pixels per axis, for macs.
+    channels : tuple of int or None
+        Base channels and growth at each stride, for params and macs.
+
+    Raises
+    ------
+    InputError
+        One line for anything that is not a space.
+
+    Examples
+    --------
+    >>> space = Space.from_dict({"stages": [{"name": "s1", "kernel": [3, 5], "repeat": [0, 1, 2]}, {"name": "s2", "kernel": 3}]})
+    >>> space.size, space.dims
+    (6, {'s1_kernel': (3, 5), 's1_repeat': (0, 1, 2)})
+    >>> [layer.name for layer in space.network({"s1_kernel": 5, "s1_repeat": 2}).layers]
+    ['s1.1', 's1.2', 's2']
+    """
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        if not isinstance(spec, Mapping):
+            raise InputError(f"a space must be a mapping with 'stages', not {shown(spec)}")
+        for key in spec:
+            if key not in SPACE_KEYS:
+                raise InputError(f"a space has no {shown(key)}; {nearest(key, SPACE_KEYS)}")
+        name = spec.get("name", "space")
+        if not isinstance(name, str) or not name:
+            raise InputError(f"name of the space is {shown(name)}; it must be a string")
+        self.name = name
+        self._spec = copy.deepcopy({k: v for k, v in spec.items() if v is not None})
+        given = listed(spec.get("stages"))
+        if not given:
+            raise InputError("a space needs 'stages', a list of at least one stage")
+        ndim = _count_axes(spec, given)
+        self.axes = AXES[ndim]
+        size = spec.get("input_size")
+        self.input_size = None if size is None else per_axis(size, "input_size", ndim)
+        self.input_channels = whole(spec.get("input_channels", 3), "input_channels")
+        self.channels = _read_channels(spec.get("channels"))
+        self._read_stages(_read_shared(spec.get("factors")), given, ndim)
+
+    def _read_stages(self, shared: Mapping[str, list[Any]], given: Sequence[Any], ndim: int) -> None:
+        reader = StageReader(shared, ndim)
+        stages: list[Stage] = []
+        factors: dict[str, Factor] = {}
+        introduced: list[tuple[str, ...]] = []
+        for position, entry in enumerate(given, start=1):
+            stage = reader.read(entry, position)
+            if any(stage.name == other.name for other in stages):
+                raise InputError(f"two stages are named {stage.name!r}; names must differ")
+            new = [*stage.own, *(reader.found[u] for u in stage.uses if u in reader.found and u not in factors)]
+            for factor in new:
+                if factor.name in factors or (factor.name in shared and factor in stage.own):
+                    raise InputError(f"two factors are named {factor.name!r}; rename a stage or the shared factor")
+                factors[factor.name] = factor
+            if prod(len(f.labels) for f in new) > MAX_CHOICES:
+                raise InputError(f"stage {stage.name!r} has more than {MAX_CHOICES} choices; split it into several stages")
+            stages.append(stage)
+            introduced.append(tuple(f.name for f in new))
+        for name in shared:
+            if name not in factors:
+                raise InputError(f"no stage uses the factor {name!r}; write ${name} in a stage, or leave it out")
+        names = {s.name for s in stages} & set(factors)
+        if names:
+            raise InputError(f"{min(names)!r} names both a stage and a factor; rename one")
+        self.stages, self.factors, self.introduced = tuple(stages), tuple(factors.values()), tuple(introduced)
+
+    @classmethod
+    def from_dict(cls, spec: Mapping[str, Any]) -> Self:
+        """Return the space of a dict (docs/spaces.md)."""
+        return cls(spec)
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str]) -> Self:
+        """Return the space of a YAML or JSON file."""
+        from engine.readers.files import read_mapping
+
+        try:
+            return cls(read_mapping(path))
+        except InputError as error:
+            message = str(error)
+            raise InputError(message if str(path) in message else f"{path}: {message}") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the dict of this space; `from_dict` is the inverse."""
+        return copy.deepcopy(self._spec)
+
+    @cached_property
+    def hash(self) -> str:
+        """Hex digest of everything but the space's name."""
+        spec = {k: v for k, v in self._spec.items() if k != "name"}
+        text = json.dumps(spec, sort_keys=True, default=_plain)
+        # the order of keys decides that of the dims
+        return hashlib.sha256((text + repr(self.dims)).encode()).hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        size = f"{self.size:,}" if self.size < 10**15 else f"{self.size:.3g}" if self.size < 10**300 else "very many"
+        return f"<Space {self.name}: {len(self.stages)} stages, {len(self.factors)} factors, {size} architectures>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Space) and self.name == other.name and self.hash == other.hash
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+    @cached_property
+    def square(self) -> bool:
+        """Whether every layer is alike on all axes."""
+        if len(self.axes) == 1:
+            return True
+        blocks = [block for s in self.stages for block in (s.params, *(b for c in s.choices or () for b in c))]
+        values: list[Any] = [v for block in blocks for key, v in block.items() if key in PER_AXIS and key != "start"]
+        values += [v for f in self.factors for v in f.values]
+        return not any(isinstance(v, tuple) for v in values)
+
+    @cached_property
+    def stage_sizes(self) -> tuple[int, ...]:
+        """Number of architectures up to each stage: the size of its dataset."""
+        sizes = {f.name: len(f.labels) for f in self.factors}
+        out, total = [], 1
+        for new in self.introduced:
+            total *= prod(sizes[n] for n in new)
+            out.append(total)
+        return tuple(out)
+
+    def stage_index(self, name: str) -> int:
+        """Return the position of a stage."""
+        for i, stage in enumerate(self.stages):
+            if stage.name == name:
+                return i
+        raise InputError(f"space {self.name!r} has no stage {shown(name)}; {nearest(name, [s.name for s in self.stages])}")
+
+    def stage_dims(self, stage: int) -> dict[str, tuple[Any, ...]]:
+        """Return the labels of the factors met up to stage number `stage`."""
+        return {n: self.dims[n] for new in self.introduced[: stage + 1] for n in new}
+
+    def layers(self, where: int | Mapping[str, Any]) -> dict[str, list[ChainLayer]]:
+        """Return the layers of one architecture, stage by stage."""
+        chosen = self._chosen(where)
+        return {s.name: s.layers(chosen, len(self.axes)) for s in self.stages}
+
+    def outputs(self, where: int | Mapping[str, Any]) -> dict[str, str]:
+        """Return, per stage, the name of the layer whose map the stage's figures belong to ("input" where nothing is)."""
+        last, out = "input", {}
+        for stage in self.stages:
+            layers = self.layers(where)[stage.name]
+            if layers:
+                last = f"{stage.name}.{len(layers)}" if stage.numbered else stage.name
+            out[stage.name] = last
+        return out
+
+    def network(self, where: int | Mapping[str, Any]) -> Network:
+        """Return one architecture as a network.
+
+        Parameters
+        ----------
+        where : int or mapping
+            Number of the architecture in row-major order over `dims`, or the label of each factor; also a row of an
+            answer, such as ``answer.isel(rank=0)``.
+
+        Returns
+        -------
+        engine.Network
+            Layers are named ``stage``, or ``stage.1``, ``stage.2``, ... where the stage has `repeat` or `choices`. Paddings
+            keep maps aligned: dilation*(kernel - 1)//2 at the start, the rest of dilation*(kernel - 1) at the end.
+        """
+        from engine.network import Network
+        from sweeps.costs import chain_channels
+
+        layers = self.layers(where)
+        flat = [layer for stage in layers.values() for layer in stage]
+        channels = iter(chain_channels(self, flat))
+        written = []
+        for stage in self.stages:
+            for i, layer in enumerate(layers[stage.name], start=1):
+                name = f"{stage.name}.{i}" if stage.numbered else stage.name
+                written.append({"name": name, **_layer_spec(layer), **next(channels)})
+        spec: dict[str, Any] = {"name": self.name, "axes": len(self.axes), "input_channels": self.input_channels}
+        if self.input_size is not None:
+            spec["input_size"] = list(self.input_size)
+        return Network.from_dict({**spec, "layers": written or [{"name": "nothing", "op": "pointwise"}]})
+
+
+def _layer_spec(layer: ChainLayer) -> dict[str, Any]:
+    """Return the spec of a layer, without its name and channels."""
+    if layer.op == "pointwise":
+        return {"op": layer.op}
+    if layer.op == "space_to_depth":
+        return {"op": layer.op, "scale": list(layer.stride)}
+    if layer.op == "slice":
+        return {"op": layer.op, "start": list(layer.start), "step": list(layer.stride)}
+    spans = [d * (k - 1) for k, d in zip(layer.kernel, layer.dilation, strict=True)]
+    padding = [s // 2 for s in spans] + [s - s // 2 for s in spans]
+    return {
+        "op": layer.op,
+        "kernel": list(layer.kernel),
+        "stride": list(layer.stride),
+        "dilation": list(layer.dilation),
+        "padding": padding,
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else list(value) if isinstance(value, tuple) else str(value)
+
+
+def _read_channels(given: object) -> tuple[int, int] | None:
+    """Return base channels and growth."""
+    if given is None:
+        return None
+    if not isinstance(given, Mapping):
+        return whole(given, "channels"), 1
+    for key in given:
+        if key not in ("base", "growth"):
+            raise InputError(f"channels has no {shown(key)}; {nearest(key, ('base', 'growth'))}")
+    if "base" not in given:
+        raise InputError("channels needs 'base', the channels of the first convolution; for example {base: 64, growth: 2}")
+    return whole(given["base"], "base of channels"), whole(given.get("growth", 1), "growth of channels")
+
+
+def _read_shared(given: object) -> dict[str, list[Any]]:
+    """Return the values of the shared factors."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise InputError(f"factors is {shown(given)}; it must be a mapping such as {{k: [3, 5]}}")
+    out = {}
+    for name, values in given.items():
+        check_name(name, "a shared factor")
+        items = listed(values)
+        if not items:
+            raise InputError(f"factor {name!r} is {shown(values)}; it must be a list of at least one value")
+        out[name] = items
+    return out
+
+
+def _count_axes(spec: Mapping[str, Any], stages: Sequence[Any]) -> int:
+    """Return the number of spatial axes that a space says or implies: by axes, input_size or a value per axis."""
+    if spec.get("axes") is not None:
+        return whole(spec["axes"], "axes", 1, 3)
+    size = listed(spec.get("input_size"))
+    if size is not None:
+        if len(size) not in AXES:
+            raise InputError(f"input_size is {shown(spec['input_size'])}; it needs 1, 2 or 3 numbers")
+        return len(size)
+    shared = spec.get("factors")
+    nested: list[Any] = list(shared.values()) if isinstance(shared, Mapping) else []
+    for stage in stages:
+        if isinstance(stage, Mapping):
+            nested += [v for k, v in stage.items() if k in PER_AXIS]
+            nested += [[v] for k, v in _choice_values(stage.get("choices")) if k in PER_AXIS]
+    for values in nested:
+        for value in listed(values) or []:
+            length = len(listed(value) or [0, 0])
+            if listed(value) is not None:
+                if length not in AXES:
+                    raise InputError(f"a value per axis is {shown(value)}; a network has 1, 2 or 3 axes")
+                return length
+    return 2
+
+
+def _choice_values(choices: object) -> list[tuple[str, Any]]:
+    """Parameters of all layers of all choices, as far as they can be read."""
+    out: list[tuple[str, Any]] = []
+    for entry in listed(choices) or []:
+        layers = listed(entry.get("layers")) or [entry] if isinstance(entry, Mapping) else listed(entry) or []
+        out += [item for layer in layers if isinstance(layer, Mapping) for item in layer.items()]
+    return out
+
+
+class NetworkSpace(Labelled):
+    """Any networks: a function from the values of factors to a network, evaluated network by network.
+
+    Parameters
+    ----------
+    template : callable
+        Takes one keyword argument for each factor and returns an `engine.Network`.
+    factors : mapping
+        Values of each factor. Labels are the values, or text for values that are not numbers or strings.
+    name : str, optional
+        By default the template's.
+
+    Examples
+    --------
+    >>> from engine import Network
+    >>> def two(k, d):
+    ...     return Network.sequential({"kernel": k}, {"kernel": 3, "dilation": d})
+    >>> space = NetworkSpace(two, {"k": [3, 5], "d": [1, 2, 4]})
+    >>> space.size, len(space.network({"k": 5, "d": 4}))
+    (6, 2)
+    """
+
+    def __init__(
+        self, template: Callable[..., Network], factors: Mapping[str, Sequence[Any]], name: str | None = None
+    ) -> None:
+        if not callable(template):
+            raise InputError(f"template is {shown(template)}; it must be a function that returns an engine.Network")
+        if not isinstance(factors, Mapping) or not factors:
+            raise InputError(f"factors is {shown(factors)}; it must be a mapping such as {{'rate': [6, 12]}}")
+        self.template = template
+        self.name = name or getattr(template, "__name__", "template")
+        made = []
+        for key, values in factors.items():
+            check_name(key, "a factor")
+            items = listed(values)
+            if not items:
+                raise InputError(f"factor {key!r} is {shown(values)}; it must be a list of at least one value")
+            items = [tuple(v) if isinstance(v, list) else v for v in items]
+            made.append(Factor(key, tuple(items), label_values(key, items)))
+        self.factors = tuple(made)
+
+    def __repr__(self) -> str:
+        return f"<NetworkSpace {self.name}: {len(self.factors)} factors, {self.size:,} networks>"
+
+    def network(self, where: int | Mapping[str, Any]) -> Network:
+        """Return one network, by number or labels."""
+        from engine.network import Network
+
+        chosen = self._chosen(where)
+        try:
+            network = self.template(**chosen)
+        except TypeError as error:
+            raise InputError(f"template {self.name!r} called with {shown(chosen)}: {error}") from None
+        if not isinstance(network, Network):
+            raise InputError(f"template {self.name!r} returned {shown(network)}; it must return an engine.Network")
+        return network
