@@ -9,7 +9,6 @@ from engine.formulas import PUBLISHED, START, Formula, advance
 from engine.layers import OPS
 from engine.plan import Plan, Step
 
-WINDOWS = {"conv", "max_pool", "avg_pool", "lp_pool", "space_to_depth", "slice", "pad", "crop", "pointwise"}
 _BY_SHAPE = {
     (1, 1, 1): "conv1",
     (1, 2, 1): "conv1_s2",
@@ -39,21 +38,17 @@ class Closed:
     reason: str = ""
 
 
-def window(step: Step, axis: int) -> tuple[int, int, int] | None:
-    """Taps, stride and dilation of a layer on one axis, or None where it is no window of equally spaced taps."""
-    if step.maps is None or step.layer.op not in WINDOWS:
-        return None
-    axis_map = step.maps[axis]
-    taps = axis_map.taps[0]
-    return len(taps), axis_map.down, taps[1] - taps[0] if len(taps) > 1 else 1
+def windows(step: Step) -> list[tuple[int, int, int] | None]:
+    """Taps, stride and dilation of a layer on each axis; None where it is no window of equally spaced taps."""
+    return [axis_map.window for axis_map in step.maps or ()]
 
 
 def published_formula(step: Step, before: Published) -> Formula | None:
     """The article's formula for a layer, if it has one."""
-    windows = {window(step, axis) for axis in range(len(step.maps or ()))}
-    if len(windows) != 1:
+    shapes = set(windows(step))
+    if len(shapes) != 1:
         return None
-    shape = windows.pop()
+    shape = shapes.pop()
     if shape == (7, 2, 1) and (before.area, before.overlap) == START:
         return PUBLISHED["conv7_s2_first"]
     name = _BY_SHAPE.get(shape) if shape else None
@@ -102,13 +97,12 @@ def _outside(reason: str) -> Closed:
 
 
 def _advanced(step: Step, before: Closed) -> Closed:
-    if before.reason:
+    if before.reason or step.passes:
         return before
-    windows = [window(step, axis) for axis in range(len(before.pixels))]
-    shapes = [w for w in windows if w is not None]
-    if len(shapes) < len(windows):
+    shapes = [w for w in windows(step) if w is not None]
+    if len(shapes) < len(before.pixels):
         return _outside(f"no closed form for {_name(step)}")
-    if all(k == s == 1 for k, s, _ in shapes):
+    if all(k == s == 1 for k, s, _ in shapes):  # pads and crops
         return before
     if not before.regular:
         return _outside("behind a dilated layer that left holes no formula in (S, P) is exact")
@@ -121,7 +115,7 @@ def _advanced(step: Step, before: Closed) -> Closed:
 
 def _merged(plan: Plan, step: Step, branches: list[Closed]) -> Closed:
     """The branch that is solid and spans the merged bounding box, and so contains the others."""
-    if len(set(branches)) == 1:
+    if len(set(step.sources)) == 1:
         return branches[0]
     for source, branch in zip(step.sources, branches, strict=True):
         intervals = plan.steps[source].intervals if source >= 0 else None
@@ -134,7 +128,7 @@ def _merged(plan: Plan, step: Step, branches: list[Closed]) -> Closed:
 
 
 def _name(step: Step) -> str:
-    shapes = {window(step, axis) for axis in range(len(step.maps or ()))}
+    shapes = set(windows(step))
     if None in shapes or len(shapes) != 1:
         return step.layer.op
     k, s, d = next(s for s in shapes if s)

@@ -111,8 +111,15 @@ class Reader:
         def pick(arrays: tuple[np.ndarray, ...]) -> tuple[int, ...]:
             return tuple(int(np.broadcast_to(a, shape)[at]) for a in arrays)
 
-        columns = map(pick, (figures.first, figures.extent, figures.max_gap, figures.shared))
-        return Figures(int(figures.area[at]), *columns, len(terms), phases)
+        return Figures(
+            int(figures.area[at]),
+            pick(figures.first),
+            pick(figures.extent),
+            pick(figures.max_gap),
+            pick(figures.shared),
+            len(terms),
+            phases,
+        )
 
     def _walked(self, index: int, at: tuple[int, ...] | None) -> Figures:
         """Figures from bit grids, entry by entry: for unions of too many products."""

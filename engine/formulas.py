@@ -136,11 +136,13 @@ def advance(pixels: Value, fresh: Value, kernel: int, stride: int = 1, dilation:
     step = dilation * fresh
     wider = pixels + (kernel - 1) * _min(pixels, step)
     closed = _min(wider, stride * fresh)
+    apart = step > pixels
+    if apart is False:
+        return wider, closed
     # taps further apart than the set is long: copies of it, and each meets the copies of the next entry by itself
     shared = 0 * pixels
     for i in range(1 - kernel, kernel):
         shared = shared + (kernel - abs(i)) * _max(pixels - abs(stride - i * dilation) * fresh, 0 * pixels)
-    apart = step > pixels
     return wider, closed * (1 - apart) + (wider - shared) * apart
 
 

@@ -6,6 +6,7 @@ table `taps[r]` for r < up, output entry ``o = up*m + r`` reads the input entrie
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -37,6 +38,14 @@ class AxisMap:
     @property
     def is_identity(self) -> bool:
         return self.up == self.down == 1 and self.taps == ((0,),)
+
+    @cached_property
+    def window(self) -> tuple[int, int, int] | None:
+        """Taps, stride and dilation, if this is a window of equally spaced taps; None otherwise."""
+        steps = {b - a for a, b in itertools.pairwise(self.taps[0])}
+        if self.up > 1 or len(steps) > 1 or not self.taps[0]:
+            return None
+        return len(self.taps[0]), self.down, steps.pop() if steps else 1
 
     @cached_property
     def table(self) -> tuple[np.ndarray, np.ndarray]:

@@ -33,6 +33,8 @@ class Step:
         One per axis; None for a layer that sees everything, or behind a merge of maps of different jumps.
     aligned : bool
         The branches that it merges have one centre.
+    passes : bool
+        The layer reads one entry, its own: its footprints are those of its source.
     """
 
     layer: Layer
@@ -42,6 +44,7 @@ class Step:
     everything: bool
     intervals: tuple[Intervals, ...] | None
     aligned: bool
+    passes: bool
 
 
 @dataclass(frozen=True)
@@ -107,9 +110,15 @@ def _resolve(network: Network, input_size: Size | None, globals: Globals) -> Pla
                 layer.name in everything,
                 intervals,
                 aligned,
+                _passes(layer, maps, sizes),
             )
         )
     return Plan(network, input_size, tuple(steps), tuple(dropped))
+
+
+def _passes(layer: Layer, maps: tuple[AxisMap, ...] | None, sizes: dict[str, Size] | None) -> bool:
+    same_size = sizes is None or sizes[layer.name] == sizes[layer.inputs[0]]
+    return maps is not None and same_size and all(m.is_identity for m in maps)
 
 
 def _maps(network: Network, layer: Layer, sizes: dict[str, Size] | None) -> tuple[AxisMap, ...]:

@@ -52,6 +52,10 @@ def trace(network: Network, input_size: int | Sequence[int] | None = None, globa
     compare = Comparisons()
     terms: list[list[Term] | None] = []
     for step in plan.steps:
+        if step.passes and not step.everything:
+            source = step.sources[0]
+            terms.append(image if source < 0 else terms[source])
+            continue
         branches = [image if s < 0 else terms[s] for s in step.sources]
         known = [b for b in branches if b is not None]
         if step.everything or len(known) < len(branches):

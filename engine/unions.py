@@ -37,6 +37,9 @@ class Comparisons:
 
 def unite(branches: list[list[Term]], compare: Comparisons) -> list[Term] | None:
     """Return the terms of a merge, or None where they are more than `MAX_TERMS`."""
+    kept = _container(branches, compare)
+    if kept is not None:
+        return kept
     terms: list[Term] = []
     for branch in _aligned(branches):
         for term in branch:
@@ -44,6 +47,22 @@ def unite(branches: list[list[Term]], compare: Comparisons) -> list[Term] | None
             if len(terms) > MAX_TERMS:
                 return None
     return terms
+
+
+def _container(branches: list[list[Term]], compare: Comparisons) -> list[Term] | None:
+    """The one branch that contains the others, if all are single products: what residual networks come to."""
+    largest = branches[0]
+    for branch in branches[1:]:
+        if len(branch) > 1 or len(largest) > 1:
+            return None
+        over, under = True, True
+        for a, b in zip(largest[0], branch[0], strict=True):
+            code = compare(a, b) if len(a.first) == len(b.first) else 0
+            over, under = over and bool(code & 1), under and bool(code & 2)
+        if not over and not under:
+            return None
+        largest = largest if over else branch
+    return largest
 
 
 def _insert(terms: list[Term], new: Term, compare: Comparisons) -> None:

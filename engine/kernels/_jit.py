@@ -15,30 +15,32 @@ jit = numba.njit(cache=True, nogil=True)
 inline = numba.njit(cache=True, nogil=True, inline="always")
 
 
-@intrinsic
-def popcount(typing: Any, word: Any) -> Any:
-    """Number of set bits of a uint64."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.ctpop(args[0])
-
-    return types.uint64(types.uint64), codegen
-
-
-@intrinsic
-def lowest_bit(typing: Any, word: Any) -> Any:
-    """Index of the lowest set bit of a uint64 that is not 0."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.cttz(args[0], context.get_constant(types.boolean, True))
-
-    return types.uint64(types.uint64), codegen
-
-
-if numba.config.DISABLE_JIT:  # kernels as plain Python, for coverage and debugging
+if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]  # kernels as plain Python, for coverage and debugging
 
     def popcount(word: Any) -> Any:
+        """Number of set bits of a uint64."""
         return int(word).bit_count()
 
     def lowest_bit(word: Any) -> Any:
+        """Index of the lowest set bit of a uint64 that is not 0."""
         return (int(word) & -int(word)).bit_length() - 1
+
+else:
+
+    @intrinsic
+    def popcount(typing: Any, word: Any) -> Any:
+        """Number of set bits of a uint64."""
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.ctpop(args[0])
+
+        return types.uint64(types.uint64), codegen
+
+    @intrinsic
+    def lowest_bit(typing: Any, word: Any) -> Any:
+        """Index of the lowest set bit of a uint64 that is not 0."""
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.cttz(args[0], context.get_constant(types.boolean, True))
+
+        return types.uint64(types.uint64), codegen

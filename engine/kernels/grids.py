@@ -1,0 +1,404 @@
+"""Kernels on grids of entries: one step backwards through a layer, on sets (bits) and on path counts (float64).
+
+A bit grid is uint64 (a, b, words): bit i of word w of a row is entry ``64*w + i`` of the window along the last axis, the
+leading axes are plain, and bits beyond the window are 0. Networks of one and two axes have leading axes of length 1.
+Float grids are plain arrays.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.kernels._jit import inline, jit, lowest_bit, popcount
+
+_FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+
+def pack(grid: np.ndarray) -> np.ndarray:
+    """Bit grid of a bool grid (a, b, n)."""
+    width = -(-grid.shape[-1] // 64) * 64
+    padded = np.zeros((*grid.shape[:-1], width), bool)
+    padded[..., : grid.shape[-1]] = grid
+    return np.packbits(padded, axis=-1, bitorder="little").view("<u8").astype(np.uint64, copy=False)
+
+
+def unpack(bits: np.ndarray, n: int) -> np.ndarray:
+    """Bool grid (a, b, n) of a bit grid."""
+    octets = np.ascontiguousarray(bits).astype("<u8", copy=False).view(np.uint8)
+    return np.unpackbits(octets, axis=-1, count=n, bitorder="little").view(bool)
+
+
+# ---------------------------------------------------------------- windows: word-parallel
+
+
+@inline
+def _tail(n):
+    """Mask of the entries in the last word of a row of n."""
+    return _FULL >> np.uint64(-n & 63)
+
+
+@jit
+def _or_moved(out, grid, distance):
+    """Write a flat bit grid, united with itself moved up by `distance` bits."""
+    q, s = distance >> 6, np.uint64(distance & 63)
+    n = grid.shape[0]
+    if q >= n:
+        out[:] = grid
+        return
+    out[:q] = grid[:q]
+    # slices, so that every index provably counts from 0 and the loops vectorise
+    to, stay, low = out[q:], grid[q:], grid[: n - q]
+    if s == 0:
+        for j in range(n - q):
+            to[j] = stay[j] | low[j]
+        return
+    t = np.uint64(64) - s
+    to[0] = stay[0] | (low[0] << s)
+    to, stay, high = to[1:], stay[1:], low[1:]
+    for j in range(n - q - 1):
+        to[j] = stay[j] | (high[j] << s) | (low[j] >> t)
+
+
+@jit
+def _or_progression(grid, spare, step, count):
+    """Unite a flat bit grid with itself moved by step, 2*step, … (count - 1)*step bits.
+
+    Each pass doubles what is covered: log2(count) passes. Returns the result and the other buffer.
+    """
+    covered = 1
+    while covered < count:
+        more = min(covered, count - covered)
+        _or_moved(spare, grid, step * more)
+        grid, spare = spare, grid
+        covered += more
+    return grid, spare
+
+
+@inline
+def _even_bits(half):
+    """The 32 low bits of a word, spread to its even bits."""
+    x = half & np.uint64(0xFFFFFFFF)
+    x = (x | (x << np.uint64(16))) & np.uint64(0x0000FFFF0000FFFF)
+    x = (x | (x << np.uint64(8))) & np.uint64(0x00FF00FF00FF00FF)
+    x = (x | (x << np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    x = (x | (x << np.uint64(2))) & np.uint64(0x3333333333333333)
+    return (x | (x << np.uint64(1))) & np.uint64(0x5555555555555555)
+
+
+@jit
+def _spread_row(out, at, grid, start, words, stride):
+    """Write each entry e of a row of `words` words to entry stride*e of a row of zeros. All but `stride` unsigned."""
+    if stride == 1:
+        for w in range(words):
+            out[at + w] = grid[start + w]
+    elif stride == 2:
+        for w in range(words):
+            out[at + w + w] = _even_bits(grid[start + w])
+            out[at + w + w + np.uint64(1)] = _even_bits(grid[start + w] >> np.uint64(32))
+    else:
+        for w in range(words):
+            rest = grid[start + w]
+            while rest:
+                e = np.uint64(stride) * (np.uint64(64) * w + lowest_bit(rest))
+                out[at + (e >> np.uint64(6))] |= np.uint64(1) << (e & np.uint64(63))
+                rest &= rest - np.uint64(1)
+
+
+@jit
+def _move_row(out, at, grid, start, words, s):
+    """Copy a row of bits that starts at bit s of word `start`. All unsigned."""
+    t = np.uint64(63) - s
+    for w in range(words):
+        out[at + w] = grid[start + w] >> s | grid[start + w + np.uint64(1)] << t << np.uint64(1)
+
+
+@jit
+def window_back(grid, n_last, strides, starts, steps, counts, shape):
+    """Entries that windows read, for a set of needed outputs.
+
+    Output o reads the entries ``stride*o + start + step*i``, i < count, on each axis, where both o and the entry are
+    counted from the start of their window; what lies outside the window of entries is cut off.
+
+    Parameters
+    ----------
+    grid : uint64 array (a, b, words)
+        Needed outputs: a bit grid.
+    n_last : int
+        Outputs along the last axis.
+    strides, starts, steps, counts : int64 arrays (3,)
+        The window per axis; strides and steps are at least 1.
+    shape : int64 array (3,)
+        Entries per axis of the window of entries.
+
+    Returns
+    -------
+    uint64 array (shape[0], shape[1], words)
+    """
+    # All axes in one flat buffer, whose rows have room for what the windows add and a word of 0 behind it: moving along
+    # any axis is then one long shift.
+    outer, inner, words = grid.shape
+    spans = strides * (np.array([outer, inner, n_last]) - 1) + steps * (counts - 1) + 1
+    high, width = spans[1], (spans[2] + 63) >> 6
+    pitch = width + 1
+    flat = np.zeros(1 + spans[0] * high * pitch, np.uint64)
+    given = grid.reshape(-1)
+    for a in range(outer):
+        for b in range(inner):
+            at = 1 + (a * strides[0] * high + b * strides[1]) * pitch
+            _spread_row(flat, np.uint64(at), given, np.uint64((a * inner + b) * words), np.uint64(words), strides[2])
+    spare = np.empty_like(flat)
+    flat, spare = _or_progression(flat, spare, steps[2], counts[2])
+    flat, spare = _or_progression(flat, spare, steps[1] * pitch * 64, counts[1])
+    flat, spare = _or_progression(flat, spare, steps[0] * high * pitch * 64, counts[0])
+    # word w of a row of the result starts at bit s of word w + q of a row of the buffer
+    n_words = (shape[2] + 63) >> 6
+    out = np.zeros(shape[0] * shape[1] * n_words, np.uint64)
+    q, s = -starts[2] >> 6, np.uint64(-starts[2] & 63)
+    first, stop = max(0, -q - 1), min(n_words, width - q)
+    for a in range(max(0, starts[0]), min(shape[0], spans[0] + starts[0])):
+        for b in range(max(0, starts[1]), min(shape[1], spans[1] + starts[1])):
+            at = (a * shape[1] + b) * n_words
+            source = 1 + ((a - starts[0]) * high + b - starts[1]) * pitch + q
+            if first < stop:
+                _move_row(out, np.uint64(at + first), flat, np.uint64(source + first), np.uint64(stop - first), s)
+            out[at + n_words - 1] &= _tail(shape[2])
+    return out.reshape((shape[0], shape[1], n_words))
+
+
+@jit
+def dilate(grid, n_last, offsets_a, offsets_b, offsets_last):
+    """Dilate a bit grid by a product of offsets; the window stays as it is.
+
+    Entry e of the result is set iff some e - (a, b, c) is, with a, b and c in the offsets of the axes. Bits that leave
+    the window are cut off.
+
+    Parameters
+    ----------
+    grid : uint64 array (a, b, words)
+    n_last : int
+        Entries along the last axis.
+    offsets_a, offsets_b, offsets_last : int64 arrays
+        In ascending order. Evenly spaced ones take log2 of their number of passes; others one pass for each run of
+        evenly spaced ones, axis by axis.
+    """
+    one = np.ones(3, np.int64)
+    starts, steps, counts = np.zeros(3, np.int64), one.copy(), one.copy()
+    shape = np.array([grid.shape[0], grid.shape[1], n_last])
+    if _run(offsets_a, 0) == len(offsets_a) and _run(offsets_b, 0) == len(offsets_b):
+        if _run(offsets_last, 0) == len(offsets_last):
+            for axis, offsets in enumerate((offsets_a, offsets_b, offsets_last)):
+                starts[axis], steps[axis], counts[axis] = _progression(offsets, 0, len(offsets))
+            return window_back(grid, n_last, one, starts, steps, counts, shape)
+    for axis, offsets in enumerate((offsets_a, offsets_b, offsets_last)):
+        out = np.zeros_like(grid)
+        starts[:], steps[:], counts[:] = 0, 1, 1
+        at = 0
+        while at < len(offsets):
+            stop = _run(offsets, at)
+            starts[axis], steps[axis], counts[axis] = _progression(offsets, at, stop)
+            out |= window_back(grid, n_last, one, starts, steps, counts, shape)
+            at = stop
+        grid = out
+    return grid
+
+
+@inline
+def _run(offsets, at):
+    """End of the evenly spaced run that begins at position `at`."""
+    stop = min(at + 2, len(offsets))
+    while stop < len(offsets) and offsets[stop] - offsets[stop - 1] == offsets[at + 1] - offsets[at]:
+        stop += 1
+    return stop
+
+
+@inline
+def _progression(offsets, at, stop):
+    step = offsets[at + 1] - offsets[at] if stop > at + 1 else 1
+    return offsets[at], step, stop - at
+
+
+# ---------------------------------------------------------------- any map: from a table of reads
+
+
+@inline
+def _mapped(entry, n, border):
+    """Entry of a map of n that a read refers to; -1 for none. An n below 0 has no borders (and any entry is one)."""
+    if 0 <= entry < n:
+        return entry
+    if border == 1:
+        return -entry if entry < 0 else 2 * (n - 1) - entry
+    if border == 2:
+        return 0 if entry < 0 else n - 1
+    if border == 3:
+        return entry % n
+    return -1
+
+
+@jit
+def reads(up, down, taps, counts, first, stop, low, high, n, border):
+    """Table of the entries that outputs read through a map (up, down, taps).
+
+    Parameters
+    ----------
+    first, stop : int
+        Outputs.
+    low, high : int
+        Window of entries; reads outside it are dropped.
+    n : int
+        Entries of the map; below 0 for a map without borders.
+    border : int
+        What a read outside 0..n-1 is: 0 nothing, 1 reflect, 2 replicate, 3 circular.
+
+    Returns
+    -------
+    begin : int64 array (stop - first + 1,)
+        Output first + o reads ``index[begin[o]:begin[o + 1]]``.
+    index : int64 array
+        Entries, counted from `low`.
+    group : int64 array (stop - first,)
+        Equal for neighbouring outputs that read the same entries.
+    """
+    begin = np.zeros(stop - first + 1, np.int64)
+    index = np.empty(0, np.int64)
+    for fill in range(2):
+        if fill:
+            index = np.empty(begin[-1], np.int64)
+        found = 0
+        for o in range(first, stop):
+            r = o % up
+            for k in range(counts[r]):
+                entry = down * (o // up) + taps[r, k]
+                if n >= 0:
+                    entry = _mapped(entry, n, border)
+                    if entry < 0:
+                        continue
+                if low <= entry < high:
+                    if fill:
+                        index[found] = entry - low
+                    found += 1
+            begin[o - first + 1] = found
+    group = np.arange(stop - first)
+    for o in range(1, stop - first):
+        length = begin[o + 1] - begin[o]
+        if length == begin[o] - begin[o - 1]:
+            here, before = index[begin[o] : begin[o + 1]], index[begin[o - 1] : begin[o]]
+            if (here == before).all():
+                group[o] = group[o - 1]
+    return begin, index, group
+
+
+@jit
+def union_leading(grid, begin, index, n_out):
+    """Needed entries along a leading axis: (outer, outputs, inner words) to (outer, n_out, inner words)."""
+    outer, outputs, inner = grid.shape
+    out = np.zeros((outer, n_out, inner), np.uint64)
+    for a in range(outer):
+        for o in range(outputs):
+            row = grid[a, o]
+            for j in range(begin[o], begin[o + 1]):
+                to = out[a, index[j]]
+                for w in range(inner):
+                    to[w] |= row[w]
+    return out
+
+
+@jit
+def union_last(grid, begin, index, group, n_out):
+    """Needed entries along the last axis: (rows, words) of outputs to (rows, words) of n_out entries."""
+    rows, words = grid.shape
+    out = np.zeros((rows, (n_out + 63) >> 6), np.uint64)
+    for row in range(rows):
+        done = -1
+        for w in range(words):
+            rest = grid[row, w]
+            while rest:
+                o = 64 * w + np.int64(lowest_bit(rest))
+                rest &= rest - np.uint64(1)
+                if group[o] != done:
+                    done = group[o]
+                    for j in range(begin[o], begin[o + 1]):
+                        out[row, index[j] >> 6] |= np.uint64(1) << np.uint64(index[j] & 63)
+    return out
+
+
+@jit
+def add_leading(grid, begin, index, n_out):
+    """Path counts one layer back along a leading axis: (outer, outputs, inner) to (outer, n_out, inner)."""
+    outer, outputs, inner = grid.shape
+    out = np.zeros((outer, n_out, inner))
+    for a in range(outer):
+        for o in range(outputs):
+            row = grid[a, o]
+            for j in range(begin[o], begin[o + 1]):
+                to = out[a, index[j]]
+                for i in range(inner):
+                    to[i] += row[i]
+    return out
+
+
+@jit
+def add_last(grid, begin, index, n_out):
+    """Path counts one layer back along the last axis: (rows, outputs) to (rows, n_out)."""
+    rows, outputs = grid.shape
+    out = np.zeros((rows, n_out))
+    for row in range(rows):
+        for o in range(outputs):
+            paths = grid[row, o]
+            if paths:
+                for j in range(begin[o], begin[o + 1]):
+                    out[row, index[j]] += paths
+    return out
+
+
+# ---------------------------------------------------------------- drawing and measuring
+
+
+@inline
+def _has(rows, t, i):
+    return (rows[t, i >> 6] >> np.uint64(i & 63)) & np.uint64(1)
+
+
+@jit
+def draw(rows_a, rows_b, rows_last, n_a, n_b):
+    """Union of outer products of sets: bit rows (terms, words) per axis to a bit grid (n_a, n_b, words)."""
+    words = rows_last.shape[1]
+    out = np.zeros((n_a, n_b, words), np.uint64)
+    for t in range(rows_last.shape[0]):
+        for a in range(n_a):
+            if _has(rows_a, t, a):
+                for b in range(n_b):
+                    if _has(rows_b, t, b):
+                        to = out[a, b]
+                        for w in range(words):
+                            to[w] |= rows_last[t, w]
+    return out
+
+
+@jit
+def measure(grid):
+    """Entries of a bit grid, and its projections on the axes: bool (a,), bool (b,) and bits (words,)."""
+    outer, inner, words = grid.shape
+    seen_a, seen_b = np.zeros(outer, np.bool_), np.zeros(inner, np.bool_)
+    seen_last = np.zeros(words, np.uint64)
+    total = np.int64(0)
+    for a in range(outer):
+        for b in range(inner):
+            row = np.uint64(0)
+            for w in range(words):
+                word = grid[a, b, w]
+                total += np.int64(popcount(word))
+                row |= word
+                seen_last[w] |= word
+            if row:
+                seen_a[a] = seen_b[b] = True
+    return total, seen_a, seen_b, seen_last
+
+
+@jit
+def shared(grid, other):
+    """Entries that two bit grids of one shape have in common."""
+    total = np.int64(0)
+    ours, theirs = grid.reshape(-1), other.reshape(-1)
+    for w in range(ours.shape[0]):
+        total += np.int64(popcount(ours[w] & theirs[w]))
+    return total
