@@ -108,7 +108,9 @@ def _advanced(step: Step, before: Closed) -> Closed:
         return _outside("behind a dilated layer that left holes no formula in (S, P) is exact")
     values = [advance(w, u, k, s, d) for w, u, (k, s, d) in zip(before.pixels, before.fresh, shapes, strict=True)]
     holes = any(
-        k > 1 and d * u > w and d > 1 for w, u, (k, _, d) in zip(before.pixels, before.fresh, shapes, strict=True)
+        # taps d apart leave single runs again where the stride keeps to every d-th entry
+        k > 1 and d * u > w and s % d
+        for w, u, (k, s, d) in zip(before.pixels, before.fresh, shapes, strict=True)
     )
     return Closed(tuple(int(v[0]) for v in values), tuple(int(v[1]) for v in values), not holes)
 

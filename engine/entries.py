@@ -73,6 +73,20 @@ class Reader:
             self._entries[key] = _term_figures(terms[0], at) if len(terms) == 1 else self._union_figures(index, at)
         return self._entries[key]
 
+    def start(self, index: int) -> tuple[float, ...]:
+        """First pixel of entry 0's footprint per axis, interior mode; nan where there is none."""
+        ndim = len(self.plan.network.axes)
+        terms, zero = self.traced.terms[index], (0,) * ndim
+        if self.plan.steps[index].everything:
+            return (nan,) * ndim
+        if terms is None:
+            found = self._walked(index, zero)
+        elif len(terms) == 1:
+            found = _term_figures(terms[0], zero)
+        else:
+            found = self._union_figures(index, zero)
+        return found.first if found.area else (nan,) * ndim
+
     def map_figures(self, index: int) -> MapFigures:
         """Figures of all entries of a layer, finite mode."""
         step, terms = self.plan.steps[index], self.traced.terms[index]

@@ -57,8 +57,8 @@ class Family:
         )
         if words * size > MAX_WORDS:
             raise InputError(
-                f"the footprints of {size} entries take {words * 8} bytes each on one axis, more than the limit of "
-                f"{MAX_WORDS * 8} bytes; analyse a smaller input_size"
+                f"the footprints of its {size} entries take {words * size * 8} bytes on one axis, more than the limit "
+                f"of {MAX_WORDS * 8}; analyse a smaller input_size"
             )
         return Family(first, last, bits, repeat)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 ARTICLE = (
-    "Reza Sanatkar, 'Multi-Scale CNN Feature Maps: spatial scale and spatial overlap', blog article; "
+    "M. R. Sanatkar, 'Analysis and Applications of Multi-Scale CNN Feature Maps', blog article; "
     "github.com/rezasanatkar/cnn_spatial_scale"
 )
 OURS = "derived in docs/theory.md"
@@ -159,9 +159,11 @@ def interval(
     return extent + dilation * (kernel - 1) * jump, jump * stride, start - padding * jump
 
 
-def _published(name: str, area: str, overlap: str, function: Callable[..., Pair], domain: str) -> Formula:
+def _published(
+    name: str, area: str, overlap: str, function: Callable[..., Pair], domain: str, source: str = ARTICLE
+) -> Formula:
     layer = (function.__doc__ or "").rstrip(".")
-    return Formula(f"published.{name}", layer, f"S' = {area}; P' = {overlap}", domain, ARTICLE, function)
+    return Formula(f"published.{name}", layer, f"S' = {area}; P' = {overlap}", domain, source, function)
 
 
 _UNDILATED = "exact for area and overlap on interior single-path square chains without dilated layers before it"
@@ -185,7 +187,12 @@ PUBLISHED = Family(
             "exact for P <= 1/2 on a footprint without holes; negative for P > 7/8",
         ),
         "conv3_pool2": _published(
-            "conv3_pool2", "(2-P_3)^2 S_3, with S_3, P_3 of the 3×3 window", "P_3/(2-P_3)", conv3_pool2, _UNDILATED
+            "conv3_pool2",
+            "(2-P_3)^2 S_3, with S_3, P_3 of the 3×3 window",
+            "P_3/(2-P_3)",
+            conv3_pool2,
+            _UNDILATED,
+            f"two formulas in a row of {ARTICLE}",
         ),
     },
 )

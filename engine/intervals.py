@@ -1,7 +1,8 @@
 """Interval arithmetic: the first and last pixel of every entry of an unbounded map, in whole Python numbers.
 
 A map repeats with a period of U entries and D pixels, so it is U intervals and the pair (U, D); its jump is D/U.
-Exact for the bounding boxes of interior footprints, for any network.
+Exact for the bounding boxes of interior footprints, for any network but one oddity: a branch that reads nothing at all
+along one axis (a transposed convolution with gaps) still counts along the others.
 """
 
 from __future__ import annotations

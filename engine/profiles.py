@@ -69,13 +69,17 @@ def profile(
             f"entry is {shown(entry)}, but without an input_size all entries are alike; give an input_size"
         )
     rows = [reader.figures(i, entry) for i in range(len(plan.steps))]
-    return _dataset(plan, rows, entry, globals)
+    # one phase: the largest footprint is that of entry 0
+    starts = [r.first if plan.input_size or r.phases == 1 else reader.start(i) for i, r in enumerate(rows)]
+    return _dataset(plan, rows, starts, entry, globals)
 
 
-def _dataset(plan: Plan, rows: list[Figures], entry: Entry, globals: Globals) -> xr.Dataset:
+def _dataset(
+    plan: Plan, rows: list[Figures], starts: list[tuple[float, ...]], entry: Entry, globals: Globals
+) -> xr.Dataset:
     import xarray as xr
 
-    data = {**_exact(plan, rows), **_analytic(plan), **_costs(plan)}
+    data = {**_exact(plan, rows, starts), **_analytic(plan), **_costs(plan)}
     coords = {"layer": np.array([s.layer.name for s in plan.steps], object), "axis": list(plan.network.axes)}
     dataset = xr.Dataset(data, coords)
     dataset.attrs = attributes(plan, "profile", entry, globals)
@@ -90,7 +94,7 @@ def _per_axis(values: Any, dtype: Any = float) -> tuple[tuple[str, ...], np.ndar
     return ("layer", "axis"), np.array(values, dtype)
 
 
-def _exact(plan: Plan, rows: list[Figures]) -> Data:
+def _exact(plan: Plan, rows: list[Figures], starts: list[tuple[float, ...]]) -> Data:
     """The exact figures of every layer."""
     ndim = len(plan.network.axes)
     area = np.array([r.area for r in rows], float)
@@ -100,14 +104,13 @@ def _exact(plan: Plan, rows: list[Figures]) -> Data:
     with np.errstate(invalid="ignore", divide="ignore"):
         density = np.where(np.isinf(area), 1.0, area / extent.prod(axis=1))
         overlap = np.where(np.isinf(area)[:, None], 1.0, shared / area[:, None])
-    start = [r.first if plan.input_size else _starts(s, ndim) for s, r in zip(plan.steps, rows, strict=True)]
     sized = all(s.size for s in plan.steps)
     return {
         "op": _per_layer([s.layer.op for s in plan.steps], object),
         **({"map_size": _per_axis([s.size for s in plan.steps], np.int64)} if sized else {}),
         "jump": _per_axis([_jump(s, ndim) for s in plan.steps]),
         "extent": _per_axis(extent),
-        "start": _per_axis(start),
+        "start": _per_axis(starts),
         "area": _per_layer(area),
         "width": _per_layer(np.sqrt(area)),
         "density": _per_layer(density),
@@ -122,11 +125,6 @@ def _exact(plan: Plan, rows: list[Figures]) -> Data:
 
 def _jump(step: Step, ndim: int) -> tuple[float, ...]:
     return tuple(p / q for p, q in (i.jump for i in step.intervals)) if step.intervals else (nan,) * ndim
-
-
-def _starts(step: Step, ndim: int) -> tuple[float, ...]:
-    starts = [i.start for i in step.intervals] if step.intervals else [None] * ndim
-    return tuple(nan if s is None else s for s in starts)
 
 
 def _analytic(plan: Plan) -> Data:

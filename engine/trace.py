@@ -12,6 +12,8 @@ from engine.network import Network
 from engine.plan import Globals, Plan, Step, resolve
 from engine.unions import Comparisons, Term, unite
 
+MAX_HELD = 1 << 30  # words of all sets of a trace: 8 GiB
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -51,6 +53,7 @@ def trace(network: Network, input_size: int | Sequence[int] | None = None, globa
     applied: dict[tuple[int, int, int | None], Family] = {}
     compare = Comparisons()
     terms: list[list[Term] | None] = []
+    held = 0
     for step in plan.steps:
         if step.passes and not step.everything:
             source = step.sources[0]
@@ -64,7 +67,14 @@ def trace(network: Network, input_size: int | Sequence[int] | None = None, globa
             terms.append(known[0] if len(known) == 1 else unite(known, compare))
         else:
             try:
-                terms.append(_apply(known[0], step, step.maps, finite, applied))
+                made = _apply(known[0], step, step.maps, finite, applied)
+                held += sum(f.bits.size for f in {id(f): f for term in made for f in term}.values())
+                if held > MAX_HELD:
+                    raise InputError(
+                        f"the footprints of the layers up to here take more than {MAX_HELD * 8} bytes; analyse a "
+                        "smaller input_size or fewer layers"
+                    )
+                terms.append(made)
             except InputError as error:
                 raise InputError(f"layer {step.layer.name!r} ({step.layer.op}): {error}") from None
     return Trace(plan, tuple(terms))
