@@ -88,7 +88,7 @@ def transposed_map(kernel: int, stride: int, dilation: int, pad: int) -> AxisMap
 
 @lru_cache(maxsize=4096)
 def resample_map(size_in: int, size_out: int, mode: str) -> AxisMap:
-    """Nearest, bilinear (half-pixel centres) or adaptive-pool resampling of `size_in` entries to `size_out`."""
+    """Nearest, bilinear or bicubic (half-pixel centres) or adaptive-pool resampling of `size_in` entries to `size_out`."""
     g = gcd(size_in, size_out)
     up, down = size_out // g, size_in // g
     _guard(up, f"resampling {size_in} entries to {size_out}")
@@ -97,12 +97,32 @@ def resample_map(size_in: int, size_out: int, mode: str) -> AxisMap:
     if mode == "adaptive":
         _guard(up * (down // up + 2), f"pooling {size_in} entries to {size_out}")
         return AxisMap(up, down, tuple(tuple(range(r * down // up, -(-(r + 1) * down // up))) for r in range(up)))
-    taps = []
-    for r in range(up):
-        # the source position (r + 1/2) down/up - 1/2 as a fraction of 2 up; a neighbour of weight zero is no path
-        base, rest = divmod((2 * r + 1) * down - up, 2 * up)
-        taps.append((base,) if rest == 0 else (base, base + 1))
-    return AxisMap(up, down, tuple(taps))
+    # the source position (r + 1/2) down/up - 1/2 as a fraction of 2 up
+    return AxisMap(
+        up, down, tuple(_neighbours((2 * r + 1) * down - up, 2 * up, mode) for r in range(up)), _BORDER[mode]
+    )
+
+
+@lru_cache(maxsize=4096)
+def corner_map(size_in: int, size_out: int, mode: str) -> AxisMap:
+    """Bilinear or bicubic resampling that puts the corner entries on the corner entries."""
+    if size_in == 1 or size_out == 1:
+        return resample_map(size_in, size_out, "nearest")
+    g = gcd(size_in - 1, size_out - 1)
+    up, down = (size_out - 1) // g, (size_in - 1) // g
+    _guard(up, f"resampling {size_in} entries to {size_out}")
+    return AxisMap(up, down, tuple(_neighbours(r * down, up, mode) for r in range(up)), _BORDER[mode])
+
+
+_BORDER = {"bilinear": "zeros", "bicubic": "replicate"}
+
+
+def _neighbours(numerator: int, denominator: int, mode: str) -> tuple[int, ...]:
+    """Entries that interpolation at a position reads; one of weight zero is no path."""
+    base, rest = divmod(numerator, denominator)
+    if rest == 0:
+        return (base,)
+    return (base, base + 1) if mode == "bilinear" else (base - 1, base, base + 1, base + 2)
 
 
 @lru_cache(maxsize=1024)
@@ -225,7 +245,10 @@ def _crop_size(p: Params, a: int, n: int) -> int:
 _KERNEL = Param("axis", required=True)
 _ONE = Param("axis", default=1)
 _PADDING = Param("sides", default=0, minimum=0)
-_MODE = Param("mode", default="nearest", choices=("nearest", "bilinear"))
+_RESAMPLING = {
+    "mode": Param("mode", default="nearest", choices=("nearest", "bilinear", "bicubic")),
+    "align_corners": Param("flag", default=False),
+}
 _CONV = {"kernel": _KERNEL, "stride": _ONE, "dilation": _ONE, "padding": _PADDING}
 _POOL = {
     "kernel": _KERNEL,
@@ -236,6 +259,10 @@ _POOL = {
 }
 _SCALE = {"scale": Param("axis", required=True)}
 _SIZE = {"size": Param("axis", required=True)}
+
+
+def _resampled(p: Params, size_in: int, size_out: int) -> AxisMap:
+    return (corner_map if p["align_corners"] else resample_map)(size_in, size_out, p["mode"])
 
 
 def _always(p: Params) -> bool:
@@ -258,14 +285,15 @@ OPS: dict[str, Op] = {
         axis_map=lambda p, a, n: transposed_map(p["kernel"][a], p["stride"][a], p["dilation"][a], p["padding"][a]),
     ),
     "upsample": Op(
-        {**_SCALE, "mode": _MODE},
+        {**_SCALE, **_RESAMPLING},
         size=lambda p, a, n: n * p["scale"][a],
-        axis_map=lambda p, a, n: resample_map(1, p["scale"][a], p["mode"]),
+        axis_map=lambda p, a, n: _resampled(p, 1 if n is None else n, p["scale"][a] * (1 if n is None else n)),
+        needs_size=lambda p: p["align_corners"],
     ),
     "resize": Op(
-        {**_SIZE, "mode": _MODE},
+        {**_SIZE, **_RESAMPLING},
         size=lambda p, a, n: p["size"][a],
-        axis_map=lambda p, a, n: resample_map(_known(n), p["size"][a], p["mode"]),
+        axis_map=lambda p, a, n: _resampled(p, _known(n), p["size"][a]),
         needs_size=_always,
     ),
     "adaptive_pool": Op(
@@ -301,6 +329,10 @@ OPS: dict[str, Op] = {
         size=_crop_size,
         axis_map=lambda p, a, n: window_map(1, 1, 1, -_crop(p, a, n)),
         needs_size=lambda p: p["size"] is not None,
+    ),
+    "roll": Op(
+        {"shift": Param("axis", required=True, minimum=-(2**31))},
+        axis_map=lambda p, a, n: border_map(p["shift"][a], "circular"),
     ),
     "pointwise": Op({}),
     "add": Op({}, kind="merge"),

@@ -157,6 +157,8 @@ def layer_params(op: str, given: Mapping[str, Any], label: str, ndim: int) -> di
             out[key] = None if param.kind != "axis_or_none" else (None,) * ndim
         else:
             out[key] = _value(key, param, param.default if value is None else value, f"{key} of {label}", ndim, op)
+    if out.get("align_corners") and out["mode"] == "nearest":
+        raise InputError(f"align_corners of {label} goes with mode bilinear or bicubic, not nearest")
     if op == "crop" and (out["amount"] is None) == (out["size"] is None):
         raise InputError(f"{label} needs either 'amount' or 'size'")
     for key in ("channels", "groups"):

@@ -134,13 +134,18 @@ def _read_range(axis_map: AxisMap, lo: int, hi: int, n: int | None) -> tuple[int
         return inside
     copied = [inside] if inside[0] < inside[1] else []
     for a, b in ((first, min(stop, 0)), (max(first, n), stop)):  # what lies before the map, and behind it
-        if a < b and axis_map.border == "reflect":
-            copied.append((1 - b, 1 - a) if b <= 0 else (2 * n - 1 - b, 2 * n - 1 - a))
-        elif a < b:
-            copied.append(
-                (a % n, (b - 1) % n + 1) if axis_map.border == "circular" else (0, 1) if b <= 0 else (n - 1, n)
-            )
+        if a < b:
+            copied.append(_copied(a, b, n, axis_map.border))
     return min(a for a, _ in copied), max(b for _, b in copied)
+
+
+def _copied(a: int, b: int, n: int, border: str) -> tuple[int, int]:
+    """Bounds of the entries of a map of n that a..b-1, all before it or all behind it, are copies of."""
+    if border == "replicate":
+        return (0, 1) if b <= 0 else (n - 1, n)
+    if border == "reflect":
+        return (1 - b, 1 - a) if b <= 0 else (2 * n - 1 - b, 2 * n - 1 - a)
+    return (a % n, (b - 1) % n + 1) if a // n == (b - 1) // n else (0, n)
 
 
 # ---------------------------------------------------------------- one layer back

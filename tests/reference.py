@@ -112,7 +112,7 @@ def axis_size(op: str, params: Params, axis: int, n: int) -> int:
             return size if size <= n else 0
         amount: Cell = params["amount"]
         return n - amount[axis] - amount[len(amount) // 2 + axis]
-    if op in ("pointwise", "window_attention") or op in MERGES:
+    if op in ("pointwise", "roll", "window_attention") or op in MERGES:
         return n
     raise ValueError(f"the oracle knows no op {op!r}")
 
@@ -138,6 +138,10 @@ def axis_reads(op: str, params: Params, axis: int, o: int, n: int | None, finite
     n = _known(n, "a finite map")
     if op == "pad" and params["mode"] != "zeros":
         reads = [_copied(t, n, params["mode"]) for t in reads]
+    if op == "roll":
+        reads = [t % n for t in reads]
+    if params.get("mode") == "bicubic":
+        reads = [min(max(t, 0), n - 1) for t in reads]
     return [t for t in reads if 0 <= t < n]
 
 
@@ -154,9 +158,11 @@ def _unclipped_reads(op: str, params: Params, axis: int, o: int, n: int | None) 
     if op == "pixel_shuffle":
         return [o // _at(params, "scale", axis)]
     if op == "upsample":
-        return _interpolated(params["mode"], o, 1, _at(params, "scale", axis))
+        scale = _at(params, "scale", axis)
+        entries = _known(n, "align_corners") if params["align_corners"] else 1
+        return _interpolated(params, o, entries, scale * entries)
     if op == "resize":
-        return _interpolated(params["mode"], o, _known(n, "resize"), _at(params, "size", axis))
+        return _interpolated(params, o, _known(n, "resize"), _at(params, "size", axis))
     if op == "adaptive_pool":
         n, size = _known(n, "adaptive_pool"), _at(params, "size", axis)
         return list(range(o * n // size, -(-(o + 1) * n // size)))
@@ -167,6 +173,8 @@ def _unclipped_reads(op: str, params: Params, axis: int, o: int, n: int | None) 
         window = _at(params, "window", axis)
         first = o // window * window
         return list(range(first, first + window))
+    if op == "roll":
+        return [o - _at(params, "shift", axis)]
     if op == "slice":
         return [_at(params, "start", axis) + _at(params, "step", axis) * o]
     if op == "pad":
@@ -181,13 +189,17 @@ def _unclipped_reads(op: str, params: Params, axis: int, o: int, n: int | None) 
     raise ValueError(f"the oracle knows no op {op!r}")
 
 
-def _interpolated(mode: str, o: int, n: int, size: int) -> list[int]:
+def _interpolated(params: Params, o: int, n: int, size: int) -> list[int]:
     """Entries that entry `o` reads where `n` entries become `size`."""
-    if mode == "nearest":
+    corners = params["align_corners"]
+    if params["mode"] == "nearest" or (corners and 1 in (n, size)):
         return [o * n // size]
-    position = (o + Fraction(1, 2)) * n / size - Fraction(1, 2)
+    half = Fraction(1, 2)
+    position = Fraction(o * (n - 1), size - 1) if corners else (o + half) * n / size - half
     low = position.numerator // position.denominator
-    return [low] if position == low else [low, low + 1]
+    if position == low:
+        return [low]
+    return [low, low + 1] if params["mode"] == "bilinear" else [low - 1, low, low + 1, low + 2]
 
 
 def _copied(t: int, n: int, mode: str) -> int:
@@ -279,6 +291,10 @@ def axis_step(op: str, params: Params, axis: int, n: int | None) -> Fraction:
         return Fraction(params["stride"][axis])
     if op == "conv_transpose":
         return Fraction(1, params["stride"][axis])
+    if params.get("align_corners"):
+        n = _known(n, op)
+        size = axis_size(op, params, axis, n)
+        return Fraction(n, size) if 1 in (n, size) else Fraction(n - 1, size - 1)
     if op in ("upsample", "pixel_shuffle"):
         return Fraction(1, params["scale"][axis])
     if op in ("resize", "adaptive_pool"):

@@ -33,6 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "output_padding": 0,
     "ceil_mode": False,
     "mode": "nearest",
+    "align_corners": False,
     "start": 0,
     "step": 1,
 }
@@ -92,8 +93,9 @@ class Draft:
                 params.setdefault(key, ((DEFAULTS[key],) * self.ndim))
         if "padding" in _KEYS[op]:
             params.setdefault("padding", (0,) * (2 * self.ndim))
-        if op in reference.POOLS:
-            params.setdefault("ceil_mode", False)
+        for key in ("ceil_mode", "align_corners"):
+            if key in _KEYS[op]:
+                params.setdefault(key, False)
         size, jump, extent, is_global = self._outcome(op, inputs, params)
         if size is None or not all(1 <= n <= MAX_MAP[self.ndim] for n in size):
             raise UnfitError(f"{op} {params} makes {size} of {[self.sizes[i] for i in inputs]}")
@@ -192,8 +194,9 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "avg_pool": (*_WINDOW, "ceil_mode"),
     "lp_pool": (*_WINDOW, "ceil_mode"),
     "conv_transpose": (*_WINDOW, "output_padding"),
-    "upsample": ("scale", "mode"),
-    "resize": ("size", "mode"),
+    "upsample": ("scale", "mode", "align_corners"),
+    "resize": ("size", "mode", "align_corners"),
+    "roll": ("shift",),
     "adaptive_pool": ("size",),
     "pixel_shuffle": ("scale",),
     "space_to_depth": ("scale",),
@@ -334,7 +337,7 @@ def upscaled(d: Draft, source: str, scale: Size) -> str:
             output_padding=extra,
         )
 
-    kind = d.rng.choice(["nearest", "bilinear", "conv_transpose", "pixel_shuffle"])
+    kind = d.rng.choice(["nearest", "bilinear", "bicubic", "conv_transpose", "pixel_shuffle"])
     if kind == "conv_transpose":
         return d.attempt(transposed, lambda: d.add("pixel_shuffle", source, scale=scale))
     if kind == "pixel_shuffle":
@@ -349,7 +352,8 @@ def resampled(d: Draft, source: str) -> str:
         size = tuple(d.rng.randint(max(1, n // 2), min(n + 6, 2 * n)) for n in d.sizes[source])
         if d.chance(0.5):
             return d.add("adaptive_pool", source, size=size)
-        return d.add("resize", source, size=size, mode=d.rng.choice(["nearest", "bilinear"]))
+        mode = d.rng.choice(["nearest", "bilinear", "bicubic"])
+        return d.add("resize", source, size=size, mode=mode, align_corners=mode != "nearest" and d.chance(0.5))
 
     return d.attempt(draw, lambda: d.add("pointwise", source))
 
@@ -373,7 +377,10 @@ def cutting(d: Draft, source: str) -> str:
         mode = d.rng.choice(["zeros", "reflect", "replicate", "circular"])
         return d.add("pad", source, padding=d.split(d.per_axis(lambda: d.rng.randint(0, 4))), mode=mode)
 
-    return d.attempt(d.rng.choice([sliced, cropped, padded]), lambda: d.add("pointwise", source))
+    def rolled() -> str:
+        return d.add("roll", source, shift=d.per_axis(lambda: d.rng.randint(-9, 9)))
+
+    return d.attempt(d.rng.choice([sliced, cropped, padded, rolled]), lambda: d.add("pointwise", source))
 
 
 def _totals(sides: Size) -> list[int]:

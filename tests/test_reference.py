@@ -333,7 +333,7 @@ def test_all_ops_has_every_op_and_mode() -> None:
                 modes[node.op, node.params["mode"]] += 1
     assert set(ops) >= set(strategies.OPS)
     pads = {("pad", mode) for mode in ("zeros", "reflect", "replicate", "circular")}
-    assert set(modes) == pads | set(itertools.product(("upsample", "resize"), ("nearest", "bilinear")))
+    assert set(modes) == pads | set(itertools.product(("upsample", "resize"), ("nearest", "bilinear", "bicubic")))
 
 
 def test_random_networks_repeat() -> None:

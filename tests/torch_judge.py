@@ -82,9 +82,11 @@ def _layer(op: str, params: Any, inputs: list[torch.Tensor]) -> torch.Tensor:
     if op == "conv_transpose":
         return _conv_transpose(x, params)
     if op == "upsample":
-        return _interpolate(x, tuple(f * n for f, n in zip(params["scale"], size, strict=True)), params["mode"])
+        return _interpolate(x, tuple(f * n for f, n in zip(params["scale"], size, strict=True)), params)
     if op == "resize":
-        return _interpolate(x, params["size"], params["mode"])
+        return _interpolate(x, params["size"], params)
+    if op == "roll":
+        return torch.roll(x, params["shift"], dims=tuple(range(2, 2 + ndim)))
     if op == "adaptive_pool":
         return ADAPTIVE[ndim - 1](x, params["size"])
     if op == "pixel_shuffle":
@@ -192,10 +194,23 @@ def _conv_transpose(x: torch.Tensor, params: Any) -> torch.Tensor:
     return _cut(full, (slice(sides[a], full.shape[2 + a] - sides[ndim + a]) for a in range(ndim)))
 
 
-def _interpolate(x: torch.Tensor, size: tuple[int, ...], mode: str) -> torch.Tensor:
-    if mode == "nearest":
+def _interpolate(x: torch.Tensor, size: tuple[int, ...], params: Any) -> torch.Tensor:
+    if params["mode"] == "nearest":
         return F.interpolate(x, size=size, mode="nearest")
-    return F.interpolate(x, size=size, mode=LINEAR_MODES[len(size) - 1], align_corners=False)
+    if params["mode"] == "bicubic":
+        return _bicubic(x, size, params["align_corners"])
+    return F.interpolate(x, size=size, mode=LINEAR_MODES[len(size) - 1], align_corners=params["align_corners"])
+
+
+def _bicubic(x: torch.Tensor, size: tuple[int, ...], align_corners: bool) -> torch.Tensor:
+    """Torch's own weights on each axis, without their signs: the outer two are negative and could cancel."""
+    for a, n in enumerate(size):
+        old = x.shape[2 + a]
+        unit = torch.eye(old, dtype=x.dtype).reshape(1, old, old, 1)  # channel i: the map that is 1 at entry i
+        weights = F.interpolate(unit, size=(n, 1), mode="bicubic", align_corners=align_corners)[0, :, :, 0]
+        weights = torch.where(weights.abs() < 1e-12, 0.0, weights.abs())  # torch rounds a zero to 1e-17 here and there
+        x = torch.movedim(torch.tensordot(x, weights, dims=([2 + a], [0])), -1, 2 + a)
+    return x
 
 
 def _pixel_shuffle(x: torch.Tensor, scale: tuple[int, ...]) -> torch.Tensor:
