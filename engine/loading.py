@@ -44,6 +44,8 @@ def load(source: str | Path | Network | dict[str, Any], **params: Any) -> Networ
     if text in NETWORKS:
         return build(text, **params)
     if text.endswith(SUFFIXES) or Path(text).is_file():
+        if params:
+            raise InputError(f"{text} is a file and takes no parameters, but got {', '.join(params)}")
         return Network.from_file(text)
     if ":" in text:
         return _from_factory(text, params)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sweeps.answers import best, count, pareto, sample
-    from sweeps.derive import derive
-    from sweeps.run import run
+    from sweeps.figures import derive
+    from sweeps.runs import run
     from sweeps.space import NetworkSpace, Space
 
 __all__ = ["NetworkSpace", "Space", "best", "count", "derive", "pareto", "run", "sample"]
@@ -18,20 +18,21 @@ _HOME = {
     "Space": "sweeps.space",
     "best": "sweeps.answers",
     "count": "sweeps.answers",
-    "derive": "sweeps.derive",
+    "derive": "sweeps.figures",
     "pareto": "sweeps.answers",
-    "run": "sweeps.run",
+    "run": "sweeps.runs",
     "sample": "sweeps.answers",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for: numba and xarray are slow to load."""
+    """Import a public name when it is first asked for: numba and xarray are slow to load.
+
+    No module has the name of a public function: importing it would put the module in the function's place.
+    """
     if name not in _HOME:
         raise AttributeError(f"module 'sweeps' has no attribute {name!r}")
-    # `sweeps.run` is a function and a module: importing the module binds its name here, so bind all names again
-    module = import_module(_HOME[name])
-    value = getattr(module, name)
+    value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value
 

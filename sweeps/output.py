@@ -1,0 +1,209 @@
+"""Files: write datasets and pictures whole or not at all, and refuse a bad target before anything is computed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from math import isnan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    Data = xr.Dataset | xr.DataArray | xr.DataTree
+
+DATA = (".nc", ".zarr", ".csv", ".json")
+PICTURES = (".png", ".svg")
+NEEDS = {".nc": ("h5netcdf", "netcdf"), **dict.fromkeys(PICTURES, ("matplotlib", "plot"))}  # suffix: package, extra
+
+
+def check_target(path: Path | None, suffixes: Sequence[str], option: str) -> None:
+    """Raise an InputError if `path`, given to `option`, cannot be written; None is fine."""
+    if path is None:
+        return
+    if path.suffix not in suffixes:
+        got = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
+        raise InputError(f"{option} {path} {got}; it must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}")
+    check_folder(path.absolute().parent, option)
+    if path.is_dir() and path.suffix != ".zarr":
+        raise InputError(f"{option} {path} is a folder; give the name of a file")
+    if path.is_dir() and not _is_store(path):
+        raise InputError(f"{option} {path} is a folder that holds no zarr store; it is not replaced, give another name")
+    if path.suffix == ".zarr" and path.is_file():
+        raise InputError(f"{option} {path} is a file, where a zarr store is a folder; give another name")
+    if path.suffix in NEEDS:
+        need_package(*NEEDS[path.suffix], why=f"to write {path.suffix} files")
+
+
+def check_folder(folder: Path, option: str) -> None:
+    """Raise an InputError unless files can be made in `folder`."""
+    if not folder.is_dir():
+        raise InputError(f"{option}: there is no folder {folder}; make it first")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{option}: the folder {folder} cannot be written to")
+
+
+def need_package(package: str, extra: str, why: str) -> None:
+    """Raise an InputError that says what to install, if `package` is missing."""
+    if find_spec(package) is None:
+        raise InputError(f"{package} is needed {why}: pip install 'rfscale[{extra}]'")
+
+
+def _is_store(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("zarr.json", ".zgroup", ".zattrs"))
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; on success it takes the place of `path`, on any failure it is removed."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    old = temporary.with_suffix(".old")
+    try:
+        yield temporary
+        if path.is_dir():  # a store cannot be renamed onto another
+            path.rename(old)
+        temporary.rename(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        for stray in (temporary, old):
+            if stray.is_dir():
+                shutil.rmtree(stray, ignore_errors=True)
+            else:
+                stray.unlink(missing_ok=True)
+
+
+def write(data: Data, path: Path) -> None:
+    """Write a dataset, an array or a tree of datasets; the suffix of `path` says how.
+
+    Parameters
+    ----------
+    data : xr.Dataset, xr.DataArray or xr.DataTree
+        A tree goes to .nc, .zarr or .json.
+    path : Path
+        .nc (netCDF 4, by h5netcdf), .zarr (format 3), .csv (one row per layer or entry, one column per variable and
+        axis) or .json (the same rows as records, with all attributes).
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be written; nothing is left half.
+    """
+    check_target(path, DATA, "output")
+    with replacing(path) as temporary:
+        _WRITERS[path.suffix](data, temporary)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text file, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def storable(data: xr.Dataset) -> xr.Dataset:
+    """Return the dataset with text as objects and plain attributes, which every store can keep."""
+    text = {name: v.astype(object) for name, v in data.variables.items() if v.dtype.kind in "UT"}
+    out = data.assign_coords({k: v for k, v in text.items() if k in data.coords})
+    out = out.assign({k: v for k, v in text.items() if k in data.data_vars})
+    out.attrs = {str(k): _plain(v) for k, v in data.attrs.items() if v is not None}
+    return out
+
+
+def _plain(value: Any) -> Any:
+    """Return an attribute as text, a number, or a list of numbers: netCDF knows no lists of text, no truth values."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple):
+        return ", ".join(value) if all(isinstance(v, str) for v in value) else [_plain(v) for v in value]
+    value = value.item() if hasattr(value, "item") else value
+    return int(value) if isinstance(value, bool) else value
+
+
+def _stored(data: Data) -> xr.Dataset | xr.DataTree:
+    import xarray as xr
+
+    if isinstance(data, xr.DataTree):
+        return data.map_over_datasets(storable)
+    return storable(data.to_dataset(promote_attrs=True) if isinstance(data, xr.DataArray) else data)
+
+
+def _netcdf(data: Data, path: Path) -> None:
+    _stored(data).to_netcdf(path, engine="h5netcdf")
+
+
+def _zarr(data: Data, path: Path) -> None:
+    _stored(data).to_zarr(path, mode="w", consolidated=False, zarr_format=3)
+
+
+def records(data: xr.Dataset) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Return a dataset as a tidy table: column names, and one row per layer or entry; the axes become columns."""
+    import xarray as xr
+
+    dims = [str(d) for d in data.dims if d != "axis"]
+    columns: dict[str, list[Any]] = {}
+    shape = data.sizes
+    for name in [*dims, *map(str, data.data_vars)]:
+        array = data[name] if name in data.variables else xr.DataArray(range(shape[name]), dims=name)
+        parts = {name: array}
+        if "axis" in array.dims:
+            parts = {f"{name}_{axis}": array.sel(axis=axis) for axis in data.axis.values}
+        for label, part in parts.items():
+            wide = part.expand_dims({d: shape[d] for d in dims if d not in part.dims}).transpose(*dims)
+            columns[label] = [_cell(v) for v in wide.values.ravel().tolist()]
+    return list(columns), list(zip(*columns.values(), strict=True))
+
+
+def _cell(value: Any) -> Any:
+    """Return whole floats as ints, NaN as None and an infinity as text."""
+    if not isinstance(value, float):
+        return value
+    if isnan(value):
+        return None
+    return int(value) if value.is_integer() else str(value) if abs(value) == float("inf") else value
+
+
+def _as_dataset(data: Data, suffix: str) -> xr.Dataset:
+    import xarray as xr
+
+    if isinstance(data, xr.DataTree):
+        raise InputError(f"a tree of datasets does not fit into one {suffix} table; write .zarr, .nc or .json")
+    return data.to_dataset(promote_attrs=True) if isinstance(data, xr.DataArray) else data
+
+
+def _csv(data: Data, path: Path) -> None:
+    names, rows = records(_as_dataset(data, ".csv"))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(rows)
+
+
+def _json(data: Data, path: Path) -> None:
+    import xarray as xr
+
+    content: dict[str, Any]
+    if isinstance(data, xr.DataTree):
+        content = {group: _json_content(node.to_dataset(inherit=False)) for group, node in data.subtree_with_keys}
+    else:
+        content = _json_content(_as_dataset(data, ".json"))
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _json_content(data: xr.Dataset) -> dict[str, Any]:
+    names, rows = records(data) if data.data_vars else ([], [])
+    return {
+        "attrs": {str(k): _plain(v) for k, v in data.attrs.items()},
+        "variables": {str(k): {a: _plain(x) for a, x in v.attrs.items()} for k, v in data.data_vars.items()},
+        "records": [dict(zip(names, row, strict=True)) for row in rows],
+    }
+
+
+_WRITERS: dict[str, Callable[[Data, Path], None]] = {".nc": _netcdf, ".zarr": _zarr, ".csv": _csv, ".json": _json}

@@ -1,0 +1,28 @@
+"""The docs say what the product says: the table of claims, in docs and README, is the one that `rfscale reproduce` writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sweeps import reproduce
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_claims_in_the_docs_are_those_of_the_product(tmp_path):
+    reproduce.run(tmp_path, pictures=False)
+    made = (tmp_path / "claims.md").read_text()
+    assert (ROOT / "docs" / "claims.md").read_text() == made, "copy reproduction/claims.md to docs/claims.md"
+    table = (ROOT / "README.md").read_text().split("<!-- claims -->\n")[1].split("<!-- /claims -->")[0]
+    rows = table.strip().splitlines()
+    assert len(rows) > 10
+    assert set(rows) <= set(made.splitlines())
+
+
+def test_links_in_the_docs_lead_somewhere():
+    import re
+
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name} links {target}"
