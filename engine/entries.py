@@ -60,7 +60,7 @@ class Reader:
         self._entries: dict[object, Figures] = {}
 
     def figures(self, index: int, entry: Entry = "center") -> Figures:
-        """Figures of one entry of a layer; in interior mode those of the largest footprint of all phases."""
+        """Figures of one entry of a layer; in interior mode those of the phase with the largest footprint."""
         step, terms = self.plan.steps[index], self.traced.terms[index]
         finite = self.plan.input_size
         at = check_entry(entry, step.size, len(self.plan.network.axes), step.layer.name) if finite else None
@@ -120,7 +120,8 @@ class Reader:
         shape = figures.area.shape
         phases = 1 if at else prod(shape)
         if at is None:
-            at = tuple(int(i) for i in np.unravel_index(int(figures.area.argmax()), shape))
+            rank = _rank(figures.area, np.sum([np.broadcast_to(s, shape) for s in figures.shared], axis=0))
+            at = tuple(int(i) for i in np.unravel_index(rank, shape))
 
         def pick(arrays: tuple[np.ndarray, ...]) -> tuple[int, ...]:
             return tuple(int(np.broadcast_to(a, shape)[at]) for a in arrays)
@@ -145,7 +146,7 @@ class Reader:
         assert intervals is not None
         shape = tuple(len(i.bounds) for i in intervals)
         every = (grid_figures(self.plan, index, tuple(map(int, i))) for i in np.ndindex(*shape))
-        return Figures(*max(every, key=lambda f: f[0]))._replace(phases=prod(shape))
+        return Figures(*max(every, key=lambda f: (f.area, -sum(f.shared))))._replace(phases=prod(shape))
 
     def _walked_map(self, index: int, shape: Size) -> MapFigures:
         rows = [self._walked(index, tuple(map(int, i))) for i in np.ndindex(*shape)]
@@ -170,12 +171,17 @@ def _identity(terms: list[Term]) -> tuple[int, ...]:
     return tuple(id(f) for term in terms for f in term)
 
 
+def _rank(area: np.ndarray, shared: np.ndarray) -> int:
+    """Flat position of the largest footprint; of equally large ones, of that which shares least with its neighbours."""
+    return int(np.where(area == area.max(), shared, np.iinfo(np.int64).max).argmin())
+
+
 def _term_figures(term: Term, at: tuple[int, ...] | None) -> Figures:
     """Figures of one product: each axis by itself."""
     phases = 1
     if at is None:  # the largest product has the largest set on each axis
         phases = prod(len(f) for f in term)
-        at = (0,) * len(term) if phases == 1 else tuple(int(f.measures[0].argmax()) for f in term)
+        at = (0,) * len(term) if phases == 1 else tuple(_rank(f.measures[0], f.measures[2]) for f in term)
     pixels, gap, common = zip(*(f.measures_at(i) for f, i in zip(term, at, strict=True)), strict=True)
     area = prod(pixels)
     if area == 0:

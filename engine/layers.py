@@ -88,7 +88,7 @@ def transposed_map(kernel: int, stride: int, dilation: int, pad: int) -> AxisMap
 
 @lru_cache(maxsize=4096)
 def resample_map(size_in: int, size_out: int, mode: str) -> AxisMap:
-    """Nearest, bilinear or bicubic (half-pixel centres) or adaptive-pool resampling of `size_in` entries to `size_out`."""
+    """Nearest, bilinear or bicubic (half-pixel centres), or adaptive-pool resampling of entries."""
     g = gcd(size_in, size_out)
     up, down = size_out // g, size_in // g
     _guard(up, f"resampling {size_in} entries to {size_out}")

@@ -37,7 +37,8 @@ def profile(
     network : Network
     input_size : int or sequence of int, optional
         Pixels per axis. With it the figures are finite: those of `entry`, every map cut to its entries. Without it they
-        are interior: those of the largest footprint, no borders, whatever size the network itself carries.
+        are interior, no borders, whatever size the network itself carries: those of the largest footprint of all
+        phases, and of equally large ones of that which shares least with its neighbours.
     entry : "center" or sequence of int
         Finite mode only: which entry of every map; n // 2 is the centre of n.
     globals : {"include", "skip"}

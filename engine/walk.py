@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from math import prod
 from typing import NamedTuple
 
@@ -120,7 +121,7 @@ def _read_window(plan: Plan, step: Step, source: int, window: Window) -> Window:
 
 
 def _read_range(axis_map: AxisMap, lo: int, hi: int, n: int | None) -> tuple[int, int]:
-    """Bounds of the entries that outputs lo..hi-1 read; taps stand in ascending order, and repeat every `up` outputs."""
+    """Bounds of the entries that outputs lo..hi-1 read. Taps stand in ascending order and repeat every `up`."""
     up, down, taps = axis_map.up, axis_map.down, axis_map.taps
     head = [down * (o // up) + taps[o % up][0] for o in range(lo, min(hi, lo + up)) if taps[o % up]]
     tail = [down * (o // up) + taps[o % up][-1] for o in range(max(lo, hi - up), hi) if taps[o % up]]
@@ -158,7 +159,7 @@ def progression(axis_map: AxisMap) -> tuple[int, int, int] | None:
     if axis_map.up > 1 or not taps:
         return None
     step = taps[1] - taps[0] if len(taps) > 1 else 1
-    return (taps[0], step, len(taps)) if all(b - a == step for a, b in zip(taps, taps[1:], strict=False)) else None
+    return (taps[0], step, len(taps)) if all(b - a == step for a, b in pairwise(taps)) else None
 
 
 def read_table(

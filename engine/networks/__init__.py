@@ -14,7 +14,35 @@ from typing import Any
 
 from engine.errors import InputError, nearest, shown
 from engine.network import Network
-from engine.networks import alexnet, aspp, context, fpn, mobilenet, pyramid, resnet, sift, ssd, stacks, vgg
+from engine.networks import (
+    alexnet,
+    aspp,
+    context,
+    convnext,
+    deeplab,
+    densenet,
+    efficientnet,
+    fpn,
+    googlenet,
+    hrnet,
+    inception,
+    mobilenet,
+    mobilenet_v2,
+    mobilenet_v3,
+    patchgan,
+    pyramid,
+    resnet,
+    segformer,
+    sift,
+    ssd,
+    stacks,
+    swin,
+    tcn,
+    unet,
+    vgg,
+    wavenet,
+    yolo,
+)
 
 __all__ = ["NETWORKS", "ZooEntry", "build", "table"]
 
@@ -101,6 +129,61 @@ _ENTRIES = (
         for depth, configuration in zip(vgg.CONVOLUTIONS, "ABDE", strict=True)
     ),
     ZooEntry("mobilenet-v1", "MobileNet with SAME paddings", mobilenet.CITATION, mobilenet.mobilenet_v1),
+    ZooEntry("mobilenet_v2", "MobileNetV2 as in torchvision", mobilenet_v2.CITATION, mobilenet_v2.mobilenet_v2),
+    *(
+        ZooEntry(
+            f"mobilenet_v3_{size}",
+            f"MobileNetV3 {size} as in torchvision",
+            mobilenet_v3.CITATION,
+            partial(mobilenet_v3.mobilenet_v3, small=size == "small"),
+        )
+        for size in ("large", "small")
+    ),
+    ZooEntry(
+        "efficientnet_b0", "EfficientNet-B0 as in torchvision", efficientnet.CITATION, efficientnet.efficientnet_b0
+    ),
+    *(
+        ZooEntry(
+            f"densenet{depth}",
+            f"DenseNet-{depth} as in torchvision",
+            densenet.CITATION,
+            partial(densenet.densenet, depth),
+        )
+        for depth in densenet.LAYERS
+    ),
+    ZooEntry("googlenet", "GoogLeNet as in torchvision, 3×3 in place of 5×5", googlenet.CITATION, googlenet.googlenet),
+    ZooEntry(
+        "googlenet-paper",
+        "GoogLeNet as published, with its 5×5",
+        googlenet.CITATION,
+        partial(googlenet.googlenet, published=True),
+    ),
+    ZooEntry("inception_v3", "Inception v3 as in torchvision", inception.CITATION, inception.inception_v3),
+    ZooEntry("convnext_tiny", "ConvNeXt-T as in torchvision", convnext.CITATION, convnext.convnext_tiny),
+    ZooEntry("swin_t", "Swin-T as in torchvision, windows of 7 that shift", swin.CITATION, swin.swin_t),
+    ZooEntry("hrnet_w18", "HRNet-W18, four resolutions side by side", hrnet.CITATION, partial(hrnet.hrnet, 18)),
+    ZooEntry("unet", "U-Net as published: unpadded, shortcuts cropped", unet.CITATION, unet.unet),
+    ZooEntry("unet-padded", "U-Net with padded 3×3", unet.CITATION, partial(unet.unet, padded=True)),
+    ZooEntry("unet3d", "3D U-Net as published: unpadded, shortcuts cropped", unet.CITATION_3D, unet.unet3d),
+    ZooEntry("deeplabv3plus", "DeepLabv3+ on ResNet-101, output stride 16", deeplab.CITATION, deeplab.deeplabv3plus),
+    ZooEntry("segformer_b0", "SegFormer-B0 with its decoder", segformer.CITATION, segformer.segformer_b0),
+    *(
+        ZooEntry(
+            f"yolov5{variant}",
+            f"YOLOv5{variant}: backbone with SPPF, PAN neck, three maps",
+            yolo.CITATION,
+            partial(yolo.yolov5, variant),
+        )
+        for variant in yolo.VARIANTS
+    ),
+    ZooEntry("patchgan", "the discriminator that judges patches of 70×70", patchgan.CITATION, patchgan.patchgan),
+    ZooEntry(
+        "wavenet",
+        "dilated causal layers, 1 … 512 three times (1-D)",
+        wavenet.CITATION,
+        wavenet.wavenet,
+    ),
+    ZooEntry("tcn", "residual units of dilated causal layers, 1 … 128 (1-D)", tcn.CITATION, tcn.tcn),
     ZooEntry("ssd300", "six feature maps on VGG-16, image of 300", ssd.CITATION, ssd.ssd300),
     ZooEntry("ssd512", "seven feature maps on VGG-16, image of 512", ssd.CITATION, ssd.ssd512),
     *(

@@ -1,6 +1,4 @@
-"""What several families of the zoo are made of: convolutions before a normalisation, squeeze-and-excitation, inverted
-residuals.
-"""
+"""What several families of the zoo are made of: squeeze-and-excitation, inverted residuals, unbiased convolutions."""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
 G. Huang, Z. Liu, L. van der Maaten, K. Q. Weinberger, "Densely Connected Convolutional Networks", CVPR 2017, Table 1
 (the variants with bottlenecks and compression, "DenseNet-BC").
 
-Layers carry torchvision's names: `features.conv0`, `features.denseblock1.denselayer1.conv1`, `features.transition1.conv`,
-…, `classifier`. What a layer reads is `features.denseblock1.denselayer1.cat`; `features.denseblock1` … are the maps
-that come out of the blocks.
+Layers carry torchvision's names: `features.conv0`, `features.denseblock1.denselayer1.conv1`,
+`features.transition1.conv`, …, `classifier`. What a layer reads is `features.denseblock1.denselayer2.cat`;
+`features.denseblock1` … are the maps that come out of the blocks.
 """
 
 from __future__ import annotations

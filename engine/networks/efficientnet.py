@@ -4,7 +4,7 @@ M. Tan, Q. V. Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neur
 
 Layers carry torchvision's names: `features.0`, `features.2.0.block.0` (widens), `features.2.0.block.1` (depthwise),
 `features.2.0.block.2.fc1` (squeeze-and-excitation), `features.2.0.block.3` (narrows), `features.2.1.add`, …,
-`classifier`; `features.1` … `features.7` are the maps after each stage.
+`classifier.1`; `features.1` … `features.7` are the maps after each stage.
 """
 
 from __future__ import annotations
@@ -54,5 +54,5 @@ def efficientnet_b0(*, classes: int | None = 1000, input_size: int | tuple[int, 
     normed(b, "features.8", 4 * before)
     if classes is not None:
         b.global_pool("avgpool")
-        b.linear("classifier", channels=classes)
+        b.linear("classifier.1", channels=classes)
     return b.build()

@@ -5,8 +5,8 @@ Convolutions", CVPR 2015, Table 1 and Figure 3.
 
 torchvision's network, the default, has a 3×3 where the paper has a 5×5, a last pool of 2×2 instead of 3×3, and batch
 normalisation instead of biases. Layers carry torchvision's names: `conv1`, `maxpool1`, `inception3a.branch1`,
-`inception3a.branch2.0`, …, `fc`; `inception3a` … are the concatenations. The auxiliary classifiers, which serve training
-only, are left out.
+`inception3a.branch2.0`, …, `fc`; `inception3a` … are the concatenations. The auxiliary classifiers, which serve
+training only, are left out.
 """
 
 from __future__ import annotations

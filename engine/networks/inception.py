@@ -122,8 +122,10 @@ def _halve(b: NetworkBuilder, name: str, *chains: Chain) -> None:
 def _crosses(b: NetworkBuilder, name: str, width: int) -> None:
     """Append the module of Figure 6: 1×7 and 7×1 in turn."""
     source = b.last
-    kernels = (1, COLUMN, ROW, COLUMN, ROW)
-    double = [(f"branch7x7dbl_{i}", 192 if i == 5 else width, kernel) for i, kernel in enumerate(kernels, start=1)]
+    kernels: tuple[Kernel, ...] = (1, COLUMN, ROW, COLUMN, ROW)
+    double: Chain = [
+        (f"branch7x7dbl_{i}", 192 if i == 5 else width, kernel) for i, kernel in enumerate(kernels, start=1)
+    ]
     branches = [
         _chain(b, name, source, [("branch1x1", 192, 1)]),
         _chain(b, name, source, [("branch7x7_1", width, 1), ("branch7x7_2", width, ROW), ("branch7x7_3", 192, COLUMN)]),

@@ -4,7 +4,7 @@ M. Sandler, A. Howard, M. Zhu, A. Zhmoginov, L.-C. Chen, "MobileNetV2: Inverted 
 2018, Table 2.
 
 Layers carry torchvision's names: `features.0`, `features.2.conv.0` (widens), `features.2.conv.1` (depthwise),
-`features.2.conv.2` (narrows), `features.3.add`, …, `features.18`, `classifier`.
+`features.2.conv.2` (narrows), `features.3.add`, …, `features.18`, `classifier.1`.
 """
 
 from __future__ import annotations
@@ -60,5 +60,5 @@ def mobilenet_v2(*, alpha: float = 1.0, classes: int | None = 1000, input_size: 
     normed(b, f"features.{number}", divisible(1280 * max(1.0, alpha)))
     if classes is not None:
         b.global_pool("avgpool")
-        b.linear("classifier", channels=classes)
+        b.linear("classifier.1", channels=classes)
     return b.build()
