@@ -138,18 +138,20 @@ class Reader:
 
     def _walked(self, index: int, at: tuple[int, ...] | None) -> Figures:
         """Figures from bit grids, entry by entry: for unions of too many products."""
-        from engine.walk import grid_figures
+        from engine.walk import figures_of, grid_figures
 
         if at is not None:
             return Figures(*grid_figures(self.plan, index, at))
         intervals = self.plan.steps[index].intervals
         assert intervals is not None
         shape = tuple(len(i.bounds) for i in intervals)
-        every = (grid_figures(self.plan, index, tuple(map(int, i))) for i in np.ndindex(*shape))
+        every = figures_of(self.plan, index, np.ndindex(*shape))
         return Figures(*max(every, key=lambda f: (f.area, -sum(f.shared))))._replace(phases=prod(shape))
 
     def _walked_map(self, index: int, shape: Size) -> MapFigures:
-        rows = [self._walked(index, tuple(map(int, i))) for i in np.ndindex(*shape)]
+        from engine.walk import figures_of
+
+        rows = list(figures_of(self.plan, index, np.ndindex(*shape)))
 
         def column(values: list[float]) -> np.ndarray:
             return np.array(values, np.int64).reshape(shape)

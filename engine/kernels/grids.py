@@ -1,8 +1,8 @@
 """Kernels on grids of entries: one step backwards through a layer, on sets (bits) and on path counts (float64).
 
-A bit grid is uint64 (a, b, words): bit i of word w of a row is entry ``64*w + i`` of the window along the last axis, the
-leading axes are plain, and bits beyond the window are 0. Networks of one and two axes have leading axes of length 1.
-Float grids are plain arrays.
+A bit grid is uint64 (a, b, words): bit i of word w of a row is entry ``64*w + i`` of the window along the last axis,
+the leading axes are plain, and bits beyond the window are 0. Networks of one and two axes have leading axes of length
+1. Float grids are plain arrays.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def pack(grid: np.ndarray) -> np.ndarray:
 
 def unpack(bits: np.ndarray, n: int) -> np.ndarray:
     """Bool grid (a, b, n) of a bit grid."""
-    octets = np.ascontiguousarray(bits).astype("<u8", copy=False).view(np.uint8)
+    octets = np.ascontiguousarray(bits, "<u8").view(np.uint8)
     return np.unpackbits(octets, axis=-1, count=n, bitorder="little").view(bool)
 
 
@@ -32,21 +32,13 @@ def unpack(bits: np.ndarray, n: int) -> np.ndarray:
 
 
 @jit
-def _tail(n):
-    """Mask of the entries in the last word of a row of n."""
-    return _FULL >> np.uint64(-n & 63)
-
-
-@jit
 def _or_moved(out, grid, distance):
-    """Write a flat bit grid, united with itself moved up by `distance` bits."""
-    q, s = min(distance >> 6, grid.shape[0]), np.uint64(distance & 63)
+    """Write a flat bit grid, united with itself moved up by `distance` bits, less than it has."""
+    q, s = distance >> 6, np.uint64(distance & 63)
     t = np.uint64(64) - s
-    rest = grid.shape[0] - q
     for j in range(q):
         out[j] = grid[j]
-    if rest == 0:
-        return
+    rest = grid.shape[0] - q
     # slices, so that every index provably counts from 0 and the loops vectorise
     to, stay, low = out[q:], grid[q:], grid[:rest]
     to[0] = stay[0] | (low[0] << s)
@@ -76,7 +68,7 @@ def _spread_row(out, at, grid, start, words, stride):
     if stride == 1:
         for w in range(words):
             out[at + w] = grid[start + w]
-    elif stride == 2:
+    elif stride == 2:  # a solid grid: 9 times the speed of bit by bit
         for w in range(words):
             out[at + w + w] = _even_bits(grid[start + w])
             out[at + w + w + np.uint64(1)] = _even_bits(grid[start + w] >> np.uint64(32))
@@ -119,15 +111,15 @@ def window_back(grid, n_last, strides, starts, steps, counts, shape):
     -------
     uint64 array (shape[0], shape[1], words)
     """
-    # All axes in one flat buffer, whose rows have room for what the windows add and a word of 0 behind it: moving along
-    # any axis is then one long shift.
+    # All axes in one flat buffer, whose rows have room for what windows add and a word of 0 behind it: moving along any
+    # axis is then one long shift. Rows are found in it by number: slices of 3-D arrays took 104 µs in place of 23
+    # (1024×1024, 3×3). A solid 512×512 grid, 3×3, stride 2: 30 times the speed of a table of reads.
     outer, inner, words = grid.shape
     span_a = strides[0] * (outer - 1) + steps[0] * (counts[0] - 1) + 1
     span_b = strides[1] * (inner - 1) + steps[1] * (counts[1] - 1) + 1
     width = (strides[2] * (n_last - 1) + steps[2] * (counts[2] - 1) >> 6) + 1
     pitch = width + 1
-    flat = np.zeros(1 + span_a * span_b * pitch, np.uint64)
-    given = grid.reshape(-1)
+    flat, given = np.zeros(1 + span_a * span_b * pitch, np.uint64), grid.reshape(-1)
     for a in range(outer):
         for b in range(inner):
             at = 1 + (a * strides[0] * span_b + b * strides[1]) * pitch
@@ -147,13 +139,14 @@ def window_back(grid, n_last, strides, starts, steps, counts, shape):
     out = np.zeros(shape[0] * shape[1] * n_words, np.uint64)
     q, s = -starts[2] >> 6, np.uint64(-starts[2] & 63)
     first, stop = max(0, -q - 1), min(n_words, width - q)
+    tail = _FULL >> np.uint64(-shape[2] & 63)
     for a in range(max(0, starts[0]), min(shape[0], span_a + starts[0])):
         for b in range(max(0, starts[1]), min(shape[1], span_b + starts[1])):
             at = (a * shape[1] + b) * n_words
             source = 1 + ((a - starts[0]) * span_b + b - starts[1]) * pitch + q
             if first < stop:
                 _move_row(out, np.uint64(at + first), flat, np.uint64(source + first), np.uint64(stop - first), s)
-            out[at + n_words - 1] &= _tail(shape[2])
+            out[at + n_words - 1] &= tail
     return out.reshape((shape[0], shape[1], n_words))
 
 
@@ -170,14 +163,13 @@ def dilate(grid, n_last, offsets_a, offsets_b, offsets_last):
     n_last : int
         Entries along the last axis.
     offsets_a, offsets_b, offsets_last : int64 arrays
-        In any order, but rising and evenly spaced ones on all axes take log2 of their number of passes; others axis by
-        axis, once for each such run. 1024×1024 on one thread: 3 (3×3) to 10 (31×31) times the speed of OpenCV's cv2.dilate on
-        bytes, several hundred times that of scipy's binary_dilation.
+        In any order. Rising and evenly spaced ones on all axes take log2 of their number of passes; others axis by
+        axis, once for each such run. 1024×1024, one thread: 2.6 (3×3) to 8.6 (31×31) times the speed of OpenCV's
+        cv2.dilate on bytes, at least 300 times that of scipy's binary_dilation.
     """
     shape = np.array([grid.shape[0], grid.shape[1], n_last])
     every = (_within(offsets_a, shape[0]), _within(offsets_b, shape[1]), _within(offsets_last, shape[2]))
-    one = np.ones(3, np.int64)
-    starts, steps, counts = np.zeros(3, np.int64), np.ones(3, np.int64), np.ones(3, np.int64)
+    one, starts, steps, counts = np.ones(3, np.int64), np.zeros(3, np.int64), np.ones(3, np.int64), np.ones(3, np.int64)
     even = True
     for axis, offsets in enumerate(every):
         if len(offsets) == 0:
@@ -245,14 +237,11 @@ def reads(up, down, taps, counts, first, stop, low, high, n, border):
 
     Parameters
     ----------
-    first, stop : int
-        Outputs.
-    low, high : int
-        Window of entries; reads outside it are dropped.
-    n : int
-        Entries of the map; below 0 for a map without borders.
-    border : int
-        What a read outside 0..n-1 is: 0 nothing, 1 reflect, 2 replicate, 3 circular.
+    first, stop, low, high : int
+        Outputs first..stop-1, and the window low..high-1 of entries; reads outside it are dropped.
+    n, border : int
+        Entries of the map (below 0: no borders), and what a read outside is: 0 nothing, 1 reflect, 2 replicate, 3
+        circular.
 
     Returns
     -------
@@ -320,7 +309,7 @@ def union_last(grid, begin, index, group, n_out):
             while rest:
                 o = 64 * w + np.int64(lowest_bit(rest))
                 rest &= rest - np.uint64(1)
-                if group[o] != done:
+                if group[o] != done:  # attention in windows of 64, a solid grid: 50 times the speed
                     done = group[o]
                     for j in range(begin[o], begin[o + 1]):
                         out[row, index[j] >> 6] |= np.uint64(1) << np.uint64(index[j] & 63)
@@ -358,7 +347,7 @@ def add_last(grid, begin, index, n_out):
 
 @jit
 def add_shifted(grid, start, step, count, n_out):
-    """`add_last` for outputs o that read the entries o + start + step*i, i < count: 400×400, 3 taps: 5 times its speed."""
+    """`add_last` where output o reads the entries o + start + step*i, i < count. 400×400, 3 taps: 6 times its speed."""
     rows, outputs = grid.shape
     out = np.zeros((rows, n_out))
     for row in range(rows):
@@ -376,20 +365,15 @@ def add_shifted(grid, start, step, count, n_out):
 
 
 @jit
-def _has(rows, t, i):
-    return (rows[t, i >> 6] >> np.uint64(i & 63)) & np.uint64(1)
-
-
-@jit
 def draw(rows_a, rows_b, rows_last, n_a, n_b):
     """Union of outer products of sets: bit rows (terms, words) per axis to a bit grid (n_a, n_b, words)."""
     words = rows_last.shape[1]
     out = np.zeros((n_a, n_b, words), np.uint64)
     for t in range(rows_last.shape[0]):
         for a in range(n_a):
-            if _has(rows_a, t, a):
+            if rows_a[t, a >> 6] >> np.uint64(a & 63) & np.uint64(1):
                 for b in range(n_b):
-                    if _has(rows_b, t, b):
+                    if rows_b[t, b >> 6] >> np.uint64(b & 63) & np.uint64(1):
                         to = out[a, b]
                         for w in range(words):
                             to[w] |= rows_last[t, w]
