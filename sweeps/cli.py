@@ -15,9 +15,9 @@ from typing import Annotated, Any
 import typer
 
 from engine.errors import InputError, nearest
-from sweeps import commands
+from sweeps import commands, commands_objects, commands_sweep
 
-VERBS = (*commands.VERBS,)  # a new verb: one function, its name in the VERBS of its module, that tuple here
+VERBS = (*commands.VERBS, *commands_sweep.VERBS, *commands_objects.VERBS)  # a new verb: one function, its name in the VERBS of its module, that tuple here
 
 app = typer.Typer(
     add_completion=False,

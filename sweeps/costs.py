@@ -29,8 +29,8 @@ def first_state(space: Space) -> CostState:
 def advance(space: Space, state: CostState, layer: ChainLayer) -> tuple[CostState, int, int]:
     """Return the state after a layer, and its params and macs (0 where the space has no input size).
 
-    A convolution has ``base * growth**strides`` channels, where `strides` counts the layers with a stride up to and with
-    it, unless the stage says otherwise; other layers pass theirs on.
+    A convolution has ``base * growth**strides`` channels, where `strides` counts the layers with a stride up to and
+    with it, unless the stage says otherwise; other layers pass theirs on.
     """
     strides = state.strides + (max(layer.stride) > 1)
     size = state.size and tuple(_size(layer, a, n) for a, n in enumerate(state.size))
@@ -41,9 +41,7 @@ def advance(space: Space, state: CostState, layer: ChainLayer) -> tuple[CostStat
     channels = layer.channels or space.channels[0] * space.channels[1] ** strides
     groups = state.channels if layer.groups == "depthwise" else int(layer.groups)
     if state.channels % groups or channels % groups:
-        raise InputError(
-            f"groups is {groups} where {state.channels} channels become {channels}; it must divide both"
-        )
+        raise InputError(f"groups is {groups} where {state.channels} channels become {channels}; it must divide both")
     weights = prod(layer.kernel) * (state.channels // groups) * channels
     macs = weights * prod(size) if size else 0
     return CostState(channels, strides, size), weights + (channels if layer.bias else 0), macs

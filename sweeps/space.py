@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from engine.errors import InputError, nearest, shown
 from engine.spec import AXES, listed, per_axis, whole
+from sweeps.labels import Labelled
 from sweeps.stages import (
     PER_AXIS,
     ChainLayer,
     Factor,
     Stage,
     StageReader,
-    Value,
     check_name,
     label_values,
-    value_label,
 )
 
 if TYPE_CHECKING:
@@ -30,73 +29,6 @@ if TYPE_CHECKING:
 
 SPACE_KEYS = ("name", "factors", "stages", "axes", "input_size", "input_channels", "channels")
 MAX_CHOICES = 1 << 20  # of one stage: a guard against products that are slips of the finger
-Label = int | str | bool | float
-
-
-class Labelled:
-    """What every space has: factors in order, and architectures numbered row-major over them, the last one fastest."""
-
-    name: str
-    factors: tuple[Factor, ...]
-
-    @cached_property
-    def dims(self) -> dict[str, tuple[Any, ...]]:
-        """Labels of every factor, in the order of the dims of the results."""
-        return {f.name: f.labels for f in self.factors}
-
-    @property
-    def size(self) -> int:
-        """Number of architectures, a Python int of any magnitude."""
-        return prod(len(f.labels) for f in self.factors)
-
-    def labels(self, index: int) -> dict[str, Any]:
-        """Return the label of every factor of architecture number `index`."""
-        rest = whole(index, "index", 0, self.size - 1)
-        out: dict[str, Any] = {}
-        for factor in reversed(self.factors):
-            rest, digit = divmod(rest, len(factor.labels))
-            out[factor.name] = factor.labels[digit]
-        return {f.name: out[f.name] for f in self.factors}
-
-    def index(self, labels: Mapping[str, Any]) -> int:
-        """Return the number of the architecture with these labels (or values); one for every factor of more than one.
-
-        An xarray Dataset without dims is taken as well: a row of an answer, whose other variables are passed over.
-        """
-        given = {str(k): getattr(v, "values", v) for k, v in labels.items()}
-        if hasattr(labels, "coords"):
-            given |= {str(k): v.values for k, v in labels.coords.items()}
-            given = {k: v for k, v in given.items() if k in self.dims}
-        for key in given:
-            if key not in self.dims:
-                raise InputError(f"space {self.name!r} has no factor {shown(key)}; {nearest(key, self.dims)}")
-        index = 0
-        for factor in self.factors:
-            if factor.name not in given and len(factor.labels) > 1:
-                raise InputError(f"no label for {factor.name}; give one of {shown(list(factor.labels))}")
-            digit = _digit(factor, given[factor.name]) if factor.name in given else 0
-            index = index * len(factor.labels) + digit
-        return index
-
-    def _chosen(self, where: int | Mapping[str, Any]) -> dict[str, Value]:
-        """Value of every factor, from an index or labels."""
-        rest = whole(self.index(where) if isinstance(where, Mapping) else where, "index", 0, self.size - 1)
-        out: dict[str, Value] = {}
-        for factor in reversed(self.factors):
-            rest, digit = divmod(rest, len(factor.values))
-            out[factor.name] = factor.values[digit]
-        return out
-
-
-def _digit(factor: Factor, label: Any) -> int:
-    """Position of a label or value of a factor."""
-    if hasattr(label, "tolist"):
-        label = label.tolist()
-    for candidate in (label, value_label(label)):
-        for i, known in enumerate(factor.labels):
-            if known == candidate and isinstance(known, bool) == isinstance(candidate, bool):
-                return i
-    raise InputError(f"{factor.name} has no value {shown(label)}; it has {shown(list(factor.labels))}")
 
 
 class Space(Labelled):
@@ -126,7 +58,8 @@ class Space(Labelled):
 
     Examples
     --------
-    >>> space = Space.from_dict({"stages": [{"name": "s1", "kernel": [3, 5], "repeat": [0, 1, 2]}, {"name": "s2", "kernel": 3}]})
+    >>> stages = [{"name": "s1", "kernel": [3, 5], "repeat": [0, 1, 2]}, {"name": "s2", "kernel": 3}]
+    >>> space = Space.from_dict({"stages": stages})
     >>> space.size, space.dims
     (6, {'s1_kernel': (3, 5), 's1_repeat': (0, 1, 2)})
     >>> [layer.name for layer in space.network({"s1_kernel": 5, "s1_repeat": 2}).layers]
@@ -170,7 +103,14 @@ class Space(Labelled):
                     raise InputError(f"two factors are named {factor.name!r}; rename a stage or the shared factor")
                 factors[factor.name] = factor
             if prod(len(f.labels) for f in new) > MAX_CHOICES:
-                raise InputError(f"stage {stage.name!r} has more than {MAX_CHOICES} choices; split it into several stages")
+                raise InputError(
+                    f"stage {stage.name!r} has more than {MAX_CHOICES} choices; split it into several stages"
+                )
+            blocks = (stage.params, *(b for choice in stage.choices or () for b in choice))
+            if self.channels is None and any("channels" in b for b in blocks):
+                raise InputError(
+                    f"stage {stage.name!r} has channels, but the space has none; add for example channels: {{base: 64}}"
+                )
             stages.append(stage)
             introduced.append(tuple(f.name for f in new))
         for name in shared:
@@ -244,7 +184,9 @@ class Space(Labelled):
         for i, stage in enumerate(self.stages):
             if stage.name == name:
                 return i
-        raise InputError(f"space {self.name!r} has no stage {shown(name)}; {nearest(name, [s.name for s in self.stages])}")
+        raise InputError(
+            f"space {self.name!r} has no stage {shown(name)}; {nearest(name, [s.name for s in self.stages])}"
+        )
 
     def stage_dims(self, stage: int) -> dict[str, tuple[Any, ...]]:
         """Return the labels of the factors met up to stage number `stage`."""
@@ -256,7 +198,7 @@ class Space(Labelled):
         return {s.name: s.layers(chosen, len(self.axes)) for s in self.stages}
 
     def outputs(self, where: int | Mapping[str, Any]) -> dict[str, str]:
-        """Return, per stage, the name of the layer whose map the stage's figures belong to ("input" where nothing is)."""
+        """Return, per stage, the layer whose map the stage's figures belong to; "input" where there is none."""
         last, out = "input", {}
         for stage in self.stages:
             layers = self.layers(where)[stage.name]
@@ -277,8 +219,9 @@ class Space(Labelled):
         Returns
         -------
         engine.Network
-            Layers are named ``stage``, or ``stage.1``, ``stage.2``, ... where the stage has `repeat` or `choices`. Paddings
-            keep maps aligned: dilation*(kernel - 1)//2 at the start, the rest of dilation*(kernel - 1) at the end.
+            Layers are named ``stage``, or ``stage.1``, ``stage.2``, ... where the stage has `repeat` or `choices`.
+            Paddings keep maps aligned: dilation*(kernel - 1)//2 at the start, the rest of dilation*(kernel - 1) at the
+            end.
         """
         from engine.network import Network
         from sweeps.costs import chain_channels
@@ -330,7 +273,9 @@ def _read_channels(given: object) -> tuple[int, int] | None:
         if key not in ("base", "growth"):
             raise InputError(f"channels has no {shown(key)}; {nearest(key, ('base', 'growth'))}")
     if "base" not in given:
-        raise InputError("channels needs 'base', the channels of the first convolution; for example {base: 64, growth: 2}")
+        raise InputError(
+            "channels needs 'base', the channels of the first convolution; for example {base: 64, growth: 2}"
+        )
     return whole(given["base"], "base of channels"), whole(given.get("growth", 1), "growth of channels")
 
 
@@ -414,7 +359,7 @@ class NetworkSpace(Labelled):
         if not isinstance(factors, Mapping) or not factors:
             raise InputError(f"factors is {shown(factors)}; it must be a mapping such as {{'rate': [6, 12]}}")
         self.template = template
-        self.name = name or getattr(template, "__name__", "template")
+        self.name = name or str(getattr(template, "__name__", "template"))
         made = []
         for key, values in factors.items():
             check_name(key, "a factor")

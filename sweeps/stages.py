@@ -130,7 +130,8 @@ def _layer(block: Mapping[str, Value | Ref], pick: Any, strided: bool, ndim: int
     return ChainLayer(op, kernel, stride, per_axis("dilation"), zero, channels, groups, bias, label)
 
 
-# reading ---------------------------------------------------------------------------------------------------------------
+# reading
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def check_name(name: object, what: str) -> str:
@@ -220,7 +221,9 @@ class StageReader:
     def read(self, given: object, position: int) -> Stage:
         """Return the stage of one mapping."""
         if not isinstance(given, Mapping):
-            raise InputError(f"stage {position} is {shown(given)}; it must be a mapping such as {{name: s1, kernel: 3}}")
+            raise InputError(
+                f"stage {position} is {shown(given)}; it must be a mapping such as {{name: s1, kernel: 3}}"
+            )
         name = check_name(given.get("name", f"stage{position}"), f"stage {position}")
         what = f"stage {name!r}"
         self.own: list[Factor] = []
@@ -244,7 +247,7 @@ class StageReader:
         for key in given:
             if key == "padding":
                 raise InputError(
-                    f"{what} has 'padding'; a space chooses it itself, dilation*(kernel - 1)//2 at the start. Leave it out"
+                    f"{what} has 'padding'; a space chooses it itself, dilation*(kernel-1)//2 at the start; drop it"
                 )
             if key not in known:
                 raise InputError(f"{what} has an unknown key {shown(key)}; {nearest(key, known)}")
@@ -305,10 +308,11 @@ class StageReader:
             raise InputError(f"choices of stage {name!r} is {shown(given)}; it must be a list of at least one layer")
         factor_name = f"{name}_choice"
         self.uses.append(factor_name)
-        blocks, labels = [], []
+        blocks: list[tuple[Mapping[str, Value | Ref], ...]] = []
+        labels: list[Any] = []
         for i, entry in enumerate(entries):
             what = f"choice {i} of stage {name!r}"
-            label: object = i
+            label: Any = i
             if isinstance(entry, Mapping):
                 label = entry.get("name", i)
                 if "name" in entry and (not isinstance(label, str) or not label):

@@ -5,17 +5,37 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from engine.kernels._jit import inline
+
 parallel = numba.njit(cache=True, nogil=True, parallel=True)
+
+TASKS = 64  # pieces of a block: some more than there are threads
+
+
+@inline
+def _copy_rows(nodes, table, low, high, begin, end, out):
+    """Write the rows low..high-1 of one figure, cut to architectures begin..end-1.
+
+    Views that start at 0 let the compiler see that no index is negative: 3 times faster than indexing `out` itself.
+    """
+    choices = table.shape[1]
+    for row in range(low, high):
+        at = row * choices
+        a, b = max(begin, at), min(end, at + choices)
+        source = table[nodes[row], a - at : b - at]
+        target = out[a - begin : b - begin]
+        for c in range(b - a):
+            target[c] = source[c]
 
 
 @parallel
-def walk(nodes, first, follow, begin, end):
+def walk(nodes, follow, begin, end):
     """Nodes of the architectures begin..end-1 of a stage, from those of the stage before.
 
     Parameters
     ----------
     nodes : int32 array
-        Nodes of the architectures first, first + 1, ... of the stage before.
+        Nodes of the stage before; architecture i has that of i // c.
     follow : int32 array (n, c)
         Next node by node and choice.
 
@@ -23,29 +43,10 @@ def walk(nodes, first, follow, begin, end):
     -------
     int32 array (end - begin,)
     """
-    choices = follow.shape[1]
     out = np.empty(end - begin, np.int32)
-    low, high = begin // choices, (end + choices - 1) // choices
-    for row in numba.prange(high - low):
-        at = (low + row) * choices
-        node = nodes[low + row - first]
-        for c in range(max(begin, at) - at, min(end, at + choices) - at):
-            out[at + c - begin] = follow[node, c]
-    return out
-
-
-@parallel
-def walk_sums(nodes, sums, first, weights, begin, end):
-    """Accumulated costs of the architectures begin..end-1 of a stage, from those of the stage before."""
-    choices = weights.shape[1]
-    out = np.empty(end - begin, np.int64)
-    low, high = begin // choices, (end + choices - 1) // choices
-    for row in numba.prange(high - low):
-        at = (low + row) * choices
-        node = nodes[low + row - first]
-        base = sums[low + row - first]
-        for c in range(max(begin, at) - at, min(end, at + choices) - at):
-            out[at + c - begin] = base + weights[node, c]
+    rows = (end + follow.shape[1] - 1) // follow.shape[1]
+    for task in numba.prange(TASKS):
+        _copy_rows(nodes, follow, task * rows // TASKS, (task + 1) * rows // TASKS, begin, end, out)
     return out
 
 
@@ -56,34 +57,29 @@ def copy_rows(nodes, pixels, extent, jump, shared, begin, end, out_pixels, out_e
     Parameters
     ----------
     nodes : int32 array
-        Nodes of the rows begin // c, ..., (end - 1) // c.
+        Architecture i has node i // c.
     pixels, extent, jump, shared : arrays (n, c)
     """
-    choices = pixels.shape[1]
-    low, high = begin // choices, (end + choices - 1) // choices
-    for row in numba.prange(high - low):
-        at = (low + row) * choices
-        node = nodes[row]
-        a, b = max(begin, at) - at, min(end, at + choices) - at
-        o = at - begin
-        for c in range(a, b):
-            out_pixels[o + c] = pixels[node, c]
-        for c in range(a, b):
-            out_extent[o + c] = extent[node, c]
-        for c in range(a, b):
-            out_jump[o + c] = jump[node, c]
-        for c in range(a, b):
-            out_shared[o + c] = shared[node, c]
+    rows = (end + pixels.shape[1] - 1) // pixels.shape[1]
+    for task in numba.prange(TASKS):
+        low, high = task * rows // TASKS, (task + 1) * rows // TASKS
+        _copy_rows(nodes, pixels, low, high, begin, end, out_pixels)
+        _copy_rows(nodes, extent, low, high, begin, end, out_extent)
+        _copy_rows(nodes, jump, low, high, begin, end, out_jump)
+        _copy_rows(nodes, shared, low, high, begin, end, out_shared)
 
 
 @parallel
 def add_rows(nodes, sums, weights, begin, end, out):
     """Write the accumulated costs of architectures begin..end-1: a sum so far, plus a row of the table of its node."""
     choices = weights.shape[1]
-    low, high = begin // choices, (end + choices - 1) // choices
-    for row in numba.prange(high - low):
-        at = (low + row) * choices
-        node = nodes[row]
-        base = sums[row]
-        for c in range(max(begin, at) - at, min(end, at + choices) - at):
-            out[at + c - begin] = base + weights[node, c]
+    rows = (end + choices - 1) // choices
+    for task in numba.prange(TASKS):
+        for row in range(task * rows // TASKS, (task + 1) * rows // TASKS):
+            at = row * choices
+            a, b = max(begin, at), min(end, at + choices)
+            source = weights[nodes[row], a - at : b - at]
+            target = out[a - begin : b - begin]
+            base = sums[row]
+            for c in range(b - a):
+                target[c] = base + source[c]

@@ -1,8 +1,9 @@
 """Kernels on the states of chains: a 1-D pixel set and the jump between neighbouring entries.
 
-A pool is a set of columns, one entry per state: `jump`; `extent` and `pixels` of the set; `shared`, the pixels it has in
-common with itself moved by the jump; `start`, the place of its bits in `words`, or -1 for a solid set; and `hashes`. Bit b
-of word w is pixel 64*w + b; the first pixel is 0. `table` finds a state by content (open addressing, -1 empty).
+A pool is a set of columns, one entry per state: `jump`; `extent` and `pixels` of the set; `shared`, the pixels it has
+in common with itself moved by the jump; `start`, the place of its bits in `words`, or -1 for a solid set; `hashes`; and
+`known`, the state behind each of the graph's layers where it was met, else -1.
+Bit b of word w is pixel 64*w + b; the first pixel is 0. `table` finds a state by content (open addressing, -1 empty).
 
 Kernels and the scalars they inline stand in one file: numba's cache does not see a change in another one.
 """
@@ -21,7 +22,8 @@ _FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
-# scalars -----------------------------------------------------------------------------------------------------------------
+# scalars
+# -----------------------------------------------------------------------------------------------------------------
 
 
 @inline
@@ -104,13 +106,14 @@ def _hash(words, at, solid, extent, jump):
 
 @inline
 def _same(words, a, b, extent):
-    for w in range((extent + 63) >> 6):
+    for w in range((extent + 63) >> 6):  # noqa: SIM110
         if words[a + w] != words[b + w]:
             return False
     return True
 
 
-# drivers: the pool -----------------------------------------------------------------------------------------------------------
+# drivers: the pool
+# -----------------------------------------------------------------------------------------------------------
 
 
 @jit
@@ -133,12 +136,15 @@ def _rehashed(hashes, n, size):
 
 
 @jit
-def expand(jump, extent, pixels, shared, start, hashes, words, table, used, sources, parent, kernel, stride, dilation, limit):
+def expand(
+    jump, extent, pixels, shared, start, hashes, known, words, table,
+    used, sources, parent, kernel, stride, dilation, step_of, limit,
+):  # fmt: skip
     """Apply the layers of a trie to states, interning what comes out.
 
     Parameters
     ----------
-    jump, extent, pixels, shared, start, hashes, words, table
+    jump, extent, pixels, shared, start, hashes, known, words, table
         The pool. It grows: go on with the returned columns.
     used : int64 array (2,)
         States and words in use; changed in place.
@@ -146,6 +152,8 @@ def expand(jump, extent, pixels, shared, start, hashes, words, table, used, sour
         States to start from.
     parent, kernel, stride, dilation : int64 arrays (t,)
         Trie node i > 0 of the layers is a layer on the output of node parent[i - 1]; node 0 is the source itself.
+    step_of : int64 array (t,)
+        Which of the graph's distinct layers each one is: the column of `known`.
     limit : int
         Words and states that the pool may hold in all.
 
@@ -157,11 +165,16 @@ def expand(jump, extent, pixels, shared, start, hashes, words, table, used, sour
     n_rows = sources.shape[0]
     ends = np.empty((n_nodes + 1, n_rows), np.int32)
     ends[0] = sources
+    remember = known.shape[1] > 0
     for node in range(n_nodes):
         k = kernel[node]
         s = stride[node]
         for row in range(n_rows):
             i = np.int64(ends[parent[node], row])
+            # a state meets the same layer in many places: 2 to 4 times faster on ResNet-like spaces
+            if remember and known[i, step_of[node]] >= 0:
+                ends[node + 1, row] = known[i, step_of[node]]
+                continue
             length = extent[i]
             step = jump[i]
             gap = step * dilation[node]
@@ -175,7 +188,7 @@ def expand(jump, extent, pixels, shared, start, hashes, words, table, used, sour
             if not (solid and (k == 1 or gap <= length)):
                 if at + n_words > words.shape[0]:
                     if at + n_words + used[0] > limit:
-                        return jump, extent, pixels, shared, start, hashes, words, table, ends, False
+                        return jump, extent, pixels, shared, start, hashes, known, words, table, ends, False
                     words = _grown(words, max(2 * words.shape[0], at + n_words))
                 count = _add_window(words, start[i], solid, length, k, gap, words, at, n_words)
                 if count < new_extent:
@@ -186,10 +199,10 @@ def expand(jump, extent, pixels, shared, start, hashes, words, table, used, sour
             found = np.int64(-1)
             while table[np.int64(slot)] >= 0:
                 j = np.int64(table[np.int64(slot)])
-                if hashes[j] == code and extent[j] == new_extent and jump[j] == new_jump and pixels[j] == count:
-                    if new_start < 0 or _same(words, start[j], at, new_extent):
-                        found = j
-                        break
+                alike = hashes[j] == code and extent[j] == new_extent and jump[j] == new_jump and pixels[j] == count
+                if alike and (new_start < 0 or _same(words, start[j], at, new_extent)):
+                    found = j
+                    break
                 slot = (slot + _ONE) & mask
             if found < 0:
                 found = used[0]
@@ -197,6 +210,9 @@ def expand(jump, extent, pixels, shared, start, hashes, words, table, used, sour
                     size = 2 * found
                     jump, extent, pixels = _grown(jump, size), _grown(extent, size), _grown(pixels, size)
                     shared, start, hashes = _grown(shared, size), _grown(start, size), _grown(hashes, size)
+                    wider = np.full((size, known.shape[1]), -1, np.int32)
+                    wider[:found] = known
+                    known = wider
                 jump[found], extent[found], pixels[found] = new_jump, new_extent, count
                 start[found], hashes[found] = new_start, code
                 shared[found] = _shared(words, at, new_start < 0, new_extent, new_jump)
@@ -207,7 +223,9 @@ def expand(jump, extent, pixels, shared, start, hashes, words, table, used, sour
                 if 2 * used[0] > table.shape[0]:
                     table = _rehashed(hashes, used[0], 4 * table.shape[0])
             ends[node + 1, row] = found
-    return jump, extent, pixels, shared, start, hashes, words, table, ends, True
+            if remember:
+                known[i, step_of[node]] = found
+    return jump, extent, pixels, shared, start, hashes, known, words, table, ends, True
 
 
 @jit
@@ -228,13 +246,12 @@ def renumber(keys, size):
     return numbers, distinct[:n].copy()
 
 
-# drivers: enumeration --------------------------------------------------------------------------------------------------------
+# drivers: enumeration
+# --------------------------------------------------------------------------------------------------------
 
 
 @inline
-def _fill_trie(
-    base, first, size, at_source, parent, kernel, stride, dilation, meta, scratch, width
-):
+def _fill_trie(base, first, size, at_source, parent, kernel, stride, dilation, meta, scratch, width):
     """Work out the states of one stage's trie, in slots base + 1 ...; node 0 is slot `at_source`."""
     for node in range(size):
         up = parent[first + node]
@@ -329,7 +346,17 @@ def enumerate_range(
                 v = variant[stages[level, 1] + alive[level]]
                 base = stages[level, 3]
                 _fill_trie(
-                    base, tries[v, 0], tries[v, 1], inputs[level], parent, kernel, stride, dilation, meta, scratch, width
+                    base,
+                    tries[v, 0],
+                    tries[v, 1],
+                    inputs[level],
+                    parent,
+                    kernel,
+                    stride,
+                    dilation,
+                    meta,
+                    scratch,
+                    width,
                 )
                 if level < depth - 1:
                     c = digits[level]

@@ -1,4 +1,4 @@
-"""The oracle of sweeps: reads a space dict by itself, lists every architecture, and counts plain sets. Slow and obvious."""
+"""The oracle of sweeps: reads a space dict by itself, lists every architecture, counts plain sets. Slow and obvious."""
 
 from __future__ import annotations
 
@@ -102,7 +102,8 @@ def architectures(spec: dict[str, Any], ndim: int) -> Iterator[tuple[dict[str, i
                 continue
             blocks = _blocks(given["choices"][chosen[f"{stage['name']}_choice"]])
             blocks = [
-                {k: chosen[v[1:]] if isinstance(v, str) and v.startswith("$") else v for k, v in b.items()} for b in blocks
+                {k: chosen[v[1:]] if isinstance(v, str) and v.startswith("$") else v for k, v in b.items()}
+                for b in blocks
             ]
             stages.append([x for b in blocks for x in _repeated(b, ndim)] * given.get("repeat", 1))
         yield dict(zip((n for n, _ in flat), places, strict=True)), stages
@@ -115,7 +116,9 @@ def figures(spec: dict[str, Any], stages: list[list[Layer]], ndim: int) -> list[
     sizes = list(_per_axis(size, ndim)) if size else None
     channels, strides, params, macs = spec.get("input_channels", 3), 0, 0, 0
     given = spec.get("channels")
-    base, growth = (given, 1) if isinstance(given, int) else (given["base"], given.get("growth", 1)) if given else (0, 1)
+    base, growth = (
+        (given, 1) if isinstance(given, int) else (given["base"], given.get("growth", 1)) if given else (0, 1)
+    )
     out = []
     for layers in stages:
         for layer in layers:

@@ -17,7 +17,14 @@ DEMO: dict[str, Any] = {
         {"name": "stem", "op": "conv", "kernel": [3, 5, 7], "stride": 2},
         {"name": "s1", "op": "conv", "kernel": "$k", "dilation": [1, 2], "repeat": [1, 2, 3]},
         {"name": "s2", "stride": 2, "stride_at": "first", "kernel": "$k", "repeat": [0, 1, 2]},
-        {"name": "s3", "choices": [{"name": "none"}, {"name": "dense", "kernel": 3}, {"name": "holes", "kernel": 3, "dilation": 2}]},
+        {
+            "name": "s3",
+            "choices": [
+                {"name": "none"},
+                {"name": "dense", "kernel": 3},
+                {"name": "holes", "kernel": 3, "dilation": 2},
+            ],
+        },
     ],
 }
 ANISOTROPIC: dict[str, Any] = {
@@ -37,7 +44,14 @@ MIXED: dict[str, Any] = {
     "channels": {"base": 6, "growth": 2},
     "stages": [
         {"name": "patch", "op": ["space_to_depth", "slice", "pointwise"], "scale": 2, "step": 3},
-        {"name": "mid", "kernel": "$k", "dilation": "$d", "stride": [1, 2], "stride_at": ["first", "last"], "repeat": [1, 3]},
+        {
+            "name": "mid",
+            "kernel": "$k",
+            "dilation": "$d",
+            "stride": [1, 2],
+            "stride_at": ["first", "last"],
+            "repeat": [1, 3],
+        },
         {"name": "fixed", "op": "avg_pool", "kernel": 2},
         {
             "name": "head",

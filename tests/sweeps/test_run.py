@@ -70,11 +70,10 @@ def test_equals_the_engine(spec):
 
 
 @pytest.mark.parametrize("spec", [*ALL, *(random_space(s) for s in range(100, 110))], ids=lambda s: s["name"])
-@pytest.mark.parametrize("memory", [0, 200, 2000])
+@pytest.mark.parametrize("memory", [0, 200, 2000, 20_000])
 def test_depth_first_equals_merged(spec, memory):
     space = sweeps.Space.from_dict(spec)
     merged = sweeps.run(space)
-    sweeps.run(space, memory=memory)
     assert sweeps.run(space, memory=memory).identical(merged)
 
 
@@ -130,22 +129,18 @@ def test_axis_labels():
 
 def test_refuses_overflow_and_names_the_stage():
     stages = [{"name": f"s{i}", "kernel": 3, "stride": [1, 16]} for i in range(9)]
-    with pytest.raises(sweeps_error(), match=r"stage 's7' reaches extents of .*at most 2147483647"):
+    with pytest.raises(engine.InputError, match=r"stage 's7' reaches jumps of .*at most 2147483647"):
         sweeps.run(sweeps.Space.from_dict({"stages": stages}))
     deep = [{"name": f"s{i}", "kernel": 9, "stride": 2, "channels": 2**20} for i in range(5)]
-    with pytest.raises(sweeps_error(), match=r"stage 's2' reaches macs"):
+    with pytest.raises(engine.InputError, match=r"stage 's1' reaches macs"):
         sweeps.run(sweeps.Space.from_dict({"stages": deep, "channels": 1, "input_size": 10**5}))
 
 
 def test_refuses_what_does_not_fit():
     space = sweeps.Space.from_dict({"stages": [{"name": f"s{i}", "kernel": [1, 3, 5, 7]} for i in range(25)]})
-    with pytest.raises(sweeps_error(), match=r"the result needs .* of memory and .* are free; write it to a store"):
+    with pytest.raises(engine.InputError, match=r"the result needs .* of memory and .* are free; write it to a store"):
         sweeps.run(space)
-    with pytest.raises(sweeps_error(), match=r"no stage 's99'; did you mean 's9'"):
+    with pytest.raises(engine.InputError, match=r"no stage 's99'; did you mean 's9'"):
         sweeps.run(space, stages=["s99"])
-    with pytest.raises(sweeps_error(), match=r"space is 3; it must be a sweeps.Space"):
+    with pytest.raises(engine.InputError, match=r"space is 3; it must be a sweeps.Space"):
         sweeps.run(3)
-
-
-def sweeps_error():
-    return engine.InputError

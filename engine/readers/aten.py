@@ -1,0 +1,512 @@
+"""What each ATen operator does to a tracked tensor. A handler takes the tracker and the operator's own arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from engine.readers import spatial as sp
+from engine.readers.layout import Unreadable, length, neutral, regroup, spatial
+from engine.readers.tracking import Constant, Tracked, Tracker
+
+Handler = Callable[..., Any]
+ATEN: dict[str, Handler] = {}
+
+POINTWISE = """
+abs acos alias asin atan bernoulli bitwise_not ceil celu clamp clamp_max clamp_min clip clone contiguous cos cosh
+detach detach_copy dropout elu erf erfc exp expm1 alpha_dropout feature_dropout fill floor frac gelu hardshrink
+hardsigmoid hardswish hardtanh lift_fresh_copy lift_fresh isfinite isinf isnan leaky_relu log log10 log1p log2
+log_sigmoid logical_not logit mish nan_to_num neg negative pow positive reciprocal relu relu6 round rrelu rsqrt selu
+sigmoid sign silu sin sinh softplus softshrink softsign sqrt square tan tanh tanhshrink threshold to trunc type_as
+_to_copy  batch_norm _native_batch_norm_legit_no_training native_dropout float_power heaviside
+prelu dropout1d dropout2d dropout3d feature_alpha_dropout fake_quantize_per_tensor_affine conj real resolve_conj
+""".split()
+ADDED = "add sub rsub maximum minimum fmax fmin where lerp addcmul addcdiv logaddexp hypot atan2 remainder fmod".split()
+COMPARED = "eq ne lt le gt ge logical_and logical_or logical_xor bitwise_and bitwise_or masked_fill copysign".split()
+MULTIPLIED = "mul div multiply divide true_divide floor_divide xlogy".split()
+
+
+def aten(*names: str) -> Callable[[Handler], Handler]:
+    """Register a handler under the names of operators, in-place variants and overloads included."""
+
+    def register(handler: Handler) -> Handler:
+        ATEN.update(dict.fromkeys(names, handler))
+        return handler
+
+    return register
+
+
+@aten(*POINTWISE)
+def _pointwise(k: Tracker, x: Any, *others: Any, **_: Any) -> Any:
+    values = [x, *(o for o in others if isinstance(o, Tracked))]
+    return k.elementwise(values)
+
+
+@aten(*ADDED, *COMPARED)
+def _added(k: Tracker, *values: Any, **_: Any) -> Any:
+    return k.elementwise(values)
+
+
+@aten(*MULTIPLIED)
+def _multiplied(k: Tracker, *values: Any, **_: Any) -> Any:
+    return k.elementwise(values, "multiply")
+
+
+@aten(*(f"{kind}_like" for kind in ("zeros", "ones", "full", "empty", "rand", "randn")))
+@aten("new_zeros", "new_ones", "new_full", "new_empty", "new_tensor")
+def _fresh(k: Tracker, *_: Any, **__: Any) -> Constant:
+    return Constant(k.shape)
+
+
+@aten("_assert_tensor_metadata", "_assert_async")
+def _nothing(k: Tracker, *_: Any, **__: Any) -> None:
+    return None
+
+
+# windows ------------------------------------------------------------------------------------------------------------
+
+
+def listed(value: Any, n: int) -> list[int]:
+    """One int per axis, from one number, a list of one, or a list of n."""
+    values = list(value) if isinstance(value, Sequence) else [value]
+    return values * n if len(values) == 1 else values
+
+
+@aten("conv1d", "conv2d", "conv3d")
+def _conv(
+    k: Tracker, x: Any, w: Any, b: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Tracked:
+    return convolve(k, x, w, b is not None, stride, padding, dilation, groups)
+
+
+def convolve(k: Tracker, x: Any, w: Any, bias: bool, stride: Any, padding: Any, dilation: Any, groups: int) -> Tracked:
+    """Convolution; the weights may not depend on the image."""
+    if not isinstance(x, Tracked) or isinstance(w, Tracked):
+        raise Unreadable("its weights depend on the image")
+    kernel = list(w.shape[2:])
+    n = len(kernel)
+    stride, dilation = listed(stride, n), listed(dilation, n)
+    before, channels = w.shape[1] * groups, w.shape[0]
+    if isinstance(padding, str):
+        words = {"same": "same", "valid": [0] * (2 * n)}
+        padding = words[padding]
+    else:
+        padding = listed(padding, n) * 2
+    if max(kernel) == max(stride) == 1 and padding in ([0] * (2 * n), "same"):
+        return k.weighted(x, -n - 1, before, channels, groups, bias)
+    weights = (before, channels, groups, bias)
+    return sp.window(k, "conv", x, kernel, stride, padding, dilation, mixes=groups == 1, weights=weights)
+
+
+@aten("convolution")
+def _convolution(
+    k: Tracker, x: Any, w: Any, b: Any, stride: Any, padding: Any, dilation: Any, transposed: bool, extra: Any, g: int
+) -> Tracked:
+    if transposed:
+        return _conv_transpose(k, x, w, b, stride, padding, extra, g, dilation)
+    return convolve(k, x, w, b is not None, stride, padding, dilation, g)
+
+
+@aten("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+def _conv_transpose(
+    k: Tracker,
+    x: Any,
+    w: Any,
+    b: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Tracked:
+    if not isinstance(x, Tracked) or isinstance(w, Tracked):
+        raise Unreadable("its weights depend on the image")
+    kernel = list(w.shape[2:])
+    n = len(kernel)
+    weights = (w.shape[0], w.shape[1] * groups, groups, b is not None)
+    return sp.window(
+        k,
+        "conv_transpose",
+        x,
+        kernel,
+        listed(stride, n),
+        listed(padding, n) * 2,
+        listed(dilation, n),
+        extra=listed(output_padding, n),
+        mixes=groups == 1,
+        weights=weights,
+    )
+
+
+def _pool(op: str, rank: int) -> Handler:
+    def handler(
+        k: Tracker, x: Tracked, kernel: Any, stride: Any = None, padding: Any = 0, *rest: Any, **named: Any
+    ) -> Any:
+        dilation: Any = 1
+        if op == "max_pool":
+            dilation, rest = (rest[0], rest[1:]) if rest else (named.get("dilation", 1), ())
+        ceil_mode = bool(rest[0] if rest else named.get("ceil_mode", False))
+        kernel = listed(kernel, rank)
+        stride = listed(stride, rank) if stride not in (None, []) else kernel
+        sides = listed(padding, rank) * 2
+        out = sp.window(k, op, x, kernel, stride, sides, listed(dilation, rank), ceil_mode=ceil_mode)
+        return out
+
+    return handler
+
+
+for _rank in (1, 2, 3):
+    ATEN[f"max_pool{_rank}d"] = _pool("max_pool", _rank)
+    ATEN[f"avg_pool{_rank}d"] = _pool("avg_pool", _rank)
+    ATEN[f"adaptive_avg_pool{_rank}d"] = lambda k, x, size, r=_rank: sp.adaptive_pool(k, x, r)
+
+
+def _with_indices(rank: int, adaptive: bool) -> Handler:
+    def handler(k: Tracker, x: Tracked, *rest: Any, **named: Any) -> Any:
+        k.shape = k.shape[0]  # type: ignore[assignment]
+        out = sp.adaptive_pool(k, x, rank) if adaptive else ATEN[f"max_pool{rank}d"](k, x, *rest, **named)
+        return [out, out]
+
+    return handler
+
+
+for _rank in (1, 2, 3):
+    ATEN[f"max_pool{_rank}d_with_indices"] = _with_indices(_rank, False)
+    ATEN[f"adaptive_max_pool{_rank}d"] = _with_indices(_rank, True)
+
+
+# resampling and borders ---------------------------------------------------------------------------------------------
+
+
+def interpolate(k: Tracker, x: Tracked, mode: str, size: Any, corners: bool, scale: Any) -> Tracked:
+    """torch's upsample operators."""
+    rank = len(size) if size is not None else len(scale)
+    whole = k.shape[-rank:]
+    if scale is not None and size is None:
+        for s, n, m in zip(scale, x.shape[-rank:], whole, strict=True):
+            if abs(s * n - m) > 1e-6:
+                raise Unreadable(f"it resamples {n} entries by {s:g}, which is no whole number of entries")
+    return sp.resize(k, x, rank, mode, **({"align_corners": True} if corners else {}))
+
+
+for _rank, _mode in ((1, "linear"), (2, "bilinear"), (3, "trilinear")):
+    ATEN[f"upsample_{_mode}{_rank}d"] = lambda k, x, size=None, corners=False, scale=None, *_: interpolate(
+        k, x, "bilinear", size, corners, scale if isinstance(scale, Sequence) or scale is None else [scale]
+    )
+    ATEN[f"upsample_nearest{_rank}d"] = lambda k, x, size=None, scale=None, *_: interpolate(
+        k, x, "nearest", size, False, scale if isinstance(scale, Sequence) or scale is None else [scale]
+    )
+ATEN["upsample_bicubic2d"] = lambda k, x, size=None, corners=False, scale=None, *_: interpolate(
+    k, x, "bicubic", size, corners, scale
+)
+
+
+@aten("pad")
+def _pad(k: Tracker, x: Tracked, sides: Sequence[int], mode: str = "constant", value: Any = None) -> Tracked:
+    rank = len(x.dims)
+    before, after = [0] * rank, [0] * rank
+    for i in range(len(sides) // 2):
+        before[rank - 1 - i], after[rank - 1 - i] = sides[2 * i], sides[2 * i + 1]
+    return sp.pad(k, x, before, after, {"constant": "zeros"}.get(mode, mode))
+
+
+ATEN["constant_pad_nd"] = lambda k, x, sides, value=0: _pad(k, x, sides)
+for _mode, _name in (("reflect", "reflection"), ("replicate", "replication")):
+    for _rank in (1, 2, 3):
+        ATEN[f"{_name}_pad{_rank}d"] = lambda k, x, sides, m=_mode: _pad(k, x, sides, m)
+
+
+@aten("roll")
+def _roll(k: Tracker, x: Tracked, shifts: Any, dims: Any = ()) -> Tracked:
+    if not dims:
+        raise Unreadable("it rolls a map as one row")
+    for shift, d in zip(listed(shifts, len(dims)), dims, strict=True):
+        x = sp.roll(k, x, d % len(x.dims), shift)
+    return x
+
+
+@aten("pixel_shuffle")
+def _pixel_shuffle(k: Tracker, x: Tracked, factor: int) -> Tracked:
+    x, axes = sp.clean(k, x, 2)
+    out = sp.behind(k, x, axes, "pixel_shuffle", scale=sp.axis_values(axes, [factor] * 2, len(x.map), 1))
+    return replace(out, dims=(*out.dims[:-3], neutral(k.shape[-3]), *out.dims[-2:]))
+
+
+@aten("pixel_unshuffle")
+def _pixel_unshuffle(k: Tracker, x: Tracked, factor: int) -> Tracked:
+    x, axes = sp.clean(k, x, 2)
+    out = sp.behind(k, x, axes, "space_to_depth", scale=sp.axis_values(axes, [factor] * 2, len(x.map), 1))
+    return replace(out, dims=(*out.dims[:-3], neutral(k.shape[-3]), *out.dims[-2:]))
+
+
+@aten("im2col")
+def _im2col(k: Tracker, x: Tracked, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Tracked:
+    """Unfold: windows as a map of their own; side by side they are a view, and stay exact entry by entry."""
+    kernel, dilation, padding, stride = (listed(v, 2) for v in (kernel, dilation, padding, stride))
+    shape = k.shape
+    if kernel == stride and dilation == [1, 1] and padding == [0, 0]:
+        x, _ = sp.clean(k, x, 2)
+        (h, w), (a, b) = x.shape[-2:], kernel
+        split = regroup(x.dims, [*x.shape[:2], h // a, a, w // b, b])
+        return replace(x, dims=regroup(tuple(split[d] for d in (0, 1, 3, 5, 2, 4)), shape))
+    k.shape = (*x.shape[:2], *_positions(x.shape[-2:], kernel, dilation, padding, stride))
+    out = sp.window(k, "avg_pool", x, kernel, stride, padding * 2, dilation)
+    return replace(out, dims=(out.dims[0], neutral(shape[1]), out.dims[2] + out.dims[3]))
+
+
+@aten("col2im")
+def _col2im(k: Tracker, x: Tracked, size: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Tracked:
+    """Fold: windows added up on the map that they were cut from."""
+    kernel, dilation, padding, stride = (listed(v, 2) for v in (kernel, dilation, padding, stride))
+    count = _positions(size, kernel, dilation, padding, stride)
+    batch, channels = x.shape[0], x.shape[1] // (kernel[0] * kernel[1])
+    if kernel == stride and dilation == [1, 1] and padding == [0, 0] and spatial(x.dims[1]):
+        split = regroup(x.dims, [batch, channels, *kernel, *count])
+        return replace(x, dims=regroup(tuple(split[d] for d in (0, 1, 4, 2, 5, 3)), k.shape))
+    x = replace(x, dims=regroup(x.dims, [batch, x.shape[1], *count]))
+    spans = zip(size, count, kernel, dilation, padding, stride, strict=True)
+    extra = [n - ((c - 1) * s - 2 * p + d * (f - 1) + 1) for n, c, f, d, p, s in spans]
+    out = sp.window(k, "conv_transpose", x, kernel, stride, padding * 2, dilation, extra=extra)
+    return replace(out, dims=(out.dims[0], neutral(channels), *out.dims[2:]))
+
+
+def _positions(size: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -> list[int]:
+    spans = zip(size, kernel, dilation, padding, stride, strict=True)
+    return [(n + 2 * p - d * (f - 1) - 1) // s + 1 for n, f, d, p, s in spans]
+
+
+# layout -------------------------------------------------------------------------------------------------------------
+
+
+@aten("view", "reshape", "flatten", "unflatten", "_unsafe_view", "squeeze", "unsqueeze", "view_as", "reshape_as")
+def _view(k: Tracker, x: Any, *_: Any) -> Tracked:
+    return replace(x, dims=regroup(x.dims, k.shape))
+
+
+@aten("permute")
+def _permute(k: Tracker, x: Tracked, order: Sequence[int]) -> Tracked:
+    return replace(x, dims=tuple(x.dims[d] for d in order))
+
+
+@aten("transpose", "swapaxes", "swapdims")
+def _transpose(k: Tracker, x: Tracked, a: int, b: int) -> Tracked:
+    dims = list(x.dims)
+    dims[a], dims[b] = dims[b], dims[a]
+    return replace(x, dims=tuple(dims))
+
+
+@aten("t", "numpy_T", "mT", "adjoint")
+def _t(k: Tracker, x: Tracked) -> Tracked:
+    return _transpose(k, x, -1, -2) if len(x.dims) > 1 else x
+
+
+@aten("movedim", "moveaxis")
+def _movedim(k: Tracker, x: Tracked, source: Any, target: Any) -> Tracked:
+    rank = len(x.dims)
+    placed = {b % rank: a % rank for a, b in zip(listed(source, 1), listed(target, 1), strict=True)}
+    rest = iter(d for d in range(rank) if d not in placed.values())
+    return _permute(k, x, [placed[d] if d in placed else next(rest) for d in range(rank)])
+
+
+@aten("expand", "expand_as", "broadcast_to")
+def _expand(k: Tracker, x: Any, *_: Any, **__: Any) -> Any:
+    return k.elementwise([x]) if isinstance(x, Tracked) else Constant(k.shape)
+
+
+@aten("repeat", "tile")
+def _repeat(k: Tracker, x: Tracked, times: Sequence[int]) -> Tracked:
+    times = [1] * (len(k.shape) - len(times)) + list(times)
+    dims = ((),) * (len(k.shape) - len(x.dims)) + x.dims
+    if any(t > 1 and spatial(dim) for t, dim in zip(times, dims, strict=True)):
+        raise Unreadable("it repeats a spatial axis")
+    return replace(x, dims=tuple(neutral(n) if t > 1 else d for t, d, n in zip(times, dims, k.shape, strict=True)))
+
+
+@aten("repeat_interleave")
+def _repeat_interleave(k: Tracker, x: Tracked, times: Any, dim: int | None = None, **_: Any) -> Tracked:
+    if dim is None or not isinstance(times, int):
+        raise Unreadable("it repeats entries by a tensor")
+    if not spatial(x.dims[dim]):
+        return replace(
+            x, dims=tuple(neutral(k.shape[d]) if d == dim % len(x.dims) else z for d, z in enumerate(x.dims))
+        )
+    longer = (*x.dims[dim], *neutral(times))
+    return replace(x, dims=tuple(longer if d == dim % len(x.dims) else z for d, z in enumerate(x.dims)))
+
+
+@aten("slice")
+def _slice(k: Tracker, x: Tracked, dim: int = 0, start: Any = None, stop: Any = None, step: int = 1) -> Tracked:
+    d = dim % len(x.dims)
+    start, stop, step = slice(start, stop, step).indices(length(x.dims[d]))
+    return sp.narrow(k, x, d, start, stop, step)
+
+
+@aten("narrow")
+def _narrow(k: Tracker, x: Tracked, dim: int, start: int, size: int) -> Tracked:
+    return _slice(k, x, dim, start, start + size)
+
+
+@aten("select")
+def _select(k: Tracker, x: Tracked, dim: int, index: int) -> Tracked:
+    d = dim % len(x.dims)
+    index %= length(x.dims[d])
+    out = sp.narrow(k, x, d, index, index + 1)
+    return replace(out, dims=(*out.dims[:d], *out.dims[d + 1 :]))
+
+
+@aten("unbind")
+def _unbind(k: Tracker, x: Tracked, dim: int = 0) -> list[Tracked]:
+    return [_select(k, x, dim, i) for i in range(length(x.dims[dim]))]
+
+
+@aten("split", "split_with_sizes", "chunk", "tensor_split")
+def _split(k: Tracker, x: Tracked, parts: Any, dim: int = 0) -> list[Tracked]:
+    out, at = [], 0
+    for shape in k.shape:  # one shape per part
+        n = shape[dim]  # type: ignore[index]
+        out.append(sp.narrow(k, x, dim % len(x.dims), at, at + n))
+        at += n
+    return out
+
+
+@aten("cat", "concat", "concatenate")
+def _cat(k: Tracker, values: Sequence[Any], dim: int = 0) -> Tracked:
+    return sp.concatenate(k, [v for v in values if 0 not in v.shape], dim)
+
+
+@aten("stack")
+def _stack(k: Tracker, values: Sequence[Any], dim: int = 0) -> Tracked:
+    d = dim % len(k.shape)
+
+    def grown(v: Any) -> Any:
+        if isinstance(v, Tracked):
+            return replace(v, dims=(*v.dims[:d], (), *v.dims[d:]))
+        return Constant((*v.shape[:d], 1, *v.shape[d:]))
+
+    return sp.concatenate(k, [grown(v) for v in values], d)
+
+
+@aten("index")
+def _index(k: Tracker, x: Any, indices: Sequence[Any]) -> Tracked:
+    if not isinstance(x, Tracked) or any(isinstance(i, Tracked) for i in indices):
+        raise Unreadable("it picks entries by their values")
+    used = [d for d, i in enumerate(indices) if i is not None]
+    if len(used) != 1 or spatial(x.dims[used[0]]) or len(indices[used[0]].shape) != 1:
+        raise Unreadable("it picks entries by a table")
+    d = used[0]
+    return replace(x, dims=(*x.dims[:d], neutral(k.shape[d]), *x.dims[d + 1 :]))
+
+
+@aten("index_select")
+def _index_select(k: Tracker, x: Any, dim: int, index: Any) -> Tracked:
+    return _index(k, x, [None] * (dim % len(x.shape)) + [index])
+
+
+@aten("flip")
+def _flip(k: Tracker, x: Tracked, dims: Sequence[int]) -> Tracked:
+    if any(spatial(x.dims[d]) for d in dims):
+        raise Unreadable("it reverses an axis")
+    return x
+
+
+# what mixes ---------------------------------------------------------------------------------------------------------
+
+
+@aten("mean", "sum", "amax", "amin", "var", "std", "norm", "logsumexp", "prod", "nansum", "any", "all", "count_nonzero")
+def _reduction(k: Tracker, x: Tracked, dims: Any = None, *rest: Any, **named: Any) -> Tracked:
+    dims = named.get("dim", dims)
+    return reduction(k, x, dims)
+
+
+@aten("linalg_vector_norm", "norm_except_dim")
+def _vector_norm(k: Tracker, x: Tracked, order: Any = 2, dims: Any = None, *_: Any, **__: Any) -> Tracked:
+    return reduction(k, x, dims)
+
+
+@aten("var_mean", "std_mean", "max", "min", "median", "mode", "topk", "sort", "kthvalue")
+def _pairs(k: Tracker, x: Tracked, *rest: Any, **named: Any) -> Any:
+    if rest and isinstance(rest[0], Tracked | Constant):
+        return k.elementwise([x, *rest])
+    shapes = k.shape
+    if not shapes or isinstance(shapes[0], int):
+        return reduction(k, x, rest[0] if rest else None)
+    k.shape = shapes[0]
+    dims = named.get("dim", rest[0] if rest else None)
+    out = reduction(k, x, dims)
+    return [out] * len(shapes)
+
+
+@aten("argmax", "argmin", "softmax", "log_softmax", "_softmax", "cumsum", "renorm")
+def _along(k: Tracker, x: Tracked, dim: Any = None, *_: Any, **__: Any) -> Tracked:
+    if len(k.shape) == len(x.dims) and k.shape == x.shape:
+        return k.statistic(x, [dim])
+    return reduction(k, x, dim)
+
+
+def reduction(k: Tracker, x: Tracked, dims: Any) -> Tracked:
+    """Mean, sum, maximum, … over some dims, or over all."""
+    which = range(len(x.dims)) if dims is None or dims == [] else listed(dims, 1)
+    out = k.reduce(x, which)
+    gone = {d % len(x.dims) for d in which}
+    if len(k.shape) < len(x.dims):
+        return replace(out, dims=tuple(dim for d, dim in enumerate(out.dims) if d not in gone))
+    return out
+
+
+@aten("group_norm", "native_group_norm")
+def _group_norm(k: Tracker, x: Tracked, *_: Any, **__: Any) -> Tracked:
+    return k.statistic(x, range(1, len(x.dims)))
+
+
+@aten("instance_norm")
+def _instance_norm(
+    k: Tracker, x: Tracked, w: Any, b: Any, mean: Any, var: Any, use_input_stats: bool, *_: Any
+) -> Tracked:
+    return k.statistic(x, range(2, len(x.dims))) if use_input_stats else x
+
+
+@aten("layer_norm", "rms_norm", "native_layer_norm")
+def _layer_norm(k: Tracker, x: Tracked, shape: Sequence[int], *_: Any, **__: Any) -> Tracked:
+    return k.statistic(x, range(-len(shape), 0))
+
+
+@aten("linear")
+def _linear(k: Tracker, x: Any, w: Any, b: Any = None) -> Tracked:
+    if not isinstance(x, Tracked) or isinstance(w, Tracked):
+        return _matmul(k, x, _transpose(k, w, -1, -2) if isinstance(w, Tracked) else Constant(w.shape[::-1]))
+    return k.weighted(x, -1, w.shape[1], w.shape[0], bias=b is not None)
+
+
+@aten("matmul", "bmm", "mm", "mv", "dot")
+def _matmul(k: Tracker, a: Any, b: Any) -> Tracked:
+    ra, rb = len(a.shape), len(b.shape)
+    batch = "abcdefgh"[: max(ra, rb, 2) - 2]
+    left = batch[len(batch) - (ra - 2) :] + "mk" if ra > 1 else "k"
+    right = batch[len(batch) - (rb - 2) :] + "kn" if rb > 1 else "k"
+    if ra == 1 or rb == 1:
+        batch = batch if max(ra, rb) > 2 else ""
+    output = batch + ("m" if ra > 1 else "") + ("n" if rb > 1 else "")
+    if isinstance(b, Constant) and rb == 2 and isinstance(a, Tracked) and ra > 1:
+        return k.weighted(a, -1, b.shape[0], b.shape[1], bias=False)
+    return k.contract([a, b], [left, right], output, k.shape)
+
+
+@aten("baddbmm", "addmm", "addbmm")
+def _addmm(k: Tracker, bias: Any, a: Any, b: Any, *_: Any, **__: Any) -> Tracked:
+    if not isinstance(a, Tracked) and not isinstance(b, Tracked):
+        return k.elementwise([bias])
+    return k.elementwise([bias, _matmul(k, a, b)])
+
+
+@aten("einsum")
+def _einsum(k: Tracker, equation: str, values: Sequence[Any], **_: Any) -> Tracked:
+    left, _arrow, output = equation.replace(" ", "").partition("->")
+    if "." in left or not _arrow:
+        raise Unreadable(f"einsum {equation!r} has dots or no output")
+    return k.contract(values, left.split(","), output, k.shape)
+
+
+@aten("scaled_dot_product_attention")
+def _attention(k: Tracker, q: Any, key: Any, value: Any, mask: Any = None, *_: Any, **__: Any) -> Tracked:
+    return k.attend(q, key, value)

@@ -1,0 +1,326 @@
+"""ONNX files in, networks out: through shape inference, without a runtime and without weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.errors import InputError, shown
+from engine.network import Network
+from engine.readers.layout import Unreadable
+from engine.readers.onnx_constants import FOLD, MAX_VALUES
+from engine.readers.onnx_ops import ONNX, Node
+from engine.readers.tracking import Constant, Shape, Tracked, Tracker, Unknown, image_tracker
+from engine.readers.unknowns import Unknowns
+
+MAX_NODES = 100_000
+_CONTROL = ("If", "Loop", "Scan", "SequenceMap")
+
+
+def read_onnx(
+    source: Any,
+    example_input: Sequence[int] | None = None,
+    *,
+    input_size: int | Sequence[int] | None = None,
+    name: str | None = None,
+    unknown: str | Mapping[str, Any] | None = None,
+    axes: Sequence[int] | None = None,
+    image: str | None = None,
+) -> Network:
+    """Return the network of an ONNX model.
+
+    Parameters
+    ----------
+    source : path or onnx.ModelProto
+        Weights kept in other files need not be there.
+    example_input : sequence of int, optional
+        Shape of the image; by default what the model says, with 1 for an open batch.
+    input_size : int or sequence of int, optional
+        Pixels per axis, where the model leaves them open.
+    name : str, optional
+        Name of the network; by default the file's.
+    unknown : {"pointwise", "everything"} or mapping, optional
+        What to take operators for that are not known: for all, or ``{operator: "pointwise" | "everything" | layer}``.
+    axes : sequence of int, optional
+        Dims of the image that are spatial; by default all behind the first two.
+    image : str, optional
+        Which input is the image; by default the first of at least three dims.
+
+    Raises
+    ------
+    InputError
+        One line: a file that is no ONNX model, a graph with a cycle, sizes that are open, operators that are not known.
+    """
+    model, label = _loaded(source)
+    graph = model.graph
+    if len(graph.node) > MAX_NODES:
+        raise InputError(f"{label} has {len(graph.node)} nodes; at most {MAX_NODES} are read")
+    if len(model.functions):
+        model = _inlined(model, label)
+        graph = model.graph
+    weights = {t.name: _initializer(t, label) for t in graph.initializer}
+    weights |= {t.values.name: Constant(tuple(t.dims)) for t in graph.sparse_initializer}
+    first = _image(graph, weights, image, label)
+    shape = _image_shape(first, example_input, input_size, axes, label)
+    inferred = _Shapes(model, first.name, shape, label)
+    tracker, tensor, channels = image_tracker(shape, axes)
+    walk = _Walk(tracker, Unknowns(unknown, "ONNX"), inferred, label)
+    walk.values |= weights | {i.name: Constant(_dims(i.type.tensor_type)) for i in graph.input if i.name not in weights}
+    walk.values[first.name] = tensor
+    for node in graph.node:
+        walk.visit(node)
+    missing = [o.name for o in graph.output if o.name not in walk.values]
+    if missing:
+        raise InputError(f"{label}: no node makes the output {shown(missing[0])}")
+    walk.unknowns.check(label)
+    network = tracker.network(name or Path(label).stem, [walk.values[o.name] for o in graph.output], channels)
+    walk.unknowns.note(network)
+    return network
+
+
+def _loaded(source: Any) -> tuple[Any, str]:
+    """The model, and what messages call it."""
+    try:
+        import onnx
+    except ImportError:
+        raise InputError(f"{shown(str(source))} is an ONNX model; to read it: pip install 'rfscale[onnx]'") from None
+    if isinstance(source, onnx.ModelProto):
+        return source, source.graph.name or "the ONNX model"
+    path = Path(source) if isinstance(source, str | PathLike) else None
+    if path is None:
+        raise InputError(f"an ONNX model must be a path or a ModelProto, not {shown(source)}")
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except Exception as error:  # protobuf's DecodeError, of whichever implementation
+        raise InputError(f"{path} is not an ONNX model, or is cut off: {_one_line(error)}") from None
+    if not model.graph.node or not model.opset_import:
+        raise InputError(f"{path} is not an ONNX model, or is empty: it has {len(model.graph.node)} nodes")
+    return model, str(path)
+
+
+def _one_line(error: Exception) -> str:
+    return shown(" ".join(str(error).split()), 200)
+
+
+def _inlined(model: Any, label: str) -> Any:
+    import onnx.inliner
+
+    try:
+        return onnx.inliner.inline_local_functions(model)
+    except Exception as error:
+        raise InputError(f"{label}: its functions cannot be inlined: {_one_line(error)}") from None
+
+
+def _initializer(tensor: Any, label: str) -> Constant:
+    """A weight: its shape, and its values where they are few."""
+    import onnx
+
+    shape = tuple(tensor.dims)
+    if any(n < 0 for n in shape):
+        raise InputError(f"{label}: the initializer {shown(tensor.name)} has the shape {shape}; sizes must not be negative")
+    external = tensor.data_location == onnx.TensorProto.EXTERNAL
+    if external or np.prod(shape, dtype=float) > MAX_VALUES:
+        return Constant(shape)
+    try:
+        return Constant(shape, onnx.numpy_helper.to_array(tensor))
+    except Exception as error:
+        raise InputError(f"{label}: the initializer {shown(tensor.name)} cannot be read: {_one_line(error)}") from None
+
+
+def _dims(tensor_type: Any) -> Shape:
+    """Sizes of a type; 0 for those that are open."""
+    return tuple(d.dim_value if d.HasField("dim_value") else 0 for d in tensor_type.shape.dim)
+
+
+def _image(graph: Any, weights: Mapping[str, Any], image: str | None, label: str) -> Any:
+    inputs = [i for i in graph.input if i.name not in weights]
+    for i in inputs:
+        if i.name == image if image else len(i.type.tensor_type.shape.dim) >= 3:
+            return i
+    known = ", ".join(i.name for i in inputs) or "none"
+    raise InputError(f"{label} has no input {shown(image) if image else 'of at least 3 dims'} (inputs: {known})")
+
+
+def _image_shape(first: Any, example: Any, input_size: Any, axes: Sequence[int] | None, label: str) -> Shape:
+    said = _dims(first.type.tensor_type)
+    rank = len(said)
+    spatial = list(range(2, rank)) if axes is None else [a % rank for a in axes]
+    if example is not None:
+        if len(list(example)) != rank:
+            raise InputError(f"example_input is {shown(example)}; the input {first.name!r} of {label} has {rank} dims")
+        return tuple(example)
+    shape = list(said)
+    if min(shape) < 0:
+        raise InputError(f"{label}: the input {first.name!r} has the shape {said}; sizes must not be negative")
+    if input_size is not None:
+        sizes = [input_size] * len(spatial) if isinstance(input_size, int) else list(input_size)
+        if len(sizes) != len(spatial):
+            raise InputError(f"input_size is {shown(input_size)}; give one number, or {len(spatial)}")
+        for d, n in zip(spatial, sizes, strict=True):
+            shape[d] = n
+    if any(shape[d] == 0 for d in spatial):
+        raise InputError(f"{label} leaves the size of its input {first.name!r} open; give input_size, such as 224")
+    return tuple(n or (3 if d == 1 else 1) for d, n in enumerate(shape))
+
+
+class _Shapes:
+    """Shapes of all tensors: by inference over the graph, and node by node where that stops."""
+
+    def __init__(self, model: Any, image: str, shape: Shape, label: str) -> None:
+        import onnx
+
+        light = onnx.ModelProto(ir_version=max(model.ir_version, 4), opset_import=model.opset_import)
+        graph = light.graph
+        graph.name = "shapes"
+        graph.node.extend(model.graph.node)
+        graph.output.extend(onnx.ValueInfoProto(name=o.name) for o in model.graph.output)
+        large = []
+        for t in model.graph.initializer:
+            small = np.prod(t.dims, dtype=float) <= MAX_VALUES and t.data_location != onnx.TensorProto.EXTERNAL
+            if small:
+                graph.initializer.append(t)
+            else:
+                large.append(onnx.helper.make_tensor_value_info(t.name, t.data_type, list(t.dims)))
+        kept = {t.name for t in model.graph.initializer}
+        for i in model.graph.input:
+            if i.name == image:
+                large.append(onnx.helper.make_tensor_value_info(image, i.type.tensor_type.elem_type or 1, list(shape)))
+            elif i.name not in kept:
+                large.append(i)
+        graph.input.extend(large)
+        self.opsets = {o.domain: o.version for o in model.opset_import}
+        try:
+            done = onnx.shape_inference.infer_shapes(light, data_prop=True)
+        except Exception as error:
+            raise InputError(f"{label}: shapes cannot be inferred: {_one_line(error)}") from None
+        self.shapes: dict[str, Shape | None] = {}
+        for info in (*done.graph.value_info, *done.graph.output):
+            if info.type.HasField("tensor_type") and info.type.tensor_type.HasField("shape"):
+                self.shapes[info.name] = self._whole(info.type.tensor_type)
+
+    @staticmethod
+    def _whole(tensor_type: Any) -> Shape | None:
+        dims = tensor_type.shape.dim
+        return tuple(d.dim_value for d in dims) if all(d.HasField("dim_value") for d in dims) else None
+
+    def of(self, node: Any, values: Mapping[str, Any]) -> list[Shape | None]:
+        """Shapes of what a node makes."""
+        out = [self.shapes.get(name) for name in node.output if name]
+        if None in out:
+            out = self._by_node(node, values) or out
+        return out
+
+    def _by_node(self, node: Any, values: Mapping[str, Any]) -> list[Shape | None] | None:
+        import onnx
+
+        given = {n: values[n] for n in node.input if n}
+        types, data = {}, {}
+        for key, v in given.items():
+            kind = onnx.TensorProto.FLOAT
+            if isinstance(v, Constant) and v.value is not None:
+                data[key] = onnx.numpy_helper.from_array(np.asarray(v.value))
+                kind = data[key].data_type
+            if not isinstance(v, Tracked | Constant):
+                return None
+            types[key] = onnx.helper.make_tensor_type_proto(kind, list(v.shape))
+        try:
+            schema = onnx.defs.get_schema(node.op_type, self.opsets.get(node.domain, 1), node.domain)
+            made = onnx.shape_inference.infer_node_outputs(schema, node, types, data)
+        except Exception:
+            return None
+        return [self._whole(made[n].tensor_type) if n in made else None for n in node.output if n]
+
+
+class _Walk:
+    """Goes over the nodes in the order of the file."""
+
+    def __init__(self, tracker: Tracker, unknowns: Unknowns, shapes: _Shapes, label: str) -> None:
+        self.tracker = tracker
+        self.unknowns = unknowns
+        self.shapes = shapes
+        self.label = label
+        self.values: dict[str, Any] = {}
+
+    def visit(self, node: Any) -> None:
+        missing = next((i for i in node.input if i and i not in self.values), None)
+        if missing is not None:
+            raise InputError(
+                f"{self.label}: node {shown(node.name or node.op_type)} reads {shown(missing)}, which no node before it "
+                "makes: the graph has a cycle or is not in order"
+            )
+        inputs = [self.values[i] if i else None for i in node.input]
+        outputs = [o for o in node.output if o]
+        out = self._result(node, inputs, outputs)
+        results = out if isinstance(out, list | tuple) else [out, *(Constant(()) for _ in outputs[1:])]
+        for key, value in zip(outputs, results, strict=False):
+            self.values[key] = value
+
+    def _result(self, node: Any, inputs: list[Any], outputs: list[str]) -> Any:
+        if any(isinstance(v, Unknown) for v in inputs):
+            return [Unknown() for _ in outputs]
+        attrs = {a.name: _attribute(a) for a in node.attribute}
+        tracked = any(isinstance(v, Tracked) for v in inputs)
+        if node.op_type in ("Shape", "Size") and tracked:
+            return _shape_value(node.op_type, inputs[0].shape, attrs)
+        shapes = self.shapes.of(node, self.values)
+        if not tracked and node.op_type not in _CONTROL:
+            return [_folded(node.op_type, inputs, attrs, shapes[0])] + [Constant(s or ()) for s in shapes[1:]]
+        self.tracker.path = _path(node)
+        self.tracker.shape = shapes[0] if shapes and shapes[0] is not None else ()
+        read = Node(node.op_type, attrs, inputs, shapes, self.shapes.opsets.get(node.domain, 1))
+        handler = ONNX.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        try:
+            if handler is None:
+                raise Unreadable("control flow is not followed" if node.op_type in _CONTROL else "")
+            if shapes and shapes[0] is None:
+                raise Unreadable("the shape of its output cannot be inferred")
+            return handler(self.tracker, read)
+        except Unreadable as reason:
+            name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+            label = node.name or (outputs[0] if outputs else "?")
+            out = self.unknowns.replace(self.tracker, name, label, inputs, str(reason))
+            return [out for _ in outputs] if isinstance(out, Unknown) else out
+
+
+def _attribute(attribute: Any) -> Any:
+    import onnx
+
+    value = onnx.helper.get_attribute_value(attribute)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
+def _shape_value(op: str, shape: Shape, attrs: Mapping[str, Any]) -> Constant:
+    if op == "Size":
+        return Constant((), np.array(int(np.prod(shape))))
+    value = np.array(shape[attrs.get("start") or 0 : attrs.get("end")], np.int64)
+    return Constant(value.shape, value)
+
+
+def _folded(op: str, inputs: Sequence[Any], attrs: Mapping[str, Any], shape: Shape | None) -> Constant:
+    """What a node makes of constants; its values where a reader may need them."""
+    fold = FOLD.get(op)
+    known = all(v is None or v.value is not None or op == "Shape" for v in inputs)
+    if fold is not None and known and (shape is None or np.prod(shape, dtype=float) <= MAX_VALUES):
+        try:
+            value = np.asarray(fold([None if v is None else v for v in inputs], attrs))
+        except (ValueError, TypeError, IndexError, ZeroDivisionError, AttributeError, OverflowError, MemoryError):
+            return Constant(shape or ())
+        return Constant(value.shape, value if value.size <= MAX_VALUES else None)
+    return Constant(shape or ())
+
+
+def _path(node: Any) -> str:
+    """Module that a node comes from: what torch's exporter noted, or the node's own name."""
+    for entry in node.metadata_props:
+        if entry.key == "pkg.torch.onnx.namespace":
+            scopes = [scope.partition(":")[0] for scope in entry.value.split("/")[:-1]]
+            return next((s for s in reversed(scopes) if s), "")
+    return (node.name or next(iter(node.output), "")).strip("/").replace("/", ".")

@@ -1,0 +1,344 @@
+"""The verb `rfscale sweep`: a space described, enumerated into a store, or asked.
+
+Imports stand inside the functions: the help is shown without numpy.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.errors import InputError, nearest, shown
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from sweeps.space import NetworkSpace, Space
+    from sweeps.store import Progress
+
+    Answer = xr.Dataset | xr.DataArray
+
+
+def sweep(
+    context: typer.Context,
+    space: Annotated[
+        str, typer.Argument(metavar="SPACE", help="A .yaml or .json file, or module:space (file.py:space) from Python.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Every architecture, into a Zarr store (resumed if begun) or a .nc file; "
+            "or the answer, to .csv, .json, .nc or .zarr.",
+        ),
+    ] = None,
+    count: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIGURES", help="Numbers of architectures over figures, such as extent,jump; '' for one number."
+        ),
+    ] = None,
+    best: Annotated[
+        str | None,
+        typer.Option(metavar="EXPRESSION", help="The architectures with the smallest value, such as macs or -extent."),
+    ] = None,
+    pareto: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EXPRESSIONS", help="Those that no other beats in two or three values, such as macs,-extent."
+        ),
+    ] = None,
+    sample: Annotated[int | None, typer.Option(metavar="N", help="Draw N architectures, uniformly.")] = None,
+    where: Annotated[
+        str | None, typer.Option(metavar="CONDITIONS", help="Only those with, such as 'extent >= 400, density == 1'.")
+    ] = None,
+    k: Annotated[int, typer.Option("--k", metavar="K", help="How many of --best.")] = 10,
+    seed: Annotated[int, typer.Option(metavar="S", help="Seed of --sample.")] = 0,
+    stages: Annotated[str | None, typer.Option(metavar="NAMES", help="Only these stages, with commas between.")] = None,
+    formulas: Annotated[
+        bool, typer.Option("--formulas", help="The published and closed-form figures as well.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Write the store from N Dask processes here.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Write the store from the workers of this Dask scheduler.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", help="Threads of this process; by default all cores.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture to .png or .svg.")] = None,
+) -> None:
+    """Describe a space of architectures, write the exact figures of all of them, or answer a question about them.
+
+    Without options: its size, factors, states, and what a store would take. A store that was interrupted goes on
+    with the same command.
+
+    Example: rfscale sweep space.yaml --best macs --where "extent >= 400, density == 1"
+    """
+    asked = {"--count": count, "--best": best, "--pareto": pareto, "--sample": sample}
+    question = _one([name for name, value in asked.items() if value is not None])
+    given = {"--where": where, "--k": k != 10, "--seed": seed, "--workers": workers, "--scheduler": scheduler,
+             "--stages": stages, "--formulas": formulas}  # fmt: skip
+    _check_options(question, [name for name, value in given.items() if value], out)
+    _check_files(out, plot, question)
+    _set_threads(threads)
+    loaded = load_space(space)
+    from sweeps.sweep_tables import answer_report, space_report
+
+    lines: list[Any]
+    if question:
+        data = _ask(loaded, question, asked[question], where, k, seed)
+        data.attrs["command"] = context.obj["command"]
+        lines = answer_report(data)
+        if out:
+            _write_answer(data, out)
+            lines.append(f"written: {out}")
+    elif out:
+        names = None if stages is None else [s.strip() for s in stages.split(",") if s.strip()]
+        data, lines = None, _enumerate(loaded, out, names, formulas, workers, scheduler)
+    else:
+        data, lines = None, space_report(loaded)
+    if plot:
+        from sweeps.plots import save
+        from sweeps.sweep_plots import answer_figure, space_figure
+
+        save(space_figure(loaded) if data is None else answer_figure(data), plot)
+        lines.append(f"written: {plot}")
+    from sweeps.tables import say
+
+    say(*lines)
+
+
+VERBS: tuple[Callable[..., None], ...] = (sweep,)
+
+
+# what is asked for ---------------------------------------------------------------------------------------------------
+
+
+def _one(asked: list[str]) -> str | None:
+    if len(asked) > 1:
+        raise InputError(f"{' and '.join(asked)} are different questions; ask one at a time")
+    return asked[0] if asked else None
+
+
+GOES_WITH = {
+    "--where": ("--count", "--best", "--pareto", "--sample"),
+    "--k": ("--best",),
+    "--seed": ("--sample",),
+    "--workers": ("--out",),
+    "--scheduler": ("--out",),
+    "--stages": ("--out",),
+    "--formulas": ("--out",),
+}
+
+
+def _check_options(question: str | None, given: list[str], out: Path | None) -> None:
+    """Refuse options that would be passed over."""
+    mode = question or ("--out" if out else None)
+    for option in given:
+        if mode not in GOES_WITH[option]:
+            goes = GOES_WITH[option]
+            alone = " alone" if question and goes == ("--out",) else ""
+            raise InputError(f"{option} goes with {' or '.join(goes)}{alone}")
+    if "--workers" in given and "--scheduler" in given:
+        raise InputError("--workers starts processes here, --scheduler uses those of a cluster; give one of them")
+
+
+def _check_files(out: Path | None, plot: Path | None, question: str | None) -> None:
+    from sweeps.output import DATA, PICTURES, check_target
+
+    check_target(plot, PICTURES, "--plot")
+    if out is None:
+        return
+    if question:
+        check_target(out, DATA, "--out")
+        if (out / "done" / "lock").is_file():
+            raise InputError(f"--out {out} is the store of a sweep; it is not replaced by an answer, give another name")
+    elif out.suffix == ".nc":
+        check_target(out, (".nc",), "--out")
+    elif out.suffix in (".csv", ".json", ".h5", ".yaml", ".yml", ".txt"):
+        raise InputError(f"--out {out}: every architecture goes to a Zarr store (any other name) or a .nc file")
+
+
+def _set_threads(threads: int | None) -> None:
+    if threads is None:
+        return
+    import numba
+
+    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    if not 1 <= threads <= most:
+        raise InputError(f"--threads is {threads}; this machine has 1 to {most}")
+    import zarr
+
+    numba.set_num_threads(threads)
+    zarr.config.set({"threading.max_workers": threads})
+
+
+def load_space(text: str) -> Space | NetworkSpace:
+    """Return the space of a file, or of a Python module or file."""
+    from sweeps.space import NetworkSpace, Space
+
+    module, colon, name = text.rpartition(":")
+    if not colon or text.endswith((".yaml", ".yml", ".json")):
+        return Space.from_file(text)
+    found = _attribute(_module(module, text), name, text)
+    if not isinstance(found, Space | NetworkSpace):
+        raise InputError(f"{text} is {shown(found)}; it must be a sweeps.Space or a sweeps.NetworkSpace")
+    return found
+
+
+def _module(name: str, text: str) -> Any:
+    """Import a module by name, or a Python file by path; Dask workers get a copy of its functions."""
+    from importlib import import_module, util
+
+    sys.path[:] = sys.path if "" in sys.path else ["", *sys.path]
+    try:
+        if not name.endswith(".py"):
+            return import_module(name)
+        spec = util.spec_from_file_location(Path(name).stem, name)
+        assert spec
+        assert spec.loader
+        module = util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+    except (OSError, ImportError, ValueError, SyntaxError) as error:
+        raise InputError(f"SPACE {text} cannot be imported: {error}") from None
+    return module
+
+
+def _attribute(module: Any, name: str, text: str) -> Any:
+    if not hasattr(module, name):
+        known = [k for k in vars(module) if not k.startswith("_")]
+        raise InputError(f"SPACE {text}: there is no {name!r}; {nearest(name, known)}")
+    return getattr(module, name)
+
+
+# every architecture --------------------------------------------------------------------------------------------------
+
+
+def _enumerate(
+    space: Space | NetworkSpace,
+    out: Path,
+    stages: Sequence[str] | None,
+    formulas: bool,
+    workers: int | None,
+    scheduler: str | None,
+) -> list[Any]:
+    """Write every architecture to a store or a netCDF file, and return the summary."""
+    if workers is not None and workers < 1:
+        raise InputError(f"--workers is {workers}; it must be at least 1")
+    if out.suffix == ".nc":
+        if workers or scheduler:
+            raise InputError("--workers and --scheduler write stores; give --out a name without .nc")
+        from sweeps.output import write
+        from sweeps.runs import run, size_text
+        from sweeps.tables import progress
+
+        with progress(f"sweep of {space.name}"):
+            write(run(space, stages=stages, formulas=formulas), out)
+        return [f"{space.size:,} architectures of {space.name}", f"written: {out}, {size_text(out.stat().st_size)}"]
+    from sweeps.store import write_store
+    from sweeps.sweep_tables import summary_report
+
+    done = 0
+
+    def remember(now: int, total: int) -> None:
+        nonlocal done
+        done = now * 100 // total
+
+    with _client(workers, scheduler) as client, _bar(space) as tick:
+        try:
+            summary = write_store(
+                space, out, stages=stages, formulas=formulas, client=client, progress=_both(remember, tick)
+            )
+        except KeyboardInterrupt:
+            print(f"rfscale: interrupted; {done} % are stored in {out}, and the same command goes on", file=sys.stderr)
+            raise
+    return summary_report(space, out, summary)
+
+
+def _both(first: Progress, second: Progress | None) -> Progress:
+    def tick(done: int, total: int) -> None:
+        first(done, total)
+        if second:
+            second(done, total)
+
+    return tick
+
+
+@contextmanager
+def _client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
+    if workers is None and scheduler is None:
+        yield None
+        return
+    from sweeps.distributed import local_client, remote_client
+
+    with local_client(workers) if workers else remote_client(str(scheduler)) as client:
+        yield client
+
+
+@contextmanager
+def _bar(space: Space | NetworkSpace) -> Iterator[Progress | None]:
+    """Show architectures per second and the time left, on stderr when it is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    import time
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"))
+    bar = Progress(*columns, TextColumn("left:"), TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+    task = bar.add_task(f"sweep of {space.name}", total=None, rate="")
+    begun: list[float] = []  # when, and the share that was there already
+
+    def tick(done: int, total: int) -> None:
+        share = done / total
+        if not begun:
+            begun.extend((time.perf_counter(), share))
+            bar.reset(task, total=1)
+            bar.update(task, completed=share)
+        seconds = time.perf_counter() - begun[0]
+        rate = (share - begun[1]) * space.size / seconds if share > begun[1] else 0
+        bar.update(task, completed=share, rate=f"{rate:,.0f} architectures/s" if rate else "")
+
+    with bar:
+        yield tick
+
+
+# answers -------------------------------------------------------------------------------------------------------------
+
+
+def _ask(space: Any, question: str, value: Any, where: str | None, k: int, seed: int) -> Answer:
+    from sweeps import answers
+    from sweeps.tables import progress
+
+    with progress(f"{question[2:]} of {space.name}") if isinstance(value, str) else nullcontext():
+        if question == "--count":
+            return answers.count(space, value, where) if value.strip() else answers.count(space, where=where)
+        if question == "--best":
+            return answers.best(space, value, k, where)
+        if question == "--pareto":
+            return answers.pareto(space, *(v.strip() for v in value.split(",")), where=where)
+        return answers.sample(space, value, where, seed)
+
+
+def _write_answer(data: Answer, out: Path) -> None:
+    """Write an answer; numbers that pass int64 go to .nc and .zarr as text."""
+    import xarray as xr
+
+    from sweeps.output import write
+
+    if out.suffix in (".nc", ".zarr"):
+        data = data.to_dataset(promote_attrs=True) if isinstance(data, xr.DataArray) else data
+        objects = [n for n, v in data.data_vars.items() if v.dtype == object]
+        large = [n for n in objects if all(isinstance(x, int) for x in data[n].values.flat)]
+        data = data.assign({n: data[n].astype(str) for n in large})
+    write(data, out)

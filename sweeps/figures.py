@@ -1,0 +1,47 @@
+"""Figures that follow from the stored ones: area, width, density, overlap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sweeps.variables import DERIVED
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def derive(dataset: xr.Dataset) -> xr.Dataset:
+    """Return a stage's dataset with area, width, density and overlap.
+
+    Parameters
+    ----------
+    dataset : xr.Dataset
+        A stage of `sweeps.run`, such as ``tree["s2"]``, or a selection of it. Where its arrays are lazy (a store), so
+        are the new ones.
+
+    Examples
+    --------
+    >>> import sweeps
+    >>> tree = sweeps.run(sweeps.Space.from_dict({"stages": [{"name": "s1", "kernel": 3, "dilation": [1, 2]}]}))
+    >>> sweeps.derive(tree["s1"]).density.values.tolist()
+    [1.0, 0.36]
+    """
+    dataset = getattr(dataset, "dataset", dataset)
+    ndim = int(dataset.attrs.get("ndim", 2))
+    pixels, extent = dataset["pixels"], dataset["extent"]
+    if "axis" in pixels.dims:
+        area = pixels.astype(np.int64).prod("axis")
+        box = extent.astype(np.int64).prod("axis")
+    else:
+        area, box = pixels.astype(np.int64) ** ndim, extent.astype(np.int64) ** ndim
+    made: dict[str, Any] = {
+        "area": area,
+        "width": np.sqrt(area),
+        "density": area / box,
+        "overlap": dataset["shared"] / pixels,
+    }
+    for name, values in made.items():
+        values.attrs = {"units": DERIVED[name].units, "long_name": DERIVED[name].long_name}
+    return dataset.assign(made)
