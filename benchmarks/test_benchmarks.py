@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from benchmarks.cases import CASES, Case
 
+for _file in sorted(Path(__file__).parent.glob("cases_*.py")):
+    import_module(f"benchmarks.{_file.stem}")
+
 
 @cache
 def built(name: str) -> Case:
-    """Build a case and check it, once."""
-    case = CASES[name]()
+    """A case whose contenders have been found to agree."""
+    case = cases(name)
     case.check()
     return case
 
 
 def contenders() -> list[tuple[str, str]]:
-    return [(name, other) for name in CASES for other in ("rfscale", *CASES[name]().others)]
+    return [(name, other) for name in CASES for other in ("rfscale", *cases(name).others)]
+
+
+@cache
+def cases(name: str) -> Case:
+    """Build a case, once."""
+    return CASES[name]()
 
 
 @pytest.mark.parametrize(("name", "contender"), contenders())

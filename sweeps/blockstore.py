@@ -7,7 +7,6 @@ time. Parts of a shard written by two processes would lose data without a word.
 
 from __future__ import annotations
 
-import json
 import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,15 +14,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from math import prod
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from engine.errors import InputError, nearest, shown
 from sweeps.blocks import MEMORY
 from sweeps.runs import MAX_DIMS, blocks_of
+from sweeps.shards import Map, array_metadata, chunk_key, encode, write_whole
 from sweeps.space import NetworkSpace, Space
-
-if TYPE_CHECKING:
-    import zarr
 
 BLOCK_BYTES = 1 << 27  # of a block before compression: 0.1 to 0.3 s of work
 NETWORK_BLOCK = 256  # networks in a block of a NetworkSpace: about as much work
@@ -60,21 +58,20 @@ class Grid:
     def _parts(self) -> int:
         return -(-self.shape[self.split] // self.shard[self.split]) if self.shape else 1
 
-    def block(self, number: int) -> tuple[tuple[int | slice, ...], int, int]:
-        """Return the selection of a block, and the flat range that it is."""
+    def block(self, number: int) -> tuple[tuple[int, ...], int, int]:
+        """Return the position of a block's shard in the grid of shards, and the flat range that it is."""
         if not self.shape:
             return (), 0, 1
         lead, part = divmod(number, self._parts)
         n, step = self.shape[self.split], self.shard[self.split]
         behind = prod(self.shape[self.split + 1 :])
         low, high = part * step, min(n, (part + 1) * step)
-        digits: list[int] = []
+        position = [0] * len(self.shape)
+        position[self.split] = part
         rest = lead
-        for length in reversed(self.shape[: self.split]):
-            rest, digit = divmod(rest, length)
-            digits.append(digit)
-        selection: tuple[int | slice, ...] = (*reversed(digits), slice(low, high))
-        return selection, (lead * n + low) * behind, (lead * n + high) * behind
+        for at in reversed(range(self.split)):
+            rest, position[at] = divmod(rest, self.shape[at])
+        return tuple(position), (lead * n + low) * behind, (lead * n + high) * behind
 
 
 def cut(shape: Sequence[int], rows: int, chunk_rows: int = CHUNK) -> Grid:
@@ -86,7 +83,7 @@ def cut(shape: Sequence[int], rows: int, chunk_rows: int = CHUNK) -> Grid:
     >>> grid.shard, grid.chunk, grid.blocks
     ((1, 2, 4, 4), (1, 1, 2, 4), 8)
     >>> grid.block(3)
-    ((1, slice(2, 4, None)), 96, 128)
+    ((1, 1, 0, 0), 96, 128)
     """
     shape = tuple(shape)
     if not shape:
@@ -126,55 +123,6 @@ class Options:
     formulas: bool = False
     memory: int = MEMORY
     block_bytes: int = BLOCK_BYTES
-
-
-def metadata(
-    shape: Sequence[int],
-    shard: Sequence[int],
-    chunk: Sequence[int],
-    dtype: str,
-    dims: Sequence[str],
-    attributes: dict[str, Any],
-    compressed: bool = True,
-) -> dict[str, Any]:
-    """Return the content of an array's zarr.json, as version 3 of the specification has it.
-
-    A space of 12 stages has 50 arrays; zarr.create_array takes 0.1 s for them, and this a hundredth of that.
-    """
-    codecs: list[dict[str, Any]] = [{"name": "bytes", "configuration": {"endian": "little"}}]
-    if compressed:  # level 0 is zstd's default: smallest and nearly fastest on figures, which repeat
-        codecs.append({"name": "zstd", "configuration": {"level": 0, "checksum": False}})
-    if shard != chunk:
-        index = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
-        parts = {"chunk_shape": chunk, "codecs": codecs, "index_codecs": index, "index_location": "end"}
-        codecs = [{"name": "sharding_indexed", "configuration": parts}]
-    return {
-        "zarr_format": 3,
-        "node_type": "array",
-        "shape": shape,
-        "data_type": dtype,
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": shard}},
-        # no folder for each dim: one for the array
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
-        "fill_value": 0,
-        "codecs": codecs,
-        "dimension_names": dims,
-        "attributes": attributes,
-        "storage_transformers": [],
-    }
-
-
-class Arrays(dict[str, Any]):
-    """The arrays of a store by name, each opened once."""
-
-    def __init__(self, root: zarr.Group) -> None:
-        super().__init__()
-        self.root = root
-
-    def __missing__(self, name: str) -> Any:
-        # no chunk is searched for zeros
-        self[name] = array = self.root[name].with_config({"write_empty_chunks": True})  # type: ignore[union-attr]
-        return array
 
 
 class Plan:
@@ -221,7 +169,7 @@ class Plan:
         return sum(len(level.state) for graph in graphs for level in graph.levels)
 
     @cached_property
-    def bytes(self) -> int:
+    def nbytes(self) -> int:
         """Bytes of all arrays before compression."""
         return sum(self.source.size(s) * self.source.row_bytes(s) for s in self.stages)
 
@@ -257,47 +205,35 @@ class Plan:
         made = {}
         for name, spec in self.source.variables(stage).items():
             tail = (axes,) if spec.per_axis and axes else ()
-            made[name] = metadata(
-                (*grid.shape, *tail),
-                (*grid.shard, *tail),
-                (*grid.chunk, *tail),
-                spec.dtype,
-                [*dims, "axis"] if tail else dims,
-                {"units": spec.units, "long_name": spec.long_name},
-            )
+            shape, shard, chunk = ((*part, *tail) for part in (grid.shape, grid.shard, grid.chunk))
+            attributes = {"units": spec.units, "long_name": spec.long_name}
+            names = [*dims, "axis"] if tail else dims
+            made[name] = array_metadata(shape, shard, chunk, spec.dtype, names, attributes)
         return made
 
-    def fill(self, arrays: Arrays, number: int) -> None:
-        """Work a block out and write it."""
+    def made(self, number: int, run: Map = map) -> dict[str, bytes]:
+        """Work a block out; return the content of its files by path in the store."""
         stage, inner = self.place(number)
         grid = self.grids[stage]
-        selection, start, stop = grid.block(inner)
+        position, start, stop = grid.block(inner)
         with _turn:
             out = self.source.empty(stage, start, stop)
             self.source.fill(stage, start, stop, out)
-        lengths = [s.stop - s.start for s in selection if isinstance(s, slice)]
+        files = {}
         for name, values in out.items():
-            shape = (*lengths, *grid.shape[len(selection) :], *values.shape[1:])
-            arrays[f"{stage}/{name}"][selection] = values.reshape(shape)
+            tail = values.shape[1:]
+            file = f"{stage}/{name}/{chunk_key((*position, *(0 for _ in tail)))}"
+            files[file] = encode(values, (*grid.shard, *tail), (*grid.chunk, *tail), run)
+        return files
 
-    def stored_bytes(self, number: int) -> int:
-        """Return the bytes that a block takes when it is compressed, by doing it in memory."""
-        import zarr
-
-        stage, _ = self.place(number)
-        kept: dict[str, Any] = {}
-        for name, made in self.arrays(stage).items():
-            kept[f"{stage}/{name}/zarr.json"] = zarr.core.buffer.cpu.Buffer.from_bytes(json.dumps(made).encode())
-        known = set(kept)
-        self.fill(Arrays(zarr.create_group(zarr.storage.MemoryStore(kept), zarr_format=3)), number)
-        return sum(len(value) for key, value in kept.items() if key not in known)
-
-    def write(self, arrays: Arrays, numbers: Iterable[int]) -> int:
-        """Fill blocks, tick each off when it is written, and return their bytes before compression."""
+    def write(self, numbers: Iterable[int], run: Map = map) -> int:
+        """Write blocks, tick each off when it is written, and return their bytes before compression."""
+        root = Path(self.options.path)
         written = 0
         for number in numbers:
-            self.fill(arrays, number)
-            arrays[DONE][number] = 1
+            for file, content in self.made(number, run).items():
+                write_whole(root / file, content)
+            write_whole(root / DONE / chunk_key([number]), b"\1")
             written += self.block_bytes(number)
         return written
 

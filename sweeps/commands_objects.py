@@ -21,6 +21,7 @@ from sweeps.commands import (
     Params,
     Plot,
     _check_targets,
+    _globals,
     _load,
     _numbers,
     _size,
@@ -160,7 +161,11 @@ def check(
         from sweeps.output import check_folder
 
         check_folder(out.absolute().parent, "--out")
-    findings = [f for f in compute(net, _size(net, input_size, False), globals=globals) if f.rule not in (ignore or ())]
+    findings = [
+        f
+        for f in compute(net, _size(net, input_size, False), globals=_globals(globals))
+        if f.rule not in (ignore or ())
+    ]
     kept = [f for f in findings if LEVELS.index(f.level) >= LEVELS.index(level)]
     text = formatted(kept, net, format, network if Path(network).is_file() else None)
     if out is None:
@@ -197,7 +202,9 @@ def halo(
     if tile is not None and size is None:
         raise InputError(f"--tile is {shown(tile)}; give pixels per axis, such as 512 or 512x768")
     with progress(f"halo of {net.name}"):
-        found = compute(net, size[0] if size and len(size) == 1 else size, layers=_names(layers), globals=globals)
+        found = compute(
+            net, size[0] if size and len(size) == 1 else size, layers=_names(layers), globals=_globals(globals)
+        )
     found.attrs["command"] = context.obj["command"]
     written = _write(found, out)
     say(*halo_report(found), *(f"written: {path}" for path in written))
@@ -253,7 +260,7 @@ def _parts(found: xr.Dataset, out: Path | None) -> Any:
     nodes = {d: node.drop_vars([c for c in node.coords if c != d]) for d, node in nodes.items()}
     if out.suffix == ".csv":
         return nodes["layer"]
-    scalars = {str(n): float(v) for n, v in found.data_vars.items() if not v.dims}
+    scalars = {str(n): float(v) for n, v in found.data_vars.items() if not v.dims and v == v}
     return xr.DataTree.from_dict(
         {"/": xr.Dataset(attrs={**found.attrs, **scalars}), **{f"/{d}": n for d, n in nodes.items()}}
     )

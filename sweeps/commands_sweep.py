@@ -174,10 +174,7 @@ def _set_threads(threads: int | None) -> None:
     most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     if not 1 <= threads <= most:
         raise InputError(f"--threads is {threads}; this machine has 1 to {most}")
-    import zarr
-
     numba.set_num_threads(threads)
-    zarr.config.set({"threading.max_workers": threads})
 
 
 def load_space(text: str) -> Space | NetworkSpace:

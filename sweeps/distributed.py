@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import __version__
 from engine.errors import InputError, shown
-from sweeps.blockstore import Arrays, Options, Plan
+from sweeps.blockstore import Options, Plan
 from sweeps.output import need_package
 from sweeps.space import NetworkSpace, Space
 
@@ -113,14 +113,12 @@ def fill_blocks(payload: bytes, software: str, numbers: list[int]) -> int:
             f"a Dask worker has rfscale {__version__} and you have {software}; install the same everywhere"
         )
     import numba
-    import zarr
 
     plan = unpacked(payload)
     if not (Path(plan.options.path) / "zarr.json").is_file():
         raise InputError(f"a Dask worker sees no store at {plan.options.path}; workers must share the folder with you")
     numba.set_num_threads(1)  # as many processes as cores: more threads would only wait for each other
-    with zarr.config.set({"threading.max_workers": 1, "async.concurrency": 1}):
-        return plan.write(Arrays(zarr.open_group(plan.options.path, mode="r+")), numbers)
+    return plan.write(numbers)
 
 
 @contextmanager

@@ -30,12 +30,11 @@ Box = tuple[slice, ...]
 
 @dataclass(frozen=True)
 class Side:
-    """What one axis needs.
+    """What one axis needs: tiles and crops begin at multiples of `period`.
 
     Attributes
     ----------
     period : int
-        Tiles and crops begin at multiples of it.
     reach : tuple of int
         Pixels before and after a tile that its outputs depend on; the farthest of them does matter.
     margin : tuple of int
@@ -171,8 +170,7 @@ def tiles(
     Raises
     ------
     InputError
-        As `halo`; and where the map of some layer of a crop would not be that of the whole image, as with `same`
-        paddings of strided layers on an image whose size is no multiple of the period.
+        As `halo`; and where some layer reads a crop otherwise than the whole image, as a resize to a fixed size does.
 
     Examples
     --------
@@ -223,15 +221,12 @@ def _check_alike(network: Network, lengths: Size, globals: Globals, image: Size)
     """Raise an InputError unless every layer reads a crop as it reads the image."""
     whole = resolve(network, image, globals)
     for step, other in zip(resolve(network, lengths, globals).steps, whole.steps, strict=True):
-        if _contents(step.maps) != _contents(other.maps):
+        mine, its = ([(m.up, m.down, m.taps, m.border) for m in s.maps or ()] for s in (step, other))
+        if mine != its:
             raise InputError(
                 f"layer {step.layer.name!r} ({step.layer.op}) reads a crop of {'×'.join(map(str, lengths))} pixels "
                 "other than the whole image: its map depends on the size; give an image of a multiple of the period"
             )
-
-
-def _contents(maps: tuple[AxisMap, ...] | None) -> list[tuple[Any, ...]]:
-    return [(m.up, m.down, m.taps, m.border) for m in maps or ()]
 
 
 def _check_tile(tile: int | Sequence[int], sides: Sequence[Side], network: Network) -> Size:

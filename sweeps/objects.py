@@ -326,7 +326,7 @@ def modes(sizes: xr.Dataset, smooth: float = 0.25, least: float = 0.1) -> np.nda
     inner = np.concatenate([[-1.0], curve, [-1.0]])
     peaks: list[int] = np.flatnonzero((inner[1:-1] > inner[:-2]) & (inner[1:-1] >= inner[2:])).tolist()
     kept: list[int] = []
-    for peak in sorted(peaks, key=lambda p: -float(curve[p])):
+    for peak in sorted(peaks, key=lambda p: -float(curve[int(p)])):
         dips = [curve[min(peak, other) : max(peak, other)].min() for other in kept]
         if all(curve[peak] - dip >= least * curve.max() for dip in dips):
             kept.append(peak)

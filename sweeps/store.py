@@ -14,17 +14,21 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numba
+
 from engine import __version__
 from engine.errors import InputError
 from sweeps.blocks import MEMORY
-from sweeps.blockstore import BLOCK_BYTES, DONE, Arrays, Options, Plan, metadata
-from sweeps.output import check_folder, storable
-from sweeps.runs import attributes, blocks_of, coordinates, size_text
+from sweeps.blockstore import BLOCK_BYTES, DONE, Options, Plan
+from sweeps.output import check_folder
+from sweeps.runs import attributes, blocks_of, size_text
+from sweeps.shards import BYTES, array_metadata, group_metadata, write_json, write_labels
 from sweeps.space import NetworkSpace, Space
 
 if TYPE_CHECKING:
@@ -113,10 +117,10 @@ def write_store(
     except OSError as error:
         raise store.failure(error) from None
     seconds = time.perf_counter() - begun
-    rate = plan.architectures * written / plan.bytes / seconds
+    rate = plan.architectures * written / plan.nbytes / seconds
     size = sum(f.stat().st_size for f in target.rglob("*") if f.is_file())
     new = plan.blocks - len(done)
-    return Summary(plan.architectures, plan.states, plan.blocks, new, plan.bytes, size, seconds, rate)
+    return Summary(plan.architectures, plan.states, plan.blocks, new, plan.nbytes, size, seconds, rate)
 
 
 def run_stored(
@@ -250,21 +254,19 @@ class _Store:
         for left in self.target.iterdir():  # of a process that ended here
             if left.name != DONE:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
-        plan, source, last = self.plan, self.plan.source, self.plan.stages[-1]
-        axis = ["axis"] if source.axis_labels else []
-        labels = storable(coordinates(source).to_dataset()[[*source.dims(last), *axis]])
-        labels.to_zarr(self.target, group=last, mode="a", zarr_format=3, consolidated=False)
+        plan, source = self.plan, self.plan.source
         for stage in plan.stages:
             folder = self.target / stage
-            for dim in (*source.dims(stage), *axis) if stage != last else ():
-                _copy(self.target / last / dim, folder / dim)
+            for dim, labels in source.dims(stage).items():
+                write_labels(folder, dim, labels)
+            if source.axis_labels:
+                write_labels(folder, "axis", source.axis_labels)
             for name, made in plan.arrays(stage).items():
-                _write_json(folder / name, made)
-            _write_json(folder, {"zarr_format": 3, "node_type": "group", "attributes": source.attrs(stage)})
+                write_json(folder / name, made)
+            write_json(folder, group_metadata(source.attrs(stage)))
         about = {"long_name": "whether a block is stored", "units": "1"}
-        _write_json(self.target / DONE, metadata([plan.blocks], [1], [1], "int8", ["block"], about, compressed=False))
-        about = {**attributes(plan.space, "run"), MARK: json.dumps(self.mark)}
-        _write_json(self.target, {"zarr_format": 3, "node_type": "group", "attributes": about})
+        write_json(self.target / DONE, array_metadata([plan.blocks], [1], [1], "int8", ["block"], about, [BYTES]))
+        write_json(self.target, group_metadata({**attributes(plan.space, "run"), MARK: json.dumps(self.mark)}))
 
     def _sweep(self) -> None:
         """Remove the files that a process left half written."""
@@ -275,13 +277,13 @@ class _Store:
         """Write the blocks that are missing; return their bytes before compression."""
         plan = self.plan
         todo = [n for n in range(plan.blocks) if n not in done]
-        finished = plan.bytes - sum(map(plan.block_bytes, todo))
-        progress(finished, plan.bytes)
+        finished = plan.nbytes - sum(map(plan.block_bytes, todo))
+        progress(finished, plan.nbytes)
         written = 0
         try:
             for count in self._written(plan.pieces(todo), client):
                 written += count
-                progress(finished + written, plan.bytes)
+                progress(finished + written, plan.nbytes)
         finally:
             self._sweep()
         return written
@@ -293,11 +295,9 @@ class _Store:
 
             yield from write_pieces(client, self.plan, pieces)
             return
-        import zarr
-
-        arrays = Arrays(zarr.open_group(self.target, mode="r+"))
-        for piece in pieces:
-            yield self.plan.write(arrays, piece)
+        with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+            for piece in pieces:
+                yield self.plan.write(piece, pool.map)
 
     def failure(self, error: OSError) -> InputError:
         """Return what a user is told when writing fails."""
@@ -309,22 +309,6 @@ class _Store:
         return InputError(f"cannot write {self.target}: {error.strerror or error}; {stored}")
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy a folder; other than shutil.copytree it says why it cannot."""
-    for file in source.rglob("*"):
-        if file.is_file():
-            (target / file.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target / file.relative_to(source))
-
-
-def _write_json(folder: Path, content: dict[str, Any]) -> None:
-    """Write the metadata of an array or group, whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / "zarr.json.partial"
-    temporary.write_text(json.dumps(content, indent=1))
-    temporary.rename(folder / "zarr.json")
-
-
 def _listed(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
@@ -334,11 +318,11 @@ def check_disk(plan: Plan, missing: int, folder: Path) -> None:
     if not missing:
         return
     free = shutil.disk_usage(folder).free
-    needed = plan.bytes * missing // plan.blocks
+    needed = plan.nbytes * missing // plan.blocks
     if needed <= free:
         return
     last = plan.blocks - 1
-    estimate = min(plan.stored_bytes(n) for n in {plan.blocks // 2, last - last // 4, last}) * missing
+    estimate = min(sum(map(len, plan.made(n).values())) for n in {plan.blocks // 2, last - last // 4, last}) * missing
     if estimate > free:
         raise InputError(
             f"the store holds {size_text(needed)}, about {size_text(estimate)} when compressed, and {size_text(free)} "

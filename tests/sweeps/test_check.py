@@ -288,3 +288,40 @@ def test_sarif_is_well_formed():
         assert location["physicalLocation"]["artifactLocation"]["uri"] == "nets/a.yaml"
         assert location["logicalLocations"][0]["name"] in net
     json.loads(json.dumps(log, allow_nan=False))
+
+
+# ------------------------------------------------------------------ the command
+
+
+def run_check(capsys, network: str, **kw) -> tuple[int, str]:
+    import typer
+
+    from sweeps.commands_objects import check as verb
+
+    try:
+        verb(None, network, **kw)
+    except typer.Exit as stop:
+        return stop.exit_code, capsys.readouterr().out
+    return 0, capsys.readouterr().out
+
+
+def test_exit_codes(capsys):
+    assert run_check(capsys, "vgg16") == (0, "vgg16: nothing found\n")
+    assert run_check(capsys, "resnet18")[0] == 1
+    assert run_check(capsys, "resnet18", fail_on="error")[0] == 0
+    assert run_check(capsys, "dilated5", fail_on="error")[0] == 1
+    assert run_check(capsys, "dilated5", fail_on="never")[0] == 0
+    code, text = run_check(capsys, "resnet18", ignore=["skipped_entries"], level="warning")
+    assert (code, text) == (0, "resnet18: nothing found\n")
+    with pytest.raises(InputError, match="no rule 'holes'"):
+        run_check(capsys, "vgg16", ignore=["holes"])
+
+
+def test_formats_of_the_command(capsys, tmp_path):
+    spec = tmp_path / "net.json"
+    spec.write_text(json.dumps(engine.load("dilated5").to_dict()))
+    code, text = run_check(capsys, str(spec), format="sarif")
+    location = json.loads(text)["runs"][0]["results"][0]["locations"][0]
+    assert (code, location["physicalLocation"]["artifactLocation"]["uri"]) == (1, str(spec))
+    assert run_check(capsys, "dilated5", format="json", out=tmp_path / "a.json") == (1, "")
+    assert json.loads((tmp_path / "a.json").read_text())["counts"]["error"] == 1

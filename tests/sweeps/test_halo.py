@@ -399,3 +399,15 @@ def test_one_pixel_less_is_not_enough(name):
                 assert right(run(net, cut(x, tuple(map(slice, low, high)))), low)
                 (low if side == 0 else high)[axis] += periods[axis] * (1 if side == 0 else -1)
                 assert not right(run(net, cut(x, tuple(map(slice, low, high)))), low), (axis, side)
+
+
+def test_the_command(capsys):
+    from types import SimpleNamespace
+
+    from sweeps.commands_objects import halo as verb
+
+    verb(SimpleNamespace(obj={"command": "rfscale halo"}), "unet-padded", tile="512")
+    text = capsys.readouterr().out
+    assert "tiles of 512×512: run the network on 704×704, 1.89 pixels computed for each of use" in text
+    with pytest.raises(InputError, match="--tile is 'wide'"):
+        verb(SimpleNamespace(obj={}), "unet-padded", tile="wide")

@@ -162,3 +162,27 @@ def test_the_picture(tmp_path):
     places = _spread(np.array([3.0, 1.0, 1.05, 1.0]), 0.3)
     assert (np.diff(np.sort(places)) >= 0.299).all()
     assert places[0] == 3.0
+
+
+def test_the_command(tmp_path, capsys):
+    import json
+    from types import SimpleNamespace
+
+    import xarray as xr
+
+    from sweeps.commands_objects import match as verb
+
+    (tmp_path / "a.csv").write_text("image_width,image_height,width,height\n99,99,20,20\n99,99,0,9\n99,99,90,90\n")
+    context = SimpleNamespace(obj={"command": "rfscale match"})
+    for suffix in ("csv", "json", "nc"):
+        out = tmp_path / f"out.{suffix}"
+        verb(context, "vgg11", objects=tmp_path / "a.csv", k=2, out=out)
+        text = capsys.readouterr().out
+        assert "left out: 1 zero size" in text
+        assert "100.0% of the objects" in text
+        assert f"written: {out}" in text
+    header, first, *_ = (tmp_path / "out.csv").read_text().splitlines()
+    assert (header, first[:10]) == ("layer,width,extent,effective,jump,op", "conv1_1,3,")
+    groups = json.loads((tmp_path / "out.json").read_text())
+    assert {"layer", "bin", "chosen", "gap", "level", "maps"} <= {name.strip("/") for name in groups}
+    assert xr.open_dataset(tmp_path / "out.nc").attrs["network"] == "vgg11"

@@ -22,7 +22,7 @@ import zarr
 import sweeps
 from engine import Network
 from engine.errors import InputError
-from sweeps import blockstore, store
+from sweeps import blockstore, shards, store
 from sweeps.blockstore import cut
 from sweeps.store import write_store
 from tests.sweeps.spaces import ALL, DEMO
@@ -53,20 +53,16 @@ def test_grids_cover_every_architecture_once():
     for shape in [*shapes, (2, 101, 7), (1009,), (1009, 3)]:
         for rows, chunk_rows in ((1, 1), (7, 7), (40, 10), (500, 30), (10**6, 100)):
             grid = cut(shape, rows, chunk_rows)
-            seen = np.zeros(shape, int)
             end = 0
             for number in range(grid.blocks):
-                selection, start, stop = grid.block(number)
-                seen[selection] += 1
+                position, start, stop = grid.block(number)
                 assert start == end
                 end = stop
-                assert seen[selection].size == stop - start
-                for at, length in zip(
-                    selection, grid.shard, strict=False
-                ):  # a shard of its own, from its first entry on
-                    assert (at if isinstance(at, int) else at.start) % length == 0
+                low = [p * n for p, n in zip(position, grid.shard, strict=True)]  # where zarr looks for this shard
+                window = tuple(slice(at, at + n) for at, n in zip(low, grid.shard, strict=True))
+                inside = np.arange(prod(shape)).reshape(shape)[window]
+                assert inside.ravel().tolist() == list(range(start, stop))
             assert end == prod(shape)
-            assert (seen == 1).all()
             assert all(a % b == 0 for a, b in zip(grid.shard, grid.chunk, strict=True))
             assert prod(grid.shard) <= max(2 * rows, prod(grid.chunk))
 
@@ -107,6 +103,32 @@ def test_plain_xarray_reads_lazily(tmp_path):
         assert tree.done.values.all()
     group = zarr.open_group(path, mode="r")
     assert group["s3/extent"].metadata.dimension_names == tuple(demo().dims)
+
+
+def test_zarr_writes_the_same_values(tmp_path):
+    """Shards, edges and text that zarr wrote, beside ours: it reads both alike, and goes on with ours."""
+    path, values = tmp_path / "ours", np.arange(6 * 7 * 5, dtype=np.int32).reshape(6, 7, 5)
+    for shard, chunk in [
+        ((4, 7, 5), (1, 7, 5)),
+        ((1, 8, 5), (1, 2, 5)),
+        ((6, 7, 5), (6, 7, 5)),
+        ((1, 1, 5), (1, 1, 1)),
+    ]:
+        shutil.rmtree(path, ignore_errors=True)
+        shards.write_json(
+            path, shards.array_metadata(values.shape, shard, chunk, "int32", list("abc"), {"units": "pixel"})
+        )
+        for at in np.ndindex(*(-(-n // s) for n, s in zip(values.shape, shard, strict=True))):
+            part = values[tuple(slice(p * s, (p + 1) * s) for p, s in zip(at, shard, strict=True))]
+            shards.write_whole(path / shards.chunk_key(at), shards.encode(np.ascontiguousarray(part), shard, chunk))
+        ours = zarr.open_array(path, mode="r+")
+        assert np.array_equal(ours[:], values)
+        ours[1:5, 2:4] = -1
+        assert (ours[1:5, 2:4] == -1).all()
+        assert np.array_equal(ours[0], values[0])
+    for labels in (["x", "yé", ""], [1, -2], [0.5, 2.0], [True, False]):
+        shards.write_labels(tmp_path, "k", labels)
+        assert zarr.open_array(tmp_path / "k")[:].tolist() == labels
 
 
 def test_run_returns_the_store(tmp_path):
@@ -165,16 +187,15 @@ def test_killed_while_it_was_created(tmp_path):
 def test_full_disk(tmp_path, monkeypatch):
     write_store(demo(), tmp_path / "whole", block_bytes=SMALL)
     path = tmp_path / "a.zarr"
-    module = sys.modules["zarr.storage._local"]
-    put, calls = module._put, iter(range(10**6))
+    write, calls = blockstore.write_whole, iter(range(10**6))
 
-    def full(*args, **more):
+    def full(path, content):
         if next(calls) > 60:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return put(*args, **more)
+        write(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_put", full)
+        patch.setattr(blockstore, "write_whole", full)
         with pytest.raises(InputError, match=r"is full; [1-9]\d* of \d+ blocks are stored: make room"):
             write_store(demo(), path, block_bytes=SMALL)
     summary = write_store(demo(), path, block_bytes=SMALL)
