@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -96,14 +97,60 @@ def _from_factory(text: str, params: dict[str, Any]) -> Network:
     try:
         factory = getattr(_imported(module_name), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        extra = "; to read PyTorch models: pip install 'rfscale[torch]'" if _lacks_torch(error) else ""
-        raise InputError(f"network {shown(text)} cannot be imported: {error}{extra}") from None
-    reading = {key: params.pop(key) for key in READER_PARAMS & params.keys()} if _is_torch(module_name) else {}
-    made = _built(factory, params) if callable(factory) and not _is_model(factory) else factory
-    if isinstance(made, Network):
+        raise InputError(f"network {shown(text)} cannot be imported: {error}{_install_hint(error)}") from None
+    torch = sys.modules.get("torch")
+    is_module = torch is not None and isinstance(factory, torch.nn.Module)
+    reading = _for_reader(factory, params)
+    made = _built(text, factory, params) if callable(factory) and not is_module else factory
+    if isinstance(made, Network) and not reading:
         return made
-    if _is_model(made):
+    torch = sys.modules.get("torch")  # a factory may import it when called
+    if torch is not None and isinstance(made, torch.nn.Module | torch.export.ExportedProgram):
         return _from_model(made, {"name": attribute, **reading})
+    if isinstance(made, Network):
+        raise InputError(f"{shown(text)} returns a Network and takes no parameter {shown(next(iter(reading)))}")
     raise InputError(
         f"{shown(text)} is a {type(made).__name__}; it must be or return an engine.Network or a PyTorch module"
     )
+
+
+def _imported(module_name: str) -> Any:
+    try:
+        return import_module(module_name)
+    except RuntimeError as error:  # torchvision without its compiled operators
+        if "torchvision::" not in str(error):
+            raise
+        from engine.readers.torch_reader import declare_torchvision_operators
+
+        declare_torchvision_operators()
+        return import_module(module_name)
+
+
+def _install_hint(error: Exception) -> str:
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    hints = {"torch": "'rfscale[torch]'", "torchvision": "'rfscale[torch]' torchvision", "timm": "'rfscale[torch]' timm"}
+    return f"; to read its models: pip install {hints[missing]}" if missing in hints else ""
+
+
+def _for_reader(factory: Any, params: dict[str, Any]) -> dict[str, Any]:
+    """Take the parameters of the reader out of those of the factory; what the factory names is the factory's."""
+    try:
+        named = inspect.signature(factory).parameters if callable(factory) else {}
+    except (TypeError, ValueError):
+        named = {}
+    return {key: params.pop(key) for key in sorted(READER_PARAMS & params.keys()) if key not in named}
+
+
+def _built(text: str, factory: Any, params: dict[str, Any]) -> Any:
+    """What a factory makes: PyTorch modules without memory for weights where their code allows that."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        try:
+            with torch.device("meta"):
+                return factory(**params)
+        except (RuntimeError, NotImplementedError, TypeError):  # it looks at its weights while it makes them
+            pass
+    try:
+        return factory(**params)
+    except TypeError as error:
+        raise InputError(f"{text} cannot be called so: {error}") from error

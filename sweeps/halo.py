@@ -53,16 +53,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Tile:
-    """One tile: the box of the image to run the network on, and where its outputs are.
+    """One tile: the box of the image to run the network on (`crop`), and where its outputs are.
 
-    Attributes
-    ----------
-    crop : tuple of slice
-        Of the image, one slice per axis.
-    inner : dict
-        Per output, the part of the crop's map that is right.
-    outer : dict
-        Per output, where that part belongs in the map of the whole image.
+    Per output, `inner` is the part of the crop's map that is right, and `outer` where it belongs in the map of the
+    whole image; one slice per axis.
     """
 
     crop: Box

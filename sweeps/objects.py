@@ -308,8 +308,7 @@ def quantile(sizes: xr.Dataset, q: float, measure: str = "size") -> float:
         return float("nan")
     edges = np.append(sizes[f"{dim}_low"].values, sizes[f"{dim}_high"].values[-1:])
     rising = np.flatnonzero(np.diff(total) > 0)
-    low = np.searchsorted(total[rising + 1], q)
-    bin_ = rising[min(low, len(rising) - 1)]
+    bin_ = int(rising[min(int(np.searchsorted(total[rising + 1], q)), len(rising) - 1)])
     part = (q - total[bin_]) / (total[bin_ + 1] - total[bin_])
     return float(edges[bin_] * (edges[bin_ + 1] / edges[bin_]) ** min(max(part, 0.0), 1.0))
 
@@ -326,7 +325,7 @@ def modes(sizes: xr.Dataset, smooth: float = 0.25, least: float = 0.1) -> np.nda
     inner = np.concatenate([[-1.0], curve, [-1.0]])
     peaks: list[int] = np.flatnonzero((inner[1:-1] > inner[:-2]) & (inner[1:-1] >= inner[2:])).tolist()
     kept: list[int] = []
-    for peak in sorted(peaks, key=lambda p: -float(curve[int(p)])):
+    for peak in sorted(peaks, key=lambda p: -float(curve[p])):
         dips = [curve[min(peak, other) : max(peak, other)].min() for other in kept]
         if all(curve[peak] - dip >= least * curve.max() for dip in dips):
             kept.append(peak)

@@ -75,6 +75,19 @@ def export(module: Any, example_input: Any) -> Any:
             m.training = True
 
 
+_DECLARED: list[Any] = []  # torch forgets a library that nobody holds
+
+
+def declare_torchvision_operators() -> None:
+    """Declare the operators that a torchvision without compiled code lacks, so that it can be imported."""
+    import torch
+
+    library = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _DECLARED.append(library)
+
+
 def _inputs(example: Any, device: Any) -> tuple[Any, ...]:
     import torch
 

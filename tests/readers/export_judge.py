@@ -22,9 +22,9 @@ from tests.torch_judge import _pool
 NOTHING = 1e-9
 AS_IT_IS = set(
     """
-view reshape flatten unflatten _unsafe_view squeeze unsqueeze permute transpose t expand repeat slice select narrow
+flatten unflatten squeeze unsqueeze permute transpose t repeat slice select narrow
 unbind split split_with_sizes chunk cat stack roll pixel_shuffle pixel_unshuffle flip movedim repeat_interleave
-upsample_nearest2d upsample_bilinear2d upsample_nearest1d upsample_linear1d index_select
+upsample_nearest2d upsample_bilinear2d upsample_nearest1d upsample_linear1d index_select swapaxes
 """.split()
 )
 POINTWISE = set(
@@ -32,7 +32,7 @@ POINTWISE = set(
 relu relu_ relu6 relu6_ gelu silu silu_ hardswish hardswish_ hardsigmoid hardsigmoid_ hardtanh hardtanh_ sigmoid
 sigmoid_ tanh leaky_relu leaky_relu_ elu elu_ mish softplus dropout dropout_ batch_norm clone contiguous alias to detach
 _to_copy exp sqrt rsqrt square pow abs neg clamp clamp_min clamp_max masked_fill log normal prelu _assert_tensor_metadata
-detach_ feature_dropout clip rsqrt_ log1p threshold hardshrink celu selu log2 erf lift_fresh_copy lift_fresh
+detach_ feature_dropout feature_dropout_ clip rsqrt_ log1p threshold hardshrink celu selu log2 erf lift_fresh_copy lift_fresh
 """.split()
 )
 SUMS = set("add add_ sub sub_ mul mul_ div div_ rsub where maximum minimum lerp".split())
@@ -44,6 +44,7 @@ class Judge:
     def __init__(self, program, globals="include"):
         self.program = program
         self.skip = globals == "skip"
+        self.attends = False  # a product of two maps was seen: where that is global, `skip` does not drop it here
         self.values = {}
         graph = program.graph_module.graph
         image = program.graph_signature.user_inputs[0]
@@ -107,8 +108,10 @@ class Judge:
 
     def _result(self, node, name, args, kwargs):
         x = args[0]
-        if name in ("view", "_unsafe_view", "reshape"):
-            return x.reshape(args[1])
+        if name in ("view", "_unsafe_view", "reshape", "reshape_as", "view_as"):
+            return x.reshape(tuple(node.meta["val"].shape))
+        if name in ("expand", "expand_as"):
+            return x.expand(tuple(node.meta["val"].shape))
         if name.startswith("new_") or name.endswith("_like"):
             return self._constant(node)
         if name in AS_IT_IS:
@@ -207,14 +210,17 @@ class Judge:
     _log_softmax = _softmax
 
     def _matmul(self, a, b):
+        self.attends |= a.requires_grad and b.requires_grad
         return torch.matmul(_ones(a), _ones(b))
 
     _bmm = _matmul
 
     def _einsum(self, equation, values, **_):
+        self.attends |= sum(v.requires_grad for v in values) > 1
         return torch.einsum(equation, *map(_ones, values))
 
     def _scaled_dot_product_attention(self, q, k, v, *_, **__):
+        self.attends = True
         scores = torch.matmul(_ones(q), _ones(k).transpose(-1, -2))
         return torch.matmul(_ones(self._softmax(scores, -1)), _ones(v))
 
