@@ -5,18 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, nan
 
-from engine.formulas import PUBLISHED, START, Formula, advance
+from engine.formulas import PUBLISHED, PUBLISHED_BY_WINDOW, START, Formula, advance
 from engine.layers import OPS
 from engine.plan import Plan, Step
-
-_BY_SHAPE = {
-    (1, 1, 1): "conv1",
-    (1, 2, 1): "conv1_s2",
-    (2, 2, 1): "pool2",
-    (3, 1, 1): "conv3",
-    (3, 2, 1): "conv3_s2",
-    (3, 1, 2): "dilated3",
-}
 
 
 @dataclass(frozen=True)
@@ -51,7 +42,7 @@ def published_formula(step: Step, before: Published) -> Formula | None:
     shape = shapes.pop()
     if shape == (7, 2, 1) and (before.area, before.overlap) == START:
         return PUBLISHED["conv7_s2_first"]
-    name = _BY_SHAPE.get(shape) if shape else None
+    name = PUBLISHED_BY_WINDOW.get(shape) if shape else None
     return PUBLISHED[name] if name else None
 
 

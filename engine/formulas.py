@@ -197,6 +197,16 @@ PUBLISHED = Family(
     },
 )
 
+# which of them is for a window of taps, stride, dilation; conv7_s2_first is for the first layer only
+PUBLISHED_BY_WINDOW = {
+    (1, 1, 1): "conv1",
+    (1, 2, 1): "conv1_s2",
+    (2, 2, 1): "pool2",
+    (3, 1, 1): "conv3",
+    (3, 2, 1): "conv3_s2",
+    (3, 1, 2): "dilated3",
+}
+
 CLOSED_FORM = Family(
     "closed_form",
     {

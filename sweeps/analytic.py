@@ -7,22 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from engine.formulas import PUBLISHED, START, advance
+from engine.formulas import PUBLISHED, PUBLISHED_BY_WINDOW, START, advance
 from sweeps.kernels import rows
 from sweeps.programs import AxisLayer, Program
 from sweeps.stages import ChainLayer
 
 if TYPE_CHECKING:
     from sweeps.space import Space
-
-ARTICLE = {
-    (1, 1, 1): "conv1",
-    (1, 2, 1): "conv1_s2",
-    (2, 2, 1): "pool2",
-    (3, 1, 1): "conv3",
-    (3, 2, 1): "conv3_s2",
-    (3, 1, 2): "dilated3",
-}
 
 
 class Values(NamedTuple):
@@ -101,7 +92,7 @@ class Formulas:
             fresh = (before.area == START[0]) & (before.overlap == START[1])
             area, overlap = PUBLISHED["conv7_s2_first"](before.area, before.overlap)
             return np.where(fresh, area, np.nan), np.where(fresh, overlap, np.nan)
-        name = ARTICLE.get(windows[0])
+        name = PUBLISHED_BY_WINDOW.get(windows[0])
         return PUBLISHED[name](before.area, before.overlap) if name else (nothing, nothing)
 
     def _closed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -18,6 +19,7 @@ from engine.readers.tracking import Constant, Shape, Tracked, Tracker, Unknown, 
 from engine.readers.unknowns import Unknowns
 
 MAX_NODES = 100_000
+_WEIGHTED = ("Conv", "ConvTranspose", "Gemm")
 _CONTROL = ("If", "Loop", "Scan", "SequenceMap")
 
 
@@ -66,7 +68,7 @@ def read_onnx(
     weights |= {t.values.name: Constant(tuple(t.dims)) for t in graph.sparse_initializer}
     first = _image(graph, weights, image, label)
     shape = _image_shape(first, example_input, input_size, axes, label)
-    inferred = _Shapes(model, first.name, shape, label)
+    inferred = _Shapes(model, first.name, shape)
     tracker, tensor, channels = image_tracker(shape, axes)
     walk = _Walk(tracker, Unknowns(unknown, "ONNX"), inferred, label)
     walk.values |= weights | {i.name: Constant(_dims(i.type.tensor_type)) for i in graph.input if i.name not in weights}
@@ -99,9 +101,18 @@ def _loaded(source: Any) -> tuple[Any, str]:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except Exception as error:  # protobuf's DecodeError, of whichever implementation
         raise InputError(f"{path} is not an ONNX model, or is cut off: {_one_line(error)}") from None
+    _check_names(model.graph, path)
     if not model.graph.node or not model.opset_import:
         raise InputError(f"{path} is not an ONNX model, or is empty: it has {len(model.graph.node)} nodes")
     return model, str(path)
+
+
+def _check_names(graph: Any, path: Path) -> None:
+    """Some protobuf libraries hand out text that is not UTF-8 as bytes, others raise when it is copied."""
+    named = [*graph.input, *graph.output, *graph.initializer]
+    words = [w for n in graph.node for w in (n.name, n.op_type, n.domain, *n.input, *n.output)]
+    if any(isinstance(w, bytes) for w in [*words, *(n.name for n in named)]):
+        raise InputError(f"{path} is damaged: it has names that are not UTF-8 text")
 
 
 def _one_line(error: Exception) -> str:
@@ -172,7 +183,7 @@ def _image_shape(first: Any, example: Any, input_size: Any, axes: Sequence[int] 
 class _Shapes:
     """Shapes of all tensors: by inference over the graph, and node by node where that stops."""
 
-    def __init__(self, model: Any, image: str, shape: Shape, label: str) -> None:
+    def __init__(self, model: Any, image: str, shape: Shape) -> None:
         import onnx
 
         light = onnx.ModelProto(ir_version=max(model.ir_version, 4), opset_import=model.opset_import)
@@ -195,11 +206,11 @@ class _Shapes:
                 large.append(i)
         graph.input.extend(large)
         self.opsets = {o.domain: o.version for o in model.opset_import}
+        self.shapes: dict[str, Shape | None] = {}
         try:
             done = onnx.shape_inference.infer_shapes(light, data_prop=True)
-        except Exception as error:
-            raise InputError(f"{label}: shapes cannot be inferred: {_one_line(error)}") from None
-        self.shapes: dict[str, Shape | None] = {}
+        except Exception:  # one node is wrong or of an unknown domain: the others are inferred one by one
+            return
         for info in (*done.graph.value_info, *done.graph.output):
             if info.type.HasField("tensor_type") and info.type.tensor_type.HasField("shape"):
                 self.shapes[info.name] = self._whole(info.type.tensor_type)
@@ -272,7 +283,8 @@ class _Walk:
         if not tracked and node.op_type not in _CONTROL:
             return [_folded(node.op_type, inputs, attrs, shapes[0])] + [Constant(s or ()) for s in shapes[1:]]
         self.tracker.path = _path(node)
-        self.tracker.shape = shapes[0] if shapes and shapes[0] is not None else ()
+        same = next((v.shape for v in inputs if isinstance(v, Tracked)), ())  # what an unknown operator may keep
+        self.tracker.shape = shapes[0] if shapes and shapes[0] is not None else same
         read = Node(node.op_type, attrs, inputs, shapes, self.shapes.opsets.get(node.domain, 1))
         handler = ONNX.get(node.op_type) if node.domain in ("", "ai.onnx") else None
         try:
@@ -318,9 +330,12 @@ def _folded(op: str, inputs: Sequence[Any], attrs: Mapping[str, Any], shape: Sha
 
 
 def _path(node: Any) -> str:
-    """Module that a node comes from: what torch's exporter noted, or the node's own name."""
+    """Module that a node comes from: that of its weights, what torch's exporter noted, or the node's own name."""
+    weights = next((i for i in node.input[1:2] if i.endswith(".weight")), None)
+    if weights and node.op_type in _WEIGHTED:
+        return weights.removesuffix(".weight")
     for entry in node.metadata_props:
-        if entry.key == "pkg.torch.onnx.namespace":
-            scopes = [scope.partition(":")[0] for scope in entry.value.split("/")[:-1]]
-            return next((s for s in reversed(scopes) if s), "")
+        if entry.key == "pkg.torch.onnx.name_scopes":
+            scopes = re.findall(r"'([^']*)'", entry.value)[:-1]
+            return scopes[-1] if scopes else ""
     return (node.name or next(iter(node.output), "")).strip("/").replace("/", ".")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -15,7 +15,8 @@ from engine.readers.layout import Dims, Unreadable, common, length, neutral, res
 from engine.spec import MAX_LAYERS, layer_params
 
 Shape = tuple[int, ...]
-_UNSET = -1
+_IMAGE_LAYER = -1
+_SHARED = ("global_pool", "window_attention", "slice", "resize", "space_to_depth", "pixel_shuffle")
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,8 @@ class Tracker:
         return len(self.drafts) - 1
 
     def after(self, t: Tracked, op: str, dims: Dims, before: int | None = None, **given: Any) -> Tracked:
-        """Write one layer behind a tensor; equal layers of one node are written once."""
-        key = (t.layer, op, self.path, repr(sorted(given.items()))) if "channels" not in given else None
+        """Write one layer behind a tensor; layers without a name of their own in the model are written once."""
+        key = (t.layer, op, repr(sorted(given.items()))) if op in _SHARED else None
         layer = self._cache.get(key) if key else None
         if layer is None:
             layer = self.emit(op, [t.layer], before, **given)
@@ -246,19 +247,32 @@ class Tracker:
     # ready ----------------------------------------------------------------------------------------------------------
 
     def network(self, name: str, outputs: Iterable[object], image_channels: int) -> Network:
-        """Return the network written so far, its layers named by module."""
-        names = _names(self.drafts)
-        layers = []
-        for label, draft in zip(names[:-1], self.drafts, strict=True):
-            layers.append(Layer(label, draft.op, tuple(names[s] for s in draft.sources), Params(draft.params)))
-        kept = dict.fromkeys(names[t.layer] for t in outputs if isinstance(t, Tracked) and t.layer >= 0)
-        if not layers:
-            layers = [Layer("identity", "pointwise", (IMAGE,), Params())]
+        """Return the network of what the outputs read, its layers named by module."""
+        ends = list(dict.fromkeys(t.layer for t in outputs if isinstance(t, Tracked) and t.layer >= 0))
+        if not ends:
+            raise InputError(f"{name}: no output depends on the image through a layer")
+        needed = self._read_by(ends)
+        drafts = [self.drafts[i] for i in needed]
+        names = dict(zip(needed, _names(drafts), strict=True)) | {_IMAGE_LAYER: IMAGE}
+        layers = [
+            Layer(names[i], d.op, tuple(names[s] for s in d.sources), Params(d.params))
+            for i, d in zip(needed, drafts, strict=True)
+        ]
         options: dict[str, Any] = {"name": name, "axes": len(self.image), "input_size": self.image}
-        options |= {"input_channels": image_channels, "outputs": tuple(kept)}
+        options |= {"input_channels": image_channels, "outputs": tuple(names[i] for i in ends)}
         network = Network(layers, **options)
-        fixed = _with_channels(network, self.drafts, names)
+        fixed = _with_channels(network, {names[i]: d.before for i, d in zip(needed, drafts, strict=True)})
         return network if len(fixed) == len(layers) else Network(fixed, **options)
+
+    def _read_by(self, ends: Sequence[int]) -> list[int]:
+        """Layers that some layers read, and these, in order."""
+        needed, todo = set(ends), list(ends)
+        while todo:
+            for source in self.drafts[todo.pop()].sources:
+                if source >= 0 and source not in needed:
+                    needed.add(source)
+                    todo.append(source)
+        return sorted(needed)
 
 
 def _one_per_axis(factors: Iterable[Any]) -> list[dict[int, Any]]:
@@ -273,7 +287,7 @@ def _one_per_axis(factors: Iterable[Any]) -> list[dict[int, Any]]:
 
 
 def _names(drafts: Sequence[_Draft]) -> list[str]:
-    """Names of all layers, and of the image last, so that -1 finds it.
+    """Names of layers.
 
     The last layer that a module writes is named by the module's path, others get the op behind it.
     """
@@ -291,13 +305,12 @@ def _names(drafts: Sequence[_Draft]) -> list[str]:
             name = f"{base}{number}"
         taken.add(name)
         names.append(name)
-    return [*names, IMAGE]
+    return names
 
 
-def _with_channels(network: Network, drafts: Sequence[_Draft], names: Sequence[str]) -> list[Layer]:
+def _with_channels(network: Network, wanted: Mapping[str, int | None]) -> list[Layer]:
     """Layers with a pointwise one, which says the channels, in front of each that reads only some channels of a map."""
     known = channels(network)
-    wanted = {name: d.before for name, d in zip(names, drafts, strict=False)}
     out: list[Layer] = []
     for layer in network.layers:
         before = wanted.get(layer.name)
@@ -330,4 +343,4 @@ def image_tracker(shape: Shape, axes: Sequence[int] | None = None) -> tuple[Trac
         raise InputError(f"the image has shape {'×'.join(map(str, shape))}; every size must be at least 1")
     layout = tuple(whole_axis(dims.index(d), n) if d in dims else neutral(n) for d, n in enumerate(shape))
     others = [n for d, n in enumerate(shape) if d not in dims]
-    return Tracker(size), Tracked(_UNSET, size, layout), others[-1] if others else 1
+    return Tracker(size), Tracked(_IMAGE_LAYER, size, layout), others[-1] if others else 1

@@ -127,7 +127,7 @@ def _tally(hist, tally, worst, place, task, kind, at, m, weight, value, exact, i
 
 @parallel
 def reduce_edges(
-    state, flags, variant, weight, overlap_bin, extent, jump, picked, edges, choices, chain, layers, kinds, ndim,
+    state, flags, variant, weight, overlap_bin, extent, jump, source, picked, edges, choices, chain, layers, kinds, ndim,
     out_pixels, out_extent, out_jump, out_shared, out_state, out_flags, first_edge, hist, tally, worst, place,
 ):  # fmt: skip
     """Carry the formulas along edges, and add their errors against the exact figures to the tables.
@@ -142,6 +142,8 @@ def reduce_edges(
         Architectures that each edge stands for.
     overlap_bin, extent, jump : int64 arrays (n,)
         Exact figures of what each row reads.
+    source : int64 array (n,)
+        Row of the exact figures behind each row: maps that are alike share them.
     picked : int64 array (e,), or empty
         Edges row·choices + choice; empty: all of them.
     edges, choices : int
@@ -153,8 +155,8 @@ def reduce_edges(
         Row of the tables.
     ndim : int
         Axes: an area is a power of the pixels on one.
-    out_pixels, out_extent, out_jump, out_shared : arrays (e,)
-        Exact figures behind each edge.
+    out_pixels, out_extent, out_jump, out_shared : arrays (m,)
+        Exact figures behind each edge, at source·choices + choice.
     out_state : float64 array (e, 4) or (0, 4); out_flags : int64 array (e,) or (0,)
         Written: the formulas behind each edge, S and P as the exact ones where they agree.
     first_edge : int
@@ -180,8 +182,9 @@ def reduce_edges(
                 w, u = closed(w, u, k, s, d)
                 e += (k - 1) * d * j
                 j *= s
-            pixels = np.float64(out_pixels[i])
-            exact_area, exact_overlap = _power(pixels, ndim), out_shared[i] / pixels
+            x = source[row] * choices + c
+            pixels = np.float64(out_pixels[x])
+            exact_area, exact_overlap = _power(pixels, ndim), out_shared[x] / pixels
             if abs(S - exact_area) <= SNAP * exact_area:
                 S = exact_area
             if abs(P - exact_overlap) <= SNAP:
@@ -193,8 +196,8 @@ def reduce_edges(
                 wt = weight[i] if picked.shape[0] else weight[row]
                 kind, b, n = kinds[v, c], overlap_bin[row], first_edge + i
                 area, over = _power(w, ndim), 1.0 - u / w
-                wide = np.float64(out_extent[i])
-                box, slide = _power(wide, ndim), max(0.0, 1.0 - out_jump[i] / wide)
+                wide = np.float64(out_extent[x])
+                box, slide = _power(wide, ndim), max(0.0, 1.0 - out_jump[x] / wide)
                 inside = flag & PUBLISHED_INSIDE != 0
                 _tally(hist, tally, worst, place, task, kind, b, 0, wt, S, exact_area, inside, S > 0.0, n)
                 in_range = -EXACT <= P <= 1.0 + EXACT

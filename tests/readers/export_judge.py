@@ -35,7 +35,7 @@ _to_copy exp sqrt rsqrt square pow abs neg clamp clamp_min clamp_max masked_fill
 detach_ feature_dropout feature_dropout_ clip rsqrt_ log1p threshold hardshrink celu selu log2 erf lift_fresh_copy lift_fresh
 """.split()
 )
-SUMS = set("add add_ sub sub_ mul mul_ div div_ rsub where maximum minimum lerp".split())
+SUMS = set("addcmul add add_ sub sub_ mul mul_ div div_ rsub where maximum minimum lerp".split())
 
 
 class Judge:
@@ -150,6 +150,15 @@ class Judge:
     def _conv_transpose2d(self, x, w, b=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
         return F.conv_transpose2d(x, torch.ones_like(w), None, stride, padding, output_padding, groups, dilation)
 
+    def _conv3d(self, x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
+        return F.conv3d(x, torch.ones_like(w) / w[0].numel(), None, stride, padding, dilation, groups)
+
+    def _im2col(self, x, *args):
+        return F.unfold(x, *args)
+
+    def _col2im(self, x, *args):
+        return F.fold(x, *args)
+
     def _linear(self, x, w, b=None):
         return F.linear(x, torch.ones_like(w) / w.shape[1])
 
@@ -181,6 +190,11 @@ class Judge:
         return self._means(x, dims, keepdim)
 
     _sum = _amax = _mean
+
+    def _max(self, x, *rest, **named):
+        if not rest:
+            return self._means(x, None, False)
+        return [self._means(x, [rest[0]], False)] * 2
 
     def _linalg_vector_norm(self, x, order=2, dims=None, keepdim=False, **_):
         return self._means(x, dims, keepdim)
