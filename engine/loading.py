@@ -128,7 +128,11 @@ def _imported(module_name: str) -> Any:
 
 def _install_hint(error: Exception) -> str:
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
-    hints = {"torch": "'rfscale[torch]'", "torchvision": "'rfscale[torch]' torchvision", "timm": "'rfscale[torch]' timm"}
+    hints = {
+        "torch": "'rfscale[torch]'",
+        "torchvision": "'rfscale[torch]' torchvision",
+        "timm": "'rfscale[torch]' timm",
+    }
     return f"; to read its models: pip install {hints[missing]}" if missing in hints else ""
 
 

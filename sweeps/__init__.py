@@ -7,21 +7,48 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sweeps.answers import best, count, pareto, sample
+    from sweeps.checks import check
     from sweeps.figures import derive
+    from sweeps.halos import halo
+    from sweeps.inverse import design
+    from sweeps.matching import match
+    from sweeps.objects import object_sizes
     from sweeps.runs import run
     from sweeps.space import NetworkSpace, Space
+    from sweeps.validation import validate
 
-__all__ = ["NetworkSpace", "Space", "best", "count", "derive", "pareto", "run", "sample"]
+__all__ = [
+    "NetworkSpace",
+    "Space",
+    "best",
+    "check",
+    "count",
+    "derive",
+    "design",
+    "halo",
+    "match",
+    "object_sizes",
+    "pareto",
+    "run",
+    "sample",
+    "validate",
+]
 
 _HOME = {
     "NetworkSpace": "sweeps.space",
     "Space": "sweeps.space",
     "best": "sweeps.answers",
+    "check": "sweeps.checks",
     "count": "sweeps.answers",
     "derive": "sweeps.figures",
+    "design": "sweeps.inverse",
+    "halo": "sweeps.halos",
+    "match": "sweeps.matching",
+    "object_sizes": "sweeps.objects",
     "pareto": "sweeps.answers",
     "run": "sweeps.runs",
     "sample": "sweeps.answers",
+    "validate": "sweeps.validation",
 }
 
 

@@ -15,9 +15,16 @@ from typing import Annotated, Any
 import typer
 
 from engine.errors import InputError, nearest
-from sweeps import commands, commands_objects, commands_sweep
+from sweeps import commands, commands_design, commands_objects, commands_sweep, commands_validate
 
-VERBS = (*commands.VERBS, *commands_sweep.VERBS, *commands_objects.VERBS)  # a new verb: one function, its name in the VERBS of its module, that tuple here
+# a new verb: one function, its name in the VERBS of its module, that tuple here
+VERBS = (
+    *commands.VERBS,
+    *commands_sweep.VERBS,
+    *commands_validate.VERBS,
+    *commands_objects.VERBS,
+    *commands_design.VERBS,
+)
 
 app = typer.Typer(
     add_completion=False,

@@ -89,7 +89,7 @@ def match(
     """
     _check_targets(out, plot)
     net = _load(network, param)
-    from sweeps.match import match as compute
+    from sweeps.matching import match as compute
     from sweeps.objects import object_sizes
     from sweeps.tables import progress, say
 
@@ -150,9 +150,9 @@ def check(
     Example: rfscale check resnet50 --fail-on error --format sarif --out resnet50.sarif
     """
     net = _load(network, param)
-    from sweeps.check import LEVELS, RULES
-    from sweeps.check import check as compute
-    from sweeps.check import written as formatted
+    from sweeps.checks import LEVELS, RULES
+    from sweeps.checks import check as compute
+    from sweeps.checks import written as formatted
 
     for name in ignore or ():
         if name not in RULES:
@@ -195,7 +195,7 @@ def halo(
     """
     _check_targets(out, None)
     net = _load(network, param)
-    from sweeps.halo import halo as compute
+    from sweeps.halos import halo as compute
     from sweeps.tables import progress, say
 
     size = None if tile is None else _numbers(tile)

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 AHEAD = 4  # tasks that a thread of a worker has waiting: thousands of them would slow the scheduler down
 TIMEOUT = 5.0  # seconds until a scheduler must answer
-PATIENCE = 60.0  # seconds until there must be a worker
+PATIENCE = 30.0  # seconds that there may be no worker
+STEP = 1.0  # seconds from one look to the next
 
 
 def write_pieces(client: Any, plan: Plan, pieces: Iterable[list[int]]) -> Iterator[int]:
@@ -53,33 +54,44 @@ def write_pieces(client: Any, plan: Plan, pieces: Iterable[list[int]]) -> Iterat
         client.wait_for_workers(1, timeout=PATIENCE)
     except TimeoutError:
         raise InputError(f"the Dask cluster has no workers after {PATIENCE:.0f} s; start some, and try again") from None
-    payload = packed(plan)
-    waiting = iter(pieces)
-    running: set[Any] = set()
-    finished = dask.as_completed()
+    payload, waiting = packed(plan), iter(pieces)
+    running: dict[Any, list[int]] = {}
 
     def submit(count: int) -> None:
         for piece in islice(waiting, count):
-            future = client.submit(fill_blocks, payload, __version__, piece, pure=False, retries=2)
-            running.add(future)
-            finished.add(future)
+            running[client.submit(fill_blocks, payload, __version__, piece, pure=False, retries=2)] = piece
 
     try:
         submit(AHEAD * max(1, sum(client.nthreads().values())))
-        for future in finished:
-            running.discard(future)
-            yield future.result()
-            submit(1)
+        while running:
+            for future in _ended(dask, client, list(running)):
+                piece = running.pop(future)
+                if future.status != "finished":
+                    future.result()  # raises what went wrong
+                yield sum(map(plan.block_bytes, piece))
+                submit(1)
     except dask.KilledWorker:
         raise InputError(
             "a piece of work ended worker after worker, most likely for want of memory; "
-            "what was stored stays: give the workers more, and the same command again"
+            "what was stored stays: give the workers more, and repeat the command"
         ) from None
     except dask.CancelledError:
-        raise InputError("the Dask scheduler went away; what was stored stays: give the same command again") from None
+        raise InputError("the Dask scheduler went away; what was stored stays: repeat the command") from None
     finally:
         if running:
             client.cancel(list(running), force=True)
+
+
+def _ended(dask: Any, client: Any, futures: list[Any]) -> list[Any]:
+    """Return the futures that have ended, once there are some; a worker that dies now may take its result along."""
+    alone = 0.0
+    while True:
+        try:
+            return list(dask.wait(futures, timeout=STEP, return_when="FIRST_COMPLETED").done)
+        except TimeoutError:
+            alone = 0.0 if client.nthreads() else alone + STEP
+        if alone >= PATIENCE:
+            raise InputError("all Dask workers are gone; what was stored stays: start some, and repeat the command")
 
 
 def _distributed() -> Any:
@@ -106,8 +118,8 @@ def unpacked(payload: bytes) -> Plan:
     return Plan(space if isinstance(space, NetworkSpace) else Space.from_dict(space), options)
 
 
-def fill_blocks(payload: bytes, software: str, numbers: list[int]) -> int:
-    """Write blocks, in a worker, and return their bytes before compression."""
+def fill_blocks(payload: bytes, software: str, numbers: list[int]) -> None:
+    """Write blocks, in a worker."""
     if software != __version__:
         raise InputError(
             f"a Dask worker has rfscale {__version__} and you have {software}; install the same everywhere"
@@ -118,7 +130,7 @@ def fill_blocks(payload: bytes, software: str, numbers: list[int]) -> int:
     if not (Path(plan.options.path) / "zarr.json").is_file():
         raise InputError(f"a Dask worker sees no store at {plan.options.path}; workers must share the folder with you")
     numba.set_num_threads(1)  # as many processes as cores: more threads would only wait for each other
-    return plan.write(numbers)
+    plan.write(numbers)
 
 
 @contextmanager
@@ -129,7 +141,13 @@ def local_client(workers: int) -> Iterator[Client]:
     dask = _distributed()
     settings: dict[str, Any] = {"threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
     settings["silence_logs"] = logging.CRITICAL
-    with dask.LocalCluster(n_workers=workers, **settings) as cluster, dask.Client(cluster) as client:
+    # Dask gives a worker up that is missing 15 s after it was killed, also when it was killed again in the meantime
+    patient = {"distributed.deploy.lost-worker-timeout": "1 hour"}
+    with (
+        import_module("dask").config.set(patient),
+        dask.LocalCluster(n_workers=workers, **settings) as cluster,
+        dask.Client(cluster) as client,
+    ):
         yield client
 
 

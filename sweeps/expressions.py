@@ -127,7 +127,7 @@ def _take_linear(
     """Move costs with constant factors from an expression to `parts`; return the rest, None if others remain."""
     zero = ast.Constant(0)
     name = _name(node)
-    if name in costs:
+    if name is not None and name in costs:
         parts[costs[name]] = parts.get(costs[name], 0) + sign
         return zero
     if not any(_name(n) in costs for n in ast.walk(node)):
@@ -179,7 +179,7 @@ def _value(node: ast.expr, terms: Mapping[str, Any], text: str) -> Any:
         combine = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
         return combine.reduce(np.broadcast_arrays(*values))
     assert isinstance(node, ast.Compare)
-    sides = [
+    sides: list[Any] = [
         _value(s, terms, text) if not isinstance(s, ast.List | ast.Tuple) else s for s in (node.left, *node.comparators)
     ]
     result: Any = True

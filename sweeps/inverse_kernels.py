@@ -1,8 +1,8 @@
 """Kernels of inverse design: from the labels of one level of the graph of states to those of the next.
 
-A label is a way to reach a node with `m` maps chosen so far, the last one of value number `w`: its fit `f` so far (units
-of sweeps/inverse_fit.py), its cost `c`, and the number `key` of the choices that lead there. Rows of labels are sorted
-by node and m: ``ptr[node·(k + 1) + m]`` is where they start.
+A label is a way to reach a node with `m` maps chosen so far, the last one of value number `w`: its fit `f` so far (in
+units of sweeps/inverse_fit.py), its cost `c`, and the number `key` of the choices that lead there. Rows of labels are
+sorted by node and m: ``ptr[node·(k + 1) + m]`` is where they start.
 """
 
 from __future__ import annotations
@@ -11,54 +11,70 @@ from typing import Any
 
 import numpy as np
 
-from engine.kernels._jit import inline, jit
+from engine.kernels._jit import jit
 
 FAR = np.int64(1) << np.int64(62)
-UNIT = 2.0**46
 
 
 @jit
 def pair(a: Any, b: Any, fit: Any) -> Any:
     """Cost of the objects between two neighbouring chosen values, a < b."""
-    if fit.margin < 0:
+    if not fit.nearest:
         return max(np.int64(0), fit.below[b] - fit.above[a])
     first, last = fit.below[a], fit.below[b]
-    middle = 0.5 * (fit.logs[a] + fit.logs[b])
+    middle = fit.logs[a] + fit.logs[b]
     low, high = first, last
     while low < high:  # first bin at or above the break-even point
         half = (low + high) // 2
-        if fit.bins[half] < middle:
+        if 2 * fit.bins[half] < middle:
             low = half + 1
         else:
             high = half
     near = (fit.moment[low] - fit.moment[first]) - fit.logs[a] * (fit.mass[low] - fit.mass[first])
     far = fit.logs[b] * (fit.mass[last] - fit.mass[low]) - (fit.moment[last] - fit.moment[low])
-    return max(np.int64(0), np.int64(np.rint((near + far) * UNIT)))
+    return near + far
 
 
 @jit
-def least_to_go(fit: Any, k: Any) -> Any:
-    """Least cost still to come, by maps chosen and last value, over any greater values: [m, w]; [0, 0] for none yet."""
+def least_to_go(fit: Any, usable: Any, k: Any) -> Any:
+    """Least cost still to come by maps chosen and last value, over any greater usable values: [m, w]; [0, 0]: none yet.
+
+    The best next value never falls as the last one grows (the differences of sweeps/inverse_fit.py), so that halves of
+    the values share the range of next values: n·log(n) steps.
+    """
     n = len(fit.logs)
     out = np.zeros((k + 1, n), np.int64)
+    stack = np.empty((128, 4), np.int64)
     for m in range(k - 1, 0, -1):
-        for a in range(n):
-            out[m, a] = FAR
-            if m == k - 1:
-                for b in range(a + 1, n):
-                    out[m, a] = min(out[m, a], pair(a, b, fit) + fit.tail[b])
-            else:
-                for b in range(a + 1, n):
-                    out[m, a] = min(out[m, a], pair(a, b, fit) + out[m + 1, b])
+        after = fit.tail if m == k - 1 else out[m + 1]
+        stack[0] = (0, n, 0, n)
+        depth = 1
+        while depth:
+            depth -= 1
+            first, last, low, high = stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3]
+            if first >= last:
+                continue
+            a = (first + last) // 2
+            best, at = FAR, high
+            for b in range(max(low, a + 1), high):
+                if usable[b] and after[b] < FAR:
+                    total = pair(a, b, fit) + after[b]
+                    if total < best:
+                        best, at = total, b
+            out[m, a] = best
+            stack[depth] = (first, a, low, min(at + 1, high))
+            stack[depth + 1] = (a + 1, last, at if best < FAR else low, high)
+            depth += 2
     least = FAR
     for b in range(n):
-        least = min(least, fit.head[b] + (out[1, b] if k > 1 else fit.tail[b]))
+        if usable[b] and (k == 1 or out[1, b] < FAR):
+            least = min(least, fit.head[b] + (out[1, b] if k > 1 else fit.tail[b]))
     out[0, :] = least
     return out
 
 
-@inline
-def _better(i, j, w, f, c, key, rest, ahead, g, margin, by_cost):  # type: ignore[no-untyped-def]
+@jit
+def _better(i, j, w, f, c, key, rest, ahead, g, by_cost):  # type: ignore[no-untyped-def]
     """Whether label i is at least as good as label j whatever comes behind, ties going to the smaller key.
 
     `rest` is the tail of a label's value, `ahead` its pair with the node's own value g. All maps still to come have
@@ -66,24 +82,22 @@ def _better(i, j, w, f, c, key, rest, ahead, g, margin, by_cost):  # type: ignor
     larger one (and below g, so that it may be followed by all that may follow j), if the next one is g itself.
     """
     if w[i] == w[j]:
-        gain, least = f[j] - f[i], np.int64(0)
-    elif w[i] > w[j] and w[i] >= g:
-        return False
-    elif rest[i] == 0:
-        gain, least = f[j] - f[i], np.int64(0)
+        gain = f[j] - f[i]
     elif w[i] < w[j]:
-        gain, least = f[j] + rest[j] - f[i] - rest[i], max(np.int64(0), margin)
+        gain = f[j] + rest[j] - f[i] - rest[i]
+    elif w[i] < g:
+        gain = f[j] + ahead[j] - f[i] - ahead[i]
     else:
-        gain, least = f[j] + ahead[j] - f[i] - ahead[i], max(np.int64(0), margin)
-    if gain < least:
+        return False
+    if gain < 0:
         return False
     if by_cost and c[i] > c[j]:
         return False
     return gain > 0 or c[i] < c[j] or (c[i] == c[j] and key[i] <= key[j])
 
 
-@inline
-def _kept(count, w, f, c, key, rest, ahead, g, margin, by_cost, n, keep, seen):  # type: ignore[no-untyped-def]
+@jit
+def _kept(count, w, f, c, key, rest, ahead, g, by_cost, n, keep, seen):  # type: ignore[no-untyped-def]
     """Write to `keep` the labels that no `n` others with different keys are better than; return how many."""
     first = f[:count] + rest[:count]
     order = np.argsort(key[:count], kind="mergesort")
@@ -94,9 +108,9 @@ def _kept(count, w, f, c, key, rest, ahead, g, margin, by_cost, n, keep, seen): 
     kept = 0
     for j in order:
         n_seen = 0
-        for at in range(kept - 1, -1, -1):
+        for at in range(kept):
             i = keep[at]
-            if not _better(i, j, w, f, c, key, rest, ahead, g, margin, by_cost):
+            if not _better(i, j, w, f, c, key, rest, ahead, g, by_cost):
                 continue
             if key[i] == key[j]:
                 n_seen = n
@@ -115,9 +129,9 @@ def _kept(count, w, f, c, key, rest, ahead, g, margin, by_cost, n, keep, seen): 
     return kept
 
 
-@inline
+@jit
 def _beaten(front, n_front, c, f):  # type: ignore[no-untyped-def]
-    """Place of a point in the front, or -1 if the front has one that is as good: columns cost (rising), fit (falling)."""
+    """Place of a point in the front (cost rising, fit falling), or -1 if the front has one that is as good."""
     low, high = 0, n_front
     while low < high:
         half = (low + high) // 2
@@ -128,7 +142,7 @@ def _beaten(front, n_front, c, f):  # type: ignore[no-untyped-def]
     return -1 if low and front[low - 1, 1] <= f else low
 
 
-@inline
+@jit
 def _insert(front, n_front, at, row):  # type: ignore[no-untyped-def]
     """Put a point into the front, and take those out that it beats."""
     start = at - 1 if at and front[at - 1, 0] == row[0] else at
@@ -146,7 +160,7 @@ def _insert(front, n_front, at, row):  # type: ignore[no-untyped-def]
     return n_front + shift
 
 
-@inline
+@jit
 def _room(table, needed):  # type: ignore[no-untyped-def]
     if needed <= table.shape[0]:
         return table
@@ -215,6 +229,8 @@ def next_labels(  # type: ignore[no-untyped-def]
                         w, f, c = labels[r, 0], labels[r, 1], labels[r, 2] + edges[e, 2]
                         if c + to_end[v] > limit:
                             continue
+                        if low[m, max(w, 0)] >= FAR:
+                            continue
                         if n_front and _beaten(front, n_front, c + to_end[v], f + low[m, max(w, 0)]) < 0:
                             continue
                         key = labels[r, 3] * choices + edges[e, 1]
@@ -231,6 +247,8 @@ def next_labels(  # type: ignore[no-untyped-def]
                     if w >= g:
                         continue
                     f = out[r, 1] + (fit.head[g] if m == 1 else pair(w, g, fit)) + (fit.tail[g] if m == k else 0)
+                    if m < k and low[m, g] >= FAR:
+                        continue
                     if n_front or (m == k and not carry):
                         place = _beaten(front, n_front, out[r, 2] + to_end[v], f + (0 if m == k else low[m, g]))
                         if place < 0:
@@ -254,8 +272,8 @@ def next_labels(  # type: ignore[no-untyped-def]
                 if w >= 0:
                     rest[i] = fit.tail[w]
                     ahead[i] = pair(w, g, fit) if w < g else 0
-            kept = _kept(count, found[:, 0], found[:, 1], found[:, 2], found[:, 3], rest, ahead, g, fit.margin,
-                         by_cost, n, keep, seen)  # fmt: skip
+            kept = _kept(count, found[:, 0], found[:, 1], found[:, 2], found[:, 3], rest, ahead, g, by_cost,
+                         n, keep, seen)  # fmt: skip
             if size + kept > most:
                 out_ptr[0] = -1
                 return out_ptr, out[:0].copy(), front, n_front

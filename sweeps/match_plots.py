@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def match_figure(found: xr.Dataset) -> Figure:
-    """Return the picture of a match (a dataset of `sweeps.match.match`)."""
+    """Return the picture of a match (a dataset of `sweeps.match`)."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     from sweeps.plots import figure

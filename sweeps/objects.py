@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.errors import InputError, shown
 from sweeps.annotations import Boxes, Source, open_source
-from sweeps.annotations_resize import Resize
+from sweeps.annotations.resize import Resize
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -164,7 +164,7 @@ class Tally:
 
     def _numbers(self, category: np.ndarray) -> np.ndarray:
         """Labels as row numbers of the counts."""
-        import pandas as pd  # type: ignore[import-untyped]
+        import pandas as pd
 
         codes, found = pd.factorize(category)
         rows = np.array([self.labels.setdefault(label, len(self.labels)) for label in found], np.int64)

@@ -1,8 +1,8 @@
 """Zarr v3 files, written directly: metadata, labels, and shards of figures, as the specification has them.
 
-`zarr` reads what is written here. Writing by it takes 2 to 5 times as long: it needs 2 ms for each array that it makes,
-and copies the chunks of a shard. Here a block of figures is contiguous, and so are its chunks: they are compressed where
-they lie.
+`zarr` reads what is written here. Writing by it takes 2 to 5 times as long: it needs 2 ms for each array that it
+makes, and copies the chunks of a shard. Here a block of figures is contiguous, and so are its chunks: they are
+compressed where they lie.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-LEVEL = 0  # of zstd, its default. On figures, which repeat, level -5 is 1.3 times as fast, lz4 1.6: 3 and 4 times as large
+LEVEL = 0  # of zstd, its default. On figures, which repeat, level -5 is 1.3 times as fast and 3 times as large
 MISSING = 2**64 - 1  # in the index of a shard: a chunk that lies outside the array
 ZSTD = {"name": "zstd", "configuration": {"level": LEVEL, "checksum": False}}
 BYTES = {"name": "bytes", "configuration": {"endian": "little"}}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from sweeps.analytic import ARTICLE
+from engine.formulas import PUBLISHED_BY_WINDOW
 from sweeps.blocks import MEMORY
 from sweeps.graph import FIGURES, AxisGraph, Level
 from sweeps.kernels import errors
@@ -67,13 +67,6 @@ class Nodes(NamedTuple):
     choice: np.ndarray
 
 
-class Worst(NamedTuple):
-    """A map of the largest error of its cell: error, choice at every stage so far."""
-
-    error: float
-    path: tuple[int, ...]
-
-
 class Tables(NamedTuple):
     """Errors of one stage: dims (kind, overlap bin, measure[, bin or tally]).
 
@@ -89,7 +82,9 @@ class Tables(NamedTuple):
 
 def read_chains(program: Program, axis: int = 0) -> Chains:
     """Return the choices of a stage as tables."""
-    begins, layers, kinds = [], [], []
+    begins: list[tuple[int, int]] = []
+    layers: list[tuple[int, int, int, int]] = []
+    kinds: list[int] = []
     names: dict[Kind, int] = {}
     for row in program.layers:
         for chain in row:
@@ -98,7 +93,7 @@ def read_chains(program: Program, axis: int = 0) -> Chains:
             for layer in chain:
                 k, s, d = layer.kernel[axis], layer.stride[axis], layer.dilation[axis]
                 last = (k, s, d if k > 1 else 1)
-                article = 7 if last == (7, 2, 1) else NUMBERS.get(ARTICLE.get(last, ""), 0)
+                article = 7 if last == (7, 2, 1) else NUMBERS.get(PUBLISHED_BY_WINDOW.get(last, ""), 0)
                 layers.append((*last, article))
             kinds.append(names.setdefault(last, len(names)))
     shape = (len(program.layers), program.choices)
@@ -126,8 +121,8 @@ class Walk:
         self.programs = compile_space(space)
         self.extents = largest_extents(space, self.programs)
         self.chains = [read_chains(p) for p in self.programs]
-        self.graph = AxisGraph(self.programs, 0, memory)
         self.memory = memory
+        self.fresh_graph()
         self.counts = np.int64 if space.size < 2**62 else np.float64
         start = np.zeros(1, np.int64)
         self.levels = [Nodes(
@@ -137,6 +132,10 @@ class Walk:
         self.merging = True
         self.evaluated = 0  # edges
         self.progress = progress
+
+    def fresh_graph(self) -> None:
+        """Begin with no exact states."""
+        self.graph = AxisGraph(self.programs, 0, self.memory)
 
     def stages(self) -> Iterator[Tables]:
         """Evaluate every edge of every stage."""
@@ -148,7 +147,7 @@ class Walk:
             else:
                 self._enumerated(stage, tables)
             self.merging = merge
-            yield _reduced(self.chains[stage].names, tables)
+            yield self._reduced(stage, tables)
 
     def path(self, stage: int, edge: int) -> tuple[int, ...]:
         """Return the choices that lead to an edge of a stage."""
@@ -177,6 +176,13 @@ class Walk:
             np.full(shape, -1, np.int64),
         ]
 
+    def _reduced(self, stage: int, tables: list[np.ndarray]) -> Tables:
+        """Add up the tables of the kernel's tasks; of equal largest errors the first edge stays."""
+        hist, tally, worst, place = tables
+        task = worst.argmax(axis=0)[None]
+        pick = [np.take_along_axis(t, task, axis=0)[0] for t in (worst, place)]
+        return Tables(self.chains[stage].names, hist.sum(axis=0), tally.sum(axis=0), *pick)
+
     # merged levels ---------------------------------------------------------------------------------------------------
 
     def _merged(self, stage: int, tables: list[np.ndarray], merge: bool) -> bool:
@@ -189,15 +195,16 @@ class Walk:
         for low in range(0, len(nodes.live), per_call):
             cut = slice(low, min(low + per_call, len(nodes.live)))
             part = Rows(*(column[cut] for column in rows))
-            found = self._ends(nodes.exact[cut], part.live, program)
-            if found is None:
-                self._enumerated(stage, tables, low * c)
-                return False
-            ends, source = found
+            state, live, source = self._sources(nodes.exact[cut], part.live, program)
+            ends = self._ends(state, live, program) if joined else None
+            if ends is None:
+                joined = None  # of the last stage, or where the memory is short: figures without states
+                exact = self._exact(Level(_NOTHING, state, live), stage, stage, 0, len(state) * c)
+            else:
+                exact = list(self._figures(ends.reshape(-1)))
             edges = len(part.live) * c
-            exact = list(self._figures(ends.reshape(-1)))
             state, flags = self._call(stage, part, exact, source, low * c, tables, joined is not None)
-            if joined is not None:
+            if joined is not None and ends is not None:
                 live = program.next_live[part.live].reshape(-1).astype(np.int32)
                 weight = np.repeat(part.weight, c)
                 row, choice = np.divmod(np.arange(low * c, low * c + edges), c)
@@ -216,36 +223,42 @@ class Walk:
         figures = self.graph.pool.figures(exact)
         return (figures[n].astype(np.int32) for n in FIGURES)
 
-    def _ends(self, exact: np.ndarray, live: np.ndarray, program: Program) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return exact states by source and choice, and the source of every row; None where the memory is short."""
+    def _sources(
+        self, exact: np.ndarray, live: np.ndarray, program: Program
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the distinct exact states and live values that edges start from, and which of them each row has."""
+        variants = len(program.tries)
+        keys = exact.astype(np.int64) * variants + program.variant[live]
+        _, first, source = np.unique(keys, return_index=True, return_inverse=True)
+        return exact[first], live[first], source
+
+    def _ends(self, state: np.ndarray, live: np.ndarray, program: Program) -> np.ndarray | None:
+        """Return exact states by source and choice; None where the memory is short."""
         variants = program.variant[live]
-        v = len(program.tries)
-        keys, source = np.unique(exact.astype(np.int64) * v + variants, return_inverse=True)
-        state, variants = np.divmod(keys, v)
-        out = np.empty((len(keys), program.choices), np.int32)
+        out = np.empty((len(state), program.choices), np.int32)
         for v in np.unique(variants):
             at = np.flatnonzero(variants == v)
             trie: Trie = program.tries[v][0]
-            ends = self.graph.pool.expand(state[at].astype(np.int32), trie, self.memory // 8)
+            ends = self.graph.pool.expand(state[at], trie, self.memory // 8)
             if ends is None:
                 return None
             out[at] = ends[trie.leaf].T
-        return out, source
+        return out
 
     def _call(
         self, stage: int, rows: Rows, exact: Sequence[np.ndarray], source: np.ndarray, first: int,
-        tables: Sequence[np.ndarray], keep: bool,
+        tables: Sequence[np.ndarray], keep: bool, picked: np.ndarray = _NOTHING, weight: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """Run the kernel over the edges of some rows; return the formulas' states behind them, if they are kept."""
         chains, program = self.chains[stage], self.programs[stage]
-        edges = len(rows.live) * program.choices
+        edges = len(picked) or len(rows.live) * program.choices
         n = edges if keep else 0
         state, flags = np.empty((n, 4)), np.empty(n, np.int64)
         overlap_bin = rows.shared.astype(np.int64) * OVERLAP_BINS // rows.pixels
         reduce_edges: Any = errors.reduce_edges
         reduce_edges(
-            rows.state, rows.flags, program.variant[rows.live], rows.weight, overlap_bin,
-            rows.extent.astype(np.int64), rows.jump.astype(np.int64), source, _NOTHING, edges,
+            rows.state, rows.flags, program.variant[rows.live], rows.weight if weight is None else weight, overlap_bin,
+            rows.extent.astype(np.int64), rows.jump.astype(np.int64), source, picked, edges,
             program.choices, chains.chain, chains.layers, chains.kinds, self.ndim, *exact, state, flags, first, *tables,
         )  # fmt: skip
         if tables[0].shape[1]:
@@ -254,24 +267,27 @@ class Walk:
 
     # enumeration behind the last level -------------------------------------------------------------------------------
 
-    def _enumerated(self, stage: int, tables: list[np.ndarray], done: int = 0) -> None:
-        """Evaluate every architecture of a stage behind the last level; its first `done` are done."""
+    def _enumerated(self, stage: int, tables: list[np.ndarray]) -> None:
+        """Evaluate every architecture of a stage behind the last level."""
         first = len(self.levels) - 1
         nodes = self.levels[first]
-        self.graph.levels = [Level(_NOTHING, n.exact, n.live) for n in self.levels[1:]]
+        level = Level(_NOTHING, nodes.exact, nodes.live)
         c = self.programs[stage].choices
         n_rows = len(nodes.live) * prod(p.choices for p in self.programs[first:stage])
         per_call = max(1, EDGES // c)
-        for low in range(done // c, n_rows, per_call):
+        for low in range(0, n_rows, per_call):
             high = min(low + per_call, n_rows)
             rows = self._rows_behind(stage, low, high)
-            exact = self._exact(first, stage, low * c, high * c)
+            exact = self._exact(level, first, stage, low * c, high * c)
             self._call(stage, rows, exact, np.arange(high - low), low * c, tables, False)
             self._tell(stage, high, n_rows)
 
-    def _exact(self, first: int, last: int, begin: int, end: int) -> list[np.ndarray]:
-        out = [np.empty(end - begin, np.int32) for _ in range(4)]
-        self.graph.enumerate_range(first, last, begin, end, out, (self.extents[last] + 63) // 64 + 1)
+    def _exact(self, level: Level, first: int, last: int, begin: int, end: int) -> list[np.ndarray]:
+        """Return the exact figures of architectures begin..end-1 of stages first..last behind a level."""
+        out = [np.empty(end - begin, np.int32) for _ in FIGURES]
+        self.graph.levels = [level] * first  # nothing but the last one is read
+        width = (self.extents[last] + 63) // 64 + 1
+        self.graph.enumerate_range(first, last, begin, end, out, width)
         return out
 
     def _rows_behind(self, stage: int, low: int, high: int) -> Rows:
@@ -283,7 +299,9 @@ class Walk:
         program, c = self.programs[stage - 1], self.programs[stage - 1].choices
         begin = low // c
         before = self._rows_behind(stage - 1, begin, -(-high // c))
-        exact = self._exact(first, stage - 1, begin * c, (begin + len(before.live)) * c)
+        last = self.levels[first]
+        level = Level(_NOTHING, last.exact, last.live)
+        exact = self._exact(level, first, stage - 1, begin * c, (begin + len(before.live)) * c)
         state, flags = self._call(stage - 1, before, exact, np.arange(len(before.live)), 0, _NO_TABLES, True)
         live = program.next_live[before.live].reshape(-1).astype(np.int32)
         cut = slice(low - begin * c, high - begin * c)
@@ -336,11 +354,3 @@ class Joined:
         """Return the nodes, those of one exact state side by side."""
         order = np.argsort(self.columns[0][: self.used], kind="stable")
         return Nodes(*(column[order] for column in self.columns))
-
-
-def _reduced(kinds: list[Kind], tables: list[np.ndarray]) -> Tables:
-    """Add up the tables of the kernel's tasks; of equal largest errors the first edge stays."""
-    hist, tally, worst, place = tables
-    task = worst.argmax(axis=0)[None]
-    pick = [np.take_along_axis(t, task, axis=0)[0] for t in (worst, place)]
-    return Tables(kinds, hist.sum(axis=0), tally.sum(axis=0), *pick)

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 NEUTRAL = -1
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """A node that the reader cannot express as layers; the message says why."""
 
 
@@ -36,7 +36,7 @@ class Factor(NamedTuple):
     size: int
     axis: int = NEUTRAL
     stride: int = 1
-    inner: tuple[Factor, ...] = ()  # type: ignore[misc]
+    inner: tuple[Factor, ...] = ()
     lead: int = 0
 
 
@@ -87,7 +87,7 @@ def regroup(dims: Dims, shape: Sequence[int]) -> Dims:
 
     Raises
     ------
-    Unreadable
+    UnreadableError
         Where the new shape cuts a factor into parts of unequal size.
     """
     factors = list(joined(f for dim in dims for f in dim))[::-1]
@@ -107,7 +107,7 @@ def regroup(dims: Dims, shape: Sequence[int]) -> Dims:
             else:
                 break
         if target != 1:
-            raise Unreadable(f"a view as {'×'.join(map(str, shape))} cuts across the map's axes")
+            raise UnreadableError(f"a view as {'×'.join(map(str, shape))} cuts across the map's axes")
         out.append(joined(dim))
     return tuple(out)
 
@@ -128,7 +128,7 @@ def common(every: Sequence[Dims], shape: Sequence[int]) -> Dims:
 
     Raises
     ------
-    Unreadable
+    UnreadableError
         Where one dim carries different axes in different tensors, or two dims the same axis.
     """
     out: list[Dim] = []
@@ -139,12 +139,12 @@ def common(every: Sequence[Dims], shape: Sequence[int]) -> Dims:
             if not spatial(dim) or dim == kept:
                 continue
             if kept:
-                raise Unreadable("it combines tensors whose dims carry different parts of the spatial axes")
+                raise UnreadableError("it combines tensors whose dims carry different parts of the spatial axes")
             kept = dim
         if kept and length(kept) != shape[position]:
-            raise Unreadable("it repeats a spatial axis")
+            raise UnreadableError("it repeats a spatial axis")
         out.append(kept or neutral(shape[position]))
     held = [(f.axis, f.stride) for dim in out for f in spatial(dim)]
     if len(set(held)) < len(held):
-        raise Unreadable("it pairs the entries of one axis with each other")
+        raise UnreadableError("it pairs the entries of one axis with each other")
     return tuple(out)

@@ -10,6 +10,7 @@ import numpy as np
 
 MAX_VALUES = 4096  # values of one constant that are kept: shapes are short, weights are not needed
 
+_DTYPES: dict[int, Any] = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}
 Fold = Callable[[list[Any], Mapping[str, Any]], Any]
 FOLD: dict[str, Fold] = {
     "Identity": lambda x, a: x[0].value,
@@ -40,7 +41,6 @@ FOLD: dict[str, Fold] = {
     "Expand": lambda x, a: _expand(x[0].value, x[1].value),
     "Transpose": lambda x, a: np.transpose(x[0].value, a.get("perm")),
 }
-_DTYPES = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}
 
 
 def _constant(attrs: Mapping[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.readers import spatial as sp
-from engine.readers.layout import Unreadable, length, neutral, regroup, spatial
+from engine.readers.layout import UnreadableError, length, neutral, regroup, spatial
 from engine.readers.onnx_windows import average_global, convolve, deconvolve, pool, resample
 from engine.readers.tracking import Constant, Shape, Tracked, Tracker
 
@@ -32,7 +32,7 @@ class Node(NamedTuple):
             return None
         given = self.inputs[position]
         if not isinstance(given, Constant) or given.value is None:
-            raise Unreadable(f"its {name} are not constant")
+            raise UnreadableError(f"its {name} are not constant")
         return [int(v) for v in np.ravel(given.value)]
 
 
@@ -110,7 +110,7 @@ def _pad(k: Tracker, node: Node) -> Tracked:
     sides = node.ints("paddings" if "paddings" in node.attrs else "pads", 1)
     axes = node.ints("axes", 3) or list(range(rank))
     if sides is None or len(sides) != 2 * len(axes):
-        raise Unreadable("its paddings are not known")
+        raise UnreadableError("its paddings are not known")
     before, after = [0] * rank, [0] * rank
     for i, axis in enumerate(axes):
         before[axis], after[axis] = sides[i], sides[len(axes) + i]
@@ -152,7 +152,7 @@ def _tile(k: Tracker, node: Node) -> Tracked:
     x = node.inputs[0]
     changed = [n != m for n, m in zip(k.shape, x.shape, strict=True)]
     if any(c and spatial(d) for c, d in zip(changed, x.dims, strict=True)):
-        raise Unreadable("it repeats a spatial axis")
+        raise UnreadableError("it repeats a spatial axis")
     return replace(x, dims=tuple(neutral(n) if c else d for c, n, d in zip(changed, k.shape, x.dims, strict=True)))
 
 
@@ -174,7 +174,7 @@ def _split(k: Tracker, node: Node) -> list[Tracked]:
     axis = node.attrs.get("axis", 0) % len(x.dims)
     for shape in node.shapes:
         if shape is None:
-            raise Unreadable("the shapes of its outputs cannot be inferred")
+            raise UnreadableError("the shapes of its outputs cannot be inferred")
         out.append(sp.narrow(k, x, axis, at, at + shape[axis]))
         at += shape[axis]
     return out
@@ -189,16 +189,16 @@ def _concat(k: Tracker, node: Node) -> Tracked:
 def _gather(k: Tracker, node: Node) -> Tracked:
     x, index = node.inputs
     if not isinstance(x, Tracked) or not isinstance(index, Constant):
-        raise Unreadable("it picks entries by their values")
+        raise UnreadableError("it picks entries by their values")
     d = node.attrs.get("axis", 0) % len(x.dims)
     if not spatial(x.dims[d]):
         return replace(x, dims=(*x.dims[:d], *(neutral(n) for n in index.shape), *x.dims[d + 1 :]))
     if index.value is None:
-        raise Unreadable("it picks entries by a table")
+        raise UnreadableError("it picks entries by a table")
     picked = np.ravel(index.value) % length(x.dims[d])
     step = int(picked[1] - picked[0]) if len(picked) > 1 else 1
     if len(index.shape) > 1 or step < 1 or (np.diff(picked) != step).any():
-        raise Unreadable("it picks entries by a table")
+        raise UnreadableError("it picks entries by a table")
     out = sp.narrow(k, x, d, int(picked[0]), int(picked[-1]) + 1, step)
     return out if index.shape else replace(out, dims=(*out.dims[:d], *out.dims[d + 1 :]))
 
@@ -227,9 +227,9 @@ def _gemm(k: Tracker, node: Node) -> Tracked:
     a, b = node.inputs[:2]
     has_bias = len(node.inputs) > 2 and node.inputs[2] is not None
     if node.attrs.get("transA") or not isinstance(a, Tracked):
-        raise Unreadable("it multiplies a transposed map")
+        raise UnreadableError("it multiplies a transposed map")
     if isinstance(b, Tracked):
-        raise Unreadable("its weights depend on the image")
+        raise UnreadableError("its weights depend on the image")
     before, after = b.shape[::-1] if node.attrs.get("transB") else b.shape
     return k.weighted(a, -1, before, after, bias=has_bias)
 
@@ -241,10 +241,9 @@ def _softmax(k: Tracker, node: Node) -> Tracked:
     return k.statistic(x, [axis] if node.opset >= 13 else range(axis, len(x.dims)))
 
 
-@onnx("CumSum", "LpNormalization")
+@onnx("LpNormalization")
 def _along(k: Tracker, node: Node) -> Tracked:
-    axes = node.ints("axis", 1) if node.op == "CumSum" else [node.attrs.get("axis", -1)]
-    return k.statistic(node.inputs[0], axes or [-1])
+    return k.statistic(node.inputs[0], [node.attrs.get("axis", -1)])
 
 
 @onnx(*(f"Reduce{name}" for name in "Mean Sum Max Min L1 L2 Prod SumSquare LogSum LogSumExp".split()))
@@ -276,7 +275,7 @@ def _topk(k: Tracker, node: Node) -> list[Tracked]:
     x = node.inputs[0]
     d = node.attrs.get("axis", -1) % len(x.dims)
     if spatial(x.dims[d]):
-        raise Unreadable("it picks entries by their values")
+        raise UnreadableError("it picks entries by their values")
     out = replace(x, dims=(*x.dims[:d], neutral(k.shape[d]), *x.dims[d + 1 :]))
     return [out, out]
 
@@ -304,7 +303,7 @@ def _group_norm(k: Tracker, node: Node) -> Tracked:
 def _einsum(k: Tracker, node: Node) -> Tracked:
     left, arrow, output = node.attrs["equation"].replace(" ", "").partition("->")
     if "." in left or not arrow:
-        raise Unreadable(f"einsum {node.attrs['equation']!r} has dots or no output")
+        raise UnreadableError(f"einsum {node.attrs['equation']!r} has dots or no output")
     return k.contract(node.inputs, left.split(","), output, k.shape)
 
 
@@ -312,5 +311,5 @@ def _einsum(k: Tracker, node: Node) -> Tracked:
 def _attention(k: Tracker, node: Node) -> Tracked:
     q, key, value = node.inputs[:3]
     if len(q.shape) != 4:
-        raise Unreadable("attention is read with 4 dims only")
+        raise UnreadableError("attention is read with 4 dims only")
     return k.attend(q, key, value)

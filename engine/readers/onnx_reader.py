@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.errors import InputError, shown
 from engine.network import Network
-from engine.readers.layout import Unreadable
+from engine.readers.layout import UnreadableError
 from engine.readers.onnx_constants import FOLD, MAX_VALUES
 from engine.readers.onnx_ops import ONNX, Node
 from engine.readers.tracking import Constant, Shape, Tracked, Tracker, Unknown, image_tracker
@@ -73,13 +73,7 @@ def read_onnx(
     walk = _Walk(tracker, Unknowns(unknown, "ONNX"), inferred, label)
     walk.values |= weights | {i.name: Constant(_dims(i.type.tensor_type)) for i in graph.input if i.name not in weights}
     walk.values[first.name] = tensor
-    for node in graph.node:
-        walk.visit(node)
-    missing = [o.name for o in graph.output if o.name not in walk.values]
-    if missing:
-        raise InputError(f"{label}: no node makes the output {shown(missing[0])}")
-    walk.unknowns.check(label)
-    network = tracker.network(name or Path(label).stem, [walk.values[o.name] for o in graph.output], channels)
+    network = tracker.network(name or Path(label).stem, walk.run(graph), channels)
     walk.unknowns.note(network)
     return network
 
@@ -134,7 +128,9 @@ def _initializer(tensor: Any, label: str) -> Constant:
 
     shape = tuple(tensor.dims)
     if any(n < 0 for n in shape):
-        raise InputError(f"{label}: the initializer {shown(tensor.name)} has the shape {shape}; sizes must not be negative")
+        raise InputError(
+            f"{label}: the initializer {shown(tensor.name)} has the shape {shape}; sizes must not be negative"
+        )
     external = tensor.data_location == onnx.TensorProto.EXTERNAL
     if external or np.prod(shape, dtype=float) > MAX_VALUES:
         return Constant(shape)
@@ -258,12 +254,22 @@ class _Walk:
         self.label = label
         self.values: dict[str, Any] = {}
 
+    def run(self, graph: Any) -> list[Any]:
+        """Visit all nodes and return what the graph returns."""
+        for node in graph.node:
+            self.visit(node)
+        missing = [o.name for o in graph.output if o.name not in self.values]
+        if missing:
+            raise InputError(f"{self.label}: no node makes the output {shown(missing[0])}")
+        self.unknowns.check(self.label)
+        return [self.values[o.name] for o in graph.output]
+
     def visit(self, node: Any) -> None:
         missing = next((i for i in node.input if i and i not in self.values), None)
         if missing is not None:
             raise InputError(
-                f"{self.label}: node {shown(node.name or node.op_type)} reads {shown(missing)}, which no node before it "
-                "makes: the graph has a cycle or is not in order"
+                f"{self.label}: node {shown(node.name or node.op_type)} reads {shown(missing)}, which no node before "
+                "it makes: the graph has a cycle or is not in order"
             )
         inputs = [self.values[i] if i else None for i in node.input]
         outputs = [o for o in node.output if o]
@@ -289,11 +295,11 @@ class _Walk:
         handler = ONNX.get(node.op_type) if node.domain in ("", "ai.onnx") else None
         try:
             if handler is None:
-                raise Unreadable("control flow is not followed" if node.op_type in _CONTROL else "")
+                raise UnreadableError("control flow is not followed" if node.op_type in _CONTROL else "")
             if shapes and shapes[0] is None:
-                raise Unreadable("the shape of its output cannot be inferred")
+                raise UnreadableError("the shape of its output cannot be inferred")
             return handler(self.tracker, read)
-        except Unreadable as reason:
+        except UnreadableError as reason:
             name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
             label = node.name or (outputs[0] if outputs else "?")
             out = self.unknowns.replace(self.tracker, name, label, inputs, str(reason))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.readers import spatial as sp
-from engine.readers.layout import Unreadable, spatial
+from engine.readers.layout import UnreadableError, spatial
 from engine.readers.tracking import Constant, Tracked, Tracker
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def _padding(attrs: Mapping[str, Any], rank: int) -> list[int] | str:
 
 def _weights(x: Any, w: Any) -> list[int]:
     if not isinstance(x, Tracked) or not isinstance(w, Constant):
-        raise Unreadable("its weights depend on the image")
+        raise UnreadableError("its weights depend on the image")
     if len(w.shape) != len(x.dims):
-        raise Unreadable("the shape of its weights is not known")
+        raise UnreadableError("the shape of its weights is not known")
     return list(w.shape[2:])
 
 
@@ -101,7 +101,7 @@ def _scales(node: Node, rank: int) -> list[float] | None:
     if given is None or 0 in given.shape:
         return None
     if not isinstance(given, Constant) or given.value is None:
-        raise Unreadable("its scales are not constant")
+        raise UnreadableError("its scales are not constant")
     return [float(v) for v in np.ravel(given.value)]
 
 
@@ -111,20 +111,20 @@ def resample(k: Tracker, node: Node) -> Tracked:
     rank = len(x.dims)
     changed = [d for d in range(rank) if k.shape[d] != x.shape[d]]
     if any(d < rank - len(x.map) for d in changed):
-        raise Unreadable("it resamples other dims than the last ones")
+        raise UnreadableError("it resamples other dims than the last ones")
     mode = {"nearest": "nearest", "linear": "bilinear", "bilinear": "bilinear", "cubic": "bicubic"}.get(
         attrs.get("mode", "nearest")
     )
     old = node.op == "Upsample" or node.opset < 11
     place = "asymmetric" if old else attrs.get("coordinate_transformation_mode", "half_pixel")
     if mode is None or place not in _COORDINATES or attrs.get("antialias"):
-        raise Unreadable(f"it resamples in a way that is not known ({attrs.get('mode')}, {place})")
+        raise UnreadableError(f"it resamples in a way that is not known ({attrs.get('mode')}, {place})")
     rounding = "floor" if old else _ROUNDING[attrs.get("nearest_mode", "round_prefer_floor")]
     scales = _scales(node, rank)
     axes = [int(a) % rank for a in attrs.get("axes", range(rank))]
     for d, s in zip(axes, scales or (), strict=False):
         if place != "align_corners" and abs(s * x.shape[d] - k.shape[d]) > 1e-4:
-            raise Unreadable(f"it resamples {x.shape[d]} entries by {s:g}, which is no whole number of entries")
+            raise UnreadableError(f"it resamples {x.shape[d]} entries by {s:g}, which is no whole number of entries")
     return sp.resize(k, x, len(x.map), mode, **_coordinates(mode, place, rounding, x, k.shape))
 
 

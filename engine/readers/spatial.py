@@ -10,7 +10,7 @@ from engine.readers.layout import (
     NEUTRAL,
     Dims,
     Factor,
-    Unreadable,
+    UnreadableError,
     common,
     joined,
     length,
@@ -19,7 +19,8 @@ from engine.readers.layout import (
     spatial,
     whole_axis,
 )
-from engine.readers.tracking import Shape, Tracked, Tracker, axis_values as axis_values
+from engine.readers.tracking import Tracked, Tracker
+from engine.readers.tracking import axis_values as axis_values
 
 Axes = list[int | None]
 
@@ -38,7 +39,7 @@ def clean(k: Tracker, t: Tracked, ndim: int, mixes: bool = False) -> tuple[Track
     first = len(t.dims) - ndim
     if first >= 1 and spatial(t.dims[first - 1]):
         if not mixes:
-            raise Unreadable("it acts on a map whose channels hold pixels")
+            raise UnreadableError("it acts on a map whose channels hold pixels")
         t = k.reduce(t, [first - 1], "space_to_depth")
     for d in range(first, len(t.dims)):
         t = _whole(k, t, d)
@@ -47,7 +48,7 @@ def clean(k: Tracker, t: Tracked, ndim: int, mixes: bool = False) -> tuple[Track
     if len(set(axes) - {None}) < len([a for a in axes if a is not None]) or any(
         f.axis in axes for dim in t.dims[:first] for f in spatial(dim)
     ):
-        raise Unreadable("it acts inside windows of the map")
+        raise UnreadableError("it acts inside windows of the map")
     free = [a for a in range(len(t.map)) if a not in taken]
     for j, axis in enumerate(axes):
         n = length(t.dims[first + j])
@@ -67,10 +68,10 @@ def _whole(k: Tracker, t: Tracked, d: int) -> Tracked:
         return t
     f = dim[0]
     if f.axis == NEUTRAL or f.inner or len(dim) > 2 or (len(dim) == 2 and (dim[1].axis != NEUTRAL or dim[1].inner)):
-        raise Unreadable("it acts along a dim that holds several axes or extra tokens")
+        raise UnreadableError("it acts along a dim that holds several axes or extra tokens")
     if (f.size, f.stride) != (t.map[f.axis], 1):
         if any(g.axis == f.axis for e, other in enumerate(t.dims) if e != d for g in spatial(other)):
-            raise Unreadable("it acts inside windows of the map")
+            raise UnreadableError("it acts inside windows of the map")
         dims = tuple((whole_axis(f.axis, f.size) + x[1:]) if e == d else x for e, x in enumerate(t.dims))
         t = _sliced(k, t, f.axis, 0, min(f.size * f.stride, t.map[f.axis]), f.stride, dims)
     if len(dim) == 2:
@@ -86,7 +87,7 @@ def _sliced(k: Tracker, t: Tracked, axis: int, start: int, stop: int, step: int,
     def per_axis(value: Any, default: Any) -> list[Any]:
         return [value if a == axis else default for a in range(ndim)]
 
-    given = {"start": per_axis(start, 0), "stop": per_axis(stop, None), "step": per_axis(step, 1)}
+    given: dict[str, Any] = {"start": per_axis(start, 0), "stop": per_axis(stop, None), "step": per_axis(step, 1)}
     return k.after(t, "slice", dims, **given)
 
 
@@ -102,7 +103,7 @@ def behind(
     for j, axis in enumerate(axes):
         n = k.shape[first + j]
         if axis is not None and out.map[axis] != n:
-            raise Unreadable(f"{op} makes a map of {out.map[axis]} entries where the model says {n}")
+            raise UnreadableError(f"{op} makes a map of {out.map[axis]} entries where the model says {n}")
         dims[first + j] = neutral(n) if axis is None else whole_axis(axis, n)
     return Tracked(out.layer, out.map, tuple(dims))
 
@@ -200,7 +201,7 @@ def _pad_dim(k: Tracker, t: Tracked, d: int, lo: int, hi: int, mode: str) -> Tra
     t = _whole(k, t, d)
     axis, ndim = t.dims[d][0].axis, len(t.map)
     sides = axis_values([axis], [lo], ndim, 0) + axis_values([axis], [hi], ndim, 0)
-    given = {} if mode == "zeros" else {"mode": mode}
+    given: dict[str, Any] = {} if mode == "zeros" else {"mode": mode}
     return k.after(t, "pad", _lengthened(t, d, n + lo + hi), padding=sides, **given)
 
 
@@ -223,7 +224,7 @@ def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1)
     if (start, size) == (0, n):
         return t
     if size == 0 or step < 1:
-        raise Unreadable("it leaves nothing of a dim, or reverses it")
+        raise UnreadableError("it leaves nothing of a dim, or reverses it")
 
     def become(new: tuple[Factor, ...]) -> Dims:
         return (*t.dims[:d], new, *t.dims[d + 1 :])
@@ -231,7 +232,7 @@ def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1)
     if not spatial(dim):
         return replace(t, dims=become(neutral(size)))
     if len(dim) > 1:
-        raise Unreadable("it cuts a dim that holds several axes")
+        raise UnreadableError("it cuts a dim that holds several axes")
     f = dim[0]
     if f.inner:
         return _narrow_tokens(k, t, d, f, start, stop, step)
@@ -247,7 +248,7 @@ def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1)
     if f.stride == 1 and size == 1 and min(g.stride for g in others) == f.size:  # one entry of each window
         scale[f.axis] = f.size
         return _sliced(k, t, f.axis, start, t.map[f.axis], f.size, restrided(become(()), scale))
-    raise Unreadable("it cuts inside windows of the map")
+    raise UnreadableError("it cuts inside windows of the map")
 
 
 def _narrow_tokens(k: Tracker, t: Tracked, d: int, f: Factor, start: int, stop: int, step: int) -> Tracked:
@@ -258,7 +259,7 @@ def _narrow_tokens(k: Tracker, t: Tracked, d: int, f: Factor, start: int, stop: 
         return replace(t, dims=(*t.dims[:d], joined(new), *t.dims[d + 1 :]))
     if stop <= f.lead or start >= f.lead + pixels:  # class tokens, which attention made see everything
         return replace(k.reduce(t, [d]), dims=(*t.dims[:d], neutral(-(-(stop - start) // step)), *t.dims[d + 1 :]))
-    raise Unreadable("it cuts a sequence of pixels and extra tokens")
+    raise UnreadableError("it cuts a sequence of pixels and extra tokens")
 
 
 def concatenate(k: Tracker, values: Sequence[Any], d: int) -> Tracked:
@@ -281,7 +282,7 @@ def concatenate(k: Tracker, values: Sequence[Any], d: int) -> Tracked:
         n = v.shape[d]
         if isinstance(v, Tracked):
             if not spatial(v.dims[d]):
-                raise Unreadable("it joins pixels and other entries along one axis")
+                raise UnreadableError("it joins pixels and other entries along one axis")
             placed.append(_pad_dim(k, v, d, offset, total - n - offset, "zeros"))
         offset += n
     return k.merge("concat", placed, common([p.dims for p in placed], k.shape))
@@ -309,7 +310,7 @@ def _with_tokens(k: Tracker, values: Sequence[Any], parts: list[Tracked], d: int
     t = values[at]
     others = [p for p in parts if p is not t]
     if any(p.layer < 0 or not k.drafts[p.layer].is_global for p in others):
-        raise Unreadable("it joins pixels and entries of another map")
+        raise UnreadableError("it joins pixels and entries of another map")
     if len(t.dims[d]) == 1 and not t.dims[d][0].inner and not others:
         return None  # constant rows beside one axis: padding
     lead = sum(v.shape[d] for v in values[:at])
@@ -317,7 +318,7 @@ def _with_tokens(k: Tracker, values: Sequence[Any], parts: list[Tracked], d: int
     if len(inner) == 1 and inner[0].inner:
         lead, inner = lead + inner[0].lead, inner[0].inner
     if any(f.inner for f in inner):
-        raise Unreadable("it joins a sequence inside another")
+        raise UnreadableError("it joins a sequence inside another")
     axis = next(f.axis for f in inner)
     dims = (*t.dims[:d], (Factor(k.shape[d], axis, 1, inner, lead),), *t.dims[d + 1 :])
     return k.merge("concat", [t, *others], dims)

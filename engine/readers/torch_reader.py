@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import InputError, shown
 from engine.network import Network
-from engine.readers.aten import ATEN
-from engine.readers.layout import Unreadable
+from engine.readers import aten, aten_windows
+from engine.readers.aten_registry import ATEN
+from engine.readers.layout import UnreadableError
 from engine.readers.tracking import Constant, Shape, Tracked, Tracker, Unknown, image_tracker
 from engine.readers.unknowns import Unknowns
 
 if TYPE_CHECKING:
     import torch
 
+_FILLED_BY = aten, aten_windows  # importing them fills the table
 _WRAPPERS = ("wrap_with_set_grad_enabled", "wrap_with_autocast")
 
 
@@ -34,7 +36,7 @@ def read_torch(
     module : torch.nn.Module or torch.export.ExportedProgram
         Read in evaluation mode and left as it was; parameters may be on the meta device.
     example_input : sequence of int, tensor, or list of tensors
-        Shape of the image (batch, channels, pixels per axis), or what the module is called with; the first is the image.
+        Shape of the image (batch, channels, pixels per axis), or what the module is called with, the image first.
     name : str, optional
         Name of the network; by default the module's class.
     unknown : {"pointwise", "everything"} or mapping, optional
@@ -82,7 +84,8 @@ def declare_torchvision_operators() -> None:
     """Declare the operators that a torchvision without compiled code lacks, so that it can be imported."""
     import torch
 
-    library = torch.library.Library("torchvision", "DEF")
+    library: Any = torch.library
+    library = library.Library("torchvision", "DEF")
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     _DECLARED.append(library)
@@ -167,12 +170,12 @@ class _GraphReader:
         handler = ATEN.get(name.rstrip("_") if in_place else name)
         try:
             if handler is None:
-                raise Unreadable("")
+                raise UnreadableError("")
             out = handler(self.tracker, *args, **kwargs)
             if in_place and node.args[0] in values:
                 _overwrite(node, out, values)
             return out
-        except Unreadable as reason:
+        except UnreadableError as reason:
             label = f"{self.tracker.path}:{node.name}" if self.tracker.path else node.name
             return self.unknowns.replace(self.tracker, str(node.target), label, flat, str(reason))
 
@@ -188,7 +191,7 @@ def _overwrite(node: Any, out: Any, values: dict[Any, Any]) -> None:
         while _is_view(root):
             root = root.args[0]
         if any(v is not target and any(user > node for user in v.users) for v in _views(root)):
-            raise Unreadable("it writes into a part of a tensor that is read again")
+            raise UnreadableError("it writes into a part of a tensor that is read again")
     values[target] = out
 
 
@@ -225,7 +228,7 @@ def _flat(values: Any) -> list[Any]:
         return [values]
     if isinstance(values, dict):
         values = values.values()
-    if isinstance(values, list | tuple) or hasattr(values, "__iter__") and not isinstance(values, str):
+    if isinstance(values, list | tuple) or (hasattr(values, "__iter__") and not isinstance(values, str)):
         return [x for v in values for x in _flat(v)]
     return []
 

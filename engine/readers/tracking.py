@@ -11,7 +11,7 @@ from engine.costs import channels
 from engine.errors import InputError
 from engine.layers import OPS
 from engine.network import IMAGE, Layer, Network, Params, Size
-from engine.readers.layout import Dims, Unreadable, common, length, neutral, restrided, spatial, whole_axis
+from engine.readers.layout import Dims, UnreadableError, common, length, neutral, restrided, spatial, whole_axis
 from engine.spec import MAX_LAYERS, layer_params
 
 Shape = tuple[int, ...]
@@ -69,12 +69,12 @@ class Tracker:
     path : str
         Module of the node at hand; layers are named by it.
     shape : tuple of int
-        Shape of the tensor that the node at hand returns.
+        Shape of the tensor that the node at hand returns; a list of shapes where it returns several.
     """
 
     image: Size
     path: str = ""
-    shape: Shape = ()
+    shape: Any = ()
     drafts: list[_Draft] = field(default_factory=list)
     _cache: dict[object, int] = field(default_factory=dict)
 
@@ -89,14 +89,14 @@ class Tracker:
 
         Raises
         ------
-        Unreadable
+        UnreadableError
             Where the vocabulary has no such op or parameter value, or the sizes do not fit.
         """
         if len(self.drafts) >= MAX_LAYERS:
             raise InputError(f"the model makes more than {MAX_LAYERS} layers, the most that are supported")
         ndim = len(self.image)
         if op not in OPS:
-            raise Unreadable(f"no layer {op!r} exists")
+            raise UnreadableError(f"no layer {op!r} exists")
         kind = OPS[op].kind
         try:
             params = layer_params(op, given, "the layer", ndim)
@@ -106,9 +106,9 @@ class Tracker:
             else:
                 size = max((self.map_of(s) for s in sources), key=prod)
         except InputError as error:
-            raise Unreadable(str(error)) from None
+            raise UnreadableError(str(error)) from None
         if min(size) < 1:
-            raise Unreadable(f"{op} leaves nothing of the map")
+            raise UnreadableError(f"{op} leaves nothing of the map")
         is_global = kind == "global" or all(s >= 0 and self.drafts[s].is_global for s in sources)
         self.drafts.append(_Draft(op, tuple(sources), params, self.path, size, is_global, before))
         return len(self.drafts) - 1
@@ -137,7 +137,9 @@ class Tracker:
         if t.map == size or (t.layer >= 0 and self.drafts[t.layer].is_global and max(t.map) == 1):
             return t
         if any(m not in (1, n) for m, n in zip(t.map, size, strict=True)):
-            raise Unreadable(f"it merges maps of {'×'.join(map(str, t.map))} and {'×'.join(map(str, size))} entries")
+            raise UnreadableError(
+                f"it merges maps of {'×'.join(map(str, t.map))} and {'×'.join(map(str, size))} entries"
+            )
         return self.after(t, "resize", t.dims, size=size)
 
     # what mixes entries ---------------------------------------------------------------------------------------------
@@ -164,10 +166,12 @@ class Tracker:
         seen = [prod(f.size for f in factors if f.axis == a) for a in range(len(t.map))]
         if not rest and all(s == n or n == 1 for s, n in zip(seen, t.map, strict=True)):
             return self.after(t, "global_pool", dims)
-        if shrink and all(f.stride == 1 for f in factors) and len({f.axis for f in factors}) == len(factors):
-            if op == "space_to_depth":
-                return self.after(t, op, restrided(dims, seen), scale=seen)
-            return self.after(t, op, restrided(dims, seen), kernel=seen, stride=seen)
+        gone_axes = {f.axis for f in factors}
+        lowest = all(f.stride == 1 for f in factors) and len(gone_axes) == len(factors)
+        if op == "space_to_depth" and lowest:
+            return self.after(t, op, restrided(dims, seen), scale=seen)
+        if shrink and lowest and not gone_axes & rest:
+            return self.after(t, op, dims, kernel=seen, stride=seen)
         return replace(self._mix(t, factors), dims=dims)
 
     def _mix(self, t: Tracked, factors: Iterable[Any]) -> Tracked:
@@ -175,7 +179,7 @@ class Tracker:
         for step in _one_per_axis(factors):
             window = [step[a].size if a in step else 1 for a in range(len(t.map))]
             dilation = [step[a].stride if a in step else 1 for a in range(len(t.map))]
-            given = {} if max(dilation) == 1 else {"dilation": dilation}
+            given: dict[str, Any] = {} if max(dilation) == 1 else {"dilation": dilation}
             t = self.after(t, "window_attention", t.dims, window=window, **given)
         return t
 
@@ -216,11 +220,10 @@ class Tracker:
         draft = self.drafts[layer]
         return draft.sources if draft.op in ("window_attention", "add") else ()
 
-    def attend(self, q: object, k: object, v: object) -> Tracked:
+    def attend(self, q: Any, k: Any, v: Any) -> Tracked:
         """Scaled dot product attention: queries and keys along the last dim but one."""
-        shapes = [x.shape for x in (q, k, v) if isinstance(x, Tracked | Constant)]
-        batch = "abcdefgh"[: len(shapes[0]) - 2]
-        weights: object = Constant((*shapes[0][:-1], shapes[1][-2]))
+        batch = "abcdefgh"[: len(q.shape) - 2]
+        weights: Any = Constant((*q.shape[:-1], k.shape[-2]))
         if isinstance(q, Tracked) or isinstance(k, Tracked):
             weights = self.contract([q, k], [batch + "qe", batch + "ke"], batch + "qk", weights.shape)
         return self.contract([weights, v], [batch + "qk", batch + "kf"], batch + "qf", self.shape)
@@ -235,7 +238,7 @@ class Tracker:
         if not factors:
             return self.after(t, "conv", dims, before, kernel=1, **given)
         if groups > 1:
-            raise Unreadable("a grouped convolution over channels that hold pixels")
+            raise UnreadableError("a grouped convolution over channels that hold pixels")
         rest = any(spatial(x) for x in dims)
         seen = [prod(f.size for f in factors if f.axis == a) for a in range(len(t.map))]
         if not rest and all(s == n or n == 1 for s, n in zip(seen, t.map, strict=True)):

@@ -11,7 +11,7 @@ from engine.errors import InputError, shown
 from engine.layers import OPS
 from engine.network import Network
 from engine.readers import spatial as sp
-from engine.readers.layout import Unreadable, common, neutral, spatial, whole_axis
+from engine.readers.layout import UnreadableError, common, neutral, spatial, whole_axis
 from engine.readers.tracking import Tracked, Tracker, Unknown
 
 WORDS = ("pointwise", "everything")
@@ -53,7 +53,7 @@ class Unknowns:
                 out = _stand_in(tracker, treatment, [v for v in values if isinstance(v, Tracked)])
                 self.assumed[op] = treatment if isinstance(treatment, str) else str(dict(treatment))
                 return out
-            except Unreadable as error:
+            except UnreadableError as error:
                 said = treatment if isinstance(treatment, str) else "the layer given"
                 reason = f"cannot be {said}: {error}"
         self.found.setdefault(op, []).append((node, reason))
@@ -91,11 +91,11 @@ class Unknowns:
 
 def _stand_in(k: Tracker, treatment: Any, values: list[Tracked]) -> Any:
     if k.shape and not isinstance(k.shape[0], int):
-        raise Unreadable("it returns several tensors")
+        raise UnreadableError("it returns several tensors")
     if treatment == "pointwise":
         same = [v for v in values if v.shape == k.shape]
         if not same:
-            raise Unreadable("it changes the shape")
+            raise UnreadableError("it changes the shape")
         return k.merge("add", values, common([v.dims for v in values], k.shape))
     if treatment == "everything":
         return _everything(k, values)

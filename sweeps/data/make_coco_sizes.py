@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd  # type: ignore[import-untyped]
+import pandas as pd
 
 TARGET = Path(__file__).with_name("coco_val2017_sizes.csv.gz")
 NOTE = "# Object sizes of COCO 2017 val, binned. (c) COCO Consortium, CC BY 4.0, cocodataset.org\n"

@@ -1,7 +1,7 @@
 """Kernels that carry formulas beside exact figures through the layers of chains, and reduce their errors to tables.
 
-An *edge* is one map: row (what the stage reads) and choice. The state of the formulas is S and P of the article (nan: it
-has no value), and w and u of the closed form, continued outside its domain as well. Flags are the bits below.
+An *edge* is one map: row (what the stage reads) and choice. The state of the formulas is S and P of the article (nan:
+it has no value), and w and u of the closed form, continued outside its domain as well. Flags are the bits below.
 
 Kernels and the scalars they inline stand in one file: numba's cache does not see a change in another one.
 """
@@ -127,8 +127,8 @@ def _tally(hist, tally, worst, place, task, kind, at, m, weight, value, exact, i
 
 @parallel
 def reduce_edges(
-    state, flags, variant, weight, overlap_bin, extent, jump, source, picked, edges, choices, chain, layers, kinds, ndim,
-    out_pixels, out_extent, out_jump, out_shared, out_state, out_flags, first_edge, hist, tally, worst, place,
+    state, flags, variant, weight, overlap_bin, extent, jump, source, picked, edges, choices, chain, layers, kinds,
+    ndim, out_pixels, out_extent, out_jump, out_shared, out_state, out_flags, first_edge, hist, tally, worst, place,
 ):  # fmt: skip
     """Carry the formulas along edges, and add their errors against the exact figures to the tables.
 
@@ -156,7 +156,7 @@ def reduce_edges(
     ndim : int
         Axes: an area is a power of the pixels on one.
     out_pixels, out_extent, out_jump, out_shared : arrays (m,)
-        Exact figures behind each edge, at source·choices + choice.
+        Exact figures behind each edge, at source·choices + choice; with `picked` in the order of the edges.
     out_state : float64 array (e, 4) or (0, 4); out_flags : int64 array (e,) or (0,)
         Written: the formulas behind each edge, S and P as the exact ones where they agree.
     first_edge : int
@@ -182,7 +182,7 @@ def reduce_edges(
                 w, u = closed(w, u, k, s, d)
                 e += (k - 1) * d * j
                 j *= s
-            x = source[row] * choices + c
+            x = i if picked.shape[0] else source[row] * choices + c
             pixels = np.float64(out_pixels[x])
             exact_area, exact_overlap = _power(pixels, ndim), out_shared[x] / pixels
             if abs(S - exact_area) <= SNAP * exact_area:
@@ -194,7 +194,7 @@ def reduce_edges(
                 out_flags[i] = flag
             if counting:
                 wt = weight[i] if picked.shape[0] else weight[row]
-                kind, b, n = kinds[v, c], overlap_bin[row], first_edge + i
+                kind, b, n = kinds[v, c], overlap_bin[row], edge if picked.shape[0] else first_edge + i
                 area, over = _power(w, ndim), 1.0 - u / w
                 wide = np.float64(out_extent[x])
                 box, slide = _power(wide, ndim), max(0.0, 1.0 - out_jump[x] / wide)

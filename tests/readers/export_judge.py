@@ -1,9 +1,9 @@
 """An independent judge for readers: autograd through the exported graph itself, made positive.
 
 The graph that torch.export makes is run node by node on an image of ones, with these changes, none of which removes or
-adds a path: weights are ones; what is not linear is left out; products and sums of maps are sums; a matrix product reads
-ones in the place of values; maxima, norms and standard deviations are means; a softmax adds the mean of what it sees.
-The gradient of each node is replaced by where it is not zero on the way back, so that nothing under- or overflows.
+adds a path: weights are ones; what is not linear is left out; products and sums of maps are sums; a matrix product
+reads ones in the place of values; maxima, norms and standard deviations are means; a softmax adds the mean of what it
+sees. The gradient of each node is replaced by where it is not zero on the way back: nothing under- or overflows.
 Entries are judged with all their channels, because readers do not tell channels apart.
 
 With ``globals="skip"`` a mean over all pixels of a map, and all behind it alone, is a constant.
@@ -31,8 +31,9 @@ POINTWISE = set(
     """
 relu relu_ relu6 relu6_ gelu silu silu_ hardswish hardswish_ hardsigmoid hardsigmoid_ hardtanh hardtanh_ sigmoid
 sigmoid_ tanh leaky_relu leaky_relu_ elu elu_ mish softplus dropout dropout_ batch_norm clone contiguous alias to detach
-_to_copy exp sqrt rsqrt square pow abs neg clamp clamp_min clamp_max masked_fill log normal prelu _assert_tensor_metadata
-detach_ feature_dropout feature_dropout_ clip rsqrt_ log1p threshold hardshrink celu selu log2 erf lift_fresh_copy lift_fresh
+_to_copy exp sqrt rsqrt square pow abs neg clamp clamp_min clamp_max masked_fill log normal prelu threshold hardshrink
+detach_ feature_dropout feature_dropout_ clip rsqrt_ log1p celu selu log2 erf lift_fresh_copy lift_fresh
+_assert_tensor_metadata
 """.split()
 )
 SUMS = set("addcmul add add_ sub sub_ mul mul_ div div_ rsub where maximum minimum lerp".split())

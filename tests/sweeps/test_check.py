@@ -11,7 +11,7 @@ import pytest
 import engine
 from engine.errors import InputError
 from engine.network import Network, NetworkBuilder
-from sweeps.check import LEVELS, RULES, Finding, check, hdc, seen, worst, written
+from sweeps.checks import LEVELS, RULES, Finding, check, hdc, seen, worst, written
 from tests import reference
 
 

@@ -11,7 +11,7 @@ import pytest
 import engine
 from engine.errors import InputError
 from engine.network import Network, NetworkBuilder
-from sweeps.halo import Tile, halo, tiles
+from sweeps.halos import Tile, halo, tiles
 from tests import reference
 
 Case = tuple[Network, tuple[int, ...], int]  # network, image, tile

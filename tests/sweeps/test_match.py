@@ -10,7 +10,7 @@ import pytest
 import engine
 from engine.errors import InputError
 from engine.network import Network
-from sweeps.match import best_maps, candidates, match
+from sweeps.matching import best_maps, candidates, match
 from sweeps.objects import fpn_levels, object_sizes, share_below, shares
 
 

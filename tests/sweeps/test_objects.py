@@ -12,9 +12,9 @@ import pytest
 
 from engine.errors import InputError
 from sweeps.annotations import CHUNK
-from sweeps.annotations_images import image_size
-from sweeps.annotations_json import READ, JsonStream
-from sweeps.annotations_resize import Resize
+from sweeps.annotations.images import image_size
+from sweeps.annotations.coco import READ, JsonStream
+from sweeps.annotations.resize import Resize
 from sweeps.objects import fpn_levels, modes, object_sizes, quantile, share_below, shares
 
 BOXES = [(10, 20, 30, 40), (0, 0, 64, 64), (5, 5, 100, 25), (200, 100, 8, 8)]

@@ -12,7 +12,7 @@ from engine.errors import InputError
 from engine.network import Network, Size
 from engine.plan import Globals, Plan
 from engine.trace import Trace, trace
-from sweeps.check_rules import LEVELS, Finding, Level, Rule
+from sweeps.checks.rules import LEVELS, Finding, Level, Rule
 
 
 @dataclass

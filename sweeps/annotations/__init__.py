@@ -140,21 +140,21 @@ def open_source(
 
 def _made(kind: str, path: Path, images: str | Path | None, size: tuple[int, int] | None, crowd: bool) -> Source:
     if kind == "coco":
-        from sweeps.annotations_json import CocoSource
+        from sweeps.annotations.coco import CocoSource
 
         return CocoSource(path, crowd)
     if kind == "voc":
-        from sweeps.annotations_folders import VocSource
+        from sweeps.annotations.folders import VocSource
 
         return VocSource(path)
     if kind == "yolo":
-        from sweeps.annotations_folders import YoloSource
+        from sweeps.annotations.folders import YoloSource
 
         return YoloSource(path, images, size)
     if kind == "npy":
         with reading(path):
             return ArraySource(np.load(path, mmap_mode="r", allow_pickle=False), str(path))
-    from sweeps.annotations_tables import CsvSource, ParquetSource
+    from sweeps.annotations.tables import CsvSource, ParquetSource
 
     return ParquetSource(path) if kind == "parquet" else CsvSource(path)
 

@@ -9,10 +9,10 @@ from typing import Any
 from engine.errors import InputError, nearest, shown
 from engine.network import Network, check_size
 from engine.plan import Globals
-from sweeps.check_looks import LOOKS, dilated_runs, hdc
-from sweeps.check_rules import LEVELS, RULES, Finding, Level, Limits, Rule
-from sweeps.check_seen import seen
-from sweeps.check_view import View
+from sweeps.checks.looks import LOOKS, dilated_runs, hdc
+from sweeps.checks.rules import LEVELS, RULES, Finding, Level, Limits, Rule
+from sweeps.checks.seen import seen
+from sweeps.checks.view import View
 
 __all__ = ["LEVELS", "RULES", "Finding", "Rule", "check", "dilated_runs", "hdc", "seen", "worst", "written"]
 

@@ -25,7 +25,7 @@ class CsvSource(Base):
         self.path = path
 
     def chunks(self) -> Iterator[Boxes]:
-        import pandas as pd  # type: ignore[import-untyped]
+        import pandas as pd
 
         with reading(self.path):
             comments, columns, separator = self._header()
@@ -101,7 +101,7 @@ class ParquetSource(Base):
             raise InputError(f"objects: pyarrow is needed to read {path}: pip install pyarrow, or give a .csv file")
 
     def chunks(self) -> Iterator[Boxes]:
-        from pyarrow import parquet  # type: ignore[import-not-found]
+        from pyarrow import parquet
 
         with reading(self.path):
             file = parquet.ParquetFile(self.path)

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from engine.errors import InputError, shown
 from sweeps.annotations import CHUNK, Base, Boxes, reading, rows_to_boxes
-from sweeps.annotations_images import SUFFIXES, image_size
+from sweeps.annotations.images import SUFFIXES, image_size
 
 Row = tuple[Any, ...]  # x, y, width, height, image_width, image_height, category
 NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")

@@ -10,9 +10,9 @@ import numpy as np
 from engine.entries import Figures, Reader
 from engine.layers import AxisMap
 from engine.plan import Plan, Step
-from sweeps.check_rules import Finding
-from sweeps.check_seen import seen_counts
-from sweeps.check_view import View
+from sweeps.checks.rules import Finding
+from sweeps.checks.seen import seen_counts
+from sweeps.checks.view import View
 
 MAX_TILE = 1 << 20  # entries of one period, when the readers of a map are united
 

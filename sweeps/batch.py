@@ -1,0 +1,298 @@
+"""Batch runs: sweeps, counts, validations and profiles in order, each with its measured cost. See examples/batch.yaml.
+
+Results lie in one folder, ``<name>.zarr`` each, beside ``summary.json``. A run that is done with the same entry is not
+done again; a sweep that was interrupted goes on where it stopped. A run that fails is reported, and the next begins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.errors import InputError, nearest, shown
+from engine.spec import listed
+from sweeps.machine import machine, measured
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+KINDS = {
+    "sweep": ("stages", "formulas"),
+    "count": ("by", "where", "bins"),
+    "validate": ("random", "seed", "worst"),
+    "profile": ("input_size", "entry", "globals"),
+}
+Entry = dict[str, Any]
+COLUMNS = {
+    "kind": ("1", "what was run"),
+    "status": ("1", "done, kept (done before) or failed"),
+    "wall_seconds": ("s", "wall time"),
+    "cpu_seconds": ("s", "CPU time of all threads"),
+    "architectures": ("1", "architectures (of a network: 1)"),
+    "rate": ("1/s", "architectures per second of wall time"),
+    "peak_memory": ("byte", "largest resident memory"),
+    "message": ("1", "why it failed"),
+    "entry_hash": ("1", "hash of the run's entry"),
+}
+
+
+def read_runs(path: Path) -> list[Entry]:
+    """Return the checked entries of a YAML or JSON file."""
+    from engine.readers.files import read_mapping
+
+    runs = listed(read_mapping(path).get("runs"))
+    if not runs:
+        raise InputError(f"{path}: a batch needs 'runs', a list of at least one")
+    names: set[str] = set()
+    for i, entry in enumerate(runs, start=1):
+        try:
+            _check(entry, names)
+        except InputError as error:
+            raise InputError(f"{path}: run {i}: {error}") from None
+        names.add(entry["name"])
+    return [dict(e) for e in runs]
+
+
+def _check(entry: object, names: set[str]) -> None:
+    if not isinstance(entry, Mapping):
+        raise InputError(f"{shown(entry)}; it must be a mapping such as {{name: r50, profile: resnet50}}")
+    name = entry.get("name")
+    if not isinstance(name, str) or not name or not name.replace("-", "").replace("_", "").isalnum():
+        raise InputError(f"name is {shown(name)}; it must be letters, digits, - and _, as it names a file")
+    if name in names:
+        raise InputError(f"two runs are named {name!r}; names must differ")
+    kinds = [k for k in KINDS if k in entry]
+    if len(kinds) != 1:
+        raise InputError(f"{name!r} needs one of {', '.join(KINDS)}; it has {', '.join(kinds) or 'none'}")
+    for key in entry:
+        if key not in ("name", kinds[0], *KINDS[kinds[0]]):
+            raise InputError(f"{name!r} has no {shown(key)}; {nearest(key, ('name', *KINDS, *KINDS[kinds[0]]))}")
+
+
+def run_batch(
+    entries: list[Entry], out: Path, folder: Path, step: Callable[[str], object] = lambda _: None, fresh: bool = False
+) -> xr.Dataset:
+    """Run all entries, and return the summary, which is also written to `out`/summary.json after every run.
+
+    Parameters
+    ----------
+    entries : list of dict
+        From `read_runs`.
+    out : Path
+        Folder of the results.
+    folder : Path
+        Where files that entries name are looked for.
+    step : callable
+        Called with the name of every run that begins.
+    fresh : bool
+        Do all again.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {out}: {error.strerror or error}") from None
+    known = _known(out)
+    rows: list[dict[str, Any]] = []
+    for entry in entries:
+        step(entry["name"])
+        code, before = _hash(entry, folder), known.get(entry["name"])
+        same = before is not None and before["entry_hash"] == code and before["status"] != "failed"
+        if before and same and not fresh and (out / f"{entry['name']}.zarr").is_dir():
+            rows.append({**before, "status": "kept"})
+        else:
+            stale = before is not None and before["entry_hash"] != code  # made from another entry: begin anew
+            rows.append(_run(entry, out, folder, fresh or stale) | {"entry_hash": code})
+        _write(_summary(rows), out / "summary.json")
+    return _summary(rows)
+
+
+def _run(entry: Entry, out: Path, folder: Path, fresh: bool) -> dict[str, Any]:
+    """Run one entry; a failure is its status."""
+    kind = next(k for k in KINDS if k in entry)
+    path = out / f"{entry['name']}.zarr"
+    row: dict[str, Any] = {"run": entry["name"], "kind": kind, "status": "done", "message": ""}
+    architectures = 0
+    with measured() as cost:
+        try:
+            subject = _subject(entry[kind], folder, kind)
+            architectures = min(int(entry.get("random") or getattr(subject, "size", None) or 1), 2**62)
+            options = {k: entry[k] for k in KINDS[kind] if k in entry}
+            data = _DO[kind](subject, options, path, fresh)
+            if isinstance(data, int):  # a store is written already
+                architectures, data = data, None
+        except (Exception, SystemExit) as error:
+            lines = str(error).split("\n")
+            row |= {"status": "failed", "message": lines[0] if isinstance(error, InputError) else repr(error)}
+            data = None
+    rate = architectures / cost["wall_seconds"] if row["status"] == "done" else float("nan")
+    row |= {**cost, "architectures": architectures, "rate": rate}
+    if row["status"] == "done":
+        attrs = {**cost, "rate": rate, **machine()}
+        if data is not None:
+            from sweeps.output import write
+
+            data.attrs |= attrs
+            write(data, path)
+        else:
+            import zarr
+
+            zarr.open_group(path, mode="r+").attrs.update(attrs)
+    return row
+
+
+def _subject(given: Any, folder: Path, kind: str) -> Any:
+    """Return the space or network of an entry: a file beside the batch, a name, or a description."""
+    import engine
+    from sweeps.commands_validate import load
+    from sweeps.space import Space
+    from sweeps.validation import chains
+
+    if isinstance(given, Mapping):
+        if "stages" in given:
+            subject: Any = Space.from_dict(given)
+        elif "layers" in given:
+            subject = engine.Network.from_dict(dict(given))
+        else:
+            unknown = set(given) - {"kernel", "stride", "dilation", "depth"}
+            if unknown:
+                raise InputError(
+                    f"{kind} has {shown(sorted(map(str, unknown)))}; give stages, layers, or kernel … depth"
+                )
+            subject = chains(**given)
+    else:
+        text = str(given)
+        subject = load(str(folder / text) if (folder / text).is_file() else text)
+    if isinstance(subject, engine.Network) and kind in ("sweep", "count"):
+        raise InputError(f"{kind} needs a space, and {shown(given)} is a network")
+    if not isinstance(subject, engine.Network) and kind == "profile":
+        raise InputError(f"profile needs a network, and {shown(given)} is a space")
+    return subject
+
+
+def _do_sweep(space: Any, options: Entry, path: Path, fresh: bool) -> int:
+    import shutil
+
+    from sweeps.store import write_store
+
+    if fresh and (path / "done").is_dir():
+        shutil.rmtree(path)
+    return write_store(space, path, **options).architectures
+
+
+def _do_count(space: Any, options: Entry, path: Path, fresh: bool) -> xr.Dataset:
+    from sweeps.answers import count
+
+    data = count(space, **options)
+    return (data.astype(str) if data.dtype == object else data).to_dataset(promote_attrs=True)
+
+
+def _do_validate(subject: Any, options: Entry, path: Path, fresh: bool) -> xr.Dataset:
+    from sweeps.validation import validate
+
+    return validate(subject, **options)
+
+
+def _do_profile(network: Any, options: Entry, path: Path, fresh: bool) -> xr.Dataset:
+    from engine.profiles import profile
+
+    return profile(network, **options)
+
+
+_DO: dict[str, Callable[[Any, Entry, Path, bool], Any]] = {
+    "sweep": _do_sweep, "count": _do_count, "validate": _do_validate, "profile": _do_profile,
+}  # fmt: skip
+
+
+def _hash(entry: Entry, folder: Path) -> str:
+    """Hash of an entry and of the file that it names."""
+    text = json.dumps(entry, sort_keys=True, default=str)
+    for value in entry.values():
+        if isinstance(value, str) and (folder / value).is_file():
+            text += (folder / value).read_text(encoding="utf-8")
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+# summaries -----------------------------------------------------------------------------------------------------------
+
+
+def _summary(rows: list[dict[str, Any]]) -> xr.Dataset:
+    import xarray as xr
+
+    data = {}
+    for name, (units, text) in COLUMNS.items():
+        values = [r[name] for r in rows]
+        kind: Any = object if isinstance(values[0], str) else np.int64 if name == "architectures" else float
+        data[name] = (("run",), np.array(values, kind), {"units": units, "long_name": text})
+    return xr.Dataset(data, {"run": [r["run"] for r in rows]}, {"call": "batch", **machine()})
+
+
+def _write(summary: xr.Dataset, path: Path) -> None:
+    from sweeps.output import write
+
+    write(summary, path)
+
+
+def read_summary(path: Path) -> xr.Dataset:
+    """Return the summary of a batch from its file or folder."""
+    import xarray as xr
+
+    file = path / "summary.json" if path.is_dir() else path
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        rows = content["records"]
+        data = {n: (("run",), np.array([np.nan if r[n] is None else r[n] for r in rows])) for n in COLUMNS}
+        return xr.Dataset(data, {"run": [r["run"] for r in rows]}, content["attrs"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{file} is no summary of a batch: {shown(str(error))}") from None
+
+
+def _known(out: Path) -> dict[str, dict[str, Any]]:
+    """Rows of the summary that is there already, by run."""
+    if not (out / "summary.json").is_file():
+        return {}
+    before = read_summary(out)
+    names = ["run", *COLUMNS]
+    columns = [before[n].values.tolist() for n in names]
+    rows = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
+    return {row["run"]: {**row, "message": row["message"] or ""} for row in rows}
+
+
+def compare(summary: xr.Dataset, before: xr.Dataset) -> xr.Dataset:
+    """Return the summary with the earlier wall times, and how many times faster each run has become."""
+    earlier = before.wall_seconds.reindex(run=summary.run.values)
+    out = summary.assign(wall_before=earlier, speedup=earlier / summary.wall_seconds)
+    out.wall_before.attrs = {"units": "s", "long_name": "wall time of the earlier summary"}
+    out.speedup.attrs = {"units": "1", "long_name": "earlier wall time / this one"}
+    return out
+
+
+def summary_table(summary: xr.Dataset) -> list[Any]:
+    """Return what is printed of a summary."""
+    from sweeps.runs import size_text
+    from sweeps.tables import Column, folded, number
+
+    def text(name: str) -> list[str]:
+        return ["–" if v != v else number(v) for v in summary[name].values.astype(float).tolist()]
+
+    columns = [
+        Column("run", [str(v) for v in summary.run.values], "left"),
+        Column("kind", [str(v) for v in summary.kind.values], "left"),
+        Column("status", [str(v) for v in summary.status.values], "left"),
+        Column("wall s", text("wall_seconds")),
+        Column("CPU s", text("cpu_seconds")),
+        Column("architectures", [f"{int(v):,}" if v < 1e15 else f"{v:.3g}" for v in summary.architectures.values]),
+        Column("per second", [f"{v:,.0f}" if v == v else "–" for v in summary.rate.values]),
+        Column("memory", [size_text(int(v)) for v in summary.peak_memory.values]),
+    ]
+    if "speedup" in summary:
+        columns.append(Column("before s", text("wall_before")))
+        columns.append(Column("× faster", text("speedup")))
+    lines: list[Any] = [folded(columns)[0]]
+    failed = summary.run.values[summary.status.values == "failed"]
+    lines += [f"{name} failed: {summary.message.sel(run=name).item()}" for name in failed]
+    return [*lines, f"{summary.attrs['machine']}; {summary.attrs['threads']} threads; {summary.attrs['versions']}"]

@@ -1,0 +1,165 @@
+"""`sweeps.validate` for one network: every formula against the exact figures, layer by layer."""
+
+from __future__ import annotations
+
+from math import inf, nan, prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.analytic import Closed, closed_values, published_values, windows
+from engine.errors import InputError
+from engine.formulas import advance
+from engine.layers import OPS
+from engine.plan import Plan, resolve
+from engine.profiles import profile
+from engine.weights import chain_variance, path_weights
+from sweeps.kernels.errors import EXACT
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from engine.network import Network
+
+FORMULAS = ("published", "closed_form", "interval", "path_variance")
+MAX_CELLS = 1 << 22  # of a map of path weights that is drawn to check their variance
+TEXT = {
+    "area": ("pixel", "spatial scale: pixels of the exact footprint"),
+    "overlap": ("1", "exact spatial overlap"),
+    "value": ("pixel", "area by the formula (interval: of the bounding box); variance for path_variance"),
+    "exact": ("pixel", "what the value should be: the exact area; the variance of the exact path weights"),
+    "absolute_error": ("pixel", "value - exact"),
+    "relative_error": ("1", "absolute error / exact"),
+    "overlap_value": ("1", "overlap by the formula"),
+    "overlap_error": ("1", "overlap by the formula - exact overlap"),
+    "in_domain": ("1", "whether the layer is in the formula's domain"),
+    "departs": ("1", "whether this is the first layer where the formula has a value that is off"),
+}
+
+
+def validate_network(network: Network) -> xr.Dataset:
+    """Return values and errors of every formula at every layer, interior.
+
+    Returns
+    -------
+    xr.Dataset
+        Over (layer, formula[, axis]). The closed form is continued outside its domain along windows, and `in_domain`
+        says where; path_variance is the variance of the path weights along the first axis, for chains.
+    """
+    import xarray as xr
+
+    ds = profile(network, globals="skip")
+    plan = resolve(network, None, "skip")
+    area, overlap = ds.area.values, ds.overlap.values
+    value, exact, inside, slide = _values(plan, network, ds)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error = value - exact
+        relative = error / exact
+        off = (np.abs(relative) > EXACT) | (np.abs(slide - overlap[:, None, :]) > EXACT).any(axis=2)
+    first = off & (off.cumsum(axis=0) == 1)
+    dims = ("layer", "formula")
+    data: dict[str, Any] = {
+        "op": (("layer",), ds.op.values),
+        "area": (("layer",), area),
+        "overlap": (("layer", "axis"), overlap),
+        "value": (dims, value),
+        "exact": (dims, exact),
+        "absolute_error": (dims, error),
+        "relative_error": (dims, relative),
+        "overlap_value": ((*dims, "axis"), slide),
+        "overlap_error": ((*dims, "axis"), slide - overlap[:, None, :]),
+        "in_domain": (dims, inside),
+        "departs": (dims, first),
+    }
+    out = xr.Dataset(data, {"layer": ds.layer.values, "formula": list(FORMULAS), "axis": ds.axis.values}, ds.attrs)
+    for name, (units, text) in TEXT.items():
+        out[name].attrs = {"units": units, "long_name": text}
+    names = ds.layer.values
+    out.attrs |= {"call": "validate"}
+    for i, formula in enumerate(FORMULAS):
+        at = np.flatnonzero(first[:, i])
+        out.attrs[f"{formula}_departs"] = str(names[at[0]]) if len(at) else ""
+    return out
+
+
+def _values(plan: Plan, network: Network, ds: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Values, what they should be, domain, and overlaps of all formulas by layer."""
+    n, ndim = len(plan.steps), len(network.axes)
+    value, slide = np.full((n, len(FORMULAS)), nan), np.full((n, len(FORMULAS), ndim), nan)
+    exact = np.repeat(ds.area.values[:, None], len(FORMULAS), axis=1)
+    inside = np.zeros((n, len(FORMULAS)), bool)
+    seen = ~ds.everything.values
+    closed, strict = _continued(plan), closed_values(plan)
+    published = published_values(plan)
+    for i in range(n):
+        value[i, 0], slide[i, 0], inside[i, 0] = published[i].area, published[i].overlap, not published[i].reason
+        if closed[i].pixels:
+            value[i, 1] = prod(closed[i].pixels)
+            slide[i, 1] = [1 - u / w for w, u in zip(closed[i].pixels, closed[i].fresh, strict=True)]
+        inside[i, 1] = not strict[i].reason
+    inside[:, 0] &= _published_inside(plan, strict)
+    extent, jump = ds.extent.values, ds.jump.values
+    with np.errstate(invalid="ignore"):
+        value[:, 2] = np.where(seen, extent.prod(axis=1), nan)
+        slide[:, 2] = np.where(seen[:, None], np.maximum(0.0, 1 - jump / extent), nan)
+    inside[:, 2] = seen & np.isclose(ds.density.values, 1, atol=EXACT)
+    exact[:, 3] = nan
+    for i, name in enumerate(ds.layer.values):
+        if seen[i]:
+            value[i, 3], exact[i, 3] = _variance(network, str(name), extent[i])
+            inside[i, 3] = value[i, 3] == value[i, 3]
+    return value, exact, inside, slide
+
+
+def _published_inside(plan: Plan, strict: list[Closed]) -> np.ndarray:
+    """Where the article's formulas have all they ask for: one path, holes that never mattered, d = 2 at P <= 1/2."""
+    out = np.zeros(len(plan.steps), bool)
+    start = Closed((1,) * len(plan.network.axes), (1,) * len(plan.network.axes), True)
+    for i, step in enumerate(plan.steps):
+        source = step.sources[0]
+        before = strict[source] if source >= 0 else start
+        shapes = {s for s in windows(step) if s}
+        known = (source < 0 or out[source]) and len(step.sources) == 1 and OPS[step.layer.op].kind != "merge"
+        point = shapes <= {(1, 1, 1)}
+        crowded = (3, 1, 2) in shapes and any(2 * u < w for w, u in zip(before.pixels, before.fresh, strict=True))
+        out[i] = known and (point or (before.regular and not before.reason)) and not crowded
+    return out
+
+
+def _continued(plan: Plan) -> list[Closed]:
+    """The closed form, continued through windows outside its domain; merges take their largest branch there."""
+    strict = closed_values(plan)
+    image = Closed((1,) * len(plan.network.axes), (1,) * len(plan.network.axes), True)
+    out: list[Closed] = []
+    for step, value in zip(plan.steps, strict, strict=True):
+        branches = [image if s < 0 else out[s] for s in step.sources]
+        if not value.reason or step.everything:
+            out.append(value)
+        elif OPS[step.layer.op].kind == "merge":
+            out.append(max(branches, key=lambda b: prod(b.pixels) if b.pixels else inf))
+        else:
+            out.append(_along(branches[0], windows(step), value))
+    return out
+
+
+def _along(before: Closed, shapes: list[tuple[int, int, int] | None], value: Closed) -> Closed:
+    given = [s for s in shapes if s is not None]
+    if not before.pixels or len(given) < len(before.pixels):
+        return before if before.pixels and not shapes else value
+    pairs = [advance(w, u, k, s, d) for w, u, (k, s, d) in zip(before.pixels, before.fresh, given, strict=True)]
+    return Closed(tuple(int(w) for w, _ in pairs), tuple(int(u) for _, u in pairs), False, value.reason)
+
+
+def _variance(network: Network, layer: str, extent: np.ndarray) -> tuple[float, float]:
+    """Variance of the path weights along the first axis, by formula and from the weights; nan where there is none."""
+    try:
+        formula = float(chain_variance(network, layer)[0])
+    except InputError:
+        return nan, nan
+    if extent.prod() > MAX_CELLS:
+        return formula, nan
+    weights = path_weights(network, layer)
+    along = weights.sum([d for d in weights.dims if d != network.axes[0]]).values
+    pixels = np.arange(len(along))
+    mean = float(along @ pixels)
+    return formula, float(along @ (pixels - mean) ** 2)

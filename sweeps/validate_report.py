@@ -1,0 +1,128 @@
+"""What `rfscale validate` prints and draws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sweeps.tables import Column, folded, number
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+CELLS = ["stage", "kind", "overlap_bin"]
+
+
+def report(ds: xr.Dataset) -> list[Any]:
+    """Return the lines and tables of a validation."""
+    return _space(ds) if "stage" in ds.dims else _network(ds)
+
+
+def _share(part: int, whole: int) -> str:
+    if not whole:
+        return "–"
+    return "all" if part == whole else f"{100 * part / whole:.3g} %"
+
+
+def _error(value: float) -> str:
+    return "–" if value != value else number(value) if np.isfinite(value) else "inf"
+
+
+def _space(ds: xr.Dataset) -> list[Any]:
+    maps = ds.maps.sum().item()
+    drawn = f"{ds.attrs['random']:,} drawn of " if "random" in ds.attrs else ""
+    lines: list[Any] = [
+        f"{drawn}{int(ds.attrs['architectures']):,} architectures, {maps:,.0f} maps; "
+        f"{ds.attrs['evaluated']:,} states evaluated"
+    ]
+    whole = ds[["valued", "inexact", "inside", "inside_inexact", "impossible"]].sum(CELLS)
+    rows = []
+    for f in ds.formula.values:
+        for g in ds.figure.values:
+            c = {k: int(v) for k, v in whole.sel(formula=f, figure=g).data_vars.items()}
+            worst = float(ds.max_error.sel(formula=f, figure=g).max().item())
+            in_exact = _share(c["inside"] - c["inside_inexact"], c["inside"])
+            rows.append((f, g, _share(c["valued"], maps), _share(c["valued"] - c["inexact"], c["valued"]),
+                         _share(c["inside"], maps), in_exact, f"{c['impossible']:,}", _error(worst)))  # fmt: skip
+    heads = ("formula", "figure", "has a value", "exact", "in its domain", "exact there", "impossible", "largest error")
+    columns = zip(heads, zip(*rows, strict=True), strict=True)
+    lines.append(folded([Column(h, list(v), "left" if h in heads[:2] else "right") for h, v in columns])[0])
+    if ds.sizes["rank"]:
+        bad = ds.isel(rank=0).worst_error
+        for f in ds.formula.values:
+            if bad.sel(formula=f, figure="area").item() > 0:
+                row = ds.isel(rank=0).sel(formula=f, figure="area")
+                lines.append(f"worst area of {f}: {row.worst_stage.item()} of architecture {row.worst_index.item()}")
+    return lines
+
+
+def _network(ds: xr.Dataset) -> list[Any]:
+    columns = [Column("layer", [str(v) for v in ds.layer.values], "left"),
+               Column("area", [number(v) for v in ds.area.values])]  # fmt: skip
+    for f in ds.formula.values:
+        part = ds.sel(formula=f)
+        if not np.isnan(part.value).all():
+            columns.append(Column(str(f), [number(v) for v in part.value.values]))
+            columns.append(Column("off by", [_percent(v) for v in part.relative_error.values], quiet=("", "0")))
+            columns.append(Column("domain", ["in" if v else "out" for v in part.in_domain.values], quiet=("in",)))
+    lines: list[Any] = [ds.attrs["network"], folded(columns)[0]]
+    for f in ds.formula.values:
+        at = ds.attrs[f"{f}_departs"]
+        lines.append(f"{f}: {f'departs at {at}' if at else 'exact wherever it has a value'}")
+    return lines
+
+
+def _percent(value: float) -> str:
+    return "" if value != value else "0" if abs(value) <= 1e-9 else f"{100 * value:+.3g} %"
+
+
+def write_worst(ds: xr.Dataset, folder: Path) -> list[str]:
+    """Write the worst networks as JSON files, one for each formula, figure and rank."""
+    if "worst_network" not in ds:
+        from engine.errors import InputError
+
+        raise InputError("--worst is for spaces; a network is its own worst case")
+    from sweeps.output import write_text
+
+    folder.mkdir(exist_ok=True)
+    out = []
+    for f in ds.formula.values:
+        for g in ds.figure.values:
+            for rank, text in enumerate(ds.worst_network.sel(formula=f, figure=g).values):
+                if text:
+                    path = folder / f"{f}-{g}-{rank}.json"
+                    write_text(str(text) + "\n", path)
+                    out.append(str(path))
+    return out
+
+
+def save_plot(ds: xr.Dataset, path: Path) -> None:
+    """Draw errors by kind of layer and overlap (a space), or by layer (a network)."""
+    from sweeps.plots import figure, save
+
+    if "stage" in ds.dims:
+        with figure(9, 5, 1, 2) as (fig, axes):
+            for ax, g in zip(axes.flat, ds.figure.values, strict=True):
+                _shares(ax, ds, str(g))
+    else:
+        with figure(9, 4.5) as (fig, axes):
+            ax = axes.flat[0]
+            for f in ds.formula.values:
+                ax.plot(np.abs(ds.relative_error.sel(formula=f)), "o-", ms=3, label=str(f))
+            ax.set(yscale="symlog", xlabel="layer", ylabel="relative error of the area", title=ds.attrs["network"])
+            ax.set_yscale("symlog", linthresh=1e-3)
+            ax.legend()
+    save(fig, path)
+
+
+def _shares(ax: Any, ds: xr.Dataset, name: str) -> None:
+    """Shares of maps by error, cumulated."""
+    edges = ds.error_bin.values[:-1]
+    for f in ds.formula.values:
+        counts = ds.histogram.sel(formula=f, figure=name).sum("stage").values
+        if counts.sum():
+            ax.step(edges, counts.cumsum()[:-1] / counts.sum(), where="post", label=str(f))
+    ax.set(xscale="log", ylim=(0, 1.02), xlabel=f"error of the {name} up to", ylabel="share of maps", title=name)
+    ax.legend()

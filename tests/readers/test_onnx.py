@@ -1,0 +1,304 @@
+"""ONNX graphs: single operators against onnx's reference evaluator, the wheel's real networks, and hostile files."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import engine
+from engine import InputError
+
+pytestmark = pytest.mark.onnx
+
+SIZE = (8, 9)
+
+
+def graphs():
+    """(name, model) of small graphs, one operator or idiom each."""
+    from tests.readers.graphs import ints, model, node, weights
+
+    w = weights(1, 1, 3, 3)
+    for word in ("SAME_UPPER", "SAME_LOWER", "VALID"):
+        for s in (1, 2, 3):
+            yield (
+                f"conv {word} {s}",
+                model([node("Conv", "x", "w", auto_pad=word, strides=[s, s])], w=weights(1, 1, 4, 3)),
+            )
+    yield "conv pads", model([node("Conv", "x", "w", pads=[0, 1, 2, 0], strides=[2, 1], dilations=[2, 1])], w=w)
+    yield "maxpool", model([node("MaxPool", "x", kernel_shape=[3, 2], strides=[2, 2], pads=[1, 0, 1, 0])])
+    yield "avgpool", model([node("AveragePool", "x", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)], opset=19)
+    yield "transposed", model([node("ConvTranspose", "x", "w", strides=[2, 3], pads=[1, 0, 0, 1])], w=w)
+    yield (
+        "transposed extra",
+        model([node("ConvTranspose", "x", "w", strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 0])], w=w),
+    )
+    yield "transposed same", model([node("ConvTranspose", "x", "w", strides=[2, 2], auto_pad="SAME_UPPER")], w=w)
+    yield "transposed shape", model([node("ConvTranspose", "x", "w", strides=[2, 2], output_shape=[17, 19])], w=w)
+    for place in ("half_pixel", "align_corners", "pytorch_half_pixel"):
+        yield (
+            f"linear {place}",
+            model(
+                [node("Resize", "x", "", "", "s", mode="linear", coordinate_transformation_mode=place)],
+                s=ints(1, 1, 16, 13),
+            ),
+        )
+    yield (
+        "nearest floor",
+        model(
+            [node("Resize", "x", "", "s", nearest_mode="floor", coordinate_transformation_mode="asymmetric")],
+            s=np.array([1, 1, 2, 3], np.float32),
+        ),
+    )
+    yield "nearest half", model([node("Resize", "x", "", "s")], s=np.array([1, 1, 2, 3], np.float32))
+    yield "cubic", model([node("Resize", "x", "", "", "s", mode="cubic")], s=ints(1, 1, 12, 12))
+    for mode in ("constant", "reflect", "edge", "wrap"):
+        yield f"pad {mode}", model([node("Pad", "x", "p", mode=mode)], p=ints(0, 0, 1, 2, 0, 0, 3, 0), opset=19)
+    yield (
+        "slice",
+        model([node("Slice", "x", "a", "b", "d", "e")], a=ints(1, -7), b=ints(7, 99), d=ints(2, 3), e=ints(2, 3)),
+    )
+    yield "slice 9", model([node("Slice", "x", starts=[1, 2], ends=[7, -1], axes=[2, 3])], opset=9)
+    yield "gather", model([node("Gather", "x", "i", axis=3)], i=ints(1, 3, 5))
+    yield "shuffle", model([node("DepthToSpace", "x", blocksize=2)], shape=(1, 4, 8, 9))
+    yield "unshuffle", model([node("SpaceToDepth", "x", blocksize=2)], shape=(1, 1, 8, 8))
+    yield (
+        "shuffle by views",
+        model(
+            [
+                node("Reshape", "x", "a", to="t"),
+                node("Transpose", "t", to="u", perm=[0, 1, 4, 2, 5, 3]),
+                node("Reshape", "u", "b", to="v"),
+                node("Conv", "v", "w", pads=[1, 1, 1, 1]),
+            ],
+            shape=(1, 4, 8, 9),
+            a=ints(1, 1, 2, 2, 8, 9),
+            b=ints(1, 1, 16, 18),
+            w=w,
+        ),
+    )
+    yield (
+        "roll",
+        model(
+            [
+                node("Slice", "x", "a", "b", "d", to="t"),
+                node("Slice", "x", "z", "a", "d", to="h"),
+                node("Concat", "t", "h", to="r", axis=2),
+                node("Conv", "r", "w", pads=[1, 1, 1, 1]),
+            ],
+            a=ints(3),
+            b=ints(99),
+            z=ints(0),
+            d=ints(2),
+            w=w,
+        ),
+    )
+    yield (
+        "rows joined",
+        model([node("MaxPool", "x", to="m", kernel_shape=[2, 1], strides=[2, 1]), node("Concat", "x", "m", axis=2)]),
+    )
+    yield (
+        "mean of rows",
+        model([node("ReduceMean", "x", axes=[2], keepdims=1, to="m"), node("Add", "x", "m")], opset=17),
+    )
+    yield (
+        "windows",
+        model(
+            [
+                node("Reshape", "x", "a", to="t"),
+                node("ReduceSum", "t", "d", to="m", keepdims=1),
+                node("Add", "t", "m", to="s"),
+                node("Reshape", "s", "b"),
+            ],
+            a=ints(1, 1, 2, 4, 3, 3),
+            b=ints(1, 1, 8, 9),
+            d=ints(3, 5),
+        ),
+    )
+    yield (
+        "patches",
+        model(
+            [
+                node("Reshape", "x", "a", to="t"),
+                node("Transpose", "t", to="u", perm=[0, 2, 4, 1, 3, 5]),
+                node("Reshape", "u", "b", to="v"),
+                node("MatMul", "v", "w", to="q"),
+                node("Transpose", "q", to="c", perm=[0, 3, 1, 2]),
+                node("Identity", "c"),
+            ],
+            a=ints(1, 1, 4, 2, 3, 3),
+            b=ints(1, 4, 3, 6),
+            w=weights(6, 5),
+        ),
+    )
+
+
+@pytest.mark.parametrize("index", range(37))
+def test_operators_equal_the_reference_evaluator(index):
+    from tests.readers.graphs import moved
+
+    every = list(graphs())
+    assert len(every) == 37
+    name, proto = every[index]
+    net = engine.load(proto)
+    expected = moved(proto, net.input_size)
+    assert net.map_sizes()[net.outputs[0]] == expected.shape[:2], name
+    rng = random.Random(name)
+    entries = list(np.ndindex(*expected.shape[:2]))
+    for entry in {entries[0], entries[-1], *rng.sample(entries, min(12, len(entries)))}:
+        found = engine.footprint(net, net.outputs[0], entry, net.input_size)
+        np.testing.assert_array_equal(found.values, expected[entry], err_msg=f"{name} {entry}")
+
+
+LIGHT = {  # extent at the deepest map that does not see everything, layers
+    "bvlc_alexnet": (195, 11),
+    "densenet121": (2071, 184),
+    "inception_v1": (907, 81),
+    "inception_v2": (891, 93),
+    "resnet50": (619, 72),
+    "shufflenet": (719, 71),
+    "squeezenet": (207, 38),
+    "vgg19": (268, 24),
+    "zfnet512": (155, 11),
+}
+
+
+def light(name):
+    import onnx
+
+    return Path(onnx.__file__).parent / "backend" / "test" / "data" / "light" / f"light_{name}.onnx"
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_graphs_of_the_onnx_wheel(name):
+    net = engine.load(str(light(name)))
+    ds = engine.profile(net)
+    deepest = ds.layer[~ds.everything].values[-1]
+    assert (ds.extent.sel(layer=deepest).values == LIGHT[name][0]).all()
+    assert len(net) == LIGHT[name][1]
+
+
+# hostile ------------------------------------------------------------------------------------------------------------
+
+
+def hostile():
+    """(what, model or bytes, message)."""
+    from onnx import TensorProto, helper
+
+    from tests.readers.graphs import model, node, weights
+
+    good = model([node("Conv", "x", "w")], w=weights(1, 1, 3, 3)).SerializeToString()
+    yield "truncated", good[: len(good) // 2], "cut off"
+    yield "empty", b"", "empty"
+    yield "text", b"hello, this is no model", "not an ONNX model"
+    loop = [node("Add", "x", "b", to="a"), node("Relu", "a", to="b"), node("Relu", "b")]
+    yield "cyclic", model(loop), "cycle"
+    yield "negative", model([node("Relu", "x")], shape=(1, 3, -5, 8)), "must not be negative"
+    weird = model([node("Conv", "x", "w")])
+    weird.graph.initializer.append(TensorProto(name="w", data_type=1, dims=[-8, 3, 3, 3]))
+    yield "negative weight", weird, "must not be negative"
+    broken = model([node("Reshape", "x", "w")])
+    broken.graph.initializer.append(TensorProto(name="w", data_type=7, dims=[4], raw_data=b"123"))
+    yield "broken weight", broken, "cannot be read"
+    branch = helper.make_graph([node("Relu", "x")], "b", [], [helper.make_empty_tensor_value_info("y")])
+    yield (
+        "control flow",
+        model([node("If", "c", then_branch=branch, else_branch=branch)], c=np.array(True)),
+        "control flow",
+    )
+    yield "kernel", model([node("MaxPool", "x", kernel_shape=[2**40, 3])]), "kernel"
+    yield "no kernel", model([node("MaxPool", "x")]), "MaxPool"
+    yield "no weights", model([node("Conv", "x")]), "Conv"
+    yield "no output", model([node("Relu", "x", to="z")]), "output 'y'"
+    both = [helper.make_node("Foo", ["x"], ["a"], domain="my"), helper.make_node("Bar", ["x"], ["b"], domain="my")]
+    yield "two unknown", model([*both, node("Add", "a", "b")]), r"my\.Foo.*my\.Bar"
+    yield "nodes", model([node("Relu", "x")] * 100_001), "at most 100000"
+
+
+@pytest.mark.parametrize("index", range(14))
+def test_hostile_models_end_in_one_clear_line(index, tmp_path):
+    every = list(hostile())
+    assert len(every) == 14
+    _, given, message = every[index]
+    if isinstance(given, bytes):
+        path = tmp_path / "hostile.onnx"
+        path.write_bytes(given)
+        given = str(path)
+    with pytest.raises(InputError, match=message) as caught:
+        engine.load(given)
+    assert "\n" not in str(caught.value)
+
+
+def test_damaged_bytes_never_end_in_a_traceback(tmp_path):
+    from tests.readers.graphs import model, node, weights
+
+    good = model([node("Conv", "x", "w", to="a"), node("MaxPool", "a", kernel_shape=[2, 2])], w=weights(1, 1, 3, 3))
+    raw, path = good.SerializeToString(), tmp_path / "damaged.onnx"
+    rng = random.Random(5)
+    for _ in range(300):
+        data = bytearray(raw)
+        for _ in range(rng.randrange(1, 6)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        path.write_bytes(bytes(data))
+        with suppress(InputError):
+            engine.load(str(path))
+
+
+def test_sizes_that_a_file_leaves_open():
+    from tests.readers.graphs import model, node, weights
+
+    open_size = model([node("Conv", "x", "w")], w=weights(1, 1, 3, 3))
+    for d, name in zip((0, 2, 3), "NHW", strict=True):
+        dim = open_size.graph.input[0].type.tensor_type.shape.dim[d]
+        dim.Clear()
+        dim.dim_param = name
+    with pytest.raises(InputError, match="give input_size"):
+        engine.load(open_size)
+    assert engine.load(open_size, input_size=(32, 48)).input_size == (32, 48)
+    assert engine.load(open_size, example_input=(2, 1, 20, 30)).input_size == (20, 30)
+
+
+def test_weights_in_other_files_need_not_be_there(tmp_path):
+    import onnx
+
+    from tests.readers.graphs import model, node, weights
+
+    proto = model([node("Conv", "x", "w")], shape=(1, 1, 32, 32), w=weights(64, 1, 9, 9))
+    onnx.save(proto, tmp_path / "a.onnx", save_as_external_data=True, location="a.data", size_threshold=0)
+    (tmp_path / "a.data").unlink()
+    assert engine.load(str(tmp_path / "a.onnx")).layers[0].params["kernel"] == (9, 9)
+
+
+def test_unknown_operators_as_the_user_says():
+    from onnx import helper
+
+    from tests.readers.graphs import model, node, weights
+
+    foo = helper.make_node("Foo", ["x"], ["a"], domain="my", name="foo1")
+    proto = model([foo, node("Conv", "a", "w")], w=weights(1, 1, 3, 3))
+    with pytest.raises(InputError, match=r"my\.Foo \(at foo1\).*unknown='pointwise'"):
+        engine.load(proto)
+    assert [x.op for x in engine.load(proto, unknown="pointwise").layers] == ["conv"]
+    assert engine.profile(engine.load(proto, unknown="everything")).everything.all()
+    layer = {"op": "max_pool", "kernel": 3, "padding": 1, "stride": 1}
+    net = engine.load(proto, unknown={"my.Foo": layer})
+    assert engine.profile(net).extent.values[-1].tolist() == [5, 5]
+    assert "my.Foo" in vars(net)["assumed"]
+    with pytest.raises(InputError, match="unknown is 'ignore'"):
+        engine.load(proto, unknown="ignore")
+
+
+def test_no_import_unless_asked():
+    code = "import engine, sys; engine.load('resnet50'); assert not {'torch', 'onnx'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_line_that_says_which_extra_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(InputError, match=r"pip install 'rfscale\[onnx\]'"):
+        engine.load("model.onnx")

@@ -1,0 +1,93 @@
+"""Batch runs: order, resuming, failures that do not stop the rest, measured costs, earlier summaries."""
+
+from __future__ import annotations
+
+import pytest
+import xarray as xr
+
+from engine.errors import InputError
+from sweeps.batch import compare, read_runs, read_summary, run_batch, summary_table
+
+GOOD = """
+runs:
+  - {name: five, profile: dilated5}
+  - {name: wrong, profile: no-such-network}
+  - {name: judged, validate: {kernel: [2, 3], depth: 3}}
+  - name: counted
+    count: {stages: [{name: s1, kernel: [1, 3, 5]}, {name: s2, kernel: [1, 3]}]}
+    by: extent
+  - {name: swept, sweep: space.yaml, formulas: true}
+"""
+SPACE = "stages: [{name: s1, kernel: [1, 3, 5]}, {name: s2, kernel: [3, 5], dilation: [1, 2]}]"
+
+
+@pytest.fixture
+def runs(tmp_path):
+    (tmp_path / "runs.yaml").write_text(GOOD)
+    (tmp_path / "space.yaml").write_text(SPACE)
+    return tmp_path
+
+
+def go(folder, **options):
+    return run_batch(read_runs(folder / "runs.yaml"), folder / "out", folder, **options)
+
+
+def test_all_kinds(runs):
+    seen = []
+    summary = go(runs, step=seen.append)
+    assert seen == ["five", "wrong", "judged", "counted", "swept"]
+    assert summary.status.values.tolist() == ["done", "failed", "done", "done", "done"]
+    assert "no-such-network" in summary.message.sel(run="wrong").item()
+    assert summary.architectures.values.tolist() == [1, 0, 8, 6, 12]
+    for name in ("five", "judged", "counted", "swept"):
+        tree = xr.open_datatree(runs / "out" / f"{name}.zarr", engine="zarr", consolidated=False)
+        for key in ("wall_seconds", "cpu_seconds", "peak_memory", "rate", "threads", "versions", "machine"):
+            assert key in tree.attrs
+        assert tree.attrs["wall_seconds"] > 0
+    assert any("wrong failed" in str(line) for line in summary_table(summary))
+
+
+def test_resumes_and_forgets(runs):
+    first = go(runs)
+    again = go(runs)
+    assert again.status.values.tolist() == ["kept", "failed", "kept", "kept", "kept"]
+    assert again.wall_seconds.sel(run="judged") == first.wall_seconds.sel(run="judged")
+    (runs / "space.yaml").write_text(SPACE.replace("[1, 3, 5]", "[1, 3]"))
+    changed = go(runs)
+    assert changed.status.sel(run="swept") == "done"
+    assert changed.architectures.sel(run="swept") == 8
+    fresh = go(runs, fresh=True)
+    assert fresh.status.values.tolist() == ["done", "failed", "done", "done", "done"]
+    assert fresh.architectures.sel(run="swept") == 8
+
+
+def test_compare(runs):
+    first = go(runs)
+    before = read_summary(runs / "out")
+    assert before.wall_seconds.sel(run="judged").item() == pytest.approx(first.wall_seconds.sel(run="judged").item())
+    both = compare(go(runs, fresh=True), before)
+    ratio = both.wall_before.sel(run="five") / both.wall_seconds.sel(run="five")
+    assert both.speedup.sel(run="five") == ratio
+    assert summary_table(both)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: x", "needs 'runs'"),
+        ("runs: [3]", "run 1: 3; it must be a mapping"),
+        ("runs: [{name: a/b, profile: vgg16}]", "it names a file"),
+        ("runs: [{name: a, profile: vgg16}, {name: a, profile: vgg16}]", "two runs are named 'a'"),
+        ("runs: [{name: a}]", "needs one of sweep, count, validate, profile"),
+        ("runs: [{name: a, profile: vgg16, by: x}]", "'a' has no 'by'"),
+    ],
+)
+def test_bad_runs(tmp_path, text, message):
+    (tmp_path / "runs.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_runs(tmp_path / "runs.yaml")
+
+
+def test_bad_summary(tmp_path):
+    with pytest.raises(InputError, match="is no summary of a batch"):
+        read_summary(tmp_path)

@@ -1,0 +1,195 @@
+"""Validation against brute force: plain sets for the exact side, the registry's formulas for the other."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numba
+import numpy as np
+import pytest
+
+import engine
+from engine.errors import InputError
+from engine.formulas import CLOSED_FORM, PUBLISHED, PUBLISHED_BY_WINDOW
+from sweeps import validate_states
+from sweeps.space import Space
+from sweeps.validate_gaussian import gaussian_distance, table
+from sweeps.validation import chains, validate
+from tests.sweeps import reference, spaces
+
+SQUARE = [spaces.DEMO, spaces.MIXED, spaces.LINE, *(spaces.random_space(seed) for seed in range(12))]
+
+
+def formula_errors(layers, ndim):
+    """Errors of published and closed form (continued), of area and overlap, at the end of a chain; None: no value."""
+    S, P, w, p = 1.0, 0.0, 1.0, 0.0
+    pixels, jump, extent = {0}, 1, 1
+    for layer in layers:
+        k, s = layer.kernel[0], layer.stride[0]
+        d = layer.dilation[0] if k > 1 else 1
+        name = "conv7_s2_first" if (k, s, d, S, P) == (7, 2, 1, 1.0, 0.0) else PUBLISHED_BY_WINDOW.get((k, s, d))
+        S, P = PUBLISHED[name](S, P) if name and ndim == 2 else (math.nan, math.nan)
+        w, p = CLOSED_FORM["window"](w, p, k, s, d)
+        pixels = {x + i * d * jump for x in pixels for i in range(k)}
+        extent += (k - 1) * d * jump
+        jump *= s
+    area, overlap = len(pixels) ** ndim, len(pixels & {x + jump for x in pixels}) / len(pixels)
+    values = [(S, P), (w**ndim, p), (extent**ndim, max(0.0, 1 - jump / extent))]
+    return [(abs(a - area) / area, abs(b - overlap)) for a, b in values]
+
+
+def brute(spec, ndim):
+    """Per stage, formula and figure: maps with a value, off, and the largest error."""
+    seen = [set() for _ in spec["stages"]]
+    out = np.zeros((len(spec["stages"]), 3, 2, 3))
+    new = reference.factors(spec)
+    for places, stages in reference.architectures(spec, ndim):
+        met = []
+        for stage in range(len(stages)):
+            met += [places[name] for name, _ in new[stage]]
+            if tuple(met) in seen[stage]:
+                continue
+            seen[stage].add(tuple(met))
+            for f, pair in enumerate(formula_errors([x for s in stages[: stage + 1] for x in s], ndim)):
+                for g, error in enumerate(pair):
+                    if not math.isnan(error):
+                        cell = out[stage, f, g]
+                        cell += (1, error > 1e-9, 0)
+                        cell[2] = max(cell[2], error)
+    return out
+
+
+def totals(report):
+    cells = ("kind", "overlap_bin")
+    parts = [report.valued.sum(cells), report.inexact.sum(cells), report.max_error.max(cells).fillna(0)]
+    return np.stack([p.values for p in parts], axis=-1)
+
+
+@pytest.mark.parametrize("merge_pays", [1, 1 << 60])
+@pytest.mark.parametrize("spec", SQUARE, ids=lambda s: s["name"])
+def test_whole_space_equals_brute_force(spec, merge_pays, monkeypatch):
+    monkeypatch.setattr(validate_states, "MERGE_PAYS", merge_pays)
+    monkeypatch.setattr(validate_states, "EDGES", 7)
+    space = Space.from_dict(spec)
+    report = validate(space)
+    assert report.maps.sum(("kind", "overlap_bin")).values.tolist() == list(space.stage_sizes)
+    np.testing.assert_allclose(totals(report), brute(spec, len(space.axes)), rtol=1e-7, atol=1e-9)
+
+
+def test_in_their_domain_formulas_are_exact():
+    report = validate(chains([1, 2, 3, 5, 7], [1, 2, 3], [1, 2, 3], 4))
+    assert report.inside_inexact.sum() == 0
+    assert (report.inside.sum(("stage", "kind", "overlap_bin")) > 0).all()
+    assert report.inexact.sum() > 0
+
+
+def test_published_error_of_the_dilated_five():
+    report = validate(chains(3, 1, 2, 5))
+    worst = report.worst_error.sel(formula="published", figure="area").values
+    assert worst[0] == 59049 / 121 - 1
+
+
+def test_four_plain_and_a_dilated_are_impossible():
+    stages = [{"name": "plain", "kernel": 3, "repeat": 4}, {"name": "last", "kernel": 3, "dilation": 2}]
+    report = validate(Space.from_dict({"stages": stages}))
+    cell = report.impossible.sel(stage="last", formula="published", figure="area")
+    assert cell.sum() == 1
+    assert math.isclose(report.max_error.sel(formula="published", figure="area").max().item(), (27 + 169) / 169)
+
+
+def test_worst_networks_replay():
+    report = validate(chains([2, 3], [1, 2], [1, 2], 3))
+    for formula in ("published", "closed_form"):
+        row = report.sel(formula=formula, figure="area").isel(rank=0)
+        ds = engine.profile(engine.Network.from_dict(json.loads(row.worst_network.item())))
+        exact = ds.area.values[-1]
+        one = validate(engine.Network.from_dict(json.loads(row.worst_network.item())))
+        value = one.value.sel(formula=formula).values[-1]
+        assert math.isclose(abs(value - exact) / exact, row.worst_error.item(), rel_tol=1e-9)
+
+
+def test_threads_give_the_same_bits():
+    space = chains([1, 2, 3, 7], [1, 2], [1, 2, 3], 4)
+    one = validate(space)
+    threads = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        two = validate(space)
+    finally:
+        numba.set_num_threads(threads)
+    assert one.identical(two)
+
+
+def test_random_sample():
+    space = chains([2, 3], [1, 2], [1, 2], 3)
+    report, whole = validate(space, random=200_000, seed=3), validate(space)
+    assert report.maps.sum(("kind", "overlap_bin")).values.tolist() == [200_000] * 3
+    assert report.identical(validate(space, random=200_000, seed=3))
+    assert not report.maps.identical(validate(space, random=200_000, seed=4).maps)
+    share = report.maps.isel(stage=2) / 200_000
+    assert abs(share - whole.maps.isel(stage=2) / 512).max() < 0.005
+    np.testing.assert_array_equal(report.max_error, whole.max_error)
+
+
+def test_random_sample_of_a_space_too_large_to_list():
+    report = validate(chains(range(1, 8), [1, 2], range(1, 5), 8), random=2000)
+    assert report.inside_inexact.sum() == 0
+
+
+def test_undilated_chains_by_exhaustion():
+    report = validate(chains(range(1, 6), [1, 2, 3], 1, 5))
+    assert report.inexact.sel(formula="closed_form").sum() == 0
+    assert report.valued.sel(formula="closed_form", figure="area").isel(stage=4).sum() == 15**5
+
+
+def test_network():
+    report = validate(engine.load("dilated5"))
+    assert report.attrs["published_departs"] == "conv2"
+    assert report.value.sel(formula="published").values.tolist() == [9, 81, 729, 6561, 59049]
+    assert report.in_domain.sel(formula="closed_form").values.tolist() == [True, False, False, False, False]
+    assert report.relative_error.sel(formula="interval", layer="conv5") == 441 / 121 - 1
+    np.testing.assert_allclose(report.absolute_error.sel(formula="path_variance"), 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vgg16", "googlenet"])
+def test_networks_in_their_domain(name):
+    report = validate(engine.load(name))
+    error = abs(report.relative_error).where(report.in_domain)
+    assert not (error > 1e-9).any()
+
+
+def test_gaussian_distance_falls_without_strides_only():
+    plain = engine.Network.sequential(*[{"kernel": 3}] * 10, axes=1)
+    far = [gaussian_distance(plain, f"conv{n}") for n in (1, 3, 10)]
+    assert far == sorted(far, reverse=True)
+    assert far[-1] < 0.01
+    strided = engine.Network.sequential(*[{"kernel": 2, "stride": 2}] * 10, axes=1)
+    assert gaussian_distance(strided, "conv10") > 0.1
+
+
+def test_normal_of_equal_variance():
+    weights = np.array([1, 2, 3, 2, 1]) / 9  # two 3×3: variance 4/3
+    sigma = math.sqrt(4 / 3)
+    edges = [(1 + math.erf((x - 2.5) / sigma / math.sqrt(2))) / 2 for x in range(6)]
+    normal = np.diff(edges)
+    distance = (abs(weights - normal).sum() + edges[0] + 1 - edges[-1]) / 2
+    two = engine.Network.sequential({"kernel": 3}, {"kernel": 3}, axes=1)
+    assert math.isclose(gaussian_distance(two, "conv2"), distance, rel_tol=1e-12)
+    assert len(table()) == 8
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: validate(3), "what is 3; it must be a sweeps.Space or an engine.Network"),
+        (lambda: validate(Space.from_dict(spaces.ANISOTROPIC)), "differ between axes"),
+        (lambda: validate(chains(), random=0), "random"),
+        (lambda: validate(engine.load("vgg16"), random=5), "random is for spaces"),
+        (lambda: chains(kernel=0), "kernel"),
+        (lambda: chains(depth=0), "depth"),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
