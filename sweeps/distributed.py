@@ -7,6 +7,7 @@ Blocks share no file, so that tasks may run anywhere, and twice. `dask` and `dis
 from __future__ import annotations
 
 import pickle
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -140,7 +141,7 @@ def local_client(workers: int) -> Iterator[Client]:
 
     dask = _distributed()
     settings: dict[str, Any] = {"threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
-    settings["silence_logs"] = logging.CRITICAL
+    settings |= {"silence_logs": logging.CRITICAL, "preload": [__name__]}
     # Dask gives a worker up that is missing 15 s after it was killed, also when it was killed again in the meantime
     patient = {"distributed.deploy.lost-worker-timeout": "1 hour"}
     with (
@@ -149,6 +150,11 @@ def local_client(workers: int) -> Iterator[Client]:
         dask.Client(cluster) as client,
     ):
         yield client
+
+
+def dask_setup(worker: Any) -> None:
+    """Let a worker of `local_client` ignore Ctrl-C, which a terminal sends to all: it is closed by its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager

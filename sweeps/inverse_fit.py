@@ -96,7 +96,7 @@ def _whole_counts(counts: np.ndarray) -> np.ndarray:
 
 def fit_of(fit: Fit, chosen: Sequence[int]) -> int:
     """Return the cost in units of chosen values, given by their ascending positions."""
-    from sweeps.inverse_kernels import pair
+    from sweeps.kernels.design import pair
 
     between = sum(int(pair(a, b, fit)) for a, b in pairwise(chosen))
     return int(fit.head[chosen[0]]) + between + int(fit.tail[chosen[-1]])

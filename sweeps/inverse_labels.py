@@ -1,7 +1,7 @@
 """Labels over the graph of states: which maps were chosen on the way to a node, how well they fit, what it costs.
 
 A node is a state of sweeps/product.py; a label at a node says how many maps are chosen, the value of the last one, fit
-and cost so far. Labels that others beat whatever comes behind are dropped (sweeps/inverse_kernels.py), so that level by
+and cost so far. Labels that others beat whatever comes behind are dropped (sweeps/kernels/design.py), so that level by
 level few are left, for 10^12 architectures as for 10^6.
 """
 
@@ -15,8 +15,8 @@ import numpy as np
 
 from engine.errors import InputError
 from sweeps.inverse_fit import Fit
-from sweeps.inverse_kernels import least_to_go, next_labels
 from sweeps.kernels import paths
+from sweeps.kernels.design import least_to_go, next_labels
 from sweeps.product import Product
 
 NO_LIMIT = 2**62
@@ -101,7 +101,7 @@ def front(task: Task) -> list[Found]:
 
 def chosen_stages(task: Task, path: Sequence[int]) -> tuple[int, ...]:
     """Return the k stages of one architecture that fit best: of maps alike the last one."""
-    from sweeps.inverse_kernels import pair
+    from sweeps.kernels.design import pair
 
     node, last = 0, {}
     for stage, choice in enumerate(path):

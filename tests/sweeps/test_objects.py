@@ -12,8 +12,8 @@ import pytest
 
 from engine.errors import InputError
 from sweeps.annotations import CHUNK
-from sweeps.annotations.images import image_size
 from sweeps.annotations.coco import READ, JsonStream
+from sweeps.annotations.images import image_size
 from sweeps.annotations.resize import Resize
 from sweeps.objects import fpn_levels, modes, object_sizes, quantile, share_below, shares
 

@@ -74,7 +74,7 @@ def least_to_go(fit: Any, usable: Any, k: Any) -> Any:
 
 
 @jit
-def _better(i, j, w, f, c, key, rest, ahead, g, by_cost):  # type: ignore[no-untyped-def]
+def _better(i, j, w, f, c, key, rest, ahead, g, by_cost):
     """Whether label i is at least as good as label j whatever comes behind, ties going to the smaller key.
 
     `rest` is the tail of a label's value, `ahead` its pair with the node's own value g. All maps still to come have
@@ -97,7 +97,7 @@ def _better(i, j, w, f, c, key, rest, ahead, g, by_cost):  # type: ignore[no-unt
 
 
 @jit
-def _kept(count, w, f, c, key, rest, ahead, g, by_cost, n, keep, seen):  # type: ignore[no-untyped-def]
+def _kept(count, w, f, c, key, rest, ahead, g, by_cost, n, keep, seen):
     """Write to `keep` the labels that no `n` others with different keys are better than; return how many."""
     first = f[:count] + rest[:count]
     order = np.argsort(key[:count], kind="mergesort")
@@ -130,7 +130,7 @@ def _kept(count, w, f, c, key, rest, ahead, g, by_cost, n, keep, seen):  # type:
 
 
 @jit
-def _beaten(front, n_front, c, f):  # type: ignore[no-untyped-def]
+def _beaten(front, n_front, c, f):
     """Place of a point in the front (cost rising, fit falling), or -1 if the front has one that is as good."""
     low, high = 0, n_front
     while low < high:
@@ -143,7 +143,7 @@ def _beaten(front, n_front, c, f):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _insert(front, n_front, at, row):  # type: ignore[no-untyped-def]
+def _insert(front, n_front, at, row):
     """Put a point into the front, and take those out that it beats."""
     start = at - 1 if at and front[at - 1, 0] == row[0] else at
     end = at
@@ -161,7 +161,7 @@ def _insert(front, n_front, at, row):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _room(table, needed):  # type: ignore[no-untyped-def]
+def _room(table, needed):
     if needed <= table.shape[0]:
         return table
     out = np.empty((max(needed, 2 * table.shape[0]), table.shape[1]), np.int64)
@@ -170,7 +170,7 @@ def _room(table, needed):  # type: ignore[no-untyped-def]
 
 
 @jit
-def next_labels(  # type: ignore[no-untyped-def]
+def next_labels(
     level, k, n, by_cost, carry, limit, remaining, choices, exact,
     edge_ptr, edges, ptr, labels, value, usable, to_end, fit, low, front, n_front, most,
 ):  # fmt: skip
