@@ -176,6 +176,8 @@ def attributes(plan: Plan, call: str, entry: Entry, globals: Globals) -> dict[st
     if plan.input_size:
         out["input_size"] = list(plan.input_size)
         out["entry"] = entry if isinstance(entry, str) else listed(entry) or [entry]
+    if assumed := vars(plan.network).get("assumed"):  # what a reader was told of unknown operators
+        out["assumed"] = [f"{op}: {treated}" for op, treated in assumed.items()]
     if plan.dropped:
         out["dropped"] = list(plan.dropped)
     return out

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from sweeps.objects import object_sizes
     from sweeps.runs import run
     from sweeps.space import NetworkSpace, Space
-    from sweeps.validation import validate
+    from sweeps.validation import chains, validate
 
 __all__ = [
     "NetworkSpace",
     "Space",
     "best",
+    "chains",
     "check",
     "count",
     "derive",
@@ -38,6 +39,7 @@ _HOME = {
     "NetworkSpace": "sweeps.space",
     "Space": "sweeps.space",
     "best": "sweeps.answers",
+    "chains": "sweeps.validation",
     "check": "sweeps.checks",
     "count": "sweeps.answers",
     "derive": "sweeps.figures",

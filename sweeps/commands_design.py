@@ -80,7 +80,7 @@ def design(
     check_target(plot, PICTURES, "--plot")
     from sweeps.commands_sweep import load_space
     from sweeps.inverse import design as compute
-    from sweeps.inverse_report import check_out, design_figure, design_report, write_designs
+    from sweeps.inverse.report import check_out, design_figure, design_report, write_designs
     from sweeps.objects import object_sizes
     from sweeps.space import Space
     from sweeps.tables import progress, say

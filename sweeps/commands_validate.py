@@ -60,7 +60,7 @@ def validate(
         ds = compute(subject, random=random, seed=seed, progress=tick)
     ds.attrs["command"] = context.obj["command"]
     from sweeps.tables import say
-    from sweeps.validate_report import report, save_plot, write_worst
+    from sweeps.validation.report import report, save_plot, write_worst
 
     written = []
     if worst:

@@ -160,10 +160,12 @@ def dask_setup(worker: Any) -> None:
 @contextmanager
 def remote_client(address: str) -> Iterator[Client]:
     """Yield the client of a scheduler that is running, such as tcp://10.0.0.1:8786."""
-    dask = _distributed()
+    dask, config = _distributed(), import_module("dask").config
+    before = config.get("scheduler", None)
     try:
         client = dask.Client(address, timeout=TIMEOUT)
     except (OSError, TimeoutError, ValueError) as error:
+        config.set(scheduler=before)  # a client that fails stays behind as the default otherwise
         raise InputError(f"no Dask scheduler answers at {address} within {TIMEOUT:.0f} s: {shown(error)}") from None
     with client:
         yield client

@@ -37,6 +37,8 @@ def check_target(path: Path | None, suffixes: Sequence[str], option: str) -> Non
         raise InputError(f"{option} {path} is a folder; give the name of a file")
     if path.is_dir() and not _is_store(path):
         raise InputError(f"{option} {path} is a folder that holds no zarr store; it is not replaced, give another name")
+    if (path / "done").is_dir():
+        raise InputError(f"{option} {path} is the store of a sweep; it is not replaced, give another name")
     if path.suffix == ".zarr" and path.is_file():
         raise InputError(f"{option} {path} is a file, where a zarr store is a folder; give another name")
     if path.suffix in NEEDS:

@@ -1,7 +1,7 @@
 """Kernels of inverse design: from the labels of one level of the graph of states to those of the next.
 
 A label is a way to reach a node with `m` maps chosen so far, the last one of value number `w`: its fit `f` so far (in
-units of sweeps/inverse_fit.py), its cost `c`, and the number `key` of the choices that lead there. Rows of labels are
+units of sweeps/inverse/fit.py), its cost `c`, and the number `key` of the choices that lead there. Rows of labels are
 sorted by node and m: ``ptr[node·(k + 1) + m]`` is where they start.
 """
 
@@ -39,7 +39,7 @@ def pair(a: Any, b: Any, fit: Any) -> Any:
 def least_to_go(fit: Any, usable: Any, k: Any) -> Any:
     """Least cost still to come by maps chosen and last value, over any greater usable values: [m, w]; [0, 0]: none yet.
 
-    The best next value never falls as the last one grows (the differences of sweeps/inverse_fit.py), so that halves of
+    The best next value never falls as the last one grows (the differences of sweeps/inverse/fit.py), so that halves of
     the values share the range of next values: n·log(n) steps.
     """
     n = len(fit.logs)

@@ -11,7 +11,7 @@ import pytest
 
 from engine.errors import InputError
 from sweeps.inverse import design
-from sweeps.inverse_fit import fit_of, fit_terms
+from sweeps.inverse.fit import fit_of, fit_terms
 from sweeps.kernels.design import least_to_go, pair
 from sweeps.objects import object_sizes, share_below, shares
 from sweeps.space import Space

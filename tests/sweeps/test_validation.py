@@ -12,10 +12,10 @@ import pytest
 import engine
 from engine.errors import InputError
 from engine.formulas import CLOSED_FORM, PUBLISHED, PUBLISHED_BY_WINDOW
-from sweeps import validate_states
 from sweeps.space import Space
-from sweeps.validate_gaussian import gaussian_distance, table
 from sweeps.validation import chains, validate
+from sweeps.validation import states as validate_states
+from sweeps.validation.gaussian import gaussian_distance, table
 from tests.sweeps import reference, spaces
 
 SQUARE = [spaces.DEMO, spaces.MIXED, spaces.LINE, *(spaces.random_space(seed) for seed in range(12))]

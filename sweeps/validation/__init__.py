@@ -18,7 +18,7 @@ from engine.network import Network
 from engine.spec import listed, whole
 from sweeps.blocks import MEMORY
 from sweeps.space import Space
-from sweeps.validate_states import Progress
+from sweeps.validation.states import Progress
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -57,9 +57,9 @@ def validate(
     Returns
     -------
     xr.Dataset
-        Of a network, over (layer, formula): values, errors and domain, see `sweeps.validate_network`. Of a space, over
-        (stage, kind, overlap_bin, formula, figure): numbers of maps and errors, see `sweeps.validate_tables`; a map is
-        the output of a stage of one architecture, all stages so far told apart.
+        Of a network, over (layer, formula): values, errors and domain, see `sweeps.validation.network`. Of a space,
+        over (stage, kind, overlap_bin, formula, figure): numbers of maps and errors, see `sweeps.validation.tables`; a
+        map is the output of a stage of one architecture, all stages so far told apart.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def validate(
     (84, 0)
     """
     if isinstance(what, Network):
-        from sweeps.validate_network import validate_network
+        from sweeps.validation.network import validate_network
 
         if random is not None:
             raise InputError("random is for spaces; a network is validated as a whole")
@@ -86,7 +86,7 @@ def validate(
             "sweeps.run(space, formulas=True) sets the formulas beside the exact figures of any"
         )
     whole(worst, "worst", 0, 1000)
-    from sweeps.validate_tables import collect
+    from sweeps.validation.tables import collect
 
     if random is not None:
         whole(random, "random", 1, 10**12)

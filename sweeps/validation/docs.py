@@ -2,7 +2,7 @@
 
 A block that begins with ``$ `` holds one command and its output; ``<!-- run: … -->`` is followed by a table::
 
-    python -m sweeps.validate_docs docs/validity.md
+    python -m sweeps.validation.docs docs/validity.md
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ import numpy as np
 
 from sweeps.kernels import errors
 from sweeps.runs import attributes
-from sweeps.validate_random import RandomWalk
-from sweeps.validate_states import OVERLAP_BINS, Kind, Progress, Tables, Walk
+from sweeps.validation.samples import RandomWalk
+from sweeps.validation.states import OVERLAP_BINS, Kind, Progress, Tables, Walk
 
 if TYPE_CHECKING:
     import xarray as xr

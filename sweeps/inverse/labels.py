@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.errors import InputError
-from sweeps.inverse_fit import Fit
+from sweeps.inverse.fit import Fit
 from sweeps.kernels import paths
 from sweeps.kernels.design import least_to_go, next_labels
 from sweeps.product import Product

@@ -9,7 +9,7 @@ import numpy as np
 
 from sweeps.blocks import MEMORY
 from sweeps.programs import Program, Trie
-from sweeps.validate_states import EDGES, Joined, Nodes, Progress, Tables, Walk
+from sweeps.validation.states import EDGES, Joined, Nodes, Progress, Tables, Walk
 
 if TYPE_CHECKING:
     from sweeps.space import Space

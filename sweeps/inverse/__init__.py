@@ -1,6 +1,6 @@
 """Inverse design: the architectures of a space whose chosen maps fit a histogram of object sizes best.
 
-Exact over spaces of any size: a shortest path over the graph of states (sweeps/inverse_labels.py), not a search.
+Exact over spaces of any size: a shortest path over the graph of states (sweeps/inverse/labels.py), not a search.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from engine.errors import InputError, shown
 from engine.spec import whole
 from sweeps.answers import MAX_ROWS, Where, _attributes, _nothing, _reader
 from sweeps.expressions import Expression, Reader, _conjuncts, _name, _Renamed
-from sweeps.inverse_fit import Objective, fit_of, fit_terms
-from sweeps.inverse_labels import NO_LIMIT, Found, Task, best_fits, chosen_stages, front
+from sweeps.inverse.fit import Objective, fit_of, fit_terms
+from sweeps.inverse.labels import NO_LIMIT, Found, Task, best_fits, chosen_stages, front
 from sweeps.listing import as_rows
 from sweeps.objects import object_sizes
 from sweeps.product import MEMORY, Columns, Ground, NothingLeftError, Product

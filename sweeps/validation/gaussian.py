@@ -2,7 +2,7 @@
 
 Run it for the table of docs/validity.md::
 
-    python -m sweeps.validate_gaussian
+    python -m sweeps.validation.gaussian
 """
 
 from __future__ import annotations
