@@ -95,7 +95,7 @@ def chart(groups: Rows) -> None:
     axes.bar_label(bars, [f" {ratio:,.3g}×" if ratio < 1000 else f" {ratio:,.0f}×" for _, ratio in rows], fontsize=8)
     axes.axvline(1, color="#555555", lw=1)
     axes.set(xscale="log", xlabel="time in multiples of rfscale's (log scale; left of 1: they are faster)")
-    axes.margins(x=0.15)
+    axes.margins(x=0.15, y=0.01)
     axes.tick_params(axis="y", labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     CHART.parent.mkdir(parents=True, exist_ok=True)
