@@ -11,7 +11,7 @@ import numpy as np
 import engine
 import sweeps
 from benchmarks.cases import Case, Contender, case
-from sweeps.blocks import Blocks
+from sweeps.states.blocks import Blocks
 
 Choice = tuple[int, int, int]  # kernel, stride, dilation
 

@@ -117,7 +117,7 @@ def validation_undilated() -> Case:
     small = {"stages": [{"name": f"s{i}", "kernel": [1, 3, 7], "stride": [1, 2, 3]} for i in range(4)]}
 
     def check() -> None:
-        from sweeps.space import Space
+        from sweeps.spaces.space import Space
 
         report = validate(Space.from_dict(small))
         wanted = brute(small, 2)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sweeps.matching import match
     from sweeps.objects import object_sizes
     from sweeps.runs import run
-    from sweeps.space import NetworkSpace, Space
+    from sweeps.spaces.space import NetworkSpace, Space
     from sweeps.validation import chains, validate
 
 __all__ = [
@@ -36,8 +36,8 @@ __all__ = [
 ]
 
 _HOME = {
-    "NetworkSpace": "sweeps.space",
-    "Space": "sweeps.space",
+    "NetworkSpace": "sweeps.spaces.space",
+    "Space": "sweeps.spaces.space",
     "best": "sweeps.answers",
     "chains": "sweeps.validation",
     "check": "sweeps.checks",

@@ -148,8 +148,8 @@ def _run(entry: Entry, out: Path, folder: Path, fresh: bool) -> dict[str, Any]:
 def _subject(given: Any, folder: Path, kind: str) -> Any:
     """Return the space or network of an entry: a file beside the batch, a name, or a description."""
     import engine
-    from sweeps.commands_validate import load
-    from sweeps.space import Space
+    from sweeps.commands.validate import load
+    from sweeps.spaces.space import Space
     from sweeps.validation import chains
 
     if isinstance(given, Mapping):
@@ -177,7 +177,7 @@ def _subject(given: Any, folder: Path, kind: str) -> Any:
 def _do_sweep(space: Any, options: Entry, path: Path, fresh: bool) -> int:
     import shutil
 
-    from sweeps.store import write_store
+    from sweeps.stores.store import write_store
 
     if fresh and (path / "done").is_dir():
         shutil.rmtree(path)

@@ -15,15 +15,14 @@ from typing import Annotated, Any
 import typer
 
 from engine.errors import InputError, nearest
-from sweeps import commands, commands_design, commands_objects, commands_sweep, commands_validate
+from sweeps.commands import design, networks, objects, sweep, validate
 
-# a new verb: one function, its name in the VERBS of its module, that tuple here
 VERBS = (
-    *commands.VERBS,
-    *commands_sweep.VERBS,
-    *commands_validate.VERBS,
-    *commands_objects.VERBS,
-    *commands_design.VERBS,
+    *networks.VERBS,
+    *sweep.VERBS,
+    *validate.VERBS,
+    *objects.VERBS,
+    *design.VERBS,
 )
 
 app = typer.Typer(
@@ -61,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is not None:
         return _run(list(argv))
     gc.set_threshold(1_000_000, 10, 10)  # imports make half a million objects, none of them garbage: 0.2 s
-    if not {verb.__name__ for verb in commands.VERBS}.isdisjoint(sys.argv[1:2]):
+    if not {verb.__name__ for verb in networks.VERBS}.isdisjoint(sys.argv[1:2]):
         for package in ("dask", "scipy"):  # xarray and numba would load them just because they are there: 0.5 s
             sys.modules.setdefault(package, None)  # type: ignore[arg-type]
     code = _run(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""Every architecture of a space, labelled: `sweeps.run`. The block API it is made of is in sweeps/blocks.py."""
+"""Every architecture of a space, labelled: `sweeps.run`. The block API it is made of is in sweeps/states/blocks.py."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 
 from engine import __version__
 from engine.errors import InputError, nearest, shown
-from sweeps.blocks import MEMORY, Blocks
-from sweeps.space import NetworkSpace, Space
+from sweeps.spaces.space import NetworkSpace, Space
+from sweeps.states.blocks import MEMORY, Blocks
 
 if TYPE_CHECKING:
     import xarray as xr
     from distributed import Client
 
-    from sweeps.templates import NetworkBlocks
+    from sweeps.spaces.templates import NetworkBlocks
 
 MAX_DIMS = 64  # of a numpy array
 PIECE = 1 << 26  # architectures from one call of `progress` to the next
@@ -80,7 +80,7 @@ def run(
     import xarray as xr
 
     if store is not None:
-        from sweeps.store import run_stored
+        from sweeps.stores.store import run_stored
 
         options: dict[str, Any] = {"stages": stages, "costs": costs, "formulas": formulas, "memory": memory}
         return run_stored(space, store, client, progress, **options)
@@ -118,7 +118,7 @@ def blocks_of(
 ) -> Blocks | NetworkBlocks:
     """Return the blocks of a space."""
     if isinstance(space, NetworkSpace):
-        from sweeps.templates import NetworkBlocks
+        from sweeps.spaces.templates import NetworkBlocks
 
         return NetworkBlocks(space)
     if not isinstance(space, Space):

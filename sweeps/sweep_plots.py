@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.errors import InputError
 from sweeps.plots import BLUE, GREEN, ORANGE, SKY, figure
-from sweeps.space import NetworkSpace, Space
+from sweeps.spaces.space import NetworkSpace, Space
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 
 from sweeps.runs import blocks_of, size_text
-from sweeps.space import NetworkSpace, Space
-from sweeps.store import Summary
+from sweeps.spaces.space import NetworkSpace, Space
+from sweeps.stores.store import Summary
 from sweeps.tables import Column, folded
 from sweeps.tables import number as figure
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sweeps import reproduce
+from sweeps.reproduction import reproduce
 
 ROOT = Path(__file__).parents[1]
 

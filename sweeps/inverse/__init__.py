@@ -16,13 +16,13 @@ import numpy as np
 from engine.errors import InputError, shown
 from engine.spec import whole
 from sweeps.answers import MAX_ROWS, Where, _attributes, _nothing, _reader
-from sweeps.expressions import Expression, Reader, _conjuncts, _name, _Renamed
+from sweeps.answers.expressions import Expression, Reader, _conjuncts, _name, _Renamed
+from sweeps.answers.listing import as_rows
 from sweeps.inverse.fit import Objective, fit_of, fit_terms
 from sweeps.inverse.labels import NO_LIMIT, Found, Task, best_fits, chosen_stages, front
-from sweeps.listing import as_rows
 from sweeps.objects import object_sizes
-from sweeps.product import MEMORY, Columns, Ground, NothingLeftError, Product
-from sweeps.space import Space
+from sweeps.spaces.space import Space
+from sweeps.states.product import MEMORY, Columns, Ground, NothingLeftError, Product
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -1,8 +1,8 @@
 """Labels over the graph of states: which maps were chosen on the way to a node, how well they fit, what it costs.
 
-A node is a state of sweeps/product.py; a label at a node says how many maps are chosen, the value of the last one, fit
-and cost so far. Labels that others beat whatever comes behind are dropped (sweeps/kernels/design.py), so that level by
-level few are left, for 10^12 architectures as for 10^6.
+A node is a state of sweeps/states/product.py; a label at a node says how many maps are chosen, the value of the last
+one, fit and cost so far. Labels that others beat whatever comes behind are dropped (sweeps/kernels/design.py), so that
+level by level few are left, for 10^12 architectures as for 10^6.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from engine.errors import InputError
 from sweeps.inverse.fit import Fit
 from sweeps.kernels import paths
 from sweeps.kernels.design import least_to_go, next_labels
-from sweeps.product import Product
+from sweeps.states.product import Product
 
 NO_LIMIT = 2**62
 FIRST_STEP = 0.001  # of fit

@@ -11,7 +11,7 @@ import yaml
 from engine.errors import InputError
 from sweeps.objects import shares
 from sweeps.output import check_folder, write, write_text
-from sweeps.space import Space
+from sweeps.spaces.space import Space
 from sweeps.sweep_tables import ROWS, number
 from sweeps.tables import Column, folded
 from sweeps.tables import number as figure

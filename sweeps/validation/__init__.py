@@ -16,8 +16,8 @@ import numpy as np
 from engine.errors import InputError, shown
 from engine.network import Network
 from engine.spec import listed, whole
-from sweeps.blocks import MEMORY
-from sweeps.space import Space
+from sweeps.spaces.space import Space
+from sweeps.states.blocks import MEMORY
 from sweeps.validation.states import Progress
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sweeps.blocks import MEMORY
-from sweeps.programs import Program, Trie
+from sweeps.states.blocks import MEMORY
+from sweeps.states.programs import Program, Trie
 from sweeps.validation.states import EDGES, Joined, Nodes, Progress, Tables, Walk
 
 if TYPE_CHECKING:
-    from sweeps.space import Space
+    from sweeps.spaces.space import Space
 
 BATCH = 1 << 20  # chains that are drawn at a time
 

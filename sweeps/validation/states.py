@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from engine.formulas import PUBLISHED_BY_WINDOW
-from sweeps.blocks import MEMORY
-from sweeps.graph import FIGURES, AxisGraph, Level
 from sweeps.kernels import errors
-from sweeps.programs import Program, Trie, compile_space, largest_extents
+from sweeps.states.blocks import MEMORY
+from sweeps.states.graph import FIGURES, AxisGraph, Level
+from sweeps.states.programs import Program, Trie, compile_space, largest_extents
 
 if TYPE_CHECKING:
-    from sweeps.space import Space
+    from sweeps.spaces.space import Space
 
 Progress = Callable[[int, int], object]
 Kind = tuple[int, int, int]

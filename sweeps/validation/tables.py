@@ -15,7 +15,7 @@ from sweeps.validation.states import OVERLAP_BINS, Kind, Progress, Tables, Walk
 if TYPE_CHECKING:
     import xarray as xr
 
-    from sweeps.space import Space
+    from sweeps.spaces.space import Space
 
 QUANTILES = (0.5, 0.9, 0.99)
 CELL = ("stage", "kind", "overlap_bin", "formula", "figure")

@@ -215,7 +215,7 @@ def test_pieces_change_nothing(brute, name, where, monkeypatch):
         sweeps.sample(b.space, 50, where),
         sweeps.best(b.space, "-area", where=where),
     )
-    monkeypatch.setattr("sweeps.product.PIECE", 40)
+    monkeypatch.setattr("sweeps.states.product.PIECE", 40)
     pieces = (
         sweeps.count(b.space, by, where),
         sweeps.sample(b.space, 50, where),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sweeps.atlas import EXACT, IMPOSSIBLE, NONE, OFF, atlas, domain_figure, published_figure, summary
+from sweeps.validation.atlas import EXACT, IMPOSSIBLE, NONE, OFF, atlas, domain_figure, published_figure, summary
 
 
 @pytest.fixture(scope="module")

@@ -296,7 +296,7 @@ def test_sarif_is_well_formed():
 def run_check(capsys, network: str, **kw) -> tuple[int, str]:
     import typer
 
-    from sweeps.commands_objects import check as verb
+    from sweeps.commands.objects import check as verb
 
     try:
         verb(None, network, **kw)

@@ -9,12 +9,8 @@ import pytest
 import xarray as xr
 
 import sweeps
-from sweeps import cli, commands_sweep
+from sweeps import cli
 from tests.sweeps.spaces import ANISOTROPIC, DEMO
-
-if commands_sweep.sweep not in cli.VERBS:
-    cli.VERBS = (*cli.VERBS, *commands_sweep.VERBS)
-    cli.app.command("sweep")(commands_sweep.sweep)
 
 TEMPLATES = """
 from engine import Network
@@ -153,7 +149,7 @@ def test_pictures_of_spaces(rfscale, folder):
     ],
 )
 def test_one_line_and_nothing_written(args, message, rfscale, folder, monkeypatch):
-    monkeypatch.setattr("sweeps.distributed.TIMEOUT", 0.3)
+    monkeypatch.setattr("sweeps.stores.distributed.TIMEOUT", 0.3)
     before = sorted(folder.iterdir())
     assert message in rfscale("demo.json", *args, code=2)
     assert sorted(folder.iterdir()) == before

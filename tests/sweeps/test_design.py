@@ -14,7 +14,7 @@ from sweeps.inverse import design
 from sweeps.inverse.fit import fit_of, fit_terms
 from sweeps.kernels.design import least_to_go, pair
 from sweeps.objects import object_sizes, share_below, shares
-from sweeps.space import Space
+from sweeps.spaces.space import Space
 from tests.sweeps import reference
 from tests.sweeps.spaces import ANISOTROPIC, DEMO, MIXED
 
@@ -228,7 +228,7 @@ def run(args):
     """The verb, in an app of its own; returns the exit code."""
     import typer
 
-    from sweeps.commands_design import VERBS
+    from sweeps.commands.design import VERBS
 
     app = typer.Typer(pretty_exceptions_enable=False)
     app.callback()(lambda: None)

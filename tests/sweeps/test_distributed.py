@@ -13,9 +13,9 @@ import xarray as xr
 import sweeps
 from engine import Network
 from engine.errors import InputError
-from sweeps import distributed
-from sweeps.blockstore import Options, Plan
-from sweeps.store import write_store
+from sweeps.stores import distributed
+from sweeps.stores.blockstore import Options, Plan
+from sweeps.stores.store import write_store
 from tests.sweeps.spaces import ANISOTROPIC, DEMO
 from tests.sweeps.test_store import SMALL, contents
 

@@ -404,7 +404,7 @@ def test_one_pixel_less_is_not_enough(name):
 def test_the_command(capsys):
     from types import SimpleNamespace
 
-    from sweeps.commands_objects import halo as verb
+    from sweeps.commands.objects import halo as verb
 
     verb(SimpleNamespace(obj={"command": "rfscale halo"}), "unet-padded", tile="512")
     text = capsys.readouterr().out

@@ -170,7 +170,7 @@ def test_the_command(tmp_path, capsys):
 
     import xarray as xr
 
-    from sweeps.commands_objects import match as verb
+    from sweeps.commands.objects import match as verb
 
     (tmp_path / "a.csv").write_text("image_width,image_height,width,height\n99,99,20,20\n99,99,0,9\n99,99,90,90\n")
     context = SimpleNamespace(obj={"command": "rfscale match"})

@@ -7,10 +7,10 @@ import pytest
 import xarray as xr
 
 import engine
-from sweeps import pictures
-from sweeps.claims import CLAIMS, READINGS, networks, pooled
 from sweeps.cli import main
-from sweeps.reproduce import QUANTITIES, claims_dataset, judge, markdown, remarks, rows, verdict
+from sweeps.reproduction import pictures
+from sweeps.reproduction.claims import CLAIMS, READINGS, networks, pooled
+from sweeps.reproduction.reproduce import QUANTITIES, claims_dataset, judge, markdown, remarks, rows, verdict
 
 nan = float("nan")
 

@@ -8,7 +8,7 @@ import pytest
 
 import engine
 import sweeps
-from sweeps.blocks import Blocks
+from sweeps.states.blocks import Blocks
 from tests.sweeps.reference import table
 from tests.sweeps.spaces import ALL, ANISOTROPIC, DEMO, LINE, MIXED, random_space
 

@@ -22,15 +22,15 @@ import zarr
 import sweeps
 from engine import Network
 from engine.errors import InputError
-from sweeps import blockstore, shards, store
-from sweeps.blockstore import cut
-from sweeps.store import write_store
+from sweeps.stores import blockstore, shards, store
+from sweeps.stores.blockstore import cut
+from sweeps.stores.store import write_store
 from tests.sweeps.spaces import ALL, DEMO
 
 SMALL = 600  # bytes of a block: many of them in small spaces
 KILLED = """
 import sys, sweeps
-from sweeps.store import write_store
+from sweeps.stores.store import write_store
 stages = [{"name": f"s{i}", "kernel": 3, "dilation": [1, 2, 3, 4]} for i in range(8)]
 write_store(sweeps.Space.from_dict({"stages": stages}), sys.argv[1], block_bytes=1 << 12)
 """

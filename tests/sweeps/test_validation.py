@@ -12,7 +12,7 @@ import pytest
 import engine
 from engine.errors import InputError
 from engine.formulas import CLOSED_FORM, PUBLISHED, PUBLISHED_BY_WINDOW
-from sweeps.space import Space
+from sweeps.spaces.space import Space
 from sweeps.validation import chains, validate
 from sweeps.validation import states as validate_states
 from sweeps.validation.gaussian import gaussian_distance, table

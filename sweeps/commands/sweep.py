@@ -18,8 +18,8 @@ from engine.errors import InputError, nearest, shown
 if TYPE_CHECKING:
     import xarray as xr
 
-    from sweeps.space import NetworkSpace, Space
-    from sweeps.store import Progress
+    from sweeps.spaces.space import NetworkSpace, Space
+    from sweeps.stores.store import Progress
 
     Answer = xr.Dataset | xr.DataArray
 
@@ -179,7 +179,7 @@ def _set_threads(threads: int | None) -> None:
 
 def load_space(text: str) -> Space | NetworkSpace:
     """Return the space of a file, or of a Python module or file."""
-    from sweeps.space import NetworkSpace, Space
+    from sweeps.spaces.space import NetworkSpace, Space
 
     module, colon, name = text.rpartition(":")
     if not colon or text.endswith((".yaml", ".yml", ".json")):
@@ -240,7 +240,7 @@ def _enumerate(
         with progress(f"sweep of {space.name}"):
             write(run(space, stages=stages, formulas=formulas), out)
         return [f"{space.size:,} architectures of {space.name}", f"written: {out}, {size_text(out.stat().st_size)}"]
-    from sweeps.store import write_store
+    from sweeps.stores.store import write_store
     from sweeps.sweep_tables import summary_report
 
     done = 0
@@ -274,7 +274,7 @@ def _client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     if workers is None and scheduler is None:
         yield None
         return
-    from sweeps.distributed import local_client, remote_client
+    from sweeps.stores.distributed import local_client, remote_client
 
     with local_client(workers) if workers else remote_client(str(scheduler)) as client:
         yield client

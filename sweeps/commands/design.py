@@ -78,11 +78,11 @@ def design(
     from sweeps.output import PICTURES, check_target
 
     check_target(plot, PICTURES, "--plot")
-    from sweeps.commands_sweep import load_space
+    from sweeps.commands.sweep import load_space
     from sweeps.inverse import design as compute
     from sweeps.inverse.report import check_out, design_figure, design_report, write_designs
     from sweeps.objects import object_sizes
-    from sweeps.space import Space
+    from sweeps.spaces.space import Space
     from sweeps.tables import progress, say
 
     check_out(out)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from engine.errors import InputError, shown
-from sweeps.commands import (
+from sweeps.commands.networks import (
     Finite,
     Globals,
     InputSize,

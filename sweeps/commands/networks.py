@@ -58,7 +58,7 @@ def reproduce(
 
     Example: rfscale reproduce --out reproduction
     """
-    from sweeps.reproduce import run
+    from sweeps.reproduction.reproduce import run
 
     run(out, pictures=pictures)
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import InputError, nearest, shown
-from sweeps.blocks import MEMORY
 from sweeps.runs import MAX_DIMS, blocks_of
-from sweeps.shards import Map, array_metadata, chunk_key, encode, write_whole
-from sweeps.space import NetworkSpace, Space
+from sweeps.spaces.space import NetworkSpace, Space
+from sweeps.states.blocks import MEMORY
+from sweeps.stores.shards import Map, array_metadata, chunk_key, encode, write_whole
 
 BLOCK_BYTES = 1 << 27  # of a block before compression: 0.1 to 0.3 s of work
 NETWORK_BLOCK = 256  # networks in a block of a NetworkSpace: about as much work

@@ -1,8 +1,8 @@
 """Exact answers about all architectures of a space, without listing them: count, best, pareto, sample.
 
 What an architecture can still become depends on its state alone, so that paths through the graph of states
-(sweeps/product.py) stand for architectures: their numbers, the best of them, and uniform samples follow by dynamic
-programming, for 10^24 of them as for 10^6.
+(sweeps/states/product.py) stand for architectures: their numbers, the best of them, and uniform samples follow by
+dynamic programming, for 10^24 of them as for 10^6.
 
 Figures are ``pixels, extent, jump, shared, overlap`` (of one axis; with ``_y``, ``_x`` where the axes differ), ``area,
 width, density``, and the costs ``params, macs`` of all layers up to a stage. A name alone means the last stage,
@@ -21,12 +21,12 @@ import numpy as np
 
 from engine.errors import InputError, shown
 from engine.spec import listed, whole
-from sweeps.counts import Completions, end_counts
-from sweeps.expressions import Expression, Reader, Term
-from sweeps.listing import as_rows
-from sweeps.product import MEMORY, Ground, NothingLeftError, Product
-from sweeps.search import Limit, best_paths, reachable_best, retrace, undominated_paths
-from sweeps.space import Space
+from sweeps.answers.counts import Completions, end_counts
+from sweeps.answers.expressions import Expression, Reader, Term
+from sweeps.answers.listing import as_rows
+from sweeps.answers.search import Limit, best_paths, reachable_best, retrace, undominated_paths
+from sweeps.spaces.space import Space
+from sweeps.states.product import MEMORY, Ground, NothingLeftError, Product
 from sweeps.variables import VARIABLES
 
 if TYPE_CHECKING:

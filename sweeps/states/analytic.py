@@ -9,11 +9,11 @@ import numpy as np
 
 from engine.formulas import PUBLISHED, PUBLISHED_BY_WINDOW, START, advance
 from sweeps.kernels import rows
-from sweeps.programs import AxisLayer, Program
-from sweeps.stages import ChainLayer
+from sweeps.spaces.stages import ChainLayer
+from sweeps.states.programs import AxisLayer, Program
 
 if TYPE_CHECKING:
-    from sweeps.space import Space
+    from sweeps.spaces.space import Space
 
 
 class Values(NamedTuple):

@@ -1,7 +1,7 @@
 """What the article says: every figure and number of it as one table, in our own words.
 
 Only facts stand here: what is claimed, where, of which layer of which network, and the number as printed. Formulas,
-exact values and verdicts are computed in `sweeps.reproduce`.
+exact values and verdicts are computed in `sweeps.reproduction.reproduce`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Claim:
     printed : float or None
         The number as printed; None where the article gives none.
     quantity : str
-        What the number is, a key of `sweeps.reproduce.QUANTITIES`.
+        What the number is, a key of `sweeps.reproduction.reproduce.QUANTITIES`.
     rounding : float
         Half a unit of the last digit printed.
     target : float

@@ -1,7 +1,7 @@
 """The graph of states: level by level, equal states merged by content, and the tables state × choice -> next state.
 
 An axis of a space is one graph (`AxisGraph`), costs are another (`CostGraph`): what happens on one does not depend on
-the others. A node of a level is a state together with the live value of shared factors (sweeps/programs.py).
+the others. A node of a level is a state together with the live value of shared factors (sweeps/states/programs.py).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.errors import InputError
-from sweeps.costs import CostState, advance, first_state
 from sweeps.kernels import states as kernels
-from sweeps.programs import Program, Trie
+from sweeps.spaces.costs import CostState, advance, first_state
+from sweeps.states.programs import Program, Trie
 
 if TYPE_CHECKING:
-    from sweeps.space import Space
+    from sweeps.spaces.space import Space
 
 FIGURES = ("pixels", "extent", "jump", "shared")
 HARDLY_FROM = 50_000  # combinations of states and choices

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from engine import __version__
 from engine.errors import InputError, shown
-from sweeps.blockstore import Options, Plan
 from sweeps.output import need_package
-from sweeps.space import NetworkSpace, Space
+from sweeps.spaces.space import NetworkSpace, Space
+from sweeps.stores.blockstore import Options, Plan
 
 if TYPE_CHECKING:
     from distributed import Client

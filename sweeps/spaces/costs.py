@@ -7,10 +7,10 @@ from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.errors import InputError
-from sweeps.stages import ChainLayer
+from sweeps.spaces.stages import ChainLayer
 
 if TYPE_CHECKING:
-    from sweeps.space import Space
+    from sweeps.spaces.space import Space
 
 
 class CostState(NamedTuple):

@@ -14,12 +14,12 @@ from engine.entries import Reader
 from engine.errors import InputError, shown
 from engine.network import Network
 from engine.trace import trace
-from sweeps.space import NetworkSpace
+from sweeps.spaces.space import NetworkSpace
 from sweeps.variables import NETWORKS, Variable
 
 
 class NetworkBlocks:
-    """Figures of flat ranges of the networks of a `NetworkSpace`, with the methods of `sweeps.blocks.Blocks`.
+    """Figures of flat ranges of the networks of a `NetworkSpace`, with the methods of `sweeps.states.blocks.Blocks`.
 
     There is one stage, "networks". Figures are interior, those of the last of a network's outputs.
     """

@@ -8,7 +8,7 @@ from itertools import accumulate
 import numpy as np
 
 from sweeps.kernels import paths
-from sweeps.product import Product
+from sweeps.states.product import Product
 
 
 def _digits(size: int) -> int:

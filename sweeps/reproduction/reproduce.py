@@ -1,7 +1,7 @@
 """The main job: every figure and number of the article beside its own formula, the closed form and the exact pixels.
 
-`sweeps.claims` holds what the article prints; here each claim gets its formula value, its exact value and a verdict,
-all computed. The results are a table, a labelled tree of datasets, and pictures.
+`sweeps.reproduction.claims` holds what the article prints; here each claim gets its formula value, its exact value and
+a verdict, all computed. The results are a table, a labelled tree of datasets, and pictures.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.errors import InputError
-from sweeps.claims import CLAIMS, Claim, networks
 from sweeps.output import check_folder, check_target, need_package, write, write_text
-from sweeps.pictures import DRAWN, FIELD_LAYERS, draw_all
+from sweeps.reproduction.claims import CLAIMS, Claim, networks
+from sweeps.reproduction.pictures import DRAWN, FIELD_LAYERS, draw_all
 from sweeps.tables import number, per_axis, plain_table, progress, same, say
 
 if TYPE_CHECKING:

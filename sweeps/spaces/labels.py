@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.errors import InputError, nearest, shown
 from engine.spec import whole
-from sweeps.stages import Factor, Value, value_label
+from sweeps.spaces.stages import Factor, Value, value_label
 
 
 class Labelled:

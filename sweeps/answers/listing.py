@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sweeps.product import Product
-from sweeps.space import Space
+from sweeps.spaces.space import Space
+from sweeps.states.product import Product
 from sweeps.variables import VARIABLES
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import numpy as np
 from engine.errors import InputError, nearest, shown
 
 if TYPE_CHECKING:
-    from sweeps.space import Space
+    from sweeps.spaces.space import Space
 
 AXIS_FIGURES = ("pixels", "extent", "jump", "shared", "overlap")
 WHOLE_FIGURES = ("area", "width", "density")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-    from sweeps.reproduce import Result
+    from sweeps.reproduction.reproduce import Result
 
 Profiles = Mapping[str, "xr.Dataset"]
 Printed = Mapping[tuple[str, str], "float | None"]

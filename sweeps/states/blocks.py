@@ -16,8 +16,8 @@ This is what `sweeps.run`, stores and workers are made of::
 `stage` is a position or a name. Index i of a stage is that of the factors met so far, row-major; stage j's index of the
 same architecture is ``i // (size(i) // size(j))``. Any cut of a stage into ranges gives the same bits, on any number of
 threads, in any process: a worker makes its own `Blocks` from ``Space.from_dict(space.to_dict())``. `fill` is not
-thread-safe. `sweeps.templates.NetworkBlocks` has the same methods for a `NetworkSpace`; `sweeps.runs.blocks_of` makes
-either.
+thread-safe. `sweeps.spaces.templates.NetworkBlocks` has the same methods for a `NetworkSpace`; `sweeps.runs.blocks_of`
+makes either.
 
 How: the answer is a walk through tables state × choice -> state. Rows of the figures behind the last few choices are
 kept ready as far as they fit the cache (`ROW_BYTES`), so that the loop copies rows. Where the states outgrow `memory`,
@@ -35,14 +35,14 @@ import numba
 import numpy as np
 
 from engine.errors import InputError, shown
-from sweeps.graph import FIGURES, AxisGraph, CostGraph
 from sweeps.kernels import rows
-from sweeps.programs import compile_space, largest_extents
+from sweeps.states.graph import FIGURES, AxisGraph, CostGraph
+from sweeps.states.programs import compile_space, largest_extents
 from sweeps.variables import COSTS, FORMULAS, VARIABLES, Variable
 
 if TYPE_CHECKING:
-    from sweeps.analytic import Formulas
-    from sweeps.space import Space
+    from sweeps.spaces.space import Space
+    from sweeps.states.analytic import Formulas
 
 MEMORY = 1 << 30  # bytes that the states of one axis may take before enumeration goes depth first
 ROW_BYTES = 1 << 18  # of ready rows of one stage: they stay in the L2 cache
@@ -158,7 +158,7 @@ class Blocks:
             self._analytic().fill(i, start, stop, out)
 
     def _analytic(self) -> Formulas:
-        from sweeps.analytic import Formulas
+        from sweeps.states.analytic import Formulas
 
         if self._formulas is None:
             self._formulas = Formulas(self.space, self.programs)

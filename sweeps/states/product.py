@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.errors import InputError
-from sweeps.expressions import Expression, Term
-from sweeps.graph import FIGURES, AxisGraph, CostGraph
+from sweeps.answers.expressions import Expression, Term
 from sweeps.kernels import paths
-from sweeps.programs import compile_space, largest_extents
+from sweeps.states.graph import FIGURES, AxisGraph, CostGraph
+from sweeps.states.programs import compile_space, largest_extents
 
 if TYPE_CHECKING:
-    from sweeps.space import Space
+    from sweeps.spaces.space import Space
 
 MEMORY = 4 << 30  # bytes that one level of the graph of a question may take
 PIECE = 1 << 22  # combinations of states that are made at once

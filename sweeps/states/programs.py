@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from engine.errors import InputError
-from sweeps.stages import ChainLayer, Ref, Stage, Value
+from sweeps.spaces.stages import ChainLayer, Ref, Stage, Value
 
 if TYPE_CHECKING:
-    from sweeps.space import Space
+    from sweeps.spaces.space import Space
 
 INT32_MAX = 2**31 - 1
 AxisLayer = tuple[int, int, int]  # kernel, stride, dilation

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from engine.errors import InputError, nearest, shown
 from engine.spec import AXES, listed, per_axis, whole
-from sweeps.labels import Labelled
-from sweeps.stages import (
+from sweeps.spaces.labels import Labelled
+from sweeps.spaces.stages import (
     PER_AXIS,
     ChainLayer,
     Factor,
@@ -224,7 +224,7 @@ class Space(Labelled):
             end.
         """
         from engine.network import Network
-        from sweeps.costs import chain_channels
+        from sweeps.spaces.costs import chain_channels
 
         layers = self.layers(where)
         flat = [layer for stage in layers.values() for layer in stage]

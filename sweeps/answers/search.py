@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sweeps.kernels import paths
-from sweeps.product import Product
+from sweeps.states.product import Product
 
 
 @dataclass(frozen=True)

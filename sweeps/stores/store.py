@@ -24,12 +24,12 @@ import numba
 
 from engine import __version__
 from engine.errors import InputError
-from sweeps.blocks import MEMORY
-from sweeps.blockstore import BLOCK_BYTES, DONE, Options, Plan
 from sweeps.output import check_folder
 from sweeps.runs import attributes, blocks_of, size_text
-from sweeps.shards import BYTES, array_metadata, group_metadata, write_json, write_labels
-from sweeps.space import NetworkSpace, Space
+from sweeps.spaces.space import NetworkSpace, Space
+from sweeps.states.blocks import MEMORY
+from sweeps.stores.blockstore import BLOCK_BYTES, DONE, Options, Plan
+from sweeps.stores.shards import BYTES, array_metadata, group_metadata, write_json, write_labels
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -291,7 +291,7 @@ class _Store:
     def _written(self, pieces: Iterator[list[int]], client: Client | None) -> Iterator[int]:
         """Write pieces here or on workers, and yield the bytes of each when it is done."""
         if client is not None:
-            from sweeps.distributed import write_pieces
+            from sweeps.stores.distributed import write_pieces
 
             yield from write_pieces(client, self.plan, pieces)
             return

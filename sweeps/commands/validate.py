@@ -124,12 +124,12 @@ def load(text: str) -> Any:
     """Return a space where the file describes one (stages), a network otherwise."""
     import engine
     from engine.readers.files import read_mapping
-    from sweeps.space import Space
+    from sweeps.spaces.space import Space
 
     if text.endswith((".yaml", ".yml", ".json")) and "stages" in read_mapping(text):
         return Space.from_file(text)
     if ":" in text:
-        from sweeps.commands_sweep import load_space
+        from sweeps.commands.sweep import load_space
 
         try:
             return load_space(text)

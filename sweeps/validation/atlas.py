@@ -5,7 +5,7 @@ solid one, [0, 96) at the jumps 1 … 96, and one with a gap, [0, 48) and [72, 1
 
 Run it for the dataset and the pictures of docs/validity.md::
 
-    python -m sweeps.atlas docs/pictures
+    python -m sweeps.validation.atlas docs/pictures
 """
 
 from __future__ import annotations

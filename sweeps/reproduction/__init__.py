@@ -1,0 +1,1 @@
+"""The main job: the numbers and figures of the article beside the exact ones."""

@@ -1,0 +1,1 @@
+"""Spaces of architectures: their choices, labels, costs, and networks."""

@@ -1,0 +1,1 @@
+"""Stores of figures on disk: Zarr, resumable, filled by one process or by Dask workers."""
