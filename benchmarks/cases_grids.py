@@ -14,7 +14,7 @@ def _dilation_case(name: str, offsets: np.ndarray, size: int = 1024) -> Case:
     import cv2
     from scipy import ndimage
 
-    from engine.kernels import grids
+    from engine.kernels import dilation, grids
 
     cv2.setNumThreads(1)  # ours has one thread
     image = np.random.default_rng(0).random((size, size)) < 0.01
@@ -25,7 +25,7 @@ def _dilation_case(name: str, offsets: np.ndarray, size: int = 1024) -> Case:
     zero = np.zeros(1, np.int64)
 
     def ours() -> Any:
-        return grids.dilate(packed, size, zero, offsets, offsets)
+        return dilation.dilate(packed, size, zero, offsets, offsets)
 
     def opencv() -> Any:
         return cv2.dilate(bytes_, element, borderType=cv2.BORDER_CONSTANT, borderValue=0)
