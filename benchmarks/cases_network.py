@@ -104,7 +104,7 @@ def one_entry() -> Case:
 
     others = {
         "Python big integers": Contender(by_integers, note="all entries on the way"),
-        "Python sets": Contender(by_sets, rounds=1, readme=True),
+        "Python sets": Contender(by_sets, rounds=1),
     }
     if find_spec("torch"):
         others["torch autograd"] = Contender(_autograd(net, "layer4", size), rounds=3, readme=True)

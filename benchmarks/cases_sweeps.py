@@ -76,7 +76,7 @@ def _case(name: str, choices: Sequence[Choice], depth: int, readme: bool = False
         "as a labelled DataTree (sweeps.run)": Contender(lambda: sweeps.run(space), note="what a user calls"),
         "write floor, one thread": Contender(lambda: floor(space, 1), note="numpy fills the same arrays"),
         "numpy recurrence": Contender(
-            lambda: _recurrence(choices, depth), note="extent and jump of the last stage only", readme=readme
+            lambda: _recurrence(choices, depth), note="extent and jump of the last stage only"
         ),
     }
     if threads > 1:
@@ -145,7 +145,7 @@ def space_loop() -> Case:
         "engine.profile of each": Contender(
             profiles, scale=27, rounds=2, note="one in 27 timed", aim=1000, readme=True
         ),
-        "Python loop over sets": Contender(loop, rounds=3, note="one axis, the last stage only", readme=True),
+        "Python loop over sets": Contender(loop, rounds=3, note="one axis, the last stage only"),
     }
     return Case(f"a small space, {space.size} architectures", Contender(lambda: fill(space)), check, others)
 

@@ -28,7 +28,7 @@ def note(row: Row) -> str:
     aim = f"≥ {info['aim']:,}×" if info["aim"] else ""
     if info.get("rate_aim"):
         aim = f"≥ {info['rate_aim'] / 1e6:,.0f} M/s"
-    if aim:
+    if aim and not info["small"]:
         parts.append(f"aim {aim}: " + ("**missed**" if row.missed else "reached"))
     return "; ".join(part for part in parts if part)
 
@@ -74,11 +74,11 @@ def summary(results: Results) -> str:
     lost = [row for row in others if row.ratio < 1]
     aimed = [r for rows in results.cases.values() for r in rows if r.info["aim"] is not None or r.info.get("rate_aim")]
     reached = sum(not row.missed for row in aimed)
+    aims = f"{reached} of the {len(aimed)} aims of the project are reached. " if not results.small else ""
     return (
         f"Times are medians, and everything in a group was timed in one run after all its answers were found equal. "
         f"Of {len(others)} comparisons {len(lost)} are below 1: there the other way is faster than ours, or does less. "
-        f"{reached} of the {len(aimed)} aims of the project are reached. Times of what would take hours are scaled up "
-        "from a part, as the notes say."
+        f"{aims}Times of what would take hours are scaled up from a part, as the notes say."
     )
 
 
