@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import numba
+
 from benchmarks import load
+from benchmarks.cases import SMALL
+
+
+def pytest_configure(config):
+    if SMALL:  # threads that wait for each other on a busy machine take minutes, and nothing here needs them
+        numba.set_num_threads(1)
 
 
 def pytest_benchmark_update_machine_info(config, machine_info):

@@ -96,15 +96,15 @@ def by_architectures(small: bool) -> Series:
     at = [float(space.size) for space in spaces]
     seconds = [best(lambda s=space: last_stage(s, buffer)) for space in spaces]  # type: ignore[misc]
     floor = [best(lambda s=space: refill(s.size, buffer)) for space in spaces]  # type: ignore[misc]
-    share, fixed = floor[-1] / seconds[-1], seconds[0]
+    share, even = floor[-1] / seconds[-1], min(seconds) / seconds[-1] * at[-1]
     what = "writing the answer limits" if share > 0.5 else "the look-ups limit, not the memory they are written to"
     return Series(
         "all figures of the last stage",
         "architectures",
         at,
         seconds,
-        f"below some {int(fixed / seconds[-1] * at[-1]):,} compiling the space costs as much as its architectures; "
-        f"from there {at[-1] / seconds[-1] / 1e6:,.0f} M/s, {share:.2f} of the speed at which numpy fills the same "
+        f"below some {float(f'{even:.1g}'):,.0f} compiling the space costs more than its architectures; "
+        f"at the end {at[-1] / seconds[-1] / 1e6:,.0f} M/s, {share:.2f} of the speed at which numpy fills the same "
         f"buffer on one thread: {what}",
         floor,
         "numpy fills the same buffer",
@@ -196,8 +196,10 @@ def by_threads(small: bool) -> list[Series]:
     out = []
     for title, work in works.items():
         work()
+        others = load.Others()
         seconds = [_on(n, work) for n in counts]
-        out.append(Series(title, "threads", [float(n) for n in counts], seconds, _of_threads(seconds, counts, gain)))
+        limit = _of_threads(seconds, counts, gain, others.busy() or 0.0)
+        out.append(Series(title, "threads", [float(n) for n in counts], seconds, limit))
     return out
 
 
@@ -206,9 +208,11 @@ def _on(n: int, work: Callable[[], Any]) -> float:
         return best(work)
 
 
-def _of_threads(seconds: list[float], counts: list[int], copied: float) -> str:
+def _of_threads(seconds: list[float], counts: list[int], copied: float, busy: float) -> str:
     gain = seconds[0] / seconds[-1]
     said = f"{counts[-1]} threads are {gain:.2f} times as fast as one (a plain copy: {copied:.2f} times)"
+    if busy > 0.25:
+        return f"{said}: but other processes had {busy:.1f} processors meanwhile, so this says nothing"
     if gain < 1:
         return f"{said}: too little work to share"
     if gain > 0.8 * counts[-1]:
@@ -262,24 +266,30 @@ def draw(series: Sequence[Series], path: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import FuncFormatter, NullLocator
 
     columns = 3
     rows = -(-len(series) // columns)
     figure, grid = plt.subplots(rows, columns, figsize=(12, 3.1 * rows), layout="constrained")
     for axes, s in zip(grid.flat, series, strict=False):
-        axes.loglog(s.at, s.seconds, "o-", color="#0072B2", ms=4, label="rfscale")
+        if s.at[-1] / s.at[0] < 10:
+            axes.bar([f"{x:g}" for x in s.at], s.seconds, width=0.5, color="#0072B2")
+        else:
+            axes.loglog(s.at, s.seconds, "o-", color="#0072B2", ms=4, label="rfscale")
+            low, high = min(s.seconds), max(s.seconds)
+            axes.set_ylim(10 ** np.floor(np.log10(low) - 0.1), 10 ** np.ceil(np.log10(high) + 0.1))
+            axes.yaxis.set_minor_locator(NullLocator())
         if s.floor:
             axes.loglog(s.at, s.floor, "--", color="#777777", label=s.floor_name)
+            axes.set_ylim(min(*s.floor, *s.seconds) / 2, max(*s.floor, *s.seconds) * 2)
+            axes.yaxis.set_minor_locator(NullLocator())
             axes.legend(fontsize=7, frameon=False)
         axes.set_title(s.title, fontsize=8.5, loc="left")
         axes.set_xlabel(f"{s.quantity}   (exponent {s.exponent:.2f})", fontsize=8)
-        axes.set_ylabel("seconds", fontsize=8)
-        if s.at[-1] / s.at[0] < 10:
-            axes.set_xticks(s.at, [f"{x:g}" for x in s.at])
-            axes.minorticks_off()
-            axes.set(xlim=(s.at[0] * 0.9, s.at[-1] * 1.1), ylim=(min(s.seconds) / 3, max(s.seconds) * 3))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda seconds, _: duration(seconds) if seconds else "0"))
         axes.tick_params(labelsize=7)
         axes.grid(color="#dddddd", lw=0.5)
+        axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
     for axes in grid.flat[len(series) :]:
         axes.set_axis_off()
