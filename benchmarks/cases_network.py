@@ -165,7 +165,7 @@ def figures_512() -> Case:
 def profile_152() -> Case:
     net = engine.load("resnet152")
     layers = [layer.name for layer in net.layers]
-    few = layers[: sized(120, 40) : 20]
+    few = layers[: sized(80, 40) : 20]
 
     def by_sets() -> list[Any]:
         return [reference.figures(net, layer, (0, 0), globals="skip") for layer in few]
@@ -181,7 +181,7 @@ def profile_152() -> Case:
         check,
         {
             "Python sets": Contender(
-                by_sets, scale=len(layers) / len(few), rounds=1, note=f"{len(few)} of the first 120 layers timed"
+                by_sets, scale=len(layers) / len(few), rounds=1, note=f"{len(few)} of the first 80 layers timed"
             )
         },
     )
