@@ -60,7 +60,7 @@ def _case(name: str, choices: list[tuple[int, int, int]], depth: int, readme: bo
         return f"{size / _size(_folder() / 'ours.zarr'):,.0f} times the space on disk"
 
     return Case(
-        f"every figure of {name}, {space.size:,} architectures, worked out and stored ({nbytes / 1e6:,.0f} MB)",
+        f"figures worked out and stored, {name}: {space.size:,} architectures, {nbytes / 1e6:,.0f} MB",
         Contender(ours, rounds=3, note="compressed, resumable, read back lazily"),
         check,
         {
@@ -78,11 +78,11 @@ def _case(name: str, choices: list[tuple[int, int, int]], depth: int, readme: bo
 
 @case
 def store_merging() -> Case:
-    return _case("a space whose states merge", CHOICES, sized(11, 7), readme=True)
+    return _case("states merge", CHOICES, sized(11, 7), readme=True)
 
 
 @case
 def store_adversarial() -> Case:
     """Hardly a figure occurs twice in a row: little to compress."""
     choices = [*((2, 1, d) for d in (2, 3, 5, 7, 11, 13)), *((3, 2, d) for d in (2, 5, 9))]
-    return _case("an adversarial space", choices, sized(7, 4))
+    return _case("adversarial", choices, sized(7, 4))

@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.results import Results, Row, multiple
 
 FASTER, SLOWER = "#D55E00", "#0072B2"
+WIDEST = 1e5  # longer lines end here, with an arrow
 
 
 def draw(results: Results, path: Path) -> None:
@@ -22,7 +23,7 @@ def draw(results: Results, path: Path) -> None:
 
     cases = [(name, rows[1:]) for name, rows in results.cases.items() if len(rows) > 1]
     ratios = [row.ratio for _, rows in cases for row in rows]
-    limits = min(1.0, *ratios) / 100, max(ratios) * 3000
+    limits = min(1.0, *ratios) / 3000, min(max(ratios), WIDEST) * 3000
     heights = np.cumsum([len(rows) + 1.3 for _, rows in cases])
     cut = int(np.searchsorted(heights, heights[-1] / 2)) + 1
     columns = [cases[:cut], cases[cut:]]
@@ -45,17 +46,18 @@ def _column(axes: Any, cases: list[tuple[str, list[Row]]], left: float) -> None:
     """Draw cases below each other, a line of text and one for each contender."""
     y = 0.0
     for name, rows in cases:
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # hides the line at 1
         axes.text(left, y, re.sub(r"[*`]", "", name), fontsize=8.5, fontweight="bold", va="center", bbox=box)
         for row in rows:
             y += 1
             faster = row.ratio < 1
             colour = FASTER if faster else SLOWER
-            axes.plot([1, row.ratio], [y, y], color=colour, lw=2.5, solid_capstyle="butt")
-            axes.plot(row.ratio, y, "o", color=colour, ms=4.5)
+            end = min(row.ratio, WIDEST)
+            axes.plot([1, end], [y, y], color=colour, lw=2.5, solid_capstyle="butt")
+            axes.plot(end, y, "o" if end == row.ratio else ">", color=colour, ms=4.5)
             axes.annotate(
                 f"{row.who}  {multiple(row.ratio)}×",
-                (row.ratio, y),
+                (end, y),
                 xytext=(-6 if faster else 6, 0),
                 textcoords="offset points",
                 ha="right" if faster else "left",

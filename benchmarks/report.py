@@ -76,7 +76,8 @@ def summary(results: Results) -> str:
     reached = sum(not row.missed for row in aimed)
     aims = f"{reached} of the {len(aimed)} aims of the project are reached. " if not results.small else ""
     return (
-        f"Times are medians, and everything in a group was timed in one run after all its answers were found equal. "
+        f"Times are medians, and everything in a group was timed in one run after its answers were found equal; "
+        "where another package's differs, the notes say so. "
         f"Of {len(others)} comparisons {len(lost)} are below 1: there the other way is faster than ours, or does less. "
         f"{aims}Times of what would take hours are scaled up from a part, as the notes say."
     )
