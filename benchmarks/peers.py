@@ -1,7 +1,7 @@
 """Other packages that compute receptive fields, as contenders: each function gives the extent (y, x) of a module's end.
 
     pip install -e '.[peers]'
-    pip install --no-deps --ignore-requires-python rfa-toolbox==1.7.0 receptivefield==0.5.0
+    pip install --no-deps --ignore-requires-python torchscan==0.1.2 rfa-toolbox==1.7.0 receptivefield==0.5.0
 
 What is not installed takes no part. rfa-toolbox declares Python < 3.11 and imports a name that Python 3.10 removed,
 which `rfa` gives back; receptivefield has requirements that pip refuses from 24.1 on. torchscan is taken at 0.1.2, the
