@@ -20,6 +20,8 @@ PADDING_WORDS = ("same", "same_lower", "valid")
 
 def whole(value: object, what: str, minimum: int = 1, maximum: int = MAX_VALUE) -> int:
     """Return `value` as an int, or raise InputError naming `what`."""
+    if type(value) is int and minimum <= value <= maximum:
+        return value
     if isinstance(value, bool | str | bytes):
         raise InputError(f"{what} is {shown(value)}; it must be a whole number")
     try:
@@ -33,6 +35,8 @@ def whole(value: object, what: str, minimum: int = 1, maximum: int = MAX_VALUE) 
 
 def listed(value: object) -> list[Any] | None:
     """Return a list of the values of a sequence, or None for anything that is not one."""
+    if value is None or type(value) is int:  # by far the most; what follows is slow
+        return None
     if isinstance(value, str | bytes | Mapping):
         return None
     if isinstance(value, Sequence):
@@ -47,7 +51,7 @@ def per_axis(value: object, what: str, ndim: int, minimum: int = 1) -> tuple[int
         return (whole(value, what, minimum),) * ndim
     if len(values) != ndim:
         raise InputError(f"{what} is {shown(value)}; give one number, or one for each of the {ndim} axes")
-    return tuple(whole(v, what, minimum) for v in values)
+    return tuple([whole(v, what, minimum) for v in values])
 
 
 def per_side(value: object, what: str, ndim: int, minimum: int = 0) -> tuple[int, ...]:
