@@ -39,7 +39,10 @@ def profile_report(ds: xr.Dataset, depth: int | None = None, outputs: Sequence[s
     if len(rows) < len(names):
         text = f"{len(names)} layers, folded by module to depth {depth}: a row is the last layer of its module; "
         fold = [f"{text}--depth all shows every layer"]
-    return [_title(ds), table, *legend, *outputs, *fold, *_summary(ds)]
+    parts: list[Any] = [_title(ds), table]
+    for lines in (legend, outputs, [*fold, *_summary(ds)]):
+        parts += [*([""] if lines and parts[-1] is not table else []), *lines]
+    return parts
 
 
 def _table(ds: xr.Dataset, rows: Sequence[Module]) -> tuple[Table, list[str]]:
@@ -87,7 +90,7 @@ def _against(area: float, exact: float, flat: bool) -> str:
     """A formula's width (or pixels) as a cell: `=` where it is the exact one."""
     value = area if not flat or area < 0 else sqrt(area)
     if area < 0:
-        return f"S={number(area)}"
+        return f"S={number(area, 0)}"
     return "=" if same(value, exact) else number(value, 1)
 
 

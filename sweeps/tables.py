@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 WIDEST = 60  # pixels that are drawn in the terminal
 PIPE_WIDTH = 1000  # of a table nobody looks at in a terminal: as wide as it needs to be
 ROOMY = 12  # columns; a table of more stands closer, to fit into 100 characters
+NARROWEST = 10  # characters of a long name that a narrow terminal cuts
 CLOSE = 1e-9  # relative: formulas are floats
 
 
@@ -130,11 +131,30 @@ class Column(NamedTuple):
 
 def folded(columns: Sequence[Column]) -> tuple[Table, list[str]]:
     """Return the table of the columns that say something, and the sentences of those that do not."""
-    loud = [c for c in columns if not c.cells or any(cell not in c.quiet for cell in c.cells)]
+    loud = _fitted([c for c in columns if not c.cells or any(cell not in c.quiet for cell in c.cells)])
     table = plain_table(*((c.header, c.justify) for c in loud))
     for row in zip(*(c.cells for c in loud), strict=True):
         table.add_row(*row)
-    return table, [c.said for c in columns if c not in loud and c.said]
+    headers = {c.header for c in loud}
+    return table, [c.said for c in columns if c.header not in headers and c.said]
+
+
+def _fitted(columns: list[Column]) -> list[Column]:
+    """The columns with long names cut at their start, where the terminal is too narrow; a pipe gets them whole."""
+    if not sys.stdout.isatty():
+        return columns
+    from shutil import get_terminal_size
+
+    widths = [max(len(text) for text in (c.header, *c.cells)) for c in columns]
+    excess = sum(widths) + (2 if len(columns) <= ROOMY else 1) * (len(columns) - 1) - get_terminal_size().columns
+    for i in sorted(range(len(columns)), key=lambda i: -widths[i]):
+        if excess <= 0 or columns[i].justify != "left" or widths[i] <= NARROWEST:
+            continue
+        room = max(NARROWEST, widths[i] - excess)
+        excess -= widths[i] - room
+        cells = [text if len(text) <= room else "…" + text[1 - room :] for text in columns[i].cells]
+        columns[i] = columns[i]._replace(cells=cells)
+    return columns
 
 
 # one footprint ------------------------------------------------------------------------------------------------------

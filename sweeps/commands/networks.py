@@ -39,7 +39,7 @@ def reproduce(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("reproduction"),
     pictures: Annotated[bool, typer.Option(help="Draw the pictures (needs matplotlib).")] = True,
 ) -> None:
-    """Set every figure and number of the source article beside the exact ones.
+    """Set the article's figures and numbers beside the exact ones.
 
     Prints the table claim / published / formula / exact / verdict, and writes claims.zarr (with the profiles),
     claims.md and the pictures.
@@ -75,7 +75,10 @@ def profile(
     out: Out = None,
     plot: Plot = None,
 ) -> None:
-    """Show the exact figures of every module or layer beside those of the formulas, and one line for each output.
+    """Show what every layer sees, exactly and by the formulas.
+
+    The table is folded by module to fit a screen. Below it stands a line for each output: extent, stride, padding,
+    holes, overlap, and the box that holds 95 % of the paths. Without an input size footprints have no borders.
 
     Example: rfscale profile resnet50 --input-size 224 --out resnet50.csv --plot resnet50.png
 
@@ -125,6 +128,8 @@ def footprint(
     """Show the pixels behind one entry of one feature map.
 
     Example: rfscale footprint dilated5 conv5 --plot holes.png
+
+    Example: rfscale footprint torchvision.models:resnet50 layer3 --weights --entry 7,7 --input-size 224
     """
     check_targets(out, plot)
     net = network.load(input_size)
@@ -158,10 +163,10 @@ def footprint(
 def networks(
     network: Annotated[
         Model | None,
-        typer.Argument(metavar="[NETWORK]", help="A name of the zoo, a file or module:factory: show its layers."),
+        typer.Argument(metavar="NETWORK", help="Show the layers of this one; as for rfscale profile."),
     ] = None,
 ) -> None:
-    """List the networks that come with rfscale, or the layers of one network.
+    """List the networks that come along, or the layers of one.
 
     Example: rfscale networks resnet50
     """

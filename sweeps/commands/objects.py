@@ -61,7 +61,12 @@ def match(
         ),
     ] = "none",
     layers: Layers = None,
-    k: Annotated[int | None, typer.Option("--k", metavar="N", help="Choose the best N maps of all layers.")] = None,
+    k: Annotated[
+        int | None,
+        typer.Option(
+            "--k", metavar="N", help="Choose the best N maps of all layers. Without: the outputs if several, else 4."
+        ),
+    ] = None,
     by: Annotated[
         Literal["width", "extent", "effective"], typer.Option(help="Figure of a map that is held against object sizes.")
     ] = "width",
@@ -85,7 +90,9 @@ def match(
     out: Out = None,
     plot: Plot = None,
 ) -> None:
-    """Set what each layer sees beside the object sizes of a data set, and choose maps that fit.
+    """Set what layers see beside the object sizes of a data set.
+
+    It chooses the maps that fit the objects best, and says which objects none fits.
 
     Example: rfscale match resnet50 --objects instances_train2017.json --resize short=800,cap=1333 --k 4 --plot fit.png
     """
@@ -144,7 +151,7 @@ def check(
     globals: Globals = "include",
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the findings here instead.")] = None,
 ) -> None:
-    """Find what an expert would flag: holes, aliasing, misaligned branches, unread entries, wasted growth, and more.
+    """Find holes, aliasing, misaligned branches and other faults.
 
     Each finding names the layer, the figure, the limit it crossed and a remedy. Exit code 1 if anything of the level
     --fail-on is found. Sizes are the network's own unless --input-size says otherwise.
@@ -191,7 +198,9 @@ def halo(
     globals: Globals = "include",
     out: Out = None,
 ) -> None:
-    """Show the exact margin per side with which a tile's outputs equal those of the whole image, and what it costs.
+    """Show the exact margins that tiled inference needs.
+
+    With these margins, per side and axis, a tile's outputs equal those of the whole image.
 
     Example: rfscale halo unet-padded --tile 512
     """

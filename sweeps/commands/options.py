@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from engine.network import Network
 
 InputSize = Annotated[
-    str | None, typer.Option(metavar="HxW", help="Pixels of the image, 224 or 480x640. Without: no borders.")
+    str | None, typer.Option(metavar="HxW", help="Pixels of the image, 224 or 480x640: footprints end at its borders.")
 ]
-Finite = Annotated[bool, typer.Option("--finite", help="Use the network's own input size.")]
+Finite = Annotated[bool, typer.Option("--finite", help="As --input-size, with the size that the network carries.")]
 Entry = Annotated[
     str, typer.Option(metavar="Y,X", help="Which entry of a map, with an input size: center, or whole numbers from 0.")
 ]
@@ -36,7 +36,7 @@ Globals = Annotated[
     str,
     typer.Option(
         metavar="include|skip",
-        help="skip leaves branches that see the whole image out of merges, to look past squeeze-and-excitation.",
+        help="skip: leave branches that see the whole image out of merges, to look past squeeze-and-excitation.",
     ),
 ]
 Out = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the data to .nc, .zarr, .csv or .json.")]
@@ -46,7 +46,10 @@ READING: dict[str, Any] = {
     "arg": Annotated[
         list[str] | None,
         typer.Option(
-            "--arg", "--param", metavar="KEY=VALUE", help="Argument of the factory or the zoo's builder; repeatable."
+            "--arg",
+            "--param",
+            metavar="KEY=VALUE",
+            help="Argument of module:factory, or parameter of a network of the zoo; repeatable.",
         ),
     ],
     "example_input": Annotated[
@@ -54,8 +57,8 @@ READING: dict[str, Any] = {
         typer.Option(
             "--example-input",
             metavar="SHAPE",
-            help="Of models: shape of the image, such as 1,3,512,512 (by default --input-size, or 1,3,224,224; for "
-            ".onnx the file's). Repeat it for further inputs.",
+            help="Of models: shape of the image that they are read with, such as 1,1,512,512. By default 1,3 and "
+            "--input-size (or 224,224), for .onnx what the file says. Repeat it for further inputs.",
         ),
     ],
     "unknown": Annotated[

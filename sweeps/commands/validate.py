@@ -32,16 +32,17 @@ def validate(
     dilation: Annotated[str, typer.Option(metavar="LIST", help="Of chains: dilations.")] = "1",
     depth: Annotated[int, typer.Option(metavar="N", help="Of chains: layers.")] = 4,
     random: Annotated[
-        int | None, typer.Option("--random", metavar="N", help="Draw N architectures instead of taking all.")
+        int | None, typer.Option("--random", metavar="N", help="Of spaces: draw N architectures instead of taking all.")
     ] = None,
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of --random.")] = 0,
     worst: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the worst networks there, for rfscale profile.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Of spaces: write the worst networks there, as .json for rfscale profile."),
     ] = None,
     out: Out = None,
     plot: Plot = None,
 ) -> None:
-    """Set the analytic formulas against the exact figures, for one network or for millions.
+    """Show where the formulas hold, for one network or for millions.
 
     Example: rfscale validate chains --kernel 1-7 --stride 1-4 --depth 6
     """
@@ -86,9 +87,9 @@ def batch(
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do all runs again, also those that are done.")] = False,
 ) -> None:
-    """Run sweeps, counts, validations and profiles in order; each result carries its cost.
+    """Run sweeps, counts, validations and profiles in order.
 
-    A run that is done is not done again, and one that fails does not stop the others.
+    Each result carries its cost. A run that is done is not done again, and one that fails does not stop the others.
 
     Example: rfscale batch examples/batch.yaml --out results
     """
