@@ -229,7 +229,7 @@ class _Shapes:
         given = {n: values[n] for n in node.input if n}
         types, data = {}, {}
         for key, v in given.items():
-            kind = onnx.TensorProto.FLOAT
+            kind: int = onnx.TensorProto.FLOAT
             if isinstance(v, Constant) and v.value is not None:
                 data[key] = onnx.numpy_helper.from_array(np.asarray(v.value))
                 kind = data[key].data_type
