@@ -125,9 +125,9 @@ def test_outputs_behind_global_branches(here, rfscale):
     )
     _, out, _ = rfscale("profile", "se.yaml")
     assert "last: extent 5, stride 1, padding 0, no holes" in out
-    assert "(past branches that see the whole image; --globals skip shows all layers so)" in out
+    assert "(not counting branches that see the whole image; --globals skip shows every layer so)" in out
     _, out, _ = rfscale("profile", "se.yaml", "--globals", "skip")
-    assert "(past" not in out
+    assert "(not counting" not in out
 
 
 # errors --------------------------------------------------------------------------------------------------------------
