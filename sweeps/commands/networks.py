@@ -202,11 +202,9 @@ def _output_lines(net: Network, size: Any, entry: Any, ds: xr.Dataset) -> list[s
     anyway, wholly = net.behind_global
     past = ds.attrs["globals"] == "include" and anyway != wholly
     lines = output_lines(net, size, entry, "skip", dataset=None if past else ds)
-    return (
-        [*lines, "(not counting branches that see the whole image; --globals skip shows every layer so)"]
-        if past
-        else lines
-    )
+    if past:
+        lines.append("(not counting branches that see the whole image; --globals skip shows every layer so)")
+    return lines
 
 
 def _matching(globs: str, net: Network, names: list[str]) -> list[int]:
