@@ -40,8 +40,7 @@ def validate(
     Parameters
     ----------
     what : Space or Network
-        A space is validated as a whole, or by a random sample; its windows must be alike on all axes. `chains` makes
-        spaces of all chains of a range.
+        A space is validated as a whole, or by a random sample. `chains` makes spaces of all chains of a range.
     random : int, optional
         Number of architectures of a space to draw, uniformly and with replacement, instead of all.
     seed : int
@@ -59,12 +58,13 @@ def validate(
     xr.Dataset
         Of a network, over (layer, formula): values, errors and domain, see `sweeps.validation.network`. Of a space,
         over (stage, kind, overlap_bin, formula, figure): numbers of maps and errors, see `sweeps.validation.tables`; a
-        map is the output of a stage of one architecture, all stages so far told apart.
+        map is the output of a stage of one architecture, all stages so far told apart. Figures are area and overlap;
+        where windows differ between axes, the overlap along each, and `overlap_bin` is that of the smallest.
 
     Raises
     ------
     InputError
-        For what is neither, for a space whose windows differ between axes, and for a sample of less than one.
+        For what is neither, and for a sample of less than one.
 
     Examples
     --------
@@ -80,11 +80,6 @@ def validate(
         return validate_network(what)
     if not isinstance(what, Space):
         raise InputError(f"what is {shown(what)}; it must be a sweeps.Space or an engine.Network")
-    if not what.square:
-        raise InputError(
-            f"space {what.name!r} has windows that differ between axes; validate takes square ones. "
-            "sweeps.run(space, formulas=True) sets the formulas beside the exact figures of any"
-        )
     whole(worst, "worst", 0, 1000)
     from sweeps.validation.tables import collect
 

@@ -32,11 +32,11 @@ def _error(value: float) -> str:
 
 def _space(ds: xr.Dataset) -> list[Any]:
     maps = ds.maps.sum().item()
+    size = int(ds.attrs["architectures"])
+    many = f"{size:,}" if size < 10**15 else f"{float(size) if size < 10**300 else np.inf:.3g}"
     drawn = f"{ds.attrs['random']:,} drawn of " if "random" in ds.attrs else ""
-    lines: list[Any] = [
-        f"{drawn}{int(ds.attrs['architectures']):,} architectures, {maps:,.0f} maps; "
-        f"{ds.attrs['evaluated']:,} states evaluated"
-    ]
+    merged = "" if drawn else f"; {ds.attrs['evaluated']:,} states evaluated"
+    lines: list[Any] = [f"{drawn}{many} architectures, {maps:,.0f} maps{merged}"]
     whole = ds[["valued", "inexact", "inside", "inside_inexact", "impossible"]].sum(CELLS)
     rows = []
     for f in ds.formula.values:
@@ -103,7 +103,7 @@ def save_plot(ds: xr.Dataset, path: Path) -> None:
     from sweeps.plots import figure, save
 
     if "stage" in ds.dims:
-        with figure(9, 5, 1, 2) as (fig, axes):
+        with figure(4.5 * ds.sizes["figure"], 5, 1, ds.sizes["figure"]) as (fig, axes):
             for ax, g in zip(axes.flat, ds.figure.values, strict=True):
                 _shares(ax, ds, str(g))
     else:

@@ -1,58 +1,41 @@
-"""The one pass of `sweeps.validate` over a space: states of exact figures and of formulas, merged as far as that pays.
+"""The pass of `sweeps.validate` over a space: states of exact figures and of formulas, merged as far as that pays.
 
 A node is an exact state, a live value and a state of the formulas, with the number of architectures that it stands for.
-Stage by stage, all edges node × choice are evaluated and counted. Where nodes grow too many, the stages behind the last
-level are enumerated, each architecture by itself. A random sample takes the edges that its chains take, and merges them
-just the same.
+Levels of nodes are made stage by stage; from each, the maps of the next stage are counted. Where merging does not pay,
+or nodes grow too many, the stages behind the last level are walked through depth first, each architecture by itself. A
+random sample is walked through from the start: it draws as many chains at every stage as have come there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numba
 import numpy as np
 
-from engine.formulas import PUBLISHED_BY_WINDOW
-from sweeps.kernels import errors
+from sweeps.kernels import errors, joins
 from sweeps.states.blocks import MEMORY
-from sweeps.states.graph import FIGURES, AxisGraph, Level
+from sweeps.states.graph import AxisGraph
 from sweeps.states.programs import Program, Trie, compile_space, largest_extents
+from sweeps.validation.flat import flatten
 
 if TYPE_CHECKING:
     from sweeps.spaces.space import Space
 
 Progress = Callable[[int, int], object]
-Kind = tuple[int, int, int]
-EDGES = 1 << 18  # of one call of the kernel: their figures stay in the cache
+EDGES = 1 << 18  # that are merged at a time
 MAX_NODES = 1 << 22
-MERGE_PAYS = 8  # architectures behind an edge, from which looking for its state is faster than enumerating them
-OVERLAP_BINS = 10
-NUMBERS = {name: i for i, name in enumerate(("conv1", "conv1_s2", "pool2", "conv3", "conv3_s2", "dilated3"), start=1)}
+MERGE_PAYS = 16  # walked-through architectures that cost as much as merging one edge
+FEW = 10_000  # edges of a level, up to which merging is not worth a thought
+MEMBERS = 64  # nodes of one exact state that are walked together: their formulas stay in the cache
+PIECES = 256  # at least, for threads to share
+CALL = 1 << 22  # maps in one call of the kernel: the bar moves after each
+TASKS = 8
+CHAINS = 1 << 18  # of a sample that are drawn in one piece
 _NOTHING = np.empty(0, np.int64)
-
-
-class Chains(NamedTuple):
-    """Choices of a stage as the kernel reads them; `tables` has the layers of each choice by variant."""
-
-    chain: np.ndarray
-    layers: np.ndarray
-    kinds: np.ndarray
-    names: list[Kind]
-
-
-class Rows(NamedTuple):
-    """What a stage reads: n maps, by formulas and exactly. `exact` is the state in the pool, where there is one."""
-
-    state: np.ndarray
-    flags: np.ndarray
-    live: np.ndarray
-    weight: np.ndarray
-    pixels: np.ndarray
-    extent: np.ndarray
-    jump: np.ndarray
-    shared: np.ndarray
 
 
 class Nodes(NamedTuple):
@@ -67,170 +50,187 @@ class Nodes(NamedTuple):
     choice: np.ndarray
 
 
-class Tables(NamedTuple):
-    """Errors of one stage: dims (kind, overlap bin, measure[, bin or tally]).
+class Errors:
+    """What the kernel counts: by task, cell, measure (formula × figure) and column."""
 
-    `worst` is the largest error, `place` the edge of the stage that has it.
-    """
+    def __init__(self, cells: int, measures: int, stages: int, counts: Any) -> None:
+        n = cells * measures
+        # whole numbers add up to the same in any order; others in the same number of tasks
+        tasks = numba.get_num_threads() if counts is np.int64 else TASKS
+        self.measures = measures
+        self.table = np.zeros((tasks, n * errors.COLUMNS), counts)
+        self.worst = np.full((tasks, n), -1.0)
+        self.place = np.zeros((tasks, n, 1 + stages), np.int64)
 
-    kinds: list[Kind]
-    hist: np.ndarray
-    tally: np.ndarray
-    worst: np.ndarray
-    place: np.ndarray
+    def whole(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return table (cell, measure, column), largest errors (cell, measure) and their places, of all tasks.
 
-
-def read_chains(program: Program, axis: int = 0) -> Chains:
-    """Return the choices of a stage as tables."""
-    begins: list[tuple[int, int]] = []
-    layers: list[tuple[int, int, int, int]] = []
-    kinds: list[int] = []
-    names: dict[Kind, int] = {}
-    for row in program.layers:
-        for chain in row:
-            begins.append((len(layers), len(chain)))
-            last = (1, 1, 1)
-            for layer in chain:
-                k, s, d = layer.kernel[axis], layer.stride[axis], layer.dilation[axis]
-                last = (k, s, d if k > 1 else 1)
-                article = 7 if last == (7, 2, 1) else NUMBERS.get(PUBLISHED_BY_WINDOW.get(last, ""), 0)
-                layers.append((*last, article))
-            kinds.append(names.setdefault(last, len(names)))
-    shape = (len(program.layers), program.choices)
-    return Chains(
-        np.array(begins, np.int64).reshape(*shape, 2),
-        np.array(layers or [(1, 1, 1, 1)], np.int64),
-        np.array(kinds, np.int64).reshape(shape),
-        list(names),
-    )
+        A place is a row of the level that a stage is walked from, and choices; of equal errors the first place stays.
+        """
+        table = self.table.sum(axis=0).reshape(-1, self.measures, errors.COLUMNS)
+        worst, place = self.worst[0], self.place[0]
+        for more, where in zip(self.worst[1:], self.place[1:], strict=True):
+            unlike = (place != where).argmax(axis=-1)[:, None]
+            before = np.take_along_axis(where, unlike, 1) < np.take_along_axis(place, unlike, 1)
+            better = (more > worst) | ((more == worst) & before[:, 0])
+            worst, place = np.where(better, more, worst), np.where(better[:, None], where, place)
+        return table, worst.reshape(-1, self.measures), place.reshape(len(table), self.measures, -1)
 
 
 class Walk:
-    """The pass. Iterate over `stages()`, then ask `path` where an edge comes from.
+    """The pass over a space.
 
     Parameters
     ----------
     space : Space
-        Whose windows are alike on all axes.
     memory : int
         Bytes that the exact states may take.
+    progress : callable, optional
+        Called with the share that is done, and 10,000.
+
+    Attributes
+    ----------
+    levels : list of Nodes
+        As far as states were merged; the last one is what the rest was walked from.
+    errors : Errors
+    evaluated : int
+        Edges that were judged: maps, as far as merging did not spare them.
     """
 
     def __init__(self, space: Space, memory: int = MEMORY, progress: Progress | None = None) -> None:
-        self.space, self.ndim = space, len(space.axes)
+        self.space, self.memory, self.progress = space, memory, progress
+        self.axes = 1 if space.square else len(space.axes)
+        self.power = len(space.axes) if space.square else 1
         self.programs = compile_space(space)
-        self.extents = largest_extents(space, self.programs)
-        self.chains = [read_chains(p) for p in self.programs]
-        self.memory = memory
-        self.fresh_graph()
+        self.width = (largest_extents(space, self.programs)[-1] + 63) // 64 + 2
+        self.flat = flatten(self.programs, self.axes, len(space.axes) == 2)
+        self.graph = AxisGraph(self.programs, 0, memory)
         self.counts = np.int64 if space.size < 2**62 else np.float64
         start = np.zeros(1, np.int64)
-        self.levels = [Nodes(
-            start.astype(np.int32), start.astype(np.int32), np.array([[1.0, 0.0, 1.0, 1.0]]), start + errors.FRESH,
-            np.ones(1, self.counts), start, start,
-        )]  # fmt: skip
-        self.merging = True
-        self.evaluated = 0  # edges
-        self.progress = progress
+        state = np.array([[1.0, 0.0] + [1.0, 1.0] * self.axes])
+        flags = np.full((1, self.axes), errors.FRESH)
+        one = start.astype(np.int32)
+        self.levels = [Nodes(one, one, state, flags, np.ones(1, self.counts), start, start)]
+        self.errors = Errors(self.flat.cells, 3 * (1 + self.axes), len(self.programs), self.counts)
+        self.evaluated = 0
 
-    def fresh_graph(self) -> None:
-        """Begin with no exact states."""
-        self.graph = AxisGraph(self.programs, 0, self.memory)
-
-    def stages(self) -> Iterator[Tables]:
-        """Evaluate every edge of every stage."""
+    def run(self) -> None:
+        """Judge every map of the space."""
         for stage in range(len(self.programs)):
-            tables = self._tables(stage)
-            merge = self.merging and stage < len(self.programs) - 1 and self._pays(stage)
-            if self.merging and len(self.levels) == stage + 1:
-                merge = self._merged(stage, tables, merge)
-            else:
-                self._enumerated(stage, tables)
-            self.merging = merge
-            yield self._reduced(stage, tables)
+            level = self._next(stage) if self._pays(stage) else None
+            if level is None:
+                self._walk(stage, len(self.programs))
+                return
+            self._walk(stage, stage + 1)
+            self.levels.append(level)
 
-    def path(self, stage: int, edge: int) -> tuple[int, ...]:
-        """Return the choices that lead to an edge of a stage."""
+    def sample(self, n: int, seed: int) -> None:
+        """Judge the maps of n chains, drawn uniformly and with replacement."""
+        size = min(CHAINS, max(1024, n // PIECES))
+        drawn = np.full(-(-n // size), size)
+        drawn[-1] = n - size * (len(drawn) - 1)
+        self._walk(0, len(self.programs), drawn, seed)
+
+    def path(self, stage: int, place: np.ndarray) -> tuple[int, ...]:
+        """Return the choices that lead to a place of a stage."""
         first = min(stage, len(self.levels) - 1)
-        digits = []
-        for level in range(stage, first - 1, -1):
-            edge, choice = divmod(edge, self.programs[level].choices)
-            digits.append(choice)
-        node = edge
+        node, before = int(place[0]), []
         for level in range(first, 0, -1):
             nodes = self.levels[level]
-            digits.append(int(nodes.choice[node]))
+            before.append(int(nodes.choice[node]))
             node = int(nodes.row[node])
-        return tuple(reversed(digits))
+        return (*reversed(before), *place[1 : 2 + stage - first].tolist())
 
     def _pays(self, stage: int) -> bool:
+        """Whether merging the states behind a stage is faster than walking through all of them."""
         behind = prod(p.choices for p in self.programs[stage + 1 :])
-        return behind >= MERGE_PAYS
+        if self.axes > 1 or stage == len(self.programs) - 1:
+            return False
+        edges, merged = len(self.levels[stage].live) * self.programs[stage].choices, 0.0
+        if edges > FEW and stage:
+            merged = len(self.levels[stage].live) / (
+                len(self.levels[stage - 1].live) * self.programs[stage - 1].choices
+            )
+        return behind * (1 - merged) >= MERGE_PAYS
 
-    def _tables(self, stage: int) -> list[np.ndarray]:
-        shape = (errors.TASKS, len(self.chains[stage].names), OVERLAP_BINS, errors.MEASURES)
-        return [
-            np.zeros((*shape, errors.BINS), self.counts),
-            np.zeros((*shape, errors.TALLIES), self.counts),
-            np.full(shape, -1.0),
-            np.full(shape, -1, np.int64),
-        ]
+    # judging ---------------------------------------------------------------------------------------------------------
 
-    def _reduced(self, stage: int, tables: list[np.ndarray]) -> Tables:
-        """Add up the tables of the kernel's tasks; of equal largest errors the first edge stays."""
-        hist, tally, worst, place = tables
-        task = worst.argmax(axis=0)[None]
-        pick = [np.take_along_axis(t, task, axis=0)[0] for t in (worst, place)]
-        return Tables(self.chains[stage].names, hist.sum(axis=0), tally.sum(axis=0), *pick)
+    def _walk(self, stage: int, until: int, drawn: np.ndarray = _NOTHING, seed: int = 0) -> None:
+        """Judge the maps of stages stage … until - 1 behind the level before them."""
+        nodes, pool = self.levels[stage], self.graph.pool
+        group = _groups(nodes)
+        first = group[:-1]
+        choices = [p.choices for p in self.programs[stage:until]]
+        split, per_group = self._split(len(first), choices) if not len(drawn) else (0, len(drawn))
+        jump, extent, pixels, shared, start, _, _, words, _ = pool.columns
+        exact = nodes.exact[first]
+        sources = np.stack([c[exact] for c in (extent, pixels, jump, shared)], axis=-1)
+        sources, starts = (np.repeat(c[:, None], self.axes, axis=1) for c in (sources, start[exact]))
+        maps = sum(prod(choices[: i + 1]) for i in range(len(choices)))
+        done = np.concatenate([[0], np.cumsum(np.repeat(np.diff(group) * (maps / per_group), per_group))])
+        if len(drawn):
+            done = np.concatenate([[0], np.cumsum(drawn * float(len(choices)))])
+        self.evaluated += round(done[-1])
+        given = (
+            sources, starts, words, group, nodes.live[first].astype(np.int64), nodes.state, nodes.flags, nodes.weight,
+            *self.flat.behind(stage, until), self.width, self.power, split, per_group,
+        )  # fmt: skip
+        tables = (self.errors.table, self.errors.worst, self.errors.place)
+        walk: Any = errors.walk
+        tasks = len(tables[0])
+        low, n = 0, len(done) - 1
+        with ThreadPoolExecutor(numba.get_num_threads()) as threads:
+            while low < n:
+                high = int(np.searchsorted(done, done[low] + CALL, "right")) - 1
+                high = min(n, max(high, low + tasks))
+                done_by = [
+                    threads.submit(
+                        walk, *(i, tasks, *given, low, high, drawn, np.uint64(seed), *(t[i] for t in tables))
+                    )
+                    for i in range(tasks)
+                ]
+                for task in done_by:
+                    task.result()
+                low = high
+                self._tell(stage, until, done[high] / done[-1])
 
-    # merged levels ---------------------------------------------------------------------------------------------------
+    def _split(self, groups: int, choices: list[int]) -> tuple[int, int]:
+        """Return how many stages are cut into pieces, and the pieces of a group."""
+        split, pieces, rest = 0, 1, prod(choices)
+        while split < len(choices) - 1 and (groups * pieces < PIECES or rest > CALL):
+            pieces *= choices[split]
+            rest //= choices[split]
+            split += 1
+        return split, pieces
 
-    def _merged(self, stage: int, tables: list[np.ndarray], merge: bool) -> bool:
-        """Evaluate the edges of a level; return whether the level behind it was made."""
+    def _tell(self, stage: int, until: int, share: float) -> None:
+        if self.progress:
+            sizes = self.space.stage_sizes
+            part = (sum(sizes[:stage]) + sum(sizes[stage:until]) * share) / sum(sizes)
+            self.progress(int(part * 10_000), 10_000)
+
+    # merging ---------------------------------------------------------------------------------------------------------
+
+    def _next(self, stage: int) -> Nodes | None:
+        """Return the level behind a stage; None where it would take too much."""
         nodes, program = self.levels[stage], self.programs[stage]
-        rows = self._rows(nodes)
+        joined = Joined(self.counts)
         c = program.choices
-        joined = Joined(self.counts) if merge else None
         per_call = max(1, EDGES // c)
         for low in range(0, len(nodes.live), per_call):
-            cut = slice(low, min(low + per_call, len(nodes.live)))
-            part = Rows(*(column[cut] for column in rows))
-            state, live, source = self._sources(nodes.exact[cut], part.live, program)
-            ends = self._ends(state, live, program) if joined else None
+            part = Nodes(*(column[low : low + per_call] for column in nodes))
+            sources, live, source = _distinct(part.exact, part.live, program)
+            ends = self._ends(sources, live, program)
             if ends is None:
-                joined = None  # of the last stage, or where the memory is short: figures without states
-                exact = self._exact(Level(_NOTHING, state, live), stage, stage, 0, len(state) * c)
-            else:
-                exact = list(self._figures(ends.reshape(-1)))
-            edges = len(part.live) * c
-            state, flags = self._call(stage, part, exact, source, low * c, tables, joined is not None)
-            if joined is not None and ends is not None:
-                live = program.next_live[part.live].reshape(-1).astype(np.int32)
-                weight = np.repeat(part.weight, c)
-                row, choice = np.divmod(np.arange(low * c, low * c + edges), c)
-                joined.add(Nodes(ends[source].reshape(-1), live, state, flags, weight, row, choice))
-                if joined.used > MAX_NODES:
-                    joined = None
-            self._tell(stage, low * c + edges, len(nodes.live) * c)
-        if joined is not None:
-            self.levels.append(joined.nodes())
-        return joined is not None
-
-    def _rows(self, nodes: Nodes) -> Rows:
-        return Rows(nodes.state, nodes.flags, nodes.live, nodes.weight, *self._figures(nodes.exact))
-
-    def _figures(self, exact: np.ndarray) -> Iterator[np.ndarray]:
-        figures = self.graph.pool.figures(exact)
-        return (figures[n].astype(np.int32) for n in FIGURES)
-
-    def _sources(
-        self, exact: np.ndarray, live: np.ndarray, program: Program
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the distinct exact states and live values that edges start from, and which of them each row has."""
-        variants = len(program.tries)
-        keys = exact.astype(np.int64) * variants + program.variant[live]
-        _, first, source = np.unique(keys, return_index=True, return_inverse=True)
-        return exact[first], live[first], source
+                return None
+            state, flags = self._advanced(stage, part, source, ends)
+            row, choice = np.divmod(np.arange(low * c, low * c + len(state)), c)
+            after = program.next_live[part.live].reshape(-1).astype(np.int32)
+            weight = np.repeat(part.weight, c)
+            joined.add(Nodes(ends[source].reshape(-1), after, state, flags, weight, row, choice))
+            if joined.used > MAX_NODES:
+                return None
+        return joined.nodes()
 
     def _ends(self, state: np.ndarray, live: np.ndarray, program: Program) -> np.ndarray | None:
         """Return exact states by source and choice; None where the memory is short."""
@@ -245,82 +245,36 @@ class Walk:
             out[at] = ends[trie.leaf].T
         return out
 
-    def _call(
-        self, stage: int, rows: Rows, exact: Sequence[np.ndarray], source: np.ndarray, first: int,
-        tables: Sequence[np.ndarray], keep: bool, picked: np.ndarray = _NOTHING, weight: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-        """Run the kernel over the edges of some rows; return the formulas' states behind them, if they are kept."""
-        chains, program = self.chains[stage], self.programs[stage]
-        edges = len(picked) or len(rows.live) * program.choices
-        n = edges if keep else 0
-        state, flags = np.empty((n, 4)), np.empty(n, np.int64)
-        overlap_bin = rows.shared.astype(np.int64) * OVERLAP_BINS // rows.pixels
-        reduce_edges: Any = errors.reduce_edges
-        reduce_edges(
-            rows.state, rows.flags, program.variant[rows.live], rows.weight if weight is None else weight, overlap_bin,
-            rows.extent.astype(np.int64), rows.jump.astype(np.int64), source, picked, edges,
-            program.choices, chains.chain, chains.layers, chains.kinds, self.ndim, *exact, state, flags, first, *tables,
+    def _advanced(
+        self, stage: int, nodes: Nodes, source: np.ndarray, ends: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return states and flags of the formulas behind every edge."""
+        program, n = self.programs[stage], len(nodes.live)
+        jump, extent, pixels, shared, *_ = self.graph.pool.columns
+        state, flags = np.empty((n, program.choices, 4)), np.empty((n, program.choices, 1), np.int64)
+        advance: Any = errors.advance_edges
+        advance(
+            nodes.state, nodes.flags, extent[nodes.exact], jump[nodes.exact], program.variant[nodes.live], source,
+            self.flat.lines[stage], self.flat.chains, self.flat.layers, program.choices, self.power,
+            pixels[ends], shared[ends], state, flags,
         )  # fmt: skip
-        if tables[0].shape[1]:
-            self.evaluated += edges
-        return state, flags
-
-    # enumeration behind the last level -------------------------------------------------------------------------------
-
-    def _enumerated(self, stage: int, tables: list[np.ndarray]) -> None:
-        """Evaluate every architecture of a stage behind the last level."""
-        first = len(self.levels) - 1
-        nodes = self.levels[first]
-        level = Level(_NOTHING, nodes.exact, nodes.live)
-        c = self.programs[stage].choices
-        n_rows = len(nodes.live) * prod(p.choices for p in self.programs[first:stage])
-        per_call = max(1, EDGES // c)
-        for low in range(0, n_rows, per_call):
-            high = min(low + per_call, n_rows)
-            rows = self._rows_behind(stage, low, high)
-            exact = self._exact(level, first, stage, low * c, high * c)
-            self._call(stage, rows, exact, np.arange(high - low), low * c, tables, False)
-            self._tell(stage, high, n_rows)
-
-    def _exact(self, level: Level, first: int, last: int, begin: int, end: int) -> list[np.ndarray]:
-        """Return the exact figures of architectures begin..end-1 of stages first..last behind a level."""
-        out = [np.empty(end - begin, np.int32) for _ in FIGURES]
-        self.graph.levels = [level] * first  # nothing but the last one is read
-        width = (self.extents[last] + 63) // 64 + 1
-        self.graph.enumerate_range(first, last, begin, end, out, width)
-        return out
-
-    def _rows_behind(self, stage: int, low: int, high: int) -> Rows:
-        """What a stage reads, of architectures low..high-1 of the stages before it behind the last level."""
-        first = len(self.levels) - 1
-        if stage == first:
-            nodes = self.levels[first]
-            return self._rows(Nodes(*(column[low:high] for column in nodes)))
-        program, c = self.programs[stage - 1], self.programs[stage - 1].choices
-        begin = low // c
-        before = self._rows_behind(stage - 1, begin, -(-high // c))
-        last = self.levels[first]
-        level = Level(_NOTHING, last.exact, last.live)
-        exact = self._exact(level, first, stage - 1, begin * c, (begin + len(before.live)) * c)
-        state, flags = self._call(stage - 1, before, exact, np.arange(len(before.live)), 0, _NO_TABLES, True)
-        live = program.next_live[before.live].reshape(-1).astype(np.int32)
-        cut = slice(low - begin * c, high - begin * c)
-        columns = (state, flags, live, np.repeat(before.weight, c), *exact)
-        return Rows(*(column[cut] for column in columns))
-
-    def _tell(self, stage: int, done: int, total: int) -> None:
-        if self.progress:
-            weights = [s / self.space.stage_sizes[-1] for s in self.space.stage_sizes]
-            share = (sum(weights[:stage]) + weights[stage] * done / total) / sum(weights)
-            self.progress(int(share * 10_000), 10_000)
+        return state.reshape(-1, 4), flags.reshape(-1, 1)
 
 
-_NO_TABLES = [
-    np.zeros((errors.TASKS, 0, 1, errors.MEASURES, errors.BINS), np.int64),
-    np.zeros((errors.TASKS, 0, 1, errors.MEASURES, errors.TALLIES), np.int64),
-    np.zeros((errors.TASKS, 0, 1, errors.MEASURES)),
-    np.zeros((errors.TASKS, 0, 1, errors.MEASURES), np.int64),
-]
+def _groups(nodes: Nodes) -> np.ndarray:
+    """Return where the nodes of each exact state and live value begin, at most MEMBERS together."""
+    n = len(nodes.live)
+    new = np.ones(n, bool)
+    new[1:] = (nodes.exact[1:] != nodes.exact[:-1]) | (nodes.live[1:] != nodes.live[:-1])
+    start = np.maximum.accumulate(np.where(new, np.arange(n), 0))
+    return np.append(np.flatnonzero((np.arange(n) - start) % MEMBERS == 0), n)
+
+
+def _distinct(exact: np.ndarray, live: np.ndarray, program: Program) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the distinct exact states and live values that edges start from, and which of them each row has."""
+    keys = exact.astype(np.int64) * len(program.tries) + program.variant[live]
+    _, first, source = np.unique(keys, return_index=True, return_inverse=True)
+    return exact[first], live[first], source
 
 
 class Joined:
@@ -328,7 +282,8 @@ class Joined:
 
     def __init__(self, counts: Any) -> None:
         types = (np.int32, np.int32, np.float64, np.int64, counts, np.int64, np.int64)
-        self.columns = [np.empty((1024, 4) if i == 2 else 1024, t) for i, t in enumerate(types)]
+        shapes: tuple[tuple[int, ...], ...] = ((), (), (4,), (1,), (), (), ())
+        self.columns = [np.empty((1024, *shape), t) for shape, t in zip(shapes, types, strict=True)]
         self.table = np.full(4096, -1, np.int32)
         self.used = 0
 
@@ -342,15 +297,17 @@ class Joined:
                 wider[: self.used] = column[: self.used]
                 self.columns[i] = wider
         exact, live, state, flags, weight, row, choice = self.columns
+        flat = flags.reshape(-1)
         if 2 * need > len(self.table):
-            rehash: Any = errors.rehash
-            self.table = rehash(exact, live, state, flags, self.used, 1 << (4 * need).bit_length())
-        self.used = errors.join(
-            edges.exact, edges.live, edges.state, edges.flags, edges.weight, edges.row, edges.choice, self.used,
-            self.table, exact, live, state, flags, weight, row, choice,
+            rehash: Any = joins.rehash
+            self.table = rehash(exact, live, state, flat, self.used, 1 << (4 * need).bit_length())
+        self.used = joins.join(
+            edges.exact, edges.live, edges.state, edges.flags.reshape(-1), edges.weight, edges.row, edges.choice,
+            self.used, self.table, exact, live, state, flat, weight, row, choice,
         )  # fmt: skip
 
     def nodes(self) -> Nodes:
-        """Return the nodes, those of one exact state side by side."""
-        order = np.argsort(self.columns[0][: self.used], kind="stable")
+        """Return the nodes, those of one exact state and live value side by side."""
+        exact, live = (column[: self.used] for column in self.columns[:2])
+        order = np.lexsort((live, exact))
         return Nodes(*(column[order] for column in self.columns))

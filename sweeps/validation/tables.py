@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sweeps.kernels import errors
+from sweeps.kernels.errors import OVERLAP_BINS
 from sweeps.runs import attributes
-from sweeps.validation.samples import RandomWalk
-from sweeps.validation.states import OVERLAP_BINS, Kind, Progress, Tables, Walk
+from sweeps.validation.flat import Kind
+from sweeps.validation.states import Progress, Walk
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sweeps.spaces.space import Space
 
 QUANTILES = (0.5, 0.9, 0.99)
-CELL = ("stage", "kind", "overlap_bin", "formula", "figure")
+CELL = ("stage", "kind", "overlap_bin")
 TEXT = {
     "maps": "maps: outputs of a stage, all architectures so far told apart",
     "valued": "maps for which the formula has a value",
@@ -31,67 +31,59 @@ TEXT = {
     "histogram": "maps by error: exact, below 2^-16, then four bins an octave",
 }
 
-Cell = tuple[int, int, int, int]  # stage, kind, overlap bin, measure
 
-
-class Collector:
-    """Tables of all stages, and where the largest errors are."""
+class Collected:
+    """Tables of a walk by stage, kind, overlap and measure, and where the largest errors are."""
 
     def __init__(self, walk: Walk) -> None:
         self.walk = walk
-        kinds = {k for c in walk.chains for k in c.names}
-        self.kinds: list[Kind] = sorted(kinds, key=lambda k: (k[2], k[1], k[0]))
-        shape = (len(walk.chains), len(self.kinds), OVERLAP_BINS, errors.MEASURES)
-        self.hist = np.zeros((*shape, errors.BINS), walk.counts)
-        self.tally = np.zeros((*shape, errors.TALLIES), walk.counts)
+        flat, table_worst_place = walk.flat, walk.errors.whole()
+        self.kinds: list[Kind] = sorted({k for names in flat.kinds for k in names}, key=_order)
+        self.names = ("area", *(("overlap",) if walk.axes == 1 else (f"overlap_{a}" for a in walk.space.axes)))
+        measures = walk.errors.measures
+        shape = (len(flat.kinds), len(self.kinds), OVERLAP_BINS, measures)
+        self.table: Any = np.zeros((*shape, errors.COLUMNS), walk.counts)
         self.worst = np.full(shape, -1.0)
-        self.paths: dict[Cell, tuple[int, ...]] = {}
-
-    def add(self, stages: Iterator[Tables]) -> None:
-        """Add the stages of one pass."""
-        for stage, tables in enumerate(stages):
-            at = [self.kinds.index(k) for k in tables.kinds]
-            self.hist[stage, at] += tables.hist
-            self.tally[stage, at] += tables.tally
-            better = np.argwhere(tables.worst > np.maximum(self.worst[stage, at], errors.EXACT))
-            self.worst[stage, at] = np.maximum(self.worst[stage, at], tables.worst)
-            for kind, overlap, measure in better.tolist():
-                path = self.walk.path(stage, int(tables.place[kind, overlap, measure]))
-                self.paths[stage, at[kind], overlap, measure] = path
+        self.place = np.zeros((*shape, table_worst_place[2].shape[-1]), np.int64)
+        for stage, names in enumerate(flat.kinds):
+            first = flat.stages[stage, 3]
+            at = [self.kinds.index(k) for k in names]
+            for whole, part in zip((self.table, self.worst, self.place), table_worst_place, strict=True):
+                rows = part[first : first + OVERLAP_BINS * len(at)].reshape(OVERLAP_BINS, len(at), *part.shape[1:])
+                whole[stage, at] = rows.swapaxes(0, 1)
 
     def dataset(self, worst: int) -> xr.Dataset:
         """Return everything as a dataset."""
         import xarray as xr
 
-        from sweeps.validation import FIGURES, FORMULAS
+        from sweeps.validation import FORMULAS
 
-        split = (*self.worst.shape[:3], len(FORMULAS), len(FIGURES))
-        maps = self.hist[:, :, :, 4, :].sum(axis=-1)  # the bounding box has a value everywhere
-        valued = self.tally[..., 0].reshape(split)
+        split = (*self.worst.shape[:3], len(FORMULAS), len(self.names))
+        hist = self.table[..., : errors.BINS].reshape(*split, -1).copy()
+        hist[..., 0] += self.table[..., errors.INSIDE].reshape(split)
+        inside, off, impossible = (
+            self.table[..., i].reshape(split) for i in (errors.INSIDE, errors.INSIDE_OFF, errors.IMPOSSIBLE)
+        )
+        valued = hist.sum(axis=-1)
+        cell = (*CELL, "formula", "figure")
         data: dict[str, Any] = {
-            "maps": (CELL[:3], maps),
-            "valued": (CELL, valued),
-            "inexact": (CELL, valued - self.hist[..., 0].reshape(split)),
-            "inside": (CELL, self.tally[..., 1].reshape(split)),
-            "inside_inexact": (CELL, self.tally[..., 2].reshape(split)),
-            "impossible": (CELL, self.tally[..., 3].reshape(split)),
-            "max_error": (CELL, np.where(self.worst < 0, np.nan, self.worst).reshape(split)),
-            "error_quantile": ((*CELL, "quantile"), quantiles(self.hist).reshape(*split, -1)),
-            "histogram": (
-                ("stage", "formula", "figure", "error_bin"),
-                self.hist.sum(axis=(1, 2)).reshape(split[0], *split[3:], -1),
-            ),
+            "maps": (CELL, valued[..., -1, 0]),  # the bounding box has a value everywhere
+            "valued": (cell, valued),
+            "inexact": (cell, valued - hist[..., 0]),
+            "inside": (cell, inside + off),
+            "inside_inexact": (cell, off),
+            "impossible": (cell, impossible),
+            "max_error": (cell, np.where(self.worst < 0, np.nan, self.worst).reshape(split)),
+            "error_quantile": ((*cell, "quantile"), quantiles(hist)),
+            "histogram": (("stage", "formula", "figure", "error_bin"), hist.sum(axis=(1, 2))),
         }
-        k, s, d = np.array(self.kinds).T
         coords = {
             "stage": [p.stage for p in self.walk.programs],
-            "kind": [f"k{k} s{s} d{d}" for k, s, d in self.kinds],
-            "kernel": ("kind", k),
-            "stride": ("kind", s),
-            "dilation": ("kind", d),
+            "kind": [_text(k) for k in self.kinds],
+            **self._windows(),
             "overlap_bin": np.arange(OVERLAP_BINS) / OVERLAP_BINS,
             "formula": list(FORMULAS),
-            "figure": list(FIGURES),
+            "figure": list(self.names),
             "quantile": list(QUANTILES),
             "error_bin": bin_edges(),
         }
@@ -100,23 +92,33 @@ class Collector:
             out[name].attrs = {"units": "1", "long_name": text}
         return out
 
+    def _windows(self) -> dict[str, Any]:
+        """Kernel, stride and dilation of every kind, by axis where axes differ."""
+        values = np.array(self.kinds)  # kind, axis, parameter
+        names = ("kernel", "stride", "dilation")
+        if self.walk.axes == 1:
+            return {name: ("kind", values[:, 0, i]) for i, name in enumerate(names)}
+        return {name: (("kind", "axis"), values[..., i]) for i, name in enumerate(names)} | {
+            "axis": list(self.walk.space.axes)
+        }
+
     def _worst(self, ranks: int) -> dict[str, Any]:
         """The worst map of each cell, the worst cells first, as networks to replay."""
-        from sweeps.validation import FIGURES, FORMULAS, network_text, replay
+        from sweeps.validation import FORMULAS, network_text, replay
 
-        dims, shape = ("formula", "figure", "rank"), (len(FORMULAS), len(FIGURES), ranks)
+        dims, shape = ("formula", "figure", "rank"), (len(FORMULAS), len(self.names), ranks)
         error, text = np.full(shape, np.nan), np.full((4, *shape), "", object)
-        choices = [p.choices for p in self.walk.programs]
-        for measure in range(errors.MEASURES):
-            place = divmod(measure, len(FIGURES))
-            cells = sorted((c for c in self.paths if c[3] == measure), key=lambda c: -self.worst[c])[:ranks]
-            for rank, cell in enumerate(cells):
-                at = (*place, rank)
-                index, network = replay(self.walk.space, self.paths[cell], choices)
-                error[at] = self.worst[cell]
-                labels = self.walk.space.labels(index) if hasattr(self.walk.space, "labels") else {}
-                stage = self.walk.programs[cell[0]].stage
-                for i, value in enumerate((str(index), stage, network_text(network), str(labels))):
+        space = self.walk.space
+        for measure in range(len(FORMULAS) * len(self.names)):
+            found = self.worst[..., measure]
+            cells: list[Any] = np.argwhere(found > errors.EXACT).tolist()
+            for rank, (stage, kind, overlap) in enumerate(sorted(cells, key=lambda c: -found[tuple(c)])[:ranks]):
+                at = (*divmod(measure, len(self.names)), rank)
+                path = self.walk.path(stage, self.place[stage, kind, overlap, measure])
+                index, network = replay(space, path, [p.choices for p in self.walk.programs])
+                error[at] = found[stage, kind, overlap]
+                name = self.walk.programs[stage].stage
+                for i, value in enumerate((str(index), name, network_text(network), str(space.labels(index)))):
                     text[(i, *at)] = value
         said = ("worst_index", "worst_stage", "worst_network", "worst_labels")
         names = ("index in the space, the later stages at their first choice", "stage whose map it is",
@@ -127,21 +129,27 @@ class Collector:
         return out
 
 
+def _order(kind: Kind) -> list[tuple[int, ...]]:
+    return [window[::-1] for window in kind]
+
+
+def _text(kind: Kind) -> str:
+    """A kind as people write it, such as "k3 s1 d2" or "k1×7 s1×1 d1×1"."""
+    return " ".join(
+        f"{c}{'×'.join(map(str, values))}" for c, values in zip("ksd", zip(*kind, strict=True), strict=True)
+    )
+
+
 def collect(
     space: Space, random: int | None, seed: int, worst: int, memory: int, progress: Progress | None
 ) -> xr.Dataset:
     """Run the pass and return its dataset."""
-    walk: Walk
+    walk = Walk(space, memory, progress)
     if random is None:
-        walk = Walk(space, memory, progress)
-        collector = Collector(walk)
-        collector.add(walk.stages())
+        walk.run()
     else:
-        walk = RandomWalk(space, random, seed, memory, progress)
-        collector = Collector(walk)
-        for batch in walk.batches():
-            collector.add(batch)
-    out = collector.dataset(worst)
+        walk.sample(random, seed)
+    out = Collected(walk).dataset(worst)
     out.attrs = attributes(space, "validate") | {"evaluated": walk.evaluated}
     if random is not None:
         out.attrs |= {"random": random, "seed": seed}
