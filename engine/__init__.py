@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from engine.loading import load
     from engine.network import Network, NetworkBuilder
     from engine.profiles import profile
+    from engine.summary import output_lines
     from engine.weights import effective_field, path_weights
 
 _HOMES = {
@@ -29,6 +30,7 @@ _HOMES = {
     "Network": "network",
     "NetworkBuilder": "network",
     "profile": "profiles",
+    "output_lines": "summary",
     "effective_field": "weights",
     "path_weights": "weights",
 }
@@ -42,6 +44,7 @@ __all__ = [
     "entry_map",
     "footprint",
     "load",
+    "output_lines",
     "path_weights",
     "profile",
 ]

@@ -67,7 +67,7 @@ def load_named(
     text : str
         What `load` takes as a text.
     args, reading : mapping
-        Parameters of the builder or factory, and those of the reader.
+        Parameters of the builder or factory, and those of the reader, which only models have.
     input_size : int or sequence of int, optional
         Size that is going to be analysed: models are read at it, what is no model does not mind.
     """
@@ -75,9 +75,6 @@ def load_named(
     if kind not in ("zoo", "python") and args:
         what = "a file and takes no parameters" if kind == "spec" else "a model already and takes no arguments"
         raise InputError(f"{text} is {what}, but got {', '.join(args)}")
-    if kind in ("zoo", "spec") and reading:
-        what = "a network of the zoo" if kind == "zoo" else "a spec"
-        raise InputError(f"{shown(text)} is {what}; {', '.join(reading)} goes with models")
     if kind == "zoo":
         from engine.networks import build
 

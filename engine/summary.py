@@ -87,11 +87,12 @@ def _line(asked: _Asked, dataset: xr.Dataset, layer: str) -> str:
         return f"{layer}: reads only padding"
     finite = asked.input_size is not None
     gap, density = int(row.max_gap.max()), float(row.density)
+    holes = f"holes (density {density:.3g}, longest gap {gap})" if gap else f"no gaps, density {density:.3g}"
     parts = [
         f"extent {_axes(row.extent.values)}",
         f"stride {_axes(row.jump.values)}",
         f"first pixel {_axes(row.start.values)}" if finite else f"padding {_axes(0.0 - row.start.values)}",
-        "no holes" if density == 1 else f"holes (density {density:.3g}, longest gap {gap})",
+        "no holes" if density == 1 else holes,  # a union of boxes lacks corners, without a gap on either axis
         f"overlap {_axes(row.overlap.values)}",
         _effective(asked, layer),
     ]

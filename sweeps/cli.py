@@ -25,6 +25,8 @@ VERBS = (
     *design.VERBS,
 )
 
+GLOBALS = ("globals='skip'", "--globals skip")
+
 app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,  # plain help: 80 ms faster, and good to read in a pipe
@@ -81,8 +83,8 @@ def _run(args: list[str]) -> int:
         command = typer.main.get_command(app)
         code = command.main(args, "rfscale", standalone_mode=False, obj={"command": shlex.join(["rfscale", *args])})
         return code if isinstance(code, int) else 0
-    except InputError as error:
-        return _fail(str(error))
+    except InputError as error:  # where it offers a way out, the option has to be named
+        return _fail(str(error).replace("give an input_size", "give --input-size").replace(*GLOBALS))
     except typer.TyperException as error:
         return _fail(_usage(error))
     except (KeyboardInterrupt, typer.Abort):

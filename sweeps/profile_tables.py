@@ -130,7 +130,8 @@ def _summary(ds: xr.Dataset) -> list[str]:
     exact = ds.width.values if flat else ds.area.values
     holes = ds.layer.values[(ds.max_gap.values > 0).any(axis=1)]
     some = f"{len(holes)} of {len(ds.layer)} layers have holes, first {holes[0]}" if len(holes) else ""
-    lines = [some or "no footprint has holes"]
+    full = (ds.density.values == 1).all()
+    lines = [some or f"no footprint has {'holes' if full else 'gaps; those of a density below 1 lack corners'}"]
     for name, label in (("published_area", "published formula"), ("closed_form_area", "closed form")):
         lines.append(f"{label}: {_verdict(ds[name].values, exact, flat, ds.layer.values)}")
     if ds.attrs.get("mode") == "finite":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from sweeps.reproduction import reproduce
 
 ROOT = Path(__file__).parents[1]
@@ -27,3 +29,14 @@ def test_links_in_the_docs_lead_somewhere():
         ):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name} links {target}"
+
+
+@pytest.mark.torch
+def test_the_readme_reads_a_model(capsys):
+    """The block that needs PyTorch prints what stands behind it."""
+    text = (ROOT / "README.md").read_text()
+    block = text.split("<!-- needs the torch extra -->\n```py\n")[1].split("```")[0]
+    said = re.search(r"# (8: .*)$", block, re.MULTILINE)
+    exec(compile(block, "README.md", "exec"), {})
+    assert said is not None
+    assert capsys.readouterr().out == said[1] + "\n"

@@ -202,7 +202,9 @@ def _output_lines(net: Network, size: Any, entry: Any, ds: xr.Dataset) -> list[s
     anyway, wholly = net.behind_global
     past = ds.attrs["globals"] == "include" and anyway != wholly
     lines = output_lines(net, size, entry, "skip", dataset=None if past else ds)
-    return [*lines, "(past branches that see the whole image; --globals skip shows all layers so)"] if past else lines
+    if past:
+        lines.append("(not counting branches that see the whole image; --globals skip shows every layer so)")
+    return lines
 
 
 def _matching(globs: str, net: Network, names: list[str]) -> list[int]:

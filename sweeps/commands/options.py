@@ -80,6 +80,9 @@ READING: dict[str, Any] = {
 }
 
 
+WITHOUT_READER = {"zoo": "a network of the zoo", "spec": "a spec"}
+
+
 @dataclass(frozen=True)
 class Model:
     """What a user names on a shell, and how it is to be made and read. `load` gives the network."""
@@ -94,14 +97,19 @@ class Model:
     def load(self, input_size: str | None = None) -> Network:
         """Return the network; models are read at `input_size`, the text of --input-size, where that is given."""
         args, reading, size = arguments(self.arg), self._reading(), pixels(input_size)
-        from engine.loading import load_named
+        from engine.loading import kind_of, load_named
         from sweeps.tables import progress
 
+        kind = kind_of(self.text)
+        if reading and kind in WITHOUT_READER:
+            option = next(iter(reading)).replace("_", "-")
+            raise InputError(f"{self.text} is {WITHOUT_READER[kind]}; --{option} goes with models")
         try:
             with progress(f"reading {self.text}"), quiet():
                 return load_named(self.text, args, reading, size)
         except InputError as error:
-            raise InputError(_as_options(str(error))) from None
+            # in a spec, or a builder of the zoo, input_size is a parameter of its own
+            raise InputError(str(error) if kind in WITHOUT_READER else _as_options(str(error))) from None
 
     def _reading(self) -> dict[str, Any]:
         """The options given, as parameters of a reader."""

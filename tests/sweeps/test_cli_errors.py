@@ -30,12 +30,15 @@ WRONG = {
     "two sizes": (["profile", "vgg16", "--finite", "--input-size", "64"], "--finite uses the network's own size"),
     "bad entry": (["profile", "vgg16", "--finite", "--entry", "left"], "--entry is 'left'; give center, or"),
     "entry outside": (["profile", "stack", "--input-size", "8", "--entry", "8,0"], "lies outside the 8×8 map"),
-    "entry without size": (["profile", "vgg16", "--entry", "3,3"], "give an input_size"),
+    "entry without size": (["profile", "vgg16", "--entry", "3,3"], "give --input-size"),
     "bad globals": (["profile", "vgg16", "--globals", "some"], "--globals is 'some'; give include or skip"),
     "bad depth": (["profile", "vgg16", "--depth", "0"], "--depth is '0'; give a whole number from 1 on, or all"),
     "no such layers": (["profile", "vgg16", "--layers", "conf*"], "--layers: no layer is called 'conf*'; did you mean"),
     "no layers": (["profile", "vgg16", "--layers", ","], "--layers is empty"),
-    "no bounds": (["footprint", "resnet50", "fc"], "layer 'fc' sees everything, without bounds; give an input_size"),
+    "no bounds": (
+        ["footprint", "resnet50", "fc"],
+        "layer 'fc' sees everything, without bounds; give --input-size, or --globals skip",
+    ),
     "data suffix": (
         ["profile", "vgg16", "--out", "x.txt"],
         "--out x.txt ends in '.txt'; it must end in",

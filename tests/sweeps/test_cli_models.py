@@ -125,9 +125,9 @@ def test_outputs_behind_global_branches(here, rfscale):
     )
     _, out, _ = rfscale("profile", "se.yaml")
     assert "last: extent 5, stride 1, padding 0, no holes" in out
-    assert "(past branches that see the whole image; --globals skip shows all layers so)" in out
+    assert "(not counting branches that see the whole image; --globals skip shows every layer so)" in out
     _, out, _ = rfscale("profile", "se.yaml", "--globals", "skip")
-    assert "(past" not in out
+    assert "(not counting" not in out
 
 
 # errors --------------------------------------------------------------------------------------------------------------
@@ -154,8 +154,11 @@ WRONG = {
     "made already": (["plainnet:made", "--arg", "n=3"], "plainnet:made is a Network already and takes no arguments"),
     "arg of a spec": (["net.yaml", "--arg", "n=3"], "net.yaml is a file and takes no parameters, but got n"),
     "arg of a model": (["no.onnx", "--arg", "n=3"], "no.onnx is a model already and takes no arguments, but got n"),
-    "shape of the zoo": (["vgg16", "--example-input", "1,3,8,8"], "'vgg16' is a network of the zoo; --example-input"),
-    "shape of a spec": (["net.yaml", "--axes", "1,2"], "'net.yaml' is a spec; axes goes with models"),
+    "shape of the zoo": (
+        ["vgg16", "--example-input", "1,3,8,8"],
+        "vgg16 is a network of the zoo; --example-input goes with models",
+    ),
+    "shape of a spec": (["net.yaml", "--axes", "1,2"], "net.yaml is a spec; --axes goes with models"),
     "shape of a network": (["plainnet:build", "--example-input", "1,3,8,8"], "makes an engine.Network, which takes no"),
     "bad shape": (["plainnet:build", "--example-input", "1,3,x"], "--example-input is '1,3,x'; give batch, channels"),
     "empty shape": (["plainnet:build", "--example-input", "1,3,0,9"], "--example-input is '1,3,0,9'; give batch"),
