@@ -111,14 +111,18 @@ def report(data: xr.Dataset) -> list[Any]:
 
 
 def gaussian_figure(data: xr.Dataset) -> Figure:
-    """Draw distances over depth."""
+    """Draw distances over depth: a colour for each kernel, a kind of line for each stride and dilation."""
     from sweeps.plots import figure
 
+    kernels = list(dict.fromkeys(data.kernel.values.tolist()))
+    steps = list(dict.fromkeys(zip(data.stride.values.tolist(), data.dilation.values.tolist(), strict=True)))
     with figure(9, 5) as (fig, axes):
         ax = axes.flat[0]
-        for window in data.window.values:
-            part = data.distance.sel(window=window)
-            ax.plot(data.depth, part, "o-", ms=3, label=str(window))
+        for i, window in enumerate(data.window.values):
+            part = data.isel(window=i)
+            style = ("-", "--", ":", "-.")[steps.index((part.stride.item(), part.dilation.item())) % 4]
+            color = f"C{kernels.index(part.kernel.item()) % 10}"
+            ax.plot(data.depth, part.distance, style, color=color, lw=2, label=str(window))
         ax.set(xscale="log", yscale="log", xlabel="layers in a row", ylabel="total-variation distance from the normal")
-        ax.legend()
+        ax.legend(ncols=2, fontsize=9)
     return fig

@@ -74,10 +74,18 @@ def _network(ds: xr.Dataset) -> list[Any]:
             columns.append(Column("off by", [_percent(v) for v in part.relative_error.values], quiet=("", "0")))
             columns.append(Column("domain", ["in" if v else "out" for v in part.in_domain.values], quiet=("in",)))
     lines: list[Any] = [ds.attrs["network"], folded(columns)[0]]
-    for f in ds.formula.values:
-        at = ds.attrs[f"{f}_departs"]
-        lines.append(f"{f}: {f'departs at {at}' if at else 'exact wherever it has a value'}")
-    return lines
+    return [*lines, *(f"{f}: {_departs(ds, str(f))}" for f in ds.formula.values)]
+
+
+def _departs(ds: xr.Dataset, formula: str) -> str:
+    """Where a formula is first off, and in what."""
+    at, part = ds.attrs[f"{formula}_departs"], ds.sel(formula=formula)
+    if np.isnan(part.value).all():
+        return "has no value here"
+    if not at:
+        return "exact wherever it has a value"
+    error = abs(part.relative_error.sel(layer=at).item())
+    return f"departs at {at}" + (", in the overlap" if not error > 1e-9 else "")
 
 
 def _percent(value: float) -> str:
