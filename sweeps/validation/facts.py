@@ -182,8 +182,8 @@ FACTS: tuple[tuple[str, Callable[..., Count]], ...] = (
      dilated_below_half),
     ("… at P > ½ the truth is (5−4P)²S and (4−3P)/(5−4P)", dilated_above_half),
     ("… at P > ½ what is printed is wrong", dilated_as_printed_above_half),
-    ("3×3, d = 2 at P ≤ ½ is exact on inputs with gaps too: all those behind the chains of the third line",
-     dilated_needs_solid),
+    ("3×3, d = 2 at P ≤ ½ is exact on inputs with gaps as well (it is not): all those behind the chains of the third "
+     "line", dilated_needs_solid),
 )  # fmt: skip
 
 
