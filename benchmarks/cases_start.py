@@ -7,37 +7,80 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from typing import Any
+from functools import cache
 
 from benchmarks.cases import Case, Contender, case
 
+ROUNDS = 5
+PROFILE = ("-m", "sweeps.cli", "profile", "resnet50")
+HELP = ("-m", "sweeps.cli", "--help")
 
-def _command(*arguments: str, cache: str | None = None) -> Callable[[], Any]:
-    environment = dict(os.environ)
 
-    def run() -> Any:
-        with tempfile.TemporaryDirectory() as empty:
-            environment["NUMBA_CACHE_DIR"] = cache or empty
-            return subprocess.run(
-                [sys.executable, "-m", "sweeps.cli", *arguments], env=environment, check=True, capture_output=True
-            )
+def _python(*arguments: str, empty: bool = False) -> Callable[[], str]:
+    """A fresh Python process, with the kernels of earlier ones or with none."""
+
+    def run() -> str:
+        with tempfile.TemporaryDirectory() as nothing:
+            folder = nothing if empty else _folder()
+            environment = os.environ | {"NUMBA_CACHE_DIR": folder}
+            done = subprocess.run([sys.executable, *arguments], env=environment, check=True, capture_output=True)
+            return done.stdout.decode()
 
     return run
 
 
+@cache
+def _folder() -> str:
+    return tempfile.mkdtemp(prefix="rfscale-bench-")
+
+
+def _check(answer: str) -> None:
+    assert "427" in answer  # the extent of the last map
+
+
 @case
-def cold_start() -> Case:
-    cache = tempfile.mkdtemp(prefix="rfscale-bench-")
-    profile = ("profile", "resnet50")
+def cold_profile() -> Case:
     return Case(
-        "cold start: rfscale profile resnet50, kernels cached",
-        Contender(_command(*profile, cache=cache), rounds=5),
+        "cold start: `rfscale profile resnet50` in a fresh process",
+        Contender(_python(*PROFILE), rounds=ROUNDS, note="kernels cached"),
+        _check,
         {
-            "rfscale --help": Contender(_command("--help", cache=cache), rounds=5),
-            "empty kernel cache": Contender(_command(*profile), rounds=2),
+            "with an empty kernel cache": Contender(
+                _python(*PROFILE, empty=True), rounds=2, note="once per installation", readme=True
+            ),
             "import numpy, numba, xarray": Contender(
-                lambda: subprocess.run([sys.executable, "-c", "import numpy, numba, xarray"], check=True), rounds=5
+                _python("-c", "import numpy, numba, xarray"), rounds=ROUNDS, note="what we stand on", readme=True
             ),
         },
-        lambda: _command(*profile, cache=cache)() and None,
+    )
+
+
+@case
+def cold_import() -> Case:
+    return Case(
+        "cold start: import engine",
+        Contender(_python("-c", "import engine; print(427)"), rounds=ROUNDS),
+        _check,
+        {
+            "import sweeps": Contender(_python("-c", "import sweeps"), rounds=ROUNDS),
+            "rfscale --help": Contender(_python(*HELP), rounds=ROUNDS),
+            "python -c pass": Contender(_python("-c", "pass"), rounds=ROUNDS),
+            "import numpy, numba, xarray": Contender(_python("-c", "import numpy, numba, xarray"), rounds=ROUNDS),
+        },
+    )
+
+
+@case
+def first_call() -> Case:
+    """The first answers in a process, kernels cached: what a script pays once, and then no more."""
+    first = "import engine; print(engine.profile(engine.load('resnet50')).extent.sel(layer='layer4').values)"
+    again = first + "\nfor _ in range(10): engine.profile(engine.load('resnet50'))"
+    return Case(
+        "cold start: import engine and profile ResNet-50",
+        Contender(_python("-c", first), rounds=ROUNDS, note="kernels cached"),
+        _check,
+        {
+            "and ten times more": Contender(_python("-c", again), rounds=ROUNDS),
+            "with an empty kernel cache": Contender(_python("-c", first, empty=True), rounds=2),
+        },
     )

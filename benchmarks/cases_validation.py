@@ -1,22 +1,21 @@
 """Formulas over arrays, and validation of whole spaces.
 
-RFSCALE_BENCH_POINTS sets the number of points of the formulas, 10^8 by default: four arrays of 0.8 GB.
+10^8 points are four arrays of 0.8 GB.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from benchmarks.cases import Case, Contender, case
+from benchmarks.cases import Case, Contender, case, sized
 from engine.formulas import PUBLISHED
 from sweeps.kernels import formulas
 
-POINTS = int(float(os.environ.get("RFSCALE_BENCH_POINTS", "1e8")))
+POINTS = sized(10**8, 10**6)
 LAYERS = 20
 
 
@@ -32,10 +31,12 @@ def arrays() -> tuple[np.ndarray, ...]:
     return S, P, *out
 
 
-def _floor() -> Contender:
+def _floor(readme: bool) -> Contender:
     S, P, a, b = arrays()
     copy: Any = formulas.copy
-    return Contender(lambda: copy(S, P, a, b), rounds=5, note="the same bytes, only copied")
+    return Contender(
+        lambda: copy(S, P, a, b), rounds=5, note="STREAM-like: the same bytes, only copied", aim=0.8, readme=readme
+    )
 
 
 def _formula(name: str, kernel: Callable[..., Any], texts: tuple[str, str]) -> Case:
@@ -48,25 +49,36 @@ def _formula(name: str, kernel: Callable[..., Any], texts: tuple[str, str]) -> C
         for text, out in zip(texts, (a, b), strict=True):
             numexpr.evaluate(text, {"S": S, "P": P}, out=out)
 
-    def check() -> None:
-        some = slice(0, 100_000)
-        wanted = plain(S[some], P[some])
-        for call in (lambda: kernel(S, P, a, b), by_numexpr):
-            a.fill(0)
-            call()
-            for got, right in zip((a, b), wanted, strict=True):
-                np.testing.assert_allclose(got[some], right, rtol=1e-12)
+    def ours() -> tuple[np.ndarray, np.ndarray]:
+        kernel(S, P, a, b)
+        return a, b
+
+    def check(answer: tuple[np.ndarray, np.ndarray]) -> None:
+        _near(answer, plain)
+        a.fill(0)
+        by_numexpr()
+        _near((a, b), plain)
 
     return Case(
         f"published {name} over {POINTS:.0e} points",
-        Contender(lambda: kernel(S, P, a, b), rounds=5),
+        Contender(ours, rounds=5),
+        check,
         {
-            "memory floor": _floor(),
+            "memory floor": _floor(name == "conv3"),
             "numexpr": Contender(by_numexpr, rounds=3),
             "numpy": Contender(lambda: plain(S, P), rounds=2),
         },
-        check,
+        items=float(POINTS),
+        unit="points",
     )
+
+
+def _near(answer: tuple[np.ndarray, np.ndarray], function: Callable[..., Any]) -> None:
+    """Raise unless the first and last points have the values of a function of S and P."""
+    S, P, *_ = arrays()
+    for some in (slice(0, 100_000), slice(-100_000, None)):
+        for got, right in zip(answer, function(S[some], P[some]), strict=True):
+            np.testing.assert_allclose(got[some], right, rtol=1e-12)
 
 
 @case
@@ -93,32 +105,37 @@ def recurrence_20() -> Case:
             x, y = step**2 * x, (2 - y) / step
         return x, y
 
-    def check() -> None:
+    def ours() -> tuple[np.ndarray, np.ndarray]:
         recurrence(S, P, LAYERS, a, b)
-        x, y = numpy_loop()
-        np.testing.assert_allclose(a, x, rtol=1e-9)
-        np.testing.assert_allclose(b, y, rtol=1e-9)
+        return a, b
+
+    def check(answer: tuple[np.ndarray, np.ndarray]) -> None:
+        for got, right in zip(answer, numpy_loop(), strict=True):
+            np.testing.assert_allclose(got, right, rtol=1e-9)
 
     return Case(
         f"published 3×3, {LAYERS} layers in a row, {len(S):.0e} points",
-        Contender(lambda: recurrence(S, P, LAYERS, a, b), rounds=5),
-        {"numpy, layer by layer": Contender(numpy_loop, rounds=2)},
+        Contender(ours, rounds=5),
         check,
+        {"numpy, layer by layer": Contender(numpy_loop, rounds=2, aim=5, readme=True)},
+        items=float(len(S)) * LAYERS,
+        unit="layers",
     )
 
 
 @case
 def validation_undilated() -> Case:
     """All formulas against the exact figures over 21^6 chains; per architecture in Python on a sample."""
+    from sweeps.spaces.space import Space
     from sweeps.validation import chains, validate
     from tests.sweeps.test_validation import brute
 
-    space = chains([1, 2, 3, 4, 5, 6, 7], [1, 2, 3], 1, 6)
+    space = chains([1, 2, 3, 4, 5, 6, 7], [1, 2, 3], 1, sized(6, 3))
     small = {"stages": [{"name": f"s{i}", "kernel": [1, 3, 7], "stride": [1, 2, 3]} for i in range(4)]}
 
-    def check() -> None:
-        from sweeps.spaces.space import Space
-
+    def check(answer: Any) -> None:
+        assert answer.maps.sum() == sum(space.stage_sizes)
+        assert answer.inexact.sel(formula="closed_form").sum() == 0  # no chain here is dilated
         report = validate(Space.from_dict(small))
         wanted = brute(small, 2)
         cells = ("kind", "overlap_bin")
@@ -129,10 +146,17 @@ def validation_undilated() -> Case:
     return Case(
         f"validation of all formulas over {space.size:,} chains",
         Contender(lambda: validate(space), rounds=2),
+        check,
         {
             "Python loop over sets": Contender(
-                lambda: brute(small, 2), scale=space.size / loop, rounds=1, note=f"{loop:,} maps timed"
+                lambda: brute(small, 2),
+                scale=space.size / loop,
+                rounds=1,
+                note=f"{loop:,} maps timed",
+                readme=True,
             )
         },
-        check,
+        items=float(space.size),
+        unit="architectures",
+        rate_aim=50e6,
     )

@@ -1,117 +1,117 @@
-"""Turn a benchmark JSON into README's table and a chart.
+"""Turn a benchmark JSON into docs/benchmarks.md, README's short table and a chart.
 
 pytest benchmarks --benchmark-json=benchmarks.json
 python -m benchmarks.report benchmarks.json
+python -m benchmarks.report benchmarks.json --print    # and write nothing
 """
 
 from __future__ import annotations
 
-import json
-import sys
-from collections import defaultdict
-from importlib.metadata import version
+import argparse
+import tempfile
 from pathlib import Path
-from typing import Any
 
-README = Path(__file__).parents[1] / "README.md"
-CHART = Path(__file__).parents[1] / "docs" / "pictures" / "benchmarks.png"
-START, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
-PACKAGES = ("numpy", "numba", "xarray", "scipy", "opencv-python-headless", "torch")
+from benchmarks.results import OURS, Results, Row, duration, multiple, rate, read
 
-Rows = dict[str, list[tuple[str, float, float, str]]]  # group: contender, seconds, scaled seconds, note
-
-
-def read(path: str) -> tuple[Rows, str]:
-    """Return the timings by group, and a line on the machine."""
-    data = json.loads(Path(path).read_text())
-    groups: Rows = defaultdict(list)
-    for run in data["benchmarks"]:
-        info, seconds = run["extra_info"], run["stats"]["median"]
-        groups[run["group"]].append((info["contender"], seconds, seconds * info["scale"], info["note"]))
-    return dict(groups), machine(data["machine_info"])
+ROOT = Path(__file__).parents[1]
+README, DOCS = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
+CHART = ROOT / "docs" / "pictures" / "benchmarks.png"
+MARKS = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 
 
-def machine(info: dict[str, Any]) -> str:
-    """Return one line: processor, cores, Python and package versions."""
-    cpu = info.get("cpu", {})
-    packages = []
-    for package in PACKAGES:
-        try:
-            packages.append(f"{package} {version(package)}")
-        except ModuleNotFoundError:
-            continue
-    return (
-        f"{cpu.get('brand_raw', 'unknown processor')}, {cpu.get('count', '?')} cores, Python {info['python_version']}, "
-        + (", ".join(packages))
-    )
+def note(row: Row) -> str:
+    """Return what is to be known of a row: what it leaves out, what it gets wrong, what was aimed at."""
+    info = row.info
+    parts = [info["note"], info.get("verdict", "")]
+    if info.get("items"):
+        parts.append(rate(info["items"], info["unit"], row.seconds))
+    aim = f"≥ {info['aim']:,}×" if info["aim"] else ""
+    if info.get("rate_aim"):
+        aim = f"≥ {info['rate_aim'] / 1e6:,.0f} M/s"
+    if aim and not info["small"]:
+        parts.append(f"aim {aim}: " + ("**missed**" if row.missed else "reached"))
+    return "; ".join(part for part in parts if part)
 
 
-def shown(seconds: float) -> str:
-    """Return a time with a unit a person would choose."""
-    for limit, factor, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (120.0, 1.0, "s"), (7200.0, 1 / 60, "min")):
-        if seconds < limit:
-            return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds / 3600:.3g} h"
+def slower(row: Row) -> str:
+    """Return the ratio to ours, in bold with a word where we lose."""
+    return multiple(row.ratio) if row.ratio >= 1 else f"**{multiple(row.ratio)} (faster)**"
 
 
-def table(groups: Rows, line: str) -> str:
-    """Return the Markdown table: every contender as a ratio to ours, measured in the same run."""
-    out = [
-        f"Medians, side by side in one run on {line}.",
-        "",
-        "| question | who | time | × ours |",
-        "| --- | --- | ---: | ---: |",
-    ]
-    for group, rows in groups.items():
-        ours = next(seconds for name, _, seconds, _ in rows if name == "rfscale")
-        for name, _, seconds, note in sorted(rows, key=lambda r: (r[0] != "rfscale", r[2])):
-            label = f"**{name}**" if name == "rfscale" else name + (f" ({note})" if note else "")
-            ratio = (
-                "1"
-                if name == "rfscale"
-                else f"{seconds / ours:,.3g}"
-                if seconds / ours < 1000
-                else f"{seconds / ours:,.0f}"
-            )
-            out.append(f"| {group if name == 'rfscale' else ''} | {label} | {shown(seconds)} | {ratio} |")
+def full_table(results: Results) -> str:
+    """Return all contenders of all cases."""
+    out = ["| question | who | time | × ours | notes |", "| --- | --- | ---: | ---: | --- |"]
+    for name, rows in results.cases.items():
+        for row in rows:
+            first = name if row.who == OURS else ""
+            who, ratio = (f"**{OURS}**", "1") if row.who == OURS else (row.who, slower(row))
+            out.append(f"| {first} | {who} | {duration(row.seconds)} | {ratio} | {note(row)} |")
     return "\n".join(out)
 
 
-def chart(groups: Rows) -> None:
-    """Draw every contender's ratio to ours on a logarithmic axis."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    rows = []
-    for group, contenders in groups.items():
-        ours = next(seconds for name, _, seconds, _ in contenders if name == "rfscale")
-        rows += [(f"{group}\n{name}", seconds / ours) for name, _, seconds, _ in contenders if name != "rfscale"]
-    rows.reverse()
-    figure, axes = plt.subplots(figsize=(9, 0.55 * len(rows) + 1.2), layout="constrained")
-    colours = ["#0072B2" if ratio >= 1 else "#D55E00" for _, ratio in rows]
-    bars = axes.barh([label for label, _ in rows], [ratio for _, ratio in rows], color=colours)
-    axes.bar_label(bars, [f" {ratio:,.3g}×" if ratio < 1000 else f" {ratio:,.0f}×" for _, ratio in rows], fontsize=8)
-    axes.axvline(1, color="#555555", lw=1)
-    axes.set(xscale="log", xlabel="time in multiples of rfscale's (log scale; left of 1: they are faster)")
-    axes.margins(x=0.15, y=0.01)
-    axes.tick_params(axis="y", labelsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
-    CHART.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(CHART, dpi=150)
+def short_table(results: Results) -> str:
+    """Return the contenders that the registry marks for README, one line each."""
+    out = [
+        "| question | rfscale | the other way | its time | × ours | notes |",
+        "| --- | ---: | --- | ---: | ---: | --- |",
+    ]
+    before = ""
+    for name, rows in results.cases.items():
+        ours = rows[0]
+        for row in rows[1:]:
+            if row.info["readme"]:
+                first, time, said = ("", "", note(row)) if name == before else (name, duration(ours.seconds), note(row))
+                if name != before and ours.info.get("rate_aim"):
+                    said = f"ours: {note(ours)}"
+                out.append(f"| {first} | {time} | {row.who} | {duration(row.seconds)} | {slower(row)} | {said} |")
+                before = name
+    return "\n".join(out)
 
 
-def main(path: str) -> None:
-    """Write the table into README between its marks, and the chart beside the docs."""
-    groups, line = read(path)
-    text = README.read_text()
-    before, rest = text.split(START)
-    _, after = rest.split(END)
-    README.write_text(f"{before}{START}\n{table(groups, line)}\n{END}{after}")
-    chart(groups)
-    print(table(groups, line))
+def summary(results: Results) -> str:
+    """Return one sentence on wins, losses and aims, counted from the rows."""
+    others = [row for rows in results.cases.values() for row in rows[1:]]
+    lost = [row for row in others if row.ratio < 1]
+    aimed = [r for rows in results.cases.values() for r in rows if r.info["aim"] is not None or r.info.get("rate_aim")]
+    reached = sum(not row.missed for row in aimed)
+    aims = f"{reached} of the {len(aimed)} aims of the project are reached. " if not results.small else ""
+    return (
+        f"Times are medians, and everything in a group was timed in one run after all its answers were found equal. "
+        f"Of {len(others)} comparisons {len(lost)} are below 1: there the other way is faster than ours, or does less. "
+        f"{aims}Times of what would take hours are scaled up from a part, as the notes say."
+    )
+
+
+def replaced(text: str, body: str, marks: tuple[str, str] = MARKS) -> str:
+    """Return a text with what stands between two marks replaced."""
+    before, rest = text.split(marks[0])
+    _, after = rest.split(marks[1])
+    return f"{before}{marks[0]}\n{body}\n{marks[1]}{after}"
+
+
+def main() -> None:
+    """Write the tables between their marks, and the chart beside the docs."""
+    from benchmarks.chart import draw
+
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__.splitlines()[0])
+    parser.add_argument("results", help="what `pytest benchmarks --benchmark-json=FILE` wrote")
+    parser.add_argument("--print", action="store_true", help="print the tables and write nothing")
+    given = parser.parse_args()
+    results = read(given.results)
+    conditions = " ".join(results.conditions())
+    short = f"{short_table(results)}\n\n{summary(results)} Measured on {conditions}"
+    full = f"{summary(results)}\n\n{conditions}\n\n{full_table(results)}"
+    texts = {README: replaced(README.read_text(), short), DOCS: replaced(DOCS.read_text(), full)}
+    if given.print:
+        print(short, full, sep="\n\n")
+        with tempfile.TemporaryDirectory() as folder:
+            draw(results, Path(folder) / CHART.name)
+        return
+    for path, text in texts.items():
+        path.write_text(text)
+    draw(results, CHART)
+    print(full)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -2,43 +2,97 @@
 
 from __future__ import annotations
 
+import gc
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xarray as xr
 
-from benchmarks.cases import CASES, Case
+from benchmarks.cases import CASES, SMALL, Case, Contender
+from benchmarks.load import Others
+from engine.families import Family
+from engine.figures import MapFigures
 
 for _file in sorted(Path(__file__).parent.glob("cases_*.py")):
     import_module(f"benchmarks.{_file.stem}")
 
 
+def contenders() -> list[tuple[str, str]]:
+    return [(name, other) for name in CASES for other in ("rfscale", *built(name).others)]
+
+
 @cache
 def built(name: str) -> Case:
-    """A case whose contenders have been found to agree."""
-    case = cases(name)
-    case.check()
-    return case
-
-
-def contenders() -> list[tuple[str, str]]:
-    return [(name, other) for name in CASES for other in ("rfscale", *cases(name).others)]
+    """A case, built once."""
+    return CASES[name]()
 
 
 @cache
-def cases(name: str) -> Case:
-    """Build a case, once."""
-    return CASES[name]()
+def agreed(name: str) -> Case:
+    """A case whose contenders have been found to agree."""
+    case = built(name)
+    case.check(case.ours.call())
+    return case
 
 
 @pytest.mark.parametrize(("name", "contender"), contenders())
 def test_speed(benchmark, name, contender):
-    case = built(name)
+    case = agreed(name)
     chosen = case.ours if contender == "rfscale" else case.others[contender]
     benchmark.group = case.name
-    benchmark.extra_info.update(case=name, contender=contender, scale=chosen.scale, note=chosen.note)
+    benchmark.extra_info.update(case=name, contender=contender, small=SMALL, **described(case, chosen))
+    gc.collect()  # what earlier cases left is not paid for by this one
+    others = Others()
     if chosen.rounds:
-        benchmark.pedantic(chosen.call, rounds=chosen.rounds, warmup_rounds=0)
+        answer = benchmark.pedantic(chosen.call, rounds=1 if SMALL else chosen.rounds, warmup_rounds=0)
     else:
-        benchmark(chosen.call)
+        answer = benchmark(chosen.call)
+    benchmark.extra_info["others_busy"] = others.busy()
+    if chosen.verdict:
+        benchmark.extra_info["verdict"] = chosen.verdict(answer)
+
+
+def described(case: Case, chosen: Contender) -> dict[str, object]:
+    """What the report needs to know of a contender."""
+    info: dict[str, object] = {"scale": chosen.scale, "note": chosen.note, "aim": chosen.aim, "readme": chosen.readme}
+    if chosen is case.ours:
+        info |= {"items": case.items, "unit": case.unit, "rate_aim": case.rate_aim}
+    return info
+
+
+if SMALL:  # once is enough
+
+    @pytest.mark.parametrize("name", CASES)
+    def test_a_wrong_answer_is_found(name):
+        case = built(name)
+        with pytest.raises(AssertionError):
+            case.check(corrupted(case.ours.call()))
+
+
+def corrupted(answer):
+    """The answer with every figure changed."""
+    if isinstance(answer, np.ndarray):
+        if answer.dtype == object:
+            return np.array([corrupted(value) for value in answer.flat], object).reshape(answer.shape)
+        return ~answer if answer.dtype == bool else answer ^ 1 if answer.dtype.kind in "iu" else answer + 1
+    if isinstance(answer, xr.DataTree):
+        return answer.map_over_datasets(corrupted)
+    if isinstance(answer, xr.Dataset):
+        return answer.map(lambda values: corrupted(values) if values.dtype.kind in "iufO" else values)
+    if isinstance(answer, xr.DataArray):
+        return answer.copy(data=corrupted(answer.values))
+    if isinstance(answer, Family):
+        return Family(answer.first, answer.last, corrupted(answer.bits), answer.repeat)
+    if isinstance(answer, MapFigures):
+        return replace(answer, area=corrupted(answer.area))
+    if isinstance(answer, dict):
+        return {key: corrupted(value) for key, value in answer.items()}
+    if isinstance(answer, list | tuple):
+        return type(answer)(corrupted(value) for value in answer)
+    if isinstance(answer, str):
+        return answer.replace("427", "428")
+    return answer if answer is None else answer + 1

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from engine.entry_unions import union_figures
 from engine.errors import InputError, shown
 from engine.figures import MapFigures, map_figures
 from engine.network import Size
@@ -114,27 +115,17 @@ class Reader:
         """Figures of a union of several products."""
         terms = self.traced.terms[index]
         assert terms is not None
+        if at is None and all(len(f) == 1 for f in terms[0]):
+            at = (0,) * len(terms[0])
+        if at is not None:
+            return Figures(*union_figures(terms, at), len(terms), 1)
         figures = self._map(terms)
         if figures is None:
-            return self._walked(index, at)
+            return self._walked(index, None)
         shape = figures.area.shape
-        phases = 1 if at else prod(shape)
-        if at is None:
-            rank = _rank(figures.area, np.sum([np.broadcast_to(s, shape) for s in figures.shared], axis=0))
-            at = tuple(int(i) for i in np.unravel_index(rank, shape))
-
-        def pick(arrays: tuple[np.ndarray, ...]) -> tuple[int, ...]:
-            return tuple(int(np.broadcast_to(a, shape)[at]) for a in arrays)
-
-        return Figures(
-            int(figures.area[at]),
-            pick(figures.first),
-            pick(figures.extent),
-            pick(figures.max_gap),
-            pick(figures.shared),
-            len(terms),
-            phases,
-        )
+        rank = _rank(figures.area, np.sum([np.broadcast_to(s, shape) for s in figures.shared], axis=0))
+        largest = tuple(int(i) for i in np.unravel_index(rank, shape))
+        return Figures(*union_figures(terms, largest), len(terms), prod(shape))
 
     def _walked(self, index: int, at: tuple[int, ...] | None) -> Figures:
         """Figures from bit grids, entry by entry: for unions of too many products."""

@@ -36,9 +36,9 @@ class Intervals:
     @cached_property
     def centre(self) -> Fraction | None:
         """Centre of entry 0, averaged over the phases."""
-        jump = Fraction(*self.jump)
-        centres = [Fraction(b[0] + b[1], 2) - jump * u for u, b in enumerate(self.bounds) if b]
-        return sum(centres, Fraction(0)) / len(centres) if centres else None
+        p, q = self.jump
+        doubled = [q * (b[0] + b[1]) - 2 * p * u for u, b in enumerate(self.bounds) if b]
+        return Fraction(sum(doubled), 2 * q * len(doubled)) if doubled else None
 
     @cached_property
     def extent(self) -> int:
@@ -67,9 +67,14 @@ class Intervals:
             raise InputError(
                 f"the map repeats only after {layer.up * blocks} entries; at most {MAX_TAPS} are supported"
             )
-        bounds = []
+        bounds: list[Bounds] = []
+        only = self.bounds[0] if n == 1 else None
         for o in range(layer.up * blocks):
-            read = [b for b in map(self.at, layer.reads(o)) if b]
+            entries = layer.reads(o)
+            if only and entries:  # one phase: the outermost entries have the outermost pixels
+                bounds.append((only[0] + self.shift * min(entries), only[1] + self.shift * max(entries)))
+                continue
+            read = [b for b in map(self.at, entries) if b]
             bounds.append((min(b[0] for b in read), max(b[1] for b in read)) if read else None)
         shift = self.shift * layer.down * blocks // n
         far = max((max(abs(b[0]), abs(b[1])) for b in bounds if b), default=0)

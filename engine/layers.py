@@ -87,49 +87,66 @@ def transposed_map(kernel: int, stride: int, dilation: int, pad: int) -> AxisMap
 
 
 @lru_cache(maxsize=4096)
-def resample_map(size_in: int, size_out: int, mode: str) -> AxisMap:
-    """Nearest, bilinear or bicubic (half-pixel centres), or adaptive-pool resampling of entries."""
-    g = gcd(size_in, size_out)
-    up, down = size_out // g, size_in // g
+def resample_map(size_in: int, size_out: int, mode: str, coordinates: str = "", rounding: str = "floor") -> AxisMap:
+    """Nearest, bilinear or bicubic resampling of entries.
+
+    The positions of the new entries among the old are what `coordinates` says: `half_pixel` (o + 1/2) in/out - 1/2,
+    `asymmetric` o in/out, `align_corners` o (in - 1)/(out - 1); by default asymmetric for nearest, else half_pixel.
+    """
+    coordinates = coordinates or _COORDINATES[mode]
+    corners = coordinates == "align_corners" and min(size_in, size_out) > 1
+    less = 1 if corners else 0
+    g = gcd(size_in - less, size_out - less)
+    up, down = (size_out - less) // g, (size_in - less) // g
     _guard(up, f"resampling {size_in} entries to {size_out}")
-    if mode == "nearest":
-        return AxisMap(up, down, tuple(((r * down) // up,) for r in range(up)))
-    if mode == "adaptive":
-        _guard(up * (down // up + 2), f"pooling {size_in} entries to {size_out}")
-        return AxisMap(up, down, tuple(tuple(range(r * down // up, -(-(r + 1) * down // up))) for r in range(up)))
-    # the source position (r + 1/2) down/up - 1/2 as a fraction of 2 up
-    return AxisMap(
-        up, down, tuple(_neighbours((2 * r + 1) * down - up, 2 * up, mode) for r in range(up)), _BORDER[mode]
-    )
+    if coordinates == "half_pixel":
+        positions = [((2 * r + 1) * down - up, 2 * up) for r in range(up)]
+    elif corners or coordinates == "asymmetric":
+        positions = [(r * down, up) for r in range(up)]
+    else:  # one entry on either side: the corner is entry 0
+        positions, mode, rounding = [(r * down, up) for r in range(up)], "nearest", "floor"
+    inside = mode == "bilinear" or (mode == "nearest" and coordinates == "asymmetric" and rounding == "floor")
+    taps = tuple(_neighbours(*position, mode, rounding) for position in positions)
+    return AxisMap(up, down, taps, "zeros" if inside else "replicate")
 
 
-@lru_cache(maxsize=4096)
-def corner_map(size_in: int, size_out: int, mode: str) -> AxisMap:
-    """Bilinear or bicubic resampling that puts the corner entries on the corner entries."""
-    if size_in == 1 or size_out == 1:
-        return resample_map(size_in, size_out, "nearest")
-    g = gcd(size_in - 1, size_out - 1)
-    up, down = (size_out - 1) // g, (size_in - 1) // g
-    _guard(up, f"resampling {size_in} entries to {size_out}")
-    return AxisMap(up, down, tuple(_neighbours(r * down, up, mode) for r in range(up)), _BORDER[mode])
+_COORDINATES = {"nearest": "asymmetric", "bilinear": "half_pixel", "bicubic": "half_pixel"}
 
 
-_BORDER = {"bilinear": "zeros", "bicubic": "replicate"}
-
-
-def _neighbours(numerator: int, denominator: int, mode: str) -> tuple[int, ...]:
+def _neighbours(numerator: int, denominator: int, mode: str, rounding: str) -> tuple[int, ...]:
     """Entries that interpolation at a position reads; one of weight zero is no path."""
     base, rest = divmod(numerator, denominator)
+    if mode == "nearest":
+        return (base + _ROUND[rounding](rest, denominator),)
     if rest == 0:
         return (base,)
     return (base, base + 1) if mode == "bilinear" else (base - 1, base, base + 1, base + 2)
 
 
+_ROUND: dict[str, Callable[[int, int], bool]] = {  # whether the fraction rest/whole is rounded up; `down`, `up`: ties
+    "floor": lambda rest, whole: False,
+    "ceil": lambda rest, whole: rest > 0,
+    "down": lambda rest, whole: 2 * rest > whole,
+    "up": lambda rest, whole: 2 * rest >= whole,
+}
+
+
+@lru_cache(maxsize=4096)
+def adaptive_map(size_in: int, size_out: int) -> AxisMap:
+    """Adaptive pooling: windows from floor to ceil of the cuts into `size_out` equal parts."""
+    g = gcd(size_in, size_out)
+    up, down = size_out // g, size_in // g
+    _guard(up * (down // up + 2), f"pooling {size_in} entries to {size_out}")
+    return AxisMap(up, down, tuple(tuple(range(r * down // up, -(-(r + 1) * down // up))) for r in range(up)))
+
+
 @lru_cache(maxsize=1024)
-def attention_window_map(window: int) -> AxisMap:
-    """Attention inside windows: each entry reads all entries of its window."""
-    _guard(window * window, f"window {window}")
-    return AxisMap(window, window, (tuple(range(window)),) * window)
+def attention_window_map(window: int, dilation: int) -> AxisMap:
+    """Attention inside windows: each entry reads the `window` entries, `dilation` apart, of its block."""
+    block = window * dilation
+    _guard(window * block, f"window {window} at dilation {dilation}")
+    phases = tuple(tuple(range(r, block, dilation)) for r in range(dilation))
+    return AxisMap(block, block, phases * window)
 
 
 @lru_cache(maxsize=1024)
@@ -248,6 +265,8 @@ _PADDING = Param("sides", default=0, minimum=0)
 _RESAMPLING = {
     "mode": Param("mode", default="nearest", choices=("nearest", "bilinear", "bicubic")),
     "align_corners": Param("flag", default=False),
+    "coordinates": Param("mode", choices=("half_pixel", "asymmetric", "align_corners")),
+    "rounding": Param("mode", default="floor", choices=tuple(_ROUND)),
 }
 _CONV = {"kernel": _KERNEL, "stride": _ONE, "dilation": _ONE, "padding": _PADDING}
 _POOL = {
@@ -261,8 +280,13 @@ _SCALE = {"scale": Param("axis", required=True)}
 _SIZE = {"size": Param("axis", required=True)}
 
 
+def _corners(p: Params) -> bool:
+    return bool(p["align_corners"]) or p["coordinates"] == "align_corners"
+
+
 def _resampled(p: Params, size_in: int, size_out: int) -> AxisMap:
-    return (corner_map if p["align_corners"] else resample_map)(size_in, size_out, p["mode"])
+    coordinates = "align_corners" if p["align_corners"] else p["coordinates"] or ""
+    return resample_map(size_in, size_out, p["mode"], coordinates, p["rounding"])
 
 
 def _always(p: Params) -> bool:
@@ -288,7 +312,7 @@ OPS: dict[str, Op] = {
         {**_SCALE, **_RESAMPLING},
         size=lambda p, a, n: n * p["scale"][a],
         axis_map=lambda p, a, n: _resampled(p, 1 if n is None else n, p["scale"][a] * (1 if n is None else n)),
-        needs_size=lambda p: p["align_corners"],
+        needs_size=_corners,
     ),
     "resize": Op(
         {**_SIZE, **_RESAMPLING},
@@ -299,13 +323,14 @@ OPS: dict[str, Op] = {
     "adaptive_pool": Op(
         _SIZE,
         size=lambda p, a, n: p["size"][a],
-        axis_map=lambda p, a, n: resample_map(_known(n), p["size"][a], "adaptive"),
+        axis_map=lambda p, a, n: adaptive_map(_known(n), p["size"][a]),
         needs_size=_always,
     ),
     "pixel_shuffle": _SHUFFLE,
     "space_to_depth": Op(_SCALE, size=_shrink_size, axis_map=lambda p, a, n: window_map(p["scale"][a], p["scale"][a])),
     "window_attention": Op(
-        {"window": Param("axis", required=True)}, axis_map=lambda p, a, n: attention_window_map(p["window"][a])
+        {"window": Param("axis", required=True), "dilation": _ONE},
+        axis_map=lambda p, a, n: attention_window_map(p["window"][a], p["dilation"][a]),
     ),
     "slice": Op(
         {

@@ -1,10 +1,10 @@
-"""One door for everything that can be a network: a zoo name, a file, or a Python factory."""
+"""One door for everything that can be a network: a zoo name, a file, a Python factory, or a model itself."""
 
 from __future__ import annotations
 
 import inspect
 import sys
-from importlib import import_module
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ from engine.errors import InputError, nearest, shown
 from engine.network import Network
 
 SUFFIXES = (".yaml", ".yml", ".json")
+WEIGHTS = (".pt", ".pth", ".ckpt", ".pkl", ".bin", ".safetensors", ".h5", ".keras", ".tflite", ".pb")
+READER_PARAMS = frozenset({"example_input", "input_size", "unknown", "axes", "name"})
+ONNX_PARAMS = READER_PARAMS | {"image"}
 
 
 def load(source: Any, **params: Any) -> Network:
@@ -20,13 +23,13 @@ def load(source: Any, **params: Any) -> Network:
     Parameters
     ----------
     source : str, Path, dict, Network or model
-        A zoo name ("resnet50", see `rfscale networks`), the path of a .yaml, .json or .onnx file,
-        "package.module:factory" for a Python function that returns a Network or a PyTorch module, a spec dict, a
-        PyTorch module or exported program, an onnx.ModelProto, or a network itself.
+        A zoo name ("resnet50", see `rfscale networks`), the path of a .yaml, .json, .onnx or .pt2 file,
+        "package.module:factory" or "file.py:factory" for a Python function that returns a Network or a PyTorch module,
+        a spec dict, a PyTorch module or exported program, an onnx.ModelProto, or a network itself.
     **params
         Passed to the zoo's builder or the factory. Models take `example_input` (the shape of the image, by default
-        (1, 3, 224, 224), for ONNX what the file says), `unknown`, `axes` and `name`, and ONNX also `input_size` and
-        `image`: see docs/reading-models.md.
+        (1, 3, 224, 224), for ONNX what the file says), `input_size` (only its pixels per axis), `unknown`, `axes`
+        and `name`, and ONNX also `image`: see docs/reading-models.md.
 
     Raises
     ------
@@ -44,117 +47,213 @@ def load(source: Any, **params: Any) -> Network:
         return Network.from_dict(source)
     if not isinstance(source, str | Path):
         return _from_model(source, params)
-    from engine.networks import NETWORKS, build
-
     text = str(source)
-    if text in NETWORKS:
-        return build(text, **params)
-    if text.endswith(".onnx"):
-        from engine.readers.onnx_reader import read_onnx
+    kind = kind_of(text)
+    if kind == "python":
+        from engine.factories import find
 
-        return read_onnx(text, **_accepted(text, params, READER_PARAMS | ONNX_PARAMS))
-    if text.endswith(SUFFIXES) or Path(text).is_file():
-        if params:
-            raise InputError(f"{text} is a file and takes no parameters, but got {', '.join(params)}")
+        found = find(text)
+        return _from_python(text, found, *_apart(found, params))
+    return load_named(text, {}, params) if kind in ("onnx", "program") else load_named(text, params, {})
+
+
+def load_named(
+    text: str, args: Mapping[str, Any], reading: Mapping[str, Any], input_size: int | Sequence[int] | None = None
+) -> Network:
+    """Return a network by name, as `load` does, where it is known which parameters are the factory's: on a shell.
+
+    Parameters
+    ----------
+    text : str
+        What `load` takes as a text.
+    args, reading : mapping
+        Parameters of the builder or factory, and those of the reader.
+    input_size : int or sequence of int, optional
+        Size that is going to be analysed: models are read at it, what is no model does not mind.
+    """
+    kind = kind_of(text)
+    if kind not in ("zoo", "python") and args:
+        what = "a file and takes no parameters" if kind == "spec" else "a model already and takes no arguments"
+        raise InputError(f"{text} is {what}, but got {', '.join(args)}")
+    if kind in ("zoo", "spec") and reading:
+        what = "a network of the zoo" if kind == "zoo" else "a spec"
+        raise InputError(f"{shown(text)} is {what}; {', '.join(reading)} goes with models")
+    if kind == "zoo":
+        from engine.networks import build
+
+        return build(text, **args)
+    if kind == "spec":
         return Network.from_file(text)
+    if kind == "python":
+        from engine.factories import find
+
+        return _from_python(text, find(text), args, reading, input_size)
+    if kind == "onnx":
+        return _read_onnx(text, text, _sized(reading, input_size))
+    return _from_program(text, reading)
+
+
+def kind_of(text: str) -> str:
+    """Return what a text names: "zoo", "onnx", "program" (.pt2), "spec" (a file) or "python" (module:factory).
+
+    Raises
+    ------
+    InputError
+        For anything else, with the nearest name or what to write instead.
+    """
+    from engine.networks import NETWORKS
+
+    if text in NETWORKS:
+        return "zoo"
+    suffix = Path(text).suffix.lower()
+    for kind, suffixes in (("onnx", (".onnx",)), ("program", (".pt2",)), ("spec", SUFFIXES)):
+        if suffix in suffixes:
+            return kind
+    if suffix == ".py":
+        raise InputError(f"{text} is Python code; say what makes the model: {text}:NAME, a function or a class")
+    if suffix in WEIGHTS:
+        raise InputError(
+            f"{text} holds weights, not a graph that can be read; name the code that makes the model, "
+            "package.module:factory, or export it to .onnx or, with torch.export.save, to .pt2"
+        )
+    if Path(text).is_file():
+        return "spec"
     if ":" in text:
-        return _from_factory(text, params)
-    raise InputError(f"no network {shown(text)}; {nearest(text, NETWORKS)} Or give a .yaml, .json or .onnx file")
+        return "python"
+    package, dot, name = text.rpartition(".")
+    if dot and text.replace(".", "").isidentifier():
+        raise InputError(f"no network {shown(text)}; for what a Python module makes, write {package}:{name}")
+    close = nearest(text, NETWORKS)
+    raise InputError(
+        f"no network {shown(text)}; {close}{'' if close.endswith('?') else ' in the zoo.'} Or give a .yaml, .json, "
+        ".onnx or .pt2 file, or package.module:factory"
+    )
 
 
-READER_PARAMS = frozenset({"example_input", "unknown", "axes", "name"})
-ONNX_PARAMS = frozenset({"input_size", "image"})
-
-
-def _accepted(what: str, params: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+def _accepted(what: str, params: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
     for key in params:
         if key not in known:
             raise InputError(f"{what} takes no parameter {shown(key)}; {nearest(key, known)}")
-    return params
+    return dict(params)
 
 
-def _from_model(model: Any, params: dict[str, Any]) -> Network:
+def _from_model(model: Any, params: Mapping[str, Any]) -> Network:
     """A model object: its class says which library made it, so that neither is imported in vain."""
     libraries = {cls.__module__.partition(".")[0] for cls in type(model).__mro__}
     if "torch" in libraries:
         from engine.readers.torch_reader import read_torch
 
-        return read_torch(model, **_accepted(type(model).__name__, params, READER_PARAMS))
+        if "image" in params:
+            raise InputError("image names an input of an ONNX model; a PyTorch model has it first")
+        given = _accepted(type(model).__name__, params, READER_PARAMS)
+        return read_torch(model, **_sized(given, given.pop("input_size", None), whole=True))
     if "onnx" in libraries or type(model).__name__ == "ModelProto":
-        from engine.readers.onnx_reader import read_onnx
-
-        return read_onnx(model, **_accepted("an ONNX model", params, READER_PARAMS | ONNX_PARAMS))
+        return _read_onnx(model, "an ONNX model", params)
     raise InputError(
         f"a network cannot be a {type(model).__name__}; give a zoo name, a file, a spec dict, a PyTorch module or an "
         "ONNX model"
     )
 
 
-def _from_factory(text: str, params: dict[str, Any]) -> Network:
-    module_name, _, attribute = text.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # a module beside the user, as `python -m` has it
+def _read_onnx(source: Any, what: str, params: Mapping[str, Any]) -> Network:
+    from engine.readers.onnx_reader import read_onnx
+
+    return read_onnx(source, **_accepted(what, params, ONNX_PARAMS))
+
+
+def _from_program(text: str, reading: Mapping[str, Any]) -> Network:
+    """A .pt2 file of torch.export.save, which is of one size."""
+    for key in ("example_input", "input_size"):
+        if key in reading:
+            raise InputError(f"{text} is of the size that it was exported with; leave {key} out")
     try:
-        factory = getattr(_imported(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"network {shown(text)} cannot be imported: {error}{_install_hint(error)}") from None
+        import torch
+    except ImportError:
+        raise InputError(f"{text} is a PyTorch program; to read it: pip install 'rfscale[torch]'") from None
+    if not Path(text).is_file():
+        raise InputError(f"{text}: {'is a folder' if Path(text).is_dir() else 'No such file or directory'}")
+    try:
+        program = torch.export.load(text)
+    except Exception as error:  # a zip archive that may hold anything
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(f"{text} is not a program of torch.export.save: {shown(lines[0], 200)}") from None
+    shapes = [
+        node.meta["val"].shape for node in program.graph.nodes if node.name in program.graph_signature.user_inputs
+    ]
+    if any(not isinstance(n, int) for shape in shapes for n in shape):
+        raise InputError(f"{text} leaves the sizes of its input open; export it without dynamic_shapes")
+    return _from_model(program, {"name": Path(text).stem, **reading})
+
+
+def _from_python(
+    text: str,
+    found: Any,
+    args: Mapping[str, Any],
+    reading: Mapping[str, Any],
+    input_size: int | Sequence[int] | None = None,
+) -> Network:
+    """What stands in a module: a model, or what makes one."""
+    from engine.factories import call
+
     torch = sys.modules.get("torch")
-    is_module = torch is not None and isinstance(factory, torch.nn.Module)
-    reading = _for_reader(factory, params)
-    made = _built(text, factory, params) if callable(factory) and not is_module else factory
-    if isinstance(made, Network) and not reading:
+    is_module = torch is not None and isinstance(found, torch.nn.Module)
+    makes = callable(found) and not is_module
+    if args and not makes:
+        raise InputError(
+            f"{text} is a {type(found).__name__} already and takes no arguments, but got {', '.join(args)}"
+        )
+    made = call(text, found, args) if makes else found
+    if isinstance(made, Network):
+        if reading:
+            raise InputError(f"{text} makes an engine.Network, which takes no {', '.join(reading)}")
         return made
     torch = sys.modules.get("torch")  # a factory may import it when called
     if torch is not None and isinstance(made, torch.nn.Module | torch.export.ExportedProgram):
-        return _from_model(made, {"name": attribute, **reading})
-    if isinstance(made, Network):
-        raise InputError(f"{shown(text)} returns a Network and takes no parameter {shown(next(iter(reading)))}")
+        size = reading.get("input_size", input_size)
+        return _from_model(made, {"name": _label(text, args), **reading, "input_size": size})
+    if type(made).__name__ == "ModelProto":
+        return _from_model(made, {"name": _label(text, args), **_sized(reading, input_size)})
+    verb = "returns" if makes else "is"
     raise InputError(
-        f"{shown(text)} is a {type(made).__name__}; it must be or return an engine.Network or a PyTorch module"
+        f"{shown(text)} {verb} {shown(made)}; it must be or return a PyTorch module, an ONNX model or an engine.Network"
     )
 
 
-def _imported(module_name: str) -> Any:
-    try:
-        return import_module(module_name)
-    except RuntimeError as error:  # torchvision without its compiled operators
-        if "torchvision::" not in str(error):
-            raise
-        from engine.readers.torch_reader import declare_torchvision_operators
-
-        declare_torchvision_operators()
-        return import_module(module_name)
+def _label(text: str, args: Mapping[str, Any]) -> str:
+    """Name of a factory's network: create_model(convnext_atto), for what a text says tells models apart."""
+    texts = [v for v in args.values() if isinstance(v, str)]
+    return text.rpartition(":")[2] + (f"({', '.join(texts)})" if texts else "")
 
 
-def _install_hint(error: Exception) -> str:
-    missing = error.name if isinstance(error, ModuleNotFoundError) else None
-    hints = {
-        "torch": "'rfscale[torch]'",
-        "torchvision": "'rfscale[torch]' torchvision",
-        "timm": "'rfscale[torch]' timm",
-    }
-    return f"; to read its models: pip install {hints[missing]}" if missing in hints else ""
-
-
-def _for_reader(factory: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """Take the parameters of the reader out of those of the factory; what the factory names is the factory's."""
+def _apart(factory: Any, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parameters of the factory, and those of the reader; what the factory names is the factory's."""
     try:
         named = inspect.signature(factory).parameters if callable(factory) else {}
     except (TypeError, ValueError):
         named = {}
-    return {key: params.pop(key) for key in sorted(READER_PARAMS & params.keys()) if key not in named}
+    reading = {key: params[key] for key in sorted(READER_PARAMS & params.keys()) if key not in named}
+    return {key: value for key, value in params.items() if key not in reading}, reading
 
 
-def _built(text: str, factory: Any, params: dict[str, Any]) -> Any:
-    """What a factory makes: PyTorch modules without memory for weights where their code allows that."""
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        try:
-            with torch.device("meta"):
-                return factory(**params)
-        except (RuntimeError, NotImplementedError, TypeError):  # it looks at its weights while it makes them
-            pass
-    try:
-        return factory(**params)
-    except TypeError as error:
-        raise InputError(f"{text} cannot be called so: {error}") from error
+def _sized(reading: Mapping[str, Any], size: int | Sequence[int] | None, *, whole: bool = False) -> dict[str, Any]:
+    """Parameters of a reader with the shape of an image of `size` pixels per axis; `whole`: a shape is needed."""
+    out = dict(reading)
+    example, axes = out.get("example_input"), out.get("axes")
+    if size is None or (example is None and not whole):
+        return out if size is None else {"input_size": size, **out}
+    sizes = [size] if isinstance(size, int) else list(size)
+    if example is None:
+        if axes is not None:
+            raise InputError("axes says which dims of the image are spatial; give example_input, its whole shape, too")
+        sizes *= 2 if len(sizes) == 1 else 1
+        return {**out, "example_input": (1, 3, *sizes)}
+    if not (isinstance(example, list | tuple) and all(isinstance(n, int) for n in example)):
+        raise InputError("input_size sets the pixels of an example_input that is one shape; give one of the two")
+    shape = list(example)
+    dims = list(range(2, len(shape))) if axes is None else [a % len(shape) for a in axes]
+    sizes *= len(dims) if len(sizes) == 1 else 1
+    if len(sizes) != len(dims):
+        raise InputError(f"input_size is {shown(size)}, but the example_input {tuple(shape)} has {len(dims)} axes")
+    for dim, n in zip(dims, sizes, strict=True):
+        shape[dim] = n
+    return {**{k: v for k, v in out.items() if k != "input_size"}, "example_input": tuple(shape)}

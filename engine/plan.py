@@ -9,6 +9,7 @@ from typing import Literal
 from engine.errors import InputError
 from engine.intervals import IMAGE_INTERVALS, Intervals
 from engine.layers import OPS, AxisMap
+from engine.memory import Memory
 from engine.network import IMAGE, Layer, Network, Size, check_size
 
 Globals = Literal["include", "skip"]
@@ -57,8 +58,15 @@ class Plan:
     dropped: tuple[str, ...]
 
 
-def resolve(network: Network, input_size: int | Sequence[int] | None = None, globals: Globals = "include") -> Plan:
-    """Return the plan of a network, interior or finite. Plans are kept on the network, which never changes.
+def resolve(
+    network: Network,
+    input_size: int | Sequence[int] | None = None,
+    globals: Globals = "include",
+    memory: Memory | None = None,
+) -> Plan:
+    """Return the plan of a network, interior or finite.
+
+    Plans are kept on the network, which never changes, unless `memory` says that this is one network of many.
 
     Raises
     ------
@@ -69,16 +77,18 @@ def resolve(network: Network, input_size: int | Sequence[int] | None = None, glo
     if globals not in ("include", "skip"):
         raise InputError(f"globals is {globals!r}; it must be 'include' or 'skip'")
     size = None if input_size is None else check_size(input_size, len(network.axes))
+    if memory is not None:
+        return _resolve(network, size, globals, memory)
     plans: dict[object, Plan] = network.__dict__.setdefault("_plans", {})
     plan = plans.get((size, globals))
     if plan is None:
         if len(plans) >= 8:
             plans.pop(next(iter(plans)))
-        plan = plans[size, globals] = _resolve(network, size, globals)
+        plan = plans[size, globals] = _resolve(network, size, globals, Memory())
     return plan
 
 
-def _resolve(network: Network, input_size: Size | None, globals: Globals) -> Plan:
+def _resolve(network: Network, input_size: Size | None, globals: Globals, memory: Memory) -> Plan:
     sized = input_size or network.input_size
     sizes = network.map_sizes(sized) if sized else None
     anyway, wholly = network.behind_global
@@ -86,7 +96,6 @@ def _resolve(network: Network, input_size: Size | None, globals: Globals) -> Pla
     number = {layer.name: i for i, layer in enumerate(network.layers)} | {IMAGE: -1}
     dropped: dict[str, None] = {}
     steps: list[Step] = []
-    cache: dict[tuple[int, int], Intervals] = {}
     image = (IMAGE_INTERVALS,) * len(network.axes)
     for layer in network.layers:
         sources = layer.inputs
@@ -98,7 +107,7 @@ def _resolve(network: Network, input_size: Size | None, globals: Globals) -> Pla
         if layer.name not in everything:
             branches = [image if s == IMAGE else steps[number[s]].intervals for s in sources]
             try:
-                intervals, aligned = _intervals(layer, sources, branches, maps, input_size is not None, cache)
+                intervals, aligned = _intervals(layer, sources, branches, maps, input_size is not None, memory)
             except InputError as error:
                 raise InputError(f"layer {layer.name!r} ({layer.op}): {error}") from None
         steps.append(
@@ -138,20 +147,14 @@ def _intervals(
     branches: list[tuple[Intervals, ...] | None],
     maps: tuple[AxisMap, ...] | None,
     finite: bool,
-    cache: dict[tuple[int, int], Intervals],
+    memory: Memory,
 ) -> tuple[tuple[Intervals, ...] | None, bool]:
     """Intervals of one layer per axis, and whether its branches have one centre."""
     known = [b for b in branches if b is not None]
     if len(known) < len(branches):
         return None, False
     if maps is not None:
-        out = []
-        for before, axis_map in zip(known[0], maps, strict=True):
-            key = id(before), id(axis_map)
-            if key not in cache:
-                cache[key] = before.apply(axis_map)
-            out.append(cache[key])
-        return tuple(out), True
+        return tuple([memory.behind(before, m) for before, m in zip(known[0], maps, strict=True)]), True
     merged, aligned = known[0], True
     for name, branch in zip(sources[1:], known[1:], strict=True):
         if branch is merged:
@@ -165,7 +168,7 @@ def _intervals(
                     f"{_jumps(branch)} pixels between entries; give an input_size to analyse one image size"
                 )
         aligned = aligned and all(a.centre == b.centre for a, b in zip(known[0], branch, strict=True))
-        merged = tuple(a.unite(b) for a, b in zip(merged, branch, strict=True))
+        merged = tuple([memory.united(a, b) for a, b in zip(merged, branch, strict=True)])
     return merged, aligned
 
 

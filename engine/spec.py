@@ -20,6 +20,8 @@ PADDING_WORDS = ("same", "same_lower", "valid")
 
 def whole(value: object, what: str, minimum: int = 1, maximum: int = MAX_VALUE) -> int:
     """Return `value` as an int, or raise InputError naming `what`."""
+    if type(value) is int and minimum <= value <= maximum:
+        return value
     if isinstance(value, bool | str | bytes):
         raise InputError(f"{what} is {shown(value)}; it must be a whole number")
     try:
@@ -33,6 +35,8 @@ def whole(value: object, what: str, minimum: int = 1, maximum: int = MAX_VALUE) 
 
 def listed(value: object) -> list[Any] | None:
     """Return a list of the values of a sequence, or None for anything that is not one."""
+    if value is None or type(value) is int:  # by far the most; what follows is slow
+        return None
     if isinstance(value, str | bytes | Mapping):
         return None
     if isinstance(value, Sequence):
@@ -47,7 +51,7 @@ def per_axis(value: object, what: str, ndim: int, minimum: int = 1) -> tuple[int
         return (whole(value, what, minimum),) * ndim
     if len(values) != ndim:
         raise InputError(f"{what} is {shown(value)}; give one number, or one for each of the {ndim} axes")
-    return tuple(whole(v, what, minimum) for v in values)
+    return tuple([whole(v, what, minimum) for v in values])
 
 
 def per_side(value: object, what: str, ndim: int, minimum: int = 0) -> tuple[int, ...]:
@@ -157,8 +161,8 @@ def layer_params(op: str, given: Mapping[str, Any], label: str, ndim: int) -> di
             out[key] = None if param.kind != "axis_or_none" else (None,) * ndim
         else:
             out[key] = _value(key, param, param.default if value is None else value, f"{key} of {label}", ndim, op)
-    if out.get("align_corners") and out["mode"] == "nearest":
-        raise InputError(f"align_corners of {label} goes with mode bilinear or bicubic, not nearest")
+    if "rounding" in out:
+        _check_resampling(out, label)
     if op == "crop" and (out["amount"] is None) == (out["size"] is None):
         raise InputError(f"{label} needs either 'amount' or 'size'")
     for key in ("channels", "groups"):
@@ -169,6 +173,24 @@ def layer_params(op: str, given: Mapping[str, Any], label: str, ndim: int) -> di
             raise InputError(f"bias of {label} is {shown(given['bias'])}; it must be true or false")
         out["bias"] = given["bias"]
     return out
+
+
+def _check_resampling(out: dict[str, Any], label: str) -> None:
+    """Check what says where the entries of a resampled map lie, and bring each way to one form."""
+    nearest_mode, coordinates = out["mode"] == "nearest", out["coordinates"]
+    if out["align_corners"] and nearest_mode:
+        raise InputError(
+            f"align_corners of {label} goes with mode bilinear or bicubic; nearest takes coordinates: align_corners"
+        )
+    if out["align_corners"] and coordinates not in (None, "align_corners"):
+        raise InputError(f"{label} has align_corners and coordinates {coordinates!r}; give one of them")
+    if out["rounding"] != "floor" and not nearest_mode:
+        raise InputError(f"rounding of {label} goes with mode nearest, not {out['mode']}")
+    if coordinates == "align_corners" and not nearest_mode:
+        out["align_corners"], coordinates = True, None
+    if coordinates == ("asymmetric" if nearest_mode else "half_pixel"):
+        coordinates = None
+    out["coordinates"] = coordinates
 
 
 def layer_inputs(value: object, label: str) -> tuple[str, ...]:

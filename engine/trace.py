@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.errors import InputError
-from engine.families import Family, image_family
 from engine.layers import AxisMap
+from engine.memory import Memory
 from engine.network import Network
 from engine.plan import Globals, Plan, Step, resolve
-from engine.unions import Comparisons, Term, unite
+from engine.unions import Term, unite
 
 MAX_HELD = 1 << 30  # words of all sets of a trace: 8 GiB
 
@@ -30,7 +30,12 @@ class Trace:
     terms: tuple[list[Term] | None, ...]
 
 
-def trace(network: Network, input_size: int | Sequence[int] | None = None, globals: Globals = "include") -> Trace:
+def trace(
+    network: Network,
+    input_size: int | Sequence[int] | None = None,
+    globals: Globals = "include",
+    memory: Memory | None = None,
+) -> Trace:
     """Return the footprints of all entries of all layers of a network.
 
     Parameters
@@ -40,18 +45,18 @@ def trace(network: Network, input_size: int | Sequence[int] | None = None, globa
         Pixels per axis: finite mode, every map cut to its entries. Without it: interior mode, no borders.
     globals : {"include", "skip"}
         Whether merges take in branches that see everything.
+    memory : Memory, optional
+        What is known from other networks.
 
     Raises
     ------
     InputError
         As `engine.plan.resolve`; and where the sets of a map would take more than 2 GiB.
     """
-    plan = resolve(network, input_size, globals)
-    families = {n: image_family(n) for n in set(plan.input_size or (None,))}
-    image: list[Term] = [tuple(families[n] for n in plan.input_size or (None,) * len(network.axes))]
+    plan = resolve(network, input_size, globals, memory)
+    memory = memory or Memory()
+    image: list[Term] = [tuple(memory.image(n) for n in plan.input_size or (None,) * len(network.axes))]
     finite = plan.input_size is not None
-    applied: dict[tuple[int, int, int | None], Family] = {}
-    compare = Comparisons()
     terms: list[list[Term] | None] = []
     held = 0
     for step in plan.steps:
@@ -64,10 +69,10 @@ def trace(network: Network, input_size: int | Sequence[int] | None = None, globa
         if step.everything or len(known) < len(branches):
             terms.append(None)
         elif step.maps is None:
-            terms.append(known[0] if len(known) == 1 else unite(known, compare))
+            terms.append(known[0] if len(known) == 1 else unite(known, memory.compare))
         else:
             try:
-                made = _apply(known[0], step, step.maps, finite, applied)
+                made = _apply(known[0], step, step.maps, finite, memory)
                 held += sum(f.bits.size for f in {id(f): f for term in made for f in term}.values())
                 if held > MAX_HELD:
                     raise InputError(
@@ -80,22 +85,13 @@ def trace(network: Network, input_size: int | Sequence[int] | None = None, globa
     return Trace(plan, tuple(terms))
 
 
-def _apply(
-    terms: list[Term],
-    step: Step,
-    maps: tuple[AxisMap, ...],
-    finite: bool,
-    applied: dict[tuple[int, int, int | None], Family],
-) -> list[Term]:
+def _apply(terms: list[Term], step: Step, maps: tuple[AxisMap, ...], finite: bool, memory: Memory) -> list[Term]:
     """Terms behind one layer. Axes and terms that share a family and a map share the result."""
     out = []
     for term in terms:
         axes = []
         for axis, (family, axis_map) in enumerate(zip(term, maps, strict=True)):
             size = step.size[axis] if finite and step.size else None
-            key = id(family), id(axis_map), size
-            if key not in applied:
-                applied[key] = family.apply(axis_map, size)
-            axes.append(applied[key])
+            axes.append(memory.family(family, axis_map, size))
         out.append(tuple(axes))
     return out

@@ -24,6 +24,9 @@ class Comparisons:
         self._known: dict[tuple[int, int], int] = {}
         self._alive: list[Family] = []
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def __call__(self, a: Family, b: Family) -> int:
         if a is b:
             return 3

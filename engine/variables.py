@@ -64,7 +64,8 @@ ENTRIES: dict[str, Variable] = {
 def annotate(dataset: xr.Dataset, specs: dict[str, Variable]) -> xr.Dataset:
     """Return the dataset with units and long names; a variable that does not fit its spec is an error."""
     entry_dims = tuple(str(d) for d in dataset.dims if str(d).startswith("entry_"))
-    for name, variable in dataset.data_vars.items():
+    for name in dataset.data_vars:
+        variable = dataset.variables[name]  # as dataset[name] is, without making a DataArray: 20 µs each
         spec = specs[str(name)]
         dims = tuple(d for s in spec.dims for d in (entry_dims if s == "entry" else (s,)))
         if variable.dims != dims or variable.dtype.kind not in spec.kind:

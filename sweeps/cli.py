@@ -60,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is not None:
         return _run(list(argv))
     gc.set_threshold(1_000_000, 10, 10)  # imports make half a million objects, none of them garbage: 0.2 s
-    if not {verb.__name__ for verb in networks.VERBS}.isdisjoint(sys.argv[1:2]):
+    code_of_others = any(":" in arg for arg in sys.argv[2:])  # module:factory, which may need either package
+    if not code_of_others and not {verb.__name__ for verb in networks.VERBS}.isdisjoint(sys.argv[1:2]):
         for package in ("dask", "scipy"):  # xarray and numba would load them just because they are there: 0.5 s
             sys.modules.setdefault(package, None)  # type: ignore[arg-type]
     code = _run(sys.argv[1:])

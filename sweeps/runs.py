@@ -108,8 +108,8 @@ def run(
             if progress:
                 progress(stop - start)
         tree[stage] = label(blocks, stage, out, coords)
-    result = xr.DataTree.from_dict(tree, name=space.name)
-    result.attrs = attributes(space, "run")
+    result = xr.DataTree(xr.Dataset(attrs=attributes(space, "run")), name=space.name)
+    result.children = {name: xr.DataTree(ds) for name, ds in tree.items()}  # twice as fast as DataTree.from_dict
     return result
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 WIDEST = 60  # pixels that are drawn in the terminal
 PIPE_WIDTH = 1000  # of a table nobody looks at in a terminal: as wide as it needs to be
 ROOMY = 12  # columns; a table of more stands closer, to fit into 100 characters
+NARROWEST = 10  # characters of a long name that a narrow terminal cuts
 CLOSE = 1e-9  # relative: formulas are floats
 
 
@@ -61,7 +62,9 @@ def progress(label: str, total: int | None = None) -> Iterator[Callable[[str], N
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    # the terminal as it is now, whatever stderr is redirected to while the work goes on
+    console = Console(file=sys.stderr)
+    bar = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
     task = bar.add_task(label, total=total)
     steps = iter(range(1 << 62))
 
@@ -128,118 +131,30 @@ class Column(NamedTuple):
 
 def folded(columns: Sequence[Column]) -> tuple[Table, list[str]]:
     """Return the table of the columns that say something, and the sentences of those that do not."""
-    loud = [c for c in columns if not c.cells or any(cell not in c.quiet for cell in c.cells)]
+    loud = _fitted([c for c in columns if not c.cells or any(cell not in c.quiet for cell in c.cells)])
     table = plain_table(*((c.header, c.justify) for c in loud))
     for row in zip(*(c.cells for c in loud), strict=True):
         table.add_row(*row)
-    return table, [c.said for c in columns if c not in loud and c.said]
+    headers = {c.header for c in loud}
+    return table, [c.said for c in columns if c.header not in headers and c.said]
 
 
-# profiles -----------------------------------------------------------------------------------------------------------
+def _fitted(columns: list[Column]) -> list[Column]:
+    """The columns with long names cut at their start, where the terminal is too narrow; a pipe gets them whole."""
+    if not sys.stdout.isatty():
+        return columns
+    from shutil import get_terminal_size
 
-
-def profile_report(ds: xr.Dataset) -> list[Any]:
-    """Return what `rfscale profile` prints: a title, the table, and what holds for all rows."""
-    flat = ds.sizes["axis"] == 2  # else areas are compared, a square root means nothing
-    exact = ds.width.values if flat else ds.area.values
-    notes, legend = _notes(ds)
-    size = [per_axis(row) for row in ds.map_size.values] if "map_size" in ds else ["–"] * ds.sizes["layer"]
-    boxes = [per_axis(row) for row in ds.extent.values]
-    columns = [
-        Column("layer", [str(n) for n in ds.layer.values], "left"),
-        Column("op", [str(op) for op in ds.op.values], "left"),
-        Column("map", size, quiet=("–",)),
-        Column("jump", [per_axis(row) for row in ds.jump.values]),
-        Column("extent", boxes),
-        Column("start", [per_axis(row) for row in ds.start.values]),
-        *_size_columns(ds, boxes, flat),
-        Column("density", [number(v) for v in ds.density.values], quiet=("1",)),
-        Column("overlap", [per_axis(row) for row in ds.overlap.values]),
-        Column("gap", [per_axis(row) for row in ds.max_gap.values], quiet=("0",), said="no footprint has holes"),
-        Column("terms", [number(v) for v in ds.terms.values], quiet=("0", "1")),
-        Column("phases", [number(v) for v in ds.phases.values], quiet=("1",)),
-        Column("published", [_against(a, e, flat) for a, e in zip(ds.published_area.values, exact, strict=True)]),
-        Column("closed", [_against(a, e, flat) for a, e in zip(ds.closed_form_area.values, exact, strict=True)]),
-        Column("notes", notes, "left", quiet=("",)),
-    ]
-    table, said = folded(columns)
-    return [_title(ds), table, *legend, *_summary(ds, exact, flat, said)]
-
-
-def _size_columns(ds: xr.Dataset, boxes: list[str], flat: bool) -> list[Column]:
-    """Area and width; neither where every footprint is a full square, whose width is its extent."""
-    if not flat:
-        return [Column("pixels", [number(v) for v in ds.area.values])]
-    width = [number(v, 1) for v in ds.width.values]
-    if width == boxes:
-        return []
-    return [Column("area", [number(v) for v in ds.area.values]), Column("width", width)]
-
-
-def _against(area: float, exact: float, flat: bool) -> str:
-    """A formula's width (or pixels) as a cell: `=` where it is the exact one."""
-    value = area if not flat or area < 0 else sqrt(area)
-    if area < 0:
-        return f"S={number(area)}"
-    return "=" if same(value, exact) else number(value, 1)
-
-
-def _notes(ds: xr.Dataset) -> tuple[list[str], list[str]]:
-    """One cell of letters per layer, and the legend of the letters."""
-    letters: dict[str, str] = {}
-    cells = []
-    for aligned, everything, domain in zip(
-        ds.aligned.values, ds.everything.values, ds.formula_domain.values, strict=True
-    ):
-        reasons = [] if everything else [r for r in str(domain).split("; ") if r]
-        if not aligned:
-            reasons.insert(0, "merges branches of different centres")
-        cells.append(" ".join(letters.setdefault(r, f"{chr(97 + len(letters) % 26)}") for r in reasons))
-    legend = [f"{letter}  {_reason(text)}" for text, letter in letters.items()]
-    return cells, legend
-
-
-def _reason(text: str) -> str:
-    return text.replace("closed_form:", "closed form:")
-
-
-def _title(ds: xr.Dataset) -> str:
-    attrs = ds.attrs
-    if attrs.get("mode") == "finite":
-        entry = attrs["entry"]
-        where = "centre" if entry == "center" else ",".join(map(str, entry))
-        kind = f"image {'×'.join(map(str, attrs['input_size']))}, entry {where} of every map"
-    else:
-        kind = "interior footprints (no borders)"
-    return f"{attrs['network']}: {kind}; all lengths in pixels of the image"
-
-
-def _summary(ds: xr.Dataset, exact: np.ndarray, flat: bool, said: list[str]) -> list[str]:
-    lines = ["; ".join(said)] if said else []
-    for name, label in (("published_area", "published formula"), ("closed_form_area", "closed form")):
-        lines.append(f"{label}: {_verdict(ds[name].values, exact, flat, ds.layer.values)}")
-    if ds.attrs.get("mode") == "finite":
-        lines.append("the formulas know no borders: near them, or where the image is small, they give too much")
-    if any(ds.everything.values):
-        lines.append(f"{int(ds.everything.sum())} layers see the whole image ('all')")
-    if ds.attrs.get("dropped"):
-        lines.append(f"left out of merges, for they see the whole image: {', '.join(ds.attrs['dropped'])}")
-    return lines
-
-
-def _verdict(areas: np.ndarray, exact: np.ndarray, flat: bool, layers: np.ndarray) -> str:
-    """How often a formula is right, and where it first goes wrong."""
-    known = [(a, e, name) for a, e, name in zip(areas, exact, layers, strict=True) if not isnan(a)]
-    wrong = [(a, e, name) for a, e, name in known if not same(sqrt(a) if flat and a >= 0 else a, e)]
-    if not known:
-        return "has no value for these layers"
-    text = f"exact for {len(known) - len(wrong)} of {len(layers)} layers ('=')"
-    if wrong:
-        area, true, name = wrong[0]
-        text += f", wrong for {len(wrong)}: first at {name}, {_against(area, true, flat)} for {number(true, 1)}"
-    if len(known) < len(layers):
-        text += f", no value for {len(layers) - len(known)}"
-    return text
+    widths = [max(len(text) for text in (c.header, *c.cells)) for c in columns]
+    excess = sum(widths) + (2 if len(columns) <= ROOMY else 1) * (len(columns) - 1) - get_terminal_size().columns
+    for i in sorted(range(len(columns)), key=lambda i: -widths[i]):
+        if excess <= 0 or columns[i].justify != "left" or widths[i] <= NARROWEST:
+            continue
+        room = max(NARROWEST, widths[i] - excess)
+        excess -= widths[i] - room
+        cells = [text if len(text) <= room else "…" + text[1 - room :] for text in columns[i].cells]
+        columns[i] = columns[i]._replace(cells=cells)
+    return columns
 
 
 # one footprint ------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ Conventions
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
@@ -140,7 +141,7 @@ def axis_reads(op: str, params: Params, axis: int, o: int, n: int | None, finite
         reads = [_copied(t, n, params["mode"]) for t in reads]
     if op == "roll":
         reads = [t % n for t in reads]
-    if params.get("mode") == "bicubic":
+    if op in ("resize", "upsample") and params["mode"] != "bilinear":
         reads = [min(max(t, 0), n - 1) for t in reads]
     return [t for t in reads if 0 <= t < n]
 
@@ -159,7 +160,7 @@ def _unclipped_reads(op: str, params: Params, axis: int, o: int, n: int | None) 
         return [o // _at(params, "scale", axis)]
     if op == "upsample":
         scale = _at(params, "scale", axis)
-        entries = _known(n, "align_corners") if params["align_corners"] else 1
+        entries = _known(n, "align_corners") if _coordinates(params) == "align_corners" else 1
         return _interpolated(params, o, entries, scale * entries)
     if op == "resize":
         return _interpolated(params, o, _known(n, "resize"), _at(params, "size", axis))
@@ -170,9 +171,9 @@ def _unclipped_reads(op: str, params: Params, axis: int, o: int, n: int | None) 
         scale = _at(params, "scale", axis)
         return list(range(scale * o, scale * o + scale))
     if op == "window_attention":
-        window = _at(params, "window", axis)
-        first = o // window * window
-        return list(range(first, first + window))
+        window, dilation = _at(params, "window", axis), _at(params, "dilation", axis)
+        first = o // (window * dilation) * (window * dilation) + o % dilation
+        return [first + dilation * i for i in range(window)]
     if op == "roll":
         return [o - _at(params, "shift", axis)]
     if op == "slice":
@@ -191,15 +192,38 @@ def _unclipped_reads(op: str, params: Params, axis: int, o: int, n: int | None) 
 
 def _interpolated(params: Params, o: int, n: int, size: int) -> list[int]:
     """Entries that entry `o` reads where `n` entries become `size`."""
-    corners = params["align_corners"]
-    if params["mode"] == "nearest" or (corners and 1 in (n, size)):
-        return [o * n // size]
-    half = Fraction(1, 2)
-    position = Fraction(o * (n - 1), size - 1) if corners else (o + half) * n / size - half
-    low = position.numerator // position.denominator
+    coordinates, half = _coordinates(params), Fraction(1, 2)
+    if coordinates == "align_corners" and 1 in (n, size):
+        return [0]
+    position = {
+        "half_pixel": lambda: (o + half) * n / size - half,
+        "asymmetric": lambda: Fraction(o * n, size),
+        "align_corners": lambda: Fraction(o * (n - 1), size - 1),
+    }[coordinates]()
+    low = math.floor(position)
+    if params["mode"] == "nearest":
+        return [_rounded(position, params["rounding"])]
     if position == low:
         return [low]
     return [low, low + 1] if params["mode"] == "bilinear" else [low - 1, low, low + 1, low + 2]
+
+
+def _coordinates(params: Params) -> str:
+    """Where a resampling puts the new entries among the old ones."""
+    if params["align_corners"]:
+        return "align_corners"
+    default = "asymmetric" if params["mode"] == "nearest" else "half_pixel"
+    return str(params["coordinates"] or default)
+
+
+def _rounded(position: Fraction, rounding: str) -> int:
+    if rounding == "floor":
+        return math.floor(position)
+    if rounding == "ceil":
+        return math.ceil(position)
+    low = math.floor(position)
+    half = Fraction(1, 2)
+    return low if position - low < half or (position - low == half and rounding == "down") else low + 1
 
 
 def _copied(t: int, n: int, mode: str) -> int:
@@ -291,7 +315,7 @@ def axis_step(op: str, params: Params, axis: int, n: int | None) -> Fraction:
         return Fraction(params["stride"][axis])
     if op == "conv_transpose":
         return Fraction(1, params["stride"][axis])
-    if params.get("align_corners"):
+    if op in ("resize", "upsample") and _coordinates(params) == "align_corners":
         n = _known(n, op)
         size = axis_size(op, params, axis, n)
         return Fraction(n, size) if 1 in (n, size) else Fraction(n - 1, size - 1)

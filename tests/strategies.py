@@ -34,6 +34,8 @@ DEFAULTS: dict[str, Any] = {
     "ceil_mode": False,
     "mode": "nearest",
     "align_corners": False,
+    "coordinates": None,
+    "rounding": "floor",
     "start": 0,
     "step": 1,
 }
@@ -93,9 +95,9 @@ class Draft:
                 params.setdefault(key, ((DEFAULTS[key],) * self.ndim))
         if "padding" in _KEYS[op]:
             params.setdefault("padding", (0,) * (2 * self.ndim))
-        for key in ("ceil_mode", "align_corners"):
+        for key in ("ceil_mode", "align_corners", "coordinates", "rounding"):
             if key in _KEYS[op]:
-                params.setdefault(key, False)
+                params.setdefault(key, DEFAULTS[key])
         size, jump, extent, is_global = self._outcome(op, inputs, params)
         if size is None or not all(1 <= n <= MAX_MAP[self.ndim] for n in size):
             raise UnfitError(f"{op} {params} makes {size} of {[self.sizes[i] for i in inputs]}")
@@ -194,13 +196,13 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "avg_pool": (*_WINDOW, "ceil_mode"),
     "lp_pool": (*_WINDOW, "ceil_mode"),
     "conv_transpose": (*_WINDOW, "output_padding"),
-    "upsample": ("scale", "mode", "align_corners"),
-    "resize": ("size", "mode", "align_corners"),
+    "upsample": ("scale", "mode", "align_corners", "coordinates", "rounding"),
+    "resize": ("size", "mode", "align_corners", "coordinates", "rounding"),
     "roll": ("shift",),
     "adaptive_pool": ("size",),
     "pixel_shuffle": ("scale",),
     "space_to_depth": ("scale",),
-    "window_attention": ("window",),
+    "window_attention": ("window", "dilation"),
     "slice": ("start", "stop", "step"),
     "pad": ("padding", "mode"),
     "crop": ("amount", "size"),
@@ -284,7 +286,8 @@ def keeping(d: Draft, source: str) -> str:
         return d.add("avg_pool", wide, kernel=scale, stride=scale)
 
     def windows() -> str:
-        return d.add("window_attention", source, window=d.per_axis(lambda: d.rng.randint(1, 4)))
+        window = d.per_axis(lambda: d.rng.randint(1, 4))
+        return d.add("window_attention", source, window=window, dilation=d.per_axis(lambda: d.rng.choice([1, 1, 2, 3])))
 
     return d.attempt(
         d.rng.choice([conv, conv, conv, transposed, padded, cropped, up_and_down, windows]),
@@ -342,7 +345,7 @@ def upscaled(d: Draft, source: str, scale: Size) -> str:
         return d.attempt(transposed, lambda: d.add("pixel_shuffle", source, scale=scale))
     if kind == "pixel_shuffle":
         return d.add("pixel_shuffle", source, scale=scale)
-    return d.add("upsample", source, scale=scale, mode=kind)
+    return d.add("upsample", source, scale=scale, mode=kind, **placed(d, kind, ["half_pixel", "asymmetric"]))
 
 
 def resampled(d: Draft, source: str) -> str:
@@ -353,9 +356,20 @@ def resampled(d: Draft, source: str) -> str:
         if d.chance(0.5):
             return d.add("adaptive_pool", source, size=size)
         mode = d.rng.choice(["nearest", "bilinear", "bicubic"])
-        return d.add("resize", source, size=size, mode=mode, align_corners=mode != "nearest" and d.chance(0.5))
+        if d.chance(0.5):
+            return d.add("resize", source, size=size, mode=mode, align_corners=mode != "nearest" and d.chance(0.5))
+        return d.add("resize", source, size=size, mode=mode, **placed(d, mode, ["half_pixel", "asymmetric"]))
 
     return d.attempt(draw, lambda: d.add("pointwise", source))
+
+
+def placed(d: Draft, mode: str, ways: Sequence[str]) -> dict[str, Any]:
+    """Any coordinates, and any rounding of nearest, but what a layer writes otherwise."""
+    coordinates = d.rng.choice([None, *ways])
+    if coordinates == ("asymmetric" if mode == "nearest" else "half_pixel"):
+        coordinates = None
+    rounding = d.rng.choice(["floor", "ceil", "down", "up"]) if mode == "nearest" else "floor"
+    return {"coordinates": coordinates, "rounding": rounding}
 
 
 def cutting(d: Draft, source: str) -> str:

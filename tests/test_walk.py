@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import engine
 from engine import walk
 from engine.errors import InputError
-from engine.kernels import grids
+from engine.kernels import dilation, grids
 from engine.network import Network, NetworkBuilder
 from engine.plan import resolve
 from tests import reference
@@ -64,7 +64,7 @@ def test_dilation_is_the_union_of_moved_grids(shape, offsets, seed):
     expected = np.zeros_like(grid)
     for offset in itertools.product(*offsets):
         expected |= moved(grid, offset)
-    found = grids.dilate(grids.pack(grid), shape[2], *(np.array(o, np.int64) for o in offsets))
+    found = dilation.dilate(grids.pack(grid), shape[2], *(np.array(o, np.int64) for o in offsets))
     assert (found == grids.pack(expected)).all()
 
 
@@ -76,7 +76,7 @@ def test_dilation_by_evenly_spaced_offsets(kernel, step):
     expected = np.zeros_like(grid)
     for offset in itertools.product((0,), offsets.tolist(), offsets.tolist()):
         expected |= moved(grid, offset)
-    found = grids.dilate(grids.pack(grid), 300, np.zeros(1, np.int64), offsets, offsets)
+    found = dilation.dilate(grids.pack(grid), 300, np.zeros(1, np.int64), offsets, offsets)
     assert (found == grids.pack(expected)).all()
 
 

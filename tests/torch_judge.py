@@ -94,7 +94,7 @@ def _layer(op: str, params: Any, inputs: list[torch.Tensor]) -> torch.Tensor:
     if op == "space_to_depth":
         return _space_to_depth(x, params["scale"])
     if op == "window_attention":
-        return _window_attention(x, params["window"])
+        return _window_attention(x, params["window"], params["dilation"])
     if op == "slice":
         return _cut(x, map(slice, params["start"], params["stop"], params["step"]))
     if op == "pad":
@@ -195,6 +195,10 @@ def _conv_transpose(x: torch.Tensor, params: Any) -> torch.Tensor:
 
 
 def _interpolate(x: torch.Tensor, size: tuple[int, ...], params: Any) -> torch.Tensor:
+    if params["mode"] == "nearest" and (params["coordinates"], params["rounding"]) == ("half_pixel", "up"):
+        return F.interpolate(x, size=size, mode="nearest-exact")
+    if params["coordinates"] or params["rounding"] != "floor":
+        return _placed(x, size, params)
     if params["mode"] == "nearest":
         return F.interpolate(x, size=size, mode="nearest")
     if params["mode"] == "bicubic":
@@ -209,6 +213,27 @@ def _bicubic(x: torch.Tensor, size: tuple[int, ...], align_corners: bool) -> tor
         unit = torch.eye(old, dtype=x.dtype).reshape(1, old, old, 1)  # channel i: the map that is 1 at entry i
         weights = F.interpolate(unit, size=(n, 1), mode="bicubic", align_corners=align_corners)[0, :, :, 0]
         weights = torch.where(weights.abs() < 1e-12, 0.0, weights.abs())  # torch rounds a zero to 1e-17 here and there
+        x = torch.movedim(torch.tensordot(x, weights, dims=([2 + a], [0])), -1, 2 + a)
+    return x
+
+
+def _placed(x: torch.Tensor, size: tuple[int, ...], params: Any) -> torch.Tensor:
+    """Resampling in ways that torch does not have: ones at what each position reads, axis by axis."""
+    rounded = {"floor": math.floor, "ceil": math.ceil, "down": lambda t: math.ceil(t - 0.5)}
+    rounded["up"] = lambda t: math.floor(t + 0.5)
+    for a, m in enumerate(size):
+        n = x.shape[2 + a]
+        weights = torch.zeros((n, m), dtype=x.dtype)
+        for o in range(m):
+            half = params["coordinates"] == "half_pixel"
+            t = round((o + 0.5) * n / m - 0.5 if half else o * n / m, 9)
+            low = math.floor(t)
+            if params["mode"] == "nearest":
+                reads = [rounded[params["rounding"]](t)]
+            else:
+                reads = [low] if t == low else {"bilinear": [low, low + 1]}.get(params["mode"], range(low - 1, low + 3))
+            for i in reads:
+                weights[min(max(i, 0), n - 1), o] = 1.0
         x = torch.movedim(torch.tensordot(x, weights, dims=([2 + a], [0])), -1, 2 + a)
     return x
 
@@ -230,12 +255,14 @@ def _space_to_depth(x: torch.Tensor, scale: tuple[int, ...]) -> torch.Tensor:
     return x
 
 
-def _window_attention(x: torch.Tensor, window: tuple[int, ...]) -> torch.Tensor:
+def _window_attention(x: torch.Tensor, window: tuple[int, ...], dilation: tuple[int, ...]) -> torch.Tensor:
     """Uniform attention within each window; a window cut off by the border attends to what there is."""
     out = torch.zeros_like(x)
-    spans = [range(0, n, w) for n, w in zip(x.shape[2:], window, strict=True)]
-    for corner in itertools.product(*spans):
-        part = [slice(o, o + w) for o, w in zip(corner, window, strict=True)]
+    spans = [
+        [slice(o + r, min(o + w * d, n), d) for o in range(0, n, w * d) for r in range(min(d, n - o))]
+        for n, w, d in zip(x.shape[2:], window, dilation, strict=True)
+    ]
+    for part in itertools.product(*spans):
         mask = torch.zeros_like(x)
         _cut(mask, part).fill_(1.0)
         out = out + mask * _cut(x, part).sum()

@@ -295,3 +295,21 @@ def _einsum(k: Tracker, equation: str, values: Sequence[Any], **_: Any) -> Track
 @aten("scaled_dot_product_attention")
 def _attention(k: Tracker, q: Any, key: Any, value: Any, mask: Any = None, *_: Any, **__: Any) -> Tracked:
     return k.attend(q, key, value)
+
+
+@aten("lstm", "gru", "rnn_tanh", "rnn_relu")
+def _recurrent(k: Tracker, x: Any, states: Any, weights: Sequence[Any], *rest: Any, **_: Any) -> list[Tracked]:
+    """Recurrent layers: read both ways, every entry sees all along the axis of time."""
+    _bias, _count, _dropout, _train, both_ways, batch_first = rest
+    if not isinstance(x, Tracked) or any(isinstance(v, Tracked) for v in (*listed(states, 1), *weights)):
+        raise UnreadableError("its states or weights depend on the image")
+    time = len(x.dims) - 2 if batch_first else 0
+    if spatial(x.dims[time]) and not both_ways:
+        raise UnreadableError("it reads a spatial axis one way")
+    if spatial(x.dims[-1]):
+        raise UnreadableError("it reads pixels as channels")
+    out = k.reduce(x, [time], shrink=False)
+    last = k.reduce(x, [time])
+    others = [d for d in range(len(x.dims) - 1) if d != time]
+    ends = [replace(last, dims=(neutral(s[0]), *(last.dims[d] for d in others), neutral(s[-1]))) for s in k.shape[1:]]
+    return [replace(out, dims=(*x.dims[:-1], neutral(k.shape[0][-1]))), *ends]

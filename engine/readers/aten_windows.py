@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
+
+import numpy as np
 
 from engine.readers import spatial as sp
 from engine.readers.aten_registry import ATEN, Handler, aten, listed
@@ -120,27 +123,52 @@ for _rank in (1, 2, 3):
 # resampling and borders ---------------------------------------------------------------------------------------------
 
 
-def interpolate(k: Tracker, x: Tracked, mode: str, size: Any, corners: bool, scale: Any) -> Tracked:
-    """Torch's upsample operators."""
-    rank = len(size) if size is not None else len(scale)
-    whole = k.shape[-rank:]
-    if scale is not None and size is None:
-        for s, n, m in zip(scale, x.shape[-rank:], whole, strict=True):
-            if abs(s * n - m) > 1e-6:
-                raise UnreadableError(f"it resamples {n} entries by {s:g}, which is no whole number of entries")
-    return sp.resize(k, x, rank, mode, **({"align_corners": True} if corners else {}))
+def interpolate(k: Tracker, x: Tracked, mode: str, scale: Any, **coordinates: Any) -> Tracked:
+    """Torch's upsample operators. Where factors are given, torch places the entries by them, not by the sizes."""
+    rank = len(k.shape) - 2
+    before, after = x.shape[-rank:], k.shape[-rank:]
+    given = listed(scale, rank) if scale is not None else []
+    whole = all(abs(s * n - m) < 1e-6 for s, n, m in zip(given, before, after, strict=False))
+    if whole or coordinates.get("align_corners"):  # those are placed by the sizes anyway
+        return sp.resize(k, x, rank, mode, **coordinates)
+    scales = [sp.factor(s) for s in given]
+    if mode == "nearest" and not all(map(_as_exact, scales, after)):
+        raise UnreadableError(
+            f"it resamples by {max(map(float, scales)):g}, where rounding decides which entry is read"
+        )
+    return sp.resize_by(k, x, rank, mode, scales, **coordinates)
+
+
+def _as_exact(scale: Fraction, size: int) -> bool:
+    """Whether torch, which divides in float32, reads the entries that exact division gives."""
+    step = np.float32(1 / float(scale))
+    return all(int(np.float32(o) * step) == int(o / scale) for o in range(size))
+
+
+def _interpolation(mode: str, takes_corners: bool, **coordinates: Any) -> Handler:
+    def handler(k: Tracker, x: Tracked, size: Any = None, *rest: Any) -> Tracked:
+        corners = takes_corners and bool(rest and rest[0])
+        scale = rest[int(takes_corners)] if len(rest) > takes_corners else None
+        if len(rest) > takes_corners + 1:  # one factor per axis, in the overloads without lists
+            scale = None if None in rest[takes_corners:] else list(rest[takes_corners:])
+        return interpolate(k, x, mode, scale, **coordinates, **({"align_corners": True} if corners else {}))
+
+    return handler
 
 
 for _rank, _mode in ((1, "linear"), (2, "bilinear"), (3, "trilinear")):
-    ATEN[f"upsample_{_mode}{_rank}d"] = lambda k, x, size=None, corners=False, scale=None, *_: interpolate(
-        k, x, "bilinear", size, corners, scale if isinstance(scale, Sequence) or scale is None else [scale]
-    )
-    ATEN[f"upsample_nearest{_rank}d"] = lambda k, x, size=None, scale=None, *_: interpolate(
-        k, x, "nearest", size, False, scale if isinstance(scale, Sequence) or scale is None else [scale]
-    )
-ATEN["upsample_bicubic2d"] = lambda k, x, size=None, corners=False, scale=None, *_: interpolate(
-    k, x, "bicubic", size, corners, scale
-)
+    ATEN[f"upsample_{_mode}{_rank}d"] = _interpolation("bilinear", True)
+    ATEN[f"upsample_nearest{_rank}d"] = _interpolation("nearest", False)
+    ATEN[f"_upsample_nearest_exact{_rank}d"] = _interpolation("nearest", False, coordinates="half_pixel", rounding="up")
+ATEN["upsample_bicubic2d"] = _interpolation("bicubic", True)
+
+
+@aten("_upsample_bilinear2d_aa")
+def _antialiased(k: Tracker, x: Tracked, *rest: Any) -> Tracked:
+    """Antialiasing widens the windows of what shrinks, and leaves alone what grows."""
+    if any(m < n for n, m in zip(x.shape[-2:], k.shape[-2:], strict=True)):
+        raise UnreadableError("it shrinks a map with antialiasing")
+    return ATEN["upsample_bilinear2d"](k, x, *rest)
 
 
 @aten("pad")

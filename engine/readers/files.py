@@ -85,6 +85,8 @@ def _yaml(path: object, text: str) -> Any:
                 raise InputError(f"{path} is nested more than {MAX_DEPTH} deep")
         return yaml.load(text, Loader=Loader)
     except yaml.YAMLError as error:
+        if "nesting depth" in str(error):  # libyaml looks ahead and stops before our own count does
+            raise InputError(f"{path} is nested more than {MAX_DEPTH} deep") from None
         raise InputError(f"{path} cannot be read as YAML: {_one_line(error)}") from None
     except (ValueError, RecursionError, TypeError) as error:
         if isinstance(error, InputError):

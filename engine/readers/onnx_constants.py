@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 MAX_VALUES = 4096  # values of one constant that are kept: shapes are short, weights are not needed
+MAX_FLOATS = 64  # fewer of those that may be weights of a norm: only factors of a resampling matter
 
 _DTYPES: dict[int, Any] = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}
 Fold = Callable[[list[Any], Mapping[str, Any]], Any]
@@ -43,23 +44,40 @@ FOLD: dict[str, Fold] = {
 }
 
 
-def _constant(attrs: Mapping[str, Any]) -> Any:
+def is_kept(tensor: Any) -> bool:
+    """Whether a reader may need the values of an initializer or constant; those in other files may not be there."""
     import onnx
 
+    floats = tensor.data_type in (1, 10, 11, 16)
+    return prod(tensor.dims) <= (MAX_FLOATS if floats else MAX_VALUES) and (
+        tensor.data_location != onnx.TensorProto.EXTERNAL
+    )
+
+
+def values_of(tensor: Any) -> Any:
+    """Return the values of a tensor; whole numbers, which shapes are, by the shortest way."""
+    import onnx
+
+    if tensor.data_type == onnx.TensorProto.INT64:
+        raw = tensor.raw_data
+        return (np.frombuffer(raw, "<i8") if raw else np.array(tensor.int64_data, np.int64)).reshape(tuple(tensor.dims))
+    return onnx.numpy_helper.to_array(tensor)
+
+
+def _constant(attrs: Mapping[str, Any]) -> Any:
     (key, value), *_ = attrs.items()
     if key == "value":
-        if prod(value.dims) > MAX_VALUES:
+        if not is_kept(value):
             raise ValueError("too many values to keep")
-        return onnx.numpy_helper.to_array(value)
+        return values_of(value)
     return np.array(value)
 
 
 def _filled(shape: Any, attrs: Mapping[str, Any]) -> Any:
-    import onnx
-
-    if np.prod(shape, dtype=float) > MAX_VALUES:
+    size = prod(map(int, shape))
+    if size > MAX_FLOATS and not ("value" in attrs and size <= MAX_VALUES):
         raise ValueError("too many values to keep")
-    value = onnx.numpy_helper.to_array(attrs["value"]).ravel()[0] if "value" in attrs else np.float32(0)
+    value = values_of(attrs["value"]).ravel()[0] if "value" in attrs else np.float32(0)
     return np.full(tuple(shape), value)
 
 
@@ -97,6 +115,6 @@ def _divide(a: Any, b: Any) -> Any:
 
 
 def _expand(value: Any, shape: Any) -> Any:
-    if np.prod(shape, dtype=float) > MAX_VALUES:
+    if prod(map(int, shape)) > MAX_VALUES:
         raise ValueError("too many values to keep")
     return value * np.ones(tuple(shape), value.dtype)

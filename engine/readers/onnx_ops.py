@@ -10,7 +10,8 @@ import numpy as np
 
 from engine.readers import spatial as sp
 from engine.readers.layout import UnreadableError, length, neutral, regroup, spatial
-from engine.readers.onnx_windows import average_global, convolve, deconvolve, pool, resample
+from engine.readers.onnx_resize import resample
+from engine.readers.onnx_windows import average_global, convolve, deconvolve, pool
 from engine.readers.tracking import Constant, Shape, Tracked, Tracker
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from math import prod
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from engine.errors import InputError, shown
 from engine.network import Network
 from engine.readers.layout import UnreadableError
-from engine.readers.onnx_constants import FOLD, MAX_VALUES
+from engine.readers.onnx_constants import FOLD, MAX_VALUES, is_kept, values_of
 from engine.readers.onnx_ops import ONNX, Node
 from engine.readers.tracking import Constant, Shape, Tracked, Tracker, Unknown, image_tracker
 from engine.readers.unknowns import Unknowns
@@ -59,8 +60,6 @@ def read_onnx(
     """
     model, label = _loaded(source)
     graph = model.graph
-    if len(graph.node) > MAX_NODES:
-        raise InputError(f"{label} has {len(graph.node)} nodes; at most {MAX_NODES} are read")
     if len(model.functions):
         model = _inlined(model, label)
         graph = model.graph
@@ -85,7 +84,9 @@ def _loaded(source: Any) -> tuple[Any, str]:
     except ImportError:
         raise InputError(f"{shown(str(source))} is an ONNX model; to read it: pip install 'rfscale[onnx]'") from None
     if isinstance(source, onnx.ModelProto):
-        return source, source.graph.name or "the ONNX model"
+        label = source.graph.name or "the ONNX model"
+        _check_count(source, label)
+        return source, label
     path = Path(source) if isinstance(source, str | PathLike) else None
     if path is None:
         raise InputError(f"an ONNX model must be a path or a ModelProto, not {shown(source)}")
@@ -95,10 +96,18 @@ def _loaded(source: Any) -> tuple[Any, str]:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except Exception as error:  # protobuf's DecodeError, of whichever implementation
         raise InputError(f"{path} is not an ONNX model, or is cut off: {_one_line(error)}") from None
+    _check_count(model, str(path))
     _check_names(model.graph, path)
     if not model.graph.node or not model.opset_import:
         raise InputError(f"{path} is not an ONNX model, or is empty: it has {len(model.graph.node)} nodes")
     return model, str(path)
+
+
+def _check_count(model: Any, label: str) -> None:
+    """Count the nodes before anything looks at them one by one."""
+    nodes = len(model.graph.node) + sum(len(f.node) for f in model.functions)
+    if nodes > MAX_NODES:
+        raise InputError(f"{label} has {nodes} nodes; at most {MAX_NODES} are read")
 
 
 def _check_names(graph: Any, path: Path) -> None:
@@ -124,18 +133,15 @@ def _inlined(model: Any, label: str) -> Any:
 
 def _initializer(tensor: Any, label: str) -> Constant:
     """A weight: its shape, and its values where they are few."""
-    import onnx
-
     shape = tuple(tensor.dims)
     if any(n < 0 for n in shape):
         raise InputError(
             f"{label}: the initializer {shown(tensor.name)} has the shape {shape}; sizes must not be negative"
         )
-    external = tensor.data_location == onnx.TensorProto.EXTERNAL
-    if external or np.prod(shape, dtype=float) > MAX_VALUES:
+    if not is_kept(tensor):
         return Constant(shape)
     try:
-        return Constant(shape, onnx.numpy_helper.to_array(tensor))
+        return Constant(shape, values_of(tensor))
     except Exception as error:
         raise InputError(f"{label}: the initializer {shown(tensor.name)} cannot be read: {_one_line(error)}") from None
 
@@ -189,8 +195,7 @@ class _Shapes:
         graph.output.extend(onnx.ValueInfoProto(name=o.name) for o in model.graph.output)
         large = []
         for t in model.graph.initializer:
-            small = np.prod(t.dims, dtype=float) <= MAX_VALUES and t.data_location != onnx.TensorProto.EXTERNAL
-            if small:
+            if is_kept(t):
                 graph.initializer.append(t)
             else:
                 large.append(onnx.helper.make_tensor_value_info(t.name, t.data_type, list(t.dims)))
@@ -229,7 +234,7 @@ class _Shapes:
         given = {n: values[n] for n in node.input if n}
         types, data = {}, {}
         for key, v in given.items():
-            kind = onnx.TensorProto.FLOAT
+            kind: int = onnx.TensorProto.FLOAT
             if isinstance(v, Constant) and v.value is not None:
                 data[key] = onnx.numpy_helper.from_array(np.asarray(v.value))
                 kind = data[key].data_type
@@ -298,7 +303,7 @@ class _Walk:
                 raise UnreadableError("control flow is not followed" if node.op_type in _CONTROL else "")
             if shapes and shapes[0] is None:
                 raise UnreadableError("the shape of its output cannot be inferred")
-            return handler(self.tracker, read)
+            return _handled(handler, self.tracker, read)
         except UnreadableError as reason:
             name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
             label = node.name or (outputs[0] if outputs else "?")
@@ -306,18 +311,34 @@ class _Walk:
             return [out for _ in outputs] if isinstance(out, Unknown) else out
 
 
-def _attribute(attribute: Any) -> Any:
-    import onnx
+_MISFITS = (KeyError, ValueError, IndexError, TypeError, AttributeError, ZeroDivisionError, OverflowError)
 
-    value = onnx.helper.get_attribute_value(attribute)
+
+def _handled(handler: Any, tracker: Tracker, node: Node) -> Any:
+    """Run a handler; what breaks it is a node that breaks the rules of its operator."""
+    try:
+        return handler(tracker, node)
+    except _MISFITS as error:
+        if isinstance(error, InputError):
+            raise
+        raise UnreadableError(
+            f"its inputs or attributes are not those of the operator ({type(error).__name__}: {_one_line(error)})"
+        ) from None
+
+
+_FIELDS = {1: "f", 2: "i", 3: "s", 4: "t", 5: "g", 6: "floats", 7: "ints", 8: "strings"}
+
+
+def _attribute(attribute: Any) -> Any:
+    value = getattr(attribute, _FIELDS.get(attribute.type, "s"))
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+    return list(value) if attribute.type > 5 else value
 
 
 def _shape_value(op: str, shape: Shape, attrs: Mapping[str, Any]) -> Constant:
     if op == "Size":
-        return Constant((), np.array(int(np.prod(shape))))
+        return Constant((), np.array(prod(shape)))
     value = np.array(shape[attrs.get("start") or 0 : attrs.get("end")], np.int64)
     return Constant(value.shape, value)
 
@@ -326,7 +347,7 @@ def _folded(op: str, inputs: Sequence[Any], attrs: Mapping[str, Any], shape: Sha
     """What a node makes of constants; its values where a reader may need them."""
     fold = FOLD.get(op)
     known = all(v is None or v.value is not None or op == "Shape" for v in inputs)
-    if fold is not None and known and (shape is None or np.prod(shape, dtype=float) <= MAX_VALUES):
+    if fold is not None and known and (shape is None or prod(shape) <= MAX_VALUES):
         try:
             value = np.asarray(fold([None if v is None else v for v in inputs], attrs))
         except (ValueError, TypeError, IndexError, ZeroDivisionError, AttributeError, OverflowError, MemoryError):

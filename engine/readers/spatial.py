@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 from engine.readers.layout import (
@@ -23,6 +24,7 @@ from engine.readers.tracking import Tracked, Tracker
 from engine.readers.tracking import axis_values as axis_values
 
 Axes = list[int | None]
+MAX_PART = 64  # denominator of a factor: a larger one is no factor that anybody chose
 
 
 def clean(k: Tracker, t: Tracked, ndim: int, mixes: bool = False) -> tuple[Tracked, Axes]:
@@ -169,10 +171,44 @@ def resize(k: Tracker, t: Tracked, rank: int, mode: str, **coordinates: Any) -> 
     target = _target(t, axes, k.shape[-rank:])
     if target == list(t.map):
         return t
-    if all(new % old == 0 for new, old in zip(target, t.map, strict=True)) and "rounding" not in coordinates:
+    if all(new % old == 0 for new, old in zip(target, t.map, strict=True)):
         scale = [new // old for new, old in zip(target, t.map, strict=True)]
         return behind(k, t, axes, "upsample", scale=scale, mode=mode, **coordinates)
     return behind(k, t, axes, "resize", size=target, mode=mode, **coordinates)
+
+
+def factor(value: float) -> Fraction:
+    """Return the simple fraction that a float of a model's file or code stands for."""
+    simple = Fraction(value).limit_denominator(MAX_PART)
+    if abs(simple - Fraction(value)) > 1e-6 * abs(value):
+        raise UnreadableError(f"it resamples by {value:g}, which is no simple fraction")
+    return simple
+
+
+def resize_by(k: Tracker, t: Tracked, rank: int, mode: str, scales: Sequence[Fraction], **coordinates: Any) -> Tracked:
+    """Resampling by factors that need not make whole sizes: what sticks out at the end is not made.
+
+    The entries lie where they would if the map went on, its last entry repeated, to the next whole size.
+    """
+    t, axes = clean(k, t, rank)
+    ndim = len(t.map)
+    per_axis = {axis: s for axis, s in zip(axes, scales, strict=True) if axis is not None}
+    extra = [-n % per_axis[a].denominator if a in per_axis else 0 for a, n in enumerate(t.map)]
+    longer = [n + e for n, e in zip(t.map, extra, strict=True)]
+    size = [int(n * per_axis.get(a, 1)) for a, n in enumerate(longer)]
+    if any(extra):
+        t = k.after(t, "pad", _all_whole(t, axes, longer), padding=[0] * ndim + extra, mode="replicate")
+    t = k.after(t, "resize", _all_whole(t, axes, size), size=size, mode=mode, **coordinates)
+    over = [n - m for n, m in zip(size, _target(t, axes, k.shape[-rank:]), strict=True)]
+    if min(over) < 0:
+        raise UnreadableError("it makes more entries than its factors say")
+    return behind(k, t, axes, "crop", amount=[0] * ndim + over) if any(over) else t
+
+
+def _all_whole(t: Tracked, axes: Axes, size: Sequence[int]) -> Dims:
+    first = len(t.dims) - len(axes)
+    last = (t.dims[first + j] if axis is None else whole_axis(axis, size[axis]) for j, axis in enumerate(axes))
+    return (*t.dims[:first], *last)
 
 
 def _target(t: Tracked, axes: Axes, size: Sequence[int]) -> list[int]:

@@ -150,7 +150,20 @@ class Tracker:
         parts = [v for v in values if isinstance(v, Tracked)]
         if len(parts) == 1 and parts[0].shape == shape:
             return parts[0]
-        return self.merge(op, parts, common([p.dims for p in parts], shape))
+        try:
+            dims = common([p.dims for p in parts], shape)
+        except UnreadableError:
+            parts = self._as_channels(parts, shape)
+            dims = common([p.dims for p in parts], shape)
+        return self.merge(op, parts, dims)
+
+    def _as_channels(self, parts: Sequence[Tracked], shape: Shape) -> list[Tracked]:
+        """Read pixels that a view left where another tensor has its channels: an entry sees what its channels see."""
+        whole = next((p for p in parts if p.shape == shape and _is_whole(p)), None)
+        if whole is None:
+            return list(parts)
+        channels = [d for d, dim in enumerate(whole.dims) if not spatial(dim)]
+        return [p if p.shape != shape or _is_whole(p) else self.reduce(p, channels) for p in parts]
 
     def reduce(self, t: Tracked, which: Iterable[int], op: str = "avg_pool", shrink: bool = True) -> Tracked:
         """Mix all entries along some dims, which become one entry long.
@@ -276,6 +289,13 @@ class Tracker:
                     needed.add(source)
                     todo.append(source)
         return sorted(needed)
+
+
+def _is_whole(t: Tracked) -> bool:
+    """Each axis lies from end to end in a dim of its own."""
+    held = [dim[0] for dim in t.dims if len(dim) == 1 and spatial(dim) and not dim[0].inner]
+    whole = {f.axis for f in held if (f.size, f.stride) == (t.map[f.axis], 1)}
+    return len(held) == len(whole) == sum(1 for dim in t.dims if spatial(dim)) and len(whole) == len(t.map)
 
 
 def _one_per_axis(factors: Iterable[Any]) -> list[dict[int, Any]]:

@@ -69,9 +69,10 @@ def design(
     ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture to .png or .svg.")] = None,
 ) -> None:
-    """Find the architectures of a space whose K best maps fit the sizes of objects best, at the least cost.
+    """Find the architectures whose maps fit object sizes best.
 
-    Exact over spaces of any size: a shortest path over their states, not a search.
+    Of each architecture the K best maps count; of those that fit alike the cheapest comes first. Exact over spaces of
+    any size: a shortest path over their states, not a search.
 
     Example: rfscale design space.yaml --objects coco --resize short=800,cap=1333 --maps 4 --pareto --out designs
     """

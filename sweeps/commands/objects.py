@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from engine.errors import InputError, shown
-from sweeps.commands.networks import (
+from sweeps.commands.options import (
     Finite,
     Globals,
     InputSize,
     NetworkArgument,
     Out,
-    Params,
     Plot,
-    _check_targets,
-    _globals,
-    _load,
-    _numbers,
-    _size,
-    _write,
+    check_targets,
+    globals_of,
+    layers_of,
+    numbers,
+    size_of,
+    takes_network,
+    write_data,
 )
 
 if TYPE_CHECKING:
@@ -36,9 +36,12 @@ if TYPE_CHECKING:
 ImageSize = Annotated[
     str | None, typer.Option(metavar="HxW", help="Size of all images of a YOLO folder, where there are no pictures.")
 ]
-Layers = Annotated[str | None, typer.Option(metavar="NAMES", help="Maps to take, comma between names.")]
+Layers = Annotated[
+    str | None, typer.Option(metavar="NAMES", help="Maps to take, comma between names of layers or modules.")
+]
 
 
+@takes_network
 def match(
     context: typer.Context,
     network: NetworkArgument,
@@ -58,7 +61,12 @@ def match(
         ),
     ] = "none",
     layers: Layers = None,
-    k: Annotated[int | None, typer.Option("--k", metavar="N", help="Choose the best N maps of all layers.")] = None,
+    k: Annotated[
+        int | None,
+        typer.Option(
+            "--k", metavar="N", help="Choose the best N maps of all layers. Without: the outputs if several, else 4."
+        ),
+    ] = None,
     by: Annotated[
         Literal["width", "extent", "effective"], typer.Option(help="Figure of a map that is held against object sizes.")
     ] = "width",
@@ -79,16 +87,17 @@ def match(
     crowd: Annotated[bool, typer.Option(help="Count COCO's crowd regions as objects.")] = True,
     input_size: InputSize = None,
     finite: Finite = False,
-    param: Params = None,
     out: Out = None,
     plot: Plot = None,
 ) -> None:
-    """Set what each layer sees beside the object sizes of a data set, and choose maps that fit.
+    """Set what layers see beside the object sizes of a data set.
+
+    It chooses the maps that fit the objects best, and says which objects none fits.
 
     Example: rfscale match resnet50 --objects instances_train2017.json --resize short=800,cap=1333 --k 4 --plot fit.png
     """
-    _check_targets(out, plot)
-    net = _load(network, param)
+    check_targets(out, plot)
+    net = network.load(input_size)
     from sweeps.matching import match as compute
     from sweeps.objects import object_sizes
     from sweeps.tables import progress, say
@@ -108,15 +117,15 @@ def match(
         found = compute(
             net,
             sizes,
-            layers=_names(layers),
+            layers=layers_of(net, layers),
             k=k,
             by=by,
             objective=objective,
             factor=factor,
-            input_size=_size(net, input_size, finite),
+            input_size=size_of(net, input_size, finite),
         )
     found.attrs["command"] = context.obj["command"]
-    written = _write(_parts(found, out), out)
+    written = write_data(_parts(found, out), out)
     if plot:
         from sweeps.match_plots import match_figure
         from sweeps.plots import save
@@ -126,6 +135,7 @@ def match(
     say(*match_report(found, sizes), *(f"written: {path}" for path in written))
 
 
+@takes_network
 def check(
     context: typer.Context,
     network: NetworkArgument,
@@ -139,17 +149,16 @@ def check(
         list[str] | None, typer.Option("--ignore", metavar="RULE", help="Leave a rule out; repeatable.")
     ] = None,
     globals: Globals = "include",
-    param: Params = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the findings here instead.")] = None,
 ) -> None:
-    """Find what an expert would flag: holes, aliasing, misaligned branches, unread entries, wasted growth, and more.
+    """Find holes, aliasing, misaligned branches and other faults.
 
     Each finding names the layer, the figure, the limit it crossed and a remedy. Exit code 1 if anything of the level
     --fail-on is found. Sizes are the network's own unless --input-size says otherwise.
 
     Example: rfscale check resnet50 --fail-on error --format sarif --out resnet50.sarif
     """
-    net = _load(network, param)
+    net = network.load(input_size)
     from sweeps.checks import LEVELS, RULES
     from sweeps.checks import check as compute
     from sweeps.checks import written as formatted
@@ -163,11 +172,11 @@ def check(
         check_folder(out.absolute().parent, "--out")
     findings = [
         f
-        for f in compute(net, _size(net, input_size, False), globals=_globals(globals))
+        for f in compute(net, size_of(net, input_size, False), globals=globals_of(globals))
         if f.rule not in (ignore or ())
     ]
     kept = [f for f in findings if LEVELS.index(f.level) >= LEVELS.index(level)]
-    text = formatted(kept, net, format, network if Path(network).is_file() else None)
+    text = formatted(kept, net, format, network.text if Path(network.text).is_file() else None)
     if out is None:
         print(text)
     else:
@@ -178,6 +187,7 @@ def check(
         raise typer.Exit(1)
 
 
+@takes_network
 def halo(
     context: typer.Context,
     network: NetworkArgument,
@@ -186,27 +196,27 @@ def halo(
     ] = None,
     layers: Layers = None,
     globals: Globals = "include",
-    param: Params = None,
     out: Out = None,
 ) -> None:
-    """Show the exact margin per side with which a tile's outputs equal those of the whole image, and what it costs.
+    """Show the exact margins that tiled inference needs.
+
+    With these margins, per side and axis, a tile's outputs equal those of the whole image.
 
     Example: rfscale halo unet-padded --tile 512
     """
-    _check_targets(out, None)
-    net = _load(network, param)
+    check_targets(out, None)
+    net = network.load()
     from sweeps.halos import halo as compute
     from sweeps.tables import progress, say
 
-    size = None if tile is None else _numbers(tile)
+    size = None if tile is None else numbers(tile)
     if tile is not None and size is None:
         raise InputError(f"--tile is {shown(tile)}; give pixels per axis, such as 512 or 512x768")
     with progress(f"halo of {net.name}"):
-        found = compute(
-            net, size[0] if size and len(size) == 1 else size, layers=_names(layers), globals=_globals(globals)
-        )
+        pixels = size[0] if size and len(size) == 1 else size
+        found = compute(net, pixels, layers=layers_of(net, layers), globals=globals_of(globals))
     found.attrs["command"] = context.obj["command"]
-    written = _write(found, out)
+    written = write_data(found, out)
     say(*halo_report(found), *(f"written: {path}" for path in written))
 
 
@@ -307,14 +317,10 @@ def halo_report(found: xr.Dataset) -> list[Any]:
     return [title, table, *lines]
 
 
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
-
-
 def _pair(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    size = _numbers(text)
+    size = numbers(text)
     if size is None or len(size) > 2 or min(size) < 1:
         raise InputError(f"--image-size is {shown(text)}; give height and width in pixels, such as 480x640")
     return size[0], size[-1]

@@ -74,7 +74,7 @@ def sweep(
     ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture to .png or .svg.")] = None,
 ) -> None:
-    """Describe a space of architectures, write the exact figures of all of them, or answer a question about them.
+    """Describe, list or question a space of architectures.
 
     Without options: its size, factors, states, and what a store would take. A store that was interrupted goes on
     with the same command.

@@ -13,16 +13,19 @@ from typing import Annotated, Any
 import typer
 
 from engine.errors import InputError, shown
+from sweeps.commands.options import Model, Out, Plot, quiet, takes_network
 
 
+@takes_network
 def validate(
     context: typer.Context,
     what: Annotated[
-        str,
+        Model,
         typer.Argument(
             metavar="NETWORK|SPACE|chains|gaussian",
-            help="A network or a space (file, zoo name, module:name); chains: all chains of --kernel … --depth; "
-            "gaussian: path weights of such layers in a row against the normal distribution.",
+            help="A network (as for rfscale profile), a space (.yaml, .json or module:space), chains: all chains of "
+            "--kernel, --stride and --dilation, --depth layers each, or gaussian: path weights of such layers in a row "
+            "against the normal distribution.",
         ),
     ],
     kernel: Annotated[str, typer.Option(metavar="LIST", help="Of chains: kernels, such as 1-7 or 1,3,5.")] = "3",
@@ -30,16 +33,17 @@ def validate(
     dilation: Annotated[str, typer.Option(metavar="LIST", help="Of chains: dilations.")] = "1",
     depth: Annotated[int, typer.Option(metavar="N", help="Of chains: layers.")] = 4,
     random: Annotated[
-        int | None, typer.Option("--random", metavar="N", help="Draw N architectures instead of taking all.")
+        int | None, typer.Option("--random", metavar="N", help="Of spaces: draw N architectures instead of taking all.")
     ] = None,
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of --random.")] = 0,
     worst: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the worst networks there, for rfscale profile.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Of spaces: write the worst networks there, as .json for rfscale profile."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to .nc, .zarr, .csv or .json.")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture to .png or .svg.")] = None,
+    out: Out = None,
+    plot: Plot = None,
 ) -> None:
-    """Set the analytic formulas against the exact figures, for one network or for millions.
+    """Show where the formulas hold, for one network or for millions.
 
     Example: rfscale validate chains --kernel 1-7 --stride 1-4 --depth 6
     """
@@ -52,9 +56,9 @@ def validate(
         if worst.exists() and not worst.is_dir():
             raise InputError(f"--worst {worst} is a file; give the name of a folder")
     given = {"--kernel": kernel != "3", "--stride": stride != "1", "--dilation": dilation != "1", "--depth": depth != 4}
-    if what not in ("chains", "gaussian") and any(given.values()):
-        raise InputError(f"{next(k for k, v in given.items() if v)} goes with chains, not with {shown(what)}")
-    if what == "gaussian" and (random is not None or worst):
+    if what.text not in ("chains", "gaussian") and any(given.values()):
+        raise InputError(f"{next(k for k, v in given.items() if v)} goes with chains, not with {shown(what.text)}")
+    if what.text == "gaussian" and (random is not None or worst):
         raise InputError(f"{'--worst' if worst else '--random'} is for spaces, not for gaussian")
     from sweeps.validation.report import report, save_plot, write_worst
 
@@ -78,17 +82,17 @@ def validate(
 
 
 def _computed(
-    what: str, windows: tuple[list[int], list[int], list[int]], depth: int, random: int | None, seed: int
+    what: Model, windows: tuple[list[int], list[int], list[int]], depth: int, random: int | None, seed: int
 ) -> Any:
     """Return the dataset that is asked for."""
-    if what == "gaussian":
+    if what.text == "gaussian":
         from sweeps.validation.gaussian import gaussian
 
         return gaussian(*windows, depth)
     from sweeps.validation import chains
     from sweeps.validation import validate as compute
 
-    subject: Any = chains(*windows, depth) if what == "chains" else load(what)
+    subject: Any = chains(*windows, depth) if what.text == "chains" else load(what)
     with bar(f"validation of {subject.name}") as tick:
         return compute(subject, random=random, seed=seed, progress=tick)
 
@@ -102,9 +106,9 @@ def batch(
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do all runs again, also those that are done.")] = False,
 ) -> None:
-    """Run sweeps, counts, validations and profiles in order; each result carries its cost.
+    """Run sweeps, counts, validations and profiles in order.
 
-    A run that is done is not done again, and one that fails does not stop the others.
+    Each result carries its cost. A run that is done is not done again, and one that fails does not stop the others.
 
     Example: rfscale batch examples/batch.yaml --out results
     """
@@ -141,23 +145,25 @@ def numbers(text: str, option: str) -> list[int]:
     return out
 
 
-def load(text: str) -> Any:
-    """Return a space where the file describes one (stages), a network otherwise."""
-    import engine
+def load(what: str | Model) -> Any:
+    """Return a space where the file describes one (stages) or the module holds one, a network otherwise."""
+    from engine.loading import kind_of
     from engine.readers.files import read_mapping
-    from sweeps.spaces.space import Space
+    from sweeps.spaces.space import NetworkSpace, Space
 
-    if text.endswith((".yaml", ".yml", ".json")) and "stages" in read_mapping(text):
+    model = Model(what) if isinstance(what, str) else what
+    text = model.text
+    kind = kind_of(text)
+    if kind == "spec" and text.endswith((".yaml", ".yml", ".json")) and "stages" in read_mapping(text):
         return Space.from_file(text)
-    if ":" in text:
-        from sweeps.commands.sweep import load_space
+    if kind == "python":
+        from engine.factories import find
 
-        try:
-            return load_space(text)
-        except InputError as error:
-            if "must be a sweeps.Space" not in str(error):
-                raise
-    return engine.load(text)
+        with quiet():
+            found = find(text)
+        if isinstance(found, Space | NetworkSpace):
+            return found
+    return model.load()
 
 
 @contextmanager

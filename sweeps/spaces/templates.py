@@ -12,6 +12,7 @@ import numpy as np
 from engine.costs import layer_costs
 from engine.entries import Reader
 from engine.errors import InputError, shown
+from engine.memory import Memory
 from engine.network import Network
 from engine.trace import trace
 from sweeps.spaces.space import NetworkSpace
@@ -28,6 +29,7 @@ class NetworkBlocks:
 
     def __init__(self, space: NetworkSpace) -> None:
         self.space = space
+        self._memory = Memory()
 
     @cached_property
     def axis_labels(self) -> tuple[str, ...]:
@@ -73,16 +75,18 @@ class NetworkBlocks:
                     f"{', '.join(self.axis_labels)}; all networks of a space need the same"
                 )
             try:
-                row = network_figures(network)
+                row = network_figures(network, self._memory)
             except InputError as error:
                 raise InputError(f"network {shown(self.space.labels(i))}: {error}") from None
             for name, array in out.items():
                 array[i - start] = row[name]
+            if self._memory.full:
+                self._memory = Memory()
 
 
-def network_figures(network: Network) -> dict[str, Any]:
+def network_figures(network: Network, memory: Memory) -> dict[str, Any]:
     """Return the interior figures of a network's last output, and its costs (nan where they are not known)."""
-    traced = trace(network)
+    traced = trace(network, memory=memory)
     reader = Reader(traced)
     layer = network.index(network.outputs[-1])
     found, step = reader.figures(layer), traced.plan.steps[layer]

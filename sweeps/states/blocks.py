@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from sweeps.states.analytic import Formulas
 
 MEMORY = 1 << 30  # bytes that the states of one axis may take before enumeration goes depth first
-ROW_BYTES = 1 << 18  # of ready rows of one stage: they stay in the L2 cache
+# of ready rows of one stage: they stay in the cache, and rows of 125 are copied 1.7 times as fast as rows of 25
+ROW_BYTES = 1 << 20
 MAX_ROW = 1 << 12  # architectures in a row that are worked out beforehand, in spaces whose states hardly merge
 PARALLEL_FROM = 1 << 18  # architectures
 Out = Mapping[str, np.ndarray]
@@ -191,45 +192,56 @@ class Blocks:
         return self._figure_rows[key]
 
     def _make_rows(self, stage: int, axis: int) -> tuple[int, list[np.ndarray]]:
-        graph = self.axes[axis]
+        graph, last = self.axes[axis], len(self.stages) - 1
         built = graph.build(max(0, stage - 1))
-        if built == stage - 1 and (stage < len(self.stages) - 1 or graph.pays(stage - 1)):
+        if built == stage - 1 and (stage < last or graph.pays(stage - 1)):
             built = graph.build(stage)
         built = min(built, stage)
+        if stage < last and built == stage and (stage + 1 < last or graph.pays(stage)):
+            graph.build(stage + 1)  # the next stage needs it, and has this one's figures
         n = len(graph.before(built).state)
         choices = prod(p.choices for p in self.programs[built : stage + 1])
         if n * choices * 4 * len(FIGURES) > self.memory // 4 or (built < stage and choices > MAX_ROW):
             return built, []
+        tables = np.empty((len(FIGURES), n, choices), np.int32)
         if len(graph.levels) > stage:
-            figures = graph.figures(stage)
-            tables = [figures[name].astype(np.int32).take(graph.levels[stage].follow) for name in FIGURES]
+            figures = np.array([*graph.figures(stage).values()], np.int32)
+            figures.take(graph.levels[stage].follow, axis=1, out=tables, mode="clip")
         else:
-            flat = [np.empty(n * choices, np.int32) for _ in FIGURES]
+            flat = [*tables.reshape(len(FIGURES), -1)]
             with threads_for(64 * n * choices):
                 graph.enumerate_range(built, stage, 0, n * choices, flat, self._words(stage))
-            tables = [t.reshape(n, choices) for t in flat]
         first = built
-        while (
-            first
-            and len(graph.before(first - 1).state) * self._choices(first - 1) * tables[0].shape[1] * 16 <= ROW_BYTES
-        ):
+        while first and tables[:, 0].nbytes * graph.levels[first - 1].follow.size <= ROW_BYTES:
             first -= 1
             follow = graph.levels[first].follow
-            tables = [t.take(follow, axis=0).reshape(len(follow), -1) for t in tables]
-        return first, tables
+            tables = tables.take(follow, axis=1).reshape(len(FIGURES), len(follow), -1)
+        return first, [*tables]
 
     def _choices(self, stage: int) -> int:
         return self.programs[stage].choices
 
     def _nodes(self, follow: list[np.ndarray], stage: int, low: int, high: int) -> np.ndarray:
         """Nodes that stage number `stage` starts from, of architectures low..high-1 of the stages before it."""
-        if stage == 0:
-            return np.zeros(1, np.int32)
-        choices = self._choices(stage - 1)
-        first = low // choices
-        before = self._nodes(follow, stage - 1, first, -(-high // choices))
-        with threads_for(high - low):
-            return rows.walk(before, follow[stage - 1], low - first * choices, high - first * choices)
+        nodes = np.zeros(1, np.int32)
+        ranges = [(low, high)]  # of each stage before, from the last to the first
+        for before in range(stage - 1, 0, -1):
+            choices = self._choices(before)
+            ranges.append((ranges[-1][0] // choices, -(-ranges[-1][1] // choices)))
+        small = sum(b - a < PARALLEL_FROM for a, b in ranges)
+        with threads_for(0):
+            nodes = self._walk(nodes, follow, ranges, 0, min(stage, small))
+        return self._walk(nodes, follow, ranges, small, stage)
+
+    def _walk(
+        self, nodes: np.ndarray, follow: list[np.ndarray], ranges: list[tuple[int, int]], first: int, last: int
+    ) -> np.ndarray:
+        """Nodes behind the stages first..last-1; `ranges` has the architectures of each, the last stage's first."""
+        for before in range(first, last):
+            low, high = ranges[len(ranges) - 1 - before]
+            start = low // self._choices(before) * self._choices(before)
+            nodes = rows.walk(nodes, follow[before], low - start, high - start)
+        return nodes
 
     # costs -----------------------------------------------------------------------------------------------------------
 
@@ -271,7 +283,10 @@ class Blocks:
 def threads_for(n: int) -> Iterator[None]:
     """Run parallel kernels on one thread where there is little to do: waking another costs up to milliseconds."""
     threads = numba.get_num_threads()
-    numba.set_num_threads(threads if n >= PARALLEL_FROM else 1)
+    if threads == 1 or n >= PARALLEL_FROM:
+        yield
+        return
+    numba.set_num_threads(1)
     try:
         yield
     finally:

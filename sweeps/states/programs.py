@@ -157,25 +157,37 @@ def largest_extents(space: Space, programs: list[Program]) -> list[int]:
     An extent grows by (kernel - 1)*dilation*jump, so that at each jump and live value only the largest matters.
     """
     out = []
+    growths: dict[tuple[int, int], list[tuple[int, int]]] = {}  # of each trie: stages that are alike share theirs
     for axis in range(1 if space.square else len(space.axes)):
         reached = {(1, 0): 1}  # (jump, live value) -> largest extent
         largest = []
         for program in programs:
             after: dict[tuple[int, int], int] = {}
+            steps: dict[int, set[tuple[int, int, int]]] = {}
             for (jump, live), extent in reached.items():
-                trie = program.tries[program.variant[live]][axis]
-                at = [(jump, extent)]
-                for p, k, s, d in zip(*(c.tolist() for c in trie[:4]), strict=True):
-                    j, e = at[p]
-                    at.append((j * s, e + (k - 1) * d * j))
-                for c, node in enumerate(trie.leaf.tolist()):
-                    key = (at[node][0], int(program.next_live[live, c]))
-                    after[key] = max(after.get(key, 0), at[node][1])
+                if live not in steps:
+                    trie = program.tries[program.variant[live]][axis]
+                    if (id(trie), axis) not in growths:
+                        growths[id(trie), axis] = _growths(trie)
+                    ends, next_live = growths[id(trie), axis], program.next_live[live].tolist()
+                    steps[live] = {(*ends[node], n) for node, n in zip(trie.leaf.tolist(), next_live, strict=True)}
+                for stride, growth, now in steps[live]:
+                    key = jump * stride, now
+                    after[key] = max(after.get(key, 0), extent + jump * growth)
             reached = after
             largest.append(max(reached.values()))
             _refuse_large(program.stage, largest[-1], max(j for j, _ in reached))
         out.append(largest)
     return [max(column) for column in zip(*out, strict=True)]
+
+
+def _growths(trie: Trie) -> list[tuple[int, int]]:
+    """Stride, and growth of the extent in jumps of the source, of every node of a trie."""
+    at = [(1, 0)]
+    for p, k, s, d in zip(*(c.tolist() for c in trie[:4]), strict=True):
+        stride, growth = at[p]
+        at.append((stride * s, growth + (k - 1) * d * stride))
+    return at
 
 
 def _refuse_large(stage: str, extent: int, jump: int) -> None:

@@ -160,6 +160,11 @@ class Judge:
     def _col2im(self, x, *args):
         return F.fold(x, *args)
 
+    def _lstm(self, x, states, weights, _bias, _count, _dropout, _train, both_ways, batch_first):
+        assert both_ways
+        seen = x.mean(dim=-1, keepdim=True) + x.mean(dim=(1 if batch_first else 0, -1), keepdim=True)
+        return [seen.expand(*x.shape[:-1], 2 * weights[1].shape[1])] * 3  # the last states are not read by models here
+
     def _linear(self, x, w, b=None):
         return F.linear(x, torch.ones_like(w) / w.shape[1])
 

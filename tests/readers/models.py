@@ -1,7 +1,7 @@
 """The real networks that the readers are shown to read, and the table in docs/models.md.
 
-Run as ``python -m tests.readers.models`` to write the table again (ten minutes; needs torch, torchvision, timm,
-segmentation-models-pytorch and onnx).
+Run as ``python -m tests.readers.models`` to write the table again (most of an hour, nearly all of it autograd; needs
+torch, torchvision, timm, segmentation-models-pytorch and onnx), or with names of models to write their rows again.
 """
 
 from __future__ import annotations
@@ -87,20 +87,25 @@ def default_size(model: str, made) -> int:
 
 
 def row(model: str) -> dict[str, object]:
-    """Read and profile one model: figures of the last map that sees less than everything, globals skipped."""
+    """Read, profile and judge one model: figures of the last map that sees less than everything, globals skipped."""
     from engine.readers.torch_reader import export, read_program
+    from tests.readers.judged import judge_small
 
     made = module(model)
     size = default_size(model, made)
-    start = time.perf_counter()
     program = export(made, (1, 3, size, size))
-    out: dict[str, object] = {"export": time.perf_counter() - start, "size": size}
-    out["nodes"] = sum(n.op == "call_function" for n in program.graph.nodes)
+    out: dict[str, object] = {"size": size, "nodes": sum(n.op == "call_function" for n in program.graph.nodes)}
     try:
         net = read_program(program, model)
     except InputError as error:
         return out | {"unknown": str(error)}
-    return out | figures(lambda: read_program(program, model), net)
+    out |= figures(lambda: read_program(program, model), net)
+    try:
+        found = judge_small(model)
+    except NotImplementedError as error:
+        return out | {"equal": f"– ({error})"}
+    equal = found.compared - len(found.differing)
+    return out | {"equal": f"{equal} of {found.compared} at {found.size}"}
 
 
 def figures(read, net) -> dict[str, object]:
@@ -151,9 +156,14 @@ Written by `python -m tests.readers.models`; what the columns say:
   `align_corners` resize does that), so there are no interior figures.
 - **nodes** is the number of operators in the exported graph, **layers** what they came to.
 - **ms** is reading and profiling after the export, best of five, in one process.
+- **equal to autograd** counts entries: of seeded maps, the deepest among them, a seeded entry each, whose footprint is
+  pixel for pixel where the gradient of the exported graph with positive weights is not zero
+  (`tests/readers/judged.py`), at a small size of the image that the model takes; first with global operators, then
+  with them skipped where the judge can tell them apart. The ONNX graphs of the wheel have no such column: their
+  figures are those known of their architectures (`tests/readers/test_onnx.py`).
 
-| model | size | nodes | layers | unknown ops | map | extent | stride | holes | ms |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| model | size | nodes | layers | unknown ops | map | extent | stride | holes | ms | equal to autograd |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
 
@@ -162,27 +172,39 @@ def line(model: str, r: dict[str, object]) -> str:
     if "unknown" in r:
         listed = re.findall(r"([\w.]+) \(at ", str(r["unknown"]))
         names = ", ".join(f"`{op.removeprefix('aten.')}`" for op in listed)
-        return f"| {model} | {r['size']} | {r['nodes']} | – | {names} | – | – | – | – | – |"
+        return f"| {model} | {r['size']} | {r['nodes']} | – | {names} | – | – | – | – | – | – |"
     dagger = "†" if r["finite"] else ""
     return (
         f"| {model} | {r['size']} | {r['nodes']} | {r['layers']} | 0 | `{r['map']}` | {r['extent']}{dagger} | "
-        f"{r['stride']} | {r['holes']} | {1e3 * float(r['seconds']):.0f} |"  # type: ignore[arg-type]
+        f"{r['stride']} | {r['holes']} | {1e3 * float(r['seconds']):.0f} | {r.get('equal', '–')} |"  # type: ignore[arg-type]
     )
 
 
-def main() -> None:
-    """Write docs/models.md."""
-    rows = {}
-    for model in MODELS:
-        rows[model] = row(model)
-        print(line(model, rows[model]), file=sys.stderr, flush=True)
-    rows |= light()
-    times = sorted(float(r["seconds"]) for r in rows.values() if "seconds" in r)  # type: ignore[arg-type]
-    share = sum(t < 0.1 for t in times) / len(times)
-    read = f"{len(times)} of {len(rows)} networks are read."
-    fast = f"{share:.0%} are read and profiled within 100 ms; median {1e3 * times[len(times) // 2]:.0f} ms."
-    DOCS.write_text(HEADER + "\n".join(line(m, r) for m, r in rows.items()) + f"\n\n{read} {fast}\n")
+def page(rows: dict[str, str]) -> str:
+    """The whole page from the rows of its table."""
+    cells = [[c.strip() for c in text.split("|")[1:-1]] for text in rows.values()]
+    times = sorted(int(c[9]) for c in cells if c[9] != "–")
+    pairs = [tuple(map(int, m.groups())) for c in cells if (m := re.match(r"(\d+) of (\d+)", c[10]))]
+    fast = f"{sum(t < 100 for t in times) / len(times):.0%} are read and profiled within 100 ms"
+    return (
+        f"{HEADER}{chr(10).join(rows.values())}\n\n{len(times)} of {len(rows)} networks are read. {fast}; median "
+        f"{times[len(times) // 2]} ms. {len(pairs)} were judged by autograd, on {sum(n for _, n in pairs)} entries: "
+        f"all equal in {sum(equal == n for equal, n in pairs)}.\n"
+    )
+
+
+def main(*only: str) -> None:
+    """Write docs/models.md, or the rows of some models in it again."""
+    written = [text for text in DOCS.read_text().splitlines() if text.startswith("| ")][2:]
+    rows = {text.split("|")[1].strip(): text for text in written} if only else {}
+    for model in only or MODELS:
+        if not model.startswith("onnx:"):
+            rows[model] = line(model, row(model))
+            print(rows[model], file=sys.stderr, flush=True)
+    if not only or any(model.startswith("onnx:") for model in only):
+        rows |= {model: line(model, r) for model, r in light().items()}
+    DOCS.write_text(page(rows))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

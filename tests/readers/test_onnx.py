@@ -140,11 +140,107 @@ def graphs():
 
 @pytest.mark.parametrize("index", range(37))
 def test_operators_equal_the_reference_evaluator(index):
-    from tests.readers.graphs import moved
-
     every = list(graphs())
     assert len(every) == 37
+    equals_the_reference_evaluator(*every[index])
+
+
+PLACES = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric")
+TARGETS = ((16, 27), (12, 15), (5, 6), (1, 13), (8, 4))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("mode", ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil", "linear", "cubic"])
+def test_resizes_equal_the_reference_evaluator(mode, place, target):
+    from tests.readers.graphs import ints, model, node
+
+    attrs = {"mode": mode} if mode in ("linear", "cubic") else {"mode": "nearest", "nearest_mode": mode}
+    resize = node("Resize", "x", "", "", "s", coordinate_transformation_mode=place, **attrs)
+    proto = model([resize], s=ints(1, 1, *target), opset=19)
+    if mode == "cubic" and place == "pytorch_half_pixel" and 1 in target:
+        with pytest.raises(InputError, match="ONNX and PyTorch differ"):
+            engine.load(proto)
+        return
+    equals_the_reference_evaluator(f"{mode} {place} {target}", proto)
+
+
+def resizes():
+    """(name, model) of resizes by factors that make no whole size, of regions, of some axes, and of old opsets."""
+    from tests.readers.graphs import ints, model, node
+
+    def by(*scales):
+        return np.array([1, 1, *scales], np.float32)
+
+    for place in ("half_pixel", "pytorch_half_pixel", "asymmetric"):
+        for mode in ("linear", "nearest", "cubic"):
+            attrs = {"mode": mode, "coordinate_transformation_mode": place}
+            yield f"{mode} {place} by 1.5, 0.75", model([node("Resize", "x", "", "s", **attrs)], s=by(1.25, 0.75))
+            yield f"{mode} {place} by 0.5", model([node("Resize", "x", "", "s", **attrs)], s=by(0.375, 0.5))
+    for mode in ("linear", "nearest"):
+        attrs = {"mode": mode, "coordinate_transformation_mode": "tf_crop_and_resize"}
+        roi = np.array([0, 0, 1 / 7, 0, 1, 1, 5 / 7, 1], np.float32)
+        yield f"{mode} region", model([node("Resize", "x", "roi", "", "s", **attrs)], s=ints(1, 1, 10, 1), roi=roi)
+        yield (
+            f"{mode} all",
+            model([node("Resize", "x", "roi", "", "s", **attrs)], s=ints(1, 1, 5, 17), roi=ints(*[0] * 4, *[1] * 4)),
+        )
+    axes = [node("Resize", "x", "", "", "s", mode="linear", axes=[3])]
+    yield "one axis", model(axes, s=ints(14), opset=18)
+    grown = [node("Resize", "x", "", "", "s", mode="linear", antialias=1)]
+    yield "antialias that grows", model(grown, s=ints(1, 1, 12, 13), opset=18)
+    kept = [node("Resize", "x", "", "", "s", mode="linear", axes=[2, 3], keep_aspect_ratio_policy="not_smaller")]
+    yield "aspect ratio", model(kept, s=ints(16, 12), opset=18)
+    yield "upsample 9", model([node("Upsample", "x", "s", mode="nearest")], s=by(2, 3), opset=9)
+    yield "upsample 7", model([node("Upsample", "x", mode="nearest", scales=[1.0, 1.0, 2.0, 3.0])], opset=7)
+
+
+@pytest.mark.parametrize("index", range(27))
+def test_other_resizes_equal_the_reference_evaluator(index):
+    every = list(resizes())
+    assert len(every) == 27
     name, proto = every[index]
+    newer = {opset.version: opset for opset in proto.opset_import}.get(7)
+    if newer is None:
+        return equals_the_reference_evaluator(name, proto)
+    net = engine.load(proto)  # the evaluator has no Upsample 7
+    assert net.layers[0].params["scale"] == (2, 3)
+
+
+def unreadable_resizes():
+    """(model, reason) of resizes that no layer is."""
+    from tests.readers.graphs import ints, model, node
+
+    def one(message, opset=19, scales=None, **attrs):
+        scaled = {"s": np.array([1, 1, *scales], np.float32)} if scales else {"s": ints(1, 1, 5, 5)}
+        inputs = ("x", "s") if opset < 11 else ("x", "", "s") if scales else ("x", "", "", "s")
+        return model([node("Resize", *inputs, **attrs)], opset=opset, **scaled), message
+
+    yield one("antialiasing", mode="linear", antialias=1)
+    yield one("leaves out some of its 4", mode="cubic", exclude_outside=1)
+    yield one("no simple fraction", scales=(1.2345, 1.2345), mode="linear")
+    yield one("no whole number", scales=(1.3, 1.3), mode="linear", coordinate_transformation_mode="align_corners")
+    yield one("before 11 do not say", opset=10, scales=(0.7, 0.7), mode="nearest")
+    yield one("aspect ratio", mode="linear", keep_aspect_ratio_policy="not_larger")
+    roi = np.array([0, 0, 0.1, 0, 1, 1, 0.9, 1], np.float32)
+    cut = node("Resize", "x", "roi", "", "s", mode="linear", coordinate_transformation_mode="tf_crop_and_resize")
+    yield model([cut], s=ints(1, 1, 5, 5), roi=roi), "between entries"
+    yield model([cut], s=ints(1, 1, 5, 5), roi=np.array([0, 0, -1, 0, 1, 1, 1, 1], np.float32)), "beyond the map"
+
+
+@pytest.mark.parametrize("index", range(8))
+def test_resizes_that_no_layer_is_are_listed(index):
+    every = list(unreadable_resizes())
+    assert len(every) == 8
+    proto, message = every[index]
+    with pytest.raises(InputError, match=rf"Resize.*{message}.*unknown='pointwise'"):
+        engine.load(proto)
+
+
+def equals_the_reference_evaluator(name, proto):
+    """Seeded entries of a graph's output see the pixels that change it."""
+    from tests.readers.graphs import moved
+
     net = engine.load(proto)
     expected = moved(proto, net.input_size)
     assert net.map_sizes()[net.outputs[0]] == expected.shape[:2], name

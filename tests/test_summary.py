@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import engine
-from engine.readers.summary import output_lines
+from engine.summary import output_lines
 
 
 def test_one_line_per_output():
@@ -16,5 +16,5 @@ def test_one_line_per_output():
 
 def test_an_output_that_sees_everything_is_followed_by_the_last_map_that_does_not():
     lines = output_lines(engine.load("resnet50"))
-    assert lines[0].endswith("sees everything")
+    assert lines[0].endswith("sees the whole image")
     assert "extent 427, stride 32" in lines[1]

@@ -1,0 +1,315 @@
+"""How the cost grows: with architectures, depth, extent, image, threads and workers.
+
+python -m benchmarks.growth            # docs/benchmarks.md between its growth marks, docs/pictures/growth.png; minutes
+python -m benchmarks.growth --small    # the same at small sizes, writes nothing
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+
+import engine
+import sweeps
+from benchmarks import load
+from benchmarks.cases_sweeps import space_of
+from benchmarks.results import duration
+from engine.trace import trace
+from sweeps.states.blocks import Blocks
+
+CHOICES = [(1, 1, 1), (3, 1, 1), (3, 1, 2), (5, 1, 1)]
+HOLES = [(3, 1, d) for d in (2, 3, 4, 5)]
+PIECE = 1 << 22  # architectures written to the same buffer
+
+
+@dataclass(frozen=True)
+class Series:
+    """Seconds over one quantity. `floor` is what the machine needs at least, where that is known."""
+
+    title: str
+    quantity: str
+    at: list[float]
+    seconds: list[float]
+    limit: str
+    floor: list[float] | None = None
+    floor_name: str = ""
+
+    @property
+    def exponent(self) -> float:
+        """Slope of log seconds over log quantity, fitted on the larger half, where fixed costs no longer count."""
+        half = len(self.at) // 2 if len(self.at) > 3 else 0
+        slope, _ = np.polyfit(np.log(self.at[half:]), np.log(self.seconds[half:]), 1)
+        return float(slope)
+
+
+def best(call: Callable[[], Any], enough: float = 0.3) -> float:
+    """Shortest of a few calls: at least two, and more while they are short."""
+    times: list[float] = []
+    while len(times) < 2 or (sum(times) < enough and len(times) < 50):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+@contextmanager
+def threads(n: int) -> Iterator[None]:
+    """Run numba's parallel kernels on n threads."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(n)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
+
+
+def last_stage(space: sweeps.Space, buffer: dict[str, np.ndarray]) -> None:
+    """Work out every architecture of the last stage, piece by piece into one buffer."""
+    blocks = Blocks(space)
+    size = blocks.size(blocks.stages[-1])
+    for start in range(0, size, PIECE):
+        stop = min(start + PIECE, size)
+        blocks.fill(blocks.stages[-1], start, stop, {name: a[: stop - start] for name, a in buffer.items()})
+
+
+def refill(size: int, buffer: dict[str, np.ndarray]) -> None:
+    """Fill the same buffer as often with one number, by numpy."""
+    for start in range(0, size, PIECE):
+        for array in buffer.values():
+            array[: min(PIECE, size - start)].fill(7)
+
+
+def by_architectures(small: bool) -> Series:
+    """Figures of all architectures of the last stage, 4^depth of them."""
+    buffer = Blocks(space_of(CHOICES, 1)).empty(0, 0, PIECE)
+    spaces = [space_of(CHOICES, depth) for depth in (range(5, 9) if small else range(5, 16))]
+    at = [float(space.size) for space in spaces]
+    seconds = [best(lambda s=space: last_stage(s, buffer)) for space in spaces]  # type: ignore[misc]
+    floor = [best(lambda s=space: refill(s.size, buffer)) for space in spaces]  # type: ignore[misc]
+    share, fixed = floor[-1] / seconds[-1], seconds[0]
+    what = "writing the answer limits" if share > 0.5 else "the look-ups limit, not the memory they are written to"
+    return Series(
+        "all figures of the last stage",
+        "architectures",
+        at,
+        seconds,
+        f"below some {int(fixed / seconds[-1] * at[-1]):,} compiling the space costs as much as its architectures; "
+        f"from there {at[-1] / seconds[-1] / 1e6:,.0f} M/s, {share:.2f} of the speed at which numpy fills the same "
+        f"buffer on one thread: {what}",
+        floor,
+        "numpy fills the same buffer",
+    )
+
+
+def by_depth_of_counts(small: bool) -> Series:
+    """Exact counts over 4^depth architectures."""
+    at = [5.0, 10.0, 20.0] if small else [5.0, 10.0, 20.0, 40.0, 80.0, 160.0]
+    spaces = [space_of(CHOICES, int(depth)) for depth in at]
+    seconds = [best(lambda s=space: sweeps.count(s, by=["extent"])) for space in spaces]  # type: ignore[misc]
+    states = [int(sweeps.count(space, by=["extent"]).size) for space in spaces[-2:]]
+    return Series(
+        "exact counts over extents, 4^depth architectures",
+        "layers",
+        at,
+        seconds,
+        f"the size of the answer: {states[0]} extents at depth {at[-2]:.0f}, {states[1]} at {at[-1]:.0f}, with "
+        f"4^{at[-1] - at[-2]:.0f} times the architectures",
+    )
+
+
+def by_depth_of_profiles(small: bool) -> Series:
+    """One chain as a labelled profile."""
+    at = [10.0, 30.0, 100.0] if small else [10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0]
+    nets = [engine.Network.from_dict({"layers": [{"kernel": 3, "padding": 1}] * int(depth)}) for depth in at]
+    seconds = [best(lambda n=net: engine.profile(n)) for net in nets]  # type: ignore[misc]
+    sets = best(lambda: trace(nets[-1]))
+    return Series(
+        "interior profile of one chain of 3×3",
+        "layers",
+        at,
+        seconds,
+        f"{seconds[-1] / at[-1] * 1e6:.2g} µs a layer at the end, {sets / seconds[-1]:.0%} of it for the sets, the "
+        "rest for figures and labels",
+    )
+
+
+def by_extent(small: bool) -> Series:
+    """A space of chains with holes, its dilations scaled: the same states, longer sets."""
+    depth, scales = (4, [1, 4, 16]) if small else (9, [1, 4, 16, 64, 256, 1024])
+    spaces = [space_of([(k, s, d * m) for k, s, d in HOLES], depth) for m in scales]
+    extents = [float(2 * 5 * m * depth + 1) for m in scales]
+    seconds = [best(lambda s=space: sweeps.count(s, by=["pixels"])) for space in spaces]  # type: ignore[misc]
+    return Series(
+        f"exact counts of a space with holes, dilations times {scales[0]} to {scales[-1]}",
+        "pixels of extent",
+        extents,
+        seconds,
+        f"{extents[-1] / extents[0]:,.0f} times the extent, {seconds[-1] / seconds[0]:.1f} times the time: sets of 64 "
+        "pixels a word, and the work on each state that does not depend on its size",
+    )
+
+
+def by_image(small: bool) -> Series:
+    """Sets of all entries of all layers of ResNet-50."""
+    at = [64.0, 128.0, 256.0] if small else [64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0]
+    nets = [(engine.load("resnet50", input_size=int(n)), int(n)) for n in at]
+    seconds = [best(lambda n=net, s=size: trace(n, s, "skip")) for net, size in nets]  # type: ignore[misc]
+    return Series(
+        "sets of all entries of all layers, ResNet-50",
+        "pixels of image side",
+        at,
+        seconds,
+        f"sets are kept by axis: {at[-1] ** 2 / at[-2] ** 2:.0f} times the entries from the last but one size to the "
+        f"last, {seconds[-1] / seconds[-2]:.1f} times the time; {duration(seconds[0])} at the smallest",
+    )
+
+
+def by_threads(small: bool) -> list[Series]:
+    """The same work on one thread and on all."""
+    from sweeps.kernels import formulas
+    from sweeps.validation import chains, validate
+
+    counts = sorted({1, numba.config.NUMBA_NUM_THREADS})
+    depth = 7 if small else 13
+    space, chain = space_of(CHOICES, depth), chains([1, 3, 5, 7], [1, 2, 3], 1, 3 if small else 6)
+    buffer = Blocks(space_of(CHOICES, 1)).empty(0, 0, PIECE)
+    S, P = (np.linspace(0, end, 10**6 if small else 10**8) for end in (100, 0.9))
+    a, b = np.zeros_like(S), np.zeros_like(S)
+    copy: Any = formulas.copy
+    works: dict[str, Callable[[], Any]] = {
+        f"all figures of {space.size:,} architectures": lambda: last_stage(space, buffer),
+        f"validation of {chain.size:,} chains": lambda: validate(chain),
+        f"published 3×3 over {len(S):.0e} points": lambda: formulas.conv3(S, P, a, b),
+    }
+    plain = [_on(n, lambda: copy(S, P, a, b)) for n in counts]
+    gain = plain[0] / plain[-1]
+    out = []
+    for title, work in works.items():
+        work()
+        seconds = [_on(n, work) for n in counts]
+        out.append(Series(title, "threads", [float(n) for n in counts], seconds, _of_threads(seconds, counts, gain)))
+    return out
+
+
+def _on(n: int, work: Callable[[], Any]) -> float:
+    with threads(n):
+        return best(work)
+
+
+def _of_threads(seconds: list[float], counts: list[int], copied: float) -> str:
+    gain = seconds[0] / seconds[-1]
+    said = f"{counts[-1]} threads are {gain:.2f} times as fast as one (a plain copy: {copied:.2f} times)"
+    if gain < 1:
+        return f"{said}: too little work to share"
+    if gain > 0.8 * counts[-1]:
+        return f"{said}: the processors limit"
+    return f"{said}: " + ("memory bandwidth limits" if gain < copied * 1.15 else "the part on one thread limits")
+
+
+def by_workers(small: bool) -> Series:
+    """A store written by Dask workers that are up already."""
+    from sweeps.stores.distributed import local_client
+
+    space = space_of(CHOICES, 8 if small else 12)
+    folder = Path(tempfile.mkdtemp(prefix="rfscale-growth-"))
+
+    def write(**options: Any) -> None:
+        shutil.rmtree(folder / "a.zarr", ignore_errors=True)
+        sweeps.run(space, store=folder / "a.zarr", **options)
+
+    seconds = []
+    for workers in (1, 2):
+        with local_client(workers) as client:
+            write(client=client)  # workers import and compile
+            seconds.append(best(lambda c=client: write(client=c)))  # type: ignore[misc]
+    alone = best(write)
+    shutil.rmtree(folder)
+    return Series(
+        f"a store of {space.size:,} architectures",
+        "Dask workers",
+        [1.0, 2.0],
+        seconds,
+        f"two workers are {seconds[0] / seconds[1]:.2f} times as fast as one; without Dask it takes {duration(alone)}: "
+        + ("one process has all cores and no messages" if alone < seconds[1] else "the cores limit"),
+    )
+
+
+def table(series: Sequence[Series]) -> str:
+    """Return the Markdown table."""
+    out = [
+        "| what | over | from … to | time | exponent | what limits it |",
+        "| --- | --- | ---: | ---: | ---: | --- |",
+    ]
+    for s in series:
+        span, times = f"{s.at[0]:,.0f} … {s.at[-1]:,.0f}", f"{duration(s.seconds[0])} … {duration(s.seconds[-1])}"
+        out.append(f"| {s.title} | {s.quantity} | {span} | {times} | {s.exponent:.2f} | {s.limit} |")
+    return "\n".join(out)
+
+
+def draw(series: Sequence[Series], path: Path) -> None:
+    """Draw one small panel for each series, both axes logarithmic, with the floor where there is one."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    columns = 3
+    rows = -(-len(series) // columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(12, 3.1 * rows), layout="constrained")
+    for axes, s in zip(grid.flat, series, strict=False):
+        axes.loglog(s.at, s.seconds, "o-", color="#0072B2", ms=4, label="rfscale")
+        if s.floor:
+            axes.loglog(s.at, s.floor, "--", color="#777777", label=s.floor_name)
+            axes.legend(fontsize=7, frameon=False)
+        axes.set_title(s.title, fontsize=8.5, loc="left")
+        axes.set_xlabel(f"{s.quantity}   (exponent {s.exponent:.2f})", fontsize=8)
+        axes.set_ylabel("seconds", fontsize=8)
+        if s.at[-1] / s.at[0] < 10:
+            axes.set_xticks(s.at, [f"{x:g}" for x in s.at])
+            axes.minorticks_off()
+            axes.set(xlim=(s.at[0] * 0.9, s.at[-1] * 1.1), ylim=(min(s.seconds) / 3, max(s.seconds) * 3))
+        axes.tick_params(labelsize=7)
+        axes.grid(color="#dddddd", lw=0.5)
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in grid.flat[len(series) :]:
+        axes.set_axis_off()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Measure every series; write the docs unless small."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__.splitlines()[0])
+    parser.add_argument("--small", action="store_true", help="small sizes, to see that it runs; writes nothing")
+    small = parser.parse_args().small
+    others, at_start = load.Others(), load.machine()
+    series = [f(small) for f in (by_architectures, by_depth_of_counts, by_depth_of_profiles, by_extent, by_image)]
+    series += [*by_threads(small), by_workers(small)]
+    average, busy = at_start["load_average"], others.busy()
+    quiet = f"Load average at the start {average:.2f}" if average is not None else "Load unknown"
+    quiet += f"; other processes kept {busy:.2f} of the processors busy meanwhile." if busy is not None else "."
+    text = f"{table(series)}\n\n{quiet} Exponents are fitted on the larger half of each range."
+    print(text)
+    if small:
+        with tempfile.TemporaryDirectory() as folder:
+            draw(series, Path(folder) / "growth.png")
+        return
+    from benchmarks.report import DOCS, replaced
+
+    DOCS.write_text(replaced(DOCS.read_text(), text, ("<!-- growth -->", "<!-- /growth -->")))
+    draw(series, DOCS.parent / "pictures" / "growth.png")
+
+
+if __name__ == "__main__":
+    main()
