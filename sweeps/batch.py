@@ -30,7 +30,7 @@ KINDS = {
 Entry = dict[str, Any]
 COLUMNS = {
     "kind": ("1", "what was run"),
-    "status": ("1", "done, kept (done before) or failed"),
+    "status": ("1", "done, kept (done before), failed, or running (it was stopped there)"),
     "wall_seconds": ("s", "wall time"),
     "cpu_seconds": ("s", "CPU time of all threads"),
     "architectures": ("1", "architectures (of a network: 1)"),
@@ -101,19 +101,37 @@ def run_batch(
     for entry in entries:
         step(entry["name"])
         code, before = _hash(entry, folder), known.get(entry["name"])
-        same = before is not None and before["entry_hash"] == code and before["status"] != "failed"
+        same = before is not None and before["entry_hash"] == code and before["status"] in ("done", "kept")
         if before and same and not fresh and (out / f"{entry['name']}.zarr").is_dir():
             rows.append({**before, "status": "kept"})
         else:
             stale = before is not None and before["entry_hash"] != code  # made from another entry: begin anew
+            # the entry is written down before it is run: killed in the middle, a sweep goes on if it is still the same
+            begun = {**_NOT_RUN, "run": entry["name"], "kind": _kind(entry), "entry_hash": code}
+            _write(_summary([*rows, begun, *_later(entries, len(rows) + 1, known)]), out / "summary.json")
             rows.append(_run(entry, out, folder, fresh or stale) | {"entry_hash": code})
-        _write(_summary(rows), out / "summary.json")
+        _write(_summary([*rows, *_later(entries, len(rows), known)]), out / "summary.json")
     return _summary(rows)
+
+
+_NOT_RUN: dict[str, Any] = {
+    "status": "running", "message": "", "architectures": 0,
+    **dict.fromkeys(("wall_seconds", "cpu_seconds", "rate", "peak_memory"), float("nan")),
+}  # fmt: skip
+
+
+def _later(entries: list[Entry], first: int, known: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is known of the entries that are still to come: a batch that is killed loses nothing of them."""
+    return [known[e["name"]] for e in entries[first:] if e["name"] in known]
+
+
+def _kind(entry: Entry) -> str:
+    return next(k for k in KINDS if k in entry)
 
 
 def _run(entry: Entry, out: Path, folder: Path, fresh: bool) -> dict[str, Any]:
     """Run one entry; a failure is its status."""
-    kind = next(k for k in KINDS if k in entry)
+    kind = _kind(entry)
     path = out / f"{entry['name']}.zarr"
     row: dict[str, Any] = {"run": entry["name"], "kind": kind, "status": "done", "message": ""}
     architectures = 0
@@ -260,6 +278,15 @@ def _known(out: Path) -> dict[str, dict[str, Any]]:
     columns = [before[n].values.tolist() for n in names]
     rows = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
     return {row["run"]: {**row, "message": row["message"] or ""} for row in rows}
+
+
+def check_against(entries: list[Entry], before: xr.Dataset) -> None:
+    """Refuse an earlier summary that has no run of these entries, before anything is run."""
+    if not {e["name"] for e in entries} & set(before.run.values):
+        raise InputError(
+            f"--against has the runs {', '.join(map(str, before.run.values))}, none of this batch; "
+            "give the summary of the same runs"
+        )
 
 
 def compare(summary: xr.Dataset, before: xr.Dataset) -> xr.Dataset:

@@ -22,9 +22,10 @@ def validate(
     what: Annotated[
         Model,
         typer.Argument(
-            metavar="NETWORK|SPACE|chains",
-            help="A network (as for rfscale profile), a space (.yaml, .json or module:space), or chains: all chains of "
-            "--kernel, --stride and --dilation, --depth layers each.",
+            metavar="NETWORK|SPACE|chains|gaussian",
+            help="A network (as for rfscale profile), a space (.yaml, .json or module:space), chains: all chains of "
+            "--kernel, --stride and --dilation, --depth layers each, or gaussian: path weights of such layers in a row "
+            "against the normal distribution.",
         ),
     ],
     kernel: Annotated[str, typer.Option(metavar="LIST", help="Of chains: kernels, such as 1-7 or 1,3,5.")] = "3",
@@ -52,23 +53,25 @@ def validate(
     check_target(plot, PICTURES, "--plot")
     if worst:
         check_folder(worst.absolute().parent, "--worst")
+        if worst.exists() and not worst.is_dir():
+            raise InputError(f"--worst {worst} is a file; give the name of a folder")
     given = {"--kernel": kernel != "3", "--stride": stride != "1", "--dilation": dilation != "1", "--depth": depth != 4}
-    if what.text != "chains" and any(given.values()):
+    if what.text not in ("chains", "gaussian") and any(given.values()):
         raise InputError(f"{next(k for k, v in given.items() if v)} goes with chains, not with {shown(what.text)}")
-    from sweeps.validation import chains
-    from sweeps.validation import validate as compute
+    if what.text == "gaussian" and (random is not None or worst):
+        raise InputError(f"{'--worst' if worst else '--random'} is for spaces, not for gaussian")
+    from sweeps.validation.report import report, save_plot, write_worst
 
-    k, s, d = numbers(kernel, "--kernel"), numbers(stride, "--stride"), numbers(dilation, "--dilation")
-    subject: Any = chains(k, s, d, depth) if what.text == "chains" else load(what)
-    with bar(f"validation of {subject.name}") as tick:
-        ds = compute(subject, random=random, seed=seed, progress=tick)
+    windows = numbers(kernel, "--kernel"), numbers(stride, "--stride"), numbers(dilation, "--dilation")
+    ds = _computed(what, windows, depth, random, seed)
     ds.attrs["command"] = context.obj["command"]
     from sweeps.tables import say
-    from sweeps.validation.report import report, save_plot, write_worst
 
     written = []
     if worst:
-        written += write_worst(ds, worst)
+        paths = write_worst(ds, worst)
+        if paths:
+            written.append(f"{len(paths)} networks in {worst}; replay one with: rfscale profile {paths[0]}")
     if out:
         write(ds, out)
         written.append(str(out))
@@ -76,6 +79,22 @@ def validate(
         save_plot(ds, plot)
         written.append(str(plot))
     say(*report(ds), *(f"written: {path}" for path in written))
+
+
+def _computed(
+    what: Model, windows: tuple[list[int], list[int], list[int]], depth: int, random: int | None, seed: int
+) -> Any:
+    """Return the dataset that is asked for."""
+    if what.text == "gaussian":
+        from sweeps.validation.gaussian import gaussian
+
+        return gaussian(*windows, depth)
+    from sweeps.validation import chains
+    from sweeps.validation import validate as compute
+
+    subject: Any = chains(*windows, depth) if what.text == "chains" else load(what)
+    with bar(f"validation of {subject.name}") as tick:
+        return compute(subject, random=random, seed=seed, progress=tick)
 
 
 def batch(
@@ -93,11 +112,13 @@ def batch(
 
     Example: rfscale batch examples/batch.yaml --out results
     """
-    from sweeps.batch import compare, read_runs, read_summary, run_batch, summary_table
+    from sweeps.batch import check_against, compare, read_runs, read_summary, run_batch, summary_table
     from sweeps.tables import progress, say
 
     entries = read_runs(runs)
     before = read_summary(against) if against else None
+    if before is not None:
+        check_against(entries, before)
     with progress("batch", len(entries)) as step:
         summary = run_batch(entries, out, runs.absolute().parent, step, fresh)
     if before is not None:

@@ -85,7 +85,7 @@ def _flags(flags, article, P, w, u, extent, jump, k, s, d):
         if flags & REGULAR == 0:
             after &= ~CLOSED_INSIDE
         # taps d apart leave single runs again where the stride keeps to every d-th entry
-        if k > 1 and d * u > w and s % d != 0:
+        if k > 1 and d * u > w and (s < d or s % d != 0):
             after &= ~REGULAR
     if k > 1 and d * jump > extent:
         after &= ~SOLID
@@ -270,25 +270,27 @@ def _count(table, worst, place, at, error, inside, S, P, weight, row, digits):
     """Add one map to the tables, with its errors; where one is the largest so far, keep the choices behind it."""
     measures = error.shape[0]
     n = measures // 3
-    for m in range(measures):
-        wrong = error[m]
-        if np.isnan(wrong):  # the article has no value
-            continue
-        cell = at * measures + m
-        line = cell * COLUMNS
-        column = _bin(wrong)
-        if inside[m // n]:
-            if column:
-                table[np.uint64(line + INSIDE_OFF)] += weight
-            else:
-                column = INSIDE
-        table[np.uint64(line + column)] += weight
-        most = worst[np.uint64(cell)]
-        if wrong > most or (wrong == most and wrong > EXACT and _earlier(place, cell, row, digits)):
-            worst[np.uint64(cell)] = wrong
-            place[cell, 0] = row
-            for s in range(digits.shape[0]):
-                place[cell, 1 + s] = digits[s]
+    for formula in range(3):
+        within = inside[formula] != 0
+        for m in range(formula * n, formula * n + n):  # not m // n: a division takes as long as all the rest
+            wrong = error[m]
+            if np.isnan(wrong):  # the article has no value
+                continue
+            cell = at * measures + m
+            line = cell * COLUMNS
+            column = _bin(wrong)
+            if within:
+                if column:
+                    table[np.uint64(line + INSIDE_OFF)] += weight
+                else:
+                    column = INSIDE
+            table[np.uint64(line + column)] += weight
+            most = worst[np.uint64(cell)]
+            if wrong > most or (wrong == most and wrong > EXACT and _earlier(place, cell, row, digits)):
+                worst[np.uint64(cell)] = wrong
+                place[cell, 0] = row
+                for s in range(digits.shape[0]):
+                    place[cell, 1 + s] = digits[s]
     if S <= 0.0:
         table[np.uint64(at * measures * COLUMNS + IMPOSSIBLE)] += weight
     if P < -EXACT or P > 1.0 + EXACT:

@@ -88,7 +88,8 @@ def _ended(dask: Any, client: Any, futures: list[Any]) -> list[Any]:
     alone = 0.0
     while True:
         try:
-            return list(dask.wait(futures, timeout=STEP, return_when="FIRST_COMPLETED").done)
+            with client.as_current():  # it is nobody's default
+                return list(dask.wait(futures, timeout=STEP, return_when="FIRST_COMPLETED").done)
         except TimeoutError:
             alone = 0.0 if client.nthreads() else alone + STEP
         if alone >= PATIENCE:
@@ -147,7 +148,7 @@ def local_client(workers: int) -> Iterator[Client]:
     with (
         import_module("dask").config.set(patient),
         dask.LocalCluster(n_workers=workers, **settings) as cluster,
-        dask.Client(cluster) as client,
+        dask.Client(cluster, set_as_default=False) as client,
     ):
         yield client
 
@@ -160,12 +161,10 @@ def dask_setup(worker: Any) -> None:
 @contextmanager
 def remote_client(address: str) -> Iterator[Client]:
     """Yield the client of a scheduler that is running, such as tcp://10.0.0.1:8786."""
-    dask, config = _distributed(), import_module("dask").config
-    before = config.get("scheduler", None)
     try:
-        client = dask.Client(address, timeout=TIMEOUT)
+        # as the default, a client that fails would stay behind: dask would compute nothing any more
+        client = _distributed().Client(address, timeout=TIMEOUT, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
-        config.set(scheduler=before)  # a client that fails stays behind as the default otherwise
         raise InputError(f"no Dask scheduler answers at {address} within {TIMEOUT:.0f} s: {shown(error)}") from None
     with client:
         yield client

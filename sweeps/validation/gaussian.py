@@ -1,32 +1,25 @@
-"""The Gaussian approximation of the effective receptive field (Luo et al., 2016) against exact path weights.
-
-Run it for the table of docs/validity.md::
-
-    python -m sweeps.validation.gaussian
-"""
+"""The Gaussian approximation of the effective receptive field (Luo et al., 2016) against exact path weights."""
 
 from __future__ import annotations
 
-from math import erf, sqrt
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from itertools import product
+from math import erf, inf, nan, sqrt
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.spec import whole
 from engine.weights import path_weights
 
 if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
     from engine.network import Network
 
-DEPTHS = (1, 2, 3, 5, 10, 20, 50)
-CHAINS = {
-    "3×3": {"kernel": 3},
-    "2×2": {"kernel": 2},
-    "7×7": {"kernel": 7},
-    "3×3, d = 2": {"kernel": 3, "dilation": 2},
-    "2×2, s = 2": {"kernel": 2, "stride": 2},
-    "3×3, s = 2": {"kernel": 3, "stride": 2},
-}
-MAX_STRIDED = 20  # layers: 2^20 pixels
+MAX_PIXELS = 1 << 18
+SHOWN = (1, 2, 3, 5, 10, 20, 50, 100)  # depths that are printed, besides the last
 
 
 def gaussian_distance(network: Network, layer: str) -> float:
@@ -42,33 +35,94 @@ def gaussian_distance(network: Network, layer: str) -> float:
     [0.1926, 0.0143, 0.0036]
     """
     weights = path_weights(network, layer)
-    along = weights.sum([d for d in weights.dims if d != network.axes[0]]).values
+    return _distance(weights.sum([d for d in weights.dims if d != network.axes[0]]).values)[0]
+
+
+def gaussian(
+    kernel: Sequence[int] = (2, 3, 7), stride: Sequence[int] = (1,), dilation: Sequence[int] = (1,), depth: int = 50
+) -> xr.Dataset:
+    """Return the distance of path weights from the normal distribution, by window and number of layers in a row.
+
+    Returns
+    -------
+    xr.Dataset
+        Over (window, depth): `distance`, total variation, and `variance`, of uniform weights along one axis; nan where
+        the footprint is wider than 2^18 pixels. `window` has the coordinates kernel, stride and dilation.
+
+    Examples
+    --------
+    >>> data = gaussian([3], dilation=[1, 2], depth=10)
+    >>> data.distance.sel(window=["k3 s1 d1", "k3 s1 d2"], depth=10).round(3).values.tolist()
+    [0.007, 0.5]
+    """
+    import xarray as xr
+
+    windows = list(
+        product(*((whole(v, "a kernel, stride or dilation") for v in x) for x in (kernel, stride, dilation)))
+    )
+    whole(depth, "depth", 1, 1000)
+    values = np.full((2, len(windows), depth), nan)
+    for i, (k, s, d) in enumerate(windows):
+        along, jump = np.ones(1), 1
+        for n in range(depth):
+            reach = (k - 1) * d * jump
+            if len(along) + reach > MAX_PIXELS:
+                break
+            wider = np.zeros(len(along) + reach)
+            for tap in range(k):
+                wider[tap * d * jump : tap * d * jump + len(along)] += along / k
+            along, jump = wider, jump * s
+            values[:, i, n] = _distance(along)
+    dims = ("window", "depth")
+    data: dict[str, Any] = {
+        "distance": (dims, values[0], {"units": "1", "long_name": "total-variation distance from the normal"}),
+        "variance": (dims, values[1], {"units": "pixel^2", "long_name": "variance of the path weights along one axis"}),
+    }
+    coords: dict[str, Any] = {
+        "window": [f"k{k} s{s} d{d}" for k, s, d in windows],
+        "depth": np.arange(1, depth + 1),
+        **{name: ("window", [w[i] for w in windows]) for i, name in enumerate(("kernel", "stride", "dilation"))},
+    }
+    return xr.Dataset(data, coords, {"call": "gaussian"})
+
+
+def _distance(along: np.ndarray) -> tuple[float, float]:
+    """Total-variation distance of weights from the normal distribution of their variance; the variance."""
     pixels = np.arange(len(along))
     mean = float(along @ pixels)
-    sigma = sqrt(float(along @ (pixels - mean) ** 2))
-    if sigma == 0:
-        return 0.0
-    edges = np.array([erf((x - 0.5 - mean) / (sigma * sqrt(2))) for x in range(len(along) + 1)])
-    inside = np.diff(edges) / 2
-    return float(np.abs(along - inside).sum() + 1 - inside.sum()) / 2
+    variance = float(along @ (pixels - mean) ** 2)
+    if variance == 0:
+        return 0.0, 0.0
+    scale = sqrt(2 * variance)
+    inside = np.diff([erf((x - 0.5 - mean) / scale) for x in range(len(along) + 1)]) / 2
+    return float(np.abs(along - inside).sum() + 1 - inside.sum()) / 2, variance
 
 
-def table() -> list[str]:
-    """Return the rows of a Markdown table: total-variation distance by chain and depth."""
-    from engine.network import Network
+def report(data: xr.Dataset) -> list[Any]:
+    """Return what is printed: distances by window, at some depths."""
+    from sweeps.tables import Column, folded
 
-    rows = ["| layers | " + " | ".join(map(str, DEPTHS)) + " |", "| --- |" + " ---: |" * len(DEPTHS)]
-    for name, layer in CHAINS.items():
-        cells = []
-        for depth in DEPTHS:
-            if layer.get("stride", 1) > 1 and depth > MAX_STRIDED:
-                cells.append("–")
-                continue
-            network = Network.sequential(*[dict(layer)] * depth, axes=1)
-            cells.append(f"{gaussian_distance(network, f'conv{depth}'):.4f}")
-        rows.append(f"| {name} | " + " | ".join(cells) + " |")
-    return rows
+    depths = [d for d in SHOWN if d < data.sizes["depth"]] + [data.sizes["depth"]]
+    columns = [Column("layers in a row", [str(w) for w in data.window.values], "left")]
+    for depth in depths:
+        column = data.distance.sel(depth=depth).values
+        columns.append(Column(str(depth), [f"{v:.4f}" if v < inf else "–" for v in column]))
+    return ["total-variation distance of path weights from the normal of equal variance", folded(columns)[0]]
 
 
-if __name__ == "__main__":
-    print("\n".join(table()))
+def gaussian_figure(data: xr.Dataset) -> Figure:
+    """Draw distances over depth: a colour for each kernel, a kind of line for each stride and dilation."""
+    from sweeps.plots import figure
+
+    kernels = list(dict.fromkeys(data.kernel.values.tolist()))
+    steps = list(dict.fromkeys(zip(data.stride.values.tolist(), data.dilation.values.tolist(), strict=True)))
+    with figure(9, 5) as (fig, axes):
+        ax = axes.flat[0]
+        for i, window in enumerate(data.window.values):
+            part = data.isel(window=i)
+            style = ("-", "--", ":", "-.")[steps.index((part.stride.item(), part.dilation.item())) % 4]
+            color = f"C{kernels.index(part.kernel.item()) % 10}"
+            ax.plot(data.depth, part.distance, style, color=color, lw=2, label=str(window))
+        ax.set(xscale="log", yscale="log", xlabel="layers in a row", ylabel="total-variation distance from the normal")
+        ax.legend(ncols=2, fontsize=9)
+    return fig

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.errors import InputError
 from sweeps.tables import Column, folded, number
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ CELLS = ["stage", "kind", "overlap_bin"]
 
 def report(ds: xr.Dataset) -> list[Any]:
     """Return the lines and tables of a validation."""
+    if "window" in ds.dims:
+        from sweeps.validation.gaussian import report as of_gaussian
+
+        return of_gaussian(ds)
     return _space(ds) if "stage" in ds.dims else _network(ds)
 
 
@@ -54,7 +59,8 @@ def _space(ds: xr.Dataset) -> list[Any]:
         for f in ds.formula.values:
             if bad.sel(formula=f, figure="area").item() > 0:
                 row = ds.isel(rank=0).sel(formula=f, figure="area")
-                lines.append(f"worst area of {f}: {row.worst_stage.item()} of architecture {row.worst_index.item()}")
+                name = f"{row.worst_stage.item()} of architecture {row.worst_index.item()}"
+                lines.append(f"worst area of {f}: {name}")
     return lines
 
 
@@ -68,10 +74,18 @@ def _network(ds: xr.Dataset) -> list[Any]:
             columns.append(Column("off by", [_percent(v) for v in part.relative_error.values], quiet=("", "0")))
             columns.append(Column("domain", ["in" if v else "out" for v in part.in_domain.values], quiet=("in",)))
     lines: list[Any] = [ds.attrs["network"], folded(columns)[0]]
-    for f in ds.formula.values:
-        at = ds.attrs[f"{f}_departs"]
-        lines.append(f"{f}: {f'departs at {at}' if at else 'exact wherever it has a value'}")
-    return lines
+    return [*lines, *(f"{f}: {_departs(ds, str(f))}" for f in ds.formula.values)]
+
+
+def _departs(ds: xr.Dataset, formula: str) -> str:
+    """Where a formula is first off, and in what."""
+    at, part = ds.attrs[f"{formula}_departs"], ds.sel(formula=formula)
+    if np.isnan(part.value).all():
+        return "has no value here"
+    if not at:
+        return "exact wherever it has a value"
+    error = abs(part.relative_error.sel(layer=at).item())
+    return f"departs at {at}" + (", in the overlap" if not error > 1e-9 else "")
 
 
 def _percent(value: float) -> str:
@@ -81,8 +95,6 @@ def _percent(value: float) -> str:
 def write_worst(ds: xr.Dataset, folder: Path) -> list[str]:
     """Write the worst networks as JSON files, one for each formula, figure and rank."""
     if "worst_network" not in ds:
-        from engine.errors import InputError
-
         raise InputError("--worst is for spaces; a network is its own worst case")
     from sweeps.output import write_text
 
@@ -99,10 +111,14 @@ def write_worst(ds: xr.Dataset, folder: Path) -> list[str]:
 
 
 def save_plot(ds: xr.Dataset, path: Path) -> None:
-    """Draw errors by kind of layer and overlap (a space), or by layer (a network)."""
+    """Draw shares of maps by error (a space), errors by layer (a network), or distances by depth (gaussian)."""
     from sweeps.plots import figure, save
 
-    if "stage" in ds.dims:
+    if "window" in ds.dims:
+        from sweeps.validation.gaussian import gaussian_figure
+
+        fig = gaussian_figure(ds)
+    elif "stage" in ds.dims:
         with figure(4.5 * ds.sizes["figure"], 5, 1, ds.sizes["figure"]) as (fig, axes):
             for ax, g in zip(axes.flat, ds.figure.values, strict=True):
                 _shares(ax, ds, str(g))

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numba
 import numpy as np
 
+from engine.errors import InputError
 from sweeps.kernels import errors, joins
+from sweeps.runs import free_memory, size_text
 from sweeps.states.blocks import MEMORY
 from sweeps.states.graph import AxisGraph
 from sweeps.states.programs import Program, Trie, compile_space, largest_extents
@@ -57,6 +59,12 @@ class Errors:
         n = cells * measures
         # whole numbers add up to the same in any order; others in the same number of tasks
         tasks = numba.get_num_threads() if counts is np.int64 else TASKS
+        needed, free = 8 * n * errors.COLUMNS * (tasks + 3), free_memory()
+        if needed > free:
+            raise InputError(
+                f"errors by stage, kind of layer and overlap need {size_text(needed)} of memory, and {size_text(free)} "
+                "are free; validate a space of fewer stages, or of fewer kernels, strides and dilations"
+            )
         self.measures = measures
         self.table = np.zeros((tasks, n * errors.COLUMNS), counts)
         self.worst = np.full((tasks, n), -1.0)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
 import pytest
 import xarray as xr
 
 from engine.errors import InputError
-from sweeps.batch import compare, read_runs, read_summary, run_batch, summary_table
+from sweeps.batch import check_against, compare, read_runs, read_summary, run_batch, summary_table
+from sweeps.runs import run
+from sweeps.spaces.space import Space
 
+ENV = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 GOOD = """
 runs:
   - {name: five, profile: dilated5}
@@ -86,6 +96,58 @@ def test_bad_runs(tmp_path, text, message):
     (tmp_path / "runs.yaml").write_text(text)
     with pytest.raises(InputError, match=message):
         read_runs(tmp_path / "runs.yaml")
+
+
+def test_against_other_runs(runs):
+    go(runs)
+    with pytest.raises(InputError, match="--against has the runs five, wrong, judged, counted, swept, none of this"):
+        check_against([{"name": "other"}], read_summary(runs / "out"))
+
+
+def cli(folder, *words):
+    command = [sys.executable, "-m", "sweeps.cli", "batch", *words]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV)
+
+
+def test_killed_in_the_middle(runs):
+    """A batch that is killed while its sweep is written goes on: what was done is kept, the store becomes whole."""
+    (runs / "space.yaml").write_text(
+        "stages: [" + ", ".join(f"{{name: s{i}, kernel: [1, 3, 5, 7], dilation: [1, 2, 3]}}" for i in range(6)) + "]"
+    )
+    (runs / "runs.yaml").write_text(
+        "runs: [{name: first, profile: dilated5}, {name: swept, sweep: space.yaml}, {name: last, profile: dilated5}]"
+    )
+    process = cli(runs, "runs.yaml", "--out", "out")
+    deadline = time.monotonic() + 120
+    while not (runs / "out" / "swept.zarr").is_dir() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()
+    process.communicate()
+    left = read_summary(runs / "out")
+    assert left.status.sel(run="first") == "done"
+    assert left.status.sel(run="swept") == "running"
+    done = cli(runs, "runs.yaml", "--out", "out")
+    _, err = done.communicate()
+    assert done.returncode == 0, err
+    summary = read_summary(runs / "out")
+    assert summary.status.values.tolist() == ["kept", "done", "done"]
+    tree = xr.open_datatree(runs / "out" / "swept.zarr", engine="zarr", consolidated=False, chunks=None)
+    whole = run(Space.from_file(runs / "space.yaml"), stages=["s5"])
+    for name in ("pixels", "shared"):
+        np.testing.assert_array_equal(tree["s5"][name].values, whole["s5"][name].values)
+
+
+def test_exit_code_and_one_line(runs):
+    """Failures do not stop the rest, stand in the table, and make the exit code 2."""
+    process = cli(runs, "runs.yaml", "--out", "out")
+    out, err = process.communicate()
+    assert process.returncode == 2
+    assert "wrong failed: " in out
+    assert err.strip() == "rfscale: 1 of 5 runs failed; the table says why, the others are done"
+    missing = cli(runs, "none.yaml")
+    _, err = missing.communicate()
+    assert missing.returncode == 2
+    assert err.count("\n") == 1
 
 
 def test_bad_summary(tmp_path):

@@ -303,7 +303,8 @@ def test_interrupt(rfscale, monkeypatch):
 def test_interrupt_from_outside():
     """Ctrl-C while it computes: no traceback, exit 130."""
     code = (
-        "import sys, time, engine.profiles; from sweeps import cli\n"
+        "import signal, sys, time, engine.profiles; from sweeps import cli\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background ignores Ctrl-C
         "def slow(*a): print('on', flush=True); time.sleep(60)\n"
         "engine.profiles.profile = slow\n"
         "sys.exit(cli.main(['profile', 'vgg16']))"

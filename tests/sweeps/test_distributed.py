@@ -67,7 +67,7 @@ def test_a_killed_worker_costs_its_blocks_only(client, tmp_path):
             time.sleep(0.002)
         os.kill(victim, signal.SIGKILL)
 
-    killer = threading.Thread(target=kill)
+    killer = threading.Thread(target=kill, daemon=True)  # should writing fail, it waits for ever
     killer.start()
     write_store(space, path, block_bytes=1 << 12, client=client)
     killer.join()

@@ -14,7 +14,7 @@ from engine.formulas import CLOSED_FORM, PUBLISHED, PUBLISHED_BY_WINDOW
 from sweeps.spaces.space import Space
 from sweeps.validation import chains, validate
 from sweeps.validation import states as validate_states
-from sweeps.validation.gaussian import gaussian_distance, table
+from sweeps.validation.gaussian import gaussian, gaussian_distance
 from tests.sweeps import reference, spaces
 
 SQUARE = [spaces.DEMO, spaces.MIXED, spaces.LINE, *(spaces.random_space(seed) for seed in range(12))]
@@ -232,6 +232,16 @@ def test_gaussian_distance_falls_without_strides_only():
     assert gaussian_distance(strided, "conv10") > 0.1
 
 
+@pytest.mark.parametrize("window", [(2, 2, 1), (3, 1, 2), (5, 2, 3)])
+def test_distances_of_chains_are_those_of_networks(window):
+    k, s, d = window
+    data = gaussian([k], [s], [d], depth=5).isel(window=0)
+    network = engine.Network.sequential(*[{"kernel": k, "stride": s, "dilation": d}] * 5, axes=1)
+    wanted = [gaussian_distance(network, f"conv{n}") for n in range(1, 6)]
+    np.testing.assert_allclose(data.distance, wanted, rtol=1e-9, atol=1e-12)
+    assert np.isnan(gaussian([3], [4], depth=40).distance[0, -1])
+
+
 def test_normal_of_equal_variance():
     weights = np.array([1, 2, 3, 2, 1]) / 9  # two 3×3: variance 4/3
     sigma = math.sqrt(4 / 3)
@@ -240,7 +250,9 @@ def test_normal_of_equal_variance():
     distance = (abs(weights - normal).sum() + edges[0] + 1 - edges[-1]) / 2
     two = engine.Network.sequential({"kernel": 3}, {"kernel": 3}, axes=1)
     assert math.isclose(gaussian_distance(two, "conv2"), distance, rel_tol=1e-12)
-    assert len(table()) == 8
+    data = gaussian([3], depth=2)
+    assert math.isclose(data.distance.sel(depth=2).item(), distance, rel_tol=1e-12)
+    assert math.isclose(data.variance.sel(depth=2).item(), 4 / 3, rel_tol=1e-12)
 
 
 @pytest.mark.parametrize(
