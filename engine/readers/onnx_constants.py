@@ -103,7 +103,7 @@ def _slice(inputs: list[Any], attrs: Mapping[str, Any]) -> Any:
 
 
 def _range(start: Any, stop: Any, step: Any) -> Any:
-    if abs((stop - start) / step) > MAX_VALUES:
+    if step == 0 or abs((stop - start) / step) > MAX_VALUES:
         raise ValueError("too many values to keep")
     return np.arange(start, stop, step)
 

@@ -20,6 +20,7 @@ from engine.readers.tracking import Constant, Shape, Tracked, Tracker, Unknown, 
 from engine.readers.unknowns import Unknowns
 
 MAX_NODES = 100_000
+MAX_NESTED = 100  # functions that call functions
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm")
 _CONTROL = ("If", "Loop", "Scan", "SequenceMap")
 
@@ -70,6 +71,7 @@ def read_onnx(
     inferred = _Shapes(model, first.name, shape)
     tracker, tensor, channels = image_tracker(shape, axes)
     walk = _Walk(tracker, Unknowns(unknown, "ONNX"), inferred, label)
+    walk.elsewhere = {t.name for t in graph.initializer if t.data_location == 1}
     walk.values |= weights | {i.name: Constant(_dims(i.type.tensor_type)) for i in graph.input if i.name not in weights}
     walk.values[first.name] = tensor
     network = tracker.network(name or Path(label).stem, walk.run(graph), channels)
@@ -104,8 +106,23 @@ def _loaded(source: Any) -> tuple[Any, str]:
 
 
 def _check_count(model: Any, label: str) -> None:
-    """Count the nodes before anything looks at them one by one."""
-    nodes = len(model.graph.node) + sum(len(f.node) for f in model.functions)
+    """Count the nodes, as many as functions come to where they are called, before anything looks at them one by one."""
+    made: dict[tuple[str, str], int] = {}
+    bodies = {(f.domain, f.name): f.node for f in model.functions}
+
+    def count(nodes: Any, calling: tuple[tuple[str, str], ...]) -> int:
+        if len(nodes) > MAX_NODES or not bodies:
+            return len(nodes)
+        total = 0
+        for key in ((n.domain, n.op_type) for n in nodes):
+            if key in bodies and key not in made:
+                if key in calling or len(calling) > MAX_NESTED:
+                    raise InputError(f"{label}: its functions call each other in a cycle or too deeply ({key[1]})")
+                made[key] = count(bodies[key], (*calling, key))
+            total += made.get(key, 1)
+        return total
+
+    nodes = count(model.graph.node, ())
     if nodes > MAX_NODES:
         raise InputError(f"{label} has {nodes} nodes; at most {MAX_NODES} are read")
 
@@ -258,6 +275,7 @@ class _Walk:
         self.shapes = shapes
         self.label = label
         self.values: dict[str, Any] = {}
+        self.elsewhere: set[str] = set()  # initializers whose values are in other files
 
     def run(self, graph: Any) -> list[Any]:
         """Visit all nodes and return what the graph returns."""
@@ -302,7 +320,9 @@ class _Walk:
             if handler is None:
                 raise UnreadableError("control flow is not followed" if node.op_type in _CONTROL else "")
             if shapes and shapes[0] is None:
-                raise UnreadableError("the shape of its output cannot be inferred")
+                away = next((shown(i) for i in node.input[1:] if i in self.elsewhere), None)
+                because = f", because {away} is kept in another file" if away else ""
+                raise UnreadableError(f"the shape of its output cannot be inferred{because}")
             return _handled(handler, self.tracker, read)
         except UnreadableError as reason:
             name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type

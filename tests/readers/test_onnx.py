@@ -314,12 +314,68 @@ def hostile():
     both = [helper.make_node("Foo", ["x"], ["a"], domain="my"), helper.make_node("Bar", ["x"], ["b"], domain="my")]
     yield "two unknown", model([*both, node("Add", "a", "b")]), r"my\.Foo.*my\.Bar"
     yield "nodes", model([node("Relu", "x")] * 100_001), "at most 100000"
+    yield "a million nodes", million(), "has 1000000 nodes; at most 100000"
+    yield "a cycle of one", model([node("Add", "x", "y")]), "cycle"
+    body = helper.make_graph([node("Relu", "v", to="w")], "b", [helper.make_empty_tensor_value_info("v")], [])
+    yield "loop", model([node("Loop", "m", "c", "x", body=body)], m=np.array(10**12), c=np.array(True)), "control flow"
+    yield "scan", model([node("Scan", "x", body=branch, num_scan_inputs=1)]), "control flow"
+    away = model([node("Reshape", "x", "s")], s=np.array([1, 1, 72]))
+    away.graph.initializer[0].ClearField("raw_data")
+    away.graph.initializer[0].data_location = TensorProto.EXTERNAL
+    yield "shape elsewhere", away, "'s' is kept in another file"
+    for code in (TensorProto.STRING, 777):
+        typed = model([node("Conv", "x", "w")], w=weights(1, 1, 3, 3))
+        typed.graph.initializer[0].data_type = code
+        yield f"weights of type {code}", typed, "'w' cannot be read"
+    yield "no pixels", model([node("Relu", "x")], shape=(1, 3, 0, 8)), "give input_size"
+    yield "no kernel entries", model([node("Conv", "x", "w")], w=weights(1, 1, 0, 3)), "Conv"
+    yield "stride 0", model([node("Conv", "x", "w", strides=[0, 1])], w=weights(1, 1, 3, 3)), "Conv"
+    yield "rank", model([node("Conv", "x", "w")], w=weights(1, 1, 3)), "Conv"
+    wrong = node("Transpose", "x", perm=[0, 1, 2, 7])
+    yield "axes out of range", model([wrong, node("Conv", "y", "w", to="z")], w=weights(1, 1, 3, 3)), "Transpose"
+    endless = np.array([1, 1, np.nan, np.inf], np.float32)
+    yield "factors", model([node("Resize", "x", "", "s")], s=endless), "not those of the operator"
+    yield "functions in a cycle", functions(("F", "F")), "in a cycle"
+    doubling = [(f"F{i}", f"F{i + 1}", f"F{i + 1}") for i in range(40)]
+    yield "2^40 nodes of functions", functions(*doubling), "has 1099511627776 nodes"
 
 
-@pytest.mark.parametrize("index", range(14))
+def million() -> bytes:
+    """A million nodes, written byte by byte."""
+    from onnx import ModelProto
+
+    from tests.readers.graphs import model, node
+
+    proto = model([node("Relu", "x")])
+    one = proto.graph.node[0].SerializeToString()
+    graph = (b"\x0a" + bytes([len(one)]) + one) * 1_000_000
+    size, varint = len(graph), []
+    while size:
+        size, rest = divmod(size, 128)
+        varint.append(rest | (128 if size else 0))
+    return ModelProto(opset_import=proto.opset_import).SerializeToString() + b"\x3a" + bytes(varint) + graph
+
+
+def functions(*calls: tuple[str, ...]):
+    """A model of functions (name, what it calls one after another)."""
+    from onnx import helper
+
+    from tests.readers.graphs import model
+
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("my", 1)]
+    proto = model([helper.make_node(calls[0][0], ["x"], ["y"], domain="my")])
+    proto.opset_import.append(opsets[1])
+    for name, *called in calls:
+        steps = ["a", *(f"t{i}" for i in range(len(called) - 1)), "b"]
+        nodes = [helper.make_node(c, [steps[i]], [steps[i + 1]], domain="my") for i, c in enumerate(called)]
+        proto.functions.append(helper.make_function("my", name, ["a"], ["b"], nodes, opsets))
+    return proto
+
+
+@pytest.mark.parametrize("index", range(29))
 def test_hostile_models_end_in_one_clear_line(index, tmp_path):
     every = list(hostile())
-    assert len(every) == 14
+    assert len(every) == 29
     _, given, message = every[index]
     if isinstance(given, bytes):
         path = tmp_path / "hostile.onnx"
@@ -343,6 +399,34 @@ def test_damaged_bytes_never_end_in_a_traceback(tmp_path):
         path.write_bytes(bytes(data))
         with suppress(InputError):
             engine.load(str(path))
+
+
+def test_nodes_that_break_the_rules_never_end_in_a_traceback():
+    """Attributes, inputs, types and sizes changed at random, in every small graph above."""
+    from copy import deepcopy
+
+    rng = random.Random(7)
+    numbers = [0, -1, 1, 2, 99, 2**31, 2**40, -(2**33)]
+    every = [proto for _, proto in [*graphs(), *resizes()]]
+    for _ in range(300):
+        proto = deepcopy(rng.choice(every))
+        node, constants = rng.choice(proto.graph.node), proto.graph.initializer
+        names = ["x", "", "y", "nothing", *(i.name for i in constants)]
+        if rng.random() < 0.5:
+            node.input[rng.randrange(len(node.input))] = rng.choice(names)
+        for attribute in node.attribute:
+            if rng.random() < 0.5 and attribute.ints:
+                attribute.ints[rng.randrange(len(attribute.ints))] = rng.choice(numbers)
+            elif rng.random() < 0.3:
+                attribute.i, attribute.s = rng.choice(numbers), rng.choice([b"", b"nope", b"SAME_UPPER", b"\xff"])
+        for tensor in constants:
+            if rng.random() < 0.2:
+                tensor.data_type = rng.choice([1, 6, 7, 8, 9, 11, 99])
+            if tensor.dims and rng.random() < 0.2:
+                tensor.dims[rng.randrange(len(tensor.dims))] = rng.choice(numbers)
+        proto.opset_import[0].version = rng.choice([7, 9, 10, 11, 13, 17, 18, 22, 999])
+        with suppress(InputError):
+            engine.load(proto)
 
 
 def test_sizes_that_a_file_leaves_open():
@@ -384,7 +468,16 @@ def test_unknown_operators_as_the_user_says():
     layer = {"op": "max_pool", "kernel": 3, "padding": 1, "stride": 1}
     net = engine.load(proto, unknown={"my.Foo": layer})
     assert engine.profile(net).extent.values[-1].tolist() == [5, 5]
-    assert "my.Foo" in vars(net)["assumed"]
+    assumed = [f"my.Foo: {layer}"]
+    found = [
+        engine.profile(net),
+        engine.profile(net, input_size=(8, 9)),
+        engine.footprint(net, net.outputs[0], (3, 3), (8, 9)),
+        engine.entry_map(net, net.outputs[0], (8, 9)),
+        engine.path_weights(net, net.outputs[0], (3, 3), (8, 9)),
+    ]
+    assert [out.attrs["assumed"] for out in found] == [assumed] * 5
+    assert "assumed" not in engine.profile(engine.load("vgg11")).attrs
     with pytest.raises(InputError, match="unknown is 'ignore'"):
         engine.load(proto, unknown="ignore")
 

@@ -180,6 +180,43 @@ def test_an_axis_reduced_alone_and_spread_again():
     assert found.values.any(axis=1).sum() == 3
 
 
+def test_recurrent_layers_see_all_along_their_axis():
+    import torch
+
+    class Rows(torch.nn.Module):
+        def __init__(self, both_ways):
+            super().__init__()
+            self.rnn = torch.nn.LSTM(4, 6, batch_first=True, bidirectional=both_ways)
+            self.conv = torch.nn.Conv2d(12 if both_ways else 6, 4, 3, padding=1)
+
+        def forward(self, x):
+            rows = x.permute(0, 2, 3, 1).flatten(0, 1)
+            out, _ = self.rnn(rows)
+            return self.conv(out.unflatten(0, (1, 12)).permute(0, 3, 1, 2))
+
+    net = engine.load(Rows(True), example_input=(1, 4, 12, 10))
+    found = engine.footprint(net, net.outputs[0], (6, 0), net.input_size).values
+    assert found[5:8].all()
+    assert not found[:5].any()
+    assert not found[8:].any()
+    with pytest.raises(InputError, match=r"lstm.*reads a spatial axis one way"):
+        engine.load(Rows(False), example_input=(1, 4, 12, 10))
+
+
+def test_attention_in_windows_of_distant_entries():
+    def forward(m, x):
+        parts = m.conv(x).unflatten(2, (4, 3)).unflatten(4, (4, 3))  # 4 windows of entries 3 apart, per axis
+        return (parts - parts.mean(dim=(2, 4), keepdim=True)).flatten(4, 5).flatten(2, 3)
+
+    net = read(forward)
+    assert ops(net) == ["conv", "window_attention", "add"]
+    assert (net.layers[1].params["window"], net.layers[1].params["dilation"]) == ((4, 4), (3, 3))
+    found = engine.footprint(net, net.outputs[0], (4, 5), net.input_size).values
+    seen = {y + d for y in (1, 4, 7, 10) for d in (-1, 0, 1)} & set(range(12))
+    assert set(np.flatnonzero(found.any(axis=1)).tolist()) == seen
+    assert set(np.flatnonzero(found.any(axis=0)).tolist()) == {y + d for y in (2, 5, 8, 11) for d in (-1, 0, 1)} - {12}
+
+
 def test_other_numbers_of_axes():
     import torch
 
@@ -203,7 +240,8 @@ def test_unknown_operators_are_listed_all_at_once():
     assert "\n" not in str(caught.value)
     net = read(lambda m, x: torch.flip(m.conv(x), [2]), unknown={"flip": "pointwise"})
     assert ops(net) == ["conv"]
-    assert vars(net)["assumed"] == {"aten.flip.default": "pointwise"}
+    assert engine.profile(net).attrs["assumed"] == ["aten.flip.default: pointwise"]
+    assert engine.footprint(net, net.outputs[0]).attrs["assumed"] == ["aten.flip.default: pointwise"]
     with pytest.raises(InputError, match="unknown"):
         read(forward, unknown={"flip": "sideways"})
 
