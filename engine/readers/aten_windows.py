@@ -30,6 +30,9 @@ def convolve(k: Tracker, x: Any, w: Any, bias: bool, stride: Any, padding: Any, 
         raise UnreadableError("its weights depend on the image")
     kernel = list(w.shape[2:])
     n = len(kernel)
+    if n > len(k.image) and len(x.shape) < n + 2:  # torch takes the batch's dim for the channels'
+        axes = len(k.image)
+        raise UnreadableError(f"it is {n}-D and the image has {axes} axes: give an example_input of {n + 2} dims")
     stride, dilation = listed(stride, n), listed(dilation, n)
     before, channels = w.shape[1] * groups, w.shape[0]
     if isinstance(padding, str):

@@ -19,7 +19,7 @@ import numpy as np
 from engine.errors import InputError
 from sweeps.kernels import errors, joins
 from sweeps.runs import free_memory, size_text
-from sweeps.states.blocks import MEMORY
+from sweeps.states.blocks import MEMORY, threads_for
 from sweeps.states.graph import AxisGraph
 from sweeps.states.programs import Program, Trie, compile_space, largest_extents
 from sweeps.validation.flat import flatten
@@ -261,11 +261,12 @@ class Walk:
         jump, extent, pixels, shared, *_ = self.graph.pool.columns
         state, flags = np.empty((n, program.choices, 4)), np.empty((n, program.choices, 1), np.int64)
         advance: Any = errors.advance_edges
-        advance(
-            nodes.state, nodes.flags, extent[nodes.exact], jump[nodes.exact], program.variant[nodes.live], source,
-            self.flat.lines[stage], self.flat.chains, self.flat.layers, program.choices, self.power,
-            pixels[ends], shared[ends], state, flags,
-        )  # fmt: skip
+        with threads_for(64 * n * program.choices):
+            advance(
+                nodes.state, nodes.flags, extent[nodes.exact], jump[nodes.exact], program.variant[nodes.live], source,
+                self.flat.lines[stage], self.flat.chains, self.flat.layers, program.choices, self.power,
+                pixels[ends], shared[ends], state, flags,
+            )  # fmt: skip
         return state.reshape(-1, 4), flags.reshape(-1, 1)
 
 

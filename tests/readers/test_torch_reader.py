@@ -263,3 +263,19 @@ def test_what_export_cannot_follow_ends_in_one_line():
         engine.load("torchvision.models:resnet18", weights=None, no_such_argument=1)
     with pytest.raises(InputError, match="takes no parameter 'examples'"):
         engine.load(module("torchvision.models:alexnet"), examples=3)
+
+
+@pytest.mark.parametrize(
+    ("made", "size", "words"),
+    [
+        ("Conv2d", (3, 16, 16), "2-D and the image has 1 axes"),
+        ("Conv3d", (1, 3, 24, 24), "3-D and the image has 2 axes"),
+    ],
+)
+def test_an_image_without_a_batch_is_refused(made, size, words):
+    """Torch takes it, with its channels in the batch's place; a reader would name the wrong axes."""
+    import torch
+
+    layer = getattr(torch.nn, made)(size[0], 4, 3)
+    with pytest.raises(InputError, match=words):
+        engine.load(torch.nn.Sequential(layer), example_input=size)
