@@ -58,7 +58,7 @@ class Errors:
     def __init__(self, cells: int, measures: int, stages: int, counts: Any) -> None:
         n = cells * measures
         # whole numbers add up to the same in any order; others in the same number of tasks
-        tasks = numba.get_num_threads() if counts is np.int64 else TASKS
+        tasks = thread_count() if counts is np.int64 else TASKS
         needed, free = 8 * n * errors.COLUMNS * (tasks + 3), free_memory()
         if needed > free:
             raise InputError(
@@ -187,7 +187,7 @@ class Walk:
         walk: Any = errors.walk
         tasks = len(tables[0])
         low, n = 0, len(done) - 1
-        with ThreadPoolExecutor(numba.get_num_threads()) as threads:
+        with ThreadPoolExecutor(thread_count()) as threads:
             while low < n:
                 high = int(np.searchsorted(done, done[low] + CALL, "right")) - 1
                 high = min(n, max(high, low + tasks))
@@ -268,6 +268,11 @@ class Walk:
                 pixels[ends], shared[ends], state, flags,
             )  # fmt: skip
         return state.reshape(-1, 4), flags.reshape(-1, 1)
+
+
+def thread_count() -> int:
+    """Return the threads that walk side by side."""
+    return int(numba.get_num_threads())
 
 
 def _groups(nodes: Nodes) -> np.ndarray:

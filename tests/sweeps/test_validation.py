@@ -179,7 +179,7 @@ def test_threads_give_the_same_bits(options, monkeypatch):
     space = chains([1, 2, 3, 7], [1, 2], [1, 2, 3], 4)
     reports = []
     for threads in (1, 2, 7):  # Python's threads; the kernel has no others
-        monkeypatch.setattr(validate_states.numba, "get_num_threads", lambda n=threads: n)
+        monkeypatch.setattr(validate_states, "thread_count", lambda n=threads: n)
         reports.append(validate(space, **options))
     assert reports[0].identical(reports[1])
     assert reports[0].identical(reports[2])
