@@ -215,7 +215,9 @@ class _Shapes:
             if is_kept(t):
                 graph.initializer.append(t)
             else:
-                large.append(onnx.helper.make_tensor_value_info(t.name, t.data_type, list(t.dims)))
+                # a long row would be followed value by value as if it were a shape
+                dims = list(t.dims) if len(t.dims) > 1 or prod(t.dims) <= MAX_VALUES else None
+                large.append(onnx.helper.make_tensor_value_info(t.name, t.data_type, dims))
         kept = {t.name for t in model.graph.initializer}
         for i in model.graph.input:
             if i.name == image:

@@ -113,11 +113,11 @@ def _placed(k: Tracker, x: Tracked, mode: str, place: str, rounding: str, scales
         raise UnreadableError("it resamples other dims than the last ones")
     ways: dict[tuple[str, bool], list[int]] = {}
     for d in range(first, rank):
-        if spatial(x.dims[d]) and (x.shape[d] != shape[d] or scales[d] * x.shape[d] != shape[d]):
+        if x.shape[d] != shape[d] or (spatial(x.dims[d]) and scales[d] * x.shape[d] != shape[d]):
             by_size = place == "tf_crop_and_resize" or scales[d] * x.shape[d] == shape[d]
             ways.setdefault((_way(place, mode, shape[d], by_size), by_size), []).append(d)
     for (way, by_size), dims in ways.items():
-        k.shape = tuple(shape[d] if d in dims or not spatial(x.dims[d]) else n for d, n in enumerate(x.shape))
+        k.shape = tuple(shape[d] if d in dims else n for d, n in enumerate(x.shape))
         if way == "first":
             for d in dims:
                 x = sp.narrow(k, x, d, 0, 1)

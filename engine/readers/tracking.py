@@ -177,7 +177,7 @@ class Tracker:
             return replace(t, dims=dims)
         rest = {f.axis for dim in dims for f in spatial(dim)}
         seen = [prod(f.size for f in factors if f.axis == a) for a in range(len(t.map))]
-        if not rest and all(s == n or n == 1 for s, n in zip(seen, t.map, strict=True)):
+        if not rest:  # all that the tensor holds of every axis: along the parts that no dim carries the map is constant
             return self.after(t, "global_pool", dims)
         gone_axes = {f.axis for f in factors}
         lowest = all(f.stride == 1 for f in factors) and len(gone_axes) == len(factors)
