@@ -217,7 +217,7 @@ def _of_threads(seconds: list[float], counts: list[int], copied: float, busy: fl
         return f"{said}: too little work to share"
     if gain > 0.8 * counts[-1]:
         return f"{said}: the processors limit"
-    alike = copied / 1.15 < gain < copied * 1.15
+    alike = copied / 1.25 < gain < copied * 1.15
     return f"{said}: " + ("memory bandwidth limits" if alike else "the part on one thread limits")
 
 
