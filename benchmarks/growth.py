@@ -218,7 +218,8 @@ def _of_threads(seconds: list[float], counts: list[int], copied: float, busy: fl
     if gain > 0.8 * counts[-1]:
         return f"{said}: the processors limit"
     alike = copied / 1.25 < gain < copied * 1.15
-    return f"{said}: " + ("as much as a copy gains: memory bandwidth may limit" if alike else "the part on one thread limits")
+    limit = "as much as a copy gains: memory bandwidth may limit" if alike else "the part on one thread limits"
+    return f"{said}: {limit}"
 
 
 def by_workers(small: bool) -> Series:
