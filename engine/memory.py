@@ -14,7 +14,7 @@ MANY = 1 << 16  # results
 
 @dataclass
 class Memory:
-    """Sets and intervals behind layers. Networks that begin alike share them: half the time in a space of U-Nets.
+    """Sets and intervals behind layers. Networks that begin alike share them.
 
     Everything that a key names by its identity is kept alive, so that no identity comes up twice.
     """
