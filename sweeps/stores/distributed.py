@@ -161,10 +161,14 @@ def dask_setup(worker: Any) -> None:
 @contextmanager
 def remote_client(address: str) -> Iterator[Client]:
     """Yield the client of a scheduler that is running, such as tcp://10.0.0.1:8786."""
+    kind = _distributed().Client
+    client = kind.__new__(kind)  # in two steps: one that fails must be closed here, see below
     try:
         # as the default, a client that fails would stay behind: dask would compute nothing any more
-        client = _distributed().Client(address, timeout=TIMEOUT, set_as_default=False)
+        client.__init__(address, timeout=TIMEOUT, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
+        # the garbage collector would close it at any time: also while the next client starts, which then waits for ever
+        client.close()
         raise InputError(f"no Dask scheduler answers at {address} within {TIMEOUT:.0f} s: {shown(error)}") from None
     with client:
         yield client

@@ -9,6 +9,7 @@ import time
 
 import pytest
 import xarray as xr
+from distributed import Client
 
 import sweeps
 from engine import Network
@@ -109,6 +110,18 @@ def test_workers_that_cannot_work(client, tmp_path, monkeypatch):
         distributed.remote_client("nonsense"),
     ):
         pass
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense"])
+def test_a_client_that_fails_is_closed(address, monkeypatch):
+    """Left to the garbage collector, it may be closed while the next one starts, and Dask then waits for ever."""
+    made = []
+    start = Client.start
+    monkeypatch.setattr(Client, "start", lambda self, **kwargs: (made.append(self), start(self, **kwargs)))
+    monkeypatch.setattr(distributed, "TIMEOUT", 0.5)
+    with pytest.raises(InputError, match="no Dask scheduler answers"), distributed.remote_client(address):
+        pass
+    assert [client.status for client in made] == ["closed"]
 
 
 def test_a_cluster_that_is_there_already(client, tmp_path):
