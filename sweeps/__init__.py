@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from sweeps.answers import best, count, pareto, sample
     from sweeps.checks import check
     from sweeps.figures import derive
+    from sweeps.formula_sweeps import evaluate
     from sweeps.halos import halo
     from sweeps.inverse import design
     from sweeps.matching import match
@@ -26,6 +27,7 @@ __all__ = [
     "count",
     "derive",
     "design",
+    "evaluate",
     "halo",
     "match",
     "object_sizes",
@@ -44,6 +46,7 @@ _HOME = {
     "count": "sweeps.answers",
     "derive": "sweeps.figures",
     "design": "sweeps.inverse",
+    "evaluate": "sweeps.formula_sweeps",
     "halo": "sweeps.halos",
     "match": "sweeps.matching",
     "object_sizes": "sweeps.objects",
