@@ -145,12 +145,16 @@ def local_client(workers: int) -> Iterator[Client]:
     settings |= {"silence_logs": logging.CRITICAL, "preload": [__name__]}
     # Dask gives a worker up that is missing 15 s after it was killed, also when it was killed again in the meantime
     patient = {"distributed.deploy.lost-worker-timeout": "1 hour"}
-    with (
-        import_module("dask").config.set(patient),
-        dask.LocalCluster(n_workers=workers, **settings) as cluster,
-        dask.Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
+    with import_module("dask").config.set(patient):
+        try:
+            cluster = dask.LocalCluster(n_workers=workers, **settings)
+        except RuntimeError:
+            raise InputError(
+                f"the {workers} worker processes did not start: one was killed, most likely for want of memory; "
+                "what was stored stays: ask for fewer, or repeat the command"
+            ) from None
+        with cluster, dask.Client(cluster, set_as_default=False) as client:
+            yield client
 
 
 def dask_setup(worker: Any) -> None:

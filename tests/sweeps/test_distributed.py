@@ -112,6 +112,15 @@ def test_workers_that_cannot_work(client, tmp_path, monkeypatch):
         pass
 
 
+def test_workers_that_do_not_start(monkeypatch):
+    def failing(**settings):
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr("distributed.LocalCluster", failing)
+    with pytest.raises(InputError, match="the 2 worker processes did not start"), distributed.local_client(2):
+        pass
+
+
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense"])
 def test_a_client_that_fails_is_closed(address, monkeypatch):
     """Left to the garbage collector, it may be closed while the next one starts, and Dask then waits for ever."""
