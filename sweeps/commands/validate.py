@@ -5,7 +5,7 @@ Imports stand inside the functions: the help is shown without numpy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -92,7 +92,10 @@ def _computed(
     from sweeps.validation import chains
     from sweeps.validation import validate as compute
 
-    subject: Any = chains(*windows, depth) if what.text == "chains" else load(what)
+    if what.text == "chains":
+        subject: Any = chains(*windows, depth)
+    else:
+        subject = space_of(what.text, what.given) or what.load()
     with bar(f"validation of {subject.name}") as tick:
         return compute(subject, random=random, seed=seed, progress=tick)
 
@@ -109,6 +112,7 @@ def batch(
     """Run sweeps, counts, validations and profiles in order.
 
     Each result carries its cost. A run that is done is not done again, and one that fails does not stop the others.
+    Models are made and read as by the other verbs, with arg, example_input, unknown, axes and image as keys of a run.
 
     Example: rfscale batch examples/batch.yaml --out results
     """
@@ -145,25 +149,28 @@ def numbers(text: str, option: str) -> list[int]:
     return out
 
 
-def load(what: str | Model) -> Any:
-    """Return a space where the file describes one (stages) or the module holds one, a network otherwise."""
+def space_of(text: str, given: Sequence[str] = ()) -> Any:
+    """Return the space that a file describes (stages) or a module holds; None where the text names something else.
+
+    `given` are options that a space does not take.
+    """
     from engine.loading import kind_of
     from engine.readers.files import read_mapping
     from sweeps.spaces.space import NetworkSpace, Space
 
-    model = Model(what) if isinstance(what, str) else what
-    text = model.text
-    kind = kind_of(text)
+    kind, space = kind_of(text), None
     if kind == "spec" and text.endswith((".yaml", ".yml", ".json")) and "stages" in read_mapping(text):
-        return Space.from_file(text)
+        space = Space.from_file(text)
     if kind == "python":
         from engine.factories import find
 
         with quiet():
-            found = find(text)
-        if isinstance(found, Space | NetworkSpace):
-            return found
-    return model.load()
+            space = find(text)
+    if not isinstance(space, Space | NetworkSpace):
+        return None
+    if given:
+        raise InputError(f"{text} is a space; {given[0]} goes with networks")
+    return space
 
 
 @contextmanager

@@ -75,6 +75,8 @@ def test_validate_still_takes_spaces_of_modules(here, rfscale):
     )
     code, out, _ = rfscale("validate", "spacey.py:space")
     assert (code, "2 architectures" in out) == (0, True)
+    code, _, err = rfscale("validate", "spacey.py:space", "--arg", "n=2")
+    assert (code, err) == (2, "rfscale: spacey.py:space is a space; --arg goes with networks\n")
 
 
 # folded tables -------------------------------------------------------------------------------------------------------
