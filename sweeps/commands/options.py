@@ -335,6 +335,17 @@ def globals_of(text: str) -> Literal["include", "skip"]:
     return "skip" if text == "skip" else "include"
 
 
+def fold_of(text: str | None) -> int | None:
+    """Return the text of --depth as tables take it: parts of names, 0 for what fits a screen, None for every layer."""
+    if text is None:
+        return 0
+    if text == "all":
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise InputError(f"--depth is {shown(text)}; give a whole number from 1 on, or all")
+    return int(text)
+
+
 def layers_of(net: Network, text: str | None) -> list[str] | None:
     """Return names with commas between as layers; the name of a module is its last layer."""
     if text is None:
