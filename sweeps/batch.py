@@ -2,12 +2,15 @@
 
 Results lie in one folder, ``<name>.zarr`` each, beside ``summary.json``. A run that is done with the same entry is not
 done again; a sweep that was interrupted goes on where it stopped. A run that fails is reported, and the next begins.
+
+A model is made and read as the verbs do it: ``{profile: timm:create_model, arg: {model_name: resnet26d}}``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +19,7 @@ import numpy as np
 
 from engine.errors import InputError, nearest, shown
 from engine.spec import listed
+from sweeps.commands.options import READING
 from sweeps.machine import machine, measured
 
 if TYPE_CHECKING:
@@ -24,8 +28,8 @@ if TYPE_CHECKING:
 KINDS = {
     "sweep": ("stages", "formulas"),
     "count": ("by", "where", "bins"),
-    "validate": ("random", "seed", "worst"),
-    "profile": ("input_size", "entry", "globals"),
+    "validate": ("random", "seed", "worst", *READING),
+    "profile": ("input_size", "entry", "globals", *READING),
 }
 Entry = dict[str, Any]
 COLUMNS = {
@@ -72,6 +76,44 @@ def _check(entry: object, names: set[str]) -> None:
     for key in entry:
         if key not in ("name", kinds[0], *KINDS[kinds[0]]):
             raise InputError(f"{name!r} has no {shown(key)}; {nearest(key, ('name', *KINDS, *KINDS[kinds[0]]))}")
+
+    _check_reading(entry, kinds[0])
+
+
+def _check_reading(entry: Mapping[str, Any], kind: str) -> None:
+    """Check what says how a model is made and read."""
+    for key, (fits, wanted) in _READS.items():
+        if key in entry and not fits(entry[key]):
+            raise InputError(f"{entry['name']!r}: {key} is {shown(entry[key])}; it must be {wanted}")
+        if key in entry and key in READING and not isinstance(entry[kind], str):
+            raise InputError(f"{entry['name']!r}: {key} goes with the name of a network, and {kind} describes one")
+
+
+def _are_whole(given: object, least: int) -> bool:
+    """Whether something is a list of whole numbers."""
+    return isinstance(given, list) and all(type(n) is int and n >= least for n in given) and bool(given)
+
+
+_READS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "arg": (
+        lambda v: isinstance(v, Mapping) and all(isinstance(k, str) and k.isidentifier() for k in v),
+        "a mapping such as {weights: null}",
+    ),
+    "example_input": (
+        lambda v: _are_whole(v, 1) or (isinstance(v, list) and bool(v) and all(_are_whole(n, 1) for n in v)),
+        "batch, channels and pixels such as [1, 3, 224, 224], or a list of such lists",
+    ),
+    "unknown": (
+        lambda v: isinstance(v, str | Mapping),
+        "pointwise, everything, or {flip: pointwise}",
+    ),
+    "axes": (lambda v: _are_whole(v, -64), "a list of dims such as [1, 2]"),
+    "image": (lambda v: isinstance(v, str), "the name of an input"),
+    "input_size": (
+        lambda v: v is None or _are_whole(v if isinstance(v, list) else [v], 1),
+        "pixels such as 224 or [480, 640]",
+    ),
+}
 
 
 def run_batch(
@@ -137,9 +179,9 @@ def _run(entry: Entry, out: Path, folder: Path, fresh: bool) -> dict[str, Any]:
     architectures = 0
     with measured() as cost:
         try:
-            subject = _subject(entry[kind], folder, kind)
+            subject = _subject(entry, folder)
             architectures = min(int(entry.get("random") or getattr(subject, "size", None) or 1), 2**62)
-            options = {k: entry[k] for k in KINDS[kind] if k in entry}
+            options = {k: entry[k] for k in KINDS[kind] if k in entry and k not in READING}
             data = _DO[kind](subject, options, path, fresh)
             if isinstance(data, int):  # a store is written already
                 architectures, data = data, None
@@ -163,13 +205,14 @@ def _run(entry: Entry, out: Path, folder: Path, fresh: bool) -> dict[str, Any]:
     return row
 
 
-def _subject(given: Any, folder: Path, kind: str) -> Any:
+def _subject(entry: Entry, folder: Path) -> Any:
     """Return the space or network of an entry: a file beside the batch, a name, or a description."""
     import engine
-    from sweeps.commands.validate import load
     from sweeps.spaces.space import Space
     from sweeps.validation import chains
 
+    kind = _kind(entry)
+    given = entry[kind]
     if isinstance(given, Mapping):
         if "stages" in given:
             subject: Any = Space.from_dict(given)
@@ -183,13 +226,38 @@ def _subject(given: Any, folder: Path, kind: str) -> Any:
                 )
             subject = chains(**given)
     else:
-        text = str(given)
-        subject = load(str(folder / text) if (folder / text).is_file() else text)
+        subject = _named(entry, str(given), folder)
     if isinstance(subject, engine.Network) and kind in ("sweep", "count"):
         raise InputError(f"{kind} needs a space, and {shown(given)} is a network")
     if not isinstance(subject, engine.Network) and kind == "profile":
         raise InputError(f"profile needs a network, and {shown(given)} is a space")
     return subject
+
+
+def _named(entry: Entry, text: str, folder: Path) -> Any:
+    """Return the space or network of a name; what fails says by which keys it was made and read."""
+    from sweeps.commands.options import read_model
+    from sweeps.commands.validate import space_of
+
+    path, name = _parts(text)
+    text = f"{folder / path}{name}" if (folder / path).is_file() else text
+    keys = [key for key in READING if key in entry]
+    reading = {key: entry[key] for key in keys if key != "arg"}
+    if "example_input" in reading:
+        shapes = reading["example_input"]
+        reading["example_input"] = tuple(shapes) if isinstance(shapes[0], int) else [tuple(shape) for shape in shapes]
+    try:
+        return space_of(text, keys) or read_model(text, entry.get("arg", {}), reading, entry.get("input_size"))
+    except InputError as error:
+        # a factory's message says what to give it as Python does
+        told = re.sub(r"(?<=give )\w+=…(, \w+=…)*$", lambda m: f"arg: {{{m[0].replace('=', ': ')}}}", str(error))
+        raise InputError(f"{', '.join(keys)}: {told}" if keys else told) from None
+
+
+def _parts(text: str) -> tuple[str, str]:
+    """The file that a text may name, and the factory in it: file.py and :factory."""
+    path, colon, name = text.rpartition(":") if ".py:" in text else (text, "", "")
+    return path, colon + name
 
 
 def _do_sweep(space: Any, options: Entry, path: Path, fresh: bool) -> int:
@@ -228,11 +296,12 @@ _DO: dict[str, Callable[[Any, Entry, Path, bool], Any]] = {
 
 def _hash(entry: Entry, folder: Path) -> str:
     """Hash of an entry and of the file that it names."""
-    text = json.dumps(entry, sort_keys=True, default=str)
+    found = hashlib.sha256(json.dumps(entry, sort_keys=True, default=str).encode())
     for value in entry.values():
-        if isinstance(value, str) and (folder / value).is_file():
-            text += (folder / value).read_text(encoding="utf-8")
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+        file = folder / _parts(value)[0] if isinstance(value, str) else folder
+        if file.is_file():
+            found.update(file.read_bytes())
+    return found.hexdigest()[:16]
 
 
 # summaries -----------------------------------------------------------------------------------------------------------

@@ -31,18 +31,22 @@ def profile_report(ds: xr.Dataset, depth: int | None = None, outputs: Sequence[s
     outputs : sequence of str
         Lines of `engine.summary.output_lines`.
     """
-    names = [str(n) for n in ds.layer.values]
-    depth = fitting_depth(names, SCREEN) if depth == 0 else depth
-    rows = [Module(n, i, 1) for i, n in enumerate(names)] if depth is None else modules(names, depth)
+    rows, fold = folded_rows([str(n) for n in ds.layer.values], depth)
     table, legend = _table(ds.isel(layer=[m.last for m in rows]), rows)
-    fold = []
-    if len(rows) < len(names):
-        text = f"{len(names)} layers, folded by module to depth {depth}: a row is the last layer of its module; "
-        fold = [f"{text}--depth all shows every layer"]
     parts: list[Any] = [_title(ds), table]
     for lines in (legend, outputs, [*fold, *_summary(ds)]):
         parts += [*([""] if lines and parts[-1] is not table else []), *lines]
     return parts
+
+
+def folded_rows(names: Sequence[str], depth: int | None) -> tuple[list[Module], list[str]]:
+    """Return the rows of a table over layers, `depth` as in `profile_report`, and the line that says so."""
+    depth = fitting_depth(names, SCREEN) if depth == 0 else depth
+    rows = [Module(n, i, 1) for i, n in enumerate(names)] if depth is None else modules(names, depth)
+    if len(rows) == len(names):
+        return rows, []
+    text = f"{len(names)} layers, folded by module to depth {depth}: a row is the last layer of its module; "
+    return rows, [f"{text}--depth all shows every layer"]
 
 
 def _table(ds: xr.Dataset, rows: Sequence[Module]) -> tuple[Table, list[str]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.errors import InputError, nearest, shown
+from engine.errors import InputError, nearest
 from sweeps.commands.options import (
     Entry,
     Finite,
@@ -23,6 +23,7 @@ from sweeps.commands.options import (
     Plot,
     check_targets,
     entry_of,
+    fold_of,
     globals_of,
     size_of,
     takes_network,
@@ -85,7 +86,8 @@ def profile(
     Example: rfscale profile torchvision.models:resnet50 --arg weights=None --depth 1
     """
     check_targets(out, plot)
-    rows = _rows(depth, chosen=layers is not None or outputs_only)
+    chosen = layers is not None or outputs_only
+    rows = None if chosen and depth is None else fold_of(depth)
     net = network.load(input_size)
     size, at, how = size_of(net, input_size, finite), entry_of(entry), globals_of(globals)
     from engine.profiles import profile as compute
@@ -182,17 +184,6 @@ VERBS: tuple[Callable[..., None], ...] = (reproduce, profile, footprint, network
 
 
 # rows of a profile --------------------------------------------------------------------------------------------------
-
-
-def _rows(depth: str | None, *, chosen: bool) -> int | None:
-    """Parts of names that the table tells apart: 0 for what fits a screen, None for every layer."""
-    if depth is None:
-        return None if chosen else 0
-    if depth == "all":
-        return None
-    if not depth.isdecimal() or not 1 <= int(depth) <= 1000:
-        raise InputError(f"--depth is {shown(depth)}; give a whole number from 1 on, or all")
-    return int(depth)
 
 
 def _output_lines(net: Network, size: Any, entry: Any, ds: xr.Dataset) -> list[str]:

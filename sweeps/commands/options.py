@@ -10,7 +10,7 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,19 +97,18 @@ class Model:
     def load(self, input_size: str | None = None) -> Network:
         """Return the network; models are read at `input_size`, the text of --input-size, where that is given."""
         args, reading, size = arguments(self.arg), self._reading(), pixels(input_size)
-        from engine.loading import kind_of, load_named
-        from sweeps.tables import progress
+        from engine.loading import kind_of
 
-        kind = kind_of(self.text)
-        if reading and kind in WITHOUT_READER:
-            option = next(iter(reading)).replace("_", "-")
-            raise InputError(f"{self.text} is {WITHOUT_READER[kind]}; --{option} goes with models")
         try:
-            with progress(f"reading {self.text}"), quiet():
-                return load_named(self.text, args, reading, size)
+            return read_model(self.text, args, reading, size, flag)
         except InputError as error:
             # in a spec, or a builder of the zoo, input_size is a parameter of its own
-            raise InputError(str(error) if kind in WITHOUT_READER else _as_options(str(error))) from None
+            raise InputError(str(error) if kind_of(self.text) in WITHOUT_READER else _as_options(str(error))) from None
+
+    @property
+    def given(self) -> list[str]:
+        """Options that say how it is made or read, as a shell has them."""
+        return [flag(name) for name in READING if getattr(self, name)]
 
     def _reading(self) -> dict[str, Any]:
         """The options given, as parameters of a reader."""
@@ -126,6 +125,37 @@ class Model:
         if self.image is not None:
             given["image"] = self.image
         return given
+
+
+def flag(name: str) -> str:
+    """Return a parameter as the option of a shell: --example-input."""
+    return "--" + name.replace("_", "-")
+
+
+def read_model(
+    text: str,
+    args: Mapping[str, Any],
+    reading: Mapping[str, Any],
+    size: int | list[int] | None = None,
+    called: Callable[[str], str] = str,
+) -> Network:
+    """Return the network that a text names: what `engine.loading.load_named` gives, read quietly and with a bar.
+
+    Parameters
+    ----------
+    text, args, reading, size
+        As there.
+    called : callable
+        What messages call a parameter of `reading`.
+    """
+    from engine.loading import kind_of, load_named
+    from sweeps.tables import progress
+
+    kind = kind_of(text)
+    if reading and kind in WITHOUT_READER:
+        raise InputError(f"{text} is {WITHOUT_READER[kind]}; {called(next(iter(reading)))} goes with models")
+    with progress(f"reading {text}"), quiet():
+        return load_named(text, args, reading, size)
 
 
 NetworkArgument = Annotated[
@@ -174,7 +204,7 @@ def _refuse(reading: dict[str, Any]) -> None:
     for name, value in reading.items():
         if value:
             said = value if isinstance(value, str) else value[0]
-            raise InputError(f"--{name.replace('_', '-')} {said} goes with a network; give its name")
+            raise InputError(f"{flag(name)} {said} goes with a network; give its name")
 
 
 @contextmanager
@@ -303,6 +333,17 @@ def globals_of(text: str) -> Literal["include", "skip"]:
     if text not in ("include", "skip"):
         raise InputError(f"--globals is {shown(text)}; give include or skip")
     return "skip" if text == "skip" else "include"
+
+
+def fold_of(text: str | None) -> int | None:
+    """Return the text of --depth as tables take it: parts of names, 0 for what fits a screen, None for every layer."""
+    if text is None:
+        return 0
+    if text == "all":
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise InputError(f"--depth is {shown(text)}; give a whole number from 1 on, or all")
+    return int(text)
 
 
 def layers_of(net: Network, text: str | None) -> list[str] | None:

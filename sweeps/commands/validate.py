@@ -5,7 +5,7 @@ Imports stand inside the functions: the help is shown without numpy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.errors import InputError, shown
-from sweeps.commands.options import Model, Out, Plot, quiet, takes_network
+from sweeps.commands.options import Model, Out, Plot, fold_of, quiet, takes_network
 
 
 @takes_network
@@ -31,7 +31,13 @@ def validate(
     kernel: Annotated[str, typer.Option(metavar="LIST", help="Of chains: kernels, such as 1-7 or 1,3,5.")] = "3",
     stride: Annotated[str, typer.Option(metavar="LIST", help="Of chains: strides.")] = "1",
     dilation: Annotated[str, typer.Option(metavar="LIST", help="Of chains: dilations.")] = "1",
-    depth: Annotated[int, typer.Option(metavar="N", help="Of chains: layers.")] = 4,
+    depth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|all",
+            help="Of chains: layers, 4 by default. Of a network: fold the table by module, as rfscale profile does.",
+        ),
+    ] = None,
     random: Annotated[
         int | None, typer.Option("--random", metavar="N", help="Of spaces: draw N architectures instead of taking all.")
     ] = None,
@@ -55,7 +61,7 @@ def validate(
         check_folder(worst.absolute().parent, "--worst")
         if worst.exists() and not worst.is_dir():
             raise InputError(f"--worst {worst} is a file; give the name of a folder")
-    given = {"--kernel": kernel != "3", "--stride": stride != "1", "--dilation": dilation != "1", "--depth": depth != 4}
+    given = {"--kernel": kernel != "3", "--stride": stride != "1", "--dilation": dilation != "1"}
     if what.text not in ("chains", "gaussian") and any(given.values()):
         raise InputError(f"{next(k for k, v in given.items() if v)} goes with chains, not with {shown(what.text)}")
     if what.text == "gaussian" and (random is not None or worst):
@@ -63,7 +69,7 @@ def validate(
     from sweeps.validation.report import report, save_plot, write_worst
 
     windows = numbers(kernel, "--kernel"), numbers(stride, "--stride"), numbers(dilation, "--dilation")
-    ds = _computed(what, windows, depth, random, seed)
+    ds, rows = _computed(what, windows, depth, random, seed)
     ds.attrs["command"] = context.obj["command"]
     from sweeps.tables import say
 
@@ -78,23 +84,33 @@ def validate(
     if plot:
         save_plot(ds, plot)
         written.append(str(plot))
-    say(*report(ds), *(f"written: {path}" for path in written))
+    say(*report(ds, rows), *(f"written: {path}" for path in written))
 
 
 def _computed(
-    what: Model, windows: tuple[list[int], list[int], list[int]], depth: int, random: int | None, seed: int
-) -> Any:
-    """Return the dataset that is asked for."""
-    if what.text == "gaussian":
-        from sweeps.validation.gaussian import gaussian
-
-        return gaussian(*windows, depth)
+    what: Model, windows: tuple[list[int], list[int], list[int]], depth: str | None, random: int | None, seed: int
+) -> tuple[Any, int | None]:
+    """Return the dataset that is asked for, and how the table of a network is folded."""
     from sweeps.validation import chains
     from sweeps.validation import validate as compute
 
-    subject: Any = chains(*windows, depth) if what.text == "chains" else load(what)
+    rows = None
+    if what.text in ("chains", "gaussian"):
+        layers = 4 if depth is None else fold_of(depth)
+        if layers is None:
+            raise InputError(f"--depth all folds the table of a network; {what.text} need a number of layers")
+        if what.text == "gaussian":
+            from sweeps.validation.gaussian import gaussian
+
+            return gaussian(*windows, layers), None
+        subject: Any = chains(*windows, layers)
+    else:
+        rows = fold_of(depth)
+        subject = space_of(what.text, [*what.given, *(["--depth"] if depth else [])])
+        if subject is None:
+            subject = what.load()
     with bar(f"validation of {subject.name}") as tick:
-        return compute(subject, random=random, seed=seed, progress=tick)
+        return compute(subject, random=random, seed=seed, progress=tick), rows
 
 
 def batch(
@@ -109,6 +125,7 @@ def batch(
     """Run sweeps, counts, validations and profiles in order.
 
     Each result carries its cost. A run that is done is not done again, and one that fails does not stop the others.
+    Models are made and read as by the other verbs, with arg, example_input, unknown, axes and image as keys of a run.
 
     Example: rfscale batch examples/batch.yaml --out results
     """
@@ -145,25 +162,28 @@ def numbers(text: str, option: str) -> list[int]:
     return out
 
 
-def load(what: str | Model) -> Any:
-    """Return a space where the file describes one (stages) or the module holds one, a network otherwise."""
+def space_of(text: str, given: Sequence[str] = ()) -> Any:
+    """Return the space that a file describes (stages) or a module holds; None where the text names something else.
+
+    `given` are options that a space does not take.
+    """
     from engine.loading import kind_of
     from engine.readers.files import read_mapping
     from sweeps.spaces.space import NetworkSpace, Space
 
-    model = Model(what) if isinstance(what, str) else what
-    text = model.text
-    kind = kind_of(text)
+    kind, space = kind_of(text), None
     if kind == "spec" and text.endswith((".yaml", ".yml", ".json")) and "stages" in read_mapping(text):
-        return Space.from_file(text)
+        space = Space.from_file(text)
     if kind == "python":
         from engine.factories import find
 
         with quiet():
-            found = find(text)
-        if isinstance(found, Space | NetworkSpace):
-            return found
-    return model.load()
+            space = find(text)
+    if not isinstance(space, Space | NetworkSpace):
+        return None
+    if given:
+        raise InputError(f"{text} is a space; {given[0]} goes with networks")
+    return space
 
 
 @contextmanager

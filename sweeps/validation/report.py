@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 CELLS = ["stage", "kind", "overlap_bin"]
 
 
-def report(ds: xr.Dataset) -> list[Any]:
-    """Return the lines and tables of a validation."""
+def report(ds: xr.Dataset, depth: int | None = None) -> list[Any]:
+    """Return the lines and tables of a validation; the table of a network is folded as that of its profile is."""
     if "window" in ds.dims:
         from sweeps.validation.gaussian import report as of_gaussian
 
         return of_gaussian(ds)
-    return _space(ds) if "stage" in ds.dims else _network(ds)
+    return _space(ds) if "stage" in ds.dims else _network(ds, depth)
 
 
 def _share(part: int, whole: int) -> str:
@@ -64,8 +64,12 @@ def _space(ds: xr.Dataset) -> list[Any]:
     return lines
 
 
-def _network(ds: xr.Dataset) -> list[Any]:
-    columns = [Column("layer", [str(v) for v in ds.layer.values], "left"),
+def _network(whole: xr.Dataset, depth: int | None) -> list[Any]:
+    from sweeps.profile_tables import folded_rows
+
+    rows, fold = folded_rows([str(n) for n in whole.layer.values], depth)
+    ds = whole.isel(layer=[m.last for m in rows])
+    columns = [Column("layer", [m.name for m in rows], "left"),
                Column("area", [number(v) for v in ds.area.values])]  # fmt: skip
     for f in ds.formula.values:
         part = ds.sel(formula=f)
@@ -74,7 +78,7 @@ def _network(ds: xr.Dataset) -> list[Any]:
             columns.append(Column("off by", [_percent(v) for v in part.relative_error.values], quiet=("", "0")))
             columns.append(Column("domain", ["in" if v else "out" for v in part.in_domain.values], quiet=("in",)))
     lines: list[Any] = [ds.attrs["network"], folded(columns)[0]]
-    return [*lines, *(f"{f}: {_departs(ds, str(f))}" for f in ds.formula.values)]
+    return [*lines, *fold, *(f"{f}: {_departs(whole, str(f))}" for f in ds.formula.values)]
 
 
 def _departs(ds: xr.Dataset, formula: str) -> str:

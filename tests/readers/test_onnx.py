@@ -338,6 +338,32 @@ def hostile():
     yield "functions in a cycle", functions(("F", "F")), "in a cycle"
     doubling = [(f"F{i}", f"F{i + 1}", f"F{i + 1}") for i in range(40)]
     yield "2^40 nodes of functions", functions(*doubling), "has 1099511627776 nodes"
+    yield from absurd_constants()
+
+
+def absurd_constants():
+    """Graphs that make 2^40 elements of a few numbers, and hand them on as if they were a shape."""
+    from onnx import helper, numpy_helper
+
+    from tests.readers.graphs import ints, model, node
+
+    def one(op, *made, **constants):
+        cast = helper.make_node("Cast", ["c"], ["d"], to=1)
+        return op, model([*made, cast, node("Add", "x", "d")], **constants), f"{op}.* makes a constant of the shape"
+
+    huge, whole = ints(2**40), numpy_helper.from_array(ints(1))
+    yield one("ConstantOfShape", node("ConstantOfShape", "s", to="c", value=whole), s=huge)
+    yield one("ConstantOfShape", node("ConstantOfShape", "s", to="c", value=whole), s=ints(2**20, 2**20))
+    product = node("Mul", "m", "m", to="s"), node("ConstantOfShape", "s", to="c", value=whole)
+    yield one("ConstantOfShape", *product, m=ints(2**20))
+    said = helper.make_node("Constant", [], ["s"], value_ints=[2**40])
+    yield one("ConstantOfShape", said, node("ConstantOfShape", "s", to="c", value=whole))
+    yield one("Range", node("Range", "a", "b", "by", to="c"), a=np.array(0), b=np.array(2**40), by=np.array(1))
+    yield one("Expand", node("Expand", "v", "s", to="c"), v=ints(1), s=huge)
+    yield one("Tile", node("Tile", "v", "s", to="c"), v=ints(1), s=huge)
+    yield one("Pad", node("Pad", "v", "s", to="c"), v=ints(1), s=ints(0, 2**40))
+    doubled = [node("Concat", f"c{i}", f"c{i}", to=f"c{i + 1}" if i < 39 else "c", axis=0) for i in range(40)]
+    yield one("Concat", *doubled, c0=ints(1))
 
 
 def million() -> bytes:
@@ -372,10 +398,10 @@ def functions(*calls: tuple[str, ...]):
     return proto
 
 
-@pytest.mark.parametrize("index", range(29))
+@pytest.mark.parametrize("index", range(38))
 def test_hostile_models_end_in_one_clear_line(index, tmp_path):
     every = list(hostile())
-    assert len(every) == 29
+    assert len(every) == 38
     _, given, message = every[index]
     if isinstance(given, bytes):
         path = tmp_path / "hostile.onnx"

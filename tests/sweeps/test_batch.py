@@ -90,12 +90,107 @@ def test_compare(runs):
         ("runs: [{name: a, profile: vgg16}, {name: a, profile: vgg16}]", "two runs are named 'a'"),
         ("runs: [{name: a}]", "needs one of sweep, count, validate, profile"),
         ("runs: [{name: a, profile: vgg16, by: x}]", "'a' has no 'by'"),
+        ("runs: [{name: a, sweep: s.yaml, arg: {n: 2}}]", "'a' has no 'arg'"),
+        ("runs: [{name: a, profile: 'm:f', arg: n=2}]", "'a': arg is 'n=2'; it must be a mapping such as"),
+        ("runs: [{name: a, profile: 'm:f', arg: {2: 2}}]", "'a': arg is {2: 2}; it must be a mapping"),
+        (
+            "runs: [{name: a, validate: 'm:f', example_input: 224}]",
+            "'a': example_input is 224; it must be batch",
+        ),
+        ("runs: [{name: a, validate: 'm:f', example_input: [1, 3, 0, 8]}]", "'a': example_input is"),
+        ("runs: [{name: a, validate: 'm:f', example_input: [[1, 3, 8], 4]}]", "'a': example_input is"),
+        ("runs: [{name: a, validate: 'm:f', example_input: []}]", "'a': example_input is"),
+        ("runs: [{name: a, profile: 'm:f', axes: 1}]", "'a': axes is 1; it must be a list of dims"),
+        ("runs: [{name: a, profile: 'm:f', unknown: 3}]", "'a': unknown is 3; it must be pointwise, everything, or"),
+        ("runs: [{name: a, profile: m.onnx, image: 3}]", "'a': image is 3; it must be the name of an input"),
+        ("runs: [{name: a, profile: vgg16, input_size: wide}]", "'a': input_size is 'wide'; it must be pixels such as"),
+        (
+            "runs: [{name: a, validate: {kernel: [3], depth: 2}, arg: {n: 2}}]",
+            "'a': arg goes with the name of a network, and validate describes one",
+        ),
     ],
 )
 def test_bad_runs(tmp_path, text, message):
     (tmp_path / "runs.yaml").write_text(text)
     with pytest.raises(InputError, match=message):
         read_runs(tmp_path / "runs.yaml")
+
+
+MODELS = """
+runs:
+  - {name: plain, profile: 'plainnet.py:build', arg: {n: 2, kernel: 5}}
+  - {name: module, validate: 'plainnet:build', arg: {n: 4}}
+  - {name: zoo, profile: dilated-stack, arg: {n: 2, dilation: 3}}
+  - {name: misspelt, profile: 'plainnet:build', arg: {kernle: 5}}
+  - {name: lacking, profile: 'plainnet:needs', arg: {name: a}}
+  - {name: without, profile: 'plainnet:needs'}
+  - {name: of-zoo, profile: vgg16, example_input: [1, 3, 64, 64]}
+  - {name: of-network, profile: 'plainnet:build', example_input: [1, 3, 64, 64]}
+  - {name: of-space, validate: space.yaml, arg: {n: 2}}
+"""
+
+
+def test_models_are_made_as_the_verbs_make_them(here):
+    (here / "runs.yaml").write_text(MODELS)
+    (here / "space.yaml").write_text(SPACE)
+    summary = go(here)
+    said = dict(zip(summary.run.values.tolist(), summary.message.values.tolist(), strict=True))
+    assert [k for k, v in said.items() if not v] == ["plain", "module", "zoo"], said
+    widest = {n: int(xr.open_zarr(here / "out" / f"{n}.zarr", consolidated=False).area.max()) for n in ("plain", "zoo")}
+    assert widest == {"plain": 9**2, "zoo": 5**2}  # 1 + 2·4 pixels, and 5 with holes
+    assert xr.open_zarr(here / "out" / "module.zarr", consolidated=False).sizes["layer"] == 4
+    assert (
+        "arg: plainnet:build cannot be called so: it takes no argument 'kernle'; did you mean 'kernel'"
+        in said["misspelt"]
+    )
+    assert said["lacking"] == "arg: plainnet:needs needs width and depth; give arg: {width: …, depth: …}"
+    assert said["without"] == "plainnet:needs needs width and depth; give arg: {width: …, depth: …}"
+    assert said["of-zoo"] == "example_input: vgg16 is a network of the zoo; example_input goes with models"
+    assert said["of-network"].endswith("makes an engine.Network, which takes no example_input")
+    assert said["of-space"].endswith("space.yaml is a space; arg goes with networks")
+    assert any("misspelt failed: arg: " in str(line) for line in summary_table(summary))
+
+
+def test_a_model_whose_file_changes_is_run_again(here):
+    (here / "runs.yaml").write_text("runs: [{name: a, profile: 'plainnet.py:build'}]")
+    assert go(here).status.item() == "done"
+    assert go(here).status.item() == "kept"
+    (here / "plainnet.py").write_text((here / "plainnet.py").read_text().replace("n=3", "n=5"))
+    assert go(here).status.item() == "done"
+    assert xr.open_zarr(here / "out" / "a.zarr", consolidated=False).sizes["layer"] == 5
+
+
+def test_onnx_files_beside_the_batch(here):
+    onnx = pytest.importorskip("onnx")
+    from tests.readers.graphs import model, node, weights
+
+    onnx.save(model([node("Conv", "x", "w")], w=weights(1, 1, 3, 3)), here / "a.onnx")
+    (here / "runs.yaml").write_text(
+        "runs: [{name: a, profile: a.onnx, example_input: [1, 1, 20, 30]}, {name: b, profile: a.onnx, image: y}]"
+    )
+    summary = go(here)
+    assert summary.status.values.tolist() == ["done", "failed"]
+    assert summary.message.values[1].startswith("image: ")
+    assert xr.open_zarr(here / "out" / "a.zarr", consolidated=False).map_size.values.tolist() == [[18, 28]]
+
+
+@pytest.mark.torch
+def test_torch_modules_are_read_at_the_size_asked_for(here):
+    (here / "runs.yaml").write_text(
+        """runs:
+  - {name: sized, profile: 'torchnet:Net', arg: {depth: 3}, input_size: [24, 32]}
+  - {name: shaped, validate: 'torchnet:Net', example_input: [1, 3, 40, 40]}
+  - {name: two, profile: 'torchnet:Pair', example_input: [[1, 3, 8, 8], [1, 4, 8, 8]]}
+  - {name: dims, profile: 'torchnet:Last', axes: [1, 2], example_input: [1, 32, 48, 3]}
+  - {name: told, profile: 'torchnet:Flipped', unknown: {flip: pointwise}}
+  - {name: channels, profile: 'torchnet:Net', example_input: [1, 5, 8, 8]}
+"""
+    )
+    summary = go(here)
+    assert summary.status.values.tolist() == ["done"] * 5 + ["failed"], summary.message.values
+    sized = xr.open_zarr(here / "out" / "sized.zarr", consolidated=False)
+    assert sized.map_size.values.tolist() == [[24, 32]] * 3
+    assert summary.message.values[-1].startswith("example_input: torch.export cannot follow Net")
 
 
 def test_against_other_runs(runs):

@@ -75,6 +75,8 @@ def test_validate_still_takes_spaces_of_modules(here, rfscale):
     )
     code, out, _ = rfscale("validate", "spacey.py:space")
     assert (code, "2 architectures" in out) == (0, True)
+    code, _, err = rfscale("validate", "spacey.py:space", "--arg", "n=2")
+    assert (code, err) == (2, "rfscale: spacey.py:space is a space; --arg goes with networks\n")
 
 
 # folded tables -------------------------------------------------------------------------------------------------------
@@ -100,6 +102,29 @@ def test_a_profile_is_folded_to_fit_a_screen(here, rfscale):
 def test_depth(here, rfscale, depth, n):
     _, out, _ = rfscale("profile", "plainnet:deep", "--arg", "blocks=8", "--depth", depth)
     assert len(rows(out)) == n
+
+
+@pytest.mark.parametrize(("depth", "n"), [((), 9), (("--depth", "1"), 2), (("--depth", "all"), 33)])
+def test_a_validation_is_folded_as_a_profile_is(here, rfscale, depth, n):
+    code, out, err = rfscale("validate", "plainnet:deep", "--arg", "blocks=8", *depth, "--out", "v.json")
+    assert (code, err) == (0, "")
+    assert sum(line.startswith(("body", "head")) for line in out.splitlines()) == n
+    assert ("33 layers, folded by module to depth" in out) is (n < 33)
+    assert (here / "v.json").read_text().count('"body.7.conv1"') >= 1
+    assert "published: departs at body.0.conv2" in out  # of a layer that the table folds away
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("plainnet:deep", "--depth", "none"), "--depth is 'none'; give a whole number from 1 on, or all"),
+        (("chains", "--depth", "all"), "--depth all folds the table of a network; chains need a number of layers"),
+        (("space.yaml", "--depth", "2"), "space.yaml is a space; --depth goes with networks"),
+    ],
+)
+def test_a_depth_that_a_validation_cannot_have(here, rfscale, args, message):
+    (here / "space.yaml").write_text("stages: [{name: a, kernel: [3, 5]}]")
+    assert rfscale("validate", *args) == (2, "", f"rfscale: {message}\n")
 
 
 def test_holes_inside_a_module_are_told(here, rfscale):
