@@ -258,7 +258,7 @@ class _Shapes:
             if isinstance(v, Constant) and v.value is not None:
                 data[key] = onnx.numpy_helper.from_array(np.asarray(v.value))
                 kind = data[key].data_type
-            if not isinstance(v, Tracked | Constant):
+            if not isinstance(v, Tracked | Constant) or isinstance(v, _Open):
                 return None
             types[key] = onnx.helper.make_tensor_type_proto(kind, list(v.shape))
         try:
@@ -267,6 +267,14 @@ class _Shapes:
         except Exception:
             return None
         return [self._whole(made[n].tensor_type) if n in made else None for n in node.output if n]
+
+
+class _Open(Constant):
+    """A constant of unknown shape: () stands for it, and nothing may be inferred from that."""
+
+
+def _made(shape: Shape | None) -> Constant:
+    return _Open(()) if shape is None else Constant(shape)
 
 
 class _Walk:
@@ -314,7 +322,7 @@ class _Walk:
         shapes = self.shapes.of(node, self.values)
         if not tracked and node.op_type not in _CONTROL:
             self._check_sizes(node, shapes)
-            return [_folded(node.op_type, inputs, attrs, shapes[0])] + [Constant(s or ()) for s in shapes[1:]]
+            return [_folded(node.op_type, inputs, attrs, shapes[0])] + [_made(s) for s in shapes[1:]]
         self.tracker.path = _path(node)
         same = next((v.shape for v in inputs if isinstance(v, Tracked)), ())  # what an unknown operator may keep
         self.tracker.shape = shapes[0] if shapes and shapes[0] is not None else same
@@ -384,9 +392,9 @@ def _folded(op: str, inputs: Sequence[Any], attrs: Mapping[str, Any], shape: Sha
         try:
             value = np.asarray(fold([None if v is None else v for v in inputs], attrs))
         except (ValueError, TypeError, IndexError, ZeroDivisionError, AttributeError, OverflowError, MemoryError):
-            return Constant(shape or ())
+            return _made(shape)
         return Constant(value.shape, value if value.size <= MAX_VALUES else None)
-    return Constant(shape or ())
+    return _made(shape)
 
 
 def _path(node: Any) -> str:

@@ -323,6 +323,10 @@ def hostile():
     away.graph.initializer[0].ClearField("raw_data")
     away.graph.initializer[0].data_location = TensorProto.EXTERNAL
     yield "shape elsewhere", away, "'s' is kept in another file"
+    foreign = [helper.make_node("Shaped", ["w"], ["c"], domain="my"), node("Add", "x", "c", to="a"), node("Relu", "a")]
+    open_shape = model(foreign, shape=(1, 1, 1, 9), w=weights(8, 1))  # c may be as large as it likes
+    open_shape.opset_import.append(helper.make_opsetid("my", 1))
+    yield "a constant of unknown shape", open_shape, "Add .*the shape of its output cannot be inferred"
     for code in (TensorProto.STRING, 777):
         typed = model([node("Conv", "x", "w")], w=weights(1, 1, 3, 3))
         typed.graph.initializer[0].data_type = code
@@ -398,10 +402,10 @@ def functions(*calls: tuple[str, ...]):
     return proto
 
 
-@pytest.mark.parametrize("index", range(38))
+@pytest.mark.parametrize("index", range(39))
 def test_hostile_models_end_in_one_clear_line(index, tmp_path):
     every = list(hostile())
-    assert len(every) == 38
+    assert len(every) == 39
     _, given, message = every[index]
     if isinstance(given, bytes):
         path = tmp_path / "hostile.onnx"
