@@ -65,9 +65,6 @@ def _formula(name: str, texts: tuple[str, str]) -> Case:
         check,
         {
             "memory floor": _floor(name == "conv3"),
-            "memory floor, past the cache": Contender(
-                lambda: evaluate([], S, P, out=(a, b)), rounds=5, note="a copy by the stores that we use"
-            ),
             "numexpr": Contender(by_numexpr, rounds=3),
             "numpy": Contender(lambda: plain(S, P), rounds=2),
         },

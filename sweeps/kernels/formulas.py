@@ -8,11 +8,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from engine.kernels._jit import WIDTH, fence, inline, store_past_cache
+from engine.kernels._jit import inline
 
-STEP = 128  # points between two stores: few enough that the processor reads the next ones meanwhile
+BLOCK = 1024  # points: their areas and overlaps fill half a first-level cache
 TASKS = 64  # some more than there are threads
-PAST_CACHE = 1 << 22  # points from which on the answer is larger than the caches
 WINDOW, CONV1_S2, CONV3, CONV3_S2, POOL2, CONV7_S2_FIRST, DILATED3 = range(7)
 
 # numpy's division: a check for 0 at every point would keep the compiler from using vectors
@@ -42,89 +41,77 @@ def _window(w, P, k, s, d):
 
 
 @inline
-def _layer(code, k, s, d, a, b, n):
-    """Put the first n points of a block, areas and overlaps, behind a layer."""
+def _layer(code, k, s, d, x, y, a, b, low, high):
+    """Write areas and overlaps behind a layer to a and b; those before it are in x and y, which may be a and b."""
     if code == CONV3:  # the common factor 1 + 2(1-P) of the article's fraction is divided out
-        for i in range(n):
-            q = 1.0 - b[i]
+        for i in range(low, high):
+            q = 1.0 - y[i]
             step = 1.0 + 2.0 * q
-            a[i], b[i] = step * step * a[i], (1.0 + q) / step
+            a[i], b[i] = step * step * x[i], (1.0 + q) / step
     elif code == CONV3_S2:
-        for i in range(n):
-            step = 1.0 + 2.0 * (1.0 - b[i])
-            a[i], b[i] = step * step * a[i], 1.0 / step
+        for i in range(low, high):
+            step = 1.0 + 2.0 * (1.0 - y[i])
+            a[i], b[i] = step * step * x[i], 1.0 / step
     elif code == POOL2:
-        for i in range(n):
-            rest = 2.0 - b[i]
-            a[i], b[i] = rest * rest * a[i], b[i] / rest
+        for i in range(low, high):
+            rest = 2.0 - y[i]
+            a[i], b[i] = rest * rest * x[i], y[i] / rest
     elif code == CONV1_S2:
-        for i in range(n):
-            b[i] = 2.0 * max(b[i] - 0.5, 0.0)
+        for i in range(low, high):
+            a[i], b[i] = x[i], 2.0 * max(y[i] - 0.5, 0.0)
     elif code == CONV7_S2_FIRST:
-        for i in range(n):
+        for i in range(low, high):
             a[i], b[i] = 49.0, 5.0 / 7.0
     elif code == DILATED3:
-        for i in range(n):
-            a[i], b[i] = _dilated3(a[i], b[i])
+        for i in range(low, high):
+            a[i], b[i] = _dilated3(x[i], y[i])
     else:
-        for i in range(n):
-            a[i], b[i] = _window(a[i], b[i], k, s, d)
-
-
-@inline
-def _store(target, low, source, n):
-    """Write a block to target[low : low + n] past the cache, but for points before the first boundary and the last."""
-    head = min(n, (-(target.ctypes.data + 8 * low) % (8 * WIDTH)) // 8)
-    last = head + (n - head) // WIDTH * WIDTH
-    for i in range(head):
-        target[low + i] = source[i]
-    for i in range(head, last, WIDTH):
-        store_past_cache(target, low + i, source, i)
-    for i in range(last, n):
-        target[low + i] = source[i]
+        for i in range(low, high):
+            a[i], b[i] = _window(x[i], y[i], k, s, d)
 
 
 @vectors
-def _blocks(layers, S, P, out_S, out_P, low, high, past_cache):
-    """Write the points low..high-1.
+def _one(layers, S, P, out_S, out_P, low, high):
+    """Write the points low..high-1 behind a single layer, straight to where they belong."""
+    _layer(layers[0, 0], layers[0, 1], layers[0, 2], layers[0, 3], S, P, out_S, out_P, low, high)
 
-    All that is done for a block is inlined here: a call counts references by atomic operations, and those wait for the
-    stores past the cache; three times the time.
+
+@vectors
+def _many(layers, S, P, out_S, out_P, low, high):
+    """Write the points low..high-1 behind any number of layers, by way of blocks in the first-level cache.
+
+    Layers outside and points inside, so that points go through the vector units side by side. Inlined, as a call counts
+    references to every array by atomic operations.
     """
-    a, b = np.empty(STEP), np.empty(STEP)
-    for start in range(low, high, STEP):
-        n = min(STEP, high - start)
+    a, b = np.empty(BLOCK), np.empty(BLOCK)
+    for start in range(low, high, BLOCK):
+        n = min(BLOCK, high - start)
         for i in range(n):
             a[i], b[i] = S[start + i], P[start + i]
-        for layer in range(layers.shape[0]):
-            _layer(layers[layer, 0], layers[layer, 1], layers[layer, 2], layers[layer, 3], a, b, n)
-        if past_cache:
-            _store(out_S, start, a, n)
-            _store(out_P, start, b, n)
-        else:
-            for i in range(n):
-                out_S[start + i], out_P[start + i] = a[i], b[i]
-    fence()
+        for row in range(layers.shape[0]):
+            _layer(layers[row, 0], layers[row, 1], layers[row, 2], layers[row, 3], a, b, a, b, 0, n)
+        for i in range(n):
+            out_S[start + i], out_P[start + i] = a[i], b[i]
 
 
 @parallel
 def evaluate(layers, S, P, out_S, out_P):
-    """Write S and P behind layers in a row: block by block, each in the first-level cache.
+    """Write S and P behind layers in a row.
 
     Parameters
     ----------
     layers : int64 array (n, 4)
-        Code, and for WINDOW the taps, stride and dilation. Without any, this is a copy.
+        Code, and for WINDOW the taps, stride and dilation.
     S, P, out_S, out_P : float64 arrays, contiguous
         For WINDOW, S holds the pixels on one axis.
     """
     n = S.shape[0]
-    line = (-out_S.ctypes.data % 64) // 8  # where a cache line begins; large arrays begin alike
-    blocks = (n + STEP - 1) // STEP
     for task in numba.prange(TASKS):
-        low = min(n, line + task * blocks // TASKS * STEP) if task else 0
-        high = min(n, line + (task + 1) * blocks // TASKS * STEP) if task < TASKS - 1 else n
-        _blocks(layers, S, P, out_S, out_P, low, high, n >= PAST_CACHE)
+        low, high = task * n // TASKS, (task + 1) * n // TASKS
+        if layers.shape[0] == 1:
+            _one(layers, S, P, out_S, out_P, low, high)
+        else:
+            _many(layers, S, P, out_S, out_P, low, high)
 
 
 @parallel

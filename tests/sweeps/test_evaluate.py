@@ -48,18 +48,18 @@ def test_layers_in_a_row():
             np.testing.assert_allclose(got, right, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize(("from_s", "from_p"), [(0, 0), (1, 1), (3, 2), (2, 7)])
-def test_past_the_cache(from_s, from_p):
-    """Large arrays are written by other stores, which want boundaries: from any address, to the last point."""
-    n = formulas.PAST_CACHE + 133
+@pytest.mark.parametrize("layers", [["conv3"], ["conv3", "pool2"], []])
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 3 * 64 * formulas.BLOCK + 17])
+def test_every_point_is_written_once(layers, n):
+    """Whatever the tasks and blocks: all points, and none beside them."""
     S, P = np.linspace(1, 400, n), np.linspace(0, 1, n)
-    x, y = (np.full(n + 16, -1.0) for _ in range(2))
-    out = x[from_s : from_s + n], y[from_p : from_p + n]
-    got = sweeps.evaluate(["conv3", "pool2"], S, P, out=out)
+    x, y = (np.full(n + 5, -1.0) for _ in range(2))
+    out = x[2 : n + 2], y[3 : n + 3]
+    got = sweeps.evaluate(layers, S, P, out=out)
     assert got[0] is out[0]
-    for a, b in zip(got, one_by_one(["conv3", "pool2"], S, P), strict=True):
+    for a, b in zip(got, one_by_one(layers, S, P), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
-    for array, start in ((x, from_s), (y, from_p)):
+    for array, start in ((x, 2), (y, 3)):
         assert (array[:start] == -1).all()
         assert (array[start + n :] == -1).all()
 
