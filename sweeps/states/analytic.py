@@ -102,8 +102,9 @@ class Formulas:
             return before.pixels, before.fresh, before.regular, before.inside
         pairs = [advance(w, u, *shape) for w, u, shape in zip(before.pixels, before.fresh, windows, strict=True)]
         gaps = [
-            (k > 1 and d > 1) & (d * u > w)
-            for w, u, (k, _, d) in zip(before.pixels, before.fresh, windows, strict=True)
+            # taps d apart leave single runs again where the stride keeps to every d-th entry
+            (k > 1 and s % d > 0) & (d * u > w)
+            for w, u, (k, s, d) in zip(before.pixels, before.fresh, windows, strict=True)
         ]
         inside = before.inside & before.regular
         regular = inside & ~np.logical_or.reduce(gaps)

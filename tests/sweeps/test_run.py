@@ -69,6 +69,16 @@ def test_equals_the_engine(spec):
                 assert row[name].item() == profile[name].values[: layers.index(layer) + 1].sum()
 
 
+def test_closed_form_goes_on_where_the_stride_keeps_to_the_taps():
+    dilated = {"name": "a", "kernel": 3, "dilation": [2, 3], "stride": [1, 2, 3, 6]}
+    space = sweeps.Space.from_dict({"stages": [dilated, {"name": "b", "kernel": 2, "dilation": [1, 4]}]})
+    found = sweeps.run(space, formulas=True)["b"]
+    for name in ("closed_form_area", "closed_form_overlap"):
+        exact = [engine.profile(space.network(i))[name].values[-1].max() for i in range(space.size)]
+        assert np.array_equal(found[name].values.ravel(), exact, equal_nan=True)
+    assert np.isnan(found.closed_form_area).sum() < space.size
+
+
 @pytest.mark.parametrize("spec", [*ALL, *(random_space(s) for s in range(100, 110))], ids=lambda s: s["name"])
 @pytest.mark.parametrize("memory", [0, 200, 2000, 20_000])
 def test_depth_first_equals_merged(spec, memory):
