@@ -152,5 +152,8 @@ def test_refuses_what_does_not_fit():
         sweeps.run(space)
     with pytest.raises(engine.InputError, match=r"no stage 's99'; did you mean 's9'"):
         sweeps.run(space, stages=["s99"])
+    for stages in ([], "s1"):
+        with pytest.raises(engine.InputError, match=r"stages is .*; give a list of at least one, such as \['s0'\]"):
+            sweeps.run(space, stages=stages)
     with pytest.raises(engine.InputError, match=r"space is 3; it must be a sweeps.Space"):
         sweeps.run(3)
