@@ -157,3 +157,13 @@ def test_refuses_what_does_not_fit():
             sweeps.run(space, stages=stages)
     with pytest.raises(engine.InputError, match=r"space is 3; it must be a sweeps.Space"):
         sweeps.run(3)
+
+
+def test_deep_stages_and_many_of_them():
+    deep = {"channels": 2, "stages": [{"name": "s", "kernel": 3, "repeat": [1, 1200]}]}
+    many = {"channels": 2, "stages": [{"name": f"s{i}", "kernel": 3 if i else [1, 3]} for i in range(1200)]}
+    for spec, last in ((deep, "s"), (many, "s1199")):
+        found = sweeps.run(sweeps.Space.from_dict(spec), stages=[last], formulas=True)[last]
+        assert found.extent.values.max() == 2401
+        assert found.closed_form_area.values.max() == 2401**2
+        assert found.params.values.max() == 3 * 9 * 2 + 2 + 1199 * (2 * 9 * 2 + 2)
