@@ -140,6 +140,8 @@ def _table(places: np.ndarray, numbers: list[int], size: int) -> np.ndarray:
 
 def _edges(bins: Mapping[str, Sequence[float]] | None, names: Sequence[str]) -> dict[str, np.ndarray]:
     out = {}
+    if bins is not None and not isinstance(bins, Mapping):
+        raise InputError(f"bins is {shown(bins)}; it must be a mapping such as {{'extent': [0, 100, 200]}}")
     for name, values in (bins or {}).items():
         items = listed(values) or []
         if name not in names:

@@ -320,6 +320,7 @@ def test_odd_arithmetic(brute, where, same):
             "no architecture of space 'demo' satisfies where='extent < 0': none is left at stage 's3'",
         ),
         (lambda s: sweeps.count(s, "extent", bins={"jump": [1, 2]}), "bins names 'jump', which is not in by"),
+        (lambda s: sweeps.count(s, "extent", bins=[1, 2]), r"bins is \[1, 2\]; it must be a mapping"),
         (lambda s: sweeps.count(s, "extent", bins={"extent": [2, 1]}), "give at least two rising edges"),
         (lambda s: sweeps.count(s, where="__import__('os')"), "only names, numbers"),
         (lambda s: sweeps.count(s, where="extent >= "), "cannot be read"),
