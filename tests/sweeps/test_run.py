@@ -167,3 +167,10 @@ def test_deep_stages_and_many_of_them():
         assert found.extent.values.max() == 2401
         assert found.closed_form_area.values.max() == 2401**2
         assert found.params.values.max() == 3 * 9 * 2 + 2 + 1199 * (2 * 9 * 2 + 2)
+
+
+def test_volumes_that_pass_int64():
+    stages = [{"name": f"s{i}", "kernel": 3 if i < 24 else [3, 5], "stride": 2} for i in range(25)]
+    found = sweeps.derive(sweeps.run(sweeps.Space.from_dict({"axes": 3, "stages": stages}), stages=["s24"])["s24"])
+    assert np.allclose(found.area, found.extent.values.astype(float) ** 3)
+    assert (found.density == 1).all()
