@@ -27,8 +27,8 @@ EXTRAS = {
 }
 
 
-def find(text: str) -> Any:
-    """Return what "package.module:name" or "file.py:name" stands for; the module is imported.
+def find(text: str, what: str = "network") -> Any:
+    """Return what "package.module:name" or "file.py:name" stands for, which messages call `what`; it is imported.
 
     Raises
     ------
@@ -37,21 +37,21 @@ def find(text: str) -> Any:
     """
     where, _, name = text.rpartition(":")
     if not where or not name:
-        raise InputError(f"network {shown(text)} is incomplete; write package.module:factory or file.py:factory")
+        raise InputError(f"{what} {shown(text)} is incomplete; write package.module:factory or file.py:factory")
     try:
         found = _tolerant(lambda: _module(where))
         for part in name.split("."):
             if not hasattr(found, part):
                 known = [n for n in dir(found) if not n.startswith("_")]
-                raise InputError(f"network {shown(text)}: {where} has no {part!r}; {nearest(part, known)}")
+                raise InputError(f"{what} {shown(text)}: {where} has no {part!r}; {nearest(part, known)}")
             found = getattr(found, part)
     except InputError:
         raise
     except SystemExit:
-        raise InputError(f"network {shown(text)}: importing {where} ends the program (sys.exit)") from None
+        raise InputError(f"{what} {shown(text)}: importing {where} ends the program (sys.exit)") from None
     except Exception as error:
         hint = _install_hint(error) or _nearest_file(where, error)
-        raise InputError(f"network {shown(text)} cannot be imported: {_told(error, where)}{hint}") from None
+        raise InputError(f"{what} {shown(text)} cannot be imported: {_told(error, where)}{hint}") from None
     return found
 
 

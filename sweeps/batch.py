@@ -148,10 +148,12 @@ def run_batch(
             rows.append({**before, "status": "kept"})
         else:
             stale = before is not None and before["entry_hash"] != code  # made from another entry: begin anew
+            if fresh or stale:
+                _clear(entry, out, known=before is not None)
             # the entry is written down before it is run: killed in the middle, a sweep goes on if it is still the same
             begun = {**_NOT_RUN, "run": entry["name"], "kind": _kind(entry), "entry_hash": code}
             _write(_summary([*rows, begun, *_later(entries, len(rows) + 1, known)]), out / "summary.json")
-            rows.append(_run(entry, out, folder, fresh or stale) | {"entry_hash": code})
+            rows.append(_run(entry, out, folder) | {"entry_hash": code})
         _write(_summary([*rows, *_later(entries, len(rows), known)]), out / "summary.json")
     return _summary(rows)
 
@@ -171,7 +173,16 @@ def _kind(entry: Entry) -> str:
     return next(k for k in KINDS if k in entry)
 
 
-def _run(entry: Entry, out: Path, folder: Path, fresh: bool) -> dict[str, Any]:
+def _clear(entry: Entry, out: Path, *, known: bool) -> None:
+    """Take away what cannot be gone on with, or written over: a sweep's store, and what is in the way of one."""
+    import shutil
+
+    path = out / f"{entry['name']}.zarr"
+    if (path / "done").is_dir() or (known and _kind(entry) == "sweep" and (path / "zarr.json").is_file()):
+        shutil.rmtree(path)
+
+
+def _run(entry: Entry, out: Path, folder: Path) -> dict[str, Any]:
     """Run one entry; a failure is its status."""
     kind = _kind(entry)
     path = out / f"{entry['name']}.zarr"
@@ -180,29 +191,41 @@ def _run(entry: Entry, out: Path, folder: Path, fresh: bool) -> dict[str, Any]:
     with measured() as cost:
         try:
             subject = _subject(entry, folder)
-            architectures = min(int(entry.get("random") or getattr(subject, "size", None) or 1), 2**62)
+            drawn = entry.get("random")
+            architectures = min(drawn if isinstance(drawn, int) else getattr(subject, "size", 1), 2**62)
             options = {k: entry[k] for k in KINDS[kind] if k in entry and k not in READING}
-            data = _DO[kind](subject, options, path, fresh)
+            data = _DO[kind](subject, options, path)
             if isinstance(data, int):  # a store is written already
                 architectures, data = data, None
         except (Exception, SystemExit) as error:
-            lines = str(error).split("\n")
-            row |= {"status": "failed", "message": lines[0] if isinstance(error, InputError) else repr(error)}
+            row |= _failure(error)
             data = None
     rate = architectures / cost["wall_seconds"] if row["status"] == "done" else float("nan")
     row |= {**cost, "architectures": architectures, "rate": rate}
     if row["status"] == "done":
-        attrs = {**cost, "rate": rate, **machine()}
-        if data is not None:
-            from sweeps.output import write
-
-            data.attrs |= attrs
-            write(data, path)
-        else:
-            import zarr
-
-            zarr.open_group(path, mode="r+").attrs.update(attrs)
+        try:
+            _keep(data, path, {**cost, "rate": rate, **machine()})
+        except Exception as error:
+            row |= {**_failure(error), "rate": float("nan")}
     return row
+
+
+def _failure(error: BaseException) -> dict[str, str]:
+    message = str(error).split("\n")[0] if isinstance(error, InputError) else repr(error)
+    return {"status": "failed", "message": message}
+
+
+def _keep(data: xr.Dataset | None, path: Path, attrs: dict[str, Any]) -> None:
+    """Write a result with its cost; the store of a sweep is there already."""
+    if data is not None:
+        from sweeps.output import write
+
+        data.attrs |= attrs
+        write(data, path)
+    else:
+        import zarr
+
+        zarr.open_group(path, mode="r+").attrs.update(attrs)
 
 
 def _subject(entry: Entry, folder: Path) -> Any:
@@ -260,36 +283,32 @@ def _parts(text: str) -> tuple[str, str]:
     return path, colon + name
 
 
-def _do_sweep(space: Any, options: Entry, path: Path, fresh: bool) -> int:
-    import shutil
-
+def _do_sweep(space: Any, options: Entry, path: Path) -> int:
     from sweeps.stores.store import write_store
 
-    if fresh and (path / "done").is_dir():
-        shutil.rmtree(path)
     return write_store(space, path, **options).architectures
 
 
-def _do_count(space: Any, options: Entry, path: Path, fresh: bool) -> xr.Dataset:
+def _do_count(space: Any, options: Entry, path: Path) -> xr.Dataset:
     from sweeps.answers import count
 
     data = count(space, **options)
     return (data.astype(str) if data.dtype == object else data).to_dataset(promote_attrs=True)
 
 
-def _do_validate(subject: Any, options: Entry, path: Path, fresh: bool) -> xr.Dataset:
+def _do_validate(subject: Any, options: Entry, path: Path) -> xr.Dataset:
     from sweeps.validation import validate
 
     return validate(subject, **options)
 
 
-def _do_profile(network: Any, options: Entry, path: Path, fresh: bool) -> xr.Dataset:
+def _do_profile(network: Any, options: Entry, path: Path) -> xr.Dataset:
     from engine.profiles import profile
 
     return profile(network, **options)
 
 
-_DO: dict[str, Callable[[Any, Entry, Path, bool], Any]] = {
+_DO: dict[str, Callable[[Any, Entry, Path], Any]] = {
     "sweep": _do_sweep, "count": _do_count, "validate": _do_validate, "profile": _do_profile,
 }  # fmt: skip
 

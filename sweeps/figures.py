@@ -31,11 +31,12 @@ def derive(dataset: xr.Dataset) -> xr.Dataset:
     dataset = getattr(dataset, "dataset", dataset)
     ndim = int(dataset.attrs.get("ndim", 2))
     pixels, extent = dataset["pixels"], dataset["extent"]
+    kind = np.int64 if ndim < 3 else float  # three int32 multiplied may pass int64
+    pixels, extent = pixels.astype(kind), extent.astype(kind)
     if "axis" in pixels.dims:
-        area = pixels.astype(np.int64).prod("axis")
-        box = extent.astype(np.int64).prod("axis")
+        area, box = pixels.prod("axis"), extent.prod("axis")
     else:
-        area, box = pixels.astype(np.int64) ** ndim, extent.astype(np.int64) ** ndim
+        area, box = pixels**ndim, extent**ndim
     made: dict[str, Any] = {
         "area": area,
         "width": np.sqrt(area),

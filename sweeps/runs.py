@@ -87,15 +87,12 @@ def run(
     if client is not None:
         raise InputError("client writes stores; give `store`, a path that the workers see as well")
     blocks = blocks_of(space, costs=costs, formulas=formulas, memory=memory)
-    for name in stages or ():
-        if name not in blocks.stages:
-            raise InputError(f"space {space.name!r} has no stage {shown(name)}; {nearest(name, blocks.stages)}")
+    wanted = wanted_stages(blocks, stages)
     if len(space.factors) + bool(blocks.axis_labels) > MAX_DIMS:
         raise InputError(
             f"space {space.name!r} has {len(space.factors)} factors; at most {MAX_DIMS} dims can be labelled. "
             "Ask sweeps.count, best, pareto or sample"
         )
-    wanted = [s for s in blocks.stages if stages is None or s in stages]
     check_memory(sum(blocks.size(s) * blocks.row_bytes(s) for s in wanted))
     coords = coordinates(blocks)
     piece = PIECE if isinstance(space, Space) else NETWORK_PIECE
@@ -124,6 +121,19 @@ def blocks_of(
     if not isinstance(space, Space):
         raise InputError(f"space is {shown(space)}; it must be a sweeps.Space or NetworkSpace")
     return Blocks(space, costs=costs, formulas=formulas, memory=memory)
+
+
+def wanted_stages(blocks: Blocks | NetworkBlocks, stages: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the stages that are asked for, in the order of the space; by default all."""
+    known = blocks.stages
+    if stages is None:
+        return known
+    if isinstance(stages, str) or not stages:
+        raise InputError(f"stages is {shown(stages)}; give a list of at least one, such as [{known[0]!r}]")
+    for name in stages:
+        if name not in known:
+            raise InputError(f"space {blocks.space.name!r} has no stage {shown(name)}; {nearest(name, known)}")
+    return tuple(s for s in known if s in stages)
 
 
 def label(blocks: Blocks | NetworkBlocks, stage: str, out: dict[str, np.ndarray], coords: xr.Coordinates) -> xr.Dataset:

@@ -22,7 +22,7 @@ import numpy as np
 from engine.errors import InputError, shown
 from engine.spec import listed, whole
 from sweeps.answers.counts import Completions, end_counts
-from sweeps.answers.expressions import Expression, Reader, Term
+from sweeps.answers.expressions import WHOLE, Expression, Reader, Term
 from sweeps.answers.listing import as_rows
 from sweeps.answers.search import Limit, best_paths, reachable_best, retrace, undominated_paths
 from sweeps.spaces.space import Space
@@ -140,6 +140,8 @@ def _table(places: np.ndarray, numbers: list[int], size: int) -> np.ndarray:
 
 def _edges(bins: Mapping[str, Sequence[float]] | None, names: Sequence[str]) -> dict[str, np.ndarray]:
     out = {}
+    if bins is not None and not isinstance(bins, Mapping):
+        raise InputError(f"bins is {shown(bins)}; it must be a mapping such as {{'extent': [0, 100, 200]}}")
     for name, values in (bins or {}).items():
         items = listed(values) or []
         if name not in names:
@@ -365,12 +367,15 @@ def _end_values(product: Product, goal: Expression, node: ast.expr) -> np.ndarra
         raise InputError(f"objective {goal.text!r} is text; it must be a number")
     if values.dtype.kind == "f" and np.isnan(values).any():
         raise InputError(f"objective {goal.text!r} is not a number for some architectures; exclude them by where")
-    return values.astype(float if values.dtype.kind == "f" else np.int64)
+    whole = values.dtype.kind != "f" and np.abs(values.astype(float)).max() < WHOLE
+    return values.astype(np.int64 if whole else float)
 
 
 def _weights(product: Product, parts: Mapping[Term, float | int]) -> list[np.ndarray]:
-    """Return the weighted sum of some costs by node and choice of every stage."""
+    """Return the weighted sum of some costs by node and choice of every stage; floats where sums would pass int64."""
     tables = [(factor, product.weights(term.name, term.stage)) for term, factor in parts.items()]
+    if sum(abs(factor) * int(t.max()) for factor, table in tables for t in table) >= WHOLE:
+        tables = [(float(factor), table) for factor, table in tables]
     return [sum(factor * table[i] for factor, table in tables) for i in range(len(product.follow))]  # type: ignore[misc]
 
 

@@ -25,14 +25,15 @@ COSTS = ("params", "macs")
 MAX_TEXT = 10_000
 
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.true_divide,
+    ast.FloorDiv: np.floor_divide,
+    ast.Mod: np.mod,
+    ast.Pow: np.power,
 }
+WHOLE = 2.0**61  # whole numbers from here on are floats, before they pass int64
 _COMPARE: dict[type, Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
@@ -66,9 +67,9 @@ class Expression:
         """Return the value, given that of every term."""
         terms = {t.label: lookup(t) for t in self.terms}
         try:
-            with np.errstate(divide="ignore", invalid="ignore"):
+            with np.errstate(all="ignore"):
                 return _value(self.node, terms, self.text)
-        except (TypeError, OverflowError, np.exceptions.DTypePromotionError):
+        except (TypeError, ValueError, OverflowError):
             raise InputError(f"{shown(self.text)} mixes text and numbers, or grows too large") from None
 
     @property
@@ -157,6 +158,13 @@ def _name(node: ast.AST) -> str | None:
     return None
 
 
+def _arithmetic(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
+    """Return a sum, product or power in whole numbers only where it fits int64: numpy would wrap without a word."""
+    about = operation(np.asarray(left).astype(float), np.asarray(right).astype(float))
+    fits = np.all(np.abs(about) < WHOLE) and not (operation is np.power and np.any(np.asarray(right) < 0))
+    return operation(left, right) if fits else about
+
+
 def _value(node: ast.expr, terms: Mapping[str, Any], text: str) -> Any:
     name = _name(node)
     if name is not None:
@@ -164,7 +172,7 @@ def _value(node: ast.expr, terms: Mapping[str, Any], text: str) -> Any:
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.BinOp):
-        return _BINARY[type(node.op)](_value(node.left, terms, text), _value(node.right, terms, text))
+        return _arithmetic(_BINARY[type(node.op)], _value(node.left, terms, text), _value(node.right, terms, text))
     if isinstance(node, ast.UnaryOp):
         value = _value(node.operand, terms, text)
         return (

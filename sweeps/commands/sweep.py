@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.errors import InputError, nearest, shown
+from engine.errors import InputError, shown
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -181,39 +181,14 @@ def load_space(text: str) -> Space | NetworkSpace:
     """Return the space of a file, or of a Python module or file."""
     from sweeps.spaces.space import NetworkSpace, Space
 
-    module, colon, name = text.rpartition(":")
-    if not colon or text.endswith((".yaml", ".yml", ".json")):
+    if ":" not in text or text.endswith((".yaml", ".yml", ".json")):
         return Space.from_file(text)
-    found = _attribute(_module(module, text), name, text)
+    from engine.factories import find
+
+    found = find(text, "SPACE")
     if not isinstance(found, Space | NetworkSpace):
         raise InputError(f"{text} is {shown(found)}; it must be a sweeps.Space or a sweeps.NetworkSpace")
     return found
-
-
-def _module(name: str, text: str) -> Any:
-    """Import a module by name, or a Python file by path; Dask workers get a copy of its functions."""
-    from importlib import import_module, util
-
-    sys.path[:] = sys.path if "" in sys.path else ["", *sys.path]
-    try:
-        if not name.endswith(".py"):
-            return import_module(name)
-        spec = util.spec_from_file_location(Path(name).stem, name)
-        assert spec
-        assert spec.loader
-        module = util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-    except (OSError, ImportError, ValueError, SyntaxError) as error:
-        raise InputError(f"SPACE {text} cannot be imported: {error}") from None
-    return module
-
-
-def _attribute(module: Any, name: str, text: str) -> Any:
-    if not hasattr(module, name):
-        known = [k for k in vars(module) if not k.startswith("_")]
-        raise InputError(f"SPACE {text}: there is no {name!r}; {nearest(name, known)}")
-    return getattr(module, name)
 
 
 # every architecture --------------------------------------------------------------------------------------------------

@@ -380,8 +380,9 @@ class NetworkSpace(Labelled):
         chosen = self._chosen(where)
         try:
             network = self.template(**chosen)
-        except TypeError as error:
-            raise InputError(f"template {self.name!r} called with {shown(chosen)}: {error}") from None
+        except Exception as error:  # code of others: say which network it was making
+            told = error if isinstance(error, InputError | TypeError) else repr(error)
+            raise InputError(f"template {self.name!r} called with {shown(chosen)}: {told}") from error
         if not isinstance(network, Network):
             raise InputError(f"template {self.name!r} returned {shown(network)}; it must return an engine.Network")
         return network

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from engine.errors import InputError, nearest, shown
 from engine.spec import listed, whole
+from sweeps.variables import NETWORKS, VARIABLES
 
 Value = int | str | bool | tuple[int, ...]
 
@@ -28,8 +29,11 @@ REQUIRED = {**dict.fromkeys(WINDOWS, "kernel"), "space_to_depth": "scale"}
 PER_AXIS = {"kernel": 1, "stride": 1, "dilation": 1, "scale": 1, "step": 1, "start": 0}  # smallest value
 PLACES = ("first", "last")
 MAX_REPEAT = 10_000
-FIGURES = ("pixels", "extent", "jump", "shared", "overlap", "density", "width", "area", "params", "macs")
-RESERVED = (*FIGURES, "every", "axis", "rank", "sample", "index", "architectures")
+FIGURES = {**VARIABLES, **NETWORKS}
+ANSWERS = ("objective", "objectives", "tightness", "coverage", "index", "architectures")
+DESIGNS = ("map", "map_stage", "map_layer", "map_width", "map_extent", "map_jump")
+RESERVED = {*FIGURES, *(f"{f}_{a}" for f in FIGURES for a in "zyx"), *ANSWERS, *DESIGNS}
+RESERVED |= {"every", "chosen", "axis", "rank", "sample"}
 
 
 class ChainLayer(NamedTuple):

@@ -54,35 +54,45 @@ class Formulas:
 
     def _values(self, stage: int, low: int, high: int) -> tuple[Values, np.ndarray]:
         """Values and live values behind a stage, of architectures low..high-1."""
-        if stage < 0:
-            one, yes = np.ones(1), np.ones(1, bool)
-            whole = np.ones((self.ndim, 1), np.int64)
-            return Values(one * START[0], one * START[1], whole, whole, yes, yes), np.zeros(1, np.int32)
-        program = self.programs[stage]
-        first = low // program.choices
-        before, live = self._values(stage - 1, first, -(-high // program.choices))
-        cut = slice(low - first * program.choices, high - first * program.choices)
+        spans = [(low, high)]  # of each stage, from the last to what the first one reads
+        for program in reversed(self.programs[: stage + 1]):
+            spans.append((spans[-1][0] // program.choices, -(-spans[-1][1] // program.choices)))
+        one, yes = np.ones(1), np.ones(1, bool)
+        whole = np.ones((self.ndim, 1), np.int64)
+        values, live = Values(one * START[0], one * START[1], whole, whole, yes, yes), np.zeros(1, np.int32)
+        for program, (first, _), (begin, end) in zip(self.programs, spans[:0:-1], spans[-2::-1], strict=False):
+            cut = slice(begin - first * program.choices, end - first * program.choices)
+            values, live = self._behind(program, values, live, cut)
+        return values, live
+
+    def _behind(self, program: Program, before: Values, live: np.ndarray, cut: slice) -> tuple[Values, np.ndarray]:
+        """Values and live values behind one stage, cut to some of its architectures."""
         after_live = rows.walk(live, program.next_live.astype(np.int32), cut.start, cut.stop)
         shape = (len(live), program.choices)
         columns = [np.empty((*v.shape[:-1], *shape), v.dtype) for v in before]
         variants = program.variant[live]
         for v in np.unique(variants):
             at = np.flatnonzero(variants == v)
-            known: dict[tuple[ChainLayer, ...], Values] = {(): Values(*(x[..., at] for x in before))}
+            known: dict[tuple[int, ChainLayer], int] = {}
+            ends = [Values(*(x[..., at] for x in before))]
             for c, chain in enumerate(program.layers[v]):
-                for column, values in zip(columns, self._chain(chain, known), strict=True):
+                for column, values in zip(columns, self._chain(chain, known, ends), strict=True):
                     column[..., at, c] = values
         return Values(*(c.reshape(*c.shape[:-2], -1)[..., cut] for c in columns)), after_live
 
-    def _chain(self, chain: tuple[ChainLayer, ...], known: dict[tuple[ChainLayer, ...], Values]) -> Values:
-        if chain not in known:
-            before = self._chain(chain[:-1], known)
-            layer = chain[-1]
-            windows = [
-                (k, s, d if k > 1 else 1) for k, s, d in zip(layer.kernel, layer.stride, layer.dilation, strict=True)
-            ]
-            known[chain] = Values(*self._published(before, windows), *self._closed(before, windows))
-        return known[chain]
+    def _chain(
+        self, chain: tuple[ChainLayer, ...], known: dict[tuple[int, ChainLayer], int], ends: list[Values]
+    ) -> Values:
+        """Values behind the layers of a choice; `ends` are those of beginnings, `known` what follows them."""
+        at = 0
+        for layer in chain:
+            if (at, layer) not in known:
+                windows = list(zip(layer.kernel, layer.stride, layer.dilation, strict=True))
+                windows = [(k, s, d if k > 1 else 1) for k, s, d in windows]
+                known[at, layer] = len(ends)
+                ends.append(Values(*self._published(ends[at], windows), *self._closed(ends[at], windows)))
+            at = known[at, layer]
+        return ends[at]
 
     def _published(self, before: Values, windows: list[AxisLayer]) -> tuple[np.ndarray, np.ndarray]:
         nothing = np.full_like(before.area, np.nan)
@@ -102,8 +112,9 @@ class Formulas:
             return before.pixels, before.fresh, before.regular, before.inside
         pairs = [advance(w, u, *shape) for w, u, shape in zip(before.pixels, before.fresh, windows, strict=True)]
         gaps = [
-            (k > 1 and d > 1) & (d * u > w)
-            for w, u, (k, _, d) in zip(before.pixels, before.fresh, windows, strict=True)
+            # taps d apart leave single runs again where the stride keeps to every d-th entry
+            (k > 1 and s % d > 0) & (d * u > w)
+            for w, u, (k, s, d) in zip(before.pixels, before.fresh, windows, strict=True)
         ]
         inside = before.inside & before.regular
         regular = inside & ~np.logical_or.reduce(gaps)

@@ -268,15 +268,16 @@ class Blocks:
     def _sums(self, name: str, stage: int, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
         """Cost nodes and accumulated costs before a stage, of architectures low..high-1 of the stages before it."""
         assert self.costs is not None
-        if stage == 0:
-            return np.zeros(1, np.int32), np.zeros(1, np.int64)
-        choices = self._choices(stage - 1)
-        first = low // choices
-        nodes, sums = self._sums(name, stage - 1, first, -(-high // choices))
-        begin, end = low - first * choices, high - first * choices
-        after = np.empty(end - begin, np.int64)
-        rows.add_rows(nodes, sums, self.costs.weights[name][stage - 1], begin, end, after)
-        return rows.walk(nodes, self.costs.follow[stage - 1], begin, end), after
+        spans = [(low, high)]  # of each stage, from the last to what the first one reads
+        for before in reversed(range(stage)):
+            spans.append((spans[-1][0] // self._choices(before), -(-spans[-1][1] // self._choices(before))))
+        nodes, sums = np.zeros(1, np.int32), np.zeros(1, np.int64)
+        for before, (first, _), (low, high) in zip(range(stage), spans[:0:-1], spans[-2::-1], strict=True):
+            begin, end = low - first * self._choices(before), high - first * self._choices(before)
+            after = np.empty(end - begin, np.int64)
+            rows.add_rows(nodes, sums, self.costs.weights[name][before], begin, end, after)
+            nodes, sums = rows.walk(nodes, self.costs.follow[before], begin, end), after
+        return nodes, sums
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import numpy as np
 from engine.errors import InputError
 from sweeps.kernels import states as kernels
 from sweeps.spaces.costs import CostState, advance, first_state
+from sweeps.spaces.stages import ChainLayer
 from sweeps.states.programs import Program, Trie
 
 if TYPE_CHECKING:
@@ -237,9 +238,10 @@ class CostGraph:
         weights = {name: np.zeros(shape, np.int64) for name in self.weights}
         after: dict[str, list[int]] = {name: [] for name in self.weights}
         for (state, live), n in nodes.items():
-            known: dict[object, tuple[CostState, int, int]] = {(): (state, 0, 0)}
+            known: dict[tuple[int, ChainLayer], int] = {}
+            ends = [(state, 0, 0)]
             for c, chain in enumerate(program.layers[program.variant[live]]):
-                end, params, macs = self._chain(program.stage, chain, known)
+                end, params, macs = self._chain(program.stage, chain, known, ends)
                 key = (end, int(program.next_live[live, c]))
                 node = follow[n, c] = found.setdefault(key, len(found))
                 for name, cost in (("params", params), ("macs", macs)):
@@ -259,15 +261,22 @@ class CostGraph:
         return found, after
 
     def _chain(
-        self, stage: str, chain: tuple[object, ...], known: dict[object, tuple[CostState, int, int]]
+        self,
+        stage: str,
+        chain: tuple[ChainLayer, ...],
+        known: dict[tuple[int, ChainLayer], int],
+        ends: list[tuple[CostState, int, int]],
     ) -> tuple[CostState, int, int]:
-        """State and costs behind the layers of a choice; `known` holds those of common beginnings."""
-        at = known.get(chain)
-        if at is None:
-            state, params, macs = self._chain(stage, chain[:-1], known)
-            try:
-                end, p, m = advance(self.space, state, chain[-1])  # type: ignore[arg-type]
-            except InputError as error:
-                raise InputError(f"stage {stage!r}: {error}") from None
-            at = known[chain] = (end, params + p, macs + m)
-        return at
+        """State and costs behind the layers of a choice; `ends` are those of beginnings, `known` what follows them."""
+        at = 0
+        for layer in chain:
+            if (at, layer) not in known:
+                state, params, macs = ends[at]
+                try:
+                    end, p, m = advance(self.space, state, layer)
+                except InputError as error:
+                    raise InputError(f"stage {stage!r}: {error}") from None
+                known[at, layer] = len(ends)
+                ends.append((end, params + p, macs + m))
+            at = known[at, layer]
+        return ends[at]

@@ -17,8 +17,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from engine.errors import InputError, nearest, shown
-from sweeps.runs import MAX_DIMS, blocks_of
+from engine.errors import InputError
+from sweeps.runs import MAX_DIMS, blocks_of, wanted_stages
 from sweeps.spaces.space import NetworkSpace, Space
 from sweeps.states.blocks import MEMORY
 from sweeps.stores.shards import Map, array_metadata, chunk_key, encode, write_whole
@@ -131,16 +131,12 @@ class Plan:
     def __init__(self, space: Space | NetworkSpace, options: Options) -> None:
         self.space, self.options = space, options
         self.source = blocks_of(space, costs=options.costs, formulas=options.formulas, memory=options.memory)
-        known = self.source.stages
-        for name in options.stages or ():
-            if name not in known:
-                raise InputError(f"space {space.name!r} has no stage {shown(name)}; {nearest(name, known)}")
+        self.stages = wanted_stages(self.source, options.stages)
         if len(space.factors) + bool(self.source.axis_labels) > MAX_DIMS:
             raise InputError(
                 f"space {space.name!r} has {len(space.factors)} factors; at most {MAX_DIMS} dims can be labelled. "
                 "Ask sweeps.count, best, pareto or sample"
             )
-        self.stages = tuple(s for s in known if options.stages is None or s in options.stages)
         if DONE in self.stages:
             raise InputError(f"a stage is named {DONE!r}, as the store's list of blocks is; rename it")
         self._rows = {s: self._block_rows(s) for s in self.stages}

@@ -25,7 +25,7 @@ import numba
 from engine import __version__
 from engine.errors import InputError
 from sweeps.output import check_folder
-from sweeps.runs import attributes, blocks_of, size_text
+from sweeps.runs import attributes, blocks_of, size_text, wanted_stages
 from sweeps.spaces.space import NetworkSpace, Space
 from sweeps.states.blocks import MEMORY
 from sweeps.stores.blockstore import BLOCK_BYTES, DONE, Options, Plan
@@ -134,7 +134,7 @@ def run_stored(
     import xarray as xr
 
     blocks = blocks_of(space)
-    stages = [s for s in blocks.stages if options["stages"] is None or s in options["stages"]]
+    stages = wanted_stages(blocks, options["stages"])
     rows, told = sum(map(blocks.size, stages)), 0
 
     def tell(done: int, total: int) -> None:

@@ -276,6 +276,36 @@ def test_counts_of_any_size():
     assert worst.objective.values[0] == engine.profile(space.network(worst.isel(rank=0))).density.values[-1]
 
 
+@pytest.mark.parametrize("objective", ["10**18*macs", "1000000000000000*macs", "macs**3", "-(extent**40)", "macs*1e19"])
+def test_what_passes_int64_does_not_wrap(brute, objective):
+    b = brute["demo"]
+    got = sweeps.best(b.space, objective, k=5).objective.values
+    want = sorted(evaluate(objective, row) for row in b.rows)[:5]
+    assert np.allclose(got.astype(float), np.array(want, float), rtol=1e-12)
+
+
+def test_pareto_of_what_passes_int64(brute):
+    b = brute["demo"]
+    got, want = (sweeps.pareto(b.space, o, "-extent") for o in ("1000000000000000*macs", "macs"))
+    assert got.macs.values.tolist() == want.macs.values.tolist()
+    assert np.allclose(got.objectives[:, 0], 1e15 * want.macs)
+
+
+@pytest.mark.parametrize(
+    ("where", "same"),
+    [
+        ("extent < 1/0", "extent > 0"),
+        ("extent % 0 == 0", "extent < 0"),
+        ("extent ** -1 < 0.1", "extent > 10"),
+        ("macs**9 > 0", "extent > 0"),
+        ("extent < 9**9**9", "extent > 0"),
+    ],
+)
+def test_odd_arithmetic(brute, where, same):
+    space = brute["demo"].space
+    assert sweeps.count(space, where=where) == sweeps.count(space, where=same)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -290,12 +320,14 @@ def test_counts_of_any_size():
             "no architecture of space 'demo' satisfies where='extent < 0': none is left at stage 's3'",
         ),
         (lambda s: sweeps.count(s, "extent", bins={"jump": [1, 2]}), "bins names 'jump', which is not in by"),
+        (lambda s: sweeps.count(s, "extent", bins=[1, 2]), r"bins is \[1, 2\]; it must be a mapping"),
         (lambda s: sweeps.count(s, "extent", bins={"extent": [2, 1]}), "give at least two rising edges"),
         (lambda s: sweeps.count(s, where="__import__('os')"), "only names, numbers"),
         (lambda s: sweeps.count(s, where="extent >= "), "cannot be read"),
         (lambda s: sweeps.count(s, where="extent + 1"), "which is no condition"),
         (lambda s: sweeps.count(s, where=3), "where is 3; it must be text"),
         (lambda s: sweeps.count(s, where="extent > 'a'"), "mixes text and numbers"),
+        (lambda s: sweeps.count(s, where="'a' * 99999999999 == 'a'"), "mixes text and numbers"),
         (lambda s: sweeps.count(s, where={"extent": (1, 2, 3)}), "give a value, or \\(low, high\\)"),
         (lambda s: sweeps.best(s, "macs", where="macs <= 1"), "no architecture of space 'demo' satisfies"),
         (lambda s: sweeps.best(s, "macs", k=0), "k is 0; it must lie between 1"),

@@ -71,6 +71,24 @@ def test_resumes_and_forgets(runs):
     assert fresh.architectures.sel(run="swept") == 8
 
 
+def test_a_name_may_change_its_kind(runs):
+    count, sweep = "{name: a, count: space.yaml, by: extent}", "{name: a, sweep: space.yaml}"
+    for entry in (count, sweep, count):
+        (runs / "runs.yaml").write_text(f"runs: [{entry}, {{name: last, profile: dilated5}}]")
+        assert go(runs).status.values.tolist()[0] == "done"
+    (runs / "out" / "summary.json").unlink()  # nobody knows whose store it is: the run fails, and the next begins
+    (runs / "runs.yaml").write_text(f"runs: [{sweep}, {{name: last, profile: dilated5}}]")
+    summary = go(runs)
+    assert summary.status.values.tolist() == ["failed", "done"]
+    assert "is a folder of something else" in summary.message.values[0]
+    (runs / "out" / "a.zarr" / "done").mkdir()
+    (runs / "runs.yaml").write_text(f"runs: [{count.replace('extent', 'jump')}, {{name: last, profile: dilated5}}]")
+    (runs / "out" / "summary.json").unlink()
+    summary = go(runs)
+    assert summary.status.values.tolist() == ["failed", "done"]
+    assert "it is not replaced" in summary.message.values[0]
+
+
 def test_compare(runs):
     first = go(runs)
     before = read_summary(runs / "out")

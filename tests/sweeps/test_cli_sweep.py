@@ -162,9 +162,11 @@ def test_one_line_and_nothing_written(args, message, rfscale, folder, monkeypatc
         ("nets.py:spaces", "did you mean 'space'"),
         ("nets.py:number", "is 3; it must be"),
         ("no_such_module:space", "cannot be imported"),
-        ("gone.py:space", "cannot be imported"),
+        ("gone.py:space", "gone.py: there is no such file"),
+        ("broken.py:space", "SPACE 'broken.py:space' cannot be imported: NameError: name 'y' is not defined ("),
         ("nets.py", "nets.py"),
     ],
 )
-def test_spaces_that_are_none(space, message, rfscale):
+def test_spaces_that_are_none(space, message, rfscale, folder):
+    (folder / "broken.py").write_text("x = y")
     assert message in rfscale(space, code=2)

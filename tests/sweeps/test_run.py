@@ -69,6 +69,16 @@ def test_equals_the_engine(spec):
                 assert row[name].item() == profile[name].values[: layers.index(layer) + 1].sum()
 
 
+def test_closed_form_goes_on_where_the_stride_keeps_to_the_taps():
+    dilated = {"name": "a", "kernel": 3, "dilation": [2, 3], "stride": [1, 2, 3, 6]}
+    space = sweeps.Space.from_dict({"stages": [dilated, {"name": "b", "kernel": 2, "dilation": [1, 4]}]})
+    found = sweeps.run(space, formulas=True)["b"]
+    for name in ("closed_form_area", "closed_form_overlap"):
+        exact = [engine.profile(space.network(i))[name].values[-1].max() for i in range(space.size)]
+        assert np.array_equal(found[name].values.ravel(), exact, equal_nan=True)
+    assert np.isnan(found.closed_form_area).sum() < space.size
+
+
 @pytest.mark.parametrize("spec", [*ALL, *(random_space(s) for s in range(100, 110))], ids=lambda s: s["name"])
 @pytest.mark.parametrize("memory", [0, 200, 2000, 20_000])
 def test_depth_first_equals_merged(spec, memory):
@@ -142,5 +152,25 @@ def test_refuses_what_does_not_fit():
         sweeps.run(space)
     with pytest.raises(engine.InputError, match=r"no stage 's99'; did you mean 's9'"):
         sweeps.run(space, stages=["s99"])
+    for stages in ([], "s1"):
+        with pytest.raises(engine.InputError, match=r"stages is .*; give a list of at least one, such as \['s0'\]"):
+            sweeps.run(space, stages=stages)
     with pytest.raises(engine.InputError, match=r"space is 3; it must be a sweeps.Space"):
         sweeps.run(3)
+
+
+def test_deep_stages_and_many_of_them():
+    deep = {"channels": 2, "stages": [{"name": "s", "kernel": 3, "repeat": [1, 1200]}]}
+    many = {"channels": 2, "stages": [{"name": f"s{i}", "kernel": 3 if i else [1, 3]} for i in range(1200)]}
+    for spec, last in ((deep, "s"), (many, "s1199")):
+        found = sweeps.run(sweeps.Space.from_dict(spec), stages=[last], formulas=True)[last]
+        assert found.extent.values.max() == 2401
+        assert found.closed_form_area.values.max() == 2401**2
+        assert found.params.values.max() == 3 * 9 * 2 + 2 + 1199 * (2 * 9 * 2 + 2)
+
+
+def test_volumes_that_pass_int64():
+    stages = [{"name": f"s{i}", "kernel": 3 if i < 24 else [3, 5], "stride": 2} for i in range(25)]
+    found = sweeps.derive(sweeps.run(sweeps.Space.from_dict({"axes": 3, "stages": stages}), stages=["s24"])["s24"])
+    assert np.allclose(found.area, found.extent.values.astype(float) ** 3)
+    assert (found.density == 1).all()

@@ -322,6 +322,8 @@ def test_stages_that_cannot_be_stored(tmp_path):
         write_store(space, tmp_path / "a.zarr")
     with pytest.raises(InputError, match=r"no stage 's9'; did you mean"):
         write_store(demo(), tmp_path / "a.zarr", stages=["s9"])
+    with pytest.raises(InputError, match=r"stages is \(\); give a list of at least one, such as \['stem'\]"):
+        write_store(demo(), tmp_path / "a.zarr", stages=[])
     stages = [{"name": f"s{i}", "kernel": [1, 3]} for i in range(70)]
     with pytest.raises(InputError, match=r"at most 64 dims.*count"):
         write_store(sweeps.Space.from_dict({"stages": stages}), tmp_path / "a.zarr")
