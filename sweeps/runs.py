@@ -197,7 +197,7 @@ def free_memory() -> int:
 def size_text(size: int) -> str:
     """Return a number of bytes as people write it."""
     for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
-        if size < 1000:
+        if size < 999.5:  # 999.6 is 1e+03 in three digits
             return f"{size:.3g} {unit}"
         size = size // 1000 if size >= 10**9 else size / 1000  # type: ignore[assignment]
     return f"{size:.3g} EB" if size < 10**6 else "more than 10^24 bytes"

@@ -365,8 +365,8 @@ def _end_values(product: Product, goal: Expression, node: ast.expr) -> np.ndarra
     values = np.array(np.broadcast_to(rest.value(product.values), n))
     if values.dtype.kind not in "biuf":
         raise InputError(f"objective {goal.text!r} is text; it must be a number")
-    if values.dtype.kind == "f" and np.isnan(values).any():
-        raise InputError(f"objective {goal.text!r} is not a number for some architectures; exclude them by where")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise InputError(f"objective {goal.text!r} is no finite number for some architectures; exclude them by where")
     whole = values.dtype.kind != "f" and np.abs(values.astype(float)).max() < WHOLE
     return values.astype(np.int64 if whole else float)
 

@@ -105,12 +105,17 @@ class Expression:
             if kind is ast.Eq:
                 low, high = max(low, number), min(high, number)
             elif (kind in (ast.LtE, ast.Lt)) != flipped and kind in (ast.LtE, ast.Lt, ast.GtE, ast.Gt):
-                high = min(high, number if kind in (ast.LtE, ast.GtE) else np.ceil(number) - 1)
+                high = min(high, number if kind in (ast.LtE, ast.GtE) else _ceil(number) - 1)
             elif kind in (ast.GtE, ast.Gt, ast.LtE, ast.Lt):
-                low = max(low, number if kind in (ast.LtE, ast.GtE) else np.floor(number) + 1)
+                low = max(low, number if kind in (ast.LtE, ast.GtE) else -_ceil(-number) + 1)
             else:
                 return None
         return self.costs[0], low, high
+
+
+def _ceil(number: float | int) -> float | int:
+    """The ceiling; whole numbers stay exact, infinities are."""
+    return number if isinstance(number, int) else float(np.ceil(number))
 
 
 def _number(node: ast.expr) -> float | int | None:

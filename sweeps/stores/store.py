@@ -109,7 +109,7 @@ def write_store(
     options = Options(str(target), None if stages is None else tuple(stages), costs, formulas, memory, block_bytes)
     plan = Plan(space, options)
     store = _Store(target, plan)
-    check_disk(plan, plan.blocks - len(store.done()), target.parent)
+    check_disk(plan, plan.blocks - len(store.done()), target if target.is_dir() else target.parent)
     try:
         with store.locked():
             done = store.prepare()
@@ -202,7 +202,10 @@ class _Store:
 
     def _bare(self) -> bool:
         """Whether the process that made this store ended before it was ready for the first block."""
-        return self.lock.is_file() and not any(n.startswith("c.") for n in os.listdir(self.target / DONE))
+        folder = self.target / DONE
+        if not folder.is_dir() or any(n.startswith("c.") for n in os.listdir(folder)):
+            return False
+        return self.lock.is_file() or (os.listdir(self.target), os.listdir(folder)) == ([DONE], [])
 
     def _compare(self, found: dict[str, Any]) -> None:
         if found.get("software") != __version__ or found.get("layout") != LAYOUT:

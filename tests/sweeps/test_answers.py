@@ -13,6 +13,7 @@ import pytest
 import engine
 import sweeps
 from engine import InputError
+from sweeps.answers.expressions import Reader
 from tests.sweeps.reference import factors, table
 from tests.sweeps.spaces import ALL, ANISOTROPIC, DEMO, LINE, MIXED, random_space
 
@@ -284,6 +285,18 @@ def test_what_passes_int64_does_not_wrap(brute, objective):
     assert np.allclose(got.astype(float), np.array(want, float), rtol=1e-12)
 
 
+@pytest.mark.parametrize("number", [2**53 + 1, 2**60 + 1])
+def test_bounds_of_costs_are_exact(brute, number):
+    """A float has no 2^53 + 1."""
+    reader = Reader(brute["demo"].space)
+    for text, low, high in (
+        (f"macs < {number}", -np.inf, number - 1),
+        (f"macs > {number}", number + 1, np.inf),
+        (f"{number} > macs >= 2.5", 2.5, number - 1),
+    ):
+        assert reader.where(text)[0].bounds()[1:] == (low, high)
+
+
 def test_pareto_of_what_passes_int64(brute):
     b = brute["demo"]
     got, want = (sweeps.pareto(b.space, o, "-extent") for o in ("1000000000000000*macs", "macs"))
@@ -314,6 +327,7 @@ def test_odd_arithmetic(brute, where, same):
             "by names 'extend', which is no figure, cost or factor; did you mean 'extent'",
         ),
         (lambda s: sweeps.count(s, "s9.extent"), "no stage 's9'"),
+        (lambda s: sweeps.best(s, "extent / (jump - 1)"), "is no finite number for some architectures; exclude them"),
         (lambda s: sweeps.count(s, ["extent", "extent"]), "each name may stand once"),
         (
             lambda s: sweeps.count(s, "extent", where="extent < 0"),

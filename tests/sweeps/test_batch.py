@@ -178,6 +178,7 @@ def test_a_model_whose_file_changes_is_run_again(here):
     assert xr.open_zarr(here / "out" / "a.zarr", consolidated=False).sizes["layer"] == 5
 
 
+@pytest.mark.onnx
 def test_onnx_files_beside_the_batch(here):
     onnx = pytest.importorskip("onnx")
     from tests.readers.graphs import model, node, weights

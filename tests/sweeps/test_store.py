@@ -182,6 +182,9 @@ def test_killed_while_it_was_created(tmp_path):
     (broken / "zarr.json").write_text('{"attributes": {}')
     write_store(demo(), broken)
     assert contents(broken) == contents(whole)
+    (tmp_path / "barer" / "done").mkdir(parents=True)  # before the lock was made
+    write_store(demo(), tmp_path / "barer")
+    assert contents(tmp_path / "barer") == contents(whole)
 
 
 def test_full_disk(tmp_path, monkeypatch):
