@@ -89,7 +89,7 @@ def write(data: Data, path: Path) -> None:
     Parameters
     ----------
     data : xr.Dataset, xr.DataArray or xr.DataTree
-        A tree goes to .nc, .zarr or .json.
+        A tree goes to .nc, .zarr or .json, and so does a dataset whose variables have different dims.
     path : Path
         .nc (netCDF 4, by h5netcdf), .zarr (format 3), .csv (one row per layer or entry, one column per variable and
         axis) or .json (the same rows as records, with all attributes).
@@ -163,6 +163,17 @@ def records(data: xr.Dataset) -> tuple[list[str], list[tuple[Any, ...]]]:
     return list(columns), list(zip(*columns.values(), strict=True))
 
 
+def tables(data: xr.Dataset) -> list[xr.Dataset]:
+    """Return a dataset in parts, each with a variable that has all its dims: one table of all would repeat and repeat.
+
+    `axis` does not count: it becomes columns.
+    """
+    dims = {name: frozenset(v.dims) - {"axis"} for name, v in data.data_vars.items()}
+    largest = [d for d in dict.fromkeys(dims.values()) if not any(d < other for other in dims.values())]
+    home = {name: next(i for i, d in enumerate(largest) if own <= d) for name, own in dims.items()}
+    return [data[[name for name in dims if home[name] == i]] for i in range(len(largest))]
+
+
 def _cell(value: Any) -> Any:
     """Return whole floats as ints, NaN as None and an infinity as text."""
     if not isinstance(value, float):
@@ -181,7 +192,12 @@ def _as_dataset(data: Data, suffix: str) -> xr.Dataset:
 
 
 def _csv(data: Data, path: Path) -> None:
-    names, rows = records(_as_dataset(data, ".csv"))
+    made = _as_dataset(data, ".csv")
+    if len(tables(made)) > 1:
+        raise InputError(
+            "the result has variables of different dims, more than one .csv table; write .zarr, .nc or .json"
+        )
+    names, rows = records(made)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
@@ -200,12 +216,18 @@ def _json(data: Data, path: Path) -> None:
 
 
 def _json_content(data: xr.Dataset) -> dict[str, Any]:
-    names, rows = records(data) if data.data_vars else ([], [])
+    """Attributes and records; where variables have different dims, the records of each table by its dims."""
+    made = {", ".join(str(d) for d in t.dims if d != "axis"): _json_records(t) for t in tables(data)}
     return {
         "attrs": {str(k): _plain(v) for k, v in data.attrs.items()},
         "variables": {str(k): {a: _plain(x) for a, x in v.attrs.items()} for k, v in data.data_vars.items()},
-        "records": [dict(zip(names, row, strict=True)) for row in rows],
+        "records": made if len(made) > 1 else next(iter(made.values()), []),
     }
+
+
+def _json_records(data: xr.Dataset) -> list[dict[str, Any]]:
+    names, rows = records(data)
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 _WRITERS: dict[str, Callable[[Data, Path], None]] = {".nc": _netcdf, ".zarr": _zarr, ".csv": _csv, ".json": _json}
