@@ -41,39 +41,43 @@ def _window(w, P, k, s, d):
 
 
 @inline
-def _layer(code, k, s, d, x, y, a, b, low, high):
-    """Write areas and overlaps behind a layer to a and b; those before it are in x and y, which may be a and b."""
+def _layer(code, k, s, d, x, y, a, b, n):
+    """Write n areas and overlaps behind a layer to a and b; those before it are in x and y, which may be a and b.
+
+    From 0 on: the compiler sees that no index is negative, and uses vectors.
+    """
     if code == CONV3:  # the common factor 1 + 2(1-P) of the article's fraction is divided out
-        for i in range(low, high):
+        for i in range(n):
             q = 1.0 - y[i]
             step = 1.0 + 2.0 * q
             a[i], b[i] = step * step * x[i], (1.0 + q) / step
     elif code == CONV3_S2:
-        for i in range(low, high):
+        for i in range(n):
             step = 1.0 + 2.0 * (1.0 - y[i])
             a[i], b[i] = step * step * x[i], 1.0 / step
     elif code == POOL2:
-        for i in range(low, high):
+        for i in range(n):
             rest = 2.0 - y[i]
             a[i], b[i] = rest * rest * x[i], y[i] / rest
     elif code == CONV1_S2:
-        for i in range(low, high):
+        for i in range(n):
             a[i], b[i] = x[i], 2.0 * max(y[i] - 0.5, 0.0)
     elif code == CONV7_S2_FIRST:
-        for i in range(low, high):
+        for i in range(n):
             a[i], b[i] = 49.0, 5.0 / 7.0
     elif code == DILATED3:
-        for i in range(low, high):
+        for i in range(n):
             a[i], b[i] = _dilated3(x[i], y[i])
     else:
-        for i in range(low, high):
+        for i in range(n):
             a[i], b[i] = _window(x[i], y[i], k, s, d)
 
 
 @vectors
 def _one(layers, S, P, out_S, out_P, low, high):
     """Write the points low..high-1 behind a single layer, straight to where they belong."""
-    _layer(layers[0, 0], layers[0, 1], layers[0, 2], layers[0, 3], S, P, out_S, out_P, low, high)
+    S, P, out_S, out_P = S[low:high], P[low:high], out_S[low:high], out_P[low:high]
+    _layer(layers[0, 0], layers[0, 1], layers[0, 2], layers[0, 3], S, P, out_S, out_P, high - low)
 
 
 @vectors
@@ -89,7 +93,7 @@ def _many(layers, S, P, out_S, out_P, low, high):
         for i in range(n):
             a[i], b[i] = S[start + i], P[start + i]
         for row in range(layers.shape[0]):
-            _layer(layers[row, 0], layers[row, 1], layers[row, 2], layers[row, 3], a, b, a, b, 0, n)
+            _layer(layers[row, 0], layers[row, 1], layers[row, 2], layers[row, 3], a, b, a, b, n)
         for i in range(n):
             out_S[start + i], out_P[start + i] = a[i], b[i]
 
