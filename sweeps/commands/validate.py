@@ -69,7 +69,7 @@ def validate(
     from sweeps.validation.report import report, save_plot, write_worst
 
     windows = numbers(kernel, "--kernel"), numbers(stride, "--stride"), numbers(dilation, "--dilation")
-    ds, rows = _computed(what, windows, depth, random, seed)
+    ds, rows = _computed(what, windows, depth, random, seed, table=out is not None and out.suffix == ".csv")
     ds.attrs["command"] = context.obj["command"]
     from sweeps.tables import say
 
@@ -88,9 +88,16 @@ def validate(
 
 
 def _computed(
-    what: Model, windows: tuple[list[int], list[int], list[int]], depth: str | None, random: int | None, seed: int
+    what: Model,
+    windows: tuple[list[int], list[int], list[int]],
+    depth: str | None,
+    random: int | None,
+    seed: int,
+    *,
+    table: bool,
 ) -> tuple[Any, int | None]:
-    """Return the dataset that is asked for, and how the table of a network is folded."""
+    """Return the dataset that is asked for, and how the table of a network is folded; `table`: it goes to a .csv."""
+    from sweeps.spaces.space import Space
     from sweeps.validation import chains
     from sweeps.validation import validate as compute
 
@@ -109,6 +116,8 @@ def _computed(
         subject = space_of(what.text, [*what.given, *(["--depth"] if depth else [])])
         if subject is None:
             subject = what.load()
+    if table and isinstance(subject, Space):  # said before minutes of work, not behind them
+        raise InputError("--out: a report over a space is more than one .csv table; write .json, .zarr or .nc")
     with bar(f"validation of {subject.name}") as tick:
         return compute(subject, random=random, seed=seed, progress=tick), rows
 
