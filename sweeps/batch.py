@@ -2,36 +2,24 @@
 
 Results lie in one folder, ``<name>.zarr`` each, beside ``summary.json``. A run that is done with the same entry is not
 done again; a sweep that was interrupted goes on where it stopped. A run that fails is reported, and the next begins.
-
-A model is made and read as the verbs do it: ``{profile: timm:create_model, arg: {model_name: resnet26d}}``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.errors import InputError, nearest, shown
-from engine.spec import listed
-from sweeps.commands.options import READING
+from engine.errors import InputError, shown
+from sweeps.batch_entries import Entry, entry_hash, kind_of_entry, options_of, subject_of
 from sweeps.machine import machine, measured
 
 if TYPE_CHECKING:
     import xarray as xr
 
-KINDS = {
-    "sweep": ("stages", "formulas"),
-    "count": ("by", "where", "bins"),
-    "validate": ("random", "seed", "worst", *READING),
-    "profile": ("input_size", "entry", "globals", *READING),
-}
-Entry = dict[str, Any]
 COLUMNS = {
     "kind": ("1", "what was run"),
     "status": ("1", "done, kept (done before), failed, or running (it was stopped there)"),
@@ -42,77 +30,6 @@ COLUMNS = {
     "peak_memory": ("byte", "largest resident memory"),
     "message": ("1", "why it failed"),
     "entry_hash": ("1", "hash of the run's entry"),
-}
-
-
-def read_runs(path: Path) -> list[Entry]:
-    """Return the checked entries of a YAML or JSON file."""
-    from engine.readers.files import read_mapping
-
-    runs = listed(read_mapping(path).get("runs"))
-    if not runs:
-        raise InputError(f"{path}: a batch needs 'runs', a list of at least one")
-    names: set[str] = set()
-    for i, entry in enumerate(runs, start=1):
-        try:
-            _check(entry, names)
-        except InputError as error:
-            raise InputError(f"{path}: run {i}: {error}") from None
-        names.add(entry["name"])
-    return [dict(e) for e in runs]
-
-
-def _check(entry: object, names: set[str]) -> None:
-    if not isinstance(entry, Mapping):
-        raise InputError(f"{shown(entry)}; it must be a mapping such as {{name: r50, profile: resnet50}}")
-    name = entry.get("name")
-    if not isinstance(name, str) or not name or not name.replace("-", "").replace("_", "").isalnum():
-        raise InputError(f"name is {shown(name)}; it must be letters, digits, - and _, as it names a file")
-    if name in names:
-        raise InputError(f"two runs are named {name!r}; names must differ")
-    kinds = [k for k in KINDS if k in entry]
-    if len(kinds) != 1:
-        raise InputError(f"{name!r} needs one of {', '.join(KINDS)}; it has {', '.join(kinds) or 'none'}")
-    for key in entry:
-        if key not in ("name", kinds[0], *KINDS[kinds[0]]):
-            raise InputError(f"{name!r} has no {shown(key)}; {nearest(key, ('name', *KINDS, *KINDS[kinds[0]]))}")
-
-    _check_reading(entry, kinds[0])
-
-
-def _check_reading(entry: Mapping[str, Any], kind: str) -> None:
-    """Check what says how a model is made and read."""
-    for key, (fits, wanted) in _READS.items():
-        if key in entry and not fits(entry[key]):
-            raise InputError(f"{entry['name']!r}: {key} is {shown(entry[key])}; it must be {wanted}")
-        if key in entry and key in READING and not isinstance(entry[kind], str):
-            raise InputError(f"{entry['name']!r}: {key} goes with the name of a network, and {kind} describes one")
-
-
-def _are_whole(given: object, least: int) -> bool:
-    """Whether something is a list of whole numbers."""
-    return isinstance(given, list) and all(type(n) is int and n >= least for n in given) and bool(given)
-
-
-_READS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "arg": (
-        lambda v: isinstance(v, Mapping) and all(isinstance(k, str) and k.isidentifier() for k in v),
-        "a mapping such as {weights: null}",
-    ),
-    "example_input": (
-        lambda v: _are_whole(v, 1) or (isinstance(v, list) and bool(v) and all(_are_whole(n, 1) for n in v)),
-        "batch, channels and pixels such as [1, 3, 224, 224], or a list of such lists",
-    ),
-    "unknown": (
-        lambda v: isinstance(v, str | Mapping),
-        "pointwise, everything, or {flip: pointwise}",
-    ),
-    "axes": (lambda v: _are_whole(v, -64), "a list of dims such as [1, 2]"),
-    "image": (lambda v: isinstance(v, str), "the name of an input"),
-    "input_size": (
-        lambda v: v is None or _are_whole(v if isinstance(v, list) else [v], 1),
-        "pixels such as 224 or [480, 640]",
-    ),
 }
 
 
@@ -142,7 +59,7 @@ def run_batch(
     rows: list[dict[str, Any]] = []
     for entry in entries:
         step(entry["name"])
-        code, before = _hash(entry, folder), known.get(entry["name"])
+        code, before = entry_hash(entry, folder), known.get(entry["name"])
         same = before is not None and before["entry_hash"] == code and before["status"] in ("done", "kept")
         if before and same and not fresh and (out / f"{entry['name']}.zarr").is_dir():
             rows.append({**before, "status": "kept"})
@@ -151,7 +68,7 @@ def run_batch(
             if fresh or stale:
                 _clear(entry, out, known=before is not None)
             # the entry is written down before it is run: killed in the middle, a sweep goes on if it is still the same
-            begun = {**_NOT_RUN, "run": entry["name"], "kind": _kind(entry), "entry_hash": code}
+            begun = {**_NOT_RUN, "run": entry["name"], "kind": kind_of_entry(entry), "entry_hash": code}
             _write(_summary([*rows, begun, *_later(entries, len(rows) + 1, known)]), out / "summary.json")
             rows.append(_run(entry, out, folder) | {"entry_hash": code})
         _write(_summary([*rows, *_later(entries, len(rows), known)]), out / "summary.json")
@@ -169,32 +86,27 @@ def _later(entries: list[Entry], first: int, known: Mapping[str, dict[str, Any]]
     return [known[e["name"]] for e in entries[first:] if e["name"] in known]
 
 
-def _kind(entry: Entry) -> str:
-    return next(k for k in KINDS if k in entry)
-
-
 def _clear(entry: Entry, out: Path, *, known: bool) -> None:
     """Take away what cannot be gone on with, or written over: a sweep's store, and what is in the way of one."""
     import shutil
 
     path = out / f"{entry['name']}.zarr"
-    if (path / "done").is_dir() or (known and _kind(entry) == "sweep" and (path / "zarr.json").is_file()):
+    if (path / "done").is_dir() or (known and kind_of_entry(entry) == "sweep" and (path / "zarr.json").is_file()):
         shutil.rmtree(path)
 
 
 def _run(entry: Entry, out: Path, folder: Path) -> dict[str, Any]:
     """Run one entry; a failure is its status."""
-    kind = _kind(entry)
+    kind = kind_of_entry(entry)
     path = out / f"{entry['name']}.zarr"
     row: dict[str, Any] = {"run": entry["name"], "kind": kind, "status": "done", "message": ""}
     architectures = 0
     with measured() as cost:
         try:
-            subject = _subject(entry, folder)
+            subject = subject_of(entry, folder)
             drawn = entry.get("random")
             architectures = min(drawn if isinstance(drawn, int) else getattr(subject, "size", 1), 2**62)
-            options = {k: entry[k] for k in KINDS[kind] if k in entry and k not in READING}
-            data = _DO[kind](subject, options, path)
+            data = _DO[kind](subject, options_of(entry), path)
             if isinstance(data, int):  # a store is written already
                 architectures, data = data, None
         except (Exception, SystemExit) as error:
@@ -228,61 +140,6 @@ def _keep(data: xr.Dataset | None, path: Path, attrs: dict[str, Any]) -> None:
         zarr.open_group(path, mode="r+").attrs.update(attrs)
 
 
-def _subject(entry: Entry, folder: Path) -> Any:
-    """Return the space or network of an entry: a file beside the batch, a name, or a description."""
-    import engine
-    from sweeps.spaces.space import Space
-    from sweeps.validation import chains
-
-    kind = _kind(entry)
-    given = entry[kind]
-    if isinstance(given, Mapping):
-        if "stages" in given:
-            subject: Any = Space.from_dict(given)
-        elif "layers" in given:
-            subject = engine.Network.from_dict(dict(given))
-        else:
-            unknown = set(given) - {"kernel", "stride", "dilation", "depth"}
-            if unknown:
-                raise InputError(
-                    f"{kind} has {shown(sorted(map(str, unknown)))}; give stages, layers, or kernel … depth"
-                )
-            subject = chains(**given)
-    else:
-        subject = _named(entry, str(given), folder)
-    if isinstance(subject, engine.Network) and kind in ("sweep", "count"):
-        raise InputError(f"{kind} needs a space, and {shown(given)} is a network")
-    if not isinstance(subject, engine.Network) and kind == "profile":
-        raise InputError(f"profile needs a network, and {shown(given)} is a space")
-    return subject
-
-
-def _named(entry: Entry, text: str, folder: Path) -> Any:
-    """Return the space or network of a name; what fails says by which keys it was made and read."""
-    from sweeps.commands.options import read_model
-    from sweeps.commands.validate import space_of
-
-    path, name = _parts(text)
-    text = f"{folder / path}{name}" if (folder / path).is_file() else text
-    keys = [key for key in READING if key in entry]
-    reading = {key: entry[key] for key in keys if key != "arg"}
-    if "example_input" in reading:
-        shapes = reading["example_input"]
-        reading["example_input"] = tuple(shapes) if isinstance(shapes[0], int) else [tuple(shape) for shape in shapes]
-    try:
-        return space_of(text, keys) or read_model(text, entry.get("arg", {}), reading, entry.get("input_size"))
-    except InputError as error:
-        # a factory's message says what to give it as Python does
-        told = re.sub(r"(?<=give )\w+=…(, \w+=…)*$", lambda m: f"arg: {{{m[0].replace('=', ': ')}}}", str(error))
-        raise InputError(f"{', '.join(keys)}: {told}" if keys else told) from None
-
-
-def _parts(text: str) -> tuple[str, str]:
-    """The file that a text may name, and the factory in it: file.py and :factory."""
-    path, colon, name = text.rpartition(":") if ".py:" in text else (text, "", "")
-    return path, colon + name
-
-
 def _do_sweep(space: Any, options: Entry, path: Path) -> int:
     from sweeps.stores.store import write_store
 
@@ -311,16 +168,6 @@ def _do_profile(network: Any, options: Entry, path: Path) -> xr.Dataset:
 _DO: dict[str, Callable[[Any, Entry, Path], Any]] = {
     "sweep": _do_sweep, "count": _do_count, "validate": _do_validate, "profile": _do_profile,
 }  # fmt: skip
-
-
-def _hash(entry: Entry, folder: Path) -> str:
-    """Hash of an entry and of the file that it names."""
-    found = hashlib.sha256(json.dumps(entry, sort_keys=True, default=str).encode())
-    for value in entry.values():
-        file = folder / _parts(value)[0] if isinstance(value, str) else folder
-        if file.is_file():
-            found.update(file.read_bytes())
-    return found.hexdigest()[:16]
 
 
 # summaries -----------------------------------------------------------------------------------------------------------

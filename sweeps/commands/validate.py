@@ -138,7 +138,8 @@ def batch(
 
     Example: rfscale batch examples/batch.yaml --out results
     """
-    from sweeps.batch import check_against, compare, read_runs, read_summary, run_batch, summary_table
+    from sweeps.batch import check_against, compare, read_summary, run_batch, summary_table
+    from sweeps.batch_entries import read_runs
     from sweeps.tables import progress, say
 
     entries = read_runs(runs)

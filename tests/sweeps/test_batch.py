@@ -13,7 +13,8 @@ import pytest
 import xarray as xr
 
 from engine.errors import InputError
-from sweeps.batch import check_against, compare, read_runs, read_summary, run_batch, summary_table
+from sweeps.batch import check_against, compare, read_summary, run_batch, summary_table
+from sweeps.batch_entries import read_runs
 from sweeps.runs import run
 from sweeps.spaces.space import Space
 
