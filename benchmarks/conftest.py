@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numba
 
-from benchmarks import load
-from benchmarks.cases import SMALL
+from benchmarks import machine as load
+from benchmarks.registry import SMALL
 
 
 def pytest_configure(config):

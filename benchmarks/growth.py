@@ -19,13 +19,12 @@ from typing import Any
 import numba
 import numpy as np
 
-import engine
-import sweeps
-from benchmarks import load
-from benchmarks.cases_sweeps import space_of
+import rfscale as rf
+from benchmarks import machine as load
+from benchmarks.registry.sweeps import space_of
 from benchmarks.results import duration
-from engine.trace import trace
-from sweeps.states.blocks import Blocks
+from rfscale.engine.footprints.forward import trace
+from rfscale.sweeps.runs.blocks import Blocks
 
 CHOICES = [(1, 1, 1), (3, 1, 1), (3, 1, 2), (5, 1, 1)]
 HOLES = [(3, 1, d) for d in (2, 3, 4, 5)]
@@ -73,7 +72,7 @@ def threads(n: int) -> Iterator[None]:
         numba.set_num_threads(before)
 
 
-def last_stage(space: sweeps.Space, buffer: dict[str, np.ndarray]) -> None:
+def last_stage(space: rf.Space, buffer: dict[str, np.ndarray]) -> None:
     """Work out every architecture of the last stage, piece by piece into one buffer."""
     blocks = Blocks(space)
     size = blocks.size(blocks.stages[-1])
@@ -115,8 +114,8 @@ def by_depth_of_counts(small: bool) -> Series:
     """Exact counts over 4^depth architectures."""
     at = [5.0, 10.0, 20.0] if small else [5.0, 10.0, 20.0, 40.0, 80.0, 160.0]
     spaces = [space_of(CHOICES, int(depth)) for depth in at]
-    seconds = [best(lambda s=space: sweeps.count(s, by=["extent"])) for space in spaces]  # type: ignore[misc]
-    states = [int(sweeps.count(space, by=["extent"]).size) for space in spaces[-2:]]
+    seconds = [best(lambda s=space: rf.count(s, by=["extent"])) for space in spaces]  # type: ignore[misc]
+    states = [int(rf.count(space, by=["extent"]).size) for space in spaces[-2:]]
     return Series(
         "exact counts over extents, 4^depth architectures",
         "layers",
@@ -130,8 +129,8 @@ def by_depth_of_counts(small: bool) -> Series:
 def by_depth_of_profiles(small: bool) -> Series:
     """One chain as a labelled profile."""
     at = [10.0, 30.0, 100.0] if small else [10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0]
-    nets = [engine.Network.from_dict({"layers": [{"kernel": 3, "padding": 1}] * int(depth)}) for depth in at]
-    seconds = [best(lambda n=net: engine.profile(n)) for net in nets]  # type: ignore[misc]
+    nets = [rf.Network.from_dict({"layers": [{"kernel": 3, "padding": 1}] * int(depth)}) for depth in at]
+    seconds = [best(lambda n=net: rf.profile(n)) for net in nets]  # type: ignore[misc]
     sets = best(lambda: trace(nets[-1]))
     return Series(
         "interior profile of one chain of 3×3",
@@ -148,7 +147,7 @@ def by_extent(small: bool) -> Series:
     depth, scales = (4, [1, 4, 16]) if small else (9, [1, 4, 16, 64, 256, 1024])
     spaces = [space_of([(k, s, d * m) for k, s, d in HOLES], depth) for m in scales]
     extents = [float(2 * 5 * m * depth + 1) for m in scales]
-    seconds = [best(lambda s=space: sweeps.count(s, by=["pixels"])) for space in spaces]  # type: ignore[misc]
+    seconds = [best(lambda s=space: rf.count(s, by=["pixels"])) for space in spaces]  # type: ignore[misc]
     return Series(
         f"exact counts of a space with holes, dilations times {scales[0]} to {scales[-1]}",
         "pixels of extent",
@@ -162,7 +161,7 @@ def by_extent(small: bool) -> Series:
 def by_image(small: bool) -> Series:
     """Sets of all entries of all layers of ResNet-50."""
     at = [64.0, 128.0, 256.0] if small else [64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0]
-    nets = [(engine.load("resnet50", input_size=int(n)), int(n)) for n in at]
+    nets = [(rf.load("resnet50", input_size=int(n)), int(n)) for n in at]
     seconds = [best(lambda n=net, s=size: trace(n, s, "skip")) for net, size in nets]  # type: ignore[misc]
     return Series(
         "sets of all entries of all layers, ResNet-50",
@@ -176,9 +175,10 @@ def by_image(small: bool) -> Series:
 
 def by_threads(small: bool) -> list[Series]:
     """The same work on one thread and on all."""
-    from sweeps import evaluate
-    from sweeps.kernels import formulas
-    from sweeps.validation import chains, validate
+    from rfscale.engine.kernels import formulas
+    from rfscale.sweeps import evaluate
+    from rfscale.sweeps.spaces.chains import chains
+    from rfscale.sweeps.validation.validate import validate
 
     counts = sorted({1, numba.config.NUMBA_NUM_THREADS})
     depth = 7 if small else 13
@@ -225,14 +225,14 @@ def _of_threads(seconds: list[float], counts: list[int], copied: float, busy: fl
 
 def by_workers(small: bool) -> Series:
     """A store written by Dask workers that are up already."""
-    from sweeps.stores.distributed import local_client
+    from rfscale.sweeps.runs.store.dask_workers import local_client
 
     space = space_of(CHOICES, 8 if small else 12)
     folder = Path(tempfile.mkdtemp(prefix="rfscale-growth-"))
 
     def write(**options: Any) -> None:
         shutil.rmtree(folder / "a.zarr", ignore_errors=True)
-        sweeps.run(space, store=folder / "a.zarr", **options)
+        rf.sweep(space, store=folder / "a.zarr", **options)
 
     seconds = []
     for workers in (1, 2):

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from benchmarks.cases import CASES, SMALL, Case, Contender
-from benchmarks.load import Others
-from engine.families import Family
-from engine.figures import MapFigures
+from benchmarks.machine import Others
+from benchmarks.registry import CASES, SMALL, Case, Contender
+from rfscale.engine.footprints.map_figures import MapFigures
+from rfscale.engine.footprints.pixel_sets import Family
 
-for _file in sorted(Path(__file__).parent.glob("cases_*.py")):
-    import_module(f"benchmarks.{_file.stem}")
+for _file in sorted(Path(__file__).parent.glob("cases/*.py")):
+    import_module(f"benchmarks.cases.{_file.stem}")
 
 
 def contenders() -> list[tuple[str, str]]:

@@ -24,7 +24,10 @@ class Variable:
 
 
 PIXEL, ONE = "pixel", "1"
+
+
 LAYER, LAYER_AXIS = ("layer",), ("layer", "axis")
+
 
 PROFILE: dict[str, Variable] = {
     "op": Variable(LAYER, "UO", ONE, "operation of the layer"),
@@ -49,6 +52,7 @@ PROFILE: dict[str, Variable] = {
     "params": Variable(LAYER, "f", ONE, "weights and biases of the layer"),
     "macs": Variable(LAYER, "f", ONE, "multiply-accumulate operations of the layer for one image"),
 }
+
 
 ENTRIES: dict[str, Variable] = {
     "area": Variable(("entry",), "i", PIXEL, "pixels of the footprint"),

@@ -1,4 +1,4 @@
-"""Spaces of networks that are no chains: functions from factor values to a network, for `sweeps.NetworkSpace`.
+"""Spaces of networks that are no chains: functions from factor values to a network, for `rf.NetworkSpace`.
 
 Run it for a table of the ASPP heads whose footprints have no holes::
 
@@ -7,8 +7,8 @@ Run it for a table of the ASPP heads whose footprints have no holes::
 
 from __future__ import annotations
 
-from engine import Network, NetworkBuilder
-from sweeps import NetworkSpace
+from rfscale.engine import Network, NetworkBuilder
+from rfscale.sweeps import NetworkSpace
 
 
 def aspp(stride: int, small: int, step: int, pooling: bool) -> Network:
@@ -52,7 +52,7 @@ UNET = NetworkSpace(
 )
 
 if __name__ == "__main__":
-    import sweeps
+    import rfscale as rf
 
-    figures = sweeps.run(ASPP)["networks"].dataset
+    figures = rf.sweep(ASPP)["networks"].dataset
     print(figures.where(figures.density == 1, drop=True)[["area", "density"]].to_dataframe().dropna())

@@ -12,6 +12,10 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numba
+
+from rfscale.engine.errors import InputError
+
 PACKAGES = ("numpy", "numba", "xarray", "zarr")
 
 
@@ -37,7 +41,7 @@ def machine() -> dict[str, Any]:
     """Return threads, versions and the machine, as attributes."""
     import numba
 
-    from engine import __version__
+    from rfscale.engine import __version__
 
     versions = [f"rfscale {__version__}", f"Python {platform.python_version()}"]
     for package in PACKAGES:
@@ -84,3 +88,49 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or "unknown processor"
+
+
+def check_memory(needed: int) -> None:
+    """Refuse results that do not fit the free memory."""
+    free = free_memory()
+    if needed > free:
+        raise InputError(
+            f"the result needs {size_text(needed)} of memory and {size_text(free)} are free; "
+            "write it to a store, give `stages`, or ask rf.count, best, pareto or sample, which list nothing"
+        )
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that are available, or a large number where that is not known."""
+    try:
+        with open("/proc/meminfo") as file:
+            rows = dict(line.split(":") for line in file)
+        return int(rows["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return 1 << 62
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes as people write it."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
+        if size < 999.5:  # 999.6 is 1e+03 in three digits
+            return f"{size:.3g} {unit}"
+        size = size // 1000 if size >= 10**9 else size / 1000  # type: ignore[assignment]
+    return f"{size:.3g} EB" if size < 10**6 else "more than 10^24 bytes"
+
+
+PARALLEL_FROM = 1 << 18  # architectures
+
+
+@contextmanager
+def threads_for(n: int) -> Iterator[None]:
+    """Run parallel kernels on one thread where there is little to do: waking another costs up to milliseconds."""
+    threads = numba.get_num_threads()
+    if threads == 1 or n >= PARALLEL_FROM:
+        yield
+        return
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(threads)

@@ -21,22 +21,30 @@ FIGURES: dict[str, Variable] = {
     "jump": Variable("int32", "pixel", "input pixels between neighbouring entries", True),
     "shared": Variable("int32", "pixel", "pixels along one axis that the next entry's footprint has as well", True),
 }
+
+
 COSTS: dict[str, Variable] = {
     "params": Variable("int64", "1", "weights and biases of all layers so far"),
     "macs": Variable("int64", "1", "multiply-accumulate operations of all layers so far, for one image"),
 }
+
+
 FORMULAS: dict[str, Variable] = {
     "published_area": Variable("float64", "pixel", "spatial scale by the article's formula; nan: it has none"),
     "published_overlap": Variable("float64", "1", "spatial overlap by the article's formula; nan: it has none"),
     "closed_form_area": Variable("float64", "pixel", "spatial scale by the closed form; nan outside its domain"),
     "closed_form_overlap": Variable("float64", "1", "spatial overlap by the closed form; nan outside its domain", True),
 }
+
+
 DERIVED: dict[str, Variable] = {
     "area": Variable("int64", "pixel", "spatial scale: pixels of the footprint"),
     "width": Variable("float64", "pixel", "spatial scale width: square root of the area"),
     "density": Variable("float64", "1", "area / product of the extents; below 1 means holes"),
     "overlap": Variable("float64", "1", "spatial overlap: share of the footprint in that of the next entry", True),
 }
+
+
 NETWORKS: dict[str, Variable] = {
     "area": Variable("float64", "pixel", "spatial scale: pixels of the footprint; inf: sees everything"),
     "width": Variable("float64", "pixel", "spatial scale width: square root of the area"),
@@ -48,4 +56,6 @@ NETWORKS: dict[str, Variable] = {
     "params": Variable("float64", "1", "weights and biases; nan: channels are not known"),
     "macs": Variable("float64", "1", "multiply-accumulate operations; nan: channels or sizes are not known"),
 }
+
+
 VARIABLES = {**FIGURES, **COSTS, **FORMULAS, **DERIVED}

@@ -7,18 +7,20 @@ import sys
 
 import pytest
 
+from tests import ROOT
+
 HEAVY = ("torch", "onnx", "dask", "distributed", "zarr", "matplotlib", "scipy")
 
 
 @pytest.mark.parametrize(
     ("code", "forbidden"),
     [
-        ("import engine, sweeps, sweeps.cli", (*HEAVY, "numpy", "xarray", "numba", "pandas")),
+        ("import rfscale, rfscale.sweeps.cli.main", (*HEAVY, "numpy", "xarray", "numba", "pandas")),
         (
-            "import engine; engine.profile, engine.footprint, engine.FORMULAS",
+            "import rfscale as rf; rf.profile, rf.footprint, rf.FORMULAS",
             ("torch", "onnx", "matplotlib", "distributed"),
         ),
-        ("import sweeps; sweeps.Space, sweeps.run, sweeps.count", ("torch", "onnx", "matplotlib", "distributed")),
+        ("import rfscale as rf; rf.Space, rf.sweep, rf.count", ("torch", "onnx", "matplotlib", "distributed")),
     ],
 )
 def test_loaded_modules(code, forbidden):
@@ -30,10 +32,8 @@ def test_loaded_modules(code, forbidden):
 def test_kernels_that_call_each_other_stand_in_one_file():
     """numba's cache watches only a kernel's own file."""
     import ast
-    from pathlib import Path
 
-    root = Path(__file__).parents[1]
-    for path in [*root.glob("engine/kernels/*.py"), *root.glob("sweeps/kernels/*.py")]:
+    for path in [*ROOT.glob("engine/kernels/*.py"), *ROOT.glob("sweeps/kernels/*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("engine", "sweeps"):
-                assert node.module == "engine.kernels._jit", f"{path.name} imports {node.module}"
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rfscale"):
+                assert node.module == "rfscale.engine.kernels._jit", f"{path.name} imports {node.module}"

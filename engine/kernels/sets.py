@@ -13,10 +13,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.kernels._jit import inline, jit, lowest_bit, popcount
+from rfscale.engine.kernels._jit import inline, jit, lowest_bit, popcount
 
 WORD = 64
+
+
 _FAR = np.int64(1) << np.int64(62)
+
+
 _FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 

@@ -14,15 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.errors import InputError, nearest, shown
+from rfscale.engine.errors import InputError, nearest, shown
 
 if TYPE_CHECKING:
-    from sweeps.spaces.space import Space
+    from rfscale.sweeps.spaces.space import Space
 
 AXIS_FIGURES = ("pixels", "extent", "jump", "shared", "overlap")
+
+
 WHOLE_FIGURES = ("area", "width", "density")
+
+
 COSTS = ("params", "macs")
+
+
 MAX_TEXT = 10_000
+
 
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: np.add,
@@ -33,7 +40,11 @@ _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Mod: np.mod,
     ast.Pow: np.power,
 }
+
+
 WHOLE = 2.0**61  # whole numbers from here on are floats, before they pass int64
+
+
 _COMPARE: dict[type, Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
@@ -207,7 +218,7 @@ def _value(node: ast.expr, terms: Mapping[str, Any], text: str) -> Any:
     return result
 
 
-class Reader:
+class ExpressionParser:
     """Parses expressions over one space."""
 
     def __init__(self, space: Space) -> None:

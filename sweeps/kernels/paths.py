@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.kernels._jit import inline, jit
+from rfscale.engine.kernels._jit import inline, jit
 
 BASE_BITS = 32
+
+
 _MASK = np.int64(0xFFFFFFFF)
+
+
 FAR = np.int64(1) << np.int64(62)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from engine.kernels._jit import inline
+from rfscale.engine.kernels._jit import inline
 
 parallel = numba.njit(cache=True, nogil=True, parallel=True)
+
 
 TASKS = 64  # pieces of a block: some more than there are threads
 

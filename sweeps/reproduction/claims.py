@@ -1,7 +1,7 @@
 """What the article says: every figure and number of it as one table, in our own words.
 
 Only facts stand here: what is claimed, where, of which layer of which network, and the number as printed. Formulas,
-exact values and verdicts are computed in `sweeps.reproduction.reproduce`.
+exact values and verdicts are computed in `rfscale.sweeps.reproduction.run`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine.network import Network
+    from rfscale.engine.network.network import Network
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Claim:
     printed : float or None
         The number as printed; None where the article gives none.
     quantity : str
-        What the number is, a key of `sweeps.reproduction.reproduce.QUANTITIES`.
+        What the number is, a key of `rfscale.sweeps.reproduction.verdicts.QUANTITIES`.
     rounding : float
         Half a unit of the last digit printed.
     target : float
@@ -49,9 +49,16 @@ class Claim:
 
 
 SCALES, OVERLAP = "3×3 layers of stride 1", "spatial overlap"
+
+
 POOL, STACKS, RESNET = "2×2 pooling", "twenty 3×3 layers, a pool every 4", "ResNet-50"
+
+
 DETECTORS, DILATED, DEPTH = "multi-scale detectors", "dilated layers", "depth estimation"
+
+
 COMPANIONS = "companions"
+
 
 # How pools can come "every 4 layers": c is a 3×3 layer, p a 2×2 pool of stride 2, s a 3×3 of stride 2, P a 3×3 pool of
 # stride 2. `code` is what the article's own script does (spatial.py in github.com/rezasanatkar/cnn_spatial_scale): it
@@ -68,6 +75,8 @@ READINGS = {
     "strided": ("every fourth has stride 2, no pools", "cccs" * 5),
     "pool3": ("3×3 pools after 4, 8, 12, 16", "ccccP" * 4 + "cccc"),
 }
+
+
 _TOKENS = {
     "c": ("conv", {"kernel": 3, "padding": 1}),
     "s": ("conv", {"kernel": 3, "stride": 2, "padding": 1}),
@@ -75,9 +84,15 @@ _TOKENS = {
     "P": ("max_pool", {"kernel": 3, "stride": 2, "padding": 1}),
 }
 
+
 _SSD_MAPS = ("conv4_3", "fc7", "conv6_2", "conv7_2", "conv8_2", "conv9_2")
+
+
 _RESNET_MAPS = (("conv2_3", 35, 11), ("conv3_4", 99, 23), ("conv4_6", 291, 41), ("conv5_3", 483, 50))
+
+
 _CONTEXT = (3, 5, 9, 17, 33, 65, 67)
+
 
 CLAIMS: tuple[Claim, ...] = (
     *(
@@ -145,8 +160,8 @@ CLAIMS: tuple[Claim, ...] = (
 
 def networks() -> dict[str, Network]:
     """Return every network that a claim is about, by name."""
-    from engine.loading import load
-    from engine.network import Network
+    from rfscale.engine.network.network import Network
+    from rfscale.engine.readers.load import load
 
     three = {"kernel": 3, "padding": 1}
     out = {
@@ -170,7 +185,7 @@ def pooled(reading: str) -> Network:
     >>> [layer.name for layer in pooled("code").layers[4:7]]
     ['conv5', 'pool1', 'conv6']
     """
-    from engine.network import NetworkBuilder
+    from rfscale.engine.network.builder import NetworkBuilder
 
     b = NetworkBuilder(f"pooled-{reading}")
     counts = {"conv": 0, "pool": 0}

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeps.plots import (
+from rfscale.sweeps.report.pictures.network import draw_footprint, draw_path_counts
+from rfscale.sweeps.report.pictures.style import (
     BLUE,
     CROSS,
     GREEN,
@@ -23,8 +24,6 @@ from sweeps.plots import (
     STAR,
     WEIGHTS,
     box,
-    draw_footprint,
-    draw_weights,
     figure,
     save,
 )
@@ -33,12 +32,20 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-    from sweeps.reproduction.reproduce import Result
+    from rfscale.sweeps.reproduction.verdicts import Result
 
 Profiles = Mapping[str, "xr.Dataset"]
+
+
 Printed = Mapping[tuple[str, str], "float | None"]
+
+
 LEVELS = (2, 3, 4, 5)
-FIELD_LAYERS = {"dilated5": "conv5", "vgg16": "conv5_3", "resnet50-v1": "layer4"}  # whose path weights are drawn
+
+
+FIELD_LAYERS = {"dilated5": "conv5", "vgg16": "conv5_3", "resnet50-v1": "layer4"}  # whose path counts are drawn
+
+
 DRAWN = (  # networks in the pictures: their profiles are part of the dataset
     *("stack20", "pooled-code", "pooled-after-4", "plain5", "strided5", "dilated5"),
     *("resnet50", "resnet50-v1", "fpn-resnet50", "ssd300", "dorn-aspp", "image-pyramid", "sift"),
@@ -62,7 +69,7 @@ def draw_all(
         "dilated": lambda: _one(dilated, profiles, printed),
         "footprint-dilated5": lambda: footprint(holes, printed),
         "fpn": lambda: _one(fpn, profiles, printed),
-        "path-weights": lambda: path_weights(fields),
+        "path-counts": lambda: path_counts(fields),
         "systems": lambda: systems(profiles),
     }
     paths = []
@@ -278,7 +285,7 @@ def fpn(ax: Axes, profiles: Profiles, printed: Printed) -> None:
     )
 
 
-def path_weights(fields: Mapping[str, xr.Dataset]) -> Any:
+def path_counts(fields: Mapping[str, xr.Dataset]) -> Any:
     """Where the paths of one entry end: three networks."""
     with figure(13.2, 4.7, 1, len(fields)) as (fig, axes):
         for ax, (name, field) in zip(axes[0], fields.items(), strict=True):
@@ -288,9 +295,9 @@ def path_weights(fields: Mapping[str, xr.Dataset]) -> Any:
 
 
 def draw_field(ax: Axes, name: str, layer: str, field: xr.Dataset) -> Any:
-    """One map of path weights, with the box that holds 95 % of them."""
-    weights = field.path_weights
-    image = draw_weights(ax, weights, bar=False)
+    """One map of path counts, with the box that holds 95 % of them."""
+    weights = field.path_counts
+    image = draw_path_counts(ax, weights, bar=False)
     low, high = _corners(weights)
     box(ax, low, high, GREY, lw=1)
     start, length = field.box_start.values, field.box_extent.values

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine.errors import InputError
-from sweeps.spaces.stages import ChainLayer
+from rfscale.engine.errors import InputError
+from rfscale.sweeps.spaces.stages import ChainLayer
 
 if TYPE_CHECKING:
-    from sweeps.spaces.space import Space
+    from rfscale.sweeps.spaces.space import Space
 
 
 class CostState(NamedTuple):

@@ -5,29 +5,23 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import prod
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 
-from engine.errors import InputError, nearest, shown
-from engine.spec import AXES, listed, per_axis, whole
-from sweeps.spaces.labels import Labelled
-from sweeps.spaces.stages import (
-    PER_AXIS,
-    ChainLayer,
-    Factor,
-    Stage,
-    StageReader,
-    check_name,
-    label_values,
-)
+from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.network.spec import AXES, listed, per_axis, whole
+from rfscale.sweeps.spaces.index import Labelled
+from rfscale.sweeps.spaces.stages import PER_AXIS, ChainLayer, Factor, Stage, StageReader, check_name
 
 if TYPE_CHECKING:
-    from engine.network import Network
+    from rfscale.engine.network.network import Network
 
 SPACE_KEYS = ("name", "factors", "stages", "axes", "input_size", "input_channels", "channels")
+
+
 MAX_CHOICES = 1 << 20  # of one stage: a guard against products that are slips of the finger
 
 
@@ -129,7 +123,7 @@ class Space(Labelled):
     @classmethod
     def from_file(cls, path: str | PathLike[str]) -> Self:
         """Return the space of a YAML or JSON file."""
-        from engine.readers.files import read_mapping
+        from rfscale.engine.files import read_mapping
 
         try:
             return cls(read_mapping(path))
@@ -218,13 +212,13 @@ class Space(Labelled):
 
         Returns
         -------
-        engine.Network
+        rf.Network
             Layers are named ``stage``, or ``stage.1``, ``stage.2``, ... where the stage has `repeat` or `choices`.
             Paddings keep maps aligned: dilation*(kernel - 1)//2 at the start, the rest of dilation*(kernel - 1) at the
             end.
         """
-        from engine.network import Network
-        from sweeps.spaces.costs import chain_channels
+        from rfscale.engine.network.network import Network
+        from rfscale.sweeps.spaces.costs import chain_channels
 
         layers = self.layers(where)
         flat = [layer for stage in layers.values() for layer in stage]
@@ -327,62 +321,3 @@ def _choice_values(choices: object) -> list[tuple[str, Any]]:
         layers = listed(entry.get("layers")) or [entry] if isinstance(entry, Mapping) else listed(entry) or []
         out += [item for layer in layers if isinstance(layer, Mapping) for item in layer.items()]
     return out
-
-
-class NetworkSpace(Labelled):
-    """Any networks: a function from the values of factors to a network, evaluated network by network.
-
-    Parameters
-    ----------
-    template : callable
-        Takes one keyword argument for each factor and returns an `engine.Network`.
-    factors : mapping
-        Values of each factor. Labels are the values, or text for values that are not numbers or strings.
-    name : str, optional
-        By default the template's.
-
-    Examples
-    --------
-    >>> from engine import Network
-    >>> def two(k, d):
-    ...     return Network.sequential({"kernel": k}, {"kernel": 3, "dilation": d})
-    >>> space = NetworkSpace(two, {"k": [3, 5], "d": [1, 2, 4]})
-    >>> space.size, len(space.network({"k": 5, "d": 4}))
-    (6, 2)
-    """
-
-    def __init__(
-        self, template: Callable[..., Network], factors: Mapping[str, Sequence[Any]], name: str | None = None
-    ) -> None:
-        if not callable(template):
-            raise InputError(f"template is {shown(template)}; it must be a function that returns an engine.Network")
-        if not isinstance(factors, Mapping) or not factors:
-            raise InputError(f"factors is {shown(factors)}; it must be a mapping such as {{'rate': [6, 12]}}")
-        self.template = template
-        self.name = name or str(getattr(template, "__name__", "template"))
-        made = []
-        for key, values in factors.items():
-            check_name(key, "a factor")
-            items = listed(values)
-            if not items:
-                raise InputError(f"factor {key!r} is {shown(values)}; it must be a list of at least one value")
-            items = [tuple(v) if isinstance(v, list) else v for v in items]
-            made.append(Factor(key, tuple(items), label_values(key, items)))
-        self.factors = tuple(made)
-
-    def __repr__(self) -> str:
-        return f"<NetworkSpace {self.name}: {len(self.factors)} factors, {self.size:,} networks>"
-
-    def network(self, where: int | Mapping[str, Any]) -> Network:
-        """Return one network, by number or labels."""
-        from engine.network import Network
-
-        chosen = self._chosen(where)
-        try:
-            network = self.template(**chosen)
-        except Exception as error:  # code of others: say which network it was making
-            told = error if isinstance(error, InputError | TypeError) else repr(error)
-            raise InputError(f"template {self.name!r} called with {shown(chosen)}: {told}") from error
-        if not isinstance(network, Network):
-            raise InputError(f"template {self.name!r} returned {shown(network)}; it must return an engine.Network")
-        return network

@@ -8,14 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from engine.errors import InputError, nearest, shown
-from engine.spec import listed, whole
-from sweeps.variables import NETWORKS, VARIABLES
+from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.network.spec import listed, whole
+from rfscale.sweeps.variables import NETWORKS, VARIABLES
 
 Value = int | str | bool | tuple[int, ...]
 
+
 WINDOWS = ("conv", "max_pool", "avg_pool", "lp_pool")
+
+
 _COSTED = ("channels", "groups", "bias")
+
+
 PARAMS: dict[str, tuple[str, ...]] = {
     "conv": ("kernel", "stride", "dilation", *_COSTED),
     "max_pool": ("kernel", "stride", "dilation"),
@@ -25,14 +30,32 @@ PARAMS: dict[str, tuple[str, ...]] = {
     "space_to_depth": ("scale",),
     "slice": ("start", "step"),
 }
+
+
 REQUIRED = {**dict.fromkeys(WINDOWS, "kernel"), "space_to_depth": "scale"}
+
+
 PER_AXIS = {"kernel": 1, "stride": 1, "dilation": 1, "scale": 1, "step": 1, "start": 0}  # smallest value
+
+
 PLACES = ("first", "last")
+
+
 MAX_REPEAT = 10_000
+
+
 FIGURES = {**VARIABLES, **NETWORKS}
+
+
 ANSWERS = ("objective", "objectives", "tightness", "coverage", "index", "architectures")
+
+
 DESIGNS = ("map", "map_stage", "map_layer", "map_width", "map_extent", "map_jump")
+
+
 RESERVED = {*FIGURES, *(f"{f}_{a}" for f in FIGURES for a in "zyx"), *ANSWERS, *DESIGNS}
+
+
 RESERVED |= {"every", "chosen", "axis", "rank", "sample"}
 
 
@@ -180,14 +203,14 @@ def _word(value: object, what: str, words: Sequence[str]) -> str:
 
 def check_op(op: object, what: str) -> str:
     """Return an op that a stage may have."""
-    from engine.layers import OPS
+    from rfscale.engine.network.ops import OPS
 
     if isinstance(op, str) and op in PARAMS:
         return op
     if isinstance(op, str) and op in OPS:
         raise InputError(
             f"{what} is {op!r}; a space is a chain of {', '.join(PARAMS)}. "
-            "Write networks with other layers as a function and use sweeps.NetworkSpace(function, factors)"
+            "Write networks with other layers as a function and use rf.NetworkSpace(function, factors)"
         )
     raise InputError(f"{what} is {shown(op)}; {nearest(op, PARAMS)}")
 

@@ -1,7 +1,7 @@
 """The graph of states: level by level, equal states merged by content, and the tables state × choice -> next state.
 
 An axis of a space is one graph (`AxisGraph`), costs are another (`CostGraph`): what happens on one does not depend on
-the others. A node of a level is a state together with the live value of shared factors (sweeps/states/programs.py).
+the others. A node of a level is a state together with the live value of shared factors (sweeps/states/compile.py).
 """
 
 from __future__ import annotations
@@ -12,18 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.errors import InputError
-from sweeps.kernels import states as kernels
-from sweeps.spaces.costs import CostState, advance, first_state
-from sweeps.spaces.stages import ChainLayer
-from sweeps.states.programs import Program, Trie
+from rfscale.engine.errors import InputError
+from rfscale.sweeps.kernels import states as kernels
+from rfscale.sweeps.spaces.costs import CostState, advance, first_state
+from rfscale.sweeps.spaces.stages import ChainLayer
+from rfscale.sweeps.states.compile import Program, Trie
 
 if TYPE_CHECKING:
-    from sweeps.spaces.space import Space
+    from rfscale.sweeps.spaces.space import Space
 
 FIGURES = ("pixels", "extent", "jump", "shared")
+
+
 HARDLY_FROM = 50_000  # combinations of states and choices
+
+
 MAX_KNOWN = 64  # distinct layers of a graph up to which the state behind each is remembered
+
+
 MAX_COST = 2**61  # sums of costs stay below the mark that stands for "no path" in sweeps/kernels/paths.py
 
 

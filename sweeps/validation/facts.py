@@ -2,7 +2,7 @@
 
 Run it for the table of docs/validity.md::
 
-    python -m sweeps.validation.facts
+    python -m rfscale.sweeps.validation.facts
 """
 
 from __future__ import annotations
@@ -11,11 +11,17 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import product
 
-from engine.formulas import PUBLISHED_BY_WINDOW
+from rfscale.engine.formulas.registry import PUBLISHED_BY_WINDOW
 
 Windows = tuple[tuple[int, int, int], ...]  # kernel, stride, dilation of each layer
+
+
 Pair = tuple[Fraction, Fraction]
+
+
 Count = tuple[int, int]  # cases, exceptions
+
+
 LAYERS = tuple(product((1, 2, 3, 5), (1, 2), (1, 2, 3)))
 
 
@@ -35,7 +41,7 @@ def exact(pixels: int, jump: int) -> Pair:
 
 
 def article(name: str, S: Fraction, P: Fraction) -> Pair | None:
-    """Return a formula of `engine.formulas.PUBLISHED` in whole fractions; None where it divides by 0.
+    """Return a formula of `rfscale.engine.formulas.registry.PUBLISHED` in whole fractions; None where it divides by 0.
 
     Written out a second time, for exact numbers; `tests` hold the two together.
     """

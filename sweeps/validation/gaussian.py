@@ -1,47 +1,45 @@
-"""The Gaussian approximation of the effective receptive field (Luo et al., 2016) against exact path weights."""
+"""The Gaussian approximation of the effective receptive field (Luo et al., 2016) against exact path counts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from math import erf, inf, nan, sqrt
+from math import erf, nan, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.spec import whole
-from engine.weights import path_weights
+from rfscale.engine.analysis.path_counts import path_counts
+from rfscale.engine.network.spec import whole
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure
 
-    from engine.network import Network
+    from rfscale.engine.network.network import Network
 
 MAX_PIXELS = 1 << 18
-SHOWN = (1, 2, 3, 5, 10, 20, 50, 100)  # depths that are printed, besides the last
 
 
 def gaussian_distance(network: Network, layer: str) -> float:
-    """Return the total-variation distance between path weights along the first axis and the normal of equal variance.
+    """Return the total-variation distance between path counts along the first axis and the normal of equal variance.
 
     The normal distribution is cut into the pixels: each has the mass between its edges. 0 is alike, 1 is disjoint.
 
     Examples
     --------
-    >>> from engine import Network
+    >>> from rfscale import Network
     >>> chain = Network.sequential(*[{"kernel": 3}] * 20, axes=1)
     >>> [round(gaussian_distance(chain, f"conv{n}"), 4) for n in (1, 5, 20)]
     [0.1926, 0.0143, 0.0036]
     """
-    weights = path_weights(network, layer)
+    weights = path_counts(network, layer)
     return _distance(weights.sum([d for d in weights.dims if d != network.axes[0]]).values)[0]
 
 
 def gaussian(
     kernel: Sequence[int] = (2, 3, 7), stride: Sequence[int] = (1,), dilation: Sequence[int] = (1,), depth: int = 50
 ) -> xr.Dataset:
-    """Return the distance of path weights from the normal distribution, by window and number of layers in a row.
+    """Return the distance of path counts from the normal distribution, by window and number of layers in a row.
 
     Returns
     -------
@@ -76,7 +74,7 @@ def gaussian(
     dims = ("window", "depth")
     data: dict[str, Any] = {
         "distance": (dims, values[0], {"units": "1", "long_name": "total-variation distance from the normal"}),
-        "variance": (dims, values[1], {"units": "pixel^2", "long_name": "variance of the path weights along one axis"}),
+        "variance": (dims, values[1], {"units": "pixel^2", "long_name": "variance of the path counts along one axis"}),
     }
     coords: dict[str, Any] = {
         "window": [f"k{k} s{s} d{d}" for k, s, d in windows],
@@ -96,33 +94,3 @@ def _distance(along: np.ndarray) -> tuple[float, float]:
     scale = sqrt(2 * variance)
     inside = np.diff([erf((x - 0.5 - mean) / scale) for x in range(len(along) + 1)]) / 2
     return float(np.abs(along - inside).sum() + 1 - inside.sum()) / 2, variance
-
-
-def report(data: xr.Dataset) -> list[Any]:
-    """Return what is printed: distances by window, at some depths."""
-    from sweeps.tables import Column, folded
-
-    depths = [d for d in SHOWN if d < data.sizes["depth"]] + [data.sizes["depth"]]
-    columns = [Column("layers in a row", [str(w) for w in data.window.values], "left")]
-    for depth in depths:
-        column = data.distance.sel(depth=depth).values
-        columns.append(Column(str(depth), [f"{v:.4f}" if v < inf else "–" for v in column]))
-    return ["total-variation distance of path weights from the normal of equal variance", folded(columns)[0]]
-
-
-def gaussian_figure(data: xr.Dataset) -> Figure:
-    """Draw distances over depth: a colour for each kernel, a kind of line for each stride and dilation."""
-    from sweeps.plots import figure
-
-    kernels = list(dict.fromkeys(data.kernel.values.tolist()))
-    steps = list(dict.fromkeys(zip(data.stride.values.tolist(), data.dilation.values.tolist(), strict=True)))
-    with figure(9, 5) as (fig, axes):
-        ax = axes.flat[0]
-        for i, window in enumerate(data.window.values):
-            part = data.isel(window=i)
-            style = ("-", "--", ":", "-.")[steps.index((part.stride.item(), part.dilation.item())) % 4]
-            color = f"C{kernels.index(part.kernel.item()) % 10}"
-            ax.plot(data.depth, part.distance, style, color=color, lw=2, label=str(window))
-        ax.set(xscale="log", yscale="log", xlabel="layers in a row", ylabel="total-variation distance from the normal")
-        ax.legend(ncols=2, fontsize=9)
-    return fig

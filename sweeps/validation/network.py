@@ -1,4 +1,4 @@
-"""`sweeps.validate` for one network: every formula against the exact figures, layer by layer."""
+"""`rf.validate` for one network: every formula against the exact figures, layer by layer."""
 
 from __future__ import annotations
 
@@ -7,27 +7,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.analytic import Closed, closed_values, published_values, windows
-from engine.errors import InputError
-from engine.formulas import advance
-from engine.layers import OPS
-from engine.plan import Plan, resolve
-from engine.profiles import profile
-from engine.weights import chain_variance, path_weights
-from sweeps.kernels.errors import EXACT
+from rfscale.engine.analysis.effective_field import chain_variance
+from rfscale.engine.analysis.path_counts import path_counts
+from rfscale.engine.analysis.profile import profile
+from rfscale.engine.errors import InputError
+from rfscale.engine.footprints.plan import Plan, resolve
+from rfscale.engine.formulas.along_network import Closed, closed_values, published_values, windows
+from rfscale.engine.formulas.registry import advance
+from rfscale.engine.network.ops import OPS
+from rfscale.sweeps.kernels.formula_errors import EXACT
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from engine.network import Network
+    from rfscale.engine.network.network import Network
 
 FORMULAS = ("published", "closed_form", "interval", "path_variance")
-MAX_CELLS = 1 << 22  # of a map of path weights that is drawn to check their variance
+
+
+MAX_CELLS = 1 << 22  # of a map of path counts that is drawn to check their variance
+
+
 TEXT = {
     "area": ("pixel", "spatial scale: pixels of the exact footprint"),
     "overlap": ("1", "exact spatial overlap"),
     "value": ("pixel", "area by the formula (interval: of the bounding box); variance for path_variance"),
-    "exact": ("pixel", "what the value should be: the exact area; the variance of the exact path weights"),
+    "exact": ("pixel", "what the value should be: the exact area; the variance of the exact path counts"),
     "absolute_error": ("pixel", "value - exact"),
     "relative_error": ("1", "absolute error / exact"),
     "overlap_value": ("1", "overlap by the formula"),
@@ -44,11 +49,11 @@ def validate_network(network: Network) -> xr.Dataset:
     -------
     xr.Dataset
         Over (layer, formula[, axis]). The closed form is continued outside its domain along windows, and `in_domain`
-        says where; path_variance is the variance of the path weights along the first axis, for chains.
+        says where; path_variance is the variance of the path counts along the first axis, for chains.
     """
     import xarray as xr
 
-    ds = profile(network, globals="skip")
+    ds = profile(network, global_ops="skip")
     plan = resolve(network, None, "skip")
     area, overlap = ds.area.values, ds.overlap.values
     value, exact, inside, slide = _values(plan, network, ds)
@@ -151,14 +156,14 @@ def _along(before: Closed, shapes: list[tuple[int, int, int] | None], value: Clo
 
 
 def _variance(network: Network, layer: str, extent: np.ndarray) -> tuple[float, float]:
-    """Variance of the path weights along the first axis, by formula and from the weights; nan where there is none."""
+    """Variance of the path counts along the first axis, by formula and from the weights; nan where there is none."""
     try:
         formula = float(chain_variance(network, layer)[0])
     except InputError:
         return nan, nan
     if extent.prod() > MAX_CELLS:
         return formula, nan
-    weights = path_weights(network, layer)
+    weights = path_counts(network, layer)
     along = weights.sum([d for d in weights.dims if d != network.axes[0]]).values
     pixels = np.arange(len(along))
     mean = float(along @ pixels)

@@ -1,0 +1,1 @@
+"""The cases: each is a question that a user asks, and other ways to the answer."""

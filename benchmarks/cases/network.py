@@ -1,0 +1,186 @@
+"""One network: sets and figures of all entries, and the interior profile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+import rfscale as rf
+from benchmarks.registry import Case, Contender, bigints, case, sized
+from rfscale.engine.footprints.figures import FootprintFigures
+from rfscale.engine.footprints.forward import trace
+from tests.oracles import plain_sets as reference
+
+
+def _bits(row: Any, size: int) -> list[int]:
+    """A family's sets as big integers."""
+    out = []
+    for first, last, words in zip(row.first, row.last, row.bits, strict=True):
+        value = int.from_bytes(words.astype("<u8").tobytes(), "little") if last >= first else 0
+        out.append(value << (64 * (int(first) >> 6)))
+    return out
+
+
+def _sets_case(size: int) -> Case:
+    net = rf.load("resnet50", input_size=size)
+
+    def check(answer: list[Any]) -> None:
+        for mine, its in zip(answer, bigints.trace(net, (size, size)), strict=True):
+            assert (mine is None) == (its is None)
+            if mine is not None and its is not None:
+                assert len(mine) == len(its) == 1
+                assert [_bits(f, size) for f in mine[0]] == [list(r) for r in its[0]]
+
+    others = {"Python big integers": Contender(lambda: bigints.trace(net, (size, size)), readme=size == 512)}
+    if size == 512 and find_spec("torch"):
+        entries = sum(int(np.prod(s)) for s in net.map_sizes(size).values())
+        others["torch autograd"] = Contender(
+            _autograd(net, "layer4", size),
+            scale=entries,
+            rounds=1,
+            note=f"one of {entries:,} entries timed, of the last map",
+            aim=10_000,
+            readme=True,
+        )
+    return Case(
+        f"sets of all entries of all layers, ResNet-50 at {size}²",
+        Contender(lambda: trace(net, size, "skip").terms),
+        check,
+        others,
+    )
+
+
+def _middle(net: rf.Network, layer: str, size: int) -> tuple[int, ...]:
+    return tuple(n // 2 for n in net.map_sizes(size)[layer])
+
+
+def _autograd(net: rf.Network, layer: str, size: int) -> Callable[[], set[tuple[int, ...]]]:
+    from tests.oracles.autograd import torch_footprint
+
+    middle = _middle(net, layer, size)
+    return lambda: torch_footprint(net, layer, middle, (size, size))
+
+
+@case
+def sets_224() -> Case:
+    return _sets_case(224)
+
+
+@case
+def sets_512() -> Case:
+    return _sets_case(sized(512, 256))
+
+
+@case
+def sets_1024() -> Case:
+    return _sets_case(sized(1024, 320))
+
+
+@case
+def one_entry() -> Case:
+    """The pixels behind the middle entry of the last map, as a picture."""
+    size = sized(512, 224)
+    net = rf.load("resnet50", input_size=size)
+    middle = _middle(net, "layer4", size)
+
+    def by_sets() -> set[tuple[int, ...]]:
+        return reference.footprint(net, "layer4", middle, (size, size))
+
+    def by_integers() -> np.ndarray:
+        terms = bigints.trace(net, (size, size))[[layer.name for layer in net.layers].index("layer4")]
+        rows = [[(row[i] >> p) & 1 for p in range(size)] for row, i in zip((terms or [])[0], middle, strict=True)]
+        return np.outer(*rows).astype(bool)
+
+    def check(answer: Any) -> None:
+        np.testing.assert_array_equal(answer.values, by_integers())
+        pixels = {(int(y), int(x)) for y, x in np.argwhere(answer.values)}
+        assert pixels == by_sets()
+        if find_spec("torch"):
+            assert pixels == _autograd(net, "layer4", size)()
+
+    others = {
+        "Python big integers": Contender(by_integers, note="all entries on the way"),
+        "Python sets": Contender(by_sets, rounds=1),
+    }
+    if find_spec("torch"):
+        others["torch autograd"] = Contender(_autograd(net, "layer4", size), rounds=3, readme=True)
+    return Case(
+        f"pixels behind one entry of the last map, ResNet-50 at {size}²",
+        Contender(lambda: rf.footprint(net, "layer4", entry=middle, input_size=size)),
+        check,
+        others,
+    )
+
+
+@case
+def figures_512() -> Case:
+    """Area, box, gap and overlap of every entry of every layer."""
+    size = sized(512, 224)
+    net = rf.load("resnet50", input_size=size)
+
+    def ours() -> Any:
+        reader = FootprintFigures(trace(net, size, "skip"))
+        return [reader.map_figures(i) for i in range(len(net))]
+
+    def bigint() -> list[Any]:
+        out: dict[int, Any] = {}
+
+        def measure(row: list[int]) -> Any:
+            if id(row) not in out:
+                following = [*row[1:], 0]
+                out[id(row)] = (
+                    np.array([r.bit_count() for r in row]),
+                    np.array([(r & -r).bit_length() - 1 for r in row]),
+                    np.array([r.bit_length() for r in row]),
+                    np.array([(a & b).bit_count() for a, b in zip(row, following, strict=True)]),
+                )
+            return out[id(row)]
+
+        answers = []
+        for terms in bigints.trace(net, (size, size)):
+            if terms is not None:
+                (y, y0, y1, ys), (x, x0, x1, xs) = map(measure, terms[0])
+                answers.append((np.outer(y, x), y0, x0, y1 - y0, x1 - x0, np.outer(ys, x), np.outer(y, xs)))
+        return answers
+
+    def check(answer: list[Any]) -> None:
+        theirs = iter(bigint())
+        for step, mine in zip(trace(net, size, "skip").plan.steps, answer, strict=True):
+            if not step.everything:
+                np.testing.assert_array_equal(mine.area, next(theirs)[0])
+
+    return Case(
+        f"all figures of all entries of all layers, ResNet-50 at {size}²",
+        Contender(ours),
+        check,
+        {"Python big integers and numpy": Contender(bigint, note="without gaps")},
+    )
+
+
+@case
+def profile_152() -> Case:
+    net = rf.load("resnet152")
+    layers = [layer.name for layer in net.layers]
+    few = layers[: sized(80, 40) : 20]
+
+    def by_sets() -> list[Any]:
+        return [reference.figures(net, layer, (0, 0), global_ops="skip") for layer in few]
+
+    def check(answer: Any) -> None:
+        for layer, its in zip(few, by_sets(), strict=True):
+            mine = answer.sel(layer=layer)
+            assert (int(mine.area), tuple(mine.extent.values.tolist())) == (its["area"], its["extent"])
+
+    return Case(
+        "interior profile of ResNet-152 as a dataset",
+        Contender(lambda: rf.profile(net, global_ops="skip")),
+        check,
+        {
+            "Python sets": Contender(
+                by_sets, scale=len(layers) / len(few), rounds=1, note=f"{len(few)} of the first 80 layers timed"
+            )
+        },
+    )

@@ -1,0 +1,39 @@
+from .analysis.check.check import check
+from .analysis.coverage import coverage
+from .analysis.effective_field import effective_field
+from .analysis.entry_map import entry_map
+from .analysis.footprint import footprint
+from .analysis.halo import halo
+from .analysis.match import match
+from .analysis.output_lines import output_lines
+from .analysis.path_counts import path_counts
+from .analysis.profile import profile
+from .errors import InputError
+from .formulas.evaluate import evaluate
+from .formulas.registry import FORMULAS
+from .network.builder import NetworkBuilder
+from .network.network import Network
+from .objects.sizes import object_sizes
+from .readers.load import load
+from .version import __version__
+
+__all__ = [
+    "FORMULAS",
+    "InputError",
+    "Network",
+    "NetworkBuilder",
+    "__version__",
+    "check",
+    "coverage",
+    "effective_field",
+    "entry_map",
+    "evaluate",
+    "footprint",
+    "halo",
+    "load",
+    "match",
+    "object_sizes",
+    "output_lines",
+    "path_counts",
+    "profile",
+]

@@ -1,0 +1,68 @@
+"""Check: what an expert would flag in a network, each with layer, figure, threshold and remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rfscale.engine.analysis.check.context import Context
+from rfscale.engine.analysis.check.detectors import DETECTORS
+from rfscale.engine.analysis.check.rules import LEVELS, RULES, Finding, Level, Limits, Rule
+from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.footprints.plan import GlobalOps
+from rfscale.engine.network.network import Network, check_size
+
+
+def check(
+    network: Network,
+    input_size: int | Sequence[int] | None = None,
+    *,
+    global_ops: GlobalOps = "include",
+    limits: Mapping[str, Limits] | None = None,
+) -> list[Finding]:
+    """Return what an expert would flag, worst first, otherwise in depth order.
+
+    Parameters
+    ----------
+    network : Network
+    input_size : int or sequence of int, optional
+        Pixels per axis; by default the network's own. Without any, the rules that need one are left out:
+        beyond_input, wasted_growth, border_padding, padded_taps, dead_pixels.
+    global_ops : {"include", "skip"}
+        "skip" looks past squeeze-and-excitation.
+    limits : mapping, optional
+        Other limits for rules, (note, warning, error) each.
+
+    Returns
+    -------
+    list of Finding
+
+    Raises
+    ------
+    InputError
+        For an input size that the network cannot take, and unknown rules.
+
+    Examples
+    --------
+    >>> import rfscale as rf
+    >>> [(f.rule, f.level, f.layer) for f in check(rf.load("dilated5"))][:1]
+    [('gridding', 'error', 'conv5')]
+    >>> [f for f in check(rf.load("vgg16")) if f.level != "note"]
+    []
+    """
+    rules = dict(RULES)
+    for name, values in (limits or {}).items():
+        if name not in rules:
+            raise InputError(f"limits: there is no rule {shown(name)}; {nearest(name, rules)}")
+        old = rules[name]
+        rules[name] = Rule(old.summary, old.figure, values, old.remedy, old.below)
+    context = Context(
+        network, check_size(input_size, len(network.axes)) if input_size is not None else None, global_ops, rules
+    )
+    found = [finding for look in DETECTORS for finding in look(context)]
+    order = {layer.name: i for i, layer in enumerate(network.layers)} | {"input": -1}
+    return sorted(found, key=lambda f: (-LEVELS.index(f.level), order[f.layer], f.rule))
+
+
+def worst(findings: Sequence[Finding]) -> Level | None:
+    """Return the worst level of some findings."""
+    return max((f.level for f in findings), key=LEVELS.index, default=None)

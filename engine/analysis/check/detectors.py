@@ -1,0 +1,402 @@
+"""How each rule of `rfscale check` is looked for: functions from a context of a network to findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from math import isfinite, lcm, prod
+
+import numpy as np
+
+from rfscale.engine.analysis.check.context import Context
+from rfscale.engine.analysis.check.rules import Finding
+from rfscale.engine.analysis.coverage import coverage_counts
+from rfscale.engine.footprints.figures import Figures, FootprintFigures
+from rfscale.engine.footprints.plan import Plan, Step
+from rfscale.engine.network.axis_maps import AxisMap
+
+MAX_TILE = 1 << 20  # entries of one period, when the readers of a map are united
+
+
+def _px(values: Sequence[float]) -> str:
+    texts = [f"{v:g}" for v in values]
+    return texts[0] if len(set(texts)) == 1 else "×".join(texts)
+
+
+# holes --------------------------------------------------------------------------------------------------------------
+
+
+def _density(f: Figures) -> float:
+    return f.area / prod(f.extent) if f.area else 1.0
+
+
+def _gridding(context: Context) -> Iterator[Finding]:
+    ends = set(context.ends)
+    for i, f in enumerate(context.figures):
+        if f is None or _density(f) >= 1:
+            continue
+        density = _density(f)
+        told = (
+            f"its footprint has {f.area:g} of the {prod(f.extent):g} pixels of its extent ({_px(f.extent)}), density "
+        )
+        told += f"{density:.2g}, longest gap {_px(f.max_gap)}"
+        if not max(f.max_gap):
+            continue  # a cross or a plus of branches, as of 1×7 beside 7×1, is no grid
+        if i in ends:
+            yield from context.finding("gridding", i, density, told)
+        elif not any(_holey(context, s) for s in context.plan.steps[i].sources):
+            yield from context.finding("holes_inside", i, density, told)
+
+
+def _holey(context: Context, index: int) -> bool:
+    f = context.figures[index] if index >= 0 else None
+    return f is not None and _density(f) < 1 and max(f.max_gap) > 0
+
+
+def hdc(rates: Sequence[int], kernel: int = 3) -> tuple[int, bool]:
+    """Return M2 of a run of dilated layers, and whether the hybrid-dilated-convolution rule M2 ≤ kernel accepts it.
+
+    P. Wang et al., Understanding convolution for semantic segmentation, WACV 2018, equation 2: M_n = r_n and
+    M_i = max(M_{i+1} − 2 r_i, 2 r_i − M_{i+1}, r_i). The paper asks besides that the rates have no common factor.
+
+    Examples
+    --------
+    >>> hdc([1, 2, 5]), hdc([1, 2, 9]), hdc([2, 2, 2])
+    ((2, True), (5, False), (2, True))
+    """
+    m = rates[-1]
+    for rate in reversed(rates[1:-1]):
+        m = max(m - 2 * rate, 2 * rate - m, rate)
+    return m, m <= kernel
+
+
+def dilated_runs(plan: Plan) -> list[tuple[list[int], list[int], int]]:
+    """Return the dilated runs of convolutions of stride 1 and one kernel: layers, rates and kernel on the last axis."""
+    runs: dict[int, tuple[list[int], list[int], int]] = {}
+    for i, step in enumerate(plan.steps):
+        before = runs.pop(step.sources[0], None) if step.sources and len(step.sources) == 1 else None
+        if step.passes and before:
+            runs[i] = before
+            continue
+        window = step.maps[-1].window if step.maps and step.layer.op == "conv" else None
+        if before and (window is None or window[1] > 1 or window[0] != before[2]):
+            runs[-2 - i] = before  # the run has ended
+            before = None
+        if window and window[1] == 1 and window[0] > 1:
+            layers, rates, kernel = before or ([], [], window[0])
+            runs[i] = [*layers, i], [*rates, window[2]], kernel
+    return [run for run in runs.values() if len(run[0]) > 1 and max(run[1]) > 1]
+
+
+def _hdc_rule(context: Context) -> Iterator[Finding]:
+    for layers, rates, kernel in dilated_runs(context.plan):
+        f = context.figures[layers[-1]]
+        if f is None:
+            continue
+        m, accepted = hdc(rates, kernel)
+        solid = _density(f) == 1
+        if accepted != solid:
+            says = f"accepts (M2 = {m} ≤ {kernel})" if accepted else f"rejects (M2 = {m} > {kernel})"
+            fact = "has no holes" if solid else f"has density {_density(f):.2g}, longest gap {_px(f.max_gap)}"
+            told = f"the rule {says} the rates {', '.join(map(str, rates))}, but the footprint {fact}"
+            yield from context.finding("hdc_rule", layers[-1], m, told)
+
+
+# overlaps and extents -----------------------------------------------------------------------------------------------
+
+
+def _overlaps(context: Context) -> Iterator[Finding]:
+    ends = set(context.ends)
+    for i, (step, f) in enumerate(zip(context.plan.steps, context.figures, strict=True)):
+        if f is None or not f.area:
+            continue
+        overlaps = [s / f.area for s in f.shared]
+        if i in ends:
+            told = f"neighbours share {min(overlaps):.1%} of their pixels"
+            yield from context.finding("redundant", i, min(overlaps), told)
+        if step.maps is None or step.layer.op in ("space_to_depth", "slice", "window_attention"):
+            continue
+        for axis, (axis_map, overlap) in enumerate(zip(step.maps, overlaps, strict=True)):
+            if axis_map.down <= axis_map.up or f.extent[axis] == 1:
+                continue
+            window = axis_map.window
+            patches = step.layer.op == "conv" and window is not None and window[0] >= window[1]
+            told = f"neighbours along {context.network.axes[axis]} share {overlap:.1%} of their pixels"
+            found = list(context.finding("patches" if patches else "aliasing", i, overlap, told))
+            yield from found
+            if found:
+                break
+
+
+def _beyond_input(context: Context) -> Iterator[Finding]:
+    if context.size is None:
+        return
+    for i in context.ends:
+        f = context.figures[i]
+        if f is not None:
+            ratio = max(e / n for e, n in zip(f.extent, context.size, strict=True))
+            told = f"its extent of {_px(f.extent)} pixels is {ratio:.2g} times the image of {_px(context.size)}"
+            yield from context.finding("beyond_input", i, ratio, told)
+
+
+def _wasted_growth(context: Context) -> Iterator[Finding]:
+    if context.finite is None or context.size is None:
+        return
+    full = [False] * len(context.plan.steps)
+    steps = context.finite.plan.steps
+    for i, terms in enumerate(context.finite.terms):
+        full[i] = terms is not None and any(
+            all(int(f.measures[0].min()) == n for f, n in zip(term, context.size, strict=True)) for term in terms
+        )
+    wide = [i for i, s in enumerate(steps) if s.maps and not s.everything and _reads_several(s.maps)]
+    wasted = [i for i in wide if steps[i].sources[0] >= 0 and full[steps[i].sources[0]]]
+    if wasted:
+        told = (
+            f"every entry sees the whole image before this layer, and {len(wasted)} of {len(wide)} wide layers follow"
+        )
+        yield from context.finding("wasted_growth", wasted[0], len(wasted) / len(wide), told)
+
+
+def _reads_several(maps: tuple[AxisMap, ...]) -> bool:
+    return any(len(taps) > 1 for m in maps for taps in m.taps)
+
+
+def _asymmetric(context: Context) -> Iterator[Finding]:
+    for i in context.ends:
+        f = context.figures[i]
+        if f is not None and f.area and len(f.extent) > 1:
+            ratio = max(f.extent) / min(f.extent)
+            yield from context.finding("asymmetric", i, ratio, f"its extent is {_px(f.extent)} pixels")
+
+
+# places -------------------------------------------------------------------------------------------------------------
+
+
+def _misaligned(context: Context) -> Iterator[Finding]:
+    steps = context.plan.steps
+    for i, step in enumerate(steps):
+        if step.maps is not None or step.everything:
+            continue
+        branches = [steps[s].intervals for s in step.sources if s >= 0 and steps[s].intervals is not None]
+        if len(branches) != len(step.sources):
+            continue
+        for axis, name in enumerate(context.network.axes):
+            reaches = [b[axis] for b in branches if b is not None]
+            centres = [float(r.centre) for r in reaches if r.centre is not None]
+            if len({r.jump for r in reaches}) > 1 or not centres:
+                continue
+            jump = reaches[0].jump[0] / reaches[0].jump[1]
+            offset = max(centres) - min(centres)
+            if offset > 0:
+                low, high = (context.name(step.sources[centres.index(c)]) for c in (min(centres), max(centres)))
+                told = f"along {name}, {high} looks {offset:g} pixels past {low}, {offset / jump:.2g} entries"
+                yield from context.finding("misaligned", i, offset / jump, told, "note" if context.causal else "error")
+                break
+
+
+def _jumps(context: Context) -> Iterator[Finding]:
+    if context.interior is None:
+        told = str(context.trouble)
+        for i, step in enumerate(context.plan.steps):
+            if told.startswith(f"layer {step.layer.name!r} ") and "different jumps" in told:
+                yield from context.finding("jumps", i, len(step.sources), told.partition(": ")[2].partition(";")[0])
+
+
+def _drift(context: Context) -> Iterator[Finding]:
+    for i in context.ends:
+        drift = context.drifts[i]
+        if drift is None:
+            continue
+        pixels, jump = drift
+        side = "end" if pixels > 0 else "start"
+        told = f"its entries look {abs(pixels):g} pixels too far to the {side}, {abs(pixels) / jump:.2g} entries"
+        lopsided = _lopsided(context, i)
+        if context.causal:
+            told += ": it is causal"
+        elif lopsided:
+            told += f"; padded more on one side: {', '.join(lopsided[:4])}{' …' if len(lopsided) > 4 else ''}"
+        yield from context.finding("drift", i, abs(pixels) / jump, told, "note" if context.causal else "error")
+
+
+def _lopsided(context: Context, index: int) -> list[str]:
+    """Layers on the way to a layer whose padding differs between the sides; `same` does so for even kernels."""
+    reached, names = {index}, []
+    for i in range(index, -1, -1):
+        step = context.plan.steps[i]
+        if i not in reached:
+            continue
+        reached.update(step.sources)
+        params = step.layer.params
+        padding = params.get("padding")
+        if isinstance(padding, str):
+            spans = zip(params["kernel"], params["dilation"], strict=True)
+            uneven = padding != "valid" and any(d * (k - 1) % 2 for k, d in spans)
+        else:
+            uneven = padding is not None and padding[: len(padding) // 2] != padding[len(padding) // 2 :]
+        if uneven:
+            names.append(step.layer.name)
+    return names[::-1]
+
+
+# padding ------------------------------------------------------------------------------------------------------------
+
+
+def _border_padding(context: Context) -> Iterator[Finding]:
+    if context.finite is None:
+        return
+    reader = FootprintFigures(context.finite)
+    for i in context.ends:
+        f = context.figures[i]
+        if f is not None and f.area and isfinite(f.area):
+            corner = reader.figures(i, (0,) * len(context.network.axes))
+            share = 1 - corner.area / f.area
+            told = f"its corner entry sees {corner.area:g} pixels, {1 - share:.1%} of an entry's without borders"
+            yield from context.finding("border_padding", i, share, told, "note" if context.causal else "error")
+
+
+def _padded_taps(context: Context) -> Iterator[Finding]:
+    if context.finite is None:
+        return
+    steps = context.finite.plan.steps
+    for i, step in enumerate(steps):
+        if step.maps is None or step.everything or step.size is None or not _reads_several(step.maps):
+            continue
+        source = steps[step.sources[0]].size if step.sources[0] >= 0 else context.size
+        assert source is not None
+        inside = [_inside(m, n, out) for m, n, out in zip(step.maps, source, step.size, strict=True)]
+        share = 1 - prod(inside)
+        told = f"on average {share:.1%} of its taps read padding: its map is {_px(source)}"
+        helped = _beside_global(context, i)
+        if helped:
+            told += "; a global branch beside it makes up for that"
+        dilated = max(step.layer.params.get("dilation", (1,))) > 1
+        yield from context.finding("padded_taps", i, share, told, "error" if dilated and not helped else "note")
+
+
+def _inside(axis_map: AxisMap, n: int, out: int) -> float:
+    """Share of the reads of `out` entries that fall inside a map of `n`."""
+    if axis_map.border != "zeros":
+        return 1.0
+    o = np.arange(out)
+    good = total = 0
+    for r, taps in enumerate(axis_map.taps):
+        blocks = axis_map.down * (o[o % axis_map.up == r] // axis_map.up)
+        for t in taps:
+            good += int(((blocks + t >= 0) & (blocks + t < n)).sum())
+            total += len(blocks)
+    return good / total if total else 1.0
+
+
+def _beside_global(context: Context, index: int) -> bool:
+    """Whether a layer, possibly behind pointwise layers, merges with a branch that sees everything."""
+    network, wholly = context.network, context.network.behind_global[1]
+    reached = {context.name(index)}
+    for layer in network.layers[index + 1 :]:
+        if any(name in reached for name in layer.inputs):
+            if len(layer.inputs) > 1:
+                return any(name in wholly for name in layer.inputs)
+            reached.add(layer.name)
+    return False
+
+
+# what is never read -------------------------------------------------------------------------------------------------
+
+
+def _unread(context: Context) -> Iterator[Finding]:
+    """Entries that a layer, or all readers of a map together, never read."""
+    readers: dict[int, list[int]] = {}
+    for i, step in enumerate(context.plan.steps):
+        for source in step.sources:
+            readers.setdefault(source, []).append(i)
+    for source, those in readers.items():
+        steps = [context.plan.steps[r] for r in those]
+        if any(s.layer.op == "slice" for s in steps):
+            continue  # cuts on purpose
+        dead = 0.0
+        if all(s.maps is not None and not s.everything for s in steps):
+            dead = 1 - _read_share(steps)
+            told = f"{dead:.0%} of its entries are read by no layer; it is read by {_names(steps)}"
+            if source >= 0 and context.name(source) not in context.network.outputs:
+                yield from context.finding("dead_entries", source, dead, told)
+            else:
+                dead = 0.0
+        for r, step in zip(those, steps, strict=True):
+            if step.maps is not None and not step.everything:
+                skipped = 1 - _read_share([step])
+                told = f"it reads {1 - skipped:.0%} of the entries of {context.name(source)} and skips {skipped:.0%}"
+                if skipped > dead:
+                    yield from context.finding("skipped_entries", r, skipped, told)
+
+
+def _names(steps: Sequence[Step]) -> str:
+    return ", ".join(s.layer.name for s in steps)
+
+
+def _read_share(steps: Sequence[Step]) -> float:
+    """Share of a map's entries, away from its borders, that some of its readers read."""
+    ndim = len(steps[0].maps or ())
+    periods = [lcm(*(s.maps[a].down for s in steps if s.maps)) for a in range(ndim)]
+    if prod(periods) > MAX_TILE or any(s.maps is not None and max(m.up for m in s.maps) > MAX_TILE for s in steps):
+        return 1.0
+    tile = np.zeros(periods, bool)
+    for step in steps:
+        rows = []
+        for axis_map, period in zip(step.maps or (), periods, strict=True):
+            row = np.zeros(period, bool)
+            starts = np.arange(0, period, axis_map.down)
+            for t in {t for taps in axis_map.taps for t in taps}:
+                row[(starts + t) % period] = True
+            rows.append(row)
+        tile[np.ix_(*rows)] = True
+    return float(tile.mean())
+
+
+def _dead_pixels(context: Context) -> Iterator[Finding]:
+    if context.finite is None or not context.ends:
+        return
+    counts = [coverage_counts(context.finite, i) for i in context.ends]
+    if any(c is None for c in counts):
+        return
+    dead = np.logical_and.reduce([c == 0 for c in counts if c is not None])
+    share = float(dead.mean())
+    where = "; ".join(
+        f"{axis} {', '.join(map(str, rows[:6].tolist()))}{' …' if len(rows) > 6 else ''}"
+        for axis, rows in zip(context.network.axes, _dead_rows(dead), strict=True)
+        if len(rows)
+    )
+    ends = _names([context.plan.steps[i] for i in context.ends[:4]])
+    told = f"no entry of {ends} sees {int(dead.sum())} of {dead.size} pixels"
+    yield from context.finding(
+        "dead_pixels", context.ends[-1], share, told + (f"; whole rows at {where}" if where else "")
+    )
+
+
+def _dead_rows(dead: np.ndarray) -> list[np.ndarray]:
+    axes = range(dead.ndim)
+    return [np.flatnonzero(dead.all(axis=tuple(b for b in axes if b != a))) for a in axes]
+
+
+def _checkerboard(context: Context) -> Iterator[Finding]:
+    for i, step in enumerate(context.plan.steps):
+        if step.layer.op == "conv_transpose" and step.maps:
+            counts = [len(taps) for m in step.maps for taps in m.taps]
+            ratio = max(counts) / min(counts) if min(counts) else float("inf")
+            told = f"its output entries have {min(counts)} to {max(counts)} taps along an axis"
+            yield from context.finding("checkerboard", i, ratio, told)
+
+
+DETECTORS: tuple[Callable[[Context], Iterator[Finding]], ...] = (
+    _jumps,
+    _gridding,
+    _hdc_rule,
+    _overlaps,
+    _beyond_input,
+    _wasted_growth,
+    _asymmetric,
+    _misaligned,
+    _drift,
+    _border_padding,
+    _padded_taps,
+    _unread,
+    _dead_pixels,
+    _checkerboard,
+)

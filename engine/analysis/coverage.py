@@ -1,0 +1,113 @@
+"""How often each pixel of the image is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.footprints.forward import Trace, trace
+from rfscale.engine.footprints.pixel_sets import Family
+from rfscale.engine.network.network import Network
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MAX_PAIRS = 1 << 26  # of pixels and entries along one axis, where several products are united
+
+
+def coverage_counts(traced: Trace, index: int) -> np.ndarray | None:
+    """How many entries of a layer see each pixel; None where they are no small union of products."""
+    terms, size = traced.terms[index], traced.plan.input_size
+    assert size is not None
+    if terms is None:
+        return None
+    if len(terms) == 1:
+        return _outer([_times(family, n) for family, n in zip(terms[0], size, strict=True)])
+    if max(n * len(f) for term in terms for f, n in zip(term, size, strict=True)) > MAX_PAIRS:
+        return None
+    covers = [_cover([term[axis] for term in terms], n) for axis, n in enumerate(size)]
+    common = covers[0][0]
+    for kinds, _ in covers[1:]:
+        common = common[..., None] & kinds
+    out = (common != 0).astype(np.int64)
+    for axis, (_, table) in enumerate(covers):
+        out = np.moveaxis(np.tensordot(table, out, axes=(1, axis)), 0, axis)
+    return out
+
+
+def _outer(rows: list[np.ndarray]) -> np.ndarray:
+    out = rows[0]
+    for row in rows[1:]:
+        out = out[..., None] * row
+    return out
+
+
+def _sets(family: Family) -> Iterator[tuple[int, np.ndarray]]:
+    """First pixel and bits of each entry's set that is not empty, 64 pixels to a word."""
+    for i, (first, last) in enumerate(zip(family.first.tolist(), family.last.tolist(), strict=True)):
+        bits = np.unpackbits(family.bits[i].astype("<u8").view(np.uint8), bitorder="little")
+        yield (first >> 6) * 64, bits if last >= first else bits[:0]
+
+
+def _times(family: Family, n: int) -> np.ndarray:
+    """How many entries of a family see each pixel along one axis."""
+    out = np.zeros(n + 64 * (family.bits.shape[1] + 1), np.int64)
+    for start, bits in _sets(family):
+        out[start : start + len(bits)] += bits
+    return out[:n]
+
+
+def _cover(families: list[Family], n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Masks of terms that occur along one axis, and for each pixel how many entries have each mask."""
+    masks = np.zeros((n + 64 * (max(f.bits.shape[1] for f in families) + 1), len(families[0])), np.uint64)
+    for t, family in enumerate(families):
+        for i, (start, bits) in enumerate(_sets(family)):
+            masks[start : start + len(bits), i] |= bits.astype(np.uint64) << np.uint64(t)
+    kinds, which = np.unique(masks[:n], return_inverse=True)
+    table = np.zeros((n, len(kinds)), np.int64)
+    np.add.at(table, (np.repeat(np.arange(n), masks.shape[1]), which.ravel()), 1)
+    return kinds, table
+
+
+def coverage(network: Network, layer: str, input_size: int | Sequence[int] | None = None) -> xr.DataArray:
+    """Return how many entries of a feature map see each pixel of the image.
+
+    Parameters
+    ----------
+    network : Network
+    layer : str
+    input_size : int or sequence of int, optional
+        By default the network's own.
+
+    Returns
+    -------
+    xr.DataArray of int64
+        Over the axes.
+
+    Examples
+    --------
+    >>> coverage(Network.sequential({"kernel": 2, "stride": 3}, axes=1), "conv1", 8).values.tolist()
+    [1, 1, 0, 1, 1, 0, 1, 1]
+    """
+    import xarray as xr
+
+    size = input_size if input_size is not None else network.input_size
+    if size is None:
+        raise InputError(f"{network.name} carries no input_size; give one")
+    index = network.index(layer)
+    traced = trace(network, size)
+    if traced.plan.steps[index].everything:
+        counts: np.ndarray | None = np.full(traced.plan.input_size or (), prod(traced.plan.steps[index].size or ()))
+    else:
+        counts = coverage_counts(traced, index)
+    if counts is None:
+        raise InputError(
+            f"the footprints of layer {layer!r} are no small union of products: coverage counts those only"
+        )
+    attrs = {"units": "1", "long_name": f"entries of {layer} that see the pixel", "network": network.name}
+    coords = {a: np.arange(n) for a, n in zip(network.axes, counts.shape, strict=True)}
+    return xr.DataArray(counts, coords, network.axes, name="coverage", attrs=attrs)

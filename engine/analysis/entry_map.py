@@ -1,0 +1,70 @@
+"""The exact figures of every entry of one feature map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.footprints.figures import FootprintFigures
+from rfscale.engine.footprints.forward import trace
+from rfscale.engine.footprints.plan import GlobalOps, attributes
+from rfscale.engine.network.network import Network
+from rfscale.engine.variables import ENTRIES, annotate
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def entry_map(
+    network: Network, layer: str, input_size: int | Sequence[int], global_ops: GlobalOps = "include"
+) -> xr.Dataset:
+    """Return the exact figures of every entry of one feature map.
+
+    Parameters
+    ----------
+    network : Network
+    layer : str
+    input_size : int or sequence of int
+        Pixels per axis.
+    global_ops : {"include", "skip"}
+
+    Returns
+    -------
+    xr.Dataset
+        area, width, density over (entry_y, entry_x), and extent, start, max_gap, overlap over (entry_y, entry_x, axis);
+        `rfscale.engine.variables.ENTRIES` says what each is. An entry that sees only padding has area and extent 0.
+    """
+    import xarray as xr
+
+    if input_size is None:
+        raise InputError("entry_map needs an input_size: without borders all entries are alike, see profile")
+    index = network.index(layer)
+    traced = trace(network, input_size, global_ops)
+    figures = FootprintFigures(traced).map_figures(index)
+    shape = traced.plan.steps[index].size
+    assert shape is not None
+    dims = tuple(f"entry_{axis}" for axis in network.axes)
+
+    def stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return np.stack([np.broadcast_to(a, shape) for a in arrays], axis=-1)
+
+    area, extent, shared = np.broadcast_to(figures.area, shape), stacked(figures.extent), stacked(figures.shared)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        density = area / extent.prod(axis=-1)
+        overlap = np.where(shared < 0, np.nan, shared / area[..., None])
+    data = {
+        "area": (dims, area),
+        "width": (dims, np.sqrt(area)),
+        "density": (dims, density),
+        "extent": ((*dims, "axis"), extent),
+        "start": ((*dims, "axis"), stacked(figures.first)),
+        "max_gap": ((*dims, "axis"), stacked(figures.max_gap)),
+        "overlap": ((*dims, "axis"), overlap),
+    }
+    coords = {d: np.arange(n) for d, n in zip(dims, shape, strict=True)} | {"axis": list(network.axes)}
+    out = xr.Dataset(data, coords)
+    out.attrs = attributes(traced.plan, f"entry_map {layer}", "every", global_ops)  # type: ignore[arg-type]
+    return annotate(out, ENTRIES)

@@ -1,0 +1,122 @@
+"""One line for each output of a network: extent, stride, padding, holes, overlap, and the effective box."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.footprints.backward import map_size, windows
+from rfscale.engine.footprints.plan import Entry, GlobalOps, check_entry, resolve
+from rfscale.engine.network.network import Network
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MAX_CELLS = 1 << 26  # path counts behind all outputs together: a second or two
+
+
+class _Asked(NamedTuple):
+    network: Network
+    input_size: int | Sequence[int] | None
+    entry: Entry
+    global_ops: GlobalOps
+    mass: float
+
+
+def output_lines(
+    network: Network,
+    input_size: int | Sequence[int] | None = None,
+    entry: Entry = "center",
+    global_ops: GlobalOps = "skip",
+    mass: float = 0.95,
+    *,
+    dataset: xr.Dataset | None = None,
+) -> list[str]:
+    """Return one line per output, in pixels; an output that sees everything is followed by the last map that does not.
+
+    Parameters
+    ----------
+    network : Network
+    input_size : int or sequence of int, optional
+        Pixels per axis: figures of `entry`. Without it they are interior, where the network has such.
+    entry : "center" or sequence of int
+        Which entry of every map, with an input size.
+    global_ops : {"include", "skip"}
+        "skip" looks past branches that see everything, where they merge with others.
+    mass : float
+        Share of the path counts that the effective box holds. It is left out where the outputs together would need
+        more than 2^26 path counts.
+    dataset : xr.Dataset, optional
+        The profile, if there is one already.
+
+    Examples
+    --------
+    >>> output_lines(Network.sequential({"kernel": 3, "padding": 1}, {"kernel": 3, "stride": 2, "padding": 1}))
+    ['conv2: extent 5, stride 2, padding 2, no holes, overlap 0.6, effective 95 % box 5']
+    """
+    from rfscale.engine.analysis.profile import profile
+
+    if dataset is None:
+        try:
+            dataset = profile(network, input_size, entry, global_ops)
+        except InputError:
+            if input_size is not None or network.input_size is None:
+                raise
+            input_size = network.input_size  # branches of different jumps: the network has no interior figures
+            dataset = profile(network, input_size, entry, global_ops)
+    local = [str(name) for name in dataset.layer.values[~dataset.everything.values]]
+    asked = _Asked(network, input_size, entry, global_ops, mass)
+    lines: dict[str, None] = {}
+    for output in network.outputs:
+        seen = output
+        if dataset.everything.sel(layer=output):
+            lines[f"{output}: sees the whole image"] = None
+            if not local:
+                continue
+            seen = local[-1]
+        lines[_line(asked, dataset, seen)] = None
+    return list(lines)
+
+
+def _line(asked: _Asked, dataset: xr.Dataset, layer: str) -> str:
+    row = dataset.sel(layer=layer)
+    if not float(row.area):
+        return f"{layer}: reads only padding"
+    finite = asked.input_size is not None
+    gap, density = int(row.max_gap.max()), float(row.density)
+    holes = f"holes (density {density:.3g}, longest gap {gap})" if gap else f"no gaps, density {density:.3g}"
+    parts = [
+        f"extent {_axes(row.extent.values)}",
+        f"stride {_axes(row.jump.values)}",
+        f"first pixel {_axes(row.start.values)}" if finite else f"padding {_axes(0.0 - row.start.values)}",
+        "no holes" if density == 1 else holes,  # a union of boxes lacks corners, without a gap on either axis
+        f"overlap {_axes(row.overlap.values)}",
+        _effective(asked, layer),
+    ]
+    return f"{layer}: {', '.join(parts)}"
+
+
+def _effective(asked: _Asked, layer: str) -> str:
+    """The box that holds most paths; its cost is that of a grid of path counts for each map behind the entry."""
+    from rfscale.engine.analysis.effective_field import effective_field
+    from rfscale.engine.analysis.path_counts import path_counts
+
+    network, size, entry, how, mass = asked
+    plan, index = resolve(network, size, how), network.index(layer)
+    try:
+        at = check_entry(entry, map_size(plan, index), len(network.axes), layer)
+        cells = sum(prod(hi - lo for lo, hi in window) for window in windows(plan, index, at).values())
+        if cells > MAX_CELLS // len(network.outputs):
+            return f"effective box not computed, it takes {cells:.1e} path counts"
+        box = effective_field(path_counts(network, layer, entry, size, how), mass)
+    except InputError as error:
+        return f"no effective box: {error}"
+    return f"effective {100 * mass:.3g} % box {_axes(box.box_extent.values)}"
+
+
+def _axes(values: Iterable[float]) -> str:
+    """One number where all axes are alike, else one per axis."""
+    shown = ["–" if v != v else f"{v:.0f}" if float(v).is_integer() else f"{v:.3g}" for v in values]
+    return shown[0] if len(set(shown)) == 1 else "×".join(shown)

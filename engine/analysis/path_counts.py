@@ -1,0 +1,217 @@
+"""Path counts: how many paths lead from each pixel to one entry, and the field they make.
+
+The share of paths is the effective receptive field of a network whose weights are all alike (W. Luo, Y. Li, R. Urtasun,
+R. Zemel: Understanding the effective receptive field in deep convolutional neural networks, NeurIPS 2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from math import frexp, log2, prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.footprints.backward import (
+    IMAGE,
+    Window,
+    check_cells,
+    is_broadcast,
+    map_size,
+    progression,
+    read_table,
+    windows,
+)
+from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, Step, attributes, check_entry, resolve
+from rfscale.engine.kernels import grids
+from rfscale.engine.network.axis_maps import IDENTITY
+from rfscale.engine.network.network import Network
+from rfscale.engine.network.ops import OPS
+from rfscale.engine.variables import ONE, PIXEL
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MAX_CELLS = 1 << 28  # of one grid of path counts: 2 GiB
+
+
+_LARGE = 2.0**256  # counts above are scaled down; one layer multiplies them by less than 2^120
+
+
+def path_counts(
+    network: Network,
+    layer: str,
+    entry: Entry = "center",
+    input_size: int | Sequence[int] | None = None,
+    global_ops: GlobalOps = "include",
+) -> xr.DataArray:
+    """Return the share of the paths to one entry of a feature map that come from each pixel.
+
+    Each tap of a layer is one path, whatever its weight, and a merge that names a layer twice has its paths twice;
+    channels are not counted. A global op reads every entry of its input once.
+
+    Parameters
+    ----------
+    network : Network
+    layer : str
+        Name of the layer.
+    entry : "center" or sequence of int
+        One whole number per axis. "center" is n // 2 of a map of n; in interior mode it is entry 0.
+    input_size : int or sequence of int, optional
+        Pixels per axis (finite). Without it the weights are interior: no borders, pixels of any number.
+    global_ops : {"include", "skip"}
+        Whether merges take in branches that see everything.
+
+    Returns
+    -------
+    xr.DataArray of float64
+        Over the axes, with pixel numbers as coordinates, of sum 1: the whole image in finite mode, the bounding box in
+        interior mode. A share below 1e-308 may be 0. ``attrs["log2_paths"]`` is the logarithm of the number of paths.
+
+    Raises
+    ------
+    InputError
+        For an unknown layer, an entry outside its map or without paths, a layer that sees everything in interior mode,
+        or a grid of more than 2^28 entries; the message names the layer.
+
+    Examples
+    --------
+    >>> net = Network.sequential({"kernel": 3}, {"kernel": 3}, axes=1)
+    >>> (path_counts(net, "conv2") * 9).values.round(12).tolist()
+    [1.0, 2.0, 3.0, 2.0, 1.0]
+    """
+    import xarray as xr
+
+    index = network.index(layer)
+    plan = resolve(network, input_size, global_ops)
+    at = check_entry(entry, map_size(plan, index), len(network.axes), layer)
+    weights, origin, paths = _weights(plan, index, at)
+    coords = {axis: np.arange(n) + o for axis, n, o in zip(network.axes, weights.shape, origin, strict=True)}
+    out = xr.DataArray(weights, coords, network.axes, name="path_counts")
+    out.attrs = attributes(plan, f"path_counts {layer}", list(at), global_ops)
+    out.attrs |= {"long_name": f"share of the paths to entry {at} of {layer}", "units": ONE, "log2_paths": paths}
+    for axis in network.axes:
+        out[axis].attrs = {"units": PIXEL, "long_name": f"pixel number along {axis}"}
+    return out
+
+
+def _weights(plan: Plan, index: int, at: tuple[int, ...]) -> tuple[np.ndarray, tuple[int, ...], float]:
+    """Weights of sum 1, the pixel of their first cell, and log2 of the number of paths."""
+    reached = windows(plan, index, at)
+    parts, sums = [], [0.0]
+    if IMAGE in reached:
+        check_cells(
+            plan, {IMAGE: tuple((0, n) for n in plan.input_size) if plan.input_size else reached[IMAGE]}, MAX_CELLS
+        )
+        every = tuple(range(len(at)))
+        # along a chain the counts are an outer product of those of each axis. 3×3, interior: 20 layers the same
+        # speed, 100 layers 7 times, 1200 layers 700 times
+        parts = [
+            _counts(plan, index, reached, axes)
+            for axes in ([(a,) for a in every] if _is_chain(plan, reached) else [every])
+        ]
+        sums = [float(grid.sum()) for grid, _ in parts]
+    if min(sums) == 0:
+        name = plan.steps[index].layer.name
+        raise InputError(f"entry {at} of layer {name!r} has no paths, it sees only padding; choose another entry")
+    weights = reduce(np.multiply.outer, [grid / total for (grid, _), total in zip(parts, sums, strict=True)])
+    paths = sum(log2(total) + exponent for (_, exponent), total in zip(parts, sums, strict=True))
+    frame = _frame(plan, index, at, reached[IMAGE])
+    out = np.zeros([hi - lo for lo, hi in frame])
+    inside = [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(frame, reached[IMAGE], strict=True)]
+    origin, source = tuple(lo for lo, _ in frame), (lo for lo, _ in reached[IMAGE])
+    out[_cut(inside, origin)] = weights[_cut(inside, source)]
+    return out, origin, paths
+
+
+def _frame(plan: Plan, index: int, at: tuple[int, ...], window: Window) -> Window:
+    """Pixels to show: the image, or the bounding box of the footprint."""
+    if plan.input_size:
+        return tuple((0, n) for n in plan.input_size)
+    intervals = plan.steps[index].intervals
+    assert intervals is not None
+    boxes = [i.at(o) for i, o in zip(intervals, at, strict=True)]
+    return tuple((b[0], b[1] + 1) if b else w for b, w in zip(boxes, window, strict=True))
+
+
+def _cut(window: Iterable[tuple[int, int]], origin: Iterable[int]) -> tuple[slice, ...]:
+    return tuple(slice(lo - o, hi - o) for (lo, hi), o in zip(window, origin, strict=True))
+
+
+def _is_chain(plan: Plan, reached: dict[int, Window]) -> bool:
+    return all(len(plan.steps[position].sources) == 1 for position in reached if position != IMAGE)
+
+
+# ---------------------------------------------------------------- the walk back
+
+Counts = tuple[np.ndarray, int]  # numbers of paths: an array, times a power of two
+
+
+def _counts(plan: Plan, index: int, reached: dict[int, Window], axes: tuple[int, ...]) -> Counts:
+    """Paths from each pixel of the image's window to one entry, along some axes."""
+    boxes = {position: tuple(window[a] for a in axes) for position, window in reached.items()}
+    check_cells(plan, boxes, MAX_CELLS)
+    walked: dict[int, Counts] = {index: (np.ones((1,) * len(axes)), 0)}
+    for position in range(index, -1, -1):
+        if position not in walked:
+            continue
+        step, (grid, exponent) = plan.steps[position], _scaled(*walked.pop(position))
+        for source in step.sources:
+            if source not in boxes:
+                continue
+            if OPS[step.layer.op].kind == "global" or is_broadcast(plan, step, source):
+                back = np.full([hi - lo for lo, hi in boxes[source]], grid.sum())
+            else:
+                back = _counts_back(plan, step, source, axes, grid, boxes)
+            walked[source] = _sum(walked.get(source), (back, exponent))
+    return walked[IMAGE]
+
+
+def _counts_back(
+    plan: Plan, step: Step, source: int, axes: tuple[int, ...], grid: np.ndarray, boxes: dict[int, Window]
+) -> np.ndarray:
+    """Counts of one layer's input from those of its output."""
+    size = map_size(plan, source)
+    window, target = boxes[plan.network.index(step.layer.name)], boxes[source]
+    for place, axis in enumerate(axes):
+        axis_map, outputs, entries = step.maps[axis] if step.maps else IDENTITY, window[place], target[place]
+        if axis_map.is_identity and outputs == entries:
+            continue
+        n_out = entries[1] - entries[0]
+        before, behind = grid.shape[:place], grid.shape[place + 1 :]
+        even = progression(axis_map)
+        if even and not behind and axis_map.down == 1 and (size is None or axis_map.border == "zeros"):
+            start, spacing, taps = even
+            flat = grids.add_shifted(
+                grid.reshape(prod(before), -1), outputs[0] + start - entries[0], spacing, taps, n_out
+            )
+            grid = flat.reshape(*before, n_out)
+            continue
+        try:
+            begin, index, _ = read_table(axis_map, outputs, entries, size[axis] if size else None)
+        except InputError as error:
+            raise InputError(f"layer {step.layer.name!r} ({step.layer.op}): {error}") from None
+        if behind:
+            flat = grids.add_leading(grid.reshape(prod(before), -1, prod(behind)), begin, index, n_out)
+        else:
+            flat = grids.add_last(grid.reshape(prod(before), -1), begin, index, n_out)
+        grid = flat.reshape(*before, n_out, *behind)
+    return grid
+
+
+def _scaled(grid: np.ndarray, exponent: int) -> Counts:
+    """The same counts, small enough that one more layer cannot overflow."""
+    largest = float(grid.max())
+    if largest <= _LARGE:
+        return grid, exponent
+    power = frexp(largest)[1]
+    return np.ldexp(grid, -power), exponent + power
+
+
+def _sum(known: Counts | None, new: Counts) -> Counts:
+    if known is None:
+        return new
+    (a, low), (b, high) = sorted((known, new), key=lambda counts: counts[1])
+    return (a if low == high else np.ldexp(a, low - high)) + b, high

@@ -1,0 +1,180 @@
+"""Read YAML and JSON files that may be anything: empty, malformed, deeply nested, huge or hostile."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from rfscale.engine.errors import InputError, shown
+
+MAX_BYTES = 64 << 20
+
+
+MAX_DEPTH = 32
+
+
+def read_mapping(path: str | PathLike[str]) -> Mapping[str, Any]:
+    """Return the mapping that a .json, .yaml or .yml file holds.
+
+    Raises
+    ------
+    InputError
+        One line that names the file and what is wrong with it.
+    """
+    file = Path(path)
+    try:
+        if file.is_dir():
+            raise InputError(f"{path} is a folder; give a .yaml or .json file")
+        if file.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path} has {file.stat().st_size} bytes; at most {MAX_BYTES} are read")
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not a UTF-8 text file: {error.reason} at byte {error.start}") from None
+    if not text.strip():
+        raise InputError(f"{path} is empty")
+    data = _json(path, text) if file.suffix == ".json" else _yaml(path, text)
+    if not isinstance(data, Mapping):
+        raise InputError(f"{path} holds {shown(data)}; it must hold a mapping")
+    return data
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in out:
+            raise ValueError(f"the key {shown(key)} stands twice in one mapping")
+        out[key] = value
+    return out
+
+
+def _json(path: object, text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_unique)
+    except RecursionError:
+        raise InputError(f"{path} is nested too deeply") from None
+    except ValueError as error:  # JSONDecodeError among them
+        raise InputError(f"{path} cannot be read as JSON: {error}") from None
+
+
+def _yaml(path: object, text: str) -> Any:
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(base):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            seen: set[Any] = set()
+            for key, _ in node.value:
+                if key.value in seen and isinstance(key.value, str) and key.value != "<<":
+                    raise ValueError(f"the key {shown(key.value)} stands twice in one mapping")
+                if isinstance(key.value, str):
+                    seen.add(key.value)
+            return dict(super().construct_mapping(node, deep=deep))
+
+    try:
+        depth = 0
+        for event in yaml.parse(text, Loader=Loader):  # events come one by one: depth is known before anything nests
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if depth > MAX_DEPTH:
+                raise InputError(f"{path} is nested more than {MAX_DEPTH} deep")
+        return yaml.load(text, Loader=Loader)
+    except yaml.YAMLError as error:
+        if "nesting depth" in str(error):  # libyaml looks ahead and stops before our own count does
+            raise InputError(f"{path} is nested more than {MAX_DEPTH} deep") from None
+        raise InputError(f"{path} cannot be read as YAML: {_one_line(error)}") from None
+    except (ValueError, RecursionError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} cannot be read as YAML: {_one_line(error)}") from None
+
+
+def _one_line(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    problem = getattr(error, "problem", None) or str(error)
+    return " ".join(str(problem).split())[:200] + where
+
+
+DATA = (".nc", ".zarr", ".csv", ".json")
+
+
+PICTURES = (".png", ".svg")
+
+
+NEEDS = {".nc": ("h5netcdf", "netcdf"), **dict.fromkeys(PICTURES, ("matplotlib", "plot"))}  # suffix: package, extra
+
+
+def check_target(path: Path | None, suffixes: Sequence[str], option: str) -> None:
+    """Raise an InputError if `path`, given to `option`, cannot be written; None is fine."""
+    if path is None:
+        return
+    if path.suffix not in suffixes:
+        got = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
+        raise InputError(f"{option} {path} {got}; it must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}")
+    check_folder(path.absolute().parent, option)
+    if path.is_dir() and path.suffix != ".zarr":
+        raise InputError(f"{option} {path} is a folder; give the name of a file")
+    if path.is_dir() and not _is_store(path):
+        raise InputError(f"{option} {path} is a folder that holds no zarr store; it is not replaced, give another name")
+    if (path / "done").is_dir():
+        raise InputError(f"{option} {path} is the store of a sweep; it is not replaced, give another name")
+    if path.suffix == ".zarr" and path.is_file():
+        raise InputError(f"{option} {path} is a file, where a zarr store is a folder; give another name")
+    if path.suffix in NEEDS:
+        need_package(*NEEDS[path.suffix], why=f"to write {path.suffix} files")
+
+
+def check_folder(folder: Path, option: str) -> None:
+    """Raise an InputError unless files can be made in `folder`."""
+    if not folder.is_dir():
+        raise InputError(f"{option}: there is no folder {folder}; make it first")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{option}: the folder {folder} cannot be written to")
+
+
+def need_package(package: str, extra: str, why: str) -> None:
+    """Raise an InputError that says what to install, if `package` is missing."""
+    if find_spec(package) is None:
+        raise InputError(f"{package} is needed {why}: pip install 'rfscale[{extra}]'")
+
+
+def _is_store(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("zarr.json", ".zgroup", ".zattrs"))
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; on success it takes the place of `path`, on any failure it is removed."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    old = temporary.with_suffix(".old")
+    try:
+        yield temporary
+        if path.is_dir():  # a store cannot be renamed onto another
+            path.rename(old)
+        temporary.rename(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        for stray in (temporary, old):
+            if stray.is_dir():
+                shutil.rmtree(stray, ignore_errors=True)
+            else:
+                stray.unlink(missing_ok=True)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text file, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

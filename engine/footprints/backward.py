@@ -1,0 +1,357 @@
+"""Footprints by walking back from one entry, layer by layer, over grids of entries.
+
+Slower than the forward pass of `rfscale.engine.footprints.forward`, but a union of any shape costs the same: this is
+where footprints come from that are no small union of products, and the ground under path counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.footprints.intervals import LIMIT
+from rfscale.engine.footprints.plan import Plan, Step
+from rfscale.engine.kernels import grids
+from rfscale.engine.network.axis_maps import BORDERS, IDENTITY, AxisMap
+from rfscale.engine.network.network import Size
+from rfscale.engine.network.ops import OPS
+
+MAX_CELLS = 1 << 31  # of one grid of bits: 256 MiB
+
+
+MAX_READS = 1 << 27  # entries of one table of reads: 1 GiB
+
+
+IMAGE = -1  # position of the image among the layers
+
+
+Entry = tuple[int, ...]
+
+
+Window = tuple[tuple[int, int], ...]  # first entry and the one after the last, per axis
+
+
+class GridFigures(NamedTuple):
+    """Figures of one entry's footprint; an empty one has first 0 and extent 0.
+
+    `area` in pixels, and per axis: first pixel and length of the bounding box, longest run of missing rows inside it,
+    and pixels shared with the next entry's footprint, -1 where there is no next entry.
+    """
+
+    area: int
+    first: tuple[int, ...]
+    extent: tuple[int, ...]
+    max_gap: tuple[int, ...]
+    shared: tuple[int, ...]
+
+
+# ---------------------------------------------------------------- windows
+
+
+def windows(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) -> dict[int, Window]:
+    """Return, for each layer that is reached (and -1, the image), a box of entries that holds all that are read.
+
+    Parameters
+    ----------
+    plan : Plan
+    layer_index : int
+        Position of the layer to start from.
+    entries : tuple of int, or sequence of such
+        One entry, or several.
+
+    Raises
+    ------
+    InputError
+        Where an unbounded layer sees everything, or pixels lie beyond 2^53.
+    """
+    start = _listed(entries)
+    reached = {layer_index: tuple((min(column), max(column) + 1) for column in zip(*start, strict=True))}
+    for position in range(layer_index, -1, -1):
+        if position not in reached:
+            continue
+        step = plan.steps[position]
+        if step.everything and plan.input_size is None:
+            raise InputError(
+                f"layer {step.layer.name!r} sees everything, without bounds; give an input_size, or global_ops='skip'"
+            )
+        for source in step.sources:
+            window = _read_window(plan, step, source, reached[position])
+            if all(lo < hi for lo, hi in window):
+                known = reached.get(source, window)
+                reached[source] = tuple((min(a, c), max(b, d)) for (a, b), (c, d) in zip(known, window, strict=True))
+    if any(max(abs(lo), abs(hi)) > LIMIT for lo, hi in reached.get(IMAGE, ())):
+        raise InputError(f"the footprint of layer {plan.steps[layer_index].layer.name!r} reaches beyond 2^53 pixels")
+    return reached
+
+
+def check_cells(plan: Plan, reached: dict[int, Window], limit: int) -> None:
+    """Refuse windows of more than `limit` entries, by the name of their layer."""
+    for position, window in reached.items():
+        if prod(hi - lo for lo, hi in window) > limit:
+            name = "the image" if position == IMAGE else f"layer {plan.steps[position].layer.name!r}"
+            shape = "×".join(str(hi - lo) for lo, hi in window)
+            raise InputError(f"the walk back needs a grid of {shape} entries of {name}; at most {limit} are supported")
+
+
+def map_size(plan: Plan, position: int) -> Size | None:
+    """Entries per axis of a layer, or of the image; None in interior mode."""
+    if plan.input_size is None:
+        return None
+    return plan.input_size if position == IMAGE else plan.steps[position].size
+
+
+def is_broadcast(plan: Plan, step: Step, source: int) -> bool:
+    """Whether a merge spreads a branch that a global op made one entry wide."""
+    return step.maps is None and map_size(plan, source) != (step.size if plan.input_size else None)
+
+
+def _listed(entries: Entry | Sequence[Entry]) -> list[Entry]:
+    return [tuple(e) for e in entries] if isinstance(entries[0], Sequence) else [tuple(entries)]  # type: ignore[arg-type]
+
+
+def _read_window(plan: Plan, step: Step, source: int, window: Window) -> Window:
+    size = map_size(plan, source)
+    if OPS[step.layer.op].kind == "global":
+        assert size is not None
+        return tuple((0, n) for n in size)
+    if is_broadcast(plan, step, source):
+        return ((0, 1),) * len(window)
+    if step.maps is None:
+        return window
+    axes = zip(step.maps, window, size or (None,) * len(window), strict=True)
+    return tuple(_read_range(m, lo, hi, n) for m, (lo, hi), n in axes)
+
+
+def _read_range(axis_map: AxisMap, lo: int, hi: int, n: int | None) -> tuple[int, int]:
+    """Bounds of the entries that outputs lo..hi-1 read. Taps stand in ascending order and repeat every `up`."""
+    up, down, taps = axis_map.up, axis_map.down, axis_map.taps
+    head = [down * (o // up) + taps[o % up][0] for o in range(lo, min(hi, lo + up)) if taps[o % up]]
+    tail = [down * (o // up) + taps[o % up][-1] for o in range(max(lo, hi - up), hi) if taps[o % up]]
+    if not head:
+        return 0, 0
+    first, stop = min(head), max(tail) + 1
+    if n is None:
+        return first, stop
+    inside = max(first, 0), min(stop, n)
+    if axis_map.border == "zeros" or inside == (first, stop):
+        return inside
+    copied = [inside] if inside[0] < inside[1] else []
+    for a, b in ((first, min(stop, 0)), (max(first, n), stop)):  # what lies before the map, and behind it
+        if a < b:
+            copied.append(_copied(a, b, n, axis_map.border))
+    return min(a for a, _ in copied), max(b for _, b in copied)
+
+
+def _copied(a: int, b: int, n: int, border: str) -> tuple[int, int]:
+    """Bounds of the entries of a map of n that a..b-1, all before it or all behind it, are copies of."""
+    if border == "replicate":
+        return (0, 1) if b <= 0 else (n - 1, n)
+    if border == "reflect":
+        return (1 - b, 1 - a) if b <= 0 else (2 * n - 1 - b, 2 * n - 1 - a)
+    return (a % n, (b - 1) % n + 1) if a // n == (b - 1) // n else (0, n)
+
+
+# ---------------------------------------------------------------- one layer back
+
+
+@lru_cache(maxsize=4096)
+def progression(axis_map: AxisMap) -> tuple[int, int, int] | None:
+    """First tap, step and number of taps of a map of one phase and evenly spaced taps; None for any other."""
+    taps = axis_map.taps[0]
+    if axis_map.up > 1 or not taps:
+        return None
+    step = taps[1] - taps[0] if len(taps) > 1 else 1
+    return (taps[0], step, len(taps)) if all(b - a == step for a, b in pairwise(taps)) else None
+
+
+def read_table(
+    axis_map: AxisMap, outputs: tuple[int, int], entries: tuple[int, int], n: int | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return which entries of a window the outputs of a window read (`rfscale.engine.kernels.grids.reads`)."""
+    first, stop = outputs
+    low, high = entries
+    taps, counts = axis_map.table
+    if (stop - first) * taps.shape[1] > MAX_READS:
+        raise InputError(
+            f"{stop - first} outputs of {taps.shape[1]} taps each; at most {MAX_READS} reads are supported"
+        )
+    if n is None:  # far from 0, entries would overflow: move whole periods away
+        periods = first // axis_map.up
+        first, stop = first - periods * axis_map.up, stop - periods * axis_map.up
+        low, high = low - periods * axis_map.down, high - periods * axis_map.down
+    border = BORDERS[axis_map.border]
+    return grids.reads(axis_map.up, axis_map.down, taps, counts, first, stop, low, high, -1 if n is None else n, border)
+
+
+def _back(grid: np.ndarray, maps: Sequence[AxisMap], window: Window, target: Window, size: Size | None) -> np.ndarray:
+    """Entries of the `target` window that the needed outputs of `window` read: bit grid to bit grid."""
+    if window == target and all(m.is_identity for m in maps):
+        return grid
+    lead = 3 - len(maps)
+    bounds = list(zip(maps, window, target, size or (None,) * len(maps), strict=True))
+    spans = [
+        m.down * (hi - lo - 1) + (p[1] * (p[2] - 1) if (p := progression(m)) else 0) + 1 for m, (lo, hi), *_ in bounds
+    ]
+    shape = [1] * lead + [hi - lo for lo, hi in target]
+    # windows that reach far beyond a finite map would be spread over a buffer of the whole reach
+    fits = prod(spans) <= 4 * prod(shape) + (1 << 20)
+    last = window[-1][1] - window[-1][0]
+    strides, starts, steps, counts = [1] * 3, [0] * 3, [1] * 3, [1] * 3
+    for axis, (axis_map, outputs, entries, n) in enumerate(bounds, start=lead):
+        even = progression(axis_map)
+        if even and fits and (n is None or axis_map.border == "zeros"):
+            start, steps[axis], counts[axis] = even
+            strides[axis] = axis_map.down
+            starts[axis] = axis_map.down * outputs[0] + start - entries[0]
+            continue
+        begin, index, group = read_table(axis_map, outputs, entries, n)
+        if axis < 2:
+            before, behind = prod(grid.shape[:axis]), prod(grid.shape[axis + 1 :])
+            flat = grids.union_leading(grid.reshape(before, -1, behind), begin, index, shape[axis])
+            grid = flat.reshape(*grid.shape[:axis], shape[axis], *grid.shape[axis + 1 :])
+        else:
+            flat = grids.union_last(grid.reshape(-1, grid.shape[2]), begin, index, group, shape[2])
+            grid, last = flat.reshape(*grid.shape[:2], -1), shape[2]
+    arrays = (np.array(v, np.int64) for v in (strides, starts, steps, counts, shape))
+    return grids.window_back(grid, last, *arrays)
+
+
+# ---------------------------------------------------------------- footprints
+
+
+def grid_bits(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) -> tuple[np.ndarray, Window]:
+    """Return the union of the footprints of some entries as a bit grid.
+
+    Parameters
+    ----------
+    plan : Plan
+        Interior or finite: with a plan's input size, the footprint is cut at the borders of every layer.
+    layer_index : int
+        Position of the layer, which must not see everything.
+    entries : tuple of int, or sequence of such
+        One entry, or several. Inside the map in finite mode, any in interior mode.
+
+    Returns
+    -------
+    grid : uint64 array (a, b, words)
+        Laid out as in `rfscale.engine.kernels.grids`; no axis is left out, leading ones may have length 1. No words
+        where no pixel is seen.
+    window : tuple of (int, int)
+        Pixels [first, stop) per axis that the grid spans. The last axis starts at a multiple of 64.
+    """
+    start = _listed(entries)
+    ndim = len(start[0])
+    reached = windows(plan, layer_index, start)
+    if IMAGE not in reached:
+        return np.zeros((1, 1, 0), np.uint64), ((0, 0),) * ndim
+    *leading, (lo, hi) = reached[IMAGE]
+    reached[IMAGE] = (*leading, (lo & ~63, hi))
+    check_cells(plan, reached, MAX_CELLS)
+    walked = {layer_index: _drawn(start, reached[layer_index])}
+    for position in range(layer_index, -1, -1):
+        if position not in walked:
+            continue
+        step, grid = plan.steps[position], walked.pop(position)
+        for source in dict.fromkeys(step.sources):
+            if source in reached:
+                maps = step.maps or (IDENTITY,) * ndim
+                try:
+                    read = _back(grid, maps, reached[position], reached[source], map_size(plan, source))
+                except InputError as error:
+                    raise InputError(f"layer {step.layer.name!r} ({step.layer.op}): {error}") from None
+                walked[source] = walked[source] | read if source in walked else read
+    return walked[IMAGE], reached[IMAGE]
+
+
+def _drawn(entries: list[Entry], window: Window) -> np.ndarray:
+    """Bit grid of single entries."""
+    grid = np.zeros([1] * (3 - len(window)) + [hi - lo for lo, hi in window], bool)
+    for entry in entries:
+        grid[(0,) * (3 - len(window)) + tuple(e - lo for e, (lo, _) in zip(entry, window, strict=True))] = True
+    return grids.pack(grid)
+
+
+def grid_pixels(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) -> tuple[np.ndarray, Size]:
+    """Return the union of the footprints of some entries as a grid of bool, and the pixel of its first cell.
+
+    Finite: the whole image. Interior: the bounding box, of no cells where no pixel is seen. Parameters as for
+    `grid_bits`; a layer that sees everything is no error in finite mode.
+    """
+    size = plan.input_size
+    if size and plan.steps[layer_index].everything:
+        return np.ones(size, bool), (0,) * len(size)
+    bits, window = grid_bits(plan, layer_index, entries)
+    ndim = len(window)
+    cells = grids.unpack(bits, window[-1][1] - window[-1][0]).reshape([hi - lo for lo, hi in window])
+    if size:
+        grid = np.zeros(size, bool)
+        grid[tuple(slice(lo, hi) for lo, hi in window)] = cells
+        return grid, (0,) * ndim
+    seen = [np.flatnonzero(cells.any(axis=tuple(a for a in range(ndim) if a != axis))) for axis in range(ndim)]
+    if not all(len(s) for s in seen):
+        return np.zeros((0,) * ndim, bool), (0,) * ndim
+    origin = tuple(lo + int(s[0]) for (lo, _), s in zip(window, seen, strict=True))
+    return cells[tuple(slice(int(s[0]), int(s[-1]) + 1) for s in seen)], origin
+
+
+def grid_figures(plan: Plan, layer_index: int, entry: Entry) -> GridFigures:
+    """Return the figures of one entry's footprint, counted on the grid. Parameters as for `grid_bits`."""
+    return next(figures_of(plan, layer_index, [entry]))
+
+
+def figures_of(plan: Plan, layer_index: int, entries: Iterable[Entry]) -> Iterator[GridFigures]:
+    """Yield the figures of several entries' footprints, counted on the grid. Parameters as for `grid_bits`.
+
+    In row-major order each footprint is walked once, not once more for each axis as somebody's neighbour.
+    """
+    size = map_size(plan, layer_index)
+    walked: dict[Entry, tuple[np.ndarray, Window]] = {}
+
+    def walk(entry: Entry) -> tuple[np.ndarray, Window]:
+        if entry not in walked:
+            walked[entry] = grid_bits(plan, layer_index, entry)
+        return walked[entry]
+
+    for entry in entries:
+        bits, window = walk(entry)
+        area, first, extent, gap = _measured(bits, window)
+        shared = []
+        for axis in range(len(window)):
+            beyond = (*entry[:axis], entry[axis] + 1, *entry[axis + 1 :])
+            exists = size is None or beyond[axis] < size[axis]
+            shared.append(_common((bits, window), walk(beyond)) if exists else -1)
+        del walked[entry]
+        yield GridFigures(area, first, extent, gap, tuple(shared))
+
+
+def _measured(bits: np.ndarray, window: Window) -> tuple[int, Entry, Entry, Entry]:
+    """Area, first pixel, extent and longest gap of a bit grid."""
+    ndim = len(window)
+    area, *projections = grids.measure(bits)
+    if area == 0:
+        return 0, (0,) * ndim, (0,) * ndim, (0,) * ndim
+    projections[-1] = grids.unpack(projections[-1][None, None], window[-1][1] - window[-1][0])[0, 0]
+    seen = [np.flatnonzero(p) for p in projections[3 - ndim :]]
+    first = tuple(lo + int(s[0]) for (lo, _), s in zip(window, seen, strict=True))
+    extent = tuple(int(s[-1] - s[0]) + 1 for s in seen)
+    gap = tuple(int(np.diff(s).max(initial=1)) - 1 for s in seen)
+    return int(area), first, extent, gap
+
+
+def _common(ours: tuple[np.ndarray, Window], theirs: tuple[np.ndarray, Window]) -> int:
+    """Pixels that two bit grids share. Their rows start at multiples of 64, so that words lie on words."""
+    both = [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(ours[1], theirs[1], strict=True)]
+    if any(lo >= hi for lo, hi in both):
+        return 0
+    parts = []
+    for bits, window in (ours, theirs):
+        cut = [slice(lo - at, hi - at) for (lo, hi), (at, _) in zip(both, window, strict=True)]
+        cut[-1] = slice(cut[-1].start >> 6, (cut[-1].stop + 63) >> 6)
+        parts.append(bits[(slice(None),) * (3 - len(cut)) + tuple(cut)])
+    return int(np.bitwise_count(parts[0] & parts[1]).sum())

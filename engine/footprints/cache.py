@@ -1,0 +1,64 @@
+"""What was worked out once: results by the identity of what they are made from, for one network or for many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rfscale.engine.footprints.intervals import Intervals
+from rfscale.engine.footprints.pixel_sets import Family, image_family
+from rfscale.engine.footprints.unions import Comparisons
+from rfscale.engine.network.axis_maps import AxisMap
+
+MANY = 1 << 16  # results
+
+
+@dataclass
+class Memory:
+    """Sets and intervals behind layers. Networks that begin alike share them.
+
+    Everything that a key names by its identity is kept alive, so that no identity comes up twice.
+    """
+
+    compare: Comparisons = field(default_factory=Comparisons)
+    _images: dict[int | None, Family] = field(default_factory=dict)
+    _families: dict[tuple[int, int, int | None], Family] = field(default_factory=dict)
+    _intervals: dict[tuple[int, int], Intervals] = field(default_factory=dict)
+    _alive: list[object] = field(default_factory=list)
+
+    @property
+    def full(self) -> bool:
+        """Whether it holds so much that a new one should take its place."""
+        return len(self._families) + len(self._intervals) + len(self.compare) > MANY
+
+    def image(self, size: int | None) -> Family:
+        """Family of the image."""
+        if size not in self._images:
+            self._images[size] = image_family(size)
+        return self._images[size]
+
+    def family(self, before: Family, layer: AxisMap, size: int | None) -> Family:
+        """Family behind one more layer."""
+        key = id(before), id(layer), size
+        found = self._families.get(key)
+        if found is None:
+            found = self._families[key] = before.apply(layer, size)
+            self._alive += (before, layer)
+        return found
+
+    def behind(self, before: Intervals, layer: AxisMap) -> Intervals:
+        """Intervals behind one more layer."""
+        key = id(before), id(layer)
+        found = self._intervals.get(key)
+        if found is None:
+            found = self._intervals[key] = before.apply(layer)
+            self._alive += (before, layer)
+        return found
+
+    def united(self, a: Intervals, b: Intervals) -> Intervals:
+        """Bounding intervals of two branches."""
+        key = id(a), id(b)
+        found = self._intervals.get(key)
+        if found is None:
+            found = self._intervals[key] = a.unite(b)
+            self._alive += (a, b)
+        return found

@@ -1,0 +1,97 @@
+"""One forward pass: the exact footprints of all entries of all layers, as unions of separable products."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.footprints.cache import Memory
+from rfscale.engine.footprints.plan import GlobalOps, Plan, Step, resolve
+from rfscale.engine.footprints.unions import Term, unite
+from rfscale.engine.network.axis_maps import AxisMap
+from rfscale.engine.network.network import Network
+
+MAX_HELD = 1 << 30  # words of all sets of a trace: 8 GiB
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Footprints of every layer of a plan.
+
+    Attributes
+    ----------
+    plan : Plan
+    terms : tuple of (list of Term or None)
+        Per layer; None for a layer that sees everything, or whose union grew too many terms.
+    """
+
+    plan: Plan
+    terms: tuple[list[Term] | None, ...]
+
+
+def trace(
+    network: Network,
+    input_size: int | Sequence[int] | None = None,
+    global_ops: GlobalOps = "include",
+    memory: Memory | None = None,
+) -> Trace:
+    """Return the footprints of all entries of all layers of a network.
+
+    Parameters
+    ----------
+    network : Network
+    input_size : int or sequence of int, optional
+        Pixels per axis: finite mode, every map cut to its entries. Without it: interior mode, no borders.
+    global_ops : {"include", "skip"}
+        Whether merges take in branches that see everything.
+    memory : Memory, optional
+        What is known from other networks.
+
+    Raises
+    ------
+    InputError
+        As `rfscale.engine.footprints.plan.resolve`; and where the sets of a map would take more than 2 GiB.
+    """
+    plan = resolve(network, input_size, global_ops, memory)
+    memory = memory or Memory()
+    image: list[Term] = [tuple(memory.image(n) for n in plan.input_size or (None,) * len(network.axes))]
+    finite = plan.input_size is not None
+    terms: list[list[Term] | None] = []
+    held = 0
+    for step in plan.steps:
+        if step.passes and not step.everything:
+            source = step.sources[0]
+            terms.append(image if source < 0 else terms[source])
+            continue
+        branches = [image if s < 0 else terms[s] for s in step.sources]
+        known = [b for b in branches if b is not None]
+        if step.everything or len(known) < len(branches):
+            terms.append(None)
+        elif step.maps is None:
+            terms.append(known[0] if len(known) == 1 else unite(known, memory.compare))
+        else:
+            try:
+                made = _apply(known[0], step, step.maps, finite, memory)
+                held += sum(f.bits.size for f in {id(f): f for term in made for f in term}.values())
+                if held > MAX_HELD:
+                    raise InputError(
+                        f"the footprints of the layers up to here take more than {MAX_HELD * 8} bytes; analyse a "
+                        "smaller input_size or fewer layers"
+                    )
+                terms.append(made)
+            except InputError as error:
+                raise InputError(f"layer {step.layer.name!r} ({step.layer.op}): {error}") from None
+    return Trace(plan, tuple(terms))
+
+
+def _apply(terms: list[Term], step: Step, maps: tuple[AxisMap, ...], finite: bool, memory: Memory) -> list[Term]:
+    """Terms behind one layer. Axes and terms that share a family and a map share the result."""
+    out = []
+    for term in terms:
+        axes = []
+        for axis, (family, axis_map) in enumerate(zip(term, maps, strict=True)):
+            size = step.size[axis] if finite and step.size else None
+            axes.append(memory.family(family, axis_map, size))
+        out.append(tuple(axes))
+    return out

@@ -1,0 +1,106 @@
+"""Interval arithmetic: the first and last pixel of every entry of an unbounded map, in whole Python numbers.
+
+A map repeats with a period of U entries and D pixels, so it is U intervals and the pair (U, D); its jump is D/U.
+Exact for the bounding boxes of interior footprints, for any network but one oddity: a branch that reads nothing at all
+along one axis (a transposed convolution with gaps) still counts along the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import gcd, lcm
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.network.axis_maps import MAX_TAPS, AxisMap
+
+LIMIT = 2**53  # pixels: float64 holds every whole number up to here
+
+
+Bounds = tuple[int, int] | None  # first and last pixel; None for an entry that reads nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals:
+    """The intervals of one map on one axis: entry ``u + U*q`` covers ``bounds[u]`` moved by ``shift*q``."""
+
+    bounds: tuple[Bounds, ...]
+    shift: int
+
+    @cached_property
+    def jump(self) -> tuple[int, int]:
+        """Pixels between neighbouring entries, as a reduced fraction."""
+        n = len(self.bounds)
+        g = gcd(self.shift, n)
+        return self.shift // g, n // g
+
+    @cached_property
+    def centre(self) -> Fraction | None:
+        """Centre of entry 0, averaged over the phases."""
+        p, q = self.jump
+        doubled = [q * (b[0] + b[1]) - 2 * p * u for u, b in enumerate(self.bounds) if b]
+        return Fraction(sum(doubled), 2 * q * len(doubled)) if doubled else None
+
+    @cached_property
+    def extent(self) -> int:
+        """Length of the longest interval."""
+        return max((b[1] - b[0] + 1 for b in self.bounds if b), default=0)
+
+    @property
+    def start(self) -> int | None:
+        """First pixel of entry 0."""
+        first = self.bounds[0]
+        return None if first is None else first[0]
+
+    def at(self, entry: int) -> Bounds:
+        """Interval of any entry."""
+        q, u = divmod(entry, len(self.bounds))
+        bound = self.bounds[u]
+        return None if bound is None else (bound[0] + self.shift * q, bound[1] + self.shift * q)
+
+    def apply(self, layer: AxisMap) -> Intervals:
+        """Intervals behind one more layer."""
+        if layer.is_identity:
+            return self
+        n = len(self.bounds)
+        blocks = n // gcd(n, layer.down)
+        if layer.up * blocks > MAX_TAPS:
+            raise InputError(
+                f"the map repeats only after {layer.up * blocks} entries; at most {MAX_TAPS} are supported"
+            )
+        bounds: list[Bounds] = []
+        only = self.bounds[0] if n == 1 else None
+        for o in range(layer.up * blocks):
+            entries = layer.reads(o)
+            if only and entries:  # one phase: the outermost entries have the outermost pixels
+                bounds.append((only[0] + self.shift * min(entries), only[1] + self.shift * max(entries)))
+                continue
+            read = [b for b in map(self.at, entries) if b]
+            bounds.append((min(b[0] for b in read), max(b[1] for b in read)) if read else None)
+        shift = self.shift * layer.down * blocks // n
+        far = max((max(abs(b[0]), abs(b[1])) for b in bounds if b), default=0)
+        if far + shift > LIMIT:
+            raise InputError("its footprint reaches beyond 2^53 pixels")
+        return Intervals(tuple(bounds), shift)
+
+    def expand(self, n: int) -> Intervals:
+        """The same intervals, listed over n entries, a multiple of their number."""
+        if n == len(self.bounds):
+            return self
+        return Intervals(tuple(self.at(o) for o in range(n)), self.shift * (n // len(self.bounds)))
+
+    def unite(self, other: Intervals) -> Intervals:
+        """Bounding intervals of two branches of one jump."""
+        if self is other:
+            return self
+        n = lcm(len(self.bounds), len(other.bounds))
+        if n > MAX_TAPS:
+            raise InputError(f"the merged map repeats only after {n} entries; at most {MAX_TAPS} are supported")
+        mine, its = self.expand(n), other.expand(n)
+        pairs = zip(mine.bounds, its.bounds, strict=True)
+        bounds = tuple((min(a[0], b[0]), max(a[1], b[1])) if a and b else a or b for a, b in pairs)
+        return mine if bounds == mine.bounds else Intervals(bounds, mine.shift)
+
+
+IMAGE_INTERVALS = Intervals(((0, 0),), 1)

@@ -1,0 +1,222 @@
+"""A network made ready for one analysis: sizes, axis maps, jumps, and which layers see everything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rfscale.engine.errors import InputError, shown
+from rfscale.engine.footprints.cache import Memory
+from rfscale.engine.footprints.intervals import IMAGE_INTERVALS, Intervals
+from rfscale.engine.network.axis_maps import AxisMap
+from rfscale.engine.network.network import IMAGE, Layer, Network, Size, check_size
+from rfscale.engine.network.ops import OPS
+from rfscale.engine.network.spec import listed, whole
+
+GlobalOps = Literal["include", "skip"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer of a plan.
+
+    Attributes
+    ----------
+    layer : Layer
+    sources : tuple of int
+        Positions of the layers it reads, -1 for the image; branches that `global_ops="skip"` drops are left out.
+    maps : tuple of AxisMap or None
+        One per axis; None for a merge.
+    size : tuple of int or None
+        Entries per axis; None where no size is known.
+    everything : bool
+        The layer sees the whole image.
+    intervals : tuple of Intervals or None
+        One per axis; None for a layer that sees everything, or behind a merge of maps of different jumps.
+    aligned : bool
+        The branches that it merges have one centre.
+    passes : bool
+        The layer reads one entry, its own: its footprints are those of its source.
+    """
+
+    layer: Layer
+    sources: tuple[int, ...]
+    maps: tuple[AxisMap, ...] | None
+    size: Size | None
+    everything: bool
+    intervals: tuple[Intervals, ...] | None
+    aligned: bool
+    passes: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All steps in order, the finite input size or None, and the layers dropped at merges."""
+
+    network: Network
+    input_size: Size | None
+    steps: tuple[Step, ...]
+    dropped: tuple[str, ...]
+
+
+def resolve(
+    network: Network,
+    input_size: int | Sequence[int] | None = None,
+    global_ops: GlobalOps = "include",
+    memory: Memory | None = None,
+) -> Plan:
+    """Return the plan of a network, interior or finite.
+
+    Plans are kept on the network, which never changes, unless `memory` says that this is one network of many.
+
+    Raises
+    ------
+    InputError
+        Where branches of different jumps merge (interior), a map size is needed and not known, sizes do not fit, or
+        a footprint reaches beyond 2^53 pixels; the message names the layer.
+    """
+    if global_ops not in ("include", "skip"):
+        raise InputError(f"global_ops is {global_ops!r}; it must be 'include' or 'skip'")
+    size = None if input_size is None else check_size(input_size, len(network.axes))
+    if memory is not None:
+        return _resolve(network, size, global_ops, memory)
+    plans: dict[object, Plan] = network.__dict__.setdefault("_plans", {})
+    plan = plans.get((size, global_ops))
+    if plan is None:
+        if len(plans) >= 8:
+            plans.pop(next(iter(plans)))
+        plan = plans[size, global_ops] = _resolve(network, size, global_ops, Memory())
+    return plan
+
+
+def _resolve(network: Network, input_size: Size | None, global_ops: GlobalOps, memory: Memory) -> Plan:
+    sized = input_size or network.input_size
+    sizes = network.map_sizes(sized) if sized else None
+    anyway, wholly = network.behind_global
+    everything = anyway if global_ops == "include" else wholly
+    number = {layer.name: i for i, layer in enumerate(network.layers)} | {IMAGE: -1}
+    dropped: dict[str, None] = {}
+    steps: list[Step] = []
+    image = (IMAGE_INTERVALS,) * len(network.axes)
+    for layer in network.layers:
+        sources = layer.inputs
+        if OPS[layer.op].kind == "merge" and layer.name not in everything:
+            dropped.update((s, None) for s in sources if s in everything)
+            sources = tuple(s for s in sources if s not in everything)
+        maps = _maps(network, layer, sizes) if OPS[layer.op].kind == "map" else None
+        intervals, aligned = None, True
+        if layer.name not in everything:
+            branches = [image if s == IMAGE else steps[number[s]].intervals for s in sources]
+            try:
+                intervals, aligned = _intervals(layer, sources, branches, maps, input_size is not None, memory)
+            except InputError as error:
+                raise InputError(f"layer {layer.name!r} ({layer.op}): {error}") from None
+        steps.append(
+            Step(
+                layer,
+                tuple(number[s] for s in sources),
+                maps,
+                sizes[layer.name] if sizes else None,
+                layer.name in everything,
+                intervals,
+                aligned,
+                _passes(layer, maps, sizes),
+            )
+        )
+    return Plan(network, input_size, tuple(steps), tuple(dropped))
+
+
+def _passes(layer: Layer, maps: tuple[AxisMap, ...] | None, sizes: dict[str, Size] | None) -> bool:
+    same_size = sizes is None or sizes[layer.name] == sizes[layer.inputs[0]]
+    return maps is not None and same_size and all(m.is_identity for m in maps)
+
+
+def _maps(network: Network, layer: Layer, sizes: dict[str, Size] | None) -> tuple[AxisMap, ...]:
+    op = OPS[layer.op]
+    if sizes is None and op.needs_size(layer.params):
+        raise InputError(f"layer {layer.name!r} ({layer.op}) depends on the size of its map; give an input_size")
+    before = sizes[layer.inputs[0]] if sizes else (None,) * len(network.axes)
+    try:
+        return tuple(op.axis_map(layer.params, a, n) for a, n in enumerate(before))
+    except InputError as error:
+        raise InputError(f"layer {layer.name!r} ({layer.op}): {error}") from None
+
+
+def _intervals(
+    layer: Layer,
+    sources: tuple[str, ...],
+    branches: list[tuple[Intervals, ...] | None],
+    maps: tuple[AxisMap, ...] | None,
+    finite: bool,
+    memory: Memory,
+) -> tuple[tuple[Intervals, ...] | None, bool]:
+    """Intervals of one layer per axis, and whether its branches have one centre."""
+    known = [b for b in branches if b is not None]
+    if len(known) < len(branches):
+        return None, False
+    if maps is not None:
+        return tuple([memory.behind(before, m) for before, m in zip(known[0], maps, strict=True)]), True
+    merged, aligned = known[0], True
+    for name, branch in zip(sources[1:], known[1:], strict=True):
+        if branch is merged:
+            continue
+        for mine, its in zip(merged, branch, strict=True):
+            if mine.jump != its.jump:
+                if finite:
+                    return None, False
+                raise InputError(
+                    f"it merges maps of different jumps: {sources[0]!r} has {_jumps(known[0])}, {name!r} has "
+                    f"{_jumps(branch)} pixels between entries; give an input_size to analyse one image size"
+                )
+        aligned = aligned and all(a.centre == b.centre for a, b in zip(known[0], branch, strict=True))
+        merged = tuple([memory.united(a, b) for a, b in zip(merged, branch, strict=True)])
+    return merged, aligned
+
+
+def _jumps(intervals: tuple[Intervals, ...]) -> str:
+    return "×".join(str(p) if q == 1 else f"{p}/{q}" for p, q in (i.jump for i in intervals))
+
+
+Entry = Literal["center"] | int | Sequence[int]
+
+
+def check_entry(entry: object, size: Size | None, ndim: int, layer: str) -> tuple[int, ...]:
+    """Return an entry as one int per axis: inside the map in finite mode (`size` given), any whole number otherwise."""
+    if isinstance(entry, str) and entry == "center":
+        return tuple(n // 2 for n in size) if size else (0,) * ndim
+    values = listed(entry)
+    if values is None and ndim == 1:
+        values = [entry]
+    if values is None or len(values) != ndim:
+        raise InputError(f"entry is {shown(entry)}; it must be 'center' or {ndim} whole numbers, one per axis")
+    low, high = -(2**31), 2**31
+    index = tuple(whole(v, "entry", low, high) for v in values)
+    if size and not all(0 <= i < n for i, n in zip(index, size, strict=True)):
+        raise InputError(
+            f"entry {shown(index)} lies outside the {'×'.join(map(str, size))} map of layer {layer!r}; "
+            f"give numbers from 0 to {'×'.join(str(n - 1) for n in size)}"
+        )
+    return index
+
+
+def attributes(plan: Plan, call: str, entry: Entry, global_ops: GlobalOps) -> dict[str, object]:
+    """Attrs of a dataset: where it comes from, so that it can be made again."""
+    from rfscale.engine import __version__
+
+    out: dict[str, object] = {
+        "network": plan.network.name,
+        "network_hash": plan.network.hash,
+        "mode": "finite" if plan.input_size else "interior",
+        "global_ops": global_ops,
+        "software": f"rfscale {__version__}",
+        "call": call,
+    }
+    if plan.input_size:
+        out["input_size"] = list(plan.input_size)
+        out["entry"] = entry if isinstance(entry, str) else listed(entry) or [entry]
+    if assumed := vars(plan.network).get("assumed"):  # what a reader was told of unknown operators
+        out["assumed"] = [f"{op}: {treated}" for op, treated in assumed.items()]
+    if plan.dropped:
+        out["dropped"] = list(plan.dropped)
+    return out

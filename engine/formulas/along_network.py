@@ -1,0 +1,128 @@
+"""The formulas along a network: each layer's value follows from that of the layer before, as the article has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, nan
+
+from rfscale.engine.footprints.plan import Plan, Step
+from rfscale.engine.formulas.registry import PUBLISHED, PUBLISHED_BY_WINDOW, START, Formula, advance
+from rfscale.engine.network.ops import OPS
+
+
+@dataclass(frozen=True)
+class Published:
+    """The article's S and P at one layer, or the reason why it has none."""
+
+    area: float
+    overlap: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Closed:
+    """The closed form on each axis: pixels, those fresh to the next entry, and whether a formula can go on."""
+
+    pixels: tuple[int, ...]
+    fresh: tuple[int, ...]
+    regular: bool
+    reason: str = ""
+
+
+def windows(step: Step) -> list[tuple[int, int, int] | None]:
+    """Taps, stride and dilation of a layer on each axis; None where it is no window of equally spaced taps."""
+    return [axis_map.window for axis_map in step.maps or ()]
+
+
+def published_formula(step: Step, before: Published) -> Formula | None:
+    """The article's formula for a layer, if it has one."""
+    shapes = set(windows(step))
+    if len(shapes) != 1:
+        return None
+    shape = shapes.pop()
+    if shape == (7, 2, 1) and (before.area, before.overlap) == START:
+        return PUBLISHED["conv7_s2_first"]
+    name = PUBLISHED_BY_WINDOW.get(shape) if shape else None
+    return PUBLISHED[name] if name else None
+
+
+def published_values(plan: Plan) -> list[Published]:
+    """Return the article's formulas at each layer. A merge takes its largest branch: the article follows one path."""
+    out: list[Published] = []
+    image = Published(*START)
+    flat = len(plan.network.axes) == 2
+    for step in plan.steps:
+        branches = [image if s < 0 else out[s] for s in step.sources]
+        if step.everything or not flat:
+            out.append(Published(nan, nan, "sees everything" if step.everything else "the article has two axes"))
+        elif OPS[step.layer.op].kind == "merge":
+            out.append(max(branches, key=lambda b: b.area if b.area == b.area else inf))
+        else:
+            before = branches[0]
+            formula = None if before.reason else published_formula(step, before)
+            if formula is None:
+                out.append(Published(nan, nan, before.reason or f"the article has no formula for {_name(step)}"))
+            else:
+                out.append(Published(*formula(before.area, before.overlap)))
+    return out
+
+
+def closed_values(plan: Plan) -> list[Closed]:
+    """Return the closed form at each layer, in whole numbers; a layer outside its domain carries the reason."""
+    ndim = len(plan.network.axes)
+    image = Closed((1,) * ndim, (1,) * ndim, True)
+    out: list[Closed] = []
+    for step in plan.steps:
+        branches = [image if s < 0 else out[s] for s in step.sources]
+        if step.everything:
+            out.append(_outside("sees everything"))
+        elif OPS[step.layer.op].kind == "merge":
+            out.append(_merged(plan, step, branches))
+        else:
+            out.append(_advanced(step, branches[0]))
+    return out
+
+
+def _outside(reason: str) -> Closed:
+    return Closed((), (), False, reason)
+
+
+def _advanced(step: Step, before: Closed) -> Closed:
+    if before.reason or step.passes:
+        return before
+    shapes = [w for w in windows(step) if w is not None]
+    if len(shapes) < len(before.pixels):
+        return _outside(f"no closed form for {_name(step)}")
+    if all(k == s == 1 for k, s, _ in shapes):  # pads and crops
+        return before
+    if not before.regular:
+        return _outside("behind a dilated layer that left holes no formula in (S, P) is exact")
+    values = [advance(w, u, k, s, d) for w, u, (k, s, d) in zip(before.pixels, before.fresh, shapes, strict=True)]
+    holes = any(
+        # taps d apart leave single runs again where the stride keeps to every d-th entry
+        k > 1 and d * u > w and s % d
+        for w, u, (k, s, d) in zip(before.pixels, before.fresh, shapes, strict=True)
+    )
+    return Closed(tuple(int(v[0]) for v in values), tuple(int(v[1]) for v in values), not holes)
+
+
+def _merged(plan: Plan, step: Step, branches: list[Closed]) -> Closed:
+    """The branch that is solid and spans the merged bounding box, and so contains the others."""
+    if len(set(step.sources)) == 1:
+        return branches[0]
+    for source, branch in zip(step.sources, branches, strict=True):
+        intervals = plan.steps[source].intervals if source >= 0 else None
+        if branch.reason or step.intervals is None or intervals is None:
+            continue
+        spans = all(a.bounds == b.bounds for a, b in zip(intervals, step.intervals, strict=True))
+        if spans and branch.pixels == tuple(i.extent for i in intervals):
+            return branch
+    return _outside("no branch of this merge is solid and contains the others")
+
+
+def _name(step: Step) -> str:
+    shapes = set(windows(step))
+    if None in shapes or len(shapes) != 1:
+        return step.layer.op
+    k, s, d = next(s for s in shapes if s)
+    return f"{step.layer.op} {'×'.join([str(k)] * len(step.maps or ()))}, stride {s}, dilation {d}"

@@ -1,0 +1,133 @@
+"""Formulas layer after layer over arrays, fused: each number is read once and written once.
+
+Kernels and the scalars they inline stand in one file: numba's cache does not see a change in another one.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from rfscale.engine.kernels._jit import inline
+
+BLOCK = 1024  # points: their areas and overlaps fill half a first-level cache
+
+
+TASKS = 64  # some more than there are threads
+
+
+WINDOW, CONV1_S2, CONV3, CONV3_S2, POOL2, CONV7_S2_FIRST, DILATED3 = range(7)
+
+
+# numpy's division: a check for 0 at every point would keep the compiler from using vectors
+vectors = numba.njit(cache=True, nogil=True, error_model="numpy")
+
+
+parallel = numba.njit(cache=True, nogil=True, error_model="numpy", parallel=True)
+
+
+@inline
+def _dilated3(S, P):
+    over, q = max(P - 0.5, 0.0), 1.0 - P
+    shared = 15.0 * P if P < 0.5 else 6.0 + 3.0 * q - (14.0 + 4.0 * q) * over
+    wider = 9.0 - 24.0 * over
+    return wider * S, shared / wider
+
+
+@inline
+def _window(w, P, k, s, d):
+    fresh = w * (1.0 - P)
+    step = d * fresh
+    wider = w + (k - 1) * min(w, step)
+    if step <= w:
+        return wider, max(1.0 - min(wider, s * fresh) / wider, 0.0)
+    shared = 0.0
+    for i in range(1 - k, k):
+        shared += (k - abs(i)) * max(w - abs(s - i * d) * fresh, 0.0)
+    return wider, shared / wider
+
+
+@inline
+def _layer(code, k, s, d, x, y, a, b, n):
+    """Write n areas and overlaps behind a layer to a and b; those before it are in x and y, which may be a and b.
+
+    From 0 on: the compiler sees that no index is negative, and uses vectors.
+    """
+    if code == CONV3:  # the common factor 1 + 2(1-P) of the article's fraction is divided out
+        for i in range(n):
+            q = 1.0 - y[i]
+            step = 1.0 + 2.0 * q
+            a[i], b[i] = step * step * x[i], (1.0 + q) / step
+    elif code == CONV3_S2:
+        for i in range(n):
+            step = 1.0 + 2.0 * (1.0 - y[i])
+            a[i], b[i] = step * step * x[i], 1.0 / step
+    elif code == POOL2:
+        for i in range(n):
+            rest = 2.0 - y[i]
+            a[i], b[i] = rest * rest * x[i], y[i] / rest
+    elif code == CONV1_S2:
+        for i in range(n):
+            a[i], b[i] = x[i], 2.0 * max(y[i] - 0.5, 0.0)
+    elif code == CONV7_S2_FIRST:
+        for i in range(n):
+            a[i], b[i] = 49.0, 5.0 / 7.0
+    elif code == DILATED3:
+        for i in range(n):
+            a[i], b[i] = _dilated3(x[i], y[i])
+    else:
+        for i in range(n):
+            a[i], b[i] = _window(x[i], y[i], k, s, d)
+
+
+@vectors
+def _one(layers, S, P, out_S, out_P, low, high):
+    """Write the points low..high-1 behind a single layer, straight to where they belong."""
+    S, P, out_S, out_P = S[low:high], P[low:high], out_S[low:high], out_P[low:high]
+    _layer(layers[0, 0], layers[0, 1], layers[0, 2], layers[0, 3], S, P, out_S, out_P, high - low)
+
+
+@vectors
+def _many(layers, S, P, out_S, out_P, low, high):
+    """Write the points low..high-1 behind any number of layers, by way of blocks in the first-level cache.
+
+    Layers outside and points inside, so that points go through the vector units side by side. Inlined, as a call counts
+    references to every array by atomic operations.
+    """
+    a, b = np.empty(BLOCK), np.empty(BLOCK)
+    for start in range(low, high, BLOCK):
+        n = min(BLOCK, high - start)
+        for i in range(n):
+            a[i], b[i] = S[start + i], P[start + i]
+        for row in range(layers.shape[0]):
+            _layer(layers[row, 0], layers[row, 1], layers[row, 2], layers[row, 3], a, b, a, b, n)
+        for i in range(n):
+            out_S[start + i], out_P[start + i] = a[i], b[i]
+
+
+@parallel
+def evaluate(layers, S, P, out_S, out_P):
+    """Write S and P behind layers in a row.
+
+    Parameters
+    ----------
+    layers : int64 array (n, 4)
+        Code, and for WINDOW the taps, stride and dilation.
+    S, P, out_S, out_P : float64 arrays, contiguous
+        For WINDOW, S holds the pixels on one axis.
+    """
+    n = S.shape[0]
+    for task in numba.prange(TASKS):
+        low, high = task * n // TASKS, (task + 1) * n // TASKS
+        if layers.shape[0] == 1:
+            _one(layers, S, P, out_S, out_P, low, high)
+        else:
+            _many(layers, S, P, out_S, out_P, low, high)
+
+
+@parallel
+def copy(S, P, out_S, out_P):
+    """Two arrays copied to two others, as STREAM does it: what the memory allows."""
+    for i in numba.prange(S.shape[0]):
+        out_S[i] = S[i]
+        out_P[i] = P[i]

@@ -1,0 +1,153 @@
+"""A layer on one axis: output entry up·m + r reads the input entries down·m + t, t in taps[r]."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from math import gcd
+
+import numpy as np
+
+from rfscale.engine.errors import InputError
+
+MAX_TAPS = 1 << 20  # table entries of one layer on one axis: a guard against kernels that are slips of the finger
+
+
+BORDERS = {"zeros": 0, "reflect": 1, "replicate": 2, "circular": 3}
+
+
+@dataclass(frozen=True, eq=False)
+class AxisMap:
+    """One layer on one axis. Made by the cached functions below, so that equal maps are one object.
+
+    `border` says what a read outside a finite map is: nothing (`zeros`) or a path to a copied entry.
+    """
+
+    up: int
+    down: int
+    taps: tuple[tuple[int, ...], ...]
+    border: str = "zeros"
+
+    @property
+    def is_identity(self) -> bool:
+        return self.up == self.down == 1 and self.taps == ((0,),)
+
+    @cached_property
+    def window(self) -> tuple[int, int, int] | None:
+        """Taps, stride and dilation, if this is a window of equally spaced taps; None otherwise."""
+        steps = {b - a for a, b in itertools.pairwise(self.taps[0])}
+        if self.up > 1 or len(steps) > 1 or not self.taps[0]:
+            return None
+        return len(self.taps[0]), self.down, steps.pop() if steps else 1
+
+    @cached_property
+    def table(self) -> tuple[np.ndarray, np.ndarray]:
+        """Taps as an int64 array (up, widest), and the number of taps of each phase."""
+        counts = np.array([len(t) for t in self.taps], dtype=np.int64)
+        taps = np.zeros((self.up, max(1, int(counts.max()))), dtype=np.int64)
+        for r, row in enumerate(self.taps):
+            taps[r, : len(row)] = row
+        return taps, counts
+
+    def reads(self, entry: int) -> tuple[int, ...]:
+        """Input entries that output entry `entry` reads, borders not considered."""
+        m, r = divmod(entry, self.up)
+        return tuple(self.down * m + t for t in self.taps[r])
+
+
+def _guard(entries: int, what: str) -> None:
+    if entries > MAX_TAPS:
+        raise InputError(f"{what} makes a table of {entries} taps on one axis; at most {MAX_TAPS} are supported")
+
+
+@lru_cache(maxsize=4096)
+def window_map(kernel: int, stride: int = 1, dilation: int = 1, pad: int = 0) -> AxisMap:
+    """Convolution, pooling, slice, pad, crop: a window of `kernel` taps, `dilation` apart."""
+    _guard(kernel, f"kernel {kernel}")
+    return AxisMap(1, stride, (tuple(dilation * i - pad for i in range(kernel)),))
+
+
+@lru_cache(maxsize=4096)
+def transposed_map(kernel: int, stride: int, dilation: int, pad: int) -> AxisMap:
+    """Transposed convolution: output o reads (o + pad - dilation*i)/stride wherever that is whole."""
+    _guard(max(kernel, stride), f"kernel {kernel} at stride {stride}")
+    rows: list[set[int]] = [set() for _ in range(stride)]
+    for i in range(kernel):
+        phase = (dilation * i - pad) % stride
+        rows[phase].add((phase + pad - dilation * i) // stride)
+    taps = tuple(tuple(sorted(row)) for row in rows)
+    return AxisMap(stride, 1, taps)
+
+
+@lru_cache(maxsize=4096)
+def resample_map(size_in: int, size_out: int, mode: str, coordinates: str = "", rounding: str = "floor") -> AxisMap:
+    """Nearest, bilinear or bicubic resampling of entries.
+
+    The positions of the new entries among the old are what `coordinates` says: `half_pixel` (o + 1/2) in/out - 1/2,
+    `asymmetric` o in/out, `align_corners` o (in - 1)/(out - 1); by default asymmetric for nearest, else half_pixel.
+    """
+    coordinates = coordinates or _COORDINATES[mode]
+    corners = coordinates == "align_corners" and min(size_in, size_out) > 1
+    less = 1 if corners else 0
+    g = gcd(size_in - less, size_out - less)
+    up, down = (size_out - less) // g, (size_in - less) // g
+    _guard(up, f"resampling {size_in} entries to {size_out}")
+    if coordinates == "half_pixel":
+        positions = [((2 * r + 1) * down - up, 2 * up) for r in range(up)]
+    elif corners or coordinates == "asymmetric":
+        positions = [(r * down, up) for r in range(up)]
+    else:  # one entry on either side: the corner is entry 0
+        positions, mode, rounding = [(r * down, up) for r in range(up)], "nearest", "floor"
+    inside = mode == "bilinear" or (mode == "nearest" and coordinates == "asymmetric" and rounding == "floor")
+    taps = tuple(_neighbours(*position, mode, rounding) for position in positions)
+    return AxisMap(up, down, taps, "zeros" if inside else "replicate")
+
+
+_COORDINATES = {"nearest": "asymmetric", "bilinear": "half_pixel", "bicubic": "half_pixel"}
+
+
+def _neighbours(numerator: int, denominator: int, mode: str, rounding: str) -> tuple[int, ...]:
+    """Entries that interpolation at a position reads; one of weight zero is no path."""
+    base, rest = divmod(numerator, denominator)
+    if mode == "nearest":
+        return (base + _ROUND[rounding](rest, denominator),)
+    if rest == 0:
+        return (base,)
+    return (base, base + 1) if mode == "bilinear" else (base - 1, base, base + 1, base + 2)
+
+
+_ROUND: dict[str, Callable[[int, int], bool]] = {  # whether the fraction rest/whole is rounded up; `down`, `up`: ties
+    "floor": lambda rest, whole: False,
+    "ceil": lambda rest, whole: rest > 0,
+    "down": lambda rest, whole: 2 * rest > whole,
+    "up": lambda rest, whole: 2 * rest >= whole,
+}
+
+
+@lru_cache(maxsize=4096)
+def adaptive_map(size_in: int, size_out: int) -> AxisMap:
+    """Adaptive pooling: windows from floor to ceil of the cuts into `size_out` equal parts."""
+    g = gcd(size_in, size_out)
+    up, down = size_out // g, size_in // g
+    _guard(up * (down // up + 2), f"pooling {size_in} entries to {size_out}")
+    return AxisMap(up, down, tuple(tuple(range(r * down // up, -(-(r + 1) * down // up))) for r in range(up)))
+
+
+@lru_cache(maxsize=1024)
+def attention_window_map(window: int, dilation: int) -> AxisMap:
+    """Attention inside windows: each entry reads the `window` entries, `dilation` apart, of its block."""
+    block = window * dilation
+    _guard(window * block, f"window {window} at dilation {dilation}")
+    phases = tuple(tuple(range(r, block, dilation)) for r in range(dilation))
+    return AxisMap(block, block, phases * window)
+
+
+@lru_cache(maxsize=1024)
+def border_map(pad: int, border: str) -> AxisMap:
+    """Padding whose entries copy others (reflect, replicate, circular), or zeros."""
+    return AxisMap(1, 1, ((-pad,),), border)
+
+
+IDENTITY = window_map(1, 1, 1, 0)  # positional as everywhere: one key of the cache, one object

@@ -1,0 +1,224 @@
+"""Network spec dicts: checked at the door, value by value, into layers."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.network.ops import OPS, Param
+
+MAX_VALUE = 2**31 - 1  # of any whole number in a spec
+
+
+MAX_LAYERS = 100_000
+
+
+AXES = {1: ("x",), 2: ("y", "x"), 3: ("z", "y", "x")}
+
+
+NETWORK_KEYS = ("name", "layers", "input_size", "axes", "input_channels", "outputs")
+
+
+COMMON_KEYS = ("name", "op", "inputs", "channels", "groups", "bias")
+
+
+MODE_ALIASES = {"linear": "bilinear", "trilinear": "bilinear"}
+
+
+PADDING_WORDS = ("same", "same_lower", "valid")
+
+
+def whole(value: object, what: str, minimum: int = 1, maximum: int = MAX_VALUE) -> int:
+    """Return `value` as an int, or raise InputError naming `what`."""
+    if type(value) is int and minimum <= value <= maximum:
+        return value
+    if isinstance(value, bool | str | bytes):
+        raise InputError(f"{what} is {shown(value)}; it must be a whole number")
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise InputError(f"{what} is {shown(value)}; it must be a whole number") from None
+    if not minimum <= number <= maximum:
+        raise InputError(f"{what} is {shown(number)}; it must lie between {minimum} and {maximum}")
+    return number
+
+
+def listed(value: object) -> list[Any] | None:
+    """Return a list of the values of a sequence, or None for anything that is not one."""
+    if value is None or type(value) is int:  # by far the most; what follows is slow
+        return None
+    if isinstance(value, str | bytes | Mapping):
+        return None
+    if isinstance(value, Sequence):
+        return list(value)
+    return value.tolist() if hasattr(value, "tolist") and getattr(value, "ndim", 0) == 1 else None
+
+
+def per_axis(value: object, what: str, ndim: int, minimum: int = 1) -> tuple[int, ...]:
+    """Return one whole number per axis, from one number or one per axis."""
+    values = listed(value)
+    if values is None:
+        return (whole(value, what, minimum),) * ndim
+    if len(values) != ndim:
+        raise InputError(f"{what} is {shown(value)}; give one number, or one for each of the {ndim} axes")
+    return tuple([whole(v, what, minimum) for v in values])
+
+
+def per_side(value: object, what: str, ndim: int, minimum: int = 0) -> tuple[int, ...]:
+    """Return all starts, then all ends, from one number, one per axis or one per side."""
+    values = listed(value)
+    if values is not None and len(values) == 2 * ndim:
+        return tuple(whole(v, what, minimum) for v in values)
+    if values is not None and len(values) != ndim:
+        raise InputError(
+            f"{what} is {shown(value)}; give one number, one for each of the {ndim} axes, or {2 * ndim}: "
+            "all starts, then all ends"
+        )
+    return per_axis(value, what, ndim, minimum) * 2
+
+
+def _layer_lists(layers: Sequence[Any]) -> Iterator[tuple[str, int]]:
+    """Yield (parameter, length) of every value that a layer gives per axis."""
+    for layer in layers:
+        op = OPS.get(str(layer.get("op", "conv"))) if isinstance(layer, Mapping) else None
+        for key, param in (op.params if op else {}).items():
+            values = listed(layer.get(key))
+            if values is not None and param.kind.startswith("axis"):
+                yield key, len(values)
+    for layer in layers:  # paddings last: their length alone does not tell axes from sides
+        for key in ("padding", "amount"):
+            values = listed(layer.get(key)) if isinstance(layer, Mapping) else None
+            if values is not None and len(values) in (4, 6):
+                yield key, len(values) // 2
+
+
+def count_axes(spec: Mapping[str, Any]) -> int:
+    """Return the number of spatial axes that a spec says or implies."""
+    if spec.get("axes") is not None:
+        return whole(spec["axes"], "axes", 1, 3)
+    size = listed(spec.get("input_size"))
+    if size is not None:
+        if len(size) not in AXES:
+            raise InputError(f"input_size is {shown(spec['input_size'])}; it needs 1, 2 or 3 numbers")
+        return len(size)
+    for key, length in _layer_lists(spec["layers"]):
+        if length not in AXES:
+            raise InputError(f"{key} has {length} values; a network has 1, 2 or 3 axes")
+        return length
+    return 2
+
+
+def _mode(value: object, what: str, param: Param) -> str:
+    mode = MODE_ALIASES.get(value, value) if isinstance(value, str) else value
+    if mode not in param.choices:
+        raise InputError(f"{what} is {shown(value)}; it must be one of {', '.join(param.choices)}")
+    return str(mode)
+
+
+def _value(key: str, param: Param, value: object, what: str, ndim: int, op: str) -> Any:
+    if param.kind == "flag":
+        if not isinstance(value, bool):
+            raise InputError(f"{what} is {shown(value)}; it must be true or false")
+        return value
+    if param.kind == "mode":
+        return _mode(value, what, param)
+    if param.kind == "axis_or_none":
+        values = listed(value)
+        if value is None or values is None:
+            return (None if value is None else whole(value, what),) * ndim
+        if len(values) != ndim:
+            raise InputError(f"{what} is {shown(value)}; give one number, or one for each of the {ndim} axes")
+        return tuple(None if v is None else whole(v, what) for v in values)
+    if param.kind == "sides":
+        if key == "padding" and isinstance(value, str) and value in PADDING_WORDS:
+            if value == "valid":
+                return (0,) * (2 * ndim)
+            if op in ("conv_transpose", "pad"):
+                raise InputError(f"{what} is {value!r}; {op} needs numbers")
+            return value
+        if isinstance(value, str):
+            raise InputError(f"{what} is {shown(value)}; it must be numbers or one of {', '.join(PADDING_WORDS)}")
+        return per_side(value, what, ndim, param.minimum)
+    return per_axis(value, what, ndim, param.minimum)
+
+
+def layer_params(op: str, given: Mapping[str, Any], label: str, ndim: int) -> dict[str, Any]:
+    """Return the parameters of one layer, normalised: one value per axis or side, defaults filled in.
+
+    Parameters
+    ----------
+    op : str
+        A name in `OPS`.
+    given : mapping
+        The layer as the user wrote it; `name`, `op` and `inputs` are passed over.
+    label : str
+        What error messages call the layer.
+    ndim : int
+        Number of spatial axes.
+    """
+    params = OPS[op].params
+    for key in given:
+        if key not in params and key not in COMMON_KEYS:
+            raise InputError(f"{label} has an unknown parameter {shown(key)}; {nearest(key, [*params, *COMMON_KEYS])}")
+    out: dict[str, Any] = {}
+    for key, param in params.items():
+        value = given.get(key)
+        if value is None and param.default_is:
+            out[key] = out[param.default_is]
+        elif value is None and param.required:
+            raise InputError(f"{label} needs {key!r} (op {op})")
+        elif value is None and param.default is None:
+            out[key] = None if param.kind != "axis_or_none" else (None,) * ndim
+        else:
+            out[key] = _value(key, param, param.default if value is None else value, f"{key} of {label}", ndim, op)
+    if "rounding" in out:
+        _check_resampling(out, label)
+    if op == "crop" and (out["amount"] is None) == (out["size"] is None):
+        raise InputError(f"{label} needs either 'amount' or 'size'")
+    for key in ("channels", "groups"):
+        if given.get(key) is not None:
+            out[key] = whole(given[key], f"{key} of {label}")
+    if given.get("bias") is not None:
+        if not isinstance(given["bias"], bool):
+            raise InputError(f"bias of {label} is {shown(given['bias'])}; it must be true or false")
+        out["bias"] = given["bias"]
+    return out
+
+
+def _check_resampling(out: dict[str, Any], label: str) -> None:
+    """Check what says where the entries of a resampled map lie, and bring each way to one form."""
+    nearest_mode, coordinates = out["mode"] == "nearest", out["coordinates"]
+    if out["align_corners"] and nearest_mode:
+        raise InputError(
+            f"align_corners of {label} goes with mode bilinear or bicubic; nearest takes coordinates: align_corners"
+        )
+    if out["align_corners"] and coordinates not in (None, "align_corners"):
+        raise InputError(f"{label} has align_corners and coordinates {coordinates!r}; give one of them")
+    if out["rounding"] != "floor" and not nearest_mode:
+        raise InputError(f"rounding of {label} goes with mode nearest, not {out['mode']}")
+    if coordinates == "align_corners" and not nearest_mode:
+        out["align_corners"], coordinates = True, None
+    if coordinates == ("asymmetric" if nearest_mode else "half_pixel"):
+        coordinates = None
+    out["coordinates"] = coordinates
+
+
+def layer_inputs(value: object, label: str) -> tuple[str, ...]:
+    """Return the names that a layer reads."""
+    names = [value] if isinstance(value, str) else listed(value)
+    if not names or not all(isinstance(n, str) for n in names):
+        raise InputError(f"inputs of {label} is {shown(value)}; it must be a layer's name or a list of names")
+    return tuple(names)
+
+
+def shortest(value: Any, ndim: int) -> Any:
+    """Return a per-axis or per-side tuple as the spec would write it: one number where all are equal."""
+    if not isinstance(value, tuple):
+        return value
+    if len(set(value)) == 1:
+        return value[0]
+    if len(value) == 2 * ndim and ndim > 1 and value[:ndim] == value[ndim:]:
+        return list(value[:ndim])
+    return list(value)

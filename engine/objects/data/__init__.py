@@ -1,0 +1,1 @@
+"""Object sizes that ship with the package."""

@@ -1,0 +1,259 @@
+"""COCO JSON, read as a stream: one entry of a list at a time, so that memory does not grow with the file."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from rfscale.engine.errors import InputError, shown
+from rfscale.engine.objects.boxes import CHUNK, Base, Boxes, reading, rows_to_boxes
+
+READ = 1 << 20  # characters
+
+
+LONGEST = 1 << 26  # characters of one entry
+
+
+TAIL = 16  # an error this near to the end of what was read may be a value cut in two, such as -Infinity
+
+
+SPACE = re.compile(r"[ \t\r\n]*")
+
+
+LISTS = "'images', 'annotations' and 'categories'"
+
+
+class JsonStream:
+    """Walk over JSON text value by value; only the value at hand is in memory."""
+
+    def __init__(self, file: IO[str], path: Path) -> None:
+        self._file = file
+        self._path = path
+        self._text = ""
+        self._at = 0
+        self._before = 0  # characters dropped so far
+        self._decode = json.JSONDecoder().raw_decode
+
+    def _more(self) -> bool:
+        if len(self._text) - self._at > LONGEST:
+            raise self._error(f"an entry is longer than {LONGEST} characters")
+        new = self._file.read(max(READ, len(self._text) - self._at))
+        self._before += self._at
+        self._text, self._at = self._text[self._at :] + new, 0
+        return bool(new)
+
+    def _error(self, what: str) -> InputError:
+        return InputError(f"objects: {self._path}: {what}, at character {self._before + self._at}")
+
+    def peek(self) -> str:
+        """Next character that is not white space; "" at the end."""
+        while True:
+            match = SPACE.match(self._text, self._at)
+            self._at = match.end() if match else self._at
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._more():
+                return ""
+
+    def expect(self, characters: str) -> str:
+        """Step over one of some characters."""
+        found = self.peek()
+        if not found:
+            raise self._error("the file is truncated")
+        if found not in characters:
+            raise self._error(f"not JSON: {' or '.join(characters)} expected, not {shown(found)}")
+        self._at += 1
+        return found
+
+    def value(self) -> Any:
+        """Read the next value whole."""
+        if not self.peek():
+            raise self._error("the file is truncated")
+        while True:
+            try:
+                value, end = self._decode(self._text, self._at)
+                length = end - self._at
+                room = TAIL if isinstance(value, int | float) else 1  # a number near the end may go on
+                if end + room <= len(self._text) or not self._more():
+                    self._at += length
+                    return value
+            except json.JSONDecodeError as error:
+                unfinished = error.msg.startswith("Unterminated string") or error.pos >= len(self._text) - TAIL
+                if not unfinished:
+                    self._at = error.pos
+                    raise self._error(f"not JSON: {error.msg}") from None
+                if not self._more():
+                    raise self._error("the file is truncated") from None
+            except RecursionError:
+                raise self._error("nested too deeply") from None
+
+    def array(self) -> Iterator[Any]:
+        """Entries of a list, one by one."""
+        self.expect("[")
+        if self.peek() == "]":
+            self.expect("]")
+            return
+        while True:
+            yield self.value()
+            if self.expect(",]") == "]":
+                return
+
+    def members(self) -> Iterator[str]:
+        """Keys of a mapping; the caller reads or skips the value behind each."""
+        self.expect("{")
+        if self.peek() == "}":
+            self.expect("}")
+            return
+        while True:
+            if self.peek() != '"':
+                self.expect('"')
+            yield self.value()
+            if self.expect(",}") == "}":
+                return
+
+    def colon(self) -> None:
+        """Step to the value behind a key."""
+        self.expect(":")
+
+    def skip(self) -> None:
+        """Step over a value; lists and mappings piece by piece."""
+        first = self.peek()
+        if first == "[":
+            for _ in self.array():
+                pass
+        elif first == "{":
+            for _ in self.members():
+                self.colon()
+                self.skip()
+        else:
+            self.value()
+
+
+class ImageSizes:
+    """Width and height of every image by its id: 24 bytes each."""
+
+    def __init__(self) -> None:
+        self._ids, self._widths, self._heights = array("q"), array("d"), array("d")
+        self._numbers: dict[str, int] = {}  # of ids that are text
+        self._sorted: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def number(self, label: Any) -> int:
+        """An id as a number."""
+        if isinstance(label, int) and -(2**62) < label < 2**62:
+            return label
+        return -(2**62) - self._numbers.setdefault(str(label), len(self._numbers))
+
+    def add(self, label: Any, width: Any, height: Any) -> None:
+        self._ids.append(self.number(label))
+        for column, value in ((self._widths, width), (self._heights, height)):
+            real = isinstance(value, int | float) and not isinstance(value, bool)
+            column.append(float(value) if real else float("nan"))
+
+    def find(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Widths and heights of some images; NaN for those that are not known."""
+        if self._sorted is None:
+            ids = np.frombuffer(self._ids, np.int64) if self._ids else np.zeros(0, np.int64)
+            order = np.argsort(ids, kind="stable")
+            self._sorted = (
+                np.append(ids[order], np.iinfo(np.int64).max),
+                np.append(np.array(self._widths)[order], np.nan),
+                np.append(np.array(self._heights)[order], np.nan),
+            )
+        ids, widths, heights = self._sorted
+        at = np.searchsorted(ids, labels)
+        known = ids[at] == labels
+        return np.where(known, widths[at], np.nan), np.where(known, heights[at], np.nan)
+
+
+class CocoSource(Base):
+    """A COCO file of instances, plain or gzipped; its lists may come in any order."""
+
+    def __init__(self, path: Path, crowd: bool = True) -> None:
+        super().__init__(str(path))
+        self.path = path
+        self.crowd = crowd
+        self._early = False  # the annotations come before the images
+
+    def chunks(self) -> Iterator[Boxes]:
+        """Boxes in the order of the file; a file with its annotations first is read twice."""
+        images = ImageSizes()
+        found: set[str] = set()
+        with reading(self.path):
+            yield from self._pass(images, found, again=False)
+            missing = [key for key in ("images", "annotations") if key not in found]
+            if missing:
+                keys = ", ".join(sorted(found)) or "none"
+                raise InputError(
+                    f"objects: {self.path} has no {missing[0]!r}; a COCO file has {LISTS}, this has: {keys}"
+                )
+            if self._early:
+                yield from self._pass(images, found, again=True)
+
+    def _pass(self, images: ImageSizes, found: set[str], again: bool) -> Iterator[Boxes]:
+        with self._open() as file:
+            stream = JsonStream(file, self.path)
+            if stream.peek() != "{":
+                raise InputError(f"objects: {self.path} is no COCO file: a mapping with {LISTS} is needed at its top")
+            for key in stream.members():
+                stream.colon()
+                found.add(key)
+                if key == "annotations" and ("images" in found or again):
+                    yield from self._boxes(stream, images)
+                elif key == "images" and not again:
+                    for entry in self._entries(stream, key):
+                        images.add(entry.get("id"), entry.get("width"), entry.get("height"))
+                elif key == "categories" and not again:
+                    for entry in self._entries(stream, key):
+                        self.names[entry.get("id")] = str(entry.get("name", entry.get("id")))
+                else:
+                    self._early = self._early or key == "annotations"
+                    stream.skip()
+
+    def _open(self) -> IO[str]:
+        with self.path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        return gzip.open(self.path, "rt", encoding="utf-8-sig") if packed else self.path.open(encoding="utf-8-sig")
+
+    def _entries(self, stream: JsonStream, key: str) -> Iterator[dict[str, Any]]:
+        if stream.peek() != "[":
+            raise InputError(f"objects: {self.path}: {key!r} must be a list")
+        for number, entry in enumerate(stream.array()):
+            if not isinstance(entry, dict):
+                raise InputError(f"objects: {self.path}: entry {number} of {key!r} is {shown(entry)}, not a mapping")
+            yield entry
+
+    def _boxes(self, stream: JsonStream, images: ImageSizes) -> Iterator[Boxes]:
+        rows: list[tuple[Any, ...]] = []
+        for entry in self._entries(stream, "annotations"):
+            if entry.get("iscrowd"):
+                self.notes["crowd regions"] += 1
+                if not self.crowd:
+                    self.left_out["crowd region"] += 1
+                    continue
+            box = entry.get("bbox")
+            if not isinstance(box, list) or len(box) != 4:
+                self.left_out["no box"] += 1
+                continue
+            rows.append((*box, images.number(entry.get("image_id")), 0, entry.get("category_id", "none")))
+            if len(rows) == CHUNK:
+                yield _with_images(rows, images)
+                rows = []
+        if rows:
+            yield _with_images(rows, images)
+
+
+def _with_images(rows: list[tuple[Any, ...]], images: ImageSizes) -> Boxes:
+    labels = np.array([row[4] for row in rows], np.int64)
+    boxes = rows_to_boxes(rows)
+    widths, heights = images.find(labels)
+    return Boxes(boxes.width, boxes.height, widths, heights, boxes.x, boxes.y, boxes.category, boxes.count)

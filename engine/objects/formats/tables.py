@@ -1,0 +1,112 @@
+"""Tables of boxes: CSV (gzipped or not), read in chunks by pandas, and Parquet, where pyarrow is there."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.objects.boxes import CHUNK, Base, Boxes, numbers, reading
+
+NEEDED = ("image_width", "image_height", "width", "height")
+
+
+OPTIONAL = ("x", "y", "category", "count")
+
+
+class CsvSource(Base):
+    """A table with a header; lines before it that begin with # are comments."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self.path = path
+
+    def chunks(self) -> Iterator[Boxes]:
+        import pandas as pd
+
+        with reading(self.path):
+            comments, columns, separator = self._header()
+            used = _used(self.path, columns)
+            table = pd.read_csv(
+                self.path,
+                sep=separator,
+                skiprows=comments,
+                usecols=used,
+                chunksize=CHUNK,
+                dtype={"category": str} if "category" in used else None,
+                compression="gzip" if _packed(self.path) else None,
+                encoding="utf-8-sig",
+                low_memory=False,
+            )
+            for part in table:
+                yield _boxes({name: part[name].to_numpy() for name in used})
+
+    def _header(self) -> tuple[int, list[str], str]:
+        """Comment lines, column names and separator."""
+        opened = gzip.open if _packed(self.path) else open
+        with opened(self.path, "rt", encoding="utf-8-sig") as file:
+            comments, line = 0, file.readline()
+            while line.startswith("#"):
+                comments, line = comments + 1, file.readline()
+            if not line:
+                raise InputError(f"objects: {self.path} is empty")
+        separator = max(",;\t", key=line.count)
+        return comments, [name.strip().strip('"') for name in line.rstrip("\r\n").split(separator)], separator
+
+
+def _packed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def _used(path: Path, columns: list[str]) -> list[str]:
+    missing = [name for name in NEEDED if name not in columns]
+    if missing:
+        raise InputError(
+            f"objects: {path} has no column {', '.join(missing)}; needed are {', '.join(NEEDED)}, there are "
+            f"{', '.join(columns[:12])}"
+        )
+    return [name for name in (*NEEDED, *OPTIONAL) if name in columns]
+
+
+def _boxes(columns: dict[str, Any]) -> Boxes:
+    rows = len(columns["width"])
+    unknown = np.full(rows, np.nan)
+    category = np.full(rows, "object", object)
+    if "category" in columns:
+        given = columns["category"]
+        category[:] = ["none" if v is None or v != v else str(v) for v in given]
+    return Boxes(
+        numbers(columns["width"]),
+        numbers(columns["height"]),
+        numbers(columns["image_width"]),
+        numbers(columns["image_height"]),
+        numbers(columns["x"]) if "x" in columns else unknown,
+        numbers(columns["y"]) if "y" in columns else unknown,
+        category,
+        numbers(columns["count"]) if "count" in columns else np.ones(rows),
+    )
+
+
+class ParquetSource(Base):
+    """A Parquet file with the columns of the CSV."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self.path = path
+        if find_spec("pyarrow") is None:
+            raise InputError(f"objects: pyarrow is needed to read {path}: pip install pyarrow, or give a .csv file")
+
+    def chunks(self) -> Iterator[Boxes]:
+        from pyarrow import parquet
+
+        with reading(self.path):
+            file = parquet.ParquetFile(self.path)
+            used = _used(self.path, list(file.schema_arrow.names))
+            for batch in file.iter_batches(CHUNK, columns=used):
+                yield _boxes({name: batch.column(name).to_numpy(zero_copy_only=False) for name in used})

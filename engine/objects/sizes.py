@@ -1,0 +1,276 @@
+"""Object sizes: histograms of annotated boxes, as a network sees them after the resize of its training pipeline."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rfscale.engine.errors import InputError, shown
+from rfscale.engine.objects.boxes import Boxes, Source
+from rfscale.engine.objects.histogram import BINS, LONG_NAMES, MEASURES, OCTAVES, PIXELS, QUANTILES, modes, quantile
+from rfscale.engine.objects.open_source import open_source
+from rfscale.engine.objects.resize import Resize
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SLACK = 1.0  # pixels by which a box may stick out of its image: annotators round
+
+
+MAX_CATEGORIES = 20_000
+
+
+DEFAULT = "coco_val2017_sizes.csv.gz"
+
+
+ATTRIBUTION = "object sizes of COCO 2017 val, binned; (c) COCO Consortium, CC BY 4.0, cocodataset.org"
+
+
+def object_sizes(
+    objects: str | Path | np.ndarray | None = None,
+    resize: str | Resize = "none",
+    *,
+    format: str | None = None,
+    images: str | Path | None = None,
+    image_size: tuple[int, int] | None = None,
+    crowd: bool = True,
+    categories: Sequence[str] | None = None,
+) -> xr.Dataset:
+    """Return the histogram of object sizes of an annotated data set.
+
+    Parameters
+    ----------
+    objects : path, numpy array or None
+        COCO JSON, a folder of Pascal VOC or YOLO files, CSV or Parquet (image_width, image_height, width, height[,
+        category, x, y, count]), .npy, or an array (n, 2) of width and height or (n, 4) with the image's before. None:
+        COCO val2017, which comes along.
+    resize : str or Resize
+        What training does to the images first: "none", "short=800,cap=1333", "short=640-800,cap=1333", "square=300",
+        "letterbox=640" or "scale=0.5-2". A range counts each box as shares over it.
+    format : {"coco", "voc", "yolo", "csv", "parquet", "npy"}, optional
+        By default it follows from the name.
+    images, image_size : path, (height, width)
+        Where YOLO's image sizes come from.
+    crowd : bool
+        Whether COCO's crowd regions count as objects.
+    categories : sequence of str, optional
+        Only objects of these.
+
+    Returns
+    -------
+    xr.Dataset
+        Number of objects by category over log2 bins of `size` (sqrt(width·height)), `width` and `height` (in pixels
+        after the resize), `aspect` (width / height) and `relative` (size / sqrt of the image's area, before the
+        resize); `quantiles` (measure, q), interpolated in the bins; `modes`, the peaks of `size`; `left_out` (reason).
+
+    Raises
+    ------
+    InputError
+        One line, for files that cannot be read, and where no box is left.
+
+    Examples
+    --------
+    >>> sizes = object_sizes(np.array([[30, 30], [60, 60], [60, 0]]))
+    >>> sizes.attrs["objects"], sizes.left_out.to_series().to_dict()
+    (2, {'zero size': 1})
+    """
+    rule = Resize.parse(resize)
+    if objects is None:
+        return _default(rule, tuple(categories) if categories is not None else None).copy()
+    source = open_source(objects, format, images, image_size, crowd)
+    return _dataset(_counted(source, rule, categories), source, rule)
+
+
+@lru_cache(maxsize=8)
+def _default(rule: Resize, categories: tuple[str, ...] | None) -> xr.Dataset:
+    with resources.as_file(resources.files("rfscale.engine.objects.data") / DEFAULT) as path:
+        source = open_source(path, "csv")
+        source.label = "COCO val2017"
+        out = _dataset(_counted(source, rule, categories), source, rule)
+    out.attrs["attribution"] = ATTRIBUTION
+    return out
+
+
+class Tally:
+    """Counts of boxes per category and bin; its size does not depend on how many boxes there are."""
+
+    def __init__(self, rule: Resize) -> None:
+        self.rule = rule
+        self.labels: dict[Any, int] = {}
+        self.total = 0
+        self.left_out: Counter[str] = Counter()
+        self.used = 0.0
+        octaves = {m: OCTAVES.get(m, PIXELS) for m in MEASURES}
+        self.low = {m: o[0] * BINS for m, o in octaves.items()}
+        self.counts = {m: np.zeros((0, (o[1] - o[0]) * BINS)) for m, o in octaves.items()}
+
+    def add(self, boxes: Boxes) -> None:
+        """Count a chunk."""
+        count = np.where(np.isfinite(boxes.count) & (boxes.count > 0), boxes.count, 0)
+        self.total += round(float(count.sum()))
+        good = self._sound(boxes, count)
+        category = self._numbers(boxes.category)
+        image_width, image_height = boxes.image_width, boxes.image_height
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            relative = np.sqrt(boxes.width * boxes.height / (image_width * image_height))
+            aspect = boxes.width / boxes.height
+            for x, y, weight in self.rule.factors(image_width, image_height):
+                width, height = boxes.width * x, boxes.height * y
+                size = np.sqrt(width * height)
+                inside = good & self._in_range(width, height, size)
+                if weight == 1.0:
+                    self._leave(good & ~inside, count, f"outside 2^{PIXELS[0]} … 2^{PIXELS[1]} pixels")
+                self.used += float(count[inside].sum()) * weight
+                values = (size, width, height, aspect, relative)
+                for measure, value in zip(MEASURES, values, strict=True):
+                    known = inside & np.isfinite(value) & (value > 0)
+                    self._count(measure, value[known], category[known], count[known] * weight)
+
+    def _sound(self, boxes: Boxes, count: np.ndarray) -> np.ndarray:
+        """Which boxes can be used; the others are counted by reason, each under its first."""
+        width, height = boxes.width, boxes.height
+        image_width, image_height = boxes.image_width, boxes.image_height
+        right = np.where(np.isnan(boxes.x), 0, boxes.x) + width
+        bottom = np.where(np.isnan(boxes.y), 0, boxes.y) + height
+        unknown = ~((image_width > 0) & (image_height > 0) & np.isfinite(image_width + image_height))
+        left = np.ones(len(width), bool)
+        with np.errstate(invalid="ignore"):
+            reasons = {
+                "not a number": ~np.isfinite(width + height),
+                "negative size": (width < 0) | (height < 0),
+                "zero size": (width == 0) | (height == 0),
+                "no image size": unknown & self.rule.needs_image,
+                "outside the image": (np.minimum(boxes.x, boxes.y) < -SLACK)
+                | (right > image_width + SLACK)
+                | (bottom > image_height + SLACK),
+                "below one pixel": (width < 1) & (height < 1),
+            }
+        for reason, wrong in reasons.items():
+            self._leave(left & wrong, count, reason)
+            left &= ~wrong
+        return left & (count > 0)
+
+    def _leave(self, boxes: np.ndarray, count: np.ndarray, reason: str) -> None:
+        number = round(float(count[boxes].sum()))
+        if number:
+            self.left_out[reason] += number
+
+    @staticmethod
+    def _in_range(*values: np.ndarray) -> np.ndarray:
+        return np.logical_and.reduce([(v >= 2.0 ** PIXELS[0]) & (v < 2.0 ** PIXELS[1]) for v in values])
+
+    def _numbers(self, category: np.ndarray) -> np.ndarray:
+        """Labels as row numbers of the counts."""
+        import pandas as pd
+
+        codes, found = pd.factorize(category)
+        rows = np.array([self.labels.setdefault(label, len(self.labels)) for label in found], np.int64)
+        if len(self.labels) > MAX_CATEGORIES:
+            raise InputError(f"objects: more than {MAX_CATEGORIES} categories; is the column category one?")
+        for measure, counts in self.counts.items():
+            if len(counts) < len(self.labels):
+                grown = np.zeros((2 * len(self.labels), counts.shape[1]))
+                grown[: len(counts)] = counts
+                self.counts[measure] = grown
+        return rows[codes] if len(rows) else codes
+
+    def _count(self, measure: str, values: np.ndarray, category: np.ndarray, weights: np.ndarray) -> None:
+        counts = self.counts[measure]
+        bins = np.floor(np.log2(values) * BINS).astype(np.int64) - self.low[measure]
+        cells = category * counts.shape[1] + np.clip(bins, 0, counts.shape[1] - 1)
+        counts += np.bincount(cells, weights, counts.size).reshape(counts.shape)
+
+
+def _counted(source: Source, rule: Resize, categories: Sequence[str] | None) -> Tally:
+    tally = Tally(rule)
+    for chunk in source.chunks():
+        tally.add(chunk)
+    tally.left_out.update(source.left_out)
+    tally.total += sum(source.left_out.values())
+    if not tally.total:
+        raise InputError(f"objects: {source.label} holds no boxes")
+    if tally.left_out["below one pixel"] > tally.total / 2:
+        raise InputError(
+            f"objects: {tally.left_out['below one pixel']} of {tally.total} boxes of {source.label} are smaller than "
+            "one pixel: sizes must be in pixels, these look like shares of the image"
+        )
+    if not tally.used:
+        reasons = ", ".join(f"{n} {reason}" for reason, n in tally.left_out.most_common())
+        raise InputError(f"objects: none of the {tally.total} boxes of {source.label} can be used: {reasons}")
+    _choose(tally, source, categories)
+    return tally
+
+
+def _choose(tally: Tally, source: Source, categories: Sequence[str] | None) -> None:
+    """Join labels of one name, sort them by name, and keep those asked for."""
+    names = [str(source.names.get(label, label)) for label in tally.labels]
+    kept = sorted(set(names))
+    if categories is not None:
+        from rfscale.engine.errors import nearest
+
+        for name in categories:
+            if name not in kept:
+                raise InputError(f"categories: {source.label} has no {shown(name)}; {nearest(name, kept)}")
+        kept = sorted(set(categories))
+    for measure, counts in tally.counts.items():
+        rows = np.zeros((len(kept), counts.shape[1]))
+        for row, name in zip(counts, names, strict=False):
+            if name in kept:
+                rows[kept.index(name)] += row
+        tally.counts[measure] = rows
+    tally.labels = {name: i for i, name in enumerate(kept)}
+    tally.used = float(tally.counts["size"].sum())
+
+
+def _dataset(tally: Tally, source: Source, rule: Resize) -> xr.Dataset:
+    import xarray as xr
+
+    data: dict[str, Any] = {}
+    coords: dict[str, Any] = {"category": np.array(list(tally.labels), object)}
+    ranges = {m: _occupied([tally.counts[m]]) for m in OCTAVES}
+    ranges |= dict.fromkeys(MEASURES[:3], _occupied([tally.counts[m] for m in MEASURES[:3]]))
+    for measure in MEASURES:
+        first, last = ranges[measure]
+        dim = f"{measure}_bin" if measure in OCTAVES else "bin"
+        units, about = ("1", "of the bin") if measure in OCTAVES else ("pixel", "of the bin")
+        edges = 2.0 ** ((np.arange(first, last + 1) + tally.low[measure]) / BINS)
+        coords[dim] = (dim, np.sqrt(edges[:-1] * edges[1:]), {"units": units, "long_name": f"centre {about}"})
+        coords[f"{dim}_low"] = (dim, edges[:-1], {"units": units, "long_name": f"lower edge {about}"})
+        coords[f"{dim}_high"] = (dim, edges[1:], {"units": units, "long_name": f"upper edge {about}"})
+        attrs = {"units": "1", "long_name": f"objects by {LONG_NAMES[measure]}"}
+        data[measure] = (("category", dim), tally.counts[measure][:, first:last], attrs)
+    out = xr.Dataset(data, coords)
+    table = [[quantile(out, q, m) for q in QUANTILES] for m in MEASURES]
+    out = out.assign_coords(measure=np.array(MEASURES, object), q=list(QUANTILES))
+    out["quantiles"] = (("measure", "q"), table, {"units": "1", "long_name": "size, width, height in pixels; ratios"})
+    out["modes"] = ("mode", modes(out), {"units": "pixel", "long_name": "peaks of the size histogram"})
+    reasons = {r: n for r, n in tally.left_out.most_common() if n}
+    out = out.assign_coords(reason=np.array(list(reasons), object))
+    out["left_out"] = (
+        "reason",
+        np.array(list(reasons.values()), np.int64),
+        {"units": "1", "long_name": "boxes left out"},
+    )
+    from rfscale.engine import __version__
+
+    out.attrs = {
+        "source": source.label,
+        "resize": str(rule),
+        "boxes": tally.total,
+        "objects": round(tally.used),
+        "notes": "; ".join(f"{n} {what}" for what, n in source.notes.items()),
+        "software": f"rfscale {__version__}",
+    }
+    return out
+
+
+def _occupied(counts: list[np.ndarray]) -> tuple[int, int]:
+    """Range of bins outside which nothing was counted; one bin at least."""
+    used = np.flatnonzero(np.sum([c.sum(axis=0) for c in counts], axis=0))
+    return (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 1)

@@ -1,0 +1,276 @@
+"""One door for everything that can be a network: a zoo name, a file, a Python factory, or a model itself."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.network.network import Network
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+WEIGHTS = (".pt", ".pth", ".ckpt", ".pkl", ".bin", ".safetensors", ".h5", ".keras", ".tflite", ".pb")
+
+
+READER_PARAMS = frozenset({"example_input", "input_size", "unknown", "axes", "name"})
+
+
+ONNX_PARAMS = READER_PARAMS | {"image"}
+
+
+READING = ("arg", "example_input", "unknown", "axes", "image")  # how front ends call what says how a model is read
+
+
+WITHOUT_READER = {"zoo": "a network of the zoo", "spec": "a spec"}
+
+
+def load(source: Any, **params: Any) -> Network:
+    """Return a network.
+
+    Parameters
+    ----------
+    source : str, Path, dict, Network or model
+        A zoo name ("resnet50", see `rfscale networks`), the path of a .yaml, .json, .onnx or .pt2 file,
+        "package.module:factory" or "file.py:factory" for a Python function that returns a Network or a PyTorch module,
+        a spec dict, a PyTorch module or exported program, an onnx.ModelProto, or a network itself.
+    **params
+        Passed to the zoo's builder or the factory. Models take `example_input` (the shape of the image, by default
+        (1, 3, 224, 224), for ONNX what the file says), `input_size` (only its pixels per axis), `unknown`, `axes`
+        and `name`, and ONNX also `image`: see docs/reading-models.md.
+
+    Raises
+    ------
+    InputError
+        One line: what was given, and the nearest name; for models, every operator that is not known.
+
+    Examples
+    --------
+    >>> load("resnet50").name
+    'resnet50'
+    """
+    if isinstance(source, Network):
+        return source
+    if isinstance(source, dict):
+        return Network.from_dict(source)
+    if not isinstance(source, str | Path):
+        return _from_model(source, params)
+    text = str(source)
+    kind = kind_of(text)
+    if kind == "python":
+        from rfscale.engine.readers.python import find
+
+        found = find(text)
+        return _from_python(text, found, *_apart(found, params))
+    return load_named(text, {}, params) if kind in ("onnx", "program") else load_named(text, params, {})
+
+
+def load_named(
+    text: str,
+    args: Mapping[str, Any],
+    reading: Mapping[str, Any],
+    input_size: int | Sequence[int] | None = None,
+    called: Callable[[str], str] = str,
+) -> Network:
+    """Return a network by name, as `load` does, where it is known which parameters are the factory's: on a shell.
+
+    Parameters
+    ----------
+    text : str
+        What `load` takes as a text.
+    args, reading : mapping
+        Parameters of the builder or factory, and those of the reader, which only models have.
+    input_size : int or sequence of int, optional
+        Size that is going to be analysed: models are read at it, what is no model does not mind.
+    called : callable
+        What messages call a parameter of `reading`.
+    """
+    kind = kind_of(text)
+    if reading and kind in WITHOUT_READER:
+        raise InputError(f"{text} is {WITHOUT_READER[kind]}; {called(next(iter(reading)))} goes with models")
+    if kind not in ("zoo", "python") and args:
+        what = "a file and takes no parameters" if kind == "spec" else "a model already and takes no arguments"
+        raise InputError(f"{text} is {what}, but got {', '.join(args)}")
+    if kind == "zoo":
+        from rfscale.engine.zoo.registry import build
+
+        return build(text, **args)
+    if kind == "spec":
+        return Network.from_file(text)
+    if kind == "python":
+        from rfscale.engine.readers.python import find
+
+        return _from_python(text, find(text), args, reading, input_size)
+    if kind == "onnx":
+        return _read_onnx(text, text, _sized(reading, input_size))
+    return _from_program(text, reading)
+
+
+def kind_of(text: str) -> str:
+    """Return what a text names: "zoo", "onnx", "program" (.pt2), "spec" (a file) or "python" (module:factory).
+
+    Raises
+    ------
+    InputError
+        For anything else, with the nearest name or what to write instead.
+    """
+    from rfscale.engine.zoo.registry import NETWORKS
+
+    if text in NETWORKS:
+        return "zoo"
+    suffix = Path(text).suffix.lower()
+    for kind, suffixes in (("onnx", (".onnx",)), ("program", (".pt2",)), ("spec", SUFFIXES)):
+        if suffix in suffixes:
+            return kind
+    if suffix == ".py":
+        raise InputError(f"{text} is Python code; say what makes the model: {text}:NAME, a function or a class")
+    if suffix in WEIGHTS:
+        raise InputError(
+            f"{text} holds weights, not a graph that can be read; name the code that makes the model, "
+            "package.module:factory, or export it to .onnx or, with torch.export.save, to .pt2"
+        )
+    if Path(text).is_file():
+        return "spec"
+    if ":" in text:
+        return "python"
+    package, dot, name = text.rpartition(".")
+    if dot and text.replace(".", "").isidentifier():
+        raise InputError(f"no network {shown(text)}; for what a Python module makes, write {package}:{name}")
+    close = nearest(text, NETWORKS)
+    raise InputError(
+        f"no network {shown(text)}; {close}{'' if close.endswith('?') else ' in the zoo.'} Or give a .yaml, .json, "
+        ".onnx or .pt2 file, or package.module:factory"
+    )
+
+
+def _accepted(what: str, params: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    for key in params:
+        if key not in known:
+            raise InputError(f"{what} takes no parameter {shown(key)}; {nearest(key, known)}")
+    return dict(params)
+
+
+def _from_model(model: Any, params: Mapping[str, Any]) -> Network:
+    """A model object: its class says which library made it, so that neither is imported in vain."""
+    libraries = {cls.__module__.partition(".")[0] for cls in type(model).__mro__}
+    if "torch" in libraries:
+        from rfscale.engine.readers.torch.reader import read_torch
+
+        if "image" in params:
+            raise InputError("image names an input of an ONNX model; a PyTorch model has it first")
+        given = _accepted(type(model).__name__, params, READER_PARAMS)
+        return read_torch(model, **_sized(given, given.pop("input_size", None), whole=True))
+    if "onnx" in libraries or type(model).__name__ == "ModelProto":
+        return _read_onnx(model, "an ONNX model", params)
+    raise InputError(
+        f"a network cannot be a {type(model).__name__}; give a zoo name, a file, a spec dict, a PyTorch module or an "
+        "ONNX model"
+    )
+
+
+def _read_onnx(source: Any, what: str, params: Mapping[str, Any]) -> Network:
+    from rfscale.engine.readers.onnx.reader import read_onnx
+
+    return read_onnx(source, **_accepted(what, params, ONNX_PARAMS))
+
+
+def _from_program(text: str, reading: Mapping[str, Any]) -> Network:
+    """A .pt2 file of torch.export.save, which is of one size."""
+    for key in ("example_input", "input_size"):
+        if key in reading:
+            raise InputError(f"{text} is of the size that it was exported with; leave {key} out")
+    try:
+        import torch
+    except ImportError:
+        raise InputError(f"{text} is a PyTorch program; to read it: pip install 'rfscale[torch]'") from None
+    if not Path(text).is_file():
+        raise InputError(f"{text}: {'is a folder' if Path(text).is_dir() else 'No such file or directory'}")
+    try:
+        program = torch.export.load(text)
+    except Exception as error:  # a zip archive that may hold anything
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(f"{text} is not a program of torch.export.save: {shown(lines[0], 200)}") from None
+    shapes = [
+        node.meta["val"].shape for node in program.graph.nodes if node.name in program.graph_signature.user_inputs
+    ]
+    if any(not isinstance(n, int) for shape in shapes for n in shape):
+        raise InputError(f"{text} leaves the sizes of its input open; export it without dynamic_shapes")
+    return _from_model(program, {"name": Path(text).stem, **reading})
+
+
+def _from_python(
+    text: str,
+    found: Any,
+    args: Mapping[str, Any],
+    reading: Mapping[str, Any],
+    input_size: int | Sequence[int] | None = None,
+) -> Network:
+    """What stands in a module: a model, or what makes one."""
+    from rfscale.engine.readers.python import call
+
+    torch = sys.modules.get("torch")
+    is_module = torch is not None and isinstance(found, torch.nn.Module)
+    makes = callable(found) and not is_module
+    if args and not makes:
+        raise InputError(
+            f"{text} is a {type(found).__name__} already and takes no arguments, but got {', '.join(args)}"
+        )
+    made = call(text, found, args) if makes else found
+    if isinstance(made, Network):
+        if reading:
+            raise InputError(f"{text} makes an rf.Network, which takes no {', '.join(reading)}")
+        return made
+    torch = sys.modules.get("torch")  # a factory may import it when called
+    if torch is not None and isinstance(made, torch.nn.Module | torch.export.ExportedProgram):
+        size = reading.get("input_size", input_size)
+        return _from_model(made, {"name": _label(text, args), **reading, "input_size": size})
+    if type(made).__name__ == "ModelProto":
+        return _from_model(made, {"name": _label(text, args), **_sized(reading, input_size)})
+    verb = "returns" if makes else "is"
+    raise InputError(
+        f"{shown(text)} {verb} {shown(made)}; it must be or return a PyTorch module, an ONNX model or an rf.Network"
+    )
+
+
+def _label(text: str, args: Mapping[str, Any]) -> str:
+    """Name of a factory's network: create_model(convnext_atto), for what a text says tells models apart."""
+    texts = [v for v in args.values() if isinstance(v, str)]
+    return text.rpartition(":")[2] + (f"({', '.join(texts)})" if texts else "")
+
+
+def _apart(factory: Any, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parameters of the factory, and those of the reader; what the factory names is the factory's."""
+    try:
+        named = inspect.signature(factory).parameters if callable(factory) else {}
+    except (TypeError, ValueError):
+        named = {}
+    reading = {key: params[key] for key in sorted(READER_PARAMS & params.keys()) if key not in named}
+    return {key: value for key, value in params.items() if key not in reading}, reading
+
+
+def _sized(reading: Mapping[str, Any], size: int | Sequence[int] | None, *, whole: bool = False) -> dict[str, Any]:
+    """Parameters of a reader with the shape of an image of `size` pixels per axis; `whole`: a shape is needed."""
+    out = dict(reading)
+    example, axes = out.get("example_input"), out.get("axes")
+    if size is None or (example is None and not whole):
+        return out if size is None else {"input_size": size, **out}
+    sizes = [size] if isinstance(size, int) else list(size)
+    if example is None:
+        if axes is not None:
+            raise InputError("axes says which dims of the image are spatial; give example_input, its whole shape, too")
+        sizes *= 2 if len(sizes) == 1 else 1
+        return {**out, "example_input": (1, 3, *sizes)}
+    if not (isinstance(example, list | tuple) and all(isinstance(n, int) for n in example)):
+        raise InputError("input_size sets the pixels of an example_input that is one shape; give one of the two")
+    shape = list(example)
+    dims = list(range(2, len(shape))) if axes is None else [a % len(shape) for a in axes]
+    sizes *= len(dims) if len(sizes) == 1 else 1
+    if len(sizes) != len(dims):
+        raise InputError(f"input_size is {shown(size)}, but the example_input {tuple(shape)} has {len(dims)} axes")
+    for dim, n in zip(dims, sizes, strict=True):
+        shape[dim] = n
+    return {**{k: v for k, v in out.items() if k != "input_size"}, "example_input": tuple(shape)}

@@ -1,0 +1,284 @@
+"""What each ONNX operator does to a tracked tensor, in every opset: old attributes beside new inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rfscale.engine.readers.onnx.registry import Node, onnx
+from rfscale.engine.readers.onnx.resize import resample
+from rfscale.engine.readers.onnx.window_ops import average_global, convolve, deconvolve, pool
+from rfscale.engine.readers.tensors import spatial_ops as sp
+from rfscale.engine.readers.tensors.layout import UnreadableError, length, neutral, regroup, spatial
+from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, axis_values
+
+POINTWISE = """
+Abs Acos Acosh Asin Asinh Atan Atanh BatchNormalization BitwiseNot Cast CastLike Ceil Celu Clip Cos Cosh
+DequantizeLinear Dropout Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity IsInf IsNaN LRN LeakyRelu Log Mish Neg
+Not PRelu QuantizeLinear Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign
+Sqrt Swish Tan Tanh ThresholdedRelu ImageScaler Affine ParametricSoftplus ScaledTanh
+""".split()
+
+
+ADDED = """
+Add Sub Sum Max Min Mean Where And Or Xor Equal Less Greater LessOrEqual GreaterOrEqual Mod Pow BitShift BitwiseAnd
+BitwiseOr BitwiseXor
+""".split()
+
+
+@onnx(*POINTWISE, *ADDED)
+def _added(k: Tracker, node: Node) -> Tracked:
+    return k.elementwise(node.inputs)
+
+
+@onnx("Mul", "Div")
+def _multiplied(k: Tracker, node: Node) -> Tracked:
+    return k.elementwise(node.inputs, "multiply")
+
+
+@onnx("Conv", "ConvInteger", "QLinearConv")
+def _conv(k: Tracker, node: Node) -> Tracked:
+    x, w, bias = node.inputs[0], node.inputs[1], node.inputs[2:]
+    if node.op == "QLinearConv":
+        w, bias = node.inputs[3], node.inputs[8:]
+    elif node.op == "ConvInteger":
+        bias = ()
+    return convolve(k, x, w, any(b is not None for b in bias), node.attrs)
+
+
+@onnx("ConvTranspose")
+def _conv_transpose(k: Tracker, node: Node) -> Tracked:
+    bias = len(node.inputs) > 2 and node.inputs[2] is not None
+    return deconvolve(k, node.inputs[0], node.inputs[1], bias, node.attrs)
+
+
+@onnx("MaxPool", "AveragePool", "LpPool")
+def _pool(k: Tracker, node: Node) -> Any:
+    op = {"MaxPool": "max_pool", "AveragePool": "avg_pool", "LpPool": "lp_pool"}[node.op]
+    out = pool(k, op, node.inputs[0], node.attrs)
+    return [out] * len(node.shapes)
+
+
+@onnx("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
+def _global(k: Tracker, node: Node) -> Tracked:
+    return average_global(k, node.inputs[0])
+
+
+@onnx("Resize", "Upsample")
+def _resize(k: Tracker, node: Node) -> Tracked:
+    return resample(k, node)
+
+
+@onnx("Pad")
+def _pad(k: Tracker, node: Node) -> Tracked:
+    x = node.inputs[0]
+    rank = len(x.dims)
+    sides = node.ints("paddings" if "paddings" in node.attrs else "pads", 1)
+    axes = node.ints("axes", 3) or list(range(rank))
+    if sides is None or len(sides) != 2 * len(axes):
+        raise UnreadableError("its paddings are not known")
+    before, after = [0] * rank, [0] * rank
+    for i, axis in enumerate(axes):
+        before[axis], after[axis] = sides[i], sides[len(axes) + i]
+    modes = {"constant": "zeros", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
+    return sp.pad(k, x, before, after, modes[node.attrs.get("mode", "constant")])
+
+
+@onnx("DepthToSpace", "SpaceToDepth")
+def _shuffle(k: Tracker, node: Node) -> Tracked:
+    x, axes = sp.clean(k, node.inputs[0], 2)
+    scale = axis_values(axes, [node.attrs["blocksize"]] * 2, len(x.map), 1)
+    out = sp.behind(k, x, axes, "pixel_shuffle" if node.op == "DepthToSpace" else "space_to_depth", scale=scale)
+    return replace(out, dims=(*out.dims[:-3], neutral(k.shape[-3]), *out.dims[-2:]))
+
+
+# layout -------------------------------------------------------------------------------------------------------------
+
+
+@onnx("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+def _view(k: Tracker, node: Node) -> Tracked:
+    x = node.inputs[0]
+    return replace(x, dims=regroup(x.dims, k.shape))
+
+
+@onnx("Transpose")
+def _transpose(k: Tracker, node: Node) -> Tracked:
+    x = node.inputs[0]
+    order = node.attrs.get("perm", range(len(x.dims))[::-1])
+    return replace(x, dims=tuple(x.dims[d] for d in order))
+
+
+@onnx("Expand")
+def _expand(k: Tracker, node: Node) -> Tracked:
+    return k.elementwise(node.inputs[:1])
+
+
+@onnx("Tile")
+def _tile(k: Tracker, node: Node) -> Tracked:
+    x = node.inputs[0]
+    changed = [n != m for n, m in zip(k.shape, x.shape, strict=True)]
+    if any(c and spatial(d) for c, d in zip(changed, x.dims, strict=True)):
+        raise UnreadableError("it repeats a spatial axis")
+    return replace(x, dims=tuple(neutral(n) if c else d for c, n, d in zip(changed, k.shape, x.dims, strict=True)))
+
+
+@onnx("Slice")
+def _slice(k: Tracker, node: Node) -> Tracked:
+    x = node.inputs[0]
+    starts, stops = node.ints("starts", 1) or [], node.ints("ends", 2) or []
+    axes = node.ints("axes", 3) or list(range(len(starts)))
+    steps = node.ints("steps", 4) or [1] * len(starts)
+    for axis, start, stop, step in zip(axes, starts, stops, steps, strict=True):
+        d = axis % len(x.dims)
+        x = sp.narrow(k, x, d, *slice(start, stop, step).indices(length(x.dims[d])))
+    return x
+
+
+@onnx("Split")
+def _split(k: Tracker, node: Node) -> list[Tracked]:
+    x, out, at = node.inputs[0], [], 0
+    axis = node.attrs.get("axis", 0) % len(x.dims)
+    for shape in node.shapes:
+        if shape is None:
+            raise UnreadableError("the shapes of its outputs cannot be inferred")
+        out.append(sp.narrow(k, x, axis, at, at + shape[axis]))
+        at += shape[axis]
+    return out
+
+
+@onnx("Concat")
+def _concat(k: Tracker, node: Node) -> Tracked:
+    return sp.concatenate(k, [v for v in node.inputs if 0 not in v.shape], node.attrs.get("axis", 1))
+
+
+@onnx("Gather")
+def _gather(k: Tracker, node: Node) -> Tracked:
+    x, index = node.inputs
+    if not isinstance(x, Tracked) or not isinstance(index, Constant):
+        raise UnreadableError("it picks entries by their values")
+    d = node.attrs.get("axis", 0) % len(x.dims)
+    if not spatial(x.dims[d]):
+        return replace(x, dims=(*x.dims[:d], *(neutral(n) for n in index.shape), *x.dims[d + 1 :]))
+    if index.value is None:
+        raise UnreadableError("it picks entries by a table")
+    picked = np.ravel(index.value) % length(x.dims[d])
+    step = int(picked[1] - picked[0]) if len(picked) > 1 else 1
+    if len(index.shape) > 1 or step < 1 or (np.diff(picked) != step).any():
+        raise UnreadableError("it picks entries by a table")
+    out = sp.narrow(k, x, d, int(picked[0]), int(picked[-1]) + 1, step)
+    return out if index.shape else replace(out, dims=(*out.dims[:d], *out.dims[d + 1 :]))
+
+
+# what mixes ---------------------------------------------------------------------------------------------------------
+
+
+@onnx("MatMul", "MatMulInteger")
+def _matmul(k: Tracker, node: Node) -> Tracked:
+    return product(k, node.inputs[0], node.inputs[1])
+
+
+def product(k: Tracker, a: Any, b: Any, bias: bool = False) -> Tracked:
+    """Matrix product as numpy has it; by constant weights a linear layer."""
+    ra, rb = len(a.shape), len(b.shape)
+    if isinstance(b, Constant) and rb == 2:
+        return k.weighted(a, -1, b.shape[0], b.shape[1], bias=bias)
+    batch = "abcdefgh"[: max(ra, rb, 2) - 2]
+    left = batch[len(batch) - ra + 2 :] + "mk" if ra > 1 else "k"
+    right = batch[len(batch) - rb + 2 :] + "kn" if rb > 1 else "k"
+    return k.contract([a, b], [left, right], batch + ("m" if ra > 1 else "") + ("n" if rb > 1 else ""), k.shape)
+
+
+@onnx("Gemm")
+def _gemm(k: Tracker, node: Node) -> Tracked:
+    a, b = node.inputs[:2]
+    has_bias = len(node.inputs) > 2 and node.inputs[2] is not None
+    if node.attrs.get("transA") or not isinstance(a, Tracked):
+        raise UnreadableError("it multiplies a transposed map")
+    if isinstance(b, Tracked):
+        raise UnreadableError("its weights depend on the image")
+    before, after = b.shape[::-1] if node.attrs.get("transB") else b.shape
+    return k.weighted(a, -1, before, after, bias=has_bias)
+
+
+@onnx("Softmax", "LogSoftmax", "Hardmax")
+def _softmax(k: Tracker, node: Node) -> Tracked:
+    x = node.inputs[0]
+    axis = node.attrs.get("axis", -1 if node.opset >= 13 else 1) % len(x.dims)
+    return k.statistic(x, [axis] if node.opset >= 13 else range(axis, len(x.dims)))
+
+
+@onnx("LpNormalization")
+def _along(k: Tracker, node: Node) -> Tracked:
+    return k.statistic(node.inputs[0], [node.attrs.get("axis", -1)])
+
+
+@onnx(*(f"Reduce{name}" for name in "Mean Sum Max Min L1 L2 Prod SumSquare LogSum LogSumExp".split()))
+def _reduction(k: Tracker, node: Node) -> Tracked:
+    x = node.inputs[0]
+    axes = node.ints("axes", 1)
+    if not axes:
+        if axes == [] and node.attrs.get("noop_with_empty_axes"):
+            return _added(k, node)
+        axes = list(range(len(x.dims)))
+    return _reduced(k, x, axes)
+
+
+@onnx("ArgMax", "ArgMin")
+def _argument(k: Tracker, node: Node) -> Tracked:
+    return _reduced(k, node.inputs[0], [node.attrs.get("axis", 0)])
+
+
+def _reduced(k: Tracker, x: Tracked, axes: Sequence[int]) -> Tracked:
+    out = k.reduce(x, axes)
+    if len(k.shape) == len(x.dims):
+        return out
+    gone = {a % len(x.dims) for a in axes}
+    return replace(out, dims=tuple(dim for d, dim in enumerate(out.dims) if d not in gone))
+
+
+@onnx("TopK")
+def _topk(k: Tracker, node: Node) -> list[Tracked]:
+    x = node.inputs[0]
+    d = node.attrs.get("axis", -1) % len(x.dims)
+    if spatial(x.dims[d]):
+        raise UnreadableError("it picks entries by their values")
+    out = replace(x, dims=(*x.dims[:d], neutral(k.shape[d]), *x.dims[d + 1 :]))
+    return [out, out]
+
+
+@onnx("LayerNormalization", "RMSNormalization")
+def _layer_norm(k: Tracker, node: Node) -> Any:
+    x = node.inputs[0]
+    out = k.statistic(x, range(node.attrs.get("axis", -1) % len(x.dims), len(x.dims)))
+    return [out, *(Constant(s or ()) for s in node.shapes[1:])]
+
+
+@onnx("InstanceNormalization", "MeanVarianceNormalization")
+def _instance_norm(k: Tracker, node: Node) -> Tracked:
+    x = node.inputs[0]
+    return k.statistic(x, node.attrs.get("axes", range(2, len(x.dims))))
+
+
+@onnx("GroupNormalization")
+def _group_norm(k: Tracker, node: Node) -> Tracked:
+    x = node.inputs[0]
+    return k.statistic(x, range(1, len(x.dims)))
+
+
+@onnx("Einsum")
+def _einsum(k: Tracker, node: Node) -> Tracked:
+    left, arrow, output = node.attrs["equation"].replace(" ", "").partition("->")
+    if "." in left or not arrow:
+        raise UnreadableError(f"einsum {node.attrs['equation']!r} has dots or no output")
+    return k.contract(node.inputs, left.split(","), output, k.shape)
+
+
+@onnx("Attention")
+def _attention(k: Tracker, node: Node) -> Tracked:
+    q, key, value = node.inputs[:3]
+    if len(q.shape) != 4:
+        raise UnreadableError("attention is read with 4 dims only")
+    return k.attend(q, key, value)

@@ -1,0 +1,172 @@
+"""Models that Python code makes, "package.module:factory" or "file.py:factory": found, imported and called.
+
+The code is somebody else's: whatever it raises ends in one line that says where.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from importlib import import_module, util
+from pathlib import Path
+from typing import Any
+
+from rfscale.engine.errors import InputError, nearest, shown
+
+EXTRAS = {
+    "torch": "'rfscale[torch]'",
+    "torchvision": "'rfscale[torch]' torchvision",
+    "timm": "'rfscale[torch]' timm",
+    "segmentation_models_pytorch": "'rfscale[torch]' segmentation-models-pytorch",
+    "transformers": "'rfscale[torch]' transformers",
+    "monai": "'rfscale[torch]' monai",
+    "onnx": "'rfscale[onnx]'",
+}
+
+
+def find(text: str, what: str = "network") -> Any:
+    """Return what "package.module:name" or "file.py:name" stands for, which messages call `what`; it is imported.
+
+    Raises
+    ------
+    InputError
+        One line: what cannot be imported and why, the nearest name, and for known packages what to install.
+    """
+    where, _, name = text.rpartition(":")
+    if not where or not name:
+        raise InputError(f"{what} {shown(text)} is incomplete; write package.module:factory or file.py:factory")
+    try:
+        found = _tolerant(lambda: _module(where))
+        for part in name.split("."):
+            if not hasattr(found, part):
+                known = [n for n in dir(found) if not n.startswith("_")]
+                raise InputError(f"{what} {shown(text)}: {where} has no {part!r}; {nearest(part, known)}")
+            found = getattr(found, part)
+    except InputError:
+        raise
+    except SystemExit:
+        raise InputError(f"{what} {shown(text)}: importing {where} ends the program (sys.exit)") from None
+    except Exception as error:
+        hint = _install_hint(error) or _nearest_file(where, error)
+        raise InputError(f"{what} {shown(text)} cannot be imported: {_told(error, where)}{hint}") from None
+    return found
+
+
+def call(text: str, factory: Callable[..., Any], args: Mapping[str, Any]) -> Any:
+    """Return what a factory makes: PyTorch modules without memory for weights where their code allows that.
+
+    Raises
+    ------
+    InputError
+        One line: arguments that it lacks or does not take, or what it raised and where.
+    """
+    takes = _check(text, factory, args)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        try:
+            with torch.device("meta"):
+                return factory(**args)
+        except (Exception, SystemExit):  # it looks at its weights while it makes them, or is wrong: so it is again
+            pass
+    try:
+        return _tolerant(lambda: factory(**args))
+    except InputError:
+        raise
+    except SystemExit:
+        raise InputError(f"{text} ends the program (sys.exit) when it is called") from None
+    except Exception as error:
+        message = f"{_told(error, getattr(factory, '__module__', ''))}{_install_hint(error)}"
+        if not isinstance(error, TypeError):
+            raise InputError(f"{text} raised {message}") from None
+        wrong = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        close = nearest(wrong[1], takes) if wrong else ""
+        raise InputError(
+            f"{text} cannot be called so: {message}{f'; {close}' if close.startswith('did you mean') else ''}"
+        ) from None
+
+
+def _module(where: str) -> Any:
+    """Import a module by name, the folder of the user included, or a Python file by its path."""
+    if where.endswith(".py"):
+        path = Path(where)
+        if not path.is_file():
+            raise InputError(f"{where}: there is no such file")
+        folder = str(path.absolute().parent)
+        if folder not in sys.path:
+            sys.path.insert(0, folder)  # its neighbours, as `python file.py` has them
+        spec = util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = util.module_from_spec(spec)
+        before = sys.modules.get(path.stem)
+        sys.modules[path.stem] = module  # dataclasses and pickles look there
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            sys.modules.pop(path.stem)
+            if before is not None:
+                sys.modules[path.stem] = before
+            raise
+        return module
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # a module beside the user, as `python -m` has it
+    return import_module(where)
+
+
+def _tolerant(action: Callable[[], Any]) -> Any:
+    """Do what may import a torchvision without compiled operators: declare them when it stumbles, and once more."""
+    try:
+        return action()
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        from rfscale.engine.readers.torch.reader import declare_torchvision_operators
+
+        declare_torchvision_operators()
+        return action()
+
+
+def _check(text: str, factory: Callable[..., Any], args: Mapping[str, Any]) -> list[str]:
+    """Refuse arguments that a factory does not name, and name those that it lacks; return all that it names."""
+    try:
+        parameters = list(inspect.signature(factory).parameters.values())
+    except (TypeError, ValueError):
+        return []
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    takes = [p.name for p in named]
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        for key in args:
+            if key not in takes:
+                told = nearest(key, takes) if takes else "it takes none"
+                raise InputError(f"{text} cannot be called so: it takes no argument {shown(key)}; {told}")
+    lacking = [p.name for p in named if p.default is p.empty and p.name not in args]
+    if lacking:
+        raise InputError(f"{text} needs {' and '.join(lacking)}; give {', '.join(f'{n}=…' for n in lacking)}")
+    return takes
+
+
+def _told(error: BaseException, where: str) -> str:
+    """An error in one line: its type where that says something, its message, and where in the user's file."""
+    text = " ".join(str(error).split())[:200]
+    if not isinstance(error, ImportError):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    stem = Path(where).stem if where.endswith(".py") else where.rpartition(".")[2]
+    mine = [f for f in traceback.extract_tb(error.__traceback__) if stem and Path(f.filename).stem == stem]
+    return f"{text} ({Path(mine[-1].filename).name}, line {mine[-1].lineno})" if mine else text
+
+
+def _install_hint(error: Exception) -> str:
+    """What to install for a package that is not there."""
+    missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    return f"; to read its models: pip install {EXTRAS[missing]}" if missing in EXTRAS else ""
+
+
+def _nearest_file(where: str, error: Exception) -> str:
+    """The module of this folder that may have been meant."""
+    if not isinstance(error, ModuleNotFoundError) or error.name != where:
+        return ""
+    close = nearest(where, [path.stem for path in Path().glob("*.py")])
+    return f"; {close}" if close.startswith("did you mean") else ""

@@ -1,0 +1,1 @@
+"""What all readers share: tensors whose axes are followed through a graph."""

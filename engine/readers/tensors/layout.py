@@ -1,0 +1,152 @@
+"""How the dims of a tensor hold the spatial axes of a map: whole, split into windows, flattened, or not at all.
+
+A dim is a product of factors, the outer first. A factor is neutral (batch, channels, heads) or a part of one axis: the
+index along the axis is the sum of ``index * stride`` over its factors. So a view into windows of 7 splits an axis of 56
+into the factors (8, stride 7) and (7, stride 1), and a permutation moves them; neither changes a footprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import prod
+from typing import NamedTuple, TypeAlias
+
+NEUTRAL = -1
+
+
+class UnreadableError(Exception):
+    """A node that the reader cannot express as layers; the message says why."""
+
+
+class Factor(NamedTuple):
+    """One factor of a dim.
+
+    Attributes
+    ----------
+    size : int
+    axis : int
+        Number of the spatial axis, or `NEUTRAL`.
+    stride : int
+        Entries along the axis between two of its indices.
+    inner : tuple of Factor
+        What a sequence holds besides extra tokens (a class token), of which `lead` come first. Never split.
+    lead : int
+    """
+
+    size: int
+    axis: int = NEUTRAL
+    stride: int = 1
+    inner: tuple[Factor, ...] = ()
+    lead: int = 0
+
+
+Dim: TypeAlias = tuple[Factor, ...]
+
+
+Dims: TypeAlias = tuple[Dim, ...]
+
+
+def neutral(size: int) -> Dim:
+    """Return a dim without spatial factors."""
+    return () if size == 1 else (Factor(size),)
+
+
+def whole_axis(axis: int, size: int) -> Dim:
+    """Return a dim that is one axis from end to end."""
+    return (Factor(size, axis),)
+
+
+def length(dim: Dim) -> int:
+    """Entries of a dim."""
+    return prod(f.size for f in dim)
+
+
+def spatial(dim: Dim) -> tuple[Factor, ...]:
+    """Return the spatial factors of a dim, those of a sequence with extra tokens included."""
+    return tuple(g for f in dim for g in (f.inner or (f,)) if g.axis != NEUTRAL)
+
+
+def joined(factors: Iterable[Factor]) -> Dim:
+    """Return the factors with neighbours that make one factor joined."""
+    out: list[Factor] = []
+    for f in factors:
+        last = out[-1] if out else None
+        if f.size == 1:
+            continue
+        if last is None or last.inner or f.inner or last.axis != f.axis:
+            out.append(f)
+        elif f.axis == NEUTRAL:
+            out[-1] = Factor(last.size * f.size)
+        elif last.stride == f.stride * f.size:
+            out[-1] = Factor(last.size * f.size, f.axis, f.stride)
+        else:
+            out.append(f)
+    return tuple(out)
+
+
+def regroup(dims: Dims, shape: Sequence[int]) -> Dims:
+    """Return the dims of a view: the same factors in the same order under another shape.
+
+    Raises
+    ------
+    UnreadableError
+        Where the new shape cuts a factor into parts of unequal size.
+    """
+    factors = list(joined(f for dim in dims for f in dim))[::-1]
+    out = []
+    for size in shape:
+        dim, target = [], size
+        while target > 1 and factors:
+            f = factors.pop()
+            if target % f.size == 0:
+                dim.append(f)
+                target //= f.size
+            elif f.size % target == 0 and not f.inner:
+                rest = f.size // target
+                dim.append(f._replace(size=target, stride=f.stride * rest if f.axis != NEUTRAL else 1))
+                factors.append(f._replace(size=rest))
+                target = 1
+            else:
+                break
+        if target != 1:
+            raise UnreadableError(f"a view as {'×'.join(map(str, shape))} cuts across the map's axes")
+        out.append(joined(dim))
+    return tuple(out)
+
+
+def restrided(dims: Dims, scale: Sequence[int]) -> Dims:
+    """Return the dims for a map whose axes are `scale` times shorter, their lowest factors gone."""
+
+    def one(f: Factor) -> Factor:
+        if f.inner:
+            return f._replace(inner=tuple(map(one, f.inner)))
+        return f if f.axis == NEUTRAL else f._replace(stride=max(1, f.stride // scale[f.axis]))
+
+    return tuple(tuple(map(one, dim)) for dim in dims)
+
+
+def common(every: Sequence[Dims], shape: Sequence[int]) -> Dims:
+    """Return the dims of an elementwise operation on tensors that broadcast to `shape`.
+
+    Raises
+    ------
+    UnreadableError
+        Where one dim carries different axes in different tensors, or two dims the same axis.
+    """
+    out: list[Dim] = []
+    for position in range(-len(shape), 0):
+        kept: Dim = ()
+        for dims in every:
+            dim = dims[position] if len(dims) >= -position else ()
+            if not spatial(dim) or dim == kept:
+                continue
+            if kept:
+                raise UnreadableError("it combines tensors whose dims carry different parts of the spatial axes")
+            kept = dim
+        if kept and length(kept) != shape[position]:
+            raise UnreadableError("it repeats a spatial axis")
+        out.append(kept or neutral(shape[position]))
+    held = [(f.axis, f.stride) for dim in out for f in spatial(dim)]
+    if len(set(held)) < len(held):
+        raise UnreadableError("it pairs the entries of one axis with each other")
+    return tuple(out)

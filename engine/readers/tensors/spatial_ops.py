@@ -1,0 +1,361 @@
+"""Operators that act along the spatial axes: windows, resampling, borders, cuts, joins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from rfscale.engine.readers.tensors.layout import (
+    NEUTRAL,
+    Dims,
+    Factor,
+    UnreadableError,
+    common,
+    joined,
+    length,
+    neutral,
+    restrided,
+    spatial,
+    whole_axis,
+)
+from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, axis_values
+
+Axes = list[int | None]
+
+
+MAX_PART = 64  # denominator of a factor: a larger one is no factor that anybody chose
+
+
+def clean(k: Tracker, t: Tracked, ndim: int, mixes: bool = False) -> tuple[Tracked, Axes]:
+    """Return the tensor with each of its last `ndim` dims one whole axis, and which axis each is.
+
+    A dim that carries no axis gets one that no other dim carries, if the map has that many entries along it; otherwise
+    None: a neutral dim, along which operators do not matter.
+
+    Parameters
+    ----------
+    mixes : bool
+        The operator reads all channels at once, so pixels that views put there move to the map.
+    """
+    first = len(t.dims) - ndim
+    if first >= 1 and spatial(t.dims[first - 1]):
+        if not mixes:
+            raise UnreadableError("it acts on a map whose channels hold pixels")
+        t = k.reduce(t, [first - 1], "space_to_depth")
+    for d in range(first, len(t.dims)):
+        t = _whole(k, t, d)
+    axes: Axes = [next((f.axis for f in spatial(dim)), None) for dim in t.dims[first:]]
+    taken = {f.axis for dim in t.dims for f in spatial(dim)}
+    if len(set(axes) - {None}) < len([a for a in axes if a is not None]) or any(
+        f.axis in axes for dim in t.dims[:first] for f in spatial(dim)
+    ):
+        raise UnreadableError("it acts inside windows of the map")
+    free = [a for a in range(len(t.map)) if a not in taken]
+    for j, axis in enumerate(axes):
+        n = length(t.dims[first + j])
+        if axis is None and free and (fits := [a for a in free if t.map[a] == n or n == 1]):
+            axes[j] = a = fits[0]
+            free.remove(a)
+            if t.map[a] != n:
+                t = _sliced(k, t, a, 0, 1, 1, t.dims)
+            t = replace(t, dims=(*t.dims[: first + j], whole_axis(a, n), *t.dims[first + j + 1 :]))
+    return t, axes
+
+
+def _whole(k: Tracker, t: Tracked, d: int) -> Tracked:
+    """Make one dim a whole axis, if it carries any part of one."""
+    dim = t.dims[d]
+    if not spatial(dim):
+        return t
+    f = dim[0]
+    if f.axis == NEUTRAL or f.inner or len(dim) > 2 or (len(dim) == 2 and (dim[1].axis != NEUTRAL or dim[1].inner)):
+        raise UnreadableError("it acts along a dim that holds several axes or extra tokens")
+    if (f.size, f.stride) != (t.map[f.axis], 1):
+        if any(g.axis == f.axis for e, other in enumerate(t.dims) if e != d for g in spatial(other)):
+            raise UnreadableError("it acts inside windows of the map")
+        dims = tuple((whole_axis(f.axis, f.size) + x[1:]) if e == d else x for e, x in enumerate(t.dims))
+        t = _sliced(k, t, f.axis, 0, min(f.size * f.stride, t.map[f.axis]), f.stride, dims)
+    if len(dim) == 2:
+        scale = [dim[1].size if a == f.axis else 1 for a in range(len(t.map))]
+        dims = tuple(whole_axis(f.axis, length(dim)) if e == d else x for e, x in enumerate(t.dims))
+        t = k.after(t, "pixel_shuffle", dims, scale=scale)
+    return t
+
+
+def _sliced(k: Tracker, t: Tracked, axis: int, start: int, stop: int, step: int, dims: Dims) -> Tracked:
+    ndim = len(t.map)
+
+    def per_axis(value: Any, default: Any) -> list[Any]:
+        return [value if a == axis else default for a in range(ndim)]
+
+    given: dict[str, Any] = {"start": per_axis(start, 0), "stop": per_axis(stop, None), "step": per_axis(step, 1)}
+    return k.after(t, "slice", dims, **given)
+
+
+def behind(
+    k: Tracker, t: Tracked, axes: Axes, op: str, channels: int | None = None, before: int | None = None, **given: Any
+) -> Tracked:
+    """Write a layer that acts along the last dims, and check that its map has the shape that the model says."""
+    first = len(t.dims) - len(axes)
+    out = k.after(t, op, t.dims, before, **given, **({"channels": channels} if channels else {}))
+    dims = list(t.dims)
+    if channels and first >= 1:
+        dims[first - 1] = neutral(channels)
+    for j, axis in enumerate(axes):
+        n = k.shape[first + j]
+        if axis is not None and out.map[axis] != n:
+            raise UnreadableError(f"{op} makes a map of {out.map[axis]} entries where the model says {n}")
+        dims[first + j] = neutral(n) if axis is None else whole_axis(axis, n)
+    return Tracked(out.layer, out.map, tuple(dims))
+
+
+def window(
+    k: Tracker,
+    op: str,
+    t: Tracked,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int] | str,
+    dilation: Sequence[int],
+    *,
+    ceil_mode: bool = False,
+    extra: Sequence[int] | None = None,
+    mixes: bool = False,
+    weights: tuple[int, int, int, bool] | None = None,
+) -> Tracked:
+    """A convolution or pooling; `padding` per side, all starts first.
+
+    Parameters
+    ----------
+    extra : sequence of int, optional
+        Output padding of a transposed convolution.
+    weights : tuple, optional
+        Channels in, channels out, groups, and whether there is a bias.
+    """
+    rank = len(kernel)
+    t, axes = clean(k, t, rank, mixes)
+    ndim = len(t.map)
+    given: dict[str, Any] = {
+        "kernel": axis_values(axes, kernel, ndim, 1),
+        "stride": axis_values(axes, stride, ndim, 1),
+        "dilation": axis_values(axes, dilation, ndim, 1),
+        "padding": padding
+        if isinstance(padding, str)
+        else axis_values(axes, padding[:rank], ndim, 0) + axis_values(axes, padding[rank:], ndim, 0),
+    }
+    if ceil_mode:
+        given["ceil_mode"] = True
+    if extra is not None:
+        given["output_padding"] = axis_values(axes, extra, ndim, 0)
+    if weights is None:
+        return behind(k, t, axes, op, **given)
+    before, channels, groups, bias = weights
+    given |= {"bias": bias} | ({"groups": groups} if groups > 1 else {})
+    return behind(k, t, axes, op, channels, before, **given)
+
+
+def adaptive_pool(k: Tracker, t: Tracked, rank: int) -> Tracked:
+    """Pooling to a size; to one entry per axis it sees everything."""
+    size = k.shape[-rank:]
+    if max(size) == 1 and {f.axis for dim in t.dims[-rank:] for f in spatial(dim)}:
+        return k.reduce(t, range(-rank, 0))
+    t, axes = clean(k, t, rank)
+    target = _target(t, axes, size)
+    return behind(k, t, axes, "adaptive_pool", size=target) if target != list(t.map) else t
+
+
+def resize(k: Tracker, t: Tracked, rank: int, mode: str, **coordinates: Any) -> Tracked:
+    """Resampling to the shape that the model says."""
+    t, axes = clean(k, t, rank)
+    target = _target(t, axes, k.shape[-rank:])
+    if target == list(t.map):
+        return t
+    if all(new % old == 0 for new, old in zip(target, t.map, strict=True)):
+        scale = [new // old for new, old in zip(target, t.map, strict=True)]
+        return behind(k, t, axes, "upsample", scale=scale, mode=mode, **coordinates)
+    return behind(k, t, axes, "resize", size=target, mode=mode, **coordinates)
+
+
+def factor(value: float) -> Fraction:
+    """Return the simple fraction that a float of a model's file or code stands for."""
+    simple = Fraction(value).limit_denominator(MAX_PART)
+    if abs(simple - Fraction(value)) > 1e-6 * abs(value):
+        raise UnreadableError(f"it resamples by {value:g}, which is no simple fraction")
+    return simple
+
+
+def resize_by(k: Tracker, t: Tracked, rank: int, mode: str, scales: Sequence[Fraction], **coordinates: Any) -> Tracked:
+    """Resampling by factors that need not make whole sizes: what sticks out at the end is not made.
+
+    The entries lie where they would if the map went on, its last entry repeated, to the next whole size.
+    """
+    t, axes = clean(k, t, rank)
+    ndim = len(t.map)
+    per_axis = {axis: s for axis, s in zip(axes, scales, strict=True) if axis is not None}
+    extra = [-n % per_axis[a].denominator if a in per_axis else 0 for a, n in enumerate(t.map)]
+    longer = [n + e for n, e in zip(t.map, extra, strict=True)]
+    size = [int(n * per_axis.get(a, 1)) for a, n in enumerate(longer)]
+    if any(extra):
+        t = k.after(t, "pad", _all_whole(t, axes, longer), padding=[0] * ndim + extra, mode="replicate")
+    t = k.after(t, "resize", _all_whole(t, axes, size), size=size, mode=mode, **coordinates)
+    over = [n - m for n, m in zip(size, _target(t, axes, k.shape[-rank:]), strict=True)]
+    if min(over) < 0:
+        raise UnreadableError("it makes more entries than its factors say")
+    return behind(k, t, axes, "crop", amount=[0] * ndim + over) if any(over) else t
+
+
+def _all_whole(t: Tracked, axes: Axes, size: Sequence[int]) -> Dims:
+    first = len(t.dims) - len(axes)
+    last = (t.dims[first + j] if axis is None else whole_axis(axis, size[axis]) for j, axis in enumerate(axes))
+    return (*t.dims[:first], *last)
+
+
+def _target(t: Tracked, axes: Axes, size: Sequence[int]) -> list[int]:
+    target = list(t.map)
+    for axis, n in zip(axes, size, strict=True):
+        if axis is not None:
+            target[axis] = n
+    return target
+
+
+def pad(k: Tracker, t: Tracked, before: Sequence[int], after: Sequence[int], mode: str = "zeros") -> Tracked:
+    """Padding of any dims, one number per dim and side; negative numbers cut."""
+    for d, (lo, hi) in enumerate(zip(before, after, strict=True)):
+        if lo or hi:
+            t = _pad_dim(k, t, d, lo, hi, mode)
+    return t
+
+
+def _pad_dim(k: Tracker, t: Tracked, d: int, lo: int, hi: int, mode: str) -> Tracked:
+    n = length(t.dims[d])
+    if lo < 0 or hi < 0:
+        t = narrow(k, t, d, max(0, -lo), n - max(0, -hi), 1)
+        return _pad_dim(k, t, d, max(0, lo), max(0, hi), mode) if max(lo, hi) > 0 else t
+    if not spatial(t.dims[d]):
+        return replace(t, dims=(*t.dims[:d], neutral(n + lo + hi), *t.dims[d + 1 :]))
+    t = _whole(k, t, d)
+    axis, ndim = t.dims[d][0].axis, len(t.map)
+    sides = axis_values([axis], [lo], ndim, 0) + axis_values([axis], [hi], ndim, 0)
+    given: dict[str, Any] = {} if mode == "zeros" else {"mode": mode}
+    return k.after(t, "pad", _lengthened(t, d, n + lo + hi), padding=sides, **given)
+
+
+def _lengthened(t: Tracked, d: int, n: int) -> Dims:
+    return (*t.dims[:d], whole_axis(t.dims[d][0].axis, n), *t.dims[d + 1 :])
+
+
+def roll(k: Tracker, t: Tracked, d: int, shift: int) -> Tracked:
+    """Entries that leave at one end come back at the other."""
+    if not shift or not spatial(t.dims[d]):
+        return t
+    t = _whole(k, t, d)
+    return k.after(t, "roll", t.dims, shift=axis_values([t.dims[d][0].axis], [shift], len(t.map), 0))
+
+
+def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1) -> Tracked:
+    """Entries start, start + step, … before stop of one dim."""
+    dim, n = t.dims[d], length(t.dims[d])
+    size = max(0, -(-(stop - start) // step))
+    if (start, size) == (0, n):
+        return t
+    if size == 0 or step < 1:
+        raise UnreadableError("it leaves nothing of a dim, or reverses it")
+
+    def become(new: tuple[Factor, ...]) -> Dims:
+        return (*t.dims[:d], new, *t.dims[d + 1 :])
+
+    if not spatial(dim):
+        return replace(t, dims=become(neutral(size)))
+    if len(dim) > 1:
+        raise UnreadableError("it cuts a dim that holds several axes")
+    f = dim[0]
+    if f.inner:
+        return _narrow_tokens(k, t, d, f, start, stop, step)
+    scale = [1] * len(t.map)
+    others = [g for e, x in enumerate(t.dims) if e != d for g in spatial(x) if g.axis == f.axis]
+    if not others:
+        step, start, stop = step * f.stride, start * f.stride, min(stop * f.stride, t.map[f.axis])
+        if f.stride > 1:
+            stop = min(stop, start + (size - 1) * step + 1)
+        return _sliced(k, t, f.axis, start, stop, step, become(joined(whole_axis(f.axis, size))))
+    if step == 1 and f.size * f.stride == t.map[f.axis]:  # whole windows
+        return _sliced(k, t, f.axis, start * f.stride, stop * f.stride, 1, become(joined((f._replace(size=size),))))
+    if f.stride == 1 and size == 1 and min(g.stride for g in others) == f.size:  # one entry of each window
+        scale[f.axis] = f.size
+        return _sliced(k, t, f.axis, start, t.map[f.axis], f.size, restrided(become(()), scale))
+    raise UnreadableError("it cuts inside windows of the map")
+
+
+def _narrow_tokens(k: Tracker, t: Tracked, d: int, f: Factor, start: int, stop: int, step: int) -> Tracked:
+    pixels = length(f.inner)
+    if step == 1 and start <= f.lead and stop >= f.lead + pixels:
+        lead, size = f.lead - start, stop - start
+        new = f.inner if size == pixels else (f._replace(size=size, lead=lead),)
+        return replace(t, dims=(*t.dims[:d], joined(new), *t.dims[d + 1 :]))
+    if stop <= f.lead or start >= f.lead + pixels:  # class tokens, which attention made see everything
+        return replace(k.reduce(t, [d]), dims=(*t.dims[:d], neutral(-(-(stop - start) // step)), *t.dims[d + 1 :]))
+    raise UnreadableError("it cuts a sequence of pixels and extra tokens")
+
+
+def concatenate(k: Tracker, values: Sequence[Any], d: int) -> Tracked:
+    """Tensors one after another along a dim: channels, one axis, or tokens."""
+    d %= len(k.shape)
+    parts = [v for v in values if isinstance(v, Tracked)]
+    if not any(spatial(p.dims[d]) for p in parts):
+        shape = [*k.shape[:d], 1, *k.shape[d + 1 :]]
+        dims = common([(*p.dims[:d], (), *p.dims[d + 1 :]) for p in parts], shape)
+        return k.merge("concat", parts, (*dims[:d], neutral(k.shape[d]), *dims[d + 1 :]))
+    if sum(bool(spatial(p.dims[d])) for p in parts) == 1:
+        out = _with_tokens(k, values, parts, d)
+        if out is not None:
+            return out
+    rolled = _rolled(k, parts, d) if len(parts) == len(values) == 2 else None
+    if rolled is not None:
+        return rolled
+    total, offset, placed = k.shape[d], 0, []
+    for v in values:
+        n = v.shape[d]
+        if isinstance(v, Tracked):
+            if not spatial(v.dims[d]):
+                raise UnreadableError("it joins pixels and other entries along one axis")
+            placed.append(_pad_dim(k, v, d, offset, total - n - offset, "zeros"))
+        offset += n
+    return k.merge("concat", placed, common([p.dims for p in placed], k.shape))
+
+
+def _rolled(k: Tracker, parts: list[Tracked], d: int) -> Tracked | None:
+    """The end of a map put before its start: a roll, as ONNX writes it; None for anything else."""
+    tail, head = (k.drafts[p.layer] if p.layer >= 0 else None for p in parts)
+    if tail is None or head is None or not tail.op == head.op == "slice" or tail.sources != head.sources:
+        return None
+    axis, n = parts[0].dims[d][0].axis, k.shape[d]
+    start, size = tail.params["start"][axis], k.map_of(tail.sources[0])
+    both = tuple(n if a == axis else m for a, m in enumerate(tail.size))
+    if start == 0 or start != head.params["stop"][axis] or size != both or max(tail.params["step"]) > 1:
+        return None
+    if any(s for a, s in enumerate(tail.params["start"]) if a != axis):
+        return None
+    source = Tracked(tail.sources[0], size, common([_lengthened(p, d, n) for p in parts], k.shape))
+    return roll(k, source, d, -start if 2 * start <= n else n - start)
+
+
+def _with_tokens(k: Tracker, values: Sequence[Any], parts: list[Tracked], d: int) -> Tracked | None:
+    """A sequence of all pixels with extra tokens before or behind it; None where only some pixels are in it."""
+    at = next(i for i, v in enumerate(values) if isinstance(v, Tracked) and spatial(v.dims[d]))
+    t = values[at]
+    others = [p for p in parts if p is not t]
+    if any(p.layer < 0 or not k.drafts[p.layer].is_global for p in others):
+        raise UnreadableError("it joins pixels and entries of another map")
+    if len(t.dims[d]) == 1 and not t.dims[d][0].inner and not others:
+        return None  # constant rows beside one axis: padding
+    lead = sum(v.shape[d] for v in values[:at])
+    inner = t.dims[d]
+    if len(inner) == 1 and inner[0].inner:
+        lead, inner = lead + inner[0].lead, inner[0].inner
+    if any(f.inner for f in inner):
+        raise UnreadableError("it joins a sequence inside another")
+    axis = next(f.axis for f in inner)
+    dims = (*t.dims[:d], (Factor(k.shape[d], axis, 1, inner, lead),), *t.dims[d + 1 :])
+    return k.merge("concat", [t, *others], dims)

@@ -1,0 +1,382 @@
+"""Write a network while tensors pass by: what torch and ONNX operators do to maps, and where the axes are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.network.costs import channels
+from rfscale.engine.network.network import IMAGE, Layer, Network, Params, Size
+from rfscale.engine.network.ops import OPS
+from rfscale.engine.network.spec import MAX_LAYERS, layer_params
+from rfscale.engine.readers.tensors.layout import (
+    Dims,
+    UnreadableError,
+    common,
+    length,
+    neutral,
+    restrided,
+    spatial,
+    whole_axis,
+)
+
+Shape = tuple[int, ...]
+
+
+_IMAGE_LAYER = -1
+
+
+_SHARED = ("global_pool", "window_attention", "slice", "resize", "space_to_depth", "pixel_shuffle")
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A tensor that depends on the image: entry by entry what one layer holds, its axes laid out over dims.
+
+    An axis that no dim carries does not matter: the map is constant along it, or one entry wide.
+    """
+
+    layer: int
+    map: Size
+    dims: Dims
+
+    @property
+    def shape(self) -> Shape:
+        return tuple(length(d) for d in self.dims)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A tensor that does not depend on the image; `value` only where a reader needs it."""
+
+    shape: Shape
+    value: Any = None
+
+
+class Unknown:
+    """What an unknown operator returns: everything behind it is unknown too, and not reported again."""
+
+
+@dataclass
+class _Draft:
+    op: str
+    sources: tuple[int, ...]
+    params: dict[str, Any]
+    path: str
+    size: Size
+    is_global: bool
+    before: int | None = None  # channels that a weighted layer reads
+
+
+@dataclass
+class Tracker:
+    """The network being written, and the operations on tensors that write it.
+
+    Attributes
+    ----------
+    image : tuple of int
+        Pixels per axis.
+    path : str
+        Module of the node at hand; layers are named by it.
+    shape : tuple of int
+        Shape of the tensor that the node at hand returns; a list of shapes where it returns several.
+    """
+
+    image: Size
+    path: str = ""
+    shape: Any = ()
+    drafts: list[_Draft] = field(default_factory=list)
+    _cache: dict[object, int] = field(default_factory=dict)
+
+    # layers ---------------------------------------------------------------------------------------------------------
+
+    def map_of(self, layer: int) -> Size:
+        """Entries per axis of a layer; -1 is the image."""
+        return self.drafts[layer].size if layer >= 0 else self.image
+
+    def emit(self, op: str, sources: Sequence[int], before: int | None = None, **given: Any) -> int:
+        """Write one layer and return its number.
+
+        Raises
+        ------
+        UnreadableError
+            Where the vocabulary has no such op or parameter value, or the sizes do not fit.
+        """
+        if len(self.drafts) >= MAX_LAYERS:
+            raise InputError(f"the model makes more than {MAX_LAYERS} layers, the most that are supported")
+        ndim = len(self.image)
+        if op not in OPS:
+            raise UnreadableError(f"no layer {op!r} exists")
+        kind = OPS[op].kind
+        try:
+            params = layer_params(op, given, "the layer", ndim)
+            size = self.map_of(sources[0])
+            if kind != "merge":
+                size = tuple(OPS[op].size(params, a, n) for a, n in enumerate(size))
+            else:
+                size = max((self.map_of(s) for s in sources), key=prod)
+        except InputError as error:
+            raise UnreadableError(str(error)) from None
+        if min(size) < 1:
+            raise UnreadableError(f"{op} leaves nothing of the map")
+        is_global = kind == "global" or all(s >= 0 and self.drafts[s].is_global for s in sources)
+        self.drafts.append(_Draft(op, tuple(sources), params, self.path, size, is_global, before))
+        return len(self.drafts) - 1
+
+    def after(self, t: Tracked, op: str, dims: Dims, before: int | None = None, **given: Any) -> Tracked:
+        """Write one layer behind a tensor; layers without a name of their own in the model are written once."""
+        key = (t.layer, op, repr(sorted(given.items()))) if op in _SHARED else None
+        layer = self._cache.get(key) if key else None
+        if layer is None:
+            layer = self.emit(op, [t.layer], before, **given)
+            if key:
+                self._cache[key] = layer
+        return Tracked(layer, self.map_of(layer), dims)
+
+    def merge(self, op: str, parts: Sequence[Tracked], dims: Dims) -> Tracked:
+        """Unite maps, spread to one size where some are one entry wide along an axis."""
+        parts = list({p.layer: p for p in parts}.values())
+        if len(parts) == 1:
+            return replace(parts[0], dims=dims)
+        size = tuple(max(p.map[a] for p in parts) for a in range(len(self.image)))
+        layers = [self._spread(p, size).layer for p in parts]
+        layer = self.emit(op, layers)
+        return Tracked(layer, self.map_of(layer), dims)
+
+    def _spread(self, t: Tracked, size: Size) -> Tracked:
+        if t.map == size or (t.layer >= 0 and self.drafts[t.layer].is_global and max(t.map) == 1):
+            return t
+        if any(m not in (1, n) for m, n in zip(t.map, size, strict=True)):
+            raise UnreadableError(
+                f"it merges maps of {'×'.join(map(str, t.map))} and {'×'.join(map(str, size))} entries"
+            )
+        return self.after(t, "resize", t.dims, size=size)
+
+    # what mixes entries ---------------------------------------------------------------------------------------------
+
+    def elementwise(self, values: Iterable[object], op: str = "add", shape: Shape | None = None) -> Tracked:
+        """An operation entry by entry on tensors that broadcast."""
+        shape = self.shape if shape is None else shape
+        parts = [v for v in values if isinstance(v, Tracked)]
+        if len(parts) == 1 and parts[0].shape == shape:
+            return parts[0]
+        try:
+            dims = common([p.dims for p in parts], shape)
+        except UnreadableError:
+            parts = self._as_channels(parts, shape)
+            dims = common([p.dims for p in parts], shape)
+        return self.merge(op, parts, dims)
+
+    def _as_channels(self, parts: Sequence[Tracked], shape: Shape) -> list[Tracked]:
+        """Read pixels that a view left where another tensor has its channels: an entry sees what its channels see."""
+        whole = next((p for p in parts if p.shape == shape and _is_whole(p)), None)
+        if whole is None:
+            return list(parts)
+        channels = [d for d, dim in enumerate(whole.dims) if not spatial(dim)]
+        return [p if p.shape != shape or _is_whole(p) else self.reduce(p, channels) for p in parts]
+
+    def reduce(self, t: Tracked, which: Iterable[int], op: str = "avg_pool", shrink: bool = True) -> Tracked:
+        """Mix all entries along some dims, which become one entry long.
+
+        Without `shrink` the map keeps its size, so that it can be merged with maps that keep their entries.
+        """
+        gone = {d % len(t.dims) for d in which}
+        factors = [f for d in gone for f in spatial(t.dims[d])]
+        dims = tuple(() if d in gone else dim for d, dim in enumerate(t.dims))
+        if not factors:
+            return replace(t, dims=dims)
+        rest = {f.axis for dim in dims for f in spatial(dim)}
+        seen = [prod(f.size for f in factors if f.axis == a) for a in range(len(t.map))]
+        if not rest:  # all that the tensor holds of every axis: along the parts that no dim carries the map is constant
+            return self.after(t, "global_pool", dims)
+        gone_axes = {f.axis for f in factors}
+        lowest = all(f.stride == 1 for f in factors) and len(gone_axes) == len(factors)
+        if op == "space_to_depth" and lowest:
+            return self.after(t, op, restrided(dims, seen), scale=seen)
+        if shrink and lowest and not gone_axes & rest:
+            return self.after(t, op, dims, kernel=seen, stride=seen)
+        return replace(self._mix(t, factors), dims=dims)
+
+    def _mix(self, t: Tracked, factors: Iterable[Any]) -> Tracked:
+        """Let each entry see all that differ from it in these factors only; the map keeps its size."""
+        for step in _one_per_axis(factors):
+            window = [step[a].size if a in step else 1 for a in range(len(t.map))]
+            dilation = [step[a].stride if a in step else 1 for a in range(len(t.map))]
+            given: dict[str, Any] = {} if max(dilation) == 1 else {"dilation": dilation}
+            t = self.after(t, "window_attention", t.dims, window=window, **given)
+        return t
+
+    def statistic(self, t: Tracked, which: Iterable[int]) -> Tracked:
+        """Scale every entry by what some dims hold together: norms, softmax."""
+        which = [d % len(t.dims) for d in which]
+        factors = [f for d in which for f in spatial(t.dims[d])]
+        if not factors:
+            return t
+        seen = self.reduce(t, which, shrink=False)
+        if max(seen.map) > 1 or max(t.map) == 1:
+            return replace(seen, dims=t.dims)
+        return self.merge("multiply", [t, seen], t.dims)
+
+    def contract(self, operands: Sequence[object], inputs: Sequence[str], output: str, shape: Shape) -> Tracked:
+        """Sum products over the labels that the output lacks, as einsum does."""
+        tracked = [(v, labels) for v, labels in zip(operands, inputs, strict=True) if isinstance(v, Tracked)]
+        held: dict[str, Any] = {}
+        parts = []
+        for t, labels in tracked:
+            gone = []
+            for d, label in enumerate(labels):
+                mine = {(f.axis, f.stride) for f in spatial(t.dims[d])}
+                others = {(f.axis, f.stride) for x, dim in held.items() if x != label for f in spatial(dim)}
+                if label not in output or mine & others:
+                    gone.append(d)
+            part = self.reduce(t, gone, shrink=len(tracked) == 1)
+            for d, label in enumerate(labels):
+                if label in output and spatial(part.dims[d]):
+                    held.setdefault(label, part.dims[d])
+            parts.append(part)
+        dims = tuple(held.get(x) or neutral(n) for x, n in zip(output, shape, strict=True))
+        inside = {s for p in parts if p.layer >= 0 for s in self._contained(p.layer)}
+        return self.merge("add", [p for p in parts if p.layer not in inside], dims)
+
+    def _contained(self, layer: int) -> tuple[int, ...]:
+        """Layers whose entries those of a window or a sum surely hold."""
+        draft = self.drafts[layer]
+        return draft.sources if draft.op in ("window_attention", "add") else ()
+
+    def attend(self, q: Any, k: Any, v: Any) -> Tracked:
+        """Scaled dot product attention: queries and keys along the last dim but one."""
+        batch = "abcdefgh"[: len(q.shape) - 2]
+        weights: Any = Constant((*q.shape[:-1], k.shape[-2]))
+        if isinstance(q, Tracked) or isinstance(k, Tracked):
+            weights = self.contract([q, k], [batch + "qe", batch + "ke"], batch + "qk", weights.shape)
+        return self.contract([weights, v], [batch + "qk", batch + "kf"], batch + "qf", self.shape)
+
+    def weighted(self, t: Tracked, dim: int, inputs: int, outputs: int, groups: int = 1, bias: bool = True) -> Tracked:
+        """A linear layer over one dim: a 1×1 convolution, one with kernel = stride, or one over everything."""
+        dim %= len(t.dims)
+        factors = spatial(t.dims[dim])
+        dims = tuple(neutral(outputs) if d == dim else x for d, x in enumerate(t.dims))
+        given: dict[str, Any] = {"channels": outputs, "bias": bias, **({"groups": groups} if groups > 1 else {})}
+        before = inputs // prod(f.size for f in factors)
+        if not factors:
+            return self.after(t, "conv", dims, before, kernel=1, **given)
+        if groups > 1:
+            raise UnreadableError("a grouped convolution over channels that hold pixels")
+        rest = any(spatial(x) for x in dims)
+        seen = [prod(f.size for f in factors if f.axis == a) for a in range(len(t.map))]
+        if not rest and all(s == n or n == 1 for s, n in zip(seen, t.map, strict=True)):
+            return self.after(t, "linear", dims, inputs // prod(t.map), **given)
+        if all(f.stride == 1 for f in factors) and len({f.axis for f in factors}) == len(factors):
+            return self.after(t, "conv", restrided(dims, seen), before, kernel=seen, stride=seen, **given)
+        return self.after(self._mix(t, factors), "conv", dims, None, kernel=1, channels=outputs)
+
+    # ready ----------------------------------------------------------------------------------------------------------
+
+    def network(self, name: str, outputs: Iterable[object], image_channels: int) -> Network:
+        """Return the network of what the outputs read, its layers named by module."""
+        ends = list(dict.fromkeys(t.layer for t in outputs if isinstance(t, Tracked) and t.layer >= 0))
+        if not ends:
+            raise InputError(f"{name}: no output depends on the image through a layer")
+        needed = self._read_by(ends)
+        drafts = [self.drafts[i] for i in needed]
+        names = dict(zip(needed, _names(drafts), strict=True)) | {_IMAGE_LAYER: IMAGE}
+        layers = [
+            Layer(names[i], d.op, tuple(names[s] for s in d.sources), Params(d.params))
+            for i, d in zip(needed, drafts, strict=True)
+        ]
+        options: dict[str, Any] = {"name": name, "axes": len(self.image), "input_size": self.image}
+        options |= {"input_channels": image_channels, "outputs": tuple(names[i] for i in ends)}
+        network = Network(layers, **options)
+        fixed = _with_channels(network, {names[i]: d.before for i, d in zip(needed, drafts, strict=True)})
+        return network if len(fixed) == len(layers) else Network(fixed, **options)
+
+    def _read_by(self, ends: Sequence[int]) -> list[int]:
+        """Layers that some layers read, and these, in order."""
+        needed, todo = set(ends), list(ends)
+        while todo:
+            for source in self.drafts[todo.pop()].sources:
+                if source >= 0 and source not in needed:
+                    needed.add(source)
+                    todo.append(source)
+        return sorted(needed)
+
+
+def _is_whole(t: Tracked) -> bool:
+    """Each axis lies from end to end in a dim of its own."""
+    held = [dim[0] for dim in t.dims if len(dim) == 1 and spatial(dim) and not dim[0].inner]
+    whole = {f.axis for f in held if (f.size, f.stride) == (t.map[f.axis], 1)}
+    return len(held) == len(whole) == sum(1 for dim in t.dims if spatial(dim)) and len(whole) == len(t.map)
+
+
+def _one_per_axis(factors: Iterable[Any]) -> list[dict[int, Any]]:
+    """Factors in rounds that hold each axis at most once."""
+    rounds: list[dict[int, Any]] = []
+    for f in factors:
+        free = next((r for r in rounds if f.axis not in r), None)
+        if free is None:
+            rounds.append(free := {})
+        free[f.axis] = f
+    return rounds
+
+
+def _names(drafts: Sequence[_Draft]) -> list[str]:
+    """Names of layers.
+
+    The last layer that a module writes is named by the module's path, others get the op behind it.
+    """
+    last = {draft.path: i for i, draft in enumerate(drafts)}
+    taken = {IMAGE} | {path for path in last if path}
+    names = []
+    for i, draft in enumerate(drafts):
+        if draft.path and last[draft.path] == i and draft.path != IMAGE:
+            names.append(draft.path)
+            continue
+        base = name = f"{draft.path}.{draft.op}" if draft.path else draft.op
+        number = 1
+        while name in taken:
+            number += 1
+            name = f"{base}{number}"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _with_channels(network: Network, wanted: Mapping[str, int | None]) -> list[Layer]:
+    """Layers with a pointwise one, which says the channels, in front of each that reads only some channels of a map."""
+    known = channels(network)
+    out: list[Layer] = []
+    for layer in network.layers:
+        before = wanted.get(layer.name)
+        if before is not None and before > 0 and known[layer.inputs[0]] != before:
+            part = Layer(f"{layer.name}.channels", "pointwise", layer.inputs, Params({"channels": before}))
+            out.append(part)
+            layer = replace(layer, inputs=(part.name,))
+        out.append(layer)
+    return out
+
+
+def axis_values(axes: Sequence[int | None], values: Sequence[int], ndim: int, default: int) -> list[int]:
+    """One value per axis of the network from one per dim of an operator."""
+    out = [default] * ndim
+    for axis, value in zip(axes, values, strict=True):
+        if axis is not None:
+            out[axis] = value
+    return out
+
+
+def image_tracker(shape: Shape, axes: Sequence[int] | None = None) -> tuple[Tracker, Tracked, int]:
+    """Return a tracker, the image as a tensor, and its channels; `axes` says which dims are spatial."""
+    dims = list(range(2, len(shape))) if axes is None else [a % len(shape) for a in axes]
+    if not 1 <= len(dims) <= 3:
+        raise InputError(
+            f"the image has shape {'×'.join(map(str, shape))}; it needs 1, 2 or 3 spatial axes behind N, C"
+        )
+    size = tuple(shape[d] for d in dims)
+    if min(shape) < 1:
+        raise InputError(f"the image has shape {'×'.join(map(str, shape))}; every size must be at least 1")
+    layout = tuple(whole_axis(dims.index(d), n) if d in dims else neutral(n) for d, n in enumerate(shape))
+    others = [n for d, n in enumerate(shape) if d not in dims]
+    return Tracker(size), Tracked(_IMAGE_LAYER, size, layout), others[-1] if others else 1

@@ -1,0 +1,120 @@
+"""Operators that a reader does not know: listed all at once, or taken for what the user says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+from rfscale.engine.errors import InputError, shown
+from rfscale.engine.network.network import Network
+from rfscale.engine.network.ops import OPS
+from rfscale.engine.readers.tensors import spatial_ops as sp
+from rfscale.engine.readers.tensors.layout import UnreadableError, common, neutral, spatial, whole_axis
+from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, Unknown
+
+WORDS = ("pointwise", "everything")
+
+
+_SHOWN = 12
+
+
+class Unknowns:
+    """What the user allows for unknown operators, and those that came up.
+
+    Parameters
+    ----------
+    allowed : {"pointwise", "everything"}, mapping or None
+    source : str
+        "torch" or "ONNX", for messages.
+    """
+
+    def __init__(self, allowed: str | Mapping[str, Any] | None, source: str) -> None:
+        if isinstance(allowed, str) and allowed not in WORDS:
+            raise InputError(
+                f"unknown is {shown(allowed)}; it must be 'pointwise', 'everything' or a mapping by operator"
+            )
+        for op, treatment in allowed.items() if isinstance(allowed, Mapping) else ():
+            is_layer = isinstance(treatment, Mapping) and OPS.get(str(treatment.get("op", "conv"))) is not None
+            if treatment not in WORDS and not is_layer:
+                raise InputError(
+                    f"unknown[{op!r}] is {shown(treatment)}; it must be 'pointwise', 'everything' or a layer such as "
+                    "{'op': 'conv', 'kernel': 3, 'padding': 1}"
+                )
+        self.allowed = allowed
+        self.source = source
+        self.found: dict[str, list[tuple[str, str]]] = {}
+        self.assumed: dict[str, str] = {}
+
+    def replace(self, tracker: Tracker, op: str, node: str, values: Sequence[Any], reason: str) -> Any:
+        """Return what stands for an operator that cannot be read: as the user says, or `Unknown` for the list."""
+        treatment = self._treatment(op)
+        if treatment is not None:
+            try:
+                out = _stand_in(tracker, treatment, [v for v in values if isinstance(v, Tracked)])
+                self.assumed[op] = treatment if isinstance(treatment, str) else str(dict(treatment))
+                return out
+            except UnreadableError as error:
+                said = treatment if isinstance(treatment, str) else "the layer given"
+                reason = f"cannot be {said}: {error}"
+        self.found.setdefault(op, []).append((node, reason))
+        return Unknown()
+
+    def _treatment(self, op: str) -> Any:
+        if not isinstance(self.allowed, Mapping):
+            return self.allowed
+        parts = op.split(".")
+        names = (op, ".".join(parts[:2]), parts[1] if len(parts) > 1 else op)
+        return next((self.allowed[n] for n in names if n in self.allowed), None)
+
+    def check(self, name: str) -> None:
+        """Raise InputError if any operator stayed unknown: one line that lists them all."""
+        if not self.found:
+            return
+        listed = []
+        for op, nodes in list(self.found.items())[:_SHOWN]:
+            node, reason = nodes[0]
+            times = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
+            listed.append(f"{op} (at {node}{times}{': ' + reason if reason else ''})")
+        more = len(self.found) - _SHOWN
+        raise InputError(
+            f"{name} has {self.source} operators that are not known: {'; '.join(listed)}"
+            f"{f'; and {more} more' if more > 0 else ''}. "
+            "To go on, say what to take them for: unknown='pointwise', unknown='everything', or a mapping such as "
+            f"unknown={{{next(iter(self.found))!r}: 'pointwise'}}"
+        )
+
+    def note(self, network: Network) -> None:
+        """Leave on the network what was assumed."""
+        if self.assumed:
+            vars(network)["assumed"] = dict(self.assumed)
+
+
+def _stand_in(k: Tracker, treatment: Any, values: list[Tracked]) -> Any:
+    if k.shape and not isinstance(k.shape[0], int):
+        raise UnreadableError("it returns several tensors")
+    if treatment == "pointwise":
+        same = [v for v in values if v.shape == k.shape]
+        if not same:
+            raise UnreadableError("it changes the shape")
+        return k.merge("add", values, common([v.dims for v in values], k.shape))
+    if treatment == "everything":
+        return _everything(k, values)
+    given = {key: v for key, v in treatment.items() if key not in ("op", "inputs", "name")}
+    x, axes = sp.clean(k, values[0], len(values[0].map))
+    return sp.behind(k, x, axes, treatment.get("op", "conv"), **given)
+
+
+def _everything(k: Tracker, values: list[Tracked]) -> Tracked:
+    seen = [k.after(replace(v, dims=()), "global_pool", ()) for v in values]
+    out = k.merge("add", seen, ())
+    same = next((v for v in values if v.shape == k.shape), None)
+    ndim = len(k.image)
+    if same is not None and any(map(spatial, same.dims)):
+        return replace(k.after(out, "resize", (), size=same.map), dims=same.dims)
+    if len(k.shape) == ndim + 2 and prod(k.shape[2:]) > 1:
+        size = k.shape[2:]
+        dims = (*map(neutral, k.shape[:2]), *(whole_axis(a, n) for a, n in enumerate(size)))
+        return replace(k.after(out, "resize", (), size=size), dims=dims)
+    return replace(out, dims=tuple(map(neutral, k.shape)))

@@ -1,0 +1,253 @@
+"""PyTorch modules in, networks out: through torch.export, without weights or a forward pass."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rfscale.engine.errors import InputError, shown
+from rfscale.engine.network.network import Network
+from rfscale.engine.readers.tensors.layout import UnreadableError
+from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker, Unknown, image_tracker
+from rfscale.engine.readers.tensors.unknowns import Unknowns
+from rfscale.engine.readers.torch import ops as aten
+from rfscale.engine.readers.torch import window_ops as aten_windows
+from rfscale.engine.readers.torch.registry import ATEN
+
+if TYPE_CHECKING:
+    import torch
+
+_FILLED_BY = aten, aten_windows  # importing them fills the table
+
+
+_WRAPPERS = ("wrap_with_set_grad_enabled", "wrap_with_autocast")
+
+
+def read_torch(
+    module: torch.nn.Module,
+    example_input: Any = (1, 3, 224, 224),
+    *,
+    name: str | None = None,
+    unknown: str | Mapping[str, Any] | None = None,
+    axes: Sequence[int] | None = None,
+) -> Network:
+    """Return the network of a PyTorch module.
+
+    Parameters
+    ----------
+    module : torch.nn.Module or torch.export.ExportedProgram
+        Read in evaluation mode and left as it was; parameters may be on the meta device.
+    example_input : sequence of int, tensor, or list of tensors
+        Shape of the image (batch, channels, pixels per axis), or what the module is called with, the image first.
+    name : str, optional
+        Name of the network; by default the module's class.
+    unknown : {"pointwise", "everything"} or mapping, optional
+        What to take operators for that are not known: for all, or ``{operator: "pointwise" | "everything" | layer}``.
+    axes : sequence of int, optional
+        Dims of the image that are spatial; by default all behind the first two.
+
+    Raises
+    ------
+    InputError
+        Where torch.export cannot follow the module, or for every operator that is not known, with its node.
+    """
+    program = export(module, example_input)
+    return read_program(program, name or type(module).__name__, unknown, axes)
+
+
+def export(module: Any, example_input: Any) -> Any:
+    """Return the exported program of a module: shapes only, nothing is computed."""
+    import torch
+
+    if isinstance(module, torch.export.ExportedProgram):
+        return module
+    device = next((p.device for p in (*module.parameters(), *module.buffers())), torch.device("cpu"))
+    inputs = _inputs(example_input, device)
+    training = [m for m in module.modules() if m.training]
+    module.eval()
+    try:
+        return torch.export.export(module, inputs)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"torch.export cannot follow {type(module).__name__} on an input of "
+            f"{' and '.join('×'.join(map(str, i.shape)) for i in inputs)}: {shown(reason, 200)}; "
+            "give another example_input, or the part of the module without data-dependent code"
+        ) from None
+    finally:
+        for m in training:
+            m.training = True
+
+
+_DECLARED: list[Any] = []  # torch forgets a library that nobody holds
+
+
+def declare_torchvision_operators() -> None:
+    """Declare the operators that a torchvision without compiled code lacks, so that it can be imported."""
+    import torch
+
+    library: Any = torch.library
+    library = library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _DECLARED.append(library)
+
+
+def _inputs(example: Any, device: Any) -> tuple[Any, ...]:
+    import torch
+
+    if isinstance(example, torch.Tensor):
+        return (example,)
+    values = list(example)
+    if values and all(isinstance(v, int) for v in values):
+        values = [values]
+    return tuple(v if isinstance(v, torch.Tensor) else torch.empty(*v, device=device) for v in values)
+
+
+def read_program(
+    program: Any, name: str, unknown: str | Mapping[str, Any] | None = None, axes: Sequence[int] | None = None
+) -> Network:
+    """Return the network of an exported program."""
+    inputs = program.graph_signature.user_inputs
+    graph = program.graph_module
+    placeholders = {n.name: n for n in graph.graph.nodes if n.op == "placeholder"}
+    image = placeholders[inputs[0]]
+    tracker, first, channels = image_tracker(tuple(image.meta["val"].shape), axes)
+    reader = _GraphReader(tracker, Unknowns(unknown, "torch"))
+    outputs = reader.run(graph, {image: first})
+    reader.unknowns.check(name)
+    network = tracker.network(name, _flat(outputs), channels)
+    reader.unknowns.note(network)
+    return network
+
+
+class _GraphReader:
+    """Walks fx graphs; a graph inside a graph is walked where it is called."""
+
+    def __init__(self, tracker: Tracker, unknowns: Unknowns) -> None:
+        self.tracker = tracker
+        self.unknowns = unknowns
+
+    def run(self, graph: Any, values: dict[Any, Any]) -> Any:
+        for node in graph.graph.nodes:
+            if node.op == "output":
+                return _resolve(node.args[0], values)
+            if node.op == "call_function":
+                self._call(graph, node, values)
+            elif node not in values:
+                values[node] = _constant(node)
+        return ()
+
+    def _call(self, graph: Any, node: Any, values: dict[Any, Any]) -> None:
+        args = _resolve(node.args, values)
+        target = node.target
+        if target is operator.getitem:
+            values[node] = Unknown() if isinstance(args[0], Unknown) else _item(args, node)
+            return
+        kwargs = _resolve(node.kwargs, values) if node.kwargs else {}
+        flat = [*_flat(args), *_flat(kwargs.values())]
+        if any(isinstance(v, Unknown) for v in flat):
+            values[node] = Unknown()
+            return
+        if not any(isinstance(v, Tracked) for v in flat):
+            values[node] = _constant(node)
+            return
+        stack = node.meta.get("nn_module_stack")
+        if stack:
+            self.tracker.path = next(reversed(stack.values()))[0]
+        self.tracker.shape = _shape(node)
+        opname = getattr(target, "__name__", str(target))
+        if opname in _WRAPPERS:
+            inner = next(a for a in node.args if getattr(a, "op", "") == "get_attr")
+            sub = getattr(graph, inner.target)
+            given = [values[a] for a in node.args[node.args.index(inner) + 1 :]]
+            holders = [n for n in sub.graph.nodes if n.op == "placeholder"]
+            values[node] = self.run(sub, dict(zip(holders, given, strict=True)))
+            return
+        values[node] = self._handled(node, args, kwargs, flat, values)
+
+    def _handled(self, node: Any, args: Any, kwargs: Any, flat: list[Any], values: dict[Any, Any]) -> Any:
+        name = node.target.__name__.split(".")[0]
+        in_place = name.endswith("_") and not name.endswith("__")
+        handler = ATEN.get(name.rstrip("_") if in_place else name)
+        try:
+            if handler is None:
+                raise UnreadableError("")
+            out = handler(self.tracker, *args, **kwargs)
+            if in_place and node.args[0] in values:
+                _overwrite(node, out, values)
+            return out
+        except UnreadableError as reason:
+            label = f"{self.tracker.path}:{node.name}" if self.tracker.path else node.name
+            return self.unknowns.replace(self.tracker, str(node.target), label, flat, str(reason))
+
+
+def _overwrite(node: Any, out: Any, values: dict[Any, Any]) -> None:
+    """An in-place operator changes what it was given; a map must not change behind the back of its other views."""
+    target = node.args[0]
+    before = values[target]
+    if not isinstance(out, Tracked):
+        return
+    if not isinstance(before, Tracked) or out.layer != before.layer:
+        root = target
+        while _is_view(root):
+            root = root.args[0]
+        if any(v is not target and any(user > node for user in v.users) for v in _views(root)):
+            raise UnreadableError("it writes into a part of a tensor that is read again")
+    values[target] = out
+
+
+def _is_view(node: Any) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and any(r.alias_info and not r.alias_info.is_write for r in schema.returns)
+
+
+def _views(root: Any) -> list[Any]:
+    """A node and all views of what it returns."""
+    return [root, *(v for user in root.users if _is_view(user) for v in _views(user))]
+
+
+def _item(args: Any, node: Any) -> Any:
+    values, index = args
+    if isinstance(values, list | tuple):
+        return values[index]
+    return _constant(node) if isinstance(values, Constant) else values
+
+
+def _resolve(arg: Any, values: dict[Any, Any]) -> Any:
+    """Arguments with values in the place of nodes."""
+    if type(arg).__name__ == "Node":
+        return values[arg]
+    if isinstance(arg, list | tuple):
+        return [_resolve(a, values) for a in arg]
+    if isinstance(arg, dict):
+        return {key: _resolve(a, values) for key, a in arg.items()}
+    return arg
+
+
+def _flat(values: Any) -> list[Any]:
+    if isinstance(values, Tracked | Constant | Unknown):
+        return [values]
+    if isinstance(values, dict):
+        values = values.values()
+    if isinstance(values, list | tuple) or (hasattr(values, "__iter__") and not isinstance(values, str)):
+        return [x for v in values for x in _flat(v)]
+    return []
+
+
+def _shape(node: Any) -> Any:
+    """Shape of what a node returns; a list of shapes where it returns several tensors."""
+    value = node.meta.get("val")
+    if hasattr(value, "shape"):
+        return _ints(value.shape)
+    return [_ints(v.shape) for v in value if hasattr(v, "shape")] if isinstance(value, list | tuple) else ()
+
+
+def _ints(shape: Any) -> Shape:
+    return tuple(shape)
+
+
+def _constant(node: Any) -> Any:
+    shape = _shape(node)
+    return [Constant(s) for s in shape] if isinstance(shape, list) else Constant(shape)

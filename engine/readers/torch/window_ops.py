@@ -1,0 +1,252 @@
+"""ATen operators that act along the axes: convolutions, poolings, resampling, padding, unfold and fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from rfscale.engine.readers.tensors import spatial_ops as sp
+from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, regroup, spatial
+from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, axis_values
+from rfscale.engine.readers.torch.registry import ATEN, Handler, aten, listed
+
+# windows ------------------------------------------------------------------------------------------------------------
+
+
+@aten("conv1d", "conv2d", "conv3d")
+def _conv(
+    k: Tracker, x: Any, w: Any, b: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Tracked:
+    return convolve(k, x, w, b is not None, stride, padding, dilation, groups)
+
+
+def convolve(k: Tracker, x: Any, w: Any, bias: bool, stride: Any, padding: Any, dilation: Any, groups: int) -> Tracked:
+    """Convolution; the weights may not depend on the image."""
+    if not isinstance(x, Tracked) or isinstance(w, Tracked):
+        raise UnreadableError("its weights depend on the image")
+    kernel = list(w.shape[2:])
+    n = len(kernel)
+    if n > len(k.image) and len(x.shape) < n + 2:  # torch takes the batch's dim for the channels'
+        axes = len(k.image)
+        raise UnreadableError(f"it is {n}-D and the image has {axes} axes: give an example_input of {n + 2} dims")
+    stride, dilation = listed(stride, n), listed(dilation, n)
+    before, channels = w.shape[1] * groups, w.shape[0]
+    if isinstance(padding, str):
+        words = {"same": "same", "valid": [0] * (2 * n)}
+        padding = words[padding]
+    else:
+        padding = listed(padding, n) * 2
+    if max(kernel) == max(stride) == 1 and padding in ([0] * (2 * n), "same"):
+        return k.weighted(x, -n - 1, before, channels, groups, bias)
+    weights = (before, channels, groups, bias)
+    return sp.window(k, "conv", x, kernel, stride, padding, dilation, mixes=groups == 1, weights=weights)
+
+
+@aten("convolution")
+def _convolution(
+    k: Tracker, x: Any, w: Any, b: Any, stride: Any, padding: Any, dilation: Any, transposed: bool, extra: Any, g: int
+) -> Tracked:
+    if transposed:
+        return _conv_transpose(k, x, w, b, stride, padding, extra, g, dilation)
+    return convolve(k, x, w, b is not None, stride, padding, dilation, g)
+
+
+@aten("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+def _conv_transpose(
+    k: Tracker,
+    x: Any,
+    w: Any,
+    b: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Tracked:
+    if not isinstance(x, Tracked) or isinstance(w, Tracked):
+        raise UnreadableError("its weights depend on the image")
+    kernel = list(w.shape[2:])
+    n = len(kernel)
+    weights = (w.shape[0], w.shape[1] * groups, groups, b is not None)
+    return sp.window(
+        k,
+        "conv_transpose",
+        x,
+        kernel,
+        listed(stride, n),
+        listed(padding, n) * 2,
+        listed(dilation, n),
+        extra=listed(output_padding, n),
+        mixes=groups == 1,
+        weights=weights,
+    )
+
+
+def _pool(op: str, rank: int) -> Handler:
+    def handler(
+        k: Tracker, x: Tracked, kernel: Any, stride: Any = None, padding: Any = 0, *rest: Any, **named: Any
+    ) -> Any:
+        dilation: Any = 1
+        if op == "max_pool":
+            dilation, rest = (rest[0], rest[1:]) if rest else (named.get("dilation", 1), ())
+        ceil_mode = bool(rest[0] if rest else named.get("ceil_mode", False))
+        kernel = listed(kernel, rank)
+        stride = listed(stride, rank) if stride not in (None, []) else kernel
+        sides = listed(padding, rank) * 2
+        out = sp.window(k, op, x, kernel, stride, sides, listed(dilation, rank), ceil_mode=ceil_mode)
+        return out
+
+    return handler
+
+
+for _rank in (1, 2, 3):
+    ATEN[f"max_pool{_rank}d"] = _pool("max_pool", _rank)
+    ATEN[f"avg_pool{_rank}d"] = _pool("avg_pool", _rank)
+    ATEN[f"adaptive_avg_pool{_rank}d"] = lambda k, x, size, r=_rank: sp.adaptive_pool(k, x, r)
+
+
+def _with_indices(rank: int, adaptive: bool) -> Handler:
+    def handler(k: Tracker, x: Tracked, *rest: Any, **named: Any) -> Any:
+        k.shape = k.shape[0]
+        out = sp.adaptive_pool(k, x, rank) if adaptive else ATEN[f"max_pool{rank}d"](k, x, *rest, **named)
+        return [out, out]
+
+    return handler
+
+
+for _rank in (1, 2, 3):
+    ATEN[f"max_pool{_rank}d_with_indices"] = _with_indices(_rank, False)
+    ATEN[f"adaptive_max_pool{_rank}d"] = _with_indices(_rank, True)
+
+
+# resampling and borders ---------------------------------------------------------------------------------------------
+
+
+def interpolate(k: Tracker, x: Tracked, mode: str, scale: Any, **coordinates: Any) -> Tracked:
+    """Torch's upsample operators. Where factors are given, torch places the entries by them, not by the sizes."""
+    rank = len(k.shape) - 2
+    before, after = x.shape[-rank:], k.shape[-rank:]
+    given = listed(scale, rank) if scale is not None else []
+    whole = all(abs(s * n - m) < 1e-6 for s, n, m in zip(given, before, after, strict=False))
+    if whole or coordinates.get("align_corners"):  # those are placed by the sizes anyway
+        return sp.resize(k, x, rank, mode, **coordinates)
+    scales = [sp.factor(s) for s in given]
+    if mode == "nearest" and not all(map(_as_exact, scales, after)):
+        raise UnreadableError(
+            f"it resamples by {max(map(float, scales)):g}, where rounding decides which entry is read"
+        )
+    return sp.resize_by(k, x, rank, mode, scales, **coordinates)
+
+
+def _as_exact(scale: Fraction, size: int) -> bool:
+    """Whether torch, which divides in float32, reads the entries that exact division gives."""
+    step = np.float32(1 / float(scale))
+    return all(int(np.float32(o) * step) == int(o / scale) for o in range(size))
+
+
+def _interpolation(mode: str, takes_corners: bool, **coordinates: Any) -> Handler:
+    def handler(k: Tracker, x: Tracked, size: Any = None, *rest: Any) -> Tracked:
+        corners = takes_corners and bool(rest and rest[0])
+        scale = rest[int(takes_corners)] if len(rest) > takes_corners else None
+        if len(rest) > takes_corners + 1:  # one factor per axis, in the overloads without lists
+            scale = None if None in rest[takes_corners:] else list(rest[takes_corners:])
+        return interpolate(k, x, mode, scale, **coordinates, **({"align_corners": True} if corners else {}))
+
+    return handler
+
+
+for _rank, _mode in ((1, "linear"), (2, "bilinear"), (3, "trilinear")):
+    ATEN[f"upsample_{_mode}{_rank}d"] = _interpolation("bilinear", True)
+    ATEN[f"upsample_nearest{_rank}d"] = _interpolation("nearest", False)
+    ATEN[f"_upsample_nearest_exact{_rank}d"] = _interpolation("nearest", False, coordinates="half_pixel", rounding="up")
+
+
+ATEN["upsample_bicubic2d"] = _interpolation("bicubic", True)
+
+
+@aten("_upsample_bilinear2d_aa")
+def _antialiased(k: Tracker, x: Tracked, *rest: Any) -> Tracked:
+    """Antialiasing widens the windows of what shrinks, and leaves alone what grows."""
+    if any(m < n for n, m in zip(x.shape[-2:], k.shape[-2:], strict=True)):
+        raise UnreadableError("it shrinks a map with antialiasing")
+    return ATEN["upsample_bilinear2d"](k, x, *rest)
+
+
+@aten("pad")
+def _pad(k: Tracker, x: Tracked, sides: Sequence[int], mode: str = "constant", value: Any = None) -> Tracked:
+    rank = len(x.dims)
+    before, after = [0] * rank, [0] * rank
+    for i in range(len(sides) // 2):
+        before[rank - 1 - i], after[rank - 1 - i] = sides[2 * i], sides[2 * i + 1]
+    return sp.pad(k, x, before, after, {"constant": "zeros"}.get(mode, mode))
+
+
+ATEN["constant_pad_nd"] = lambda k, x, sides, value=0: _pad(k, x, sides)
+
+
+for _mode, _name in (("reflect", "reflection"), ("replicate", "replication")):
+    for _rank in (1, 2, 3):
+        ATEN[f"{_name}_pad{_rank}d"] = lambda k, x, sides, m=_mode: _pad(k, x, sides, m)
+
+
+@aten("roll")
+def _roll(k: Tracker, x: Tracked, shifts: Any, dims: Any = ()) -> Tracked:
+    if not dims:
+        raise UnreadableError("it rolls a map as one row")
+    for shift, d in zip(listed(shifts, len(dims)), dims, strict=True):
+        x = sp.roll(k, x, d % len(x.dims), shift)
+    return x
+
+
+@aten("pixel_shuffle")
+def _pixel_shuffle(k: Tracker, x: Tracked, factor: int) -> Tracked:
+    x, axes = sp.clean(k, x, 2)
+    out = sp.behind(k, x, axes, "pixel_shuffle", scale=axis_values(axes, [factor] * 2, len(x.map), 1))
+    return replace(out, dims=(*out.dims[:-3], neutral(k.shape[-3]), *out.dims[-2:]))
+
+
+@aten("pixel_unshuffle")
+def _pixel_unshuffle(k: Tracker, x: Tracked, factor: int) -> Tracked:
+    x, axes = sp.clean(k, x, 2)
+    out = sp.behind(k, x, axes, "space_to_depth", scale=axis_values(axes, [factor] * 2, len(x.map), 1))
+    return replace(out, dims=(*out.dims[:-3], neutral(k.shape[-3]), *out.dims[-2:]))
+
+
+@aten("im2col")
+def _im2col(k: Tracker, x: Tracked, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Tracked:
+    """Unfold: windows as a map of their own; side by side they are a view, and stay exact entry by entry."""
+    kernel, dilation, padding, stride = (listed(v, 2) for v in (kernel, dilation, padding, stride))
+    shape = k.shape
+    if kernel == stride and dilation == [1, 1] and padding == [0, 0]:
+        x, _ = sp.clean(k, x, 2)
+        (h, w), (a, b) = x.shape[-2:], kernel
+        split = regroup(x.dims, [*x.shape[:2], h // a, a, w // b, b])
+        return replace(x, dims=regroup(tuple(split[d] for d in (0, 1, 3, 5, 2, 4)), shape))
+    k.shape = (*x.shape[:2], *_positions(x.shape[-2:], kernel, dilation, padding, stride))
+    out = sp.window(k, "avg_pool", x, kernel, stride, padding * 2, dilation)
+    return replace(out, dims=(out.dims[0], neutral(shape[1]), out.dims[2] + out.dims[3]))
+
+
+@aten("col2im")
+def _col2im(k: Tracker, x: Tracked, size: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Tracked:
+    """Fold: windows added up on the map that they were cut from."""
+    kernel, dilation, padding, stride = (listed(v, 2) for v in (kernel, dilation, padding, stride))
+    count = _positions(size, kernel, dilation, padding, stride)
+    batch, channels = x.shape[0], x.shape[1] // (kernel[0] * kernel[1])
+    if kernel == stride and dilation == [1, 1] and padding == [0, 0] and spatial(x.dims[1]):
+        split = regroup(x.dims, [batch, channels, *kernel, *count])
+        return replace(x, dims=regroup(tuple(split[d] for d in (0, 1, 4, 2, 5, 3)), k.shape))
+    x = replace(x, dims=regroup(x.dims, [batch, x.shape[1], *count]))
+    spans = zip(size, count, kernel, dilation, padding, stride, strict=True)
+    extra = [n - ((c - 1) * s - 2 * p + d * (f - 1) + 1) for n, c, f, d, p, s in spans]
+    out = sp.window(k, "conv_transpose", x, kernel, stride, padding * 2, dilation, extra=extra)
+    return replace(out, dims=(out.dims[0], neutral(channels), *out.dims[2:]))
+
+
+def _positions(size: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -> list[int]:
+    spans = zip(size, kernel, dilation, padding, stride, strict=True)
+    return [(n + 2 * p - d * (f - 1) - 1) // s + 1 for n, f, d, p, s in spans]

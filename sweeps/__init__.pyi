@@ -1,0 +1,26 @@
+from .answers.best import best
+from .answers.count import count
+from .answers.design.design import design
+from .answers.pareto import pareto
+from .answers.sample import sample
+from .runs.derive import derive
+from .runs.run import run, sweep
+from .spaces.chains import chains
+from .spaces.network_space import NetworkSpace
+from .spaces.space import Space
+from .validation.validate import validate
+
+__all__ = [
+    "NetworkSpace",
+    "Space",
+    "best",
+    "chains",
+    "count",
+    "derive",
+    "design",
+    "pareto",
+    "run",
+    "sample",
+    "sweep",
+    "validate",
+]

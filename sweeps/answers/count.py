@@ -1,0 +1,137 @@
+"""How many architectures have which figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rfscale.engine.errors import InputError, shown
+from rfscale.engine.network.spec import listed
+from rfscale.sweeps.answers.graph import NothingLeftError, Product
+from rfscale.sweeps.answers.path_counts import end_counts
+from rfscale.sweeps.answers.question import Where, _attributes, _nothing, _reader
+from rfscale.sweeps.spaces.space import Space
+from rfscale.sweeps.states.compiled import MEMORY, Ground
+from rfscale.sweeps.variables import VARIABLES
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MAX_CELLS = 10_000_000  # of a table of counts
+
+
+def count(
+    space: Space,
+    by: str | Sequence[str] = (),
+    where: Where = None,
+    bins: Mapping[str, Sequence[float]] | None = None,
+    memory: int = MEMORY,
+) -> xr.DataArray:
+    """Return exact numbers of architectures.
+
+    Parameters
+    ----------
+    space : Space
+    by : str or sequence of str
+        Figures, costs or factors to count over; without any, one number. "extent,jump" is read as well.
+    where : str, mapping or sequence, optional
+        Conditions, such as ``"s2.extent >= 400 and density == 1"`` or ``{"extent": (400, None), "density": 1}``.
+    bins : mapping, optional
+        Edges for a name in `by`: values are then counted in intervals [edge, next edge), and those outside are not
+        counted.
+    memory : int
+        Bytes that the graph may take.
+
+    Returns
+    -------
+    xr.DataArray
+        One dim for each name in `by`, with the values that occur (with bins: the lower edges). int64, or Python ints
+        (dtype object) where a number passes 2^63 - 1.
+
+    Raises
+    ------
+    InputError
+        For names that are not known, a table or graph that would be too large, and conditions that nothing satisfies
+        while `by` asks for values.
+
+    Examples
+    --------
+    >>> stages = [{"name": f"s{i}", "kernel": [1, 3, 5]} for i in range(40)]
+    >>> space = Space.from_dict({"stages": stages})
+    >>> count(space, "extent", where="extent <= 5").to_series().tolist()
+    [1, 40, 820]
+    >>> count(space).item() == 3**40
+    True
+    """
+    import xarray as xr
+
+    reader = _reader(space)
+    names = [n.strip() for n in by.split(",")] if isinstance(by, str) else list(by)
+    terms = [reader.term(n, "by") if isinstance(n, str) else reader.term(shown(n), "by") for n in names]
+    if len(set(terms)) < len(terms):
+        raise InputError(f"by is {shown(names)}; each name may stand once")
+    edges = _edges(bins, names)
+    conditions = reader.where(where)
+    try:
+        product = Product(Ground(space, memory), terms, conditions)
+    except NothingLeftError as end:
+        if not names:
+            return xr.DataArray(np.int64(0), name="architectures", attrs=_attributes(space, "count", where))
+        raise _nothing(space, where, end) from None
+    numbers = end_counts(product)
+    coords: dict[str, np.ndarray] = {}
+    places = []
+    inside = np.ones(len(numbers), bool)
+    for name, term in zip(names, terms, strict=True):
+        values = product.values(term)
+        if name in edges:
+            place = np.searchsorted(edges[name], values, side="right") - 1
+            inside &= (place >= 0) & (place < len(edges[name]) - 1)
+            coords[name] = edges[name][:-1]
+        elif term.kind == "factor":
+            coords[name] = np.array(space.dims[term.name])
+            place = product.columns[-1]["kept", term]
+        else:
+            coords[name], place = np.unique(values, return_inverse=True)
+        places.append(place)
+    shape = tuple(len(c) for c in coords.values())
+    if prod(shape) > MAX_CELLS:
+        raise InputError(
+            f"by {', '.join(names)} makes {prod(shape)} cells; give edges, as in bins={{{names[0]!r}: [...]}}"
+        )
+    flat = np.ravel_multi_index([p[inside] for p in places], shape) if names else np.zeros(inside.sum(), np.int64)
+    table = _table(flat, [n for n, i in zip(numbers, inside.tolist(), strict=True) if i], prod(shape)).reshape(shape)
+    result = xr.DataArray(table, coords, list(coords), name="architectures", attrs=_attributes(space, "count", where))
+    for name, term in zip(names, terms, strict=True):
+        spec = VARIABLES.get(term.name.partition("_")[0])
+        if spec and term.kind != "factor":
+            result[name].attrs = {"units": spec.units, "long_name": spec.long_name}
+    return result
+
+
+def _table(places: np.ndarray, numbers: list[int], size: int) -> np.ndarray:
+    cells = [0] * size
+    for place, number in zip(places.tolist(), numbers, strict=True):
+        cells[place] += number
+    if max(cells) < 2**63:
+        return np.array(cells, np.int64)
+    out = np.empty(size, object)
+    out[:] = cells
+    return out
+
+
+def _edges(bins: Mapping[str, Sequence[float]] | None, names: Sequence[str]) -> dict[str, np.ndarray]:
+    out = {}
+    if bins is not None and not isinstance(bins, Mapping):
+        raise InputError(f"bins is {shown(bins)}; it must be a mapping such as {{'extent': [0, 100, 200]}}")
+    for name, values in (bins or {}).items():
+        items = listed(values) or []
+        if name not in names:
+            raise InputError(f"bins names {name!r}, which is not in by={list(names)}")
+        if len(items) < 2 or any(not isinstance(v, int | float) for v in items) or sorted(set(items)) != items:
+            raise InputError(f"bins[{name!r}] is {shown(values)}; give at least two rising edges")
+        out[name] = np.array(items)
+    return out

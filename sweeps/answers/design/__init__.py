@@ -1,0 +1,1 @@
+"""The architectures whose chosen maps fit a histogram of object sizes best."""

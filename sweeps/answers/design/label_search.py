@@ -1,0 +1,200 @@
+"""Labels over the graph of states: which maps were chosen on the way to a node, how well they fit, what it costs.
+
+A node is a state of sweeps/answers/graph.py; a label at a node says how many maps are chosen, the value of the last
+one, fit and cost so far. Labels that others beat whatever comes behind are dropped (sweeps/kernels/label_search.py), so
+that level by level few are left, for 10^12 architectures as for 10^6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from rfscale.engine.errors import InputError
+from rfscale.sweeps.answers.design.fit import Fit
+from rfscale.sweeps.answers.graph import Product
+from rfscale.sweeps.kernels import paths
+from rfscale.sweeps.kernels.label_search import least_to_go, next_labels
+
+NO_LIMIT = 2**62
+
+
+FIRST_STEP = 0.001  # of fit
+
+
+@dataclass
+class Task:
+    """A question: which paths through a product fit best.
+
+    Attributes
+    ----------
+    product : Product
+    fit : Fit
+    value : list of int64 array
+        Number of the value of each node, by stage.
+    usable : list of bool array
+        Whether the map at a node may be chosen, by stage.
+    weights : list of int64 array (nodes before, choices)
+        Cost of each step.
+    k : int
+        Maps.
+    limit : int
+        Largest cost at the end.
+    """
+
+    product: Product
+    fit: Fit
+    value: list[np.ndarray]
+    usable: list[np.ndarray]
+    weights: list[np.ndarray]
+    k: int
+    limit: int = NO_LIMIT
+
+
+class Found(NamedTuple):
+    """An architecture: choice at every stage, end node, fit in units, cost."""
+
+    path: tuple[int, ...]
+    end: int
+    fit: int
+    cost: int
+
+
+def best_fits(task: Task, n: int) -> list[Found]:
+    """Return the n architectures with the best fit, then the least cost, then the lowest index."""
+    points = _forward(task, 1, None)[1]
+    if not len(points):
+        return []
+    best, more = int(points[:, 1].min()), 0
+    while True:  # labels that cannot keep within `best + more` are dropped; wider until there are n, or nothing is cut
+        trail, cut = _forward(task, n, best + more)[::2]
+        ptr, labels = trail[-1]
+        rows = _rows_of(ptr, task.k, task.k)
+        if len(rows) >= n or not cut:
+            break
+        more = max(int(FIRST_STEP * task.fit.unit), 8 * more)
+    order = rows[np.lexsort([labels[rows, i] for i in (3, 2, 1)])][:n]  # fit, cost, key
+    ends = np.searchsorted(ptr[:: task.k + 1], order, side="right") - 1
+    return [
+        Found(_walk(trail, len(trail) - 1, int(row)), int(end), int(labels[row, 1]), int(labels[row, 2]))
+        for row, end in zip(order, ends, strict=True)
+    ]
+
+
+def front(task: Task) -> list[Found]:
+    """Return one architecture for each (fit, cost) that no other beats, by rising cost."""
+    trail, points, _ = _forward(task, 1, None)
+    to_end = _to_end(task)
+    out = []
+    for cost, fit, level, row, choice, node in points.tolist():
+        path: list[int] = [*(_walk(trail, level - 1, row) if level else ()), choice]
+        end = node
+        for stage in range(level + 1, len(task.weights)):
+            after = task.product.follow[stage][end]
+            cheap = task.weights[stage][end] + np.where(after < 0, NO_LIMIT, to_end[stage + 1][after])
+            path.append(int(np.argmin(np.where(after < 0, NO_LIMIT, cheap))))
+            end = int(after[path[-1]])
+        out.append(Found(tuple(path), end, fit, cost))
+    return out
+
+
+def chosen_stages(task: Task, path: Sequence[int]) -> tuple[int, ...]:
+    """Return the k stages of one architecture that fit best: of maps alike the last one."""
+    from rfscale.sweeps.kernels.label_search import pair
+
+    node, last = 0, {}
+    for stage, choice in enumerate(path):
+        node = int(task.product.follow[stage][node, choice])
+        if task.usable[stage][node]:
+            last[int(task.value[stage][node])] = stage
+    values = sorted(last)
+    best: dict[int, tuple[int, tuple[int, ...]]] = {v: (int(task.fit.head[v]), (v,)) for v in values}
+    for _ in range(task.k - 1):
+        best = {
+            v: min((f + int(pair(w, v, task.fit)), (*way, v)) for w, (f, way) in best.items() if w < v)
+            for v in values
+            if any(w < v for w in best)
+        }
+    _, way = min((f + int(task.fit.tail[v]), way) for v, (f, way) in best.items())
+    return tuple(last[v] for v in way)
+
+
+Trail = list[tuple[np.ndarray, np.ndarray]]  # ptr and labels of every level
+
+
+def _forward(task: Task, n: int, within: int | None) -> tuple[Trail, np.ndarray, bool]:
+    """Return the labels of every level behind the root, the front, and whether `within` can have cut anything.
+
+    With `within`, labels that may lead to a fit of at most that, n of those that ties and costs tell apart; without,
+    the front of fit and cost.
+    """
+    product, k, levels = task.product, task.k, len(task.weights)
+    to_end = _to_end(task)
+    last_use = np.full(len(task.fit.logs), -1)
+    for level, (value, usable) in enumerate(zip(task.value, task.usable, strict=True)):
+        last_use[value[usable]] = level
+    ptr, labels = np.ones(k + 2, np.int64), np.array([[-1, 0, 0, 0, -1, -1, 0]], np.int64)
+    ptr[0] = 0
+    points, n_points = np.zeros((1024, 6), np.int64), 0
+    if within is not None:
+        points[0, :2], n_points = (-1, within + 1), 1  # beats all that fit less well
+    trail: Trail = []
+    for level in range(levels):
+        cheapest = within is None
+        edge_ptr, edges = _edges(product.follow[level], task.weights[level], len(task.value[level]), cheapest)
+        ptr, labels, points, n_points = next_labels(
+            level, k, n, cheapest or task.limit < NO_LIMIT, not cheapest, task.limit, levels - 1 - level,
+            product.follow[level].shape[1], product.space.size < 2**62, edge_ptr, edges, ptr, labels, task.value[level],
+            task.usable[level], to_end[level + 1], task.fit, least_to_go(task.fit, last_use >= level, k), points,
+            n_points, product.ground.memory // 64,
+        )  # fmt: skip
+        if ptr[0] < 0:
+            raise InputError(
+                f"the ways to reach stage {product.space.stages[level].name!r} need more than "
+                f"{product.ground.memory / 1e9:.3g} GB; bound more in where, choose fewer maps, or give more memory"
+            )
+        trail.append((ptr, labels))
+    largest = int(task.fit.head.max()) + int(task.fit.tail.max())
+    return trail, points[:n_points], within is not None and within < largest
+
+
+def _to_end(task: Task) -> list[np.ndarray]:
+    """Least cost to the end, by node of every level from the root on."""
+    after = [np.zeros(len(task.value[-1]), np.int64)]
+    for follow, w in zip(reversed(task.product.follow), reversed(task.weights), strict=True):
+        after.append(paths.pull_least(follow, w, after[-1], paths.FAR))
+    return after[::-1]
+
+
+def _edges(follow: np.ndarray, weights: np.ndarray, n_after: int, cheapest: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the steps into each node, by node before and choice: where its rows start, and node, choice, cost.
+
+    With `cheapest`, of the steps between two nodes only the one that costs least, of equal ones the first.
+    """
+    flat = follow.reshape(-1)
+    steps = np.flatnonzero(flat >= 0)
+    after, before, cost = flat[steps], steps // follow.shape[1], weights.reshape(-1)[steps]
+    order = np.lexsort((cost, before, after)) if cheapest else np.argsort(after, kind="stable")
+    if cheapest and len(order):
+        new = (np.diff(after[order], prepend=-1) != 0) | (np.diff(before[order], prepend=-1) != 0)
+        order = order[new]
+    edges = np.stack([before[order], steps[order] % follow.shape[1], cost[order]], axis=1)
+    return np.searchsorted(after[order], np.arange(n_after + 1)), np.ascontiguousarray(edges, np.int64)
+
+
+def _rows_of(ptr: np.ndarray, k: int, m: int) -> np.ndarray:
+    """Return the rows with m maps chosen."""
+    starts, ends = ptr[:-1][m :: k + 1], ptr[1:][m :: k + 1]
+    return np.concatenate([np.arange(a, b) for a, b in zip(starts, ends, strict=True)] or [np.zeros(0, np.int64)])
+
+
+def _walk(trail: Trail, level: int, row: int) -> tuple[int, ...]:
+    """Return the choices that lead to a label."""
+    path = []
+    for at in range(level, -1, -1):
+        path.append(int(trail[at][1][row, 5]))
+        row = int(trail[at][1][row, 4])
+    return tuple(reversed(path))

@@ -1,0 +1,276 @@
+"""The graph that a question is asked of: states of all axes, and what else the question makes the future depend on.
+
+A node is a combination of the nodes of the axis graphs and, where asked for, of the cost graph, of accumulated costs,
+and of earlier values that are still to be read. Conditions cut nodes off where they can first be judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from rfscale.engine.errors import InputError
+from rfscale.sweeps.answers.expressions import Expression, Term
+from rfscale.sweeps.kernels import paths
+from rfscale.sweeps.states.compiled import Ground
+from rfscale.sweeps.states.graph import FIGURES
+
+PIECE = 1 << 22  # combinations of states that are made at once
+
+
+Columns = dict[Any, np.ndarray]
+
+
+class Product:
+    """The graph of one question.
+
+    Parameters
+    ----------
+    ground : Ground
+    keep : iterable of Term
+        Terms whose values the end nodes must tell.
+    conditions : sequence of Expression
+    with_costs : bool
+        Whether edges have costs (`weights`).
+
+    Attributes
+    ----------
+    follow : list of int32 array (nodes before, choices); -1 where a condition cuts
+    columns : list of dict
+        Per level, the columns of its nodes.
+    """
+
+    def __init__(
+        self, ground: Ground, keep: Iterable[Term] = (), conditions: Sequence[Expression] = (), with_costs: bool = False
+    ) -> None:
+        self.ground, self.space = ground, ground.space
+        self.conditions = conditions
+        last = len(ground.programs) - 1
+        self._until: dict[Term, int] = dict.fromkeys(keep, last)
+        self._bounds: list[tuple[Term, float, float]] = []
+        for condition in conditions:
+            bounds = condition.bounds()
+            if bounds:
+                self._bounds.append(bounds)
+            for term in () if bounds else condition.terms:
+                self._until[term] = max(self._until.get(term, 0), condition.stage)
+        self.totals = {t.name for t in (*self._until, *(b[0] for b in self._bounds)) if t.kind == "cost"}
+        self.with_costs = with_costs or bool(self.totals)
+        self.follow: list[np.ndarray] = []
+        root: Columns = {("axis", a): np.zeros(1, np.int32) for a in range(len(ground.axes))}
+        if self.with_costs:
+            root["cost"] = np.zeros(1, np.int32)
+            root |= {("total", name): np.zeros(1, np.int64) for name in self.totals}
+        self.columns: list[Columns] = [root]
+        self._reach = self._remaining() if self._bounds else {}
+        for stage in range(len(ground.programs)):
+            self._add(stage)
+
+    def _remaining(self) -> dict[tuple[Term, str], list[np.ndarray]]:
+        """Least and largest cost still to come up to a bound's stage, by cost node: what decides a bound early."""
+        costs, out = self.ground.costs, {}
+        for term, *_ in self._bounds:
+            for kind, sign in (("least", 1), ("largest", -1)):
+                weights = costs.weights[term.name]
+                n_last = int(costs.follow[term.stage].max()) + 1
+                after = [np.zeros(n_last, np.int64)]
+                for stage in range(term.stage, -1, -1):
+                    after.append(paths.pull_least(costs.follow[stage], sign * weights[stage], after[-1], paths.FAR))
+                out[term, kind] = [sign * a for a in reversed(after)]  # [i]: before stage i
+        return out
+
+    def _add(self, stage: int) -> None:
+        before, choices = self.columns[-1], self.ground.programs[stage].choices
+        n = len(next(iter(before.values())))
+        self._check_size(stage, 4 * n * choices)
+        step = max(1, PIECE // choices)
+        follow = np.empty((n, choices), np.int32)
+        pieces: list[Columns] = []
+        found = 0
+        for start in range(0, n, step):  # in pieces, as combinations take more room than the distinct ones among them
+            rows = {key: column[start : start + step] for key, column in before.items()}
+            numbers, columns = self._combine(rows, stage)
+            follow[start : start + step] = numbers + found * (numbers >= 0)
+            pieces.append(columns)
+            found += len(next(iter(columns.values())))
+            self._check_size(stage, 4 * n * choices + 8 * found * len(columns))
+        columns = pieces[0]
+        if len(pieces) > 1:
+            columns = {key: np.concatenate([p[key] for p in pieces]) for key in columns}
+            numbers, first = _distinct(list(columns.values()))
+            columns = {key: column[first] for key, column in columns.items()}
+            follow = np.where(follow < 0, -1, numbers[follow]) if len(numbers) else follow
+        for term, until in self._until.items():
+            if term.kind != "factor" and term.stage == stage < until:
+                columns["kept", term] = self.values(term, columns, stage)
+        self.columns.append(columns)
+        self.follow.append(follow)
+        self._cut(stage)
+
+    def _check_size(self, stage: int, needed: int) -> None:
+        if needed > self.ground.memory:
+            raise InputError(
+                f"the question needs more than {self.ground.memory / 1e9:.3g} GB for combinations of states at stage "
+                f"{self.ground.programs[stage].stage!r}; ask for fewer figures, bound costs rather than asking for "
+                "their values, or give more memory"
+            )
+
+    def _combine(self, before: Columns, stage: int) -> tuple[np.ndarray, Columns]:
+        """Return where nodes lead: numbers by node and choice, -1 where a bound cuts; and the numbers' columns."""
+        n, choices = len(next(iter(before.values()))), self.ground.programs[stage].choices
+        made = {key: self._step(key, column, before, stage) for key, column in before.items()}
+        for term, until in self._until.items():
+            if term.kind == "factor" and term.stage == stage <= until:
+                made["kept", term] = np.broadcast_to(self._digits(term.name, stage), (n, choices))
+        alive = self._within_bounds(made, stage)
+        made = {k: v for k, v in made.items() if not self._done(k, stage)}
+        flat = [np.ascontiguousarray(v).reshape(-1) for v in made.values()]
+        keep = None if alive is None else np.flatnonzero(alive.reshape(-1))
+        numbers, first = _distinct(flat if keep is None else [v[keep] for v in flat])
+        source, follow = first, numbers
+        if keep is not None:
+            source, follow = keep[first], np.full(n * choices, -1, np.int32)
+            follow[keep] = numbers
+        return follow.reshape(n, choices), {key: v[source] for key, v in zip(made, flat, strict=True)}
+
+    def _done(self, key: Any, stage: int) -> bool:
+        """Whether a column is not read any more."""
+        if key[0] == "kept":
+            return self._until[key[1]] < stage
+        if key[0] == "total":
+            return all(
+                until < stage for t, until in self._until.items() if t.name == key[1] and t.kind == "cost"
+            ) and all(t.stage <= stage for t, *_ in self._bounds if t.name == key[1])
+        return False
+
+    def _step(self, key: Any, column: np.ndarray, before: Columns, stage: int) -> np.ndarray:
+        """Return a column behind a stage, by node and choice."""
+        if key == "cost":
+            return self.ground.costs.follow[stage][column]
+        if key[0] == "axis":
+            return self.ground.axes[key[1]].levels[stage].follow[column]
+        choices = self.ground.programs[stage].choices
+        if key[0] == "total":
+            total = column[:, None] + self.ground.costs.weights[key[1]][stage][before["cost"]]
+            return np.where(column[:, None] < 0, -1, total)  # -1: every bound is sure to hold
+        return np.broadcast_to(column[:, None], (len(column), choices))
+
+    def _digits(self, factor: str, stage: int) -> np.ndarray:
+        """Position of a factor's value, for each choice of the stage that introduces it."""
+        names = self.space.introduced[stage]
+        sizes = [len(self.space.dims[n]) for n in names]
+        return np.indices(sizes)[names.index(factor)].reshape(-1)
+
+    def _within_bounds(self, made: Columns, stage: int) -> np.ndarray | None:
+        """Cut what no bound allows any more; forget totals that every bound is sure of."""
+        alive: np.ndarray | None = None
+        sure: dict[str, np.ndarray] = {}
+        for term, low, high in self._bounds:
+            if term.stage < stage:
+                continue
+            total, cost = made["total", term.name], made["cost"]
+            # [stage + 1] is before the next stage; behind the bound's own stage nothing is to come
+            least = total + self._reach[term, "least"][stage + 1][cost]
+            largest = total + self._reach[term, "largest"][stage + 1][cost]
+            fits = (total < 0) | ((least <= high) & (largest >= low))
+            alive = fits if alive is None else alive & fits
+            certain = (total < 0) | ((largest <= high) & (least >= low))
+            sure[term.name] = certain & sure.get(term.name, np.True_)
+        for name, certain in sure.items():
+            if not any(t.kind == "cost" and t.name == name for t in self._until):
+                made["total", name] = np.where(certain, -1, made["total", name])
+        return alive
+
+    def _cut(self, stage: int) -> None:
+        """Take the nodes away that a condition of this stage excludes, and those whose columns nobody reads further."""
+        columns = self.columns[-1]
+        n = len(next(iter(columns.values())))
+        keep = np.ones(n, bool)
+        for condition in self.conditions:
+            if condition.stage == stage and condition.bounds() is None:
+                keep &= np.broadcast_to(condition.value(lambda t: self.values(t, columns, stage)), n).astype(bool)
+        if not keep.all():
+            number = np.where(keep, np.cumsum(keep) - 1, -1).astype(np.int32)
+            follow = self.follow[-1]
+            self.follow[-1] = np.where(follow < 0, -1, number[follow])
+            self.columns[-1] = {k: v[keep] for k, v in columns.items()}
+        if not keep.any():
+            self.ended = stage
+            raise NothingLeftError(stage)
+
+    def values(self, term: Term, columns: Columns | None = None, stage: int | None = None) -> np.ndarray:
+        """Return the values of a term by node of a level, by default the last."""
+        columns = self.columns[-1] if columns is None else columns
+        stage = len(self.follow) - 1 if stage is None else stage
+        if ("kept", term) in columns:
+            kept = columns["kept", term]
+            return np.array(self.space.dims[term.name])[kept] if term.kind == "factor" else kept
+        if term.kind == "cost":
+            return columns["total", term.name]
+        return self.figure(term.name, columns, stage)
+
+    def figure(self, name: str, columns: Columns, stage: int) -> np.ndarray:
+        """Return a figure by node."""
+        space = self.space
+        per_axis = [
+            self.ground.axes[a].pool.figures(self.ground.axes[a].levels[stage].state[columns["axis", a]])
+            for a in range(len(self.ground.axes))
+        ]
+        if name in ("area", "width", "density"):
+            axes = per_axis * len(space.axes) if space.square else per_axis
+            whole = self.ground.largest ** len(space.axes) < 2**63
+            area = box = np.ones(len(axes[0]["pixels"]), np.int64 if whole else float)
+            for figures in axes:
+                area, box = area * figures["pixels"], box * figures["extent"]
+            return area if name == "area" else np.sqrt(area) if name == "width" else area / box
+        base, _, axis = name.partition("_")
+        figures = per_axis[space.axes.index(axis) if axis else 0]
+        return figures["shared"] / figures["pixels"] if base == "overlap" else figures[base]
+
+    def weights(self, name: str, until: int) -> list[np.ndarray]:
+        """Return a cost by node and choice of every stage, 0 behind stage `until`."""
+        costs = self.ground.costs
+        out = []
+        for stage, follow in enumerate(self.follow):
+            if stage > until:
+                out.append(np.zeros(follow.shape, np.int64))
+            else:
+                out.append(costs.weights[name][stage][self.columns[stage]["cost"]])
+        return out
+
+    def figure_names(self) -> list[str]:
+        """Return the names of the figures of one node, per axis where axes differ."""
+        axes = [""] if self.space.square else [f"_{a}" for a in self.space.axes]
+        return [*(f + a for f in (*FIGURES, "overlap") for a in axes), "area", "width", "density"]
+
+
+class NothingLeftError(Exception):
+    """Conditions that no architecture satisfies; holds the stage where the last one was cut."""
+
+    def __init__(self, stage: int) -> None:
+        super().__init__(stage)
+        self.stage = stage
+
+
+def _distinct(columns: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Number the distinct rows of some columns in order of appearance; also where each first appears."""
+    if not len(columns[0]):
+        return np.zeros(0, np.int32), np.zeros(0, np.int64)
+    key, size = np.zeros(len(columns[0]), np.int64), 1
+    for column in columns:
+        values = column
+        if values.dtype.kind not in "iu":
+            values, _ = paths.renumber(np.ascontiguousarray(values, float).view(np.int64))
+        low, high = int(values.min()), int(values.max())
+        if (high - low + 1) * size >= 2**62:
+            key, first = paths.renumber(key)
+            size = len(first)
+            key = key.astype(np.int64)
+        if (high - low + 1) * size >= 2**62:
+            values, first = paths.renumber(np.ascontiguousarray(values, np.int64))
+            low, high = 0, len(first) - 1
+        key = key * (high - low + 1) + (values.astype(np.int64) - low)
+        size *= high - low + 1
+    return paths.renumber(key)

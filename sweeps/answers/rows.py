@@ -1,0 +1,66 @@
+"""Architectures of an answer as rows of labels, figures and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rfscale.sweeps.answers.graph import Product
+from rfscale.sweeps.spaces.space import Space
+from rfscale.sweeps.variables import VARIABLES
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Path = tuple[int, ...]  # the choice at every stage
+
+
+def as_rows(
+    product: Product, paths: Sequence[tuple[Path, int]], dim: str, made: Mapping[str, np.ndarray], attrs: dict[str, Any]
+) -> xr.Dataset:
+    """Return architectures, given as choices and end node, as rows of labels, figures and costs."""
+    import xarray as xr
+
+    space = product.space
+    digits = np.array([p for p, _ in paths], np.int64)
+    ends = np.array([e for _, e in paths], np.int64)
+    coords: dict[str, Any] = {}
+    for stage, names in enumerate(space.introduced):
+        sizes = [len(space.dims[n]) for n in names]
+        for name, place in zip(names, np.unravel_index(digits[:, stage], sizes) if names else (), strict=True):
+            coords[name] = (dim, np.array(space.dims[name])[place])
+    data: dict[str, Any] = {name: (dim, values) for name, values in made.items()}
+    data["index"] = (dim, _indices(space, digits))
+    last = {key: column[ends] for key, column in product.columns[-1].items()}
+    for name in product.figure_names():
+        spec = VARIABLES[name.partition("_")[0]]
+        values = product.figure(name, last, len(product.follow) - 1)
+        data[name] = (dim, values, {"units": spec.units, "long_name": spec.long_name})
+    if space.channels is not None:
+        for name in product.ground.costs.weights:
+            spec = VARIABLES[name]
+            data[name] = (dim, _sums(product, name, digits), {"units": spec.units, "long_name": spec.long_name})
+    return xr.Dataset(data, {**coords, dim: np.arange(len(paths))}, attrs)
+
+
+def _sums(product: Product, name: str, digits: np.ndarray) -> np.ndarray:
+    """Return a cost of architectures given by their choices."""
+    costs = product.ground.costs
+    node, total = np.zeros(len(digits), np.int32), np.zeros(len(digits), np.int64)
+    for stage, (follow, weights) in enumerate(zip(costs.follow, costs.weights[name], strict=True)):
+        total += weights[node, digits[:, stage]]
+        node = follow[node, digits[:, stage]]
+    return total
+
+
+def _indices(space: Space, digits: np.ndarray) -> np.ndarray:
+    """Return the index of each row of choices: int64, or Python ints where the space is larger than that."""
+    sizes = [prod(len(space.dims[n]) for n in names) for names in space.introduced]
+    large = space.size > 2**63 - 1
+    out = np.zeros(len(digits), object if large else np.int64)
+    for stage, size in enumerate(sizes):
+        out = out * size + (digits[:, stage].astype(object) if large else digits[:, stage])
+    return out

@@ -1,0 +1,59 @@
+"""Uniform samples of the architectures that satisfy a condition."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from rfscale.engine.network.spec import whole
+from rfscale.sweeps.answers.graph import NothingLeftError, Product
+from rfscale.sweeps.answers.path_counts import Completions
+from rfscale.sweeps.answers.question import MAX_ROWS, Where, _attributes, _nothing, _reader
+from rfscale.sweeps.answers.rows import as_rows
+from rfscale.sweeps.spaces.space import Space
+from rfscale.sweeps.states.compiled import MEMORY, Ground
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def sample(space: Space, n: int, where: Where = None, seed: int = 0, memory: int = MEMORY) -> xr.Dataset:
+    """Return architectures drawn uniformly, with replacement, from those that satisfy `where`.
+
+    Exactly uniform: each draw is a whole number below the exact number of such architectures, and the architecture that
+    has this number in the order of the index. The same seed gives the same sample.
+
+    Parameters
+    ----------
+    space : Space
+    n : int
+    where, memory
+        As in `count`.
+    seed : int
+
+    Returns
+    -------
+    xr.Dataset
+        Over `sample`: the label of every factor, `index`, and the figures and costs of the last stage.
+        ``attrs["satisfying"]`` is the number of architectures that were drawn from.
+
+    Examples
+    --------
+    >>> space = Space.from_dict({"stages": [{"name": f"s{i}", "kernel": [1, 3, 5]} for i in range(40)]})
+    >>> set(sample(space, 5, where="extent == 99").extent.values.tolist())
+    {99}
+    """
+    reader = _reader(space)
+    whole(n, "n", 1, MAX_ROWS)
+    whole(seed, "seed", 0, 2**63)
+    try:
+        product = Product(Ground(space, memory), (), reader.where(where), with_costs=space.channels is not None)
+    except NothingLeftError as end:
+        raise _nothing(space, where, end) from None
+    completions = Completions(product)
+    if not completions.total:
+        raise _nothing(space, where, None)
+    draw = random.Random(seed)
+    paths = [completions.path(draw.randrange(completions.total)) for _ in range(n)]
+    attrs = _attributes(space, "sample", where, seed=seed, satisfying=str(completions.total))
+    return as_rows(product, [(p[:-1], p[-1]) for p in paths], "sample", {}, attrs)

@@ -1,0 +1,1 @@
+"""Many analyses listed in one file."""

@@ -1,0 +1,156 @@
+"""Batch runs: sweeps, counts, validations and profiles in order, each with its measured cost. See examples/batch.yaml.
+
+Results lie in one folder, ``<name>.zarr`` each, beside ``summary.json``. A run that is done with the same entry is not
+done again; a sweep that was interrupted goes on where it stopped. A run that fails is reported, and the next begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rfscale.engine.errors import InputError
+from rfscale.sweeps.batch.entries import Entry, entry_hash, kind_of_entry, options_of, subject_of
+from rfscale.sweeps.batch.summary import _known, _summary, _write
+from rfscale.sweeps.machine import machine, measured
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def run_batch(
+    entries: list[Entry], out: Path, folder: Path, step: Callable[[str], object] = lambda _: None, fresh: bool = False
+) -> xr.Dataset:
+    """Run all entries, and return the summary, which is also written to `out`/summary.json after every run.
+
+    Parameters
+    ----------
+    entries : list of dict
+        From `read_runs`.
+    out : Path
+        Folder of the results.
+    folder : Path
+        Where files that entries name are looked for.
+    step : callable
+        Called with the name of every run that begins.
+    fresh : bool
+        Do all again.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {out}: {error.strerror or error}") from None
+    known = _known(out)
+    rows: list[dict[str, Any]] = []
+    for entry in entries:
+        step(entry["name"])
+        code, before = entry_hash(entry, folder), known.get(entry["name"])
+        same = before is not None and before["entry_hash"] == code and before["status"] in ("done", "kept")
+        if before and same and not fresh and (out / f"{entry['name']}.zarr").is_dir():
+            rows.append({**before, "status": "kept"})
+        else:
+            stale = before is not None and before["entry_hash"] != code  # made from another entry: begin anew
+            if fresh or stale:
+                _clear(entry, out, known=before is not None)
+            # the entry is written down before it is run: killed in the middle, a sweep goes on if it is still the same
+            begun = {**_NOT_RUN, "run": entry["name"], "kind": kind_of_entry(entry), "entry_hash": code}
+            _write(_summary([*rows, begun, *_later(entries, len(rows) + 1, known)]), out / "summary.json")
+            rows.append(_run(entry, out, folder) | {"entry_hash": code})
+        _write(_summary([*rows, *_later(entries, len(rows), known)]), out / "summary.json")
+    return _summary(rows)
+
+
+_NOT_RUN: dict[str, Any] = {
+    "status": "running", "message": "", "architectures": 0,
+    **dict.fromkeys(("wall_seconds", "cpu_seconds", "rate", "peak_memory"), float("nan")),
+}  # fmt: skip
+
+
+def _later(entries: list[Entry], first: int, known: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is known of the entries that are still to come: a batch that is killed loses nothing of them."""
+    return [known[e["name"]] for e in entries[first:] if e["name"] in known]
+
+
+def _clear(entry: Entry, out: Path, *, known: bool) -> None:
+    """Take away what cannot be gone on with, or written over: a sweep's store, and what is in the way of one."""
+    import shutil
+
+    path = out / f"{entry['name']}.zarr"
+    if (path / "done").is_dir() or (known and kind_of_entry(entry) == "sweep" and (path / "zarr.json").is_file()):
+        shutil.rmtree(path)
+
+
+def _run(entry: Entry, out: Path, folder: Path) -> dict[str, Any]:
+    """Run one entry; a failure is its status."""
+    kind = kind_of_entry(entry)
+    path = out / f"{entry['name']}.zarr"
+    row: dict[str, Any] = {"run": entry["name"], "kind": kind, "status": "done", "message": ""}
+    architectures = 0
+    with measured() as cost:
+        try:
+            subject = subject_of(entry, folder)
+            drawn = entry.get("random")
+            architectures = min(drawn if isinstance(drawn, int) else getattr(subject, "size", 1), 2**62)
+            data = _DO[kind](subject, options_of(entry), path)
+            if isinstance(data, int):  # a store is written already
+                architectures, data = data, None
+        except (Exception, SystemExit) as error:
+            row |= _failure(error)
+            data = None
+    rate = architectures / cost["wall_seconds"] if row["status"] == "done" else float("nan")
+    row |= {**cost, "architectures": architectures, "rate": rate}
+    if row["status"] == "done":
+        try:
+            _keep(data, path, {**cost, "rate": rate, **machine()})
+        except Exception as error:
+            row |= {**_failure(error), "rate": float("nan")}
+    return row
+
+
+def _failure(error: BaseException) -> dict[str, str]:
+    message = str(error).split("\n")[0] if isinstance(error, InputError) else repr(error)
+    return {"status": "failed", "message": message}
+
+
+def _keep(data: xr.Dataset | None, path: Path, attrs: dict[str, Any]) -> None:
+    """Write a result with its cost; the store of a sweep is there already."""
+    if data is not None:
+        from rfscale.sweeps.report.datasets import write
+
+        data.attrs |= attrs
+        write(data, path)
+    else:
+        import zarr
+
+        zarr.open_group(path, mode="r+").attrs.update(attrs)
+
+
+def _do_sweep(space: Any, options: Entry, path: Path) -> int:
+    from rfscale.sweeps.runs.store.store import write_store
+
+    return write_store(space, path, **options).architectures
+
+
+def _do_count(space: Any, options: Entry, path: Path) -> xr.Dataset:
+    from rfscale.sweeps.answers.count import count
+
+    data = count(space, **options)
+    return (data.astype(str) if data.dtype == object else data).to_dataset(promote_attrs=True)
+
+
+def _do_validate(subject: Any, options: Entry, path: Path) -> xr.Dataset:
+    from rfscale.sweeps.validation.validate import validate
+
+    return validate(subject, **options)
+
+
+def _do_profile(network: Any, options: Entry, path: Path) -> xr.Dataset:
+    from rfscale.engine.analysis.profile import profile
+
+    return profile(network, **options)
+
+
+_DO: dict[str, Callable[[Any, Entry, Path], Any]] = {
+    "sweep": _do_sweep, "count": _do_count, "validate": _do_validate, "profile": _do_profile,
+}  # fmt: skip

@@ -1,0 +1,110 @@
+"""The command `rfscale`: one verb per question. Verbs live in `sweeps/cli/verbs`; here they meet the shell.
+
+Exit codes: 0 done, 2 bad input (one line on stderr), 130 interrupted, 141 the reader of the output went away.
+Nothing heavy is imported here or at the top of the modules that hold verbs, so that ``rfscale --help`` is instant.
+"""
+
+from __future__ import annotations
+
+import gc
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from rfscale.engine.errors import InputError, nearest
+from rfscale.sweeps.cli.verbs import VERBS
+
+GLOBALS = ("global_ops='skip'", "--global-ops skip")
+
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: 80 ms faster, and good to read in a pipe
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+for verb in VERBS:
+    app.command(verb.__name__)(verb)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from rfscale.engine.version import __version__
+
+        print(f"rfscale {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def rfscale(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What does this feature map see? Exact footprints of convolutional networks, and the formulas used instead.
+
+    Example: rfscale profile resnet50
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with `argv` (by default that of the process) and return its exit code."""
+    if argv is not None:
+        return _run(list(argv))
+    gc.set_threshold(1_000_000, 10, 10)  # imports make half a million objects, none of them garbage: 0.2 s
+    code_of_others = any(":" in arg for arg in sys.argv[2:])  # module:factory, which may need either package
+    if not code_of_others and {"reproduce", "profile", "footprint", "networks"}.intersection(sys.argv[1:2]):
+        for package in ("dask", "scipy"):  # xarray and numba would load them just because they are there: 0.5 s
+            sys.modules.setdefault(package, None)  # type: ignore[arg-type]
+    code = _run(sys.argv[1:])
+    gc.freeze()  # the process ends here: do not sort through its objects once more, 0.35 s
+    return code
+
+
+def _run(args: list[str]) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # an ASCII terminal gets ? for ×, not a traceback
+    args = args or ["--help"]
+    try:
+        known = [verb.__name__ for verb in VERBS]
+        if not args[0].startswith("-") and args[0] not in known:
+            raise InputError(f"no verb {args[0]!r}; {nearest(args[0], known)}")
+        command = typer.main.get_command(app)
+        code = command.main(args, "rfscale", standalone_mode=False, obj={"command": shlex.join(["rfscale", *args])})
+        return code if isinstance(code, int) else 0
+    except InputError as error:  # where it offers a way out, the option has to be named
+        return _fail(str(error).replace("give an input_size", "give --input-size").replace(*GLOBALS))
+    except typer.TyperException as error:
+        return _fail(_usage(error))
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+
+
+def _fail(message: str) -> int:
+    print("rfscale:", " ".join(message.split()), file=sys.stderr)
+    return 2
+
+
+def _usage(error: Any) -> str:
+    """Return what is wrong with the arguments, with the nearest names or the way to the help."""
+    context = getattr(error, "ctx", None)
+    message: str = error.format_message()
+    if context is None:
+        return message
+    option = getattr(error, "option_name", None)
+    if option and message.startswith("No such option"):
+        known = [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
+        return f"{context.info_name} has no option {option}; {nearest(option, known)}"
+    return f"{message.rstrip('.')}; see {context.command_path} --help"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

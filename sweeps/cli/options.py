@@ -1,0 +1,141 @@
+"""What verbs share: their options, one type each, and how the texts of a shell are read.
+
+`takes_network` gives a verb the argument NETWORK and the options that say how a model is made and read.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from rfscale.engine.errors import InputError, shown
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rfscale.engine.network.network import Network
+
+InputSize = Annotated[
+    str | None, typer.Option(metavar="HxW", help="Pixels of the image, 224 or 480x640: footprints end at its borders.")
+]
+
+
+Finite = Annotated[bool, typer.Option("--finite", help="As --input-size, with the size that the network carries.")]
+
+
+Entry = Annotated[
+    str, typer.Option(metavar="Y,X", help="Which entry of a map, with an input size: center, or whole numbers from 0.")
+]
+
+
+GlobalOps = Annotated[
+    str,
+    typer.Option(
+        metavar="include|skip",
+        help="skip: leave branches that see the whole image out of merges, to look past squeeze-and-excitation.",
+    ),
+]
+
+
+Out = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the data to .nc, .zarr, .csv or .json.")]
+
+
+Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture to .png or .svg.")]
+
+
+def numbers(text: str) -> list[int] | None:
+    """Return the whole numbers of a text such as 480x640 or 7,7; None where it is something else."""
+    parts = re.split(r"\s*[x×,]\s*", text.strip().strip("()[]"))
+    return [int(p) for p in parts] if all(re.fullmatch(r"[+-]?\d{1,19}", p) for p in parts) else None
+
+
+def pixels(text: str | None) -> int | list[int] | None:
+    """Return the text of --input-size as pixels: of all axes, or of each."""
+    if text is None:
+        return None
+    size = numbers(text)
+    if size is None:
+        raise InputError(f"--input-size is {shown(text)}; give pixels per axis, such as 224 or 480x640")
+    return size[0] if len(size) == 1 else size
+
+
+def size_of(net: Network, text: str | None, finite: bool) -> int | list[int] | None:
+    """Return the pixels that --input-size or --finite ask for, or None."""
+    if finite and text is not None:
+        raise InputError("--finite uses the network's own size; leave --input-size out, or --finite")
+    if finite:
+        if net.input_size is None:
+            raise InputError(f"--finite: {net.name} carries no input_size; give --input-size")
+        return list(net.input_size)
+    return pixels(text)
+
+
+def entry_of(text: str) -> Any:
+    """Return the text of --entry as the engine takes it."""
+    if text in ("center", "centre"):
+        return "center"
+    entry = numbers(text)
+    if entry is None:
+        raise InputError(f"--entry is {shown(text)}; give center, or one whole number per axis, such as 7,7")
+    return entry
+
+
+def global_ops_of(text: str) -> Literal["include", "skip"]:
+    """Return the text of --global-ops as the engine takes it."""
+    if text not in ("include", "skip"):
+        raise InputError(f"--global-ops is {shown(text)}; give include or skip")
+    return "skip" if text == "skip" else "include"
+
+
+def fold_of(text: str | None) -> int | None:
+    """Return the text of --depth as tables take it: parts of names, 0 for what fits a screen, None for every layer."""
+    if text is None:
+        return 0
+    if text == "all":
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise InputError(f"--depth is {shown(text)}; give a whole number from 1 on, or all")
+    return int(text)
+
+
+def layers_of(net: Network, text: str | None) -> list[str] | None:
+    """Return names with commas between as layers; the name of a module is its last layer."""
+    if text is None:
+        return None
+    from rfscale.engine.network.modules import module_layer
+
+    return [module_layer(net, name.strip()) for name in text.split(",") if name.strip()]
+
+
+# files ---------------------------------------------------------------------------------------------------------------
+
+
+def check_targets(out: Path | None, plot: Path | None) -> None:
+    """Refuse files that could not be written, before anything is computed."""
+    from rfscale.engine.files import DATA, PICTURES, check_target
+
+    check_target(out, DATA, "--out")
+    check_target(plot, PICTURES, "--plot")
+
+
+def write_data(data: xr.Dataset | xr.DataArray, out: Path | None) -> list[str]:
+    """Write --out where it is given; return the names of the files."""
+    if out is None:
+        return []
+    from rfscale.sweeps.report.datasets import write
+
+    write(data, out)
+    return [str(out)]
+
+
+ImageSize = Annotated[
+    str | None, typer.Option(metavar="HxW", help="Size of all images of a YOLO folder, where there are no pictures.")
+]
+
+
+Layers = Annotated[
+    str | None, typer.Option(metavar="NAMES", help="Maps to take, comma between names of layers or modules.")
+]

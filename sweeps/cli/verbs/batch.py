@@ -1,0 +1,46 @@
+"""The verb batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rfscale.engine.errors import InputError
+
+
+def batch(
+    context: typer.Context,
+    runs: Annotated[Path, typer.Argument(metavar="RUNS.yaml", help="A list of runs; see examples/batch.yaml.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results and the summary.")] = Path("batch"),
+    against: Annotated[
+        Path | None, typer.Option(metavar="SUMMARY", help="An earlier summary.json (or its folder) to compare with.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Do all runs again, also those that are done.")] = False,
+) -> None:
+    """Run sweeps, counts, validations and profiles in order.
+
+    Each result carries its cost. A run that is done is not done again, and one that fails does not stop the others.
+    Models are made and read as by the other verbs, with arg, example_input, unknown, axes and image as keys of a run.
+
+    Example: rfscale batch examples/batch.yaml --out results
+    """
+    from rfscale.sweeps.batch.entries import read_runs
+    from rfscale.sweeps.batch.run import run_batch
+    from rfscale.sweeps.batch.summary import check_against, compare, read_summary
+    from rfscale.sweeps.report.tables.batch import summary_table
+    from rfscale.sweeps.report.terminal import progress, say
+
+    entries = read_runs(runs)
+    before = read_summary(against) if against else None
+    if before is not None:
+        check_against(entries, before)
+    with progress("batch", len(entries)) as step:
+        summary = run_batch(entries, out, runs.absolute().parent, step, fresh)
+    if before is not None:
+        summary = compare(summary, before)
+    say(*summary_table(summary), f"written: {out / 'summary.json'}")
+    failed = int((summary.status == "failed").sum())
+    if failed:
+        raise InputError(f"{failed} of {len(entries)} runs failed; the table says why, the others are done")

@@ -1,0 +1,74 @@
+"""The verb footprint."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rfscale.sweeps.cli.model import NetworkArgument, takes_network
+from rfscale.sweeps.cli.options import (
+    Entry,
+    Finite,
+    GlobalOps,
+    InputSize,
+    Out,
+    Plot,
+    check_targets,
+    entry_of,
+    global_ops_of,
+    size_of,
+    write_data,
+)
+
+
+@takes_network
+def footprint(
+    context: typer.Context,
+    network: NetworkArgument,
+    layer: Annotated[str, typer.Argument(metavar="LAYER", help="Name of a layer, or of a module: its last layer.")],
+    input_size: InputSize = None,
+    finite: Finite = False,
+    entry: Entry = "center",
+    global_ops: GlobalOps = "include",
+    weights: Annotated[
+        bool, typer.Option("--path-counts", help="Path counts (effective receptive field) instead of the set.")
+    ] = False,
+    out: Out = None,
+    plot: Plot = None,
+) -> None:
+    """Show the pixels behind one entry of one feature map.
+
+    Example: rfscale footprint dilated5 conv5 --plot holes.png
+
+    Example: rfscale footprint torchvision.models:resnet50 layer3 --path-counts --entry 7,7 --input-size 224
+    """
+    check_targets(out, plot)
+    net = network.load(input_size)
+    size, at, how = size_of(net, input_size, finite), entry_of(entry), global_ops_of(global_ops)
+    from rfscale.engine.network.modules import module_layer
+    from rfscale.sweeps.report.tables.footprint import footprint_report, path_counts_report
+    from rfscale.sweeps.report.terminal import progress, say
+
+    name = module_layer(net, layer)
+    with progress(f"{'path counts' if weights else 'footprint'} of {name}"):
+        if weights:
+            from rfscale.engine.analysis.effective_field import effective_field
+            from rfscale.engine.analysis.path_counts import path_counts
+
+            data = path_counts(net, name, at, size, how)
+            report = path_counts_report(data, effective_field(data))
+        else:
+            from rfscale.engine.analysis.footprint import footprint as draw
+
+            data = draw(net, name, at, size, how)
+            report = footprint_report(data)
+    data.attrs["command"] = context.obj["command"]
+    written = write_data(data, out)
+    if plot:
+        from rfscale.sweeps.report.pictures.network import map_figure
+        from rfscale.sweeps.report.pictures.style import save
+
+        save(map_figure(data), plot)
+        written.append(str(plot))
+    say(*report, *(f"written: {path}" for path in written))

@@ -1,0 +1,131 @@
+"""The verbs about objects and faults: match, check, halo. A verb checks its input, computes, writes, then prints.
+
+Imports stand inside the functions: the help of all verbs is shown without numpy.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from rfscale.engine.errors import InputError, shown
+from rfscale.sweeps.cli.model import NetworkArgument, takes_network
+from rfscale.sweeps.cli.options import (
+    Finite,
+    ImageSize,
+    InputSize,
+    Layers,
+    Out,
+    Plot,
+    check_targets,
+    layers_of,
+    numbers,
+    size_of,
+    write_data,
+)
+from rfscale.sweeps.report.tables.match import _parts, match_report
+
+
+@takes_network
+def match(
+    context: typer.Context,
+    network: NetworkArgument,
+    objects: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="COCO .json, .csv, .parquet, .npy, or a folder of VOC or YOLO files. Without it: COCO val2017.",
+        ),
+    ] = None,
+    resize: Annotated[
+        str,
+        typer.Option(
+            metavar="RULE",
+            help="What training does first: none, short=800,cap=1333, short=640-800,cap=1333, square=300, "
+            "letterbox=640, scale=0.5-2.",
+        ),
+    ] = "none",
+    layers: Layers = None,
+    k: Annotated[
+        int | None,
+        typer.Option(
+            "--k", metavar="N", help="Choose the best N maps of all layers. Without: the outputs if several, else 4."
+        ),
+    ] = None,
+    by: Annotated[
+        Literal["width", "extent", "effective"], typer.Option(help="Figure of a map that is held against object sizes.")
+    ] = "width",
+    objective: Annotated[
+        Literal["tightness", "coverage"], typer.Option(help="What the best maps are best in.")
+    ] = "tightness",
+    factor: Annotated[float, typer.Option(metavar="F", help="A map covers objects within this factor of it.")] = 2.0,
+    category: Annotated[
+        list[str] | None, typer.Option("--category", metavar="NAME", help="Only objects of this category; repeatable.")
+    ] = None,
+    format: Annotated[
+        Literal["coco", "voc", "yolo", "csv", "parquet", "npy"] | None, typer.Option(help="Format of --objects.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Pictures of a YOLO folder, for their sizes.")
+    ] = None,
+    image_size: ImageSize = None,
+    crowd: Annotated[bool, typer.Option(help="Count COCO's crowd regions as objects.")] = True,
+    input_size: InputSize = None,
+    finite: Finite = False,
+    out: Out = None,
+    plot: Plot = None,
+) -> None:
+    """Set what layers see beside the object sizes of a data set.
+
+    It chooses the maps that fit the objects best, and says which objects none fits.
+
+    Example: rfscale match resnet50 --objects instances_train2017.json --resize short=800,cap=1333 --k 4 --plot fit.png
+    """
+    check_targets(out, plot)
+    net = network.load(input_size)
+    from rfscale.engine.analysis.match import match as compute
+    from rfscale.engine.objects.sizes import object_sizes
+    from rfscale.sweeps.report.terminal import progress, say
+
+    with progress(f"match of {net.name}") as step:
+        step("object sizes")
+        sizes = object_sizes(
+            objects,
+            resize,
+            format=format,
+            images=images,
+            image_size=_pair(image_size),
+            crowd=crowd,
+            categories=category,
+        )
+        step("profile and effective boxes")
+        found = compute(
+            net,
+            sizes,
+            layers=layers_of(net, layers),
+            k=k,
+            by=by,
+            objective=objective,
+            factor=factor,
+            input_size=size_of(net, input_size, finite),
+        )
+    found.attrs["command"] = context.obj["command"]
+    written = write_data(_parts(found, out), out)
+    if plot:
+        from rfscale.sweeps.report.pictures.match import match_figure
+        from rfscale.sweeps.report.pictures.style import save
+
+        save(match_figure(found), plot)
+        written.append(str(plot))
+    say(*match_report(found, sizes), *(f"written: {path}" for path in written))
+
+
+def _pair(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    size = numbers(text)
+    if size is None or len(size) > 2 or min(size) < 1:
+        raise InputError(f"--image-size is {shown(text)}; give height and width in pixels, such as 480x640")
+    return size[0], size[-1]

@@ -1,0 +1,129 @@
+"""The verbs about one network, and the reproduction. A verb checks its input, computes, writes its files, then prints.
+
+Imports stand inside the functions: the help of all verbs is shown without numpy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rfscale.engine.errors import InputError, nearest
+from rfscale.sweeps.cli.model import NetworkArgument, takes_network
+from rfscale.sweeps.cli.options import (
+    Entry,
+    Finite,
+    GlobalOps,
+    InputSize,
+    Out,
+    Plot,
+    check_targets,
+    entry_of,
+    fold_of,
+    global_ops_of,
+    size_of,
+    write_data,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rfscale.engine.network.network import Network
+
+
+@takes_network
+def profile(
+    context: typer.Context,
+    network: NetworkArgument,
+    input_size: InputSize = None,
+    finite: Finite = False,
+    entry: Entry = "center",
+    global_ops: GlobalOps = "include",
+    depth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|all",
+            help="Fold the table by module: one row for all layers whose names share N parts, with the figures of the "
+            "module's last layer. Without: as deep as fits a screen. Files and pictures get every layer.",
+        ),
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(metavar="GLOB", help="Only layers or modules of these names; comma between patterns."),
+    ] = None,
+    outputs_only: Annotated[bool, typer.Option("--outputs-only", help="Only the network's outputs.")] = False,
+    out: Out = None,
+    plot: Plot = None,
+) -> None:
+    """Show what every layer sees, exactly and by the formulas.
+
+    The table is folded by module to fit a screen. Below it stands a line for each output: extent, stride, padding,
+    holes, overlap, and the box that holds 95 % of the paths. Without an input size footprints have no borders.
+
+    Example: rfscale profile resnet50 --input-size 224 --out resnet50.csv --plot resnet50.png
+
+    Example: rfscale profile torchvision.models:resnet50 --arg weights=None --depth 1
+    """
+    check_targets(out, plot)
+    chosen = layers is not None or outputs_only
+    rows = None if chosen and depth is None else fold_of(depth)
+    net = network.load(input_size)
+    size, at, how = size_of(net, input_size, finite), entry_of(entry), global_ops_of(global_ops)
+    from rfscale.engine.analysis.profile import profile as compute
+    from rfscale.sweeps.report.tables.profile import profile_report
+    from rfscale.sweeps.report.terminal import progress, say
+
+    with progress(f"profile of {net.name}") as step:
+        ds = whole = compute(net, size, at, how)
+        if outputs_only:
+            ds = ds.sel(layer=list(net.outputs))
+        if layers is not None:
+            ds = ds.isel(layer=_matching(layers, net, [str(n) for n in ds.layer.values]))
+        step("outputs")
+        told = [] if layers is not None else _output_lines(net, size, at, whole)
+    ds.attrs["command"] = context.obj["command"]
+    written = write_data(ds, out)
+    if plot:
+        from rfscale.sweeps.report.pictures.network import profile_figure
+        from rfscale.sweeps.report.pictures.style import save
+
+        save(profile_figure(ds), plot)
+        written.append(str(plot))
+    say(*profile_report(ds, rows, told), *(f"written: {path}" for path in written))
+
+
+# rows of a profile --------------------------------------------------------------------------------------------------
+
+
+def _output_lines(net: Network, size: Any, entry: Any, ds: xr.Dataset) -> list[str]:
+    """One line per output; branches that see the whole image are looked past, and a line says so."""
+    from rfscale.engine.analysis.output_lines import output_lines
+
+    anyway, wholly = net.behind_global
+    past = ds.attrs["global_ops"] == "include" and anyway != wholly
+    lines = output_lines(net, size, entry, "skip", dataset=None if past else ds)
+    if past:
+        lines.append("(not counting branches that see the whole image; --global-ops skip shows every layer so)")
+    return lines
+
+
+def _matching(globs: str, net: Network, names: list[str]) -> list[int]:
+    """Positions of the layers that patterns match; the plain name of a module is its last layer."""
+    from fnmatch import fnmatchcase
+
+    from rfscale.engine.network.modules import module_layer
+
+    patterns = [p.strip() for p in globs.split(",") if p.strip()]
+    if not patterns:
+        raise InputError("--layers is empty; give names or patterns, such as 'layer4*'")
+    found: set[int] = set()
+    for pattern in patterns:
+        hits = {i for i, name in enumerate(names) if fnmatchcase(name, pattern)}
+        if not hits:
+            try:
+                hits = {names.index(module_layer(net, pattern))}
+            except ValueError:  # InputError is one
+                raise InputError(f"--layers: no layer is called {pattern!r}; {nearest(pattern, names)}") from None
+        found |= hits
+    return sorted(found)

@@ -1,0 +1,24 @@
+"""The verb reproduce."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def reproduce(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("reproduction"),
+    pictures: Annotated[bool, typer.Option(help="Draw the pictures (needs matplotlib).")] = True,
+) -> None:
+    """Set the article's figures and numbers beside the exact ones.
+
+    Prints the table claim / published / formula / exact / verdict, and writes claims.zarr (with the profiles),
+    claims.md and the pictures.
+
+    Example: rfscale reproduce --out reproduction
+    """
+    from rfscale.sweeps.reproduction.run import run
+
+    run(out, pictures=pictures)

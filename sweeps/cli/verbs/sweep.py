@@ -1,0 +1,274 @@
+"""The verb `rfscale sweep`: a space described, enumerated into a store, or asked.
+
+Imports stand inside the functions: the help is shown without numpy.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rfscale.engine.errors import InputError
+from rfscale.sweeps.report.terminal import _bar
+from rfscale.sweeps.spaces.load import load_space
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rfscale.sweeps.runs.store.store import Progress
+    from rfscale.sweeps.spaces.network_space import NetworkSpace
+    from rfscale.sweeps.spaces.space import Space
+
+if TYPE_CHECKING:
+    Answer = xr.Dataset | xr.DataArray
+
+
+def sweep(
+    context: typer.Context,
+    space: Annotated[
+        str, typer.Argument(metavar="SPACE", help="A .yaml or .json file, or module:space (file.py:space) from Python.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Every architecture, into a Zarr store (resumed if begun) or a .nc file; "
+            "or the answer, to .csv, .json, .nc or .zarr.",
+        ),
+    ] = None,
+    count: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIGURES", help="Numbers of architectures over figures, such as extent,jump; '' for one number."
+        ),
+    ] = None,
+    best: Annotated[
+        str | None,
+        typer.Option(metavar="EXPRESSION", help="The architectures with the smallest value, such as macs or -extent."),
+    ] = None,
+    pareto: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EXPRESSIONS", help="Those that no other beats in two or three values, such as macs,-extent."
+        ),
+    ] = None,
+    sample: Annotated[int | None, typer.Option(metavar="N", help="Draw N architectures, uniformly.")] = None,
+    where: Annotated[
+        str | None, typer.Option(metavar="CONDITIONS", help="Only those with, such as 'extent >= 400, density == 1'.")
+    ] = None,
+    k: Annotated[int, typer.Option("--k", metavar="K", help="How many of --best.")] = 10,
+    seed: Annotated[int, typer.Option(metavar="S", help="Seed of --sample.")] = 0,
+    stages: Annotated[str | None, typer.Option(metavar="NAMES", help="Only these stages, with commas between.")] = None,
+    formulas: Annotated[
+        bool, typer.Option("--formulas", help="The published and closed-form figures as well.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Write the store from N Dask processes here.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Write the store from the workers of this Dask scheduler.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", help="Threads of this process; by default all cores.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture to .png or .svg.")] = None,
+) -> None:
+    """Describe, list or question a space of architectures.
+
+    Without options: its size, factors, states, and what a store would take. A store that was interrupted goes on
+    with the same command.
+
+    Example: rfscale sweep space.yaml --best macs --where "extent >= 400, density == 1"
+    """
+    asked = {"--count": count, "--best": best, "--pareto": pareto, "--sample": sample}
+    question = _one([name for name, value in asked.items() if value is not None])
+    given = {"--where": where, "--k": k != 10, "--seed": seed, "--workers": workers, "--scheduler": scheduler,
+             "--stages": stages, "--formulas": formulas}  # fmt: skip
+    _check_options(question, [name for name, value in given.items() if value], out)
+    _check_files(out, plot, question)
+    _set_threads(threads)
+    loaded = load_space(space)
+    from rfscale.sweeps.report.tables.spaces import answer_report, space_report
+
+    lines: list[Any]
+    if question:
+        data = _ask(loaded, question, asked[question], where, k, seed)
+        data.attrs["command"] = context.obj["command"]
+        lines = answer_report(data)
+        if out:
+            _write_answer(data, out)
+            lines.append(f"written: {out}")
+    elif out:
+        names = None if stages is None else [s.strip() for s in stages.split(",") if s.strip()]
+        data, lines = None, _enumerate(loaded, out, names, formulas, workers, scheduler)
+    else:
+        data, lines = None, space_report(loaded)
+    if plot:
+        from rfscale.sweeps.report.pictures.spaces import answer_figure, space_figure
+        from rfscale.sweeps.report.pictures.style import save
+
+        save(space_figure(loaded) if data is None else answer_figure(data), plot)
+        lines.append(f"written: {plot}")
+    from rfscale.sweeps.report.terminal import say
+
+    say(*lines)
+
+
+# what is asked for ---------------------------------------------------------------------------------------------------
+
+
+def _one(asked: list[str]) -> str | None:
+    if len(asked) > 1:
+        raise InputError(f"{' and '.join(asked)} are different questions; ask one at a time")
+    return asked[0] if asked else None
+
+
+GOES_WITH = {
+    "--where": ("--count", "--best", "--pareto", "--sample"),
+    "--k": ("--best",),
+    "--seed": ("--sample",),
+    "--workers": ("--out",),
+    "--scheduler": ("--out",),
+    "--stages": ("--out",),
+    "--formulas": ("--out",),
+}
+
+
+def _check_options(question: str | None, given: list[str], out: Path | None) -> None:
+    """Refuse options that would be passed over."""
+    mode = question or ("--out" if out else None)
+    for option in given:
+        if mode not in GOES_WITH[option]:
+            goes = GOES_WITH[option]
+            alone = " alone" if question and goes == ("--out",) else ""
+            raise InputError(f"{option} goes with {' or '.join(goes)}{alone}")
+    if "--workers" in given and "--scheduler" in given:
+        raise InputError("--workers starts processes here, --scheduler uses those of a cluster; give one of them")
+
+
+def _check_files(out: Path | None, plot: Path | None, question: str | None) -> None:
+    from rfscale.engine.files import DATA, PICTURES, check_target
+
+    check_target(plot, PICTURES, "--plot")
+    if out is None:
+        return
+    if question:
+        check_target(out, DATA, "--out")
+        if (out / "done" / "lock").is_file():
+            raise InputError(f"--out {out} is the store of a sweep; it is not replaced by an answer, give another name")
+    elif out.suffix == ".nc":
+        check_target(out, (".nc",), "--out")
+    elif out.suffix in (".csv", ".json", ".h5", ".yaml", ".yml", ".txt"):
+        raise InputError(f"--out {out}: every architecture goes to a Zarr store (any other name) or a .nc file")
+
+
+def _set_threads(threads: int | None) -> None:
+    if threads is None:
+        return
+    import numba
+
+    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    if not 1 <= threads <= most:
+        raise InputError(f"--threads is {threads}; this machine has 1 to {most}")
+    numba.set_num_threads(threads)
+
+
+# every architecture --------------------------------------------------------------------------------------------------
+
+
+def _enumerate(
+    space: Space | NetworkSpace,
+    out: Path,
+    stages: Sequence[str] | None,
+    formulas: bool,
+    workers: int | None,
+    scheduler: str | None,
+) -> list[Any]:
+    """Write every architecture to a store or a netCDF file, and return the summary."""
+    if workers is not None and workers < 1:
+        raise InputError(f"--workers is {workers}; it must be at least 1")
+    if out.suffix == ".nc":
+        if workers or scheduler:
+            raise InputError("--workers and --scheduler write stores; give --out a name without .nc")
+        from rfscale.sweeps.machine import size_text
+        from rfscale.sweeps.report.datasets import write
+        from rfscale.sweeps.report.terminal import progress
+        from rfscale.sweeps.runs.run import run
+
+        with progress(f"sweep of {space.name}"):
+            write(run(space, stages=stages, formulas=formulas), out)
+        return [f"{space.size:,} architectures of {space.name}", f"written: {out}, {size_text(out.stat().st_size)}"]
+    from rfscale.sweeps.report.tables.spaces import summary_report
+    from rfscale.sweeps.runs.store.store import write_store
+
+    done = 0
+
+    def remember(now: int, total: int) -> None:
+        nonlocal done
+        done = now * 100 // total
+
+    with _client(workers, scheduler) as client, _bar(space) as tick:
+        try:
+            summary = write_store(
+                space, out, stages=stages, formulas=formulas, client=client, progress=_both(remember, tick)
+            )
+        except KeyboardInterrupt:
+            print(f"rfscale: interrupted; {done} % are stored in {out}, and the same command goes on", file=sys.stderr)
+            raise
+    return summary_report(space, out, summary)
+
+
+def _both(first: Progress, second: Progress | None) -> Progress:
+    def tick(done: int, total: int) -> None:
+        first(done, total)
+        if second:
+            second(done, total)
+
+    return tick
+
+
+@contextmanager
+def _client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
+    if workers is None and scheduler is None:
+        yield None
+        return
+    from rfscale.sweeps.runs.store.dask_workers import local_client, remote_client
+
+    with local_client(workers) if workers else remote_client(str(scheduler)) as client:
+        yield client
+
+
+# answers -------------------------------------------------------------------------------------------------------------
+
+
+def _ask(space: Any, question: str, value: Any, where: str | None, k: int, seed: int) -> Answer:
+    from rfscale import sweeps as answers
+    from rfscale.sweeps.report.terminal import progress
+
+    with progress(f"{question[2:]} of {space.name}") if isinstance(value, str) else nullcontext():
+        if question == "--count":
+            return answers.count(space, value, where) if value.strip() else answers.count(space, where=where)
+        if question == "--best":
+            return answers.best(space, value, k, where)
+        if question == "--pareto":
+            return answers.pareto(space, *(v.strip() for v in value.split(",")), where=where)
+        return answers.sample(space, value, where, seed)
+
+
+def _write_answer(data: Answer, out: Path) -> None:
+    """Write an answer; numbers that pass int64 go to .nc and .zarr as text."""
+    import xarray as xr
+
+    from rfscale.sweeps.report.datasets import write
+
+    if out.suffix in (".nc", ".zarr"):
+        data = data.to_dataset(promote_attrs=True) if isinstance(data, xr.DataArray) else data
+        objects = [n for n, v in data.data_vars.items() if v.dtype == object]
+        large = [n for n in objects if all(isinstance(x, int) for x in data[n].values.flat)]
+        data = data.assign({n: data[n].astype(str) for n in large})
+    write(data, out)

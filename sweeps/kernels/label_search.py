@@ -1,0 +1,285 @@
+"""Kernels of inverse design: from the labels of one level of the graph of states to those of the next.
+
+A label is a way to reach a node with `m` maps chosen so far, the last one of value number `w`: its fit `f` so far (in
+units of sweeps/answers/design/fit.py), its cost `c`, and the number `key` of the choices that lead there. Rows of
+labels are sorted by node and m: ``ptr[node·(k + 1) + m]`` is where they start.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rfscale.engine.kernels._jit import jit
+
+FAR = np.int64(1) << np.int64(62)
+
+
+@jit
+def pair(a: Any, b: Any, fit: Any) -> Any:
+    """Cost of the objects between two neighbouring chosen values, a < b."""
+    if not fit.nearest:
+        return max(np.int64(0), fit.below[b] - fit.above[a])
+    first, last = fit.below[a], fit.below[b]
+    middle = fit.logs[a] + fit.logs[b]
+    low, high = first, last
+    while low < high:  # first bin at or above the break-even point
+        half = (low + high) // 2
+        if 2 * fit.bins[half] < middle:
+            low = half + 1
+        else:
+            high = half
+    near = (fit.moment[low] - fit.moment[first]) - fit.logs[a] * (fit.mass[low] - fit.mass[first])
+    far = fit.logs[b] * (fit.mass[last] - fit.mass[low]) - (fit.moment[last] - fit.moment[low])
+    return near + far
+
+
+@jit
+def least_to_go(fit: Any, usable: Any, k: Any) -> Any:
+    """Least cost still to come by maps chosen and last value, over any greater usable values: [m, w]; [0, 0]: none yet.
+
+    The best next value never falls as the last one grows (the differences of sweeps/answers/design/fit.py), so that
+    halves of the values share the range of next values: n·log(n) steps.
+    """
+    n = len(fit.logs)
+    out = np.zeros((k + 1, n), np.int64)
+    stack = np.empty((128, 4), np.int64)
+    for m in range(k - 1, 0, -1):
+        after = fit.tail if m == k - 1 else out[m + 1]
+        stack[0] = (0, n, 0, n)
+        depth = 1
+        while depth:
+            depth -= 1
+            first, last, low, high = stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3]
+            if first >= last:
+                continue
+            a = (first + last) // 2
+            best, at = FAR, high
+            for b in range(max(low, a + 1), high):
+                if usable[b] and after[b] < FAR:
+                    total = pair(a, b, fit) + after[b]
+                    if total < best:
+                        best, at = total, b
+            out[m, a] = best
+            stack[depth] = (first, a, low, min(at + 1, high))
+            stack[depth + 1] = (a + 1, last, at if best < FAR else low, high)
+            depth += 2
+    least = FAR
+    for b in range(n):
+        if usable[b] and (k == 1 or out[1, b] < FAR):
+            least = min(least, fit.head[b] + (out[1, b] if k > 1 else fit.tail[b]))
+    out[0, :] = least
+    return out
+
+
+@jit
+def _better(i, j, w, f, c, key, rest, ahead, g, by_cost):
+    """Whether label i is at least as good as label j whatever comes behind, ties going to the smaller key.
+
+    `rest` is the tail of a label's value, `ahead` its pair with the node's own value g. All maps still to come have
+    values of at least g. Where i's value is the smaller one, it loses most against j if none comes; where it is the
+    larger one (and below g, so that it may be followed by all that may follow j), if the next one is g itself.
+    """
+    if w[i] == w[j]:
+        gain = f[j] - f[i]
+    elif w[i] < w[j]:
+        gain = f[j] + rest[j] - f[i] - rest[i]
+    elif w[i] < g:
+        gain = f[j] + ahead[j] - f[i] - ahead[i]
+    else:
+        return False
+    if gain < 0:
+        return False
+    if by_cost and c[i] > c[j]:
+        return False
+    return gain > 0 or c[i] < c[j] or (c[i] == c[j] and key[i] <= key[j])
+
+
+@jit
+def _kept(count, w, f, c, key, rest, ahead, g, by_cost, n, keep, seen):
+    """Write to `keep` the labels that no `n` others with different keys are better than; return how many."""
+    first = f[:count] + rest[:count]
+    order = np.argsort(key[:count], kind="mergesort")
+    second = first if by_cost else c[:count]
+    order = order[np.argsort(second[order], kind="mergesort")]
+    leading = c[:count] if by_cost else first
+    order = order[np.argsort(leading[order], kind="mergesort")]
+    kept = 0
+    for j in order:
+        n_seen = 0
+        for at in range(kept):
+            i = keep[at]
+            if not _better(i, j, w, f, c, key, rest, ahead, g, by_cost):
+                continue
+            if key[i] == key[j]:
+                n_seen = n
+            else:
+                new = True
+                for s in range(n_seen):
+                    new = new and seen[s] != key[i]
+                if new:
+                    seen[n_seen] = key[i]
+                    n_seen += 1
+            if n_seen >= n:
+                break
+        if n_seen < n:
+            keep[kept] = j
+            kept += 1
+    return kept
+
+
+@jit
+def _beaten(front, n_front, c, f):
+    """Place of a point in the front (cost rising, fit falling), or -1 if the front has one that is as good."""
+    low, high = 0, n_front
+    while low < high:
+        half = (low + high) // 2
+        if front[half, 0] <= c:
+            low = half + 1
+        else:
+            high = half
+    return -1 if low and front[low - 1, 1] <= f else low
+
+
+@jit
+def _insert(front, n_front, at, row):
+    """Put a point into the front, and take those out that it beats."""
+    start = at - 1 if at and front[at - 1, 0] == row[0] else at
+    end = at
+    while end < n_front and front[end, 1] >= row[1]:
+        end += 1
+    shift = 1 - (end - start)
+    if shift > 0:
+        for i in range(n_front - 1, end - 1, -1):
+            front[i + shift] = front[i]
+    elif shift < 0:
+        for i in range(end, n_front):
+            front[i + shift] = front[i]
+    front[start] = row
+    return n_front + shift
+
+
+@jit
+def _room(table, needed):
+    if needed <= table.shape[0]:
+        return table
+    out = np.empty((max(needed, 2 * table.shape[0]), table.shape[1]), np.int64)
+    out[: table.shape[0]] = table
+    return out
+
+
+@jit
+def next_labels(
+    level, k, n, by_cost, carry, limit, remaining, choices, exact,
+    edge_ptr, edges, ptr, labels, value, usable, to_end, fit, low, front, n_front, most,
+):  # fmt: skip
+    """Labels of the next level.
+
+    Parameters
+    ----------
+    level, remaining : int
+        Number of the next level, and of levels behind it.
+    k, n : int
+        Maps; labels to keep per node, m and what cannot be compared.
+    by_cost : bool
+        Whether a label must not cost more either to be better; otherwise a better fit is better whatever it costs.
+    carry : bool
+        Whether labels with all k maps go on; otherwise they go to the front, with the least cost to the end.
+    limit : int
+        Of the cost at the end.
+    choices, exact : of the stage; whether keys are whole numbers (the index), else hashes
+    edge_ptr, edges : int64 arrays (nodes + 1,), (edges, 3)
+        Per node of the next level: node before, choice, cost.
+    ptr, labels : int64 arrays
+        Of the level before; columns w, f, c, key, row before, choice, chosen.
+    value, usable, to_end : arrays (nodes,)
+        Number of the value of each node, whether it may be chosen, least cost to the end.
+    fit : Fit
+    low : int64 array (k + 1, values)
+        Least cost to go, of `least_to_go`.
+    front, n_front : int64 array (rows, 6), int
+        Columns cost, fit, level, row before, choice, node.
+    most : int
+        Labels that fit the memory.
+
+    Returns
+    -------
+    ptr, labels, front, n_front; labels is empty with ptr[0] == -1 where they pass `most`
+    """
+    n_nodes = len(value)
+    out = np.empty((1024, 7), np.int64)
+    out_ptr = np.zeros(n_nodes * (k + 1) + 1, np.int64)
+    size = np.int64(0)
+    found = np.empty((1024, 7), np.int64)
+    keep, seen = np.empty(1024, np.int64), np.empty(n, np.int64)
+    point = np.empty(6, np.int64)
+    for v in range(n_nodes):
+        g = value[v]
+        for m in range(k + 1):
+            out_ptr[v * (k + 1) + m] = size
+            if to_end[v] >= FAR or m + remaining + 1 < k:
+                continue
+            count = 0
+            if m < k or carry:
+                for e in range(edge_ptr[v], edge_ptr[v + 1]):
+                    at = edges[e, 0] * (k + 1) + m
+                    found = _room(found, count + ptr[at + 1] - ptr[at])
+                    for r in range(ptr[at], ptr[at + 1]):
+                        w, f, c = labels[r, 0], labels[r, 1], labels[r, 2] + edges[e, 2]
+                        if c + to_end[v] > limit:
+                            continue
+                        if low[m, max(w, 0)] >= FAR:
+                            continue
+                        if n_front and _beaten(front, n_front, c + to_end[v], f + low[m, max(w, 0)]) < 0:
+                            continue
+                        key = labels[r, 3] * choices + edges[e, 1]
+                        if not exact:
+                            key ^= (key >> 29) ^ (key << 17)
+                            key *= np.int64(0x1E3779B97F4A7C15)
+                        found[count] = (w, f, c, key, r, edges[e, 1], 0)
+                        count += 1
+            if m and usable[v]:
+                first, last = out_ptr[v * (k + 1) + m - 1], size
+                found = _room(found, count + last - first)
+                for r in range(first, last):
+                    w = out[r, 0]
+                    if w >= g:
+                        continue
+                    f = out[r, 1] + (fit.head[g] if m == 1 else pair(w, g, fit)) + (fit.tail[g] if m == k else 0)
+                    if m < k and low[m, g] >= FAR:
+                        continue
+                    if n_front or (m == k and not carry):
+                        place = _beaten(front, n_front, out[r, 2] + to_end[v], f + (0 if m == k else low[m, g]))
+                        if place < 0:
+                            continue
+                        if m == k and not carry:
+                            front = _room(front, n_front + 1)
+                            point[0], point[1], point[2] = out[r, 2] + to_end[v], f, level
+                            point[3], point[4], point[5] = out[r, 4], out[r, 5], v
+                            n_front = _insert(front, n_front, place, point)
+                            continue
+                    found[count] = out[r]
+                    found[count, 0], found[count, 1], found[count, 6] = (-1 if m == k else g), f, 1
+                    count += 1
+            if not count or (remaining == 0 and m < k - 1):
+                continue
+            if len(keep) < count:
+                keep = np.empty(2 * count, np.int64)
+            rest, ahead = np.zeros(count, np.int64), np.zeros(count, np.int64)
+            for i in range(count):
+                w = found[i, 0]
+                if w >= 0:
+                    rest[i] = fit.tail[w]
+                    ahead[i] = pair(w, g, fit) if w < g else 0
+            kept = _kept(count, found[:, 0], found[:, 1], found[:, 2], found[:, 3], rest, ahead, g, by_cost,
+                         n, keep, seen)  # fmt: skip
+            if size + kept > most:
+                out_ptr[0] = -1
+                return out_ptr, out[:0].copy(), front, n_front
+            out = _room(out, size + kept)
+            for i in range(kept):
+                out[size + i] = found[keep[i]]
+            size += kept
+    out_ptr[-1] = size
+    return out_ptr, out[:size].copy(), front, n_front

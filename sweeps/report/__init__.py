@@ -1,0 +1,1 @@
+"""Datasets as tables and pictures. Nothing is computed here."""

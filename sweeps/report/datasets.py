@@ -1,0 +1,163 @@
+"""Files: write datasets and pictures whole or not at all, and refuse a bad target before anything is computed."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from math import isnan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.files import DATA, check_target, replacing
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+if TYPE_CHECKING:
+    Data = xr.Dataset | xr.DataArray | xr.DataTree
+
+
+def write(data: Data, path: Path) -> None:
+    """Write a dataset, an array or a tree of datasets; the suffix of `path` says how.
+
+    Parameters
+    ----------
+    data : xr.Dataset, xr.DataArray or xr.DataTree
+        A tree goes to .nc, .zarr or .json, and so does a dataset whose variables have different dims.
+    path : Path
+        .nc (netCDF 4, by h5netcdf), .zarr (format 3), .csv (one row per layer or entry, one column per variable and
+        axis) or .json (the same rows as records, with all attributes).
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be written; nothing is left half.
+    """
+    check_target(path, DATA, "output")
+    with replacing(path) as temporary:
+        _WRITERS[path.suffix](data, temporary)
+
+
+def storable(data: xr.Dataset) -> xr.Dataset:
+    """Return the dataset with text as objects and plain attributes, which every store can keep."""
+    text = {name: v.astype(object) for name, v in data.variables.items() if v.dtype.kind in "UT"}
+    out = data.assign_coords({k: v for k, v in text.items() if k in data.coords})
+    out = out.assign({k: v for k, v in text.items() if k in data.data_vars})
+    out.attrs = {str(k): _plain(v) for k, v in data.attrs.items() if v is not None}
+    return out
+
+
+def _plain(value: Any) -> Any:
+    """Return an attribute as text, a number, or a list of numbers: netCDF knows no lists of text, no truth values."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple):
+        return ", ".join(value) if all(isinstance(v, str) for v in value) else [_plain(v) for v in value]
+    value = value.item() if hasattr(value, "item") else value
+    return int(value) if isinstance(value, bool) else value
+
+
+def _stored(data: Data) -> xr.Dataset | xr.DataTree:
+    import xarray as xr
+
+    if isinstance(data, xr.DataTree):
+        return data.map_over_datasets(storable)
+    return storable(data.to_dataset(promote_attrs=True) if isinstance(data, xr.DataArray) else data)
+
+
+def _netcdf(data: Data, path: Path) -> None:
+    _stored(data).to_netcdf(path, engine="h5netcdf")
+
+
+def _zarr(data: Data, path: Path) -> None:
+    _stored(data).to_zarr(path, mode="w", consolidated=False, zarr_format=3)
+
+
+def records(data: xr.Dataset) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Return a dataset as a tidy table: column names, and one row per layer or entry; the axes become columns."""
+    import xarray as xr
+
+    dims = [str(d) for d in data.dims if d != "axis"]
+    columns: dict[str, list[Any]] = {}
+    shape = data.sizes
+    for name in [*dims, *map(str, data.data_vars)]:
+        array = data[name] if name in data.variables else xr.DataArray(range(shape[name]), dims=name)
+        parts = {name: array}
+        if "axis" in array.dims:
+            parts = {f"{name}_{axis}": array.sel(axis=axis) for axis in data.axis.values}
+        for label, part in parts.items():
+            wide = part.expand_dims({d: shape[d] for d in dims if d not in part.dims}).transpose(*dims)
+            columns[label] = [_cell(v) for v in wide.values.ravel().tolist()]
+    return list(columns), list(zip(*columns.values(), strict=True))
+
+
+def tables(data: xr.Dataset) -> list[xr.Dataset]:
+    """Return a dataset in parts, each with a variable that has all its dims: one table of all would repeat and repeat.
+
+    `axis` does not count: it becomes columns.
+    """
+    dims = {name: frozenset(v.dims) - {"axis"} for name, v in data.data_vars.items()}
+    largest = [d for d in dict.fromkeys(dims.values()) if not any(d < other for other in dims.values())]
+    home = {name: next(i for i, d in enumerate(largest) if own <= d) for name, own in dims.items()}
+    return [data[[name for name in dims if home[name] == i]] for i in range(len(largest))]
+
+
+def _cell(value: Any) -> Any:
+    """Return whole floats as ints, NaN as None and an infinity as text."""
+    if not isinstance(value, float):
+        return value
+    if isnan(value):
+        return None
+    return int(value) if value.is_integer() else str(value) if abs(value) == float("inf") else value
+
+
+def _as_dataset(data: Data, suffix: str) -> xr.Dataset:
+    import xarray as xr
+
+    if isinstance(data, xr.DataTree):
+        raise InputError(f"a tree of datasets does not fit into one {suffix} table; write .zarr, .nc or .json")
+    return data.to_dataset(promote_attrs=True) if isinstance(data, xr.DataArray) else data
+
+
+def _csv(data: Data, path: Path) -> None:
+    made = _as_dataset(data, ".csv")
+    if len(tables(made)) > 1:
+        raise InputError(
+            "the result has variables of different dims, more than one .csv table; write .zarr, .nc or .json"
+        )
+    names, rows = records(made)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(rows)
+
+
+def _json(data: Data, path: Path) -> None:
+    import xarray as xr
+
+    content: dict[str, Any]
+    if isinstance(data, xr.DataTree):
+        content = {group: _json_content(node.to_dataset(inherit=False)) for group, node in data.subtree_with_keys}
+    else:
+        content = _json_content(_as_dataset(data, ".json"))
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _json_content(data: xr.Dataset) -> dict[str, Any]:
+    """Attributes and records; where variables have different dims, the records of each table by its dims."""
+    made = {", ".join(str(d) for d in t.dims if d != "axis"): _json_records(t) for t in tables(data)}
+    return {
+        "attrs": {str(k): _plain(v) for k, v in data.attrs.items()},
+        "variables": {str(k): {a: _plain(x) for a, x in v.attrs.items()} for k, v in data.data_vars.items()},
+        "records": made if len(made) > 1 else next(iter(made.values()), []),
+    }
+
+
+def _json_records(data: xr.Dataset) -> list[dict[str, Any]]:
+    names, rows = records(data)
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+_WRITERS: dict[str, Callable[[Data, Path], None]] = {".nc": _netcdf, ".zarr": _zarr, ".csv": _csv, ".json": _json}

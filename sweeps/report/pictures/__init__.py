@@ -1,0 +1,1 @@
+"""Datasets as pictures. matplotlib is imported in the functions."""

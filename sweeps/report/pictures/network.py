@@ -1,0 +1,150 @@
+"""Pictures of one network: profile, footprint, path counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rfscale.sweeps.report.pictures.style import (
+    BLUE,
+    CROSS,
+    GREEN,
+    GREY,
+    HOLLOW,
+    INK,
+    PAPER,
+    RED,
+    SKY,
+    TICKS,
+    WEIGHTS,
+    figure,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def profile_figure(ds: xr.Dataset) -> Figure:
+    """Return the picture of `rfscale profile --plot`: widths and extents by layer, and overlaps below."""
+    from rfscale.sweeps.report.terminal import per_axis
+
+    steps = list(range(ds.sizes["layer"]))
+    wide = min(14.0, max(7.0, 0.16 * len(steps)))
+    with figure(wide, 6.4, 2, 1, sharex=True, height_ratios=[3, 1]) as (fig, axes):
+        top, bottom = axes[:, 0]
+        draw_profile(top, steps, ds)
+        size = f", image {per_axis(ds.attrs['input_size'])}" if "input_size" in ds.attrs else ", no borders"
+        top.set_title(f"{ds.attrs['network']}: what each layer sees{size}")
+        top.set_ylabel("pixels of the image")
+        top.legend(loc="upper left")
+        overlap = ds.overlap.where(~ds.everything)
+        for axis, dash in zip(ds.axis.values, ("-", "--", ":"), strict=False):
+            bottom.plot(steps, overlap.sel(axis=axis), dash, color=GREEN, lw=1.5, label=f"along {axis}")
+        if any(per_axis(row) != per_axis(row[:1]) for row in overlap.values.tolist()):
+            bottom.legend(loc="lower right")
+        bottom.set_ylim(-0.02, 1.02)
+        bottom.set_ylabel("overlap")
+        _layer_ticks(bottom, [str(n) for n in ds.layer.values])
+    return fig
+
+
+def draw_profile(ax: Axes, steps: Sequence[int], ds: xr.Dataset) -> None:
+    """Draw the extents and widths of a profile, with both formulas on top, over `steps`."""
+    import numpy as np
+
+    seen = ~ds.everything.values
+    extent = np.where(seen[:, None], ds.extent.values, np.nan)
+    width = np.where(seen, ds.width.values, np.nan)
+    flat = ds.sizes["axis"] == 2
+    equal = bool((np.nan_to_num(extent) == np.nan_to_num(extent[:, :1])).all())
+    for i, axis in enumerate(ds.axis.values[:1] if equal else ds.axis.values):
+        label = "extent (bounding box)" if equal else f"extent along {axis}"
+        ax.plot(steps, extent[:, i], ("-", "--", ":")[i], color=SKY, lw=5 if equal else 2.5, alpha=0.7, label=label)
+    if flat:
+        with np.errstate(invalid="ignore"):
+            ax.plot(steps, width, color=BLUE, label="width = √pixels, exact")
+            ax.plot(steps, np.sqrt(ds.published_area), color=RED, label="published formula", **HOLLOW)
+            ax.plot(steps, np.sqrt(ds.closed_form_area), color=INK, label="closed form", **CROSS)
+    for at in np.array(steps)[~seen].tolist():
+        ax.axvspan(at - 0.5, at + 0.5, color=GREY, alpha=0.18, lw=0, label="sees the whole image")
+    handles, labels = ax.get_legend_handles_labels()
+    if len(set(labels)) < len(labels):  # one entry for all spans
+        for handle in handles[labels.index("sees the whole image") + 1 :]:
+            handle.set_label("_")
+    ax.set_ylim(bottom=0)
+
+
+def _layer_ticks(ax: Axes, names: Sequence[str]) -> None:
+    every = -(-len(names) // TICKS)
+    picked = list(range(0, len(names), every))
+    ax.set_xticks(picked, [names[i] for i in picked], rotation=90, fontsize=8)
+    ax.set_xlim(-0.7, len(names) - 0.3)
+
+
+# maps ---------------------------------------------------------------------------------------------------------------
+
+
+def map_figure(data: xr.DataArray) -> Figure:
+    """Return the picture of `rfscale footprint --plot`: pixels of a footprint, or path counts."""
+    plane, _ = _plane(data)
+    with figure(6.4, min(max(5.2 * plane.shape[0] / plane.shape[1], 1.5), 9.0) + 0.6) as (fig, axes):
+        ax = axes[0, 0]
+        if data.dtype == bool:
+            draw_footprint(ax, data)
+        else:
+            draw_path_counts(ax, data)
+        ax.set_title(f"{data.attrs['network']}: {data.attrs['long_name']}", fontsize=10, wrap=True)
+    return fig
+
+
+def _plane(data: xr.DataArray) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+    """Return an array as a plane, and its edges in pixels; of three axes the first is projected."""
+    import numpy as np
+
+    if data.ndim == 3:
+        data = data.any(str(data.dims[0])) if data.dtype == bool else data.sum(str(data.dims[0]))
+    plane = np.atleast_2d(data.values)
+    x = data[data.dims[-1]].values
+    y = data[data.dims[0]].values if data.ndim == 2 else np.zeros(1)
+    return plane, (float(x[0]) - 0.5, float(x[-1]) + 0.5, float(y[-1]) + 0.5, float(y[0]) - 0.5)
+
+
+def draw_footprint(ax: Axes, fp: xr.DataArray, color: str = BLUE) -> None:
+    """Draw a footprint: seen pixels in colour, the others in the colour of paper, and a grid where it is small."""
+    from matplotlib.colors import ListedColormap
+
+    plane, edges = _plane(fp)
+    ax.imshow(plane, cmap=ListedColormap([PAPER, color]), vmin=0, vmax=1, extent=edges, interpolation="nearest")
+    if max(plane.shape) <= 64:
+        for pixel in range(plane.shape[1] + 1):
+            ax.axvline(edges[0] + pixel, color="white", lw=0.8)
+        for pixel in range(plane.shape[0] + 1):
+            ax.axhline(edges[3] + pixel, color="white", lw=0.8)
+    _pixel_axes(ax)
+
+
+def draw_path_counts(ax: Axes, weights: xr.DataArray, bar: bool = True) -> Any:
+    """Draw path counts, as shares of the largest; the frame is their bounding box."""
+    import numpy as np
+
+    plane, edges = _plane(weights)
+    shown = np.where(plane > 0, plane / plane.max(), np.nan)
+    image = ax.imshow(shown, cmap="magma_r", vmin=0, vmax=1, extent=edges, interpolation="nearest")
+    if bar:
+        ax.figure.colorbar(image, ax=ax, shrink=0.75, label=WEIGHTS)
+    _pixel_axes(ax)
+    return image
+
+
+def _pixel_axes(ax: Axes) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    ax.set_aspect("equal")
+    ax.grid(False)
+    ax.set_xlabel("x, pixels")
+    ax.set_ylabel("y, pixels")

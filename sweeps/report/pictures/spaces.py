@@ -1,0 +1,137 @@
+"""Pictures of spaces and of answers about them. matplotlib is imported by `style`, when needed."""
+
+from __future__ import annotations
+
+from math import log10
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rfscale.engine.errors import InputError
+from rfscale.sweeps.report.pictures.style import BLUE, GREEN, ORANGE, SKY, figure
+from rfscale.sweeps.spaces.network_space import NetworkSpace
+from rfscale.sweeps.spaces.space import Space
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BINS = 120  # rows of the picture of a space
+
+
+MAPS = "viridis"
+
+
+def space_figure(space: Space | NetworkSpace) -> Figure:
+    """Return the picture of a space: how many architectures have which extent, stage by stage."""
+    from rfscale.sweeps.answers.count import count
+
+    if isinstance(space, NetworkSpace):
+        raise InputError("--plot draws spaces of stages; for a NetworkSpace open the store and plot with xarray")
+    axes = [""] if space.square else [f"_{a}" for a in space.axes]
+    names = [s.name for s in space.stages]
+    with figure(max(7.0, 0.45 * len(names) + 3) * len(axes), 4.6, 1, len(axes)) as (fig, grid):
+        for ax, axis in zip(grid[0], axes, strict=True):
+            counts = [count(space, f"{name}.extent{axis}") for name in names]
+            _distributions(ax, names, counts)
+            ax.set_title(f"{space.name}: extents{f' along {axis[1:]}' if axis else ''} by stage")
+    return fig
+
+
+def _distributions(ax: Axes, names: list[str], counts: list[xr.DataArray]) -> None:
+    """Draw one column for each stage: its share of architectures by extent."""
+    largest = max(int(c[c.dims[0]].values.max()) for c in counts)
+    edges = np.unique(np.geomspace(1, largest + 1, BINS).round()) - 0.5
+    shares = np.zeros((len(edges) - 1, len(names)))
+    for column, c in enumerate(counts):
+        total = sum(c.values.tolist())
+        rows = np.searchsorted(edges, c[c.dims[0]].values, side="right") - 1
+        for row, n in zip(rows.tolist(), c.values.tolist(), strict=True):
+            shares[row, column] += n / total
+    logs = np.log10(shares, where=shares > 0, out=np.full(shares.shape, np.nan))
+    mesh = ax.pcolormesh(np.arange(len(names) + 1) - 0.5, edges, logs, cmap=MAPS, vmax=0)
+    ax.figure.colorbar(mesh, ax=ax, label="share of the stage's architectures, log10")
+    ax.set_xticks(range(len(names)), names, rotation=90 if len("".join(names)) > 40 else 0)
+    ax.set_yscale("log")
+    ax.set_ylabel("extent, pixels")
+
+
+def answer_figure(data: xr.Dataset | xr.DataArray) -> Figure:
+    """Return the picture of an answer of `rf.count`, `best`, `pareto` or `sample`."""
+    import xarray as xr
+
+    with figure(7.4, 4.6) as (fig, grid):
+        ax = grid[0, 0]
+        if isinstance(data, xr.DataArray):
+            _draw_counts(ax, data)
+        elif "objectives" in data:
+            _draw_front(ax, data)
+        else:
+            _draw_rows(ax, data)
+    return fig
+
+
+def _draw_counts(ax: Axes, data: xr.DataArray) -> None:
+    """Draw numbers over one or two names; they are often so large that only their logarithm can be drawn."""
+    if len(data.dims) not in (1, 2):
+        raise InputError(f"--plot draws counts over one or two names, not {len(data.dims)}")
+    logs = np.array([log10(n) if n else np.nan for n in data.values.ravel().tolist()]).reshape(data.shape)
+    places = [np.arange(n) for n in data.shape]
+    if len(data.dims) == 1:
+        values = data[data.dims[0]].values
+        numbers = values.dtype.kind in "iuf"
+        ax.vlines(values if numbers else places[0], -0.05, logs, color=BLUE, lw=max(0.6, min(8.0, 250 / len(values))))
+        ax.set_ylim(bottom=-0.05)  # one architecture is still a line
+        ax.set_ylabel("architectures, log10")
+    else:
+        mesh = ax.pcolormesh(places[1], places[0], logs, cmap=MAPS, shading="nearest")
+        ax.figure.colorbar(mesh, ax=ax, label="architectures, log10")
+        _ticks(ax.yaxis, data, 0)
+        ax.set_ylabel(_named(data, data.dims[0]))
+    if len(data.dims) == 2 or not numbers:
+        _ticks(ax.xaxis, data, -1)
+    ax.set_xlabel(_named(data, data.dims[-1]))
+    ax.set_title(f"architectures by {' and '.join(map(str, data.dims))}")
+
+
+def _ticks(axis: Any, data: xr.DataArray, at: int) -> None:
+    """Name some of the values that occur."""
+    values = data[data.dims[at]].values
+    picked = range(0, len(values), -(-len(values) // 12))
+    axis.set_ticks(list(picked), [str(values[i]) for i in picked])
+
+
+def _named(data: Any, name: Any) -> str:
+    units = data[name].attrs.get("units", "")
+    return f"{name}{', pixels' if units == 'pixel' else ''}"
+
+
+def _draw_front(ax: Axes, data: xr.Dataset) -> None:
+    names = [str(o) for o in data.objective.values]
+    values = data.objectives.values
+    if values.shape[1] == 2:
+        ax.plot(values[:, 0], values[:, 1], "o-", color=BLUE, ms=4, lw=1, drawstyle="steps-post")
+    else:
+        points = ax.scatter(values[:, 0], values[:, 1], c=values[:, 2], cmap=MAPS, s=18)
+        ax.figure.colorbar(points, ax=ax, label=names[2])
+    ax.set_xlabel(names[0])
+    ax.set_ylabel(names[1])
+    ax.set_title(f"{data.sizes['rank']} architectures that no other beats")
+
+
+def _draw_rows(ax: Axes, data: xr.Dataset) -> None:
+    """Draw architectures by extent and objective, cost or overlap, solid ones and those with holes apart."""
+    y = next(n for n in ("objective", "macs", "params", "overlap", "width") if n in data)
+    extent = next(str(n) for n in data.data_vars if str(n).startswith("extent"))
+    x = "width" if y == "objective" and data.attrs.get("objective", "").strip("-") == extent else extent
+    solid = data.density.values == 1
+    for picked, color, label in ((solid, GREEN, "without holes"), (~solid, ORANGE, "with holes")):
+        if picked.any():
+            places = data[x].values[picked], data[y].values[picked]
+            ax.plot(*places, "o", color=color, ms=5, alpha=0.7, mec=SKY, mew=0.3, label=label)
+    ax.set_xlabel(_named(data, x))
+    ax.set_ylabel(data.attrs.get("objective", y) if y == "objective" else _named(data, y))
+    drawn = f"{data.sizes.get('sample')} architectures, drawn at random"
+    ax.set_title("the best architectures" if "rank" in data.dims else drawn)
+    ax.legend()

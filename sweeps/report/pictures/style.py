@@ -1,0 +1,94 @@
+"""Pictures of one network: the style of all pictures, profiles, footprints and path counts.
+
+Colours are those of Okabe and Ito, which colour-blind readers can tell apart. matplotlib is imported in the functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rfscale.engine.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, SKY, ORANGE, RED = "#0072B2", "#56B4E9", "#E69F00", "#D55E00"
+
+
+GREEN, PURPLE, INK, GREY = "#009E73", "#CC79A7", "#222222", "#8A8A8A"
+
+
+PAPER = "#F4F4F0"
+
+
+HOLLOW: dict[str, Any] = {"marker": "o", "ms": 6.5, "mfc": "none", "mew": 1.3, "ls": ""}  # the published formula
+
+
+CROSS: dict[str, Any] = {"marker": "x", "ms": 4.5, "mew": 1.3, "ls": ""}  # the closed form
+
+
+STAR: dict[str, Any] = {"marker": "*", "ms": 13, "mec": INK, "mew": 0.8, "ls": "", "color": ORANGE, "zorder": 6}
+
+
+WEIGHTS = "paths, share of the busiest pixel"
+
+
+TICKS = 26  # layer names that fit on an axis
+
+
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelcolor": INK,
+    "axes.edgecolor": GREY,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.8,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.8,
+    "figure.dpi": 110,
+    "savefig.dpi": 160,
+    "svg.hashsalt": "rfscale",  # the same picture is the same file
+    "svg.fonttype": "none",
+}
+
+
+@contextmanager
+def figure(width: float, height: float, rows: int = 1, columns: int = 1, **grid: Any) -> Iterator[tuple[Figure, Any]]:
+    """Yield a figure of the house style, in inches, and its axes as an array of rows × columns."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(_STYLE):
+        fig = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+        yield fig, fig.subplots(rows, columns, squeeze=False, **grid)
+
+
+def save(fig: Figure, path: Path) -> None:
+    """Write a figure, whole or not at all."""
+    from matplotlib import rc_context
+
+    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": "rfscale"}
+    with rc_context(_STYLE), replacing(path) as temporary:
+        fig.savefig(temporary, metadata=metadata)
+
+
+def box(ax: Axes, low: Sequence[float], high: Sequence[float], color: str, **style: Any) -> None:
+    """Draw a rectangle around the pixels low … high−1 (y, x)."""
+    from matplotlib.patches import Rectangle
+
+    style = {"fill": False, "lw": 1.6, **style}
+    ax.add_patch(Rectangle((low[1] - 0.5, low[0] - 0.5), high[1] - low[1], high[0] - low[0], edgecolor=color, **style))

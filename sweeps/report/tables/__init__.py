@@ -1,0 +1,1 @@
+"""Datasets as tables of a terminal, one file for each kind."""

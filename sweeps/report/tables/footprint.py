@@ -1,0 +1,89 @@
+"""A footprint, or path counts, drawn with characters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+from rfscale.sweeps.report.terminal import number, per_axis
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+WIDEST = 60  # pixels that are drawn in the terminal
+
+
+# one footprint ------------------------------------------------------------------------------------------------------
+
+
+def footprint_report(fp: xr.DataArray) -> list[Any]:
+    """Return what `rfscale footprint` prints: the figures, and the footprint itself where it is small."""
+    import numpy as np
+
+    area = int(fp.sum())
+    if not area:
+        return [f"{fp.attrs['long_name']}: none, it reads only padding"]
+    inside = _boxed(fp)
+    lines: list[Any] = [
+        f"{fp.attrs['network']}: {fp.attrs['long_name']}",
+        f"area {area} pixels, width {number(sqrt(area), 1)}, extent {'×'.join(map(str, inside.shape))}, "
+        f"first pixel {_place(inside)}, density {number(area / inside.size, 4)}",
+    ]
+    if inside.ndim <= 2 and inside.shape[-1] <= WIDEST:
+        lines += ["", *blocks(np.atleast_2d(inside.values))]
+    return lines
+
+
+def _boxed(data: xr.DataArray) -> xr.DataArray:
+    """Return the part of an array in the bounding box of what is not 0."""
+    import numpy as np
+
+    cut = {}
+    for dim in data.dims:
+        rows = np.flatnonzero((data.values != 0).any(axis=tuple(a for a, d in enumerate(data.dims) if d != dim)))
+        cut[dim] = slice(int(rows[0]), int(rows[-1]) + 1)
+    return data.isel(cut)
+
+
+def _place(data: xr.DataArray) -> str:
+    return ", ".join(number(float(data[dim].values[0])) for dim in data.dims)
+
+
+def blocks(grid: np.ndarray) -> list[str]:
+    """Draw a grid of bool with half blocks: one character is one pixel wide and two high."""
+    import numpy as np
+
+    padded = np.vstack([grid, np.zeros((len(grid) % 2, grid.shape[1]), bool)])
+    return ["".join(" ▀▄█"[int(a) + 2 * int(b)] for a, b in zip(*rows, strict=True)) for rows in _pairs(padded)]
+
+
+def _pairs(grid: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    return zip(grid[::2], grid[1::2], strict=True)
+
+
+def path_counts_report(weights: xr.DataArray, field: xr.Dataset) -> list[Any]:
+    """Return what `rfscale footprint --path-counts` prints."""
+    import numpy as np
+
+    inside = _boxed(weights)
+    share = f"{number(100 * float(field.mass), 1)} %"
+    centre, start = (", ".join(number(v, 1) for v in field[name].values) for name in ("mean", "box_start"))
+    lines: list[Any] = [
+        f"{weights.attrs['network']}: {weights.attrs['long_name']}",
+        f"extent {'×'.join(map(str, inside.shape))}, first pixel {_place(inside)}",
+        f"centre of mass {centre}, standard deviation {per_axis(field['std'].values)} pixels",
+        f"{share} of the paths lie in {'×'.join(map(str, field.box_extent.values))} pixels from {start} on",
+    ]
+    if inside.ndim <= 2 and inside.shape[-1] <= WIDEST:
+        lines += ["", *shades(np.atleast_2d(inside.values))]
+    return lines
+
+
+def shades(grid: np.ndarray) -> list[str]:
+    """Draw a grid of weights in five shades, two characters a pixel; the darkest is the largest weight."""
+    import numpy as np
+
+    level = np.ceil(grid / grid.max() * 4).astype(int)
+    return ["".join(" ░▒▓█"[i] * 2 for i in row) for row in level]

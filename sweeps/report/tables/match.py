@@ -1,0 +1,79 @@
+"""Tables of a match."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from rich.table import Table
+
+# what they print ----------------------------------------------------------------------------------------------------
+
+
+def match_report(found: xr.Dataset, sizes: xr.Dataset) -> list[Any]:
+    """Return the table of the chosen maps, and what fits and what does not in words."""
+    from rfscale.sweeps.report.terminal import plain_table
+
+    attrs = found.attrs
+    by, factor = attrs["by"], attrs["factor"]
+    headers = [("map", "left"), (f"{by} px", "right"), ("jump px", "right"), ("objects nearest", "right")]
+    table = plain_table(*headers, ("|log2|", "right"))
+    for i, name in enumerate(found.chosen.values.tolist()):
+        jump = float(found.jump.sel(layer=name))
+        part, mean = float(found.chosen_share[i]), float(found.chosen_tightness[i])
+        told = "–" if mean != mean else f"{mean:.2f}"
+        table.add_row(name, f"{float(found.chosen_figure[i]):.4g}", f"{jump:g}", f"{part:.1%}", told)
+    quantiles = sizes.quantiles.sel(measure="size")
+    spread = ", ".join(f"{float(v):.3g}" for v in quantiles.values)
+    lines = [
+        f"objects: {attrs['objects']} of {attrs['boxes']} boxes, resize {attrs['resize']}; sqrt(width·height) at "
+        f"{', '.join(f'{q:.0%}' for q in quantiles.q.values)}: {spread} px; peaks at "
+        f"{', '.join(f'{m:.3g}' for m in sizes.modes.values)} px",
+        *_left_out(sizes),
+        f"within a factor of {factor:g} of a chosen map: {float(found.coverage):.1%} of the objects; mean "
+        f"|log2({by} / size)| {float(found.tightness):.3f}",
+    ]
+    for low, high, part in zip(found.gap_low.values, found.gap_high.values, found.gap_share.values, strict=True):
+        lines.append(f"gap: {low:.3g} to {high:.3g} px, {part:.1%} of the objects")
+    levels = ", ".join(f"{n} {s:.1%}" for n, s in zip(found.level.values, found.fpn_share.values, strict=True))
+    fpn = float(found.fpn_tightness)
+    lines.append(f"FPN's rule: {levels}" + ("" if fpn != fpn else f"; mean |log2| {fpn:.3f} on these maps"))
+    title = f"{attrs['network']} on {attrs['source']}"
+    return [title, table, *lines, f"best maps by {attrs['objective']}, of all layers", _best_table(found)]
+
+
+def _parts(found: xr.Dataset, out: Path | None) -> Any:
+    """A match as its file holds it: one dataset; in JSON one table per kind of row; in CSV the table of layers."""
+    if out is None or out.suffix not in (".csv", ".json"):
+        return found
+    import xarray as xr
+
+    dims = ("layer", "bin", "chosen", "gap", "level", "maps")
+    groups = {d: [str(n) for n, v in found.data_vars.items() if v.dims == (d,)] for d in dims}
+    nodes = {d: found[names].reset_coords(drop=True) for d, names in groups.items()}
+    nodes = {d: node.drop_vars([c for c in node.coords if c != d]) for d, node in nodes.items()}
+    if out.suffix == ".csv":
+        return nodes["layer"]
+    scalars = {str(n): float(v) for n, v in found.data_vars.items() if not v.dims and v == v}
+    return xr.DataTree.from_dict(
+        {"/": xr.Dataset(attrs={**found.attrs, **scalars}), **{f"/{d}": n for d, n in nodes.items()}}
+    )
+
+
+def _left_out(sizes: xr.Dataset) -> list[str]:
+    reasons = [f"{n} {r}" for r, n in zip(sizes.reason.values.tolist(), sizes.left_out.values.tolist(), strict=True)]
+    lines = [f"warning: left out: {', '.join(reasons)}"] if reasons else []
+    return lines + ([f"note: {sizes.attrs['notes']}"] if sizes.attrs.get("notes") else [])
+
+
+def _best_table(found: xr.Dataset) -> Table:
+    from rfscale.sweeps.report.terminal import plain_table
+
+    headers = (("maps", "right"), ("best", "left"), ("|log2|", "right"), ("covered", "right"))
+    table = plain_table(*headers)
+    for i, n in enumerate(found.maps.values.tolist()):
+        names = str(found.best_layers.values[i])
+        table.add_row(str(n), names, f"{float(found.best_tightness[i]):.3f}", f"{float(found.best_coverage[i]):.1%}")
+    return table

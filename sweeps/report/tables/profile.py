@@ -1,0 +1,165 @@
+"""What `rfscale profile` prints: a table of modules or layers, a line per output, and how the formulas do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan, sqrt
+from typing import TYPE_CHECKING, Any
+
+from rfscale.engine.network.modules import Module, fitting_depth, modules
+from rfscale.sweeps.report.terminal import Column, folded, number, per_axis, same
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+    from rich.table import Table
+
+SCREEN = 24  # rows of a table that is folded to fit a screen
+
+
+NAMED = 4  # layers that a line lists
+
+
+def profile_report(ds: xr.Dataset, depth: int | None = None, outputs: Sequence[str] = ()) -> list[Any]:
+    """Return what `rfscale profile` prints: a title, the table, a line per output, and what holds for all layers.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        Profile of a network, or of some of its layers.
+    depth : int, optional
+        The table has one row for all layers whose names share so many parts, with the figures of the last of them; 0
+        is as many parts as fit a screen. Without it every layer has a row.
+    outputs : sequence of str
+        Lines of `rfscale.engine.analysis.output_lines.output_lines`.
+    """
+    rows, fold = folded_rows([str(n) for n in ds.layer.values], depth)
+    table, legend = _table(ds.isel(layer=[m.last for m in rows]), rows)
+    parts: list[Any] = [_title(ds), table]
+    for lines in (legend, outputs, [*fold, *_summary(ds)]):
+        parts += [*([""] if lines and parts[-1] is not table else []), *lines]
+    return parts
+
+
+def folded_rows(names: Sequence[str], depth: int | None) -> tuple[list[Module], list[str]]:
+    """Return the rows of a table over layers, `depth` as in `profile_report`, and the line that says so."""
+    depth = fitting_depth(names, SCREEN) if depth == 0 else depth
+    rows = [Module(n, i, 1) for i, n in enumerate(names)] if depth is None else modules(names, depth)
+    if len(rows) == len(names):
+        return rows, []
+    text = f"{len(names)} layers, folded by module to depth {depth}: a row is the last layer of its module; "
+    return rows, [f"{text}--depth all shows every layer"]
+
+
+def _table(ds: xr.Dataset, rows: Sequence[Module]) -> tuple[Table, list[str]]:
+    """The rows of a profile, and the legend of their notes."""
+    flat = ds.sizes["axis"] == 2  # else areas are compared, a square root means nothing
+    exact = ds.width.values if flat else ds.area.values
+    notes, legend = _notes(ds)
+    size = [per_axis(row) for row in ds.map_size.values] if "map_size" in ds else ["–"] * ds.sizes["layer"]
+    boxes = [per_axis(row) for row in ds.extent.values]
+    columns = [
+        Column("layer", [m.name for m in rows], "left"),
+        Column("op", [_op(m, str(op)) for m, op in zip(rows, ds.op.values, strict=True)], "left"),
+        Column("map", size, quiet=("–",)),
+        Column("jump", [per_axis(row) for row in ds.jump.values]),
+        Column("extent", boxes),
+        Column("start", [per_axis(row) for row in ds.start.values]),
+        *_size_columns(ds, boxes, flat),
+        Column("density", [number(v) for v in ds.density.values], quiet=("1",)),
+        Column("overlap", [per_axis(row) for row in ds.overlap.values]),
+        Column("gap", [per_axis(row) for row in ds.max_gap.values], quiet=("0",)),
+        Column("terms", [number(v) for v in ds.terms.values], quiet=("0", "1")),
+        Column("phases", [number(v) for v in ds.phases.values], quiet=("1",)),
+        Column("published", [_against(a, e, flat) for a, e in zip(ds.published_area.values, exact, strict=True)]),
+        Column("closed", [_against(a, e, flat) for a, e in zip(ds.closed_form_area.values, exact, strict=True)]),
+        Column("notes", notes, "left", quiet=("",)),
+    ]
+    return folded(columns)[0], legend
+
+
+def _op(module: Module, op: str) -> str:
+    return op if module.layers == 1 else f"{module.layers} layers"
+
+
+def _size_columns(ds: xr.Dataset, boxes: list[str], flat: bool) -> list[Column]:
+    """Area and width; neither where every footprint is a full square, whose width is its extent."""
+    if not flat:
+        return [Column("pixels", [number(v) for v in ds.area.values])]
+    width = [number(v, 1) for v in ds.width.values]
+    if width == boxes:
+        return []
+    return [Column("area", [number(v) for v in ds.area.values]), Column("width", width)]
+
+
+def _against(area: float, exact: float, flat: bool) -> str:
+    """A formula's width (or pixels) as a cell: `=` where it is the exact one."""
+    value = area if not flat or area < 0 else sqrt(area)
+    if area < 0:
+        return f"S={number(area, 0)}"
+    return "=" if same(value, exact) else number(value, 1)
+
+
+def _notes(ds: xr.Dataset) -> tuple[list[str], list[str]]:
+    """One cell of letters per layer, and the legend of the letters."""
+    letters: dict[str, str] = {}
+    cells = []
+    for aligned, everything, domain in zip(
+        ds.aligned.values, ds.everything.values, ds.formula_domain.values, strict=True
+    ):
+        reasons = [] if everything else [r for r in str(domain).split("; ") if r]
+        if not aligned:
+            reasons.insert(0, "merges branches of different centres")
+        cells.append(" ".join(letters.setdefault(r, f"{chr(97 + len(letters) % 26)}") for r in reasons))
+    legend = [f"{letter}  {_reason(text)}" for text, letter in letters.items()]
+    return cells, legend
+
+
+def _reason(text: str) -> str:
+    return text.replace("closed_form:", "closed form:")
+
+
+def _title(ds: xr.Dataset) -> str:
+    attrs = ds.attrs
+    if attrs.get("mode") == "finite":
+        entry = attrs["entry"]
+        where = "centre" if entry == "center" else ",".join(map(str, entry))
+        kind = f"image {'×'.join(map(str, attrs['input_size']))}, entry {where} of every map"
+    else:
+        kind = "interior footprints (no borders)"
+    return f"{attrs['network']}: {kind}; all lengths in pixels of the image"
+
+
+def _summary(ds: xr.Dataset) -> list[str]:
+    """What holds for all layers, those that the table folds included."""
+    flat = ds.sizes["axis"] == 2
+    exact = ds.width.values if flat else ds.area.values
+    holes = ds.layer.values[(ds.max_gap.values > 0).any(axis=1)]
+    some = f"{len(holes)} of {len(ds.layer)} layers have holes, first {holes[0]}" if len(holes) else ""
+    full = (ds.density.values == 1).all()
+    lines = [some or f"no footprint has {'holes' if full else 'gaps; those of a density below 1 lack corners'}"]
+    for name, label in (("published_area", "published formula"), ("closed_form_area", "closed form")):
+        lines.append(f"{label}: {_verdict(ds[name].values, exact, flat, ds.layer.values)}")
+    if ds.attrs.get("mode") == "finite":
+        lines.append("the formulas know no borders: near them, or where the image is small, they give too much")
+    if any(ds.everything.values):
+        lines.append(f"{int(ds.everything.sum())} layers see the whole image ('all')")
+    if dropped := ds.attrs.get("dropped"):
+        more = f" and {len(dropped) - NAMED} more" if len(dropped) > NAMED else ""
+        lines.append(f"left out of merges, for they see the whole image: {', '.join(dropped[:NAMED])}{more}")
+    return lines
+
+
+def _verdict(areas: np.ndarray, exact: np.ndarray, flat: bool, layers: np.ndarray) -> str:
+    """How often a formula is right, and where it first goes wrong."""
+    known = [(a, e, name) for a, e, name in zip(areas, exact, layers, strict=True) if not isnan(a)]
+    wrong = [(a, e, name) for a, e, name in known if not same(sqrt(a) if flat and a >= 0 else a, e)]
+    if not known:
+        return "has no value for these layers"
+    text = f"exact for {len(known) - len(wrong)} of {len(layers)} layers ('=')"
+    if wrong:
+        area, true, name = wrong[0]
+        text += f", wrong for {len(wrong)}: first at {name}, {_against(area, true, flat)} for {number(true, 1)}"
+    if len(known) < len(layers):
+        text += f", no value for {len(layers) - len(known)}"
+    return text

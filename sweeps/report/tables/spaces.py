@@ -1,0 +1,146 @@
+"""What `rfscale sweep` prints: descriptions of spaces, summaries of stores, and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from rfscale.sweeps.machine import size_text
+from rfscale.sweeps.report.terminal import Column, folded
+from rfscale.sweeps.report.terminal import number as figure
+from rfscale.sweeps.runs.labelled import blocks_of
+from rfscale.sweeps.runs.store.store import Summary
+from rfscale.sweeps.spaces.network_space import NetworkSpace
+from rfscale.sweeps.spaces.space import Space
+
+ROWS = 30  # of an answer that are printed
+
+
+LABELS = 8  # of a factor that are printed
+
+
+STATES_BYTES = 1 << 28  # that a description may spend on counting states
+
+
+def summary_report(space: Space | NetworkSpace, out: Path, summary: Summary) -> list[Any]:
+    """Return what is printed when a store is written."""
+    states = f", {number(summary.states)} states" if summary.states else ""
+    lines = [
+        f"{space.name}: {number(summary.architectures)} architectures{states}; {size_text(summary.bytes)} of figures, "
+        f"{size_text(summary.size)} on the disk"
+    ]
+    if summary.written == summary.blocks:
+        lines.append(f"{summary.seconds:.1f} s, {number(round(summary.rate))} architectures/s")
+    elif summary.written:
+        lines.append(
+            f"{summary.written} of {summary.blocks} blocks were missing: {summary.seconds:.1f} s, "
+            f"{number(round(summary.rate))} architectures/s"
+        )
+    else:
+        lines.append("the store was complete already")
+    return [*lines, f"written: {out}"]
+
+
+def number(value: int) -> str:
+    """Return a whole number of any size as people read it."""
+    if value < 10**15:
+        return f"{value:,}"
+    digits = str(value) if value < 10**4000 else ""
+    return f"{digits[0]}.{digits[1:3]}e{len(digits) - 1}" if digits else "more than 1e4000"
+
+
+def space_report(space: Space | NetworkSpace) -> list[Any]:
+    """Return what is printed without options: size, factors, states, and what a store would take."""
+    blocks = blocks_of(space, memory=STATES_BYTES)
+    stages = list(blocks.stages)
+    dims = [list(blocks.dims(s)) for s in stages]
+    new = [[d for d in after if d not in before] for before, after in zip([[], *dims], dims, strict=False)]
+    table, _ = folded([
+        Column("stage", stages, "left"),
+        Column("factors", [", ".join(f"{d} {_few(space.dims[d])}" for d in names) or "–" for names in new], "left"),
+        Column("architectures", [number(blocks.size(s)) for s in stages]),
+        Column("states", _states(blocks, len(stages)), quiet=("–",)),
+        Column("figures", [size_text(blocks.size(s) * blocks.row_bytes(s)) for s in stages]),
+    ])  # fmt: skip
+    total = sum(blocks.size(s) * blocks.row_bytes(s) for s in stages)
+    return [
+        f"{space.name}: {number(space.size)} architectures, {len(space.factors)} factors",
+        table,
+        f"figures: {', '.join(blocks.variables(stages[-1]))}",
+        f"all stages: {size_text(total)} before compression; --out PATH writes them, "
+        "--count, --best, --pareto and --sample answer without",
+    ]
+
+
+def _states(blocks: Any, stages: int) -> list[str]:
+    """Number of states behind every stage, per axis where they differ; a dash where there are too many to build."""
+    cells = [[] for _ in range(stages)]  # type: list[list[str]]
+    for graph in getattr(blocks, "axes", ()):
+        built = graph.build(stages)
+        for stage in range(stages):
+            cells[stage].append(number(len(graph.levels[stage].state)) if stage < built else "many")
+    return [" × ".join(c) or "–" for c in cells]
+
+
+def _few(labels: Sequence[Any]) -> str:
+    some = [str(v) for v in labels[:LABELS]]
+    return f"({', '.join(some)}{f', … {len(labels)} values' if len(labels) > LABELS else ''})"
+
+
+def answer_report(data: xr.Dataset | xr.DataArray) -> list[Any]:
+    """Return what is printed of an answer."""
+    return _counts(data) if isinstance(data, xr.DataArray) else _architectures(data)
+
+
+def _counts(data: xr.DataArray) -> list[Any]:
+    """Return the cells that are not 0, largest figures first for none: in the order of the table."""
+    total = sum(data.values.ravel().tolist())
+    if not data.dims:
+        return [f"{number(total)} architectures"]
+    at = np.nonzero(data.values)
+    rows = list(zip(*(data[d].values[i] for d, i in zip(data.dims, at, strict=True)), data.values[at], strict=True))
+    columns = list(zip(*rows[:ROWS], strict=True))
+    table, _ = folded([
+        *(Column(str(d), [_cell(v) for v in column]) for d, column in zip(data.dims, columns, strict=False)),
+        Column("architectures", [number(int(v)) for v in columns[-1]]),
+    ])  # fmt: skip
+    return [f"{number(total)} architectures", table, *_more(len(rows))]
+
+
+def _architectures(data: xr.Dataset) -> list[Any]:
+
+    dim = next(str(d) for d in data.dims if d != "objective")
+    shown_rows = data.isel({dim: slice(ROWS)})
+    labels = [str(c) for c in data.coords if c not in (dim, "objective")]
+    columns = [Column(dim, [str(i) for i in range(shown_rows.sizes[dim])])]
+    for name in data.data_vars:
+        values = shown_rows[name]
+        if "objective" in values.dims:
+            parts = {str(o): values.sel(objective=o) for o in data.objective.values}
+        else:
+            parts = {str(name): values}
+        columns += [
+            Column(n, [_cell(v) for v in part.values.tolist()]) for n, part in parts.items() if n not in ("index",)
+        ]
+    kept = {c.header: c for c in columns}  # an objective that is a figure stands once
+    chosen = (
+        zip(*(shown_rows[c].values.tolist() for c in labels), strict=True) if labels else [()] * shown_rows.sizes[dim]
+    )
+    cells = [" ".join(f"{n}={v}" for n, v in zip(labels, row, strict=True)) for row in chosen]
+    table, _ = folded([*kept.values(), Column("architecture", cells, "left")])
+    said = data.attrs.get("satisfying")
+    return [*([f"drawn from {number(int(said))} architectures"] if said else []), table, *_more(data.sizes[dim])]
+
+
+def _cell(value: Any) -> str:
+
+    value = value.item() if hasattr(value, "item") else value
+    return str(value) if isinstance(value, str | bool | int) else figure(float(value), 4)
+
+
+def _more(rows: int) -> list[str]:
+    return [f"… and {rows - ROWS:,} more; --out answer.csv has all"] if rows > ROWS else []

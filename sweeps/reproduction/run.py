@@ -1,0 +1,131 @@
+"""The main job: every figure and number of the article beside its own formula, the closed form and the exact pixels.
+
+`rfscale.sweeps.reproduction.claims` holds what the article prints; here each claim gets its formula value, its exact
+value and a verdict, all computed. The results are a table, a labelled tree of datasets, and pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import nan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.files import check_folder, check_target, need_package, write_text
+from rfscale.sweeps.report.datasets import write
+from rfscale.sweeps.report.terminal import progress, say
+from rfscale.sweeps.reproduction.claims import CLAIMS, networks
+from rfscale.sweeps.reproduction.pictures import DRAWN, FIELD_LAYERS, draw_all
+from rfscale.sweeps.reproduction.tables import markdown, remarks, rows, terminal_table
+from rfscale.sweeps.reproduction.verdicts import QUANTITIES, Result, judge
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rfscale.engine.network.network import Network
+
+STORE, TABLE, PICTURES = "claims.zarr", "claims.md", "pictures"
+
+
+# the dataset --------------------------------------------------------------------------------------------------------
+
+
+def claims_dataset(results: Sequence[Result]) -> xr.Dataset:
+    """Return the results as one labelled dataset over (claim[, axis])."""
+    import numpy as np
+    import xarray as xr
+
+    from rfscale.engine import __version__
+
+    def text(values: list[str], meaning: str) -> tuple[str, Any, dict[str, str]]:
+        return "claim", np.array(values, object), {"units": "1", "long_name": meaning}
+
+    def figure(values: list[float], meaning: str, units: str = "see unit") -> tuple[str, Any, dict[str, str]]:
+        return "claim", np.array(values, float), {"units": units, "long_name": meaning}
+
+    extents = np.array([r.extent for r in results], float)
+    data = {
+        "section": text([r.claim.section for r in results], "part of the article"),
+        "text": text([r.claim.text for r in results], "what is claimed"),
+        "network": text([r.claim.network for r in results], "network of the claim"),
+        "layer": text([r.claim.layer for r in results], "layer of the claim"),
+        "quantity": text([r.claim.quantity for r in results], "what the number is"),
+        "unit": text([QUANTITIES[r.claim.quantity][0] for r in results], "unit of the number"),
+        "printed": figure([nan if r.claim.printed is None else r.claim.printed for r in results], "as printed"),
+        "formula": figure([r.values.formula for r in results], "by the article's own formula, along the network"),
+        "closed_form": figure([r.values.closed for r in results], "by the closed form"),
+        "exact": figure([r.values.exact for r in results], "exact"),
+        "exact_pixels": figure([r.area for r in results], "pixels of the exact footprint", "pixel"),
+        "exact_extent": (
+            ("claim", "axis"),
+            extents,
+            {"units": "pixel", "long_name": "bounding box of the exact footprint"},
+        ),
+        "verdict": text([r.verdict for r in results], "what the claim is worth"),
+    }
+    coords = {"claim": np.arange(len(results)), "axis": np.array(["y", "x"], object)}
+    attrs = {"software": f"rfscale {__version__}", "command": "rfscale reproduce", "mode": "interior"}
+    return xr.Dataset(data, coords, attrs)
+
+
+# the run ------------------------------------------------------------------------------------------------------------
+
+
+def run(out: Path, pictures: bool = True) -> None:
+    """Compute everything, write it to the folder `out`, and print the table."""
+    _prepare(out, pictures)
+    import xarray as xr
+
+    from rfscale.engine.analysis.footprint import footprint
+    from rfscale.engine.analysis.profile import profile
+    from rfscale.engine.readers.load import load
+
+    nets = networks()
+    nets |= {name: load(name) for name in FIELD_LAYERS if name not in nets}
+    with progress("reproduce", total=len(nets) + len(FIELD_LAYERS) + 10) as step:
+        profiles = {}
+        for name, network in nets.items():
+            step(name)
+            profiles[name] = profile(network)
+        results = judge(CLAIMS, profiles, nets)
+        notes = remarks(results, profiles)
+        weights = {}
+        for name, layer in FIELD_LAYERS.items():
+            step(f"path counts of {name}")
+            weights[name] = _field(nets[name], layer)
+        holes = footprint(nets["dilated5"], "conv5")
+        tree = xr.DataTree.from_dict(
+            {"/": claims_dataset(results)}
+            | {f"/profiles/{name}": profiles[name] for name in DRAWN}
+            | {f"/path_counts/{name}": ds for name, ds in weights.items()}
+            | {"/footprints/dilated5": holes.to_dataset()},
+            name="reproduction",
+        )
+        step("dataset")
+        write(tree, out / STORE)
+        write_text(markdown(rows(results), notes), out / TABLE)
+        written = [out / STORE, out / TABLE]
+        if pictures:
+            written += draw_all(results, profiles, weights, holes, out / PICTURES, step)
+    say(terminal_table(rows(results)), *notes, *(f"written: {path}" for path in written))
+
+
+def _prepare(out: Path, pictures: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} is a file; give a folder")
+    check_folder(next(p for p in (out.absolute(), *out.absolute().parents) if p.exists()), "--out")
+    if pictures:
+        need_package("matplotlib", "plot", "for the pictures; install it, or say --no-pictures")
+    for folder in (out, out / PICTURES) if pictures else (out,):
+        folder.mkdir(parents=True, exist_ok=True)
+    check_target(out / STORE, (".zarr",), "--out")
+
+
+def _field(network: Network, layer: str) -> xr.Dataset:
+    """Return the path counts of the centre entry and the figures of that field, as one dataset."""
+    from rfscale.engine.analysis.effective_field import effective_field
+    from rfscale.engine.analysis.path_counts import path_counts
+
+    weights = path_counts(network, layer)
+    return effective_field(weights).assign(path_counts=weights)

@@ -1,0 +1,140 @@
+"""The claims as tables for terminal and page, and remarks on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+from rfscale.sweeps.report.terminal import number, per_axis, plain_table, same
+from rfscale.sweeps.reproduction.verdicts import COUNTED, Result
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+LISTED = 4  # so many members of a group are listed in its row, more are cut to first … last
+
+
+HEADERS = ("claim", "published", "formula", "exact", "exact pixels", "exact extent", "verdict")
+
+
+# the table ----------------------------------------------------------------------------------------------------------
+
+
+def rows(results: Sequence[Result]) -> list[tuple[str, list[str]]]:
+    """Return the printed table: (section, cells), a group of claims as one row."""
+    out = []
+    keyed = [(r.claim.section, r.claim.group or str(i), r) for i, r in enumerate(results)]
+    for (section, _), members in groupby(keyed, key=lambda k: k[:2]):
+        group = [m[2] for m in members]
+        columns = (
+            [_cell(r.claim.printed, r.claim.quantity) for r in group],
+            [_cell(r.values.formula, r.claim.quantity) for r in group],
+            [_cell(r.values.exact, r.claim.quantity) for r in group],
+            ["–" if r.claim.quantity in COUNTED else number(r.area) for r in group],
+            ["–" if r.claim.quantity in COUNTED else _box(r.extent) for r in group],
+        )
+        verdicts = [r.verdict for r in group]
+        common = verdicts[0] if len(set(verdicts)) == 1 else "; ".join(sorted(set(verdicts)))
+        if len(group) > 1 and len(set(verdicts)) == 1:
+            common += f" ({len(group)} of {len(group)})"
+        out.append((section, [group[0].claim.text, *map(_joined, columns), common]))
+    return out
+
+
+def _cell(value: float | None, quantity: str) -> str:
+    if value is None or isnan(value):
+        return "–"
+    return f"{number(100 * value, 1)} %" if quantity == "overlap" else number(value, 1)
+
+
+def _box(extent: Sequence[float]) -> str:
+    return "×".join(map(number, extent))
+
+
+def _joined(cells: Sequence[str]) -> str:
+    if len(set(cells)) == 1:
+        return cells[0]
+    return " · ".join(cells) if len(cells) <= LISTED else f"{cells[0]} … {cells[-1]}"
+
+
+def terminal_table(table: Sequence[tuple[str, list[str]]]) -> Any:
+    """Return the table for the terminal; it reads well at 120 columns."""
+    from rich.text import Text
+
+    sides = ("left" if h in ("claim", "verdict") else "right" for h in HEADERS)
+    out = plain_table(*((h.replace(" ", "\n"), side) for h, side in zip(HEADERS, sides, strict=True)))
+    for section, members in groupby(table, key=lambda row: row[0]):
+        out.add_row(Text(section, style="bold"))
+        for _, cells in members:
+            out.add_row(*cells)
+        out.add_section()
+    return out
+
+
+def markdown(table: Sequence[tuple[str, list[str]]], notes: Sequence[str]) -> str:
+    """Return the table and the notes as Markdown."""
+    lines = [f"| {' | '.join(HEADERS)} |", "| --- | ---: | ---: | ---: | ---: | ---: | --- |"]
+    for section, members in groupby(table, key=lambda row: row[0]):
+        lines.append(f"| **{section}** | | | | | | |")
+        lines += [f"| {' | '.join(cell.replace('|', '∥') for cell in cells)} |" for _, cells in members]
+    return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
+
+
+def remarks(results: Sequence[Result], profiles: Mapping[str, xr.Dataset]) -> list[str]:
+    """Return what the table cannot say in a cell, computed from the results."""
+    counts: dict[str, int] = {}
+    for r in results:
+        counts[r.verdict] = counts.get(r.verdict, 0) + 1
+    tally = "; ".join(f"{n} {text}" for text, n in sorted(counts.items(), key=lambda item: -item[1]))
+    return [
+        f"{len(results)} claims: {tally}.",
+        _about_pools(results, profiles),
+        _about_dilation(profiles),
+        _about_fpn(profiles),
+        "Widths are square roots of exact pixel counts; footprints are interior (no borders), and where a map has "
+        "several phases, the largest. A dash: nothing printed, or no formula for such a layer.",
+    ]
+
+
+def _about_pools(results: Sequence[Result], profiles: Mapping[str, xr.Dataset]) -> str:
+    ends = {r.claim.network.removeprefix("pooled-"): r for r in results if r.claim.network.startswith("pooled-")}
+    printed = next(iter(ends.values())).claim.printed
+    assert printed is not None
+    hits = [key for key in ends if any(same(w, printed) for w in profiles[f"pooled-{key}"].width.values)]
+    exact = {key: r.values.exact for key, r in ends.items()}
+    nearest = min(exact, key=lambda key: abs(exact[key] - printed))
+    found = f"only {', '.join(hits)}" if hits else "no layer of any"
+    text = f"{printed:.0f} for the pooled stack: {found} of the {len(ends)} readings of a pool every 4 layers gives it"
+    text += f"; their last maps are {', '.join(number(v) for v in sorted(exact.values()))} wide"
+    text += f", the nearest being {number(exact[nearest])}"
+    if sorted(number(exact["code"])) == sorted(number(printed)):
+        text += f". The article's own code makes {number(exact['code'])}: the print has its digits in another order"
+    dilated = next(r for r in results if r.claim.network == "dilated5" and r.claim.quantity == "width")
+    if same(dilated.values.formula, printed):
+        text += f"; {printed:.0f} = 3⁵ is also what the dilated formula gives for five layers"
+    return text + "."
+
+
+def _about_dilation(profiles: Mapping[str, xr.Dataset]) -> str:
+    row = profiles["dilated5"].sel(layer="conv5")
+    beyond = profiles["plain4-dilated1"].isel(layer=-1)
+    return (
+        f"Five 3×3 of dilation 2 see {number(float(row.area))} pixels in a box of {per_axis(row.extent.values)} per "
+        f"axis ({100 * float(row.density):.0f} % of it), none of them adjacent; the formula says "
+        f"{number(float(row.published_area))}. Behind four plain 3×3 the same formula gives "
+        f"{number(float(beyond.published_area))}, where {number(float(beyond.area))} is true: it drops a term in "
+        "(2P−1)² and turns negative for P > 7/8."
+    )
+
+
+def _about_fpn(profiles: Mapping[str, xr.Dataset]) -> str:
+    ds = profiles["fpn-resnet50"]
+    levels = (2, 3, 4, 5)
+    before = ", ".join(number(float(ds.width.sel(layer=f"lateral{i}"))) for i in levels)
+    after = ", ".join(number(float(ds.width.sel(layer=f"P{i}"))) for i in levels)
+    return (
+        f"FPN levels 2 to 5 are {before} wide before the top-down path and {after} after it: what the levels can see "
+        "no longer sets them apart, only how finely they sample it."
+    )

@@ -1,0 +1,291 @@
+"""Blocks: figures of any flat range of architectures of a stage, into arrays that the caller owns.
+
+This is what `rf.sweep`, stores and workers are made of::
+
+    blocks = Blocks(space)                      # compiles the space and builds its graph: milliseconds as a rule
+    blocks.stages                               # ("stem", "s1", ...)
+    blocks.size(stage)                          # architectures up to that stage, a Python int
+    blocks.dims(stage)                          # labels of the factors met so far, in the order of the dims
+    blocks.shape(stage)                         # their numbers: the index is row-major over them
+    blocks.axis_labels                          # () where the space is square: no `axis` dim
+    blocks.variables(stage)                     # {"pixels": Variable(dtype="int32", ...), ...}
+    out = blocks.empty(stage, start, stop)      # {"pixels": int32 array (stop - start,), ...}; per-axis ones
+                                                # are (stop - start, axes) where the space is not square
+    blocks.fill(stage, start, stop, out)        # fills them in place; keys may be left out of `out`
+
+`stage` is a position or a name. Index i of a stage is that of the factors met so far, row-major; stage j's index of the
+same architecture is ``i // (size(i) // size(j))``. Any cut of a stage into ranges gives the same bits, on any number of
+threads, in any process: a worker makes its own `Blocks` from ``Space.from_dict(space.to_dict())``. `fill` is not
+thread-safe. `rfscale.sweeps.runs.network_blocks.NetworkBlocks` has the same methods for a `NetworkSpace`;
+`rfscale.sweeps.runs.labelled.blocks_of` makes either.
+
+How: the answer is a walk through tables state × choice -> state. Rows of the figures behind the last few choices are
+kept ready as far as they fit the cache (`ROW_BYTES`), so that the loop copies rows. Where the states outgrow `memory`,
+the stages behind the last level that fits are enumerated depth first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rfscale.engine.errors import InputError, shown
+from rfscale.sweeps.kernels import rows
+from rfscale.sweeps.machine import PARALLEL_FROM, threads_for
+from rfscale.sweeps.states.compile import compile_space, largest_extents
+from rfscale.sweeps.states.graph import FIGURES, AxisGraph, CostGraph
+from rfscale.sweeps.variables import COSTS, FORMULAS, VARIABLES, Variable
+
+if TYPE_CHECKING:
+    from rfscale.sweeps.runs.formulas import Formulas
+    from rfscale.sweeps.spaces.space import Space
+
+MEMORY = 1 << 30  # bytes that the states of one axis may take before enumeration goes depth first
+
+
+# of ready rows of one stage: they stay in the cache, and rows of 125 are copied 1.7 times as fast as rows of 25
+ROW_BYTES = 1 << 20
+
+
+MAX_ROW = 1 << 12  # architectures in a row that are worked out beforehand, in spaces whose states hardly merge
+
+
+Out = Mapping[str, np.ndarray]
+
+
+class Blocks:
+    """Figures of flat ranges of architectures; the module's docstring says how to use it.
+
+    Parameters
+    ----------
+    space : Space
+    costs : bool, optional
+        Whether to give params and macs; by default where the space has channels (macs: and an input size).
+    formulas : bool
+        Whether to give the published and closed-form figures as well.
+    memory : int
+        Bytes that the states of one axis may take.
+
+    Raises
+    ------
+    InputError
+        If extents, jumps or costs would overflow; the message names the stage.
+    """
+
+    def __init__(
+        self, space: Space, *, costs: bool | None = None, formulas: bool = False, memory: int = MEMORY
+    ) -> None:
+        self.space, self.memory = space, memory
+        self.stages = tuple(s.name for s in space.stages)
+        self.programs = compile_space(space)
+        self.extents = largest_extents(space, self.programs)
+        with_costs = space.channels is not None if costs is None else costs
+        self.costs = CostGraph(space, self.programs) if with_costs else None
+        self.axes = [AxisGraph(self.programs, a, memory) for a in range(1 if space.square else len(space.axes))]
+        self.with_formulas = formulas
+        self._formulas: Formulas | None = None
+        self._figure_rows: dict[tuple[int, int], tuple[int, list[np.ndarray]]] = {}
+        self._cost_rows: dict[tuple[int, str], tuple[int, np.ndarray]] = {}
+
+    @property
+    def axis_labels(self) -> tuple[str, ...]:
+        """Labels of the `axis` dim of variables per axis; empty where the space is square."""
+        return self.space.axes if len(self.axes) > 1 else ()
+
+    def index(self, stage: int | str) -> int:
+        """Return the position of a stage."""
+        if isinstance(stage, str):
+            return self.space.stage_index(stage)
+        if not 0 <= stage < len(self.stages):
+            raise InputError(f"stage is {shown(stage)}; the space has {len(self.stages)} stages")
+        return stage
+
+    def size(self, stage: int | str) -> int:
+        """Return the number of architectures up to a stage."""
+        return self.space.stage_sizes[self.index(stage)]
+
+    def dims(self, stage: int | str) -> dict[str, tuple[Any, ...]]:
+        """Return the labels of the factors met up to a stage."""
+        return self.space.stage_dims(self.index(stage))
+
+    def shape(self, stage: int | str) -> tuple[int, ...]:
+        """Return the number of values of every factor met up to a stage."""
+        return tuple(len(labels) for labels in self.dims(stage).values())
+
+    def attrs(self, stage: int | str) -> dict[str, Any]:
+        """Return the attrs of a stage's dataset."""
+        return {"stage": self.stages[self.index(stage)], "ndim": len(self.space.axes)}
+
+    def variables(self, stage: int | str) -> dict[str, Variable]:
+        """Return the specs of the variables of a stage."""
+        self.index(stage)
+        names = [*FIGURES, *(self.costs.weights if self.costs else ())]
+        if self.with_formulas:
+            names += [n for n in FORMULAS if not n.startswith("published") or len(self.space.axes) == 2]
+        return {n: VARIABLES[n] for n in names}
+
+    def row_bytes(self, stage: int | str) -> int:
+        """Return the bytes that one architecture of a stage takes."""
+        specs = self.variables(stage).values()
+        return sum(np.dtype(v.dtype).itemsize * (len(self.axes) if v.per_axis else 1) for v in specs)
+
+    def empty(self, stage: int | str, start: int, stop: int) -> dict[str, np.ndarray]:
+        """Return arrays for `fill`."""
+        n, axes = stop - start, len(self.axes)
+        return {
+            name: np.empty((n, axes) if v.per_axis and axes > 1 else n, v.dtype)
+            for name, v in self.variables(stage).items()
+        }
+
+    def fill(self, stage: int | str, start: int, stop: int, out: Out) -> None:
+        """Write the figures of architectures start..stop-1 of a stage into the arrays of `out`."""
+        i = self.index(stage)
+        if not 0 <= start <= stop <= self.size(i):
+            raise InputError(
+                f"range {start}..{stop} is not within the {self.size(i)} architectures of {self.stages[i]!r}"
+            )
+        if start == stop:
+            return
+        with threads_for(stop - start):
+            self._fill(i, start, stop, out)
+
+    def _fill(self, i: int, start: int, stop: int, out: Out) -> None:
+        if any(name in out for name in FIGURES):
+            for axis in range(len(self.axes)):
+                self._fill_figures(i, axis, start, stop, out)
+        for name in COSTS:
+            if name in out:
+                self._fill_cost(i, name, start, stop, out[name])
+        if any(name in out for name in FORMULAS):
+            self._analytic().fill(i, start, stop, out)
+
+    def _analytic(self) -> Formulas:
+        from rfscale.sweeps.runs.formulas import Formulas
+
+        if self._formulas is None:
+            self._formulas = Formulas(self.space, self.programs)
+        return self._formulas
+
+    # figures ---------------------------------------------------------------------------------------------------------
+
+    def _fill_figures(self, stage: int, axis: int, start: int, stop: int, out: Out) -> None:
+        graph = self.axes[axis]
+        views = [_view(out.get(name), axis, len(self.axes), stop - start) for name in FIGURES]
+        first, tables = self._rows(stage, axis)
+        per_row = prod(p.choices for p in self.programs[first : stage + 1])
+        low, high = start // per_row, -(-stop // per_row)
+        nodes = self._nodes([level.follow for level in graph.levels], first, low, high)
+        begin, end = start - low * per_row, stop - low * per_row
+        if tables:
+            copy_rows: Any = rows.copy_rows
+            copy_rows(nodes, *tables, begin, end, *views)
+        else:
+            graph.enumerate_behind(first, stage, nodes, begin, end, views, self._words(stage))
+
+    def _words(self, stage: int) -> int:
+        return (self.extents[stage] + 63) // 64 + 1
+
+    def _rows(self, stage: int, axis: int) -> tuple[int, list[np.ndarray]]:
+        """First stage of the rows behind a stage, and the rows by node and choices; none where they are enumerated."""
+        key = (stage, axis)
+        if key not in self._figure_rows:
+            self._figure_rows[key] = self._make_rows(stage, axis)
+        return self._figure_rows[key]
+
+    def _make_rows(self, stage: int, axis: int) -> tuple[int, list[np.ndarray]]:
+        graph, last = self.axes[axis], len(self.stages) - 1
+        built = graph.build(max(0, stage - 1))
+        if built == stage - 1 and (stage < last or graph.pays(stage - 1)):
+            built = graph.build(stage)
+        built = min(built, stage)
+        if stage < last and built == stage and (stage + 1 < last or graph.pays(stage)):
+            graph.build(stage + 1)  # the next stage needs it, and has this one's figures
+        n = len(graph.before(built).state)
+        choices = prod(p.choices for p in self.programs[built : stage + 1])
+        if n * choices * 4 * len(FIGURES) > self.memory // 4 or (built < stage and choices > MAX_ROW):
+            return built, []
+        tables = np.empty((len(FIGURES), n, choices), np.int32)
+        if len(graph.levels) > stage:
+            figures = np.array([*graph.figures(stage).values()], np.int32)
+            figures.take(graph.levels[stage].follow, axis=1, out=tables, mode="clip")
+        else:
+            flat = [*tables.reshape(len(FIGURES), -1)]
+            with threads_for(64 * n * choices):
+                graph.enumerate_range(built, stage, 0, n * choices, flat, self._words(stage))
+        first = built
+        while first and tables[:, 0].nbytes * graph.levels[first - 1].follow.size <= ROW_BYTES:
+            first -= 1
+            follow = graph.levels[first].follow
+            tables = tables.take(follow, axis=1).reshape(len(FIGURES), len(follow), -1)
+        return first, [*tables]
+
+    def _choices(self, stage: int) -> int:
+        return self.programs[stage].choices
+
+    def _nodes(self, follow: list[np.ndarray], stage: int, low: int, high: int) -> np.ndarray:
+        """Nodes that stage number `stage` starts from, of architectures low..high-1 of the stages before it."""
+        nodes = np.zeros(1, np.int32)
+        ranges = [(low, high)]  # of each stage before, from the last to the first
+        for before in range(stage - 1, 0, -1):
+            choices = self._choices(before)
+            ranges.append((ranges[-1][0] // choices, -(-ranges[-1][1] // choices)))
+        small = sum(b - a < PARALLEL_FROM for a, b in ranges)
+        with threads_for(0):
+            nodes = self._walk(nodes, follow, ranges, 0, min(stage, small))
+        return self._walk(nodes, follow, ranges, small, stage)
+
+    def _walk(
+        self, nodes: np.ndarray, follow: list[np.ndarray], ranges: list[tuple[int, int]], first: int, last: int
+    ) -> np.ndarray:
+        """Nodes behind the stages first..last-1; `ranges` has the architectures of each, the last stage's first."""
+        for before in range(first, last):
+            low, high = ranges[len(ranges) - 1 - before]
+            start = low // self._choices(before) * self._choices(before)
+            nodes = rows.walk(nodes, follow[before], low - start, high - start)
+        return nodes
+
+    # costs -----------------------------------------------------------------------------------------------------------
+
+    def _fill_cost(self, stage: int, name: str, start: int, stop: int, out: np.ndarray) -> None:
+        if self.costs is None or name not in self.costs.weights:
+            raise InputError(f"no {name!r}: the space needs channels, and for macs an input_size")
+        first, table = self._cost_table(stage, name)
+        per_row = table.shape[1]
+        low, high = start // per_row, -(-stop // per_row)
+        nodes, sums = self._sums(name, first, low, high)
+        rows.add_rows(nodes, sums, table, start - low * per_row, stop - low * per_row, out)
+
+    def _cost_table(self, stage: int, name: str) -> tuple[int, np.ndarray]:
+        assert self.costs is not None
+        if (stage, name) not in self._cost_rows:
+            follow, weights = self.costs.follow, self.costs.weights[name]
+            first, table = stage, weights[stage]
+            while first and len(follow[first - 1]) * self._choices(first - 1) * table.shape[1] * 8 <= ROW_BYTES:
+                first -= 1
+                table = (weights[first][:, :, None] + table[follow[first]]).reshape(len(follow[first]), -1)
+            self._cost_rows[stage, name] = first, np.ascontiguousarray(table)
+        return self._cost_rows[stage, name]
+
+    def _sums(self, name: str, stage: int, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
+        """Cost nodes and accumulated costs before a stage, of architectures low..high-1 of the stages before it."""
+        assert self.costs is not None
+        spans = [(low, high)]  # of each stage, from the last to what the first one reads
+        for before in reversed(range(stage)):
+            spans.append((spans[-1][0] // self._choices(before), -(-spans[-1][1] // self._choices(before))))
+        nodes, sums = np.zeros(1, np.int32), np.zeros(1, np.int64)
+        for before, (first, _), (low, high) in zip(range(stage), spans[:0:-1], spans[-2::-1], strict=True):
+            begin, end = low - first * self._choices(before), high - first * self._choices(before)
+            after = np.empty(end - begin, np.int64)
+            rows.add_rows(nodes, sums, self.costs.weights[name][before], begin, end, after)
+            nodes, sums = rows.walk(nodes, self.costs.follow[before], begin, end), after
+        return nodes, sums
+
+
+def _view(array: np.ndarray | None, axis: int, axes: int, n: int) -> np.ndarray:
+    """The part of an output array that belongs to one axis."""
+    if array is None:
+        return np.empty(n, np.int32)  # not asked for: written and dropped
+    return array[:, axis] if axes > 1 else array

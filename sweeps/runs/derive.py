@@ -1,0 +1,48 @@
+"""Figures that follow from the stored ones: area, width, density, overlap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rfscale.sweeps.variables import DERIVED
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def derive(dataset: xr.Dataset) -> xr.Dataset:
+    """Return a stage's dataset with area, width, density and overlap.
+
+    Parameters
+    ----------
+    dataset : xr.Dataset
+        A stage of `rf.sweep`, such as ``tree["s2"]``, or a selection of it. Where its arrays are lazy (a store), so
+        are the new ones.
+
+    Examples
+    --------
+    >>> import rfscale as rf
+    >>> tree = rf.sweep(rf.Space.from_dict({"stages": [{"name": "s1", "kernel": 3, "dilation": [1, 2]}]}))
+    >>> rf.derive(tree["s1"]).density.values.tolist()
+    [1.0, 0.36]
+    """
+    dataset = getattr(dataset, "dataset", dataset)
+    ndim = int(dataset.attrs.get("ndim", 2))
+    pixels, extent = dataset["pixels"], dataset["extent"]
+    kind = np.int64 if ndim < 3 else float  # three int32 multiplied may pass int64
+    pixels, extent = pixels.astype(kind), extent.astype(kind)
+    if "axis" in pixels.dims:
+        area, box = pixels.prod("axis"), extent.prod("axis")
+    else:
+        area, box = pixels**ndim, extent**ndim
+    made: dict[str, Any] = {
+        "area": area,
+        "width": np.sqrt(area),
+        "density": area / box,
+        "overlap": dataset["shared"] / pixels,
+    }
+    for name, values in made.items():
+        values.attrs = {"units": DERIVED[name].units, "long_name": DERIVED[name].long_name}
+    return dataset.assign(made)

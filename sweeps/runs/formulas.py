@@ -1,0 +1,123 @@
+"""Published and closed-form figures of every architecture: recurrences over the layers, one value per prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from rfscale.engine.formulas.registry import PUBLISHED, PUBLISHED_BY_WINDOW, START, advance
+from rfscale.sweeps.kernels import rows
+from rfscale.sweeps.spaces.stages import ChainLayer
+from rfscale.sweeps.states.compile import AxisLayer, Program
+
+if TYPE_CHECKING:
+    from rfscale.sweeps.spaces.space import Space
+
+
+class Values(NamedTuple):
+    """Values of the formulas of n architectures: what the next layer needs.
+
+    `area`, `overlap` (n,) are the article's, nan where it has no formula; `pixels`, `fresh` (axes, n) the closed form's
+    in whole numbers; `regular` says whether a formula can go on from here, `inside` whether there is a value at all.
+    """
+
+    area: np.ndarray
+    overlap: np.ndarray
+    pixels: np.ndarray
+    fresh: np.ndarray
+    regular: np.ndarray
+    inside: np.ndarray
+
+
+class Formulas:
+    """The formulas of blocks of architectures."""
+
+    def __init__(self, space: Space, programs: Sequence[Program]) -> None:
+        self.programs = programs
+        self.ndim = len(space.axes)
+        self.square = space.square
+
+    def fill(self, stage: int, start: int, stop: int, out: Mapping[str, np.ndarray]) -> None:
+        """Write the formulas' values of architectures start..stop-1 of a stage."""
+        values, _ = self._values(stage, start, stop)
+        if "published_area" in out:
+            out["published_area"][:] = values.area
+        if "published_overlap" in out:
+            out["published_overlap"][:] = values.overlap
+        if "closed_form_area" in out:
+            out["closed_form_area"][:] = np.where(values.inside, values.pixels.prod(axis=0, dtype=float), np.nan)
+        if "closed_form_overlap" in out:
+            overlap = np.where(values.inside, 1 - values.fresh / values.pixels, np.nan)
+            out["closed_form_overlap"][:] = overlap[0] if self.square else overlap.T
+
+    def _values(self, stage: int, low: int, high: int) -> tuple[Values, np.ndarray]:
+        """Values and live values behind a stage, of architectures low..high-1."""
+        spans = [(low, high)]  # of each stage, from the last to what the first one reads
+        for program in reversed(self.programs[: stage + 1]):
+            spans.append((spans[-1][0] // program.choices, -(-spans[-1][1] // program.choices)))
+        one, yes = np.ones(1), np.ones(1, bool)
+        whole = np.ones((self.ndim, 1), np.int64)
+        values, live = Values(one * START[0], one * START[1], whole, whole, yes, yes), np.zeros(1, np.int32)
+        for program, (first, _), (begin, end) in zip(self.programs, spans[:0:-1], spans[-2::-1], strict=False):
+            cut = slice(begin - first * program.choices, end - first * program.choices)
+            values, live = self._behind(program, values, live, cut)
+        return values, live
+
+    def _behind(self, program: Program, before: Values, live: np.ndarray, cut: slice) -> tuple[Values, np.ndarray]:
+        """Values and live values behind one stage, cut to some of its architectures."""
+        after_live = rows.walk(live, program.next_live.astype(np.int32), cut.start, cut.stop)
+        shape = (len(live), program.choices)
+        columns = [np.empty((*v.shape[:-1], *shape), v.dtype) for v in before]
+        variants = program.variant[live]
+        for v in np.unique(variants):
+            at = np.flatnonzero(variants == v)
+            known: dict[tuple[int, ChainLayer], int] = {}
+            ends = [Values(*(x[..., at] for x in before))]
+            for c, chain in enumerate(program.layers[v]):
+                for column, values in zip(columns, self._chain(chain, known, ends), strict=True):
+                    column[..., at, c] = values
+        return Values(*(c.reshape(*c.shape[:-2], -1)[..., cut] for c in columns)), after_live
+
+    def _chain(
+        self, chain: tuple[ChainLayer, ...], known: dict[tuple[int, ChainLayer], int], ends: list[Values]
+    ) -> Values:
+        """Values behind the layers of a choice; `ends` are those of beginnings, `known` what follows them."""
+        at = 0
+        for layer in chain:
+            if (at, layer) not in known:
+                windows = list(zip(layer.kernel, layer.stride, layer.dilation, strict=True))
+                windows = [(k, s, d if k > 1 else 1) for k, s, d in windows]
+                known[at, layer] = len(ends)
+                ends.append(Values(*self._published(ends[at], windows), *self._closed(ends[at], windows)))
+            at = known[at, layer]
+        return ends[at]
+
+    def _published(self, before: Values, windows: list[AxisLayer]) -> tuple[np.ndarray, np.ndarray]:
+        nothing = np.full_like(before.area, np.nan)
+        if self.ndim != 2 or len(set(windows)) > 1:
+            return nothing, nothing
+        if windows[0] == (7, 2, 1):
+            fresh = (before.area == START[0]) & (before.overlap == START[1])
+            area, overlap = PUBLISHED["conv7_s2_first"](before.area, before.overlap)
+            return np.where(fresh, area, np.nan), np.where(fresh, overlap, np.nan)
+        name = PUBLISHED_BY_WINDOW.get(windows[0])
+        return PUBLISHED[name](before.area, before.overlap) if name else (nothing, nothing)
+
+    def _closed(
+        self, before: Values, windows: list[AxisLayer]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        if all(k == s == 1 for k, s, _ in windows):
+            return before.pixels, before.fresh, before.regular, before.inside
+        pairs = [advance(w, u, *shape) for w, u, shape in zip(before.pixels, before.fresh, windows, strict=True)]
+        gaps = [
+            # taps d apart leave single runs again where the stride keeps to every d-th entry
+            (k > 1 and s % d > 0) & (d * u > w)
+            for w, u, (k, s, d) in zip(before.pixels, before.fresh, windows, strict=True)
+        ]
+        inside = before.inside & before.regular
+        regular = inside & ~np.logical_or.reduce(gaps)
+        pixels = np.where(inside, np.stack([p for p, _ in pairs]), 1)
+        fresh = np.where(inside, np.stack([f for _, f in pairs]), 1)
+        return pixels, fresh, regular, inside

@@ -1,0 +1,72 @@
+"""Blocks of figures as labelled datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.sweeps.runs.blocks import MEMORY, Blocks
+from rfscale.sweeps.spaces.network_space import NetworkSpace
+from rfscale.sweeps.spaces.space import Space
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rfscale.sweeps.runs.network_blocks import NetworkBlocks
+
+MAX_DIMS = 64  # of a numpy array
+
+
+def blocks_of(
+    space: Space | NetworkSpace, *, costs: bool | None = None, formulas: bool = False, memory: int = MEMORY
+) -> Blocks | NetworkBlocks:
+    """Return the blocks of a space."""
+    if isinstance(space, NetworkSpace):
+        from rfscale.sweeps.runs.network_blocks import NetworkBlocks
+
+        return NetworkBlocks(space)
+    if not isinstance(space, Space):
+        raise InputError(f"space is {shown(space)}; it must be an rf.Space or an rf.NetworkSpace")
+    return Blocks(space, costs=costs, formulas=formulas, memory=memory)
+
+
+def wanted_stages(blocks: Blocks | NetworkBlocks, stages: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the stages that are asked for, in the order of the space; by default all."""
+    known = blocks.stages
+    if stages is None:
+        return known
+    if isinstance(stages, str) or not stages:
+        raise InputError(f"stages is {shown(stages)}; give a list of at least one, such as [{known[0]!r}]")
+    for name in stages:
+        if name not in known:
+            raise InputError(f"space {blocks.space.name!r} has no stage {shown(name)}; {nearest(name, known)}")
+    return tuple(s for s in known if s in stages)
+
+
+def label(blocks: Blocks | NetworkBlocks, stage: str, out: dict[str, np.ndarray], coords: xr.Coordinates) -> xr.Dataset:
+    """Return the flat arrays of a whole stage as a dataset over its factors; `coords` are those of all stages."""
+    import xarray as xr
+
+    dims, shape, axes = tuple(blocks.dims(stage)), blocks.shape(stage), len(blocks.axis_labels)
+    data = {}
+    for name, spec in blocks.variables(stage).items():
+        per_axis = spec.per_axis and axes > 0
+        array = out[name].reshape((*shape, axes) if per_axis else shape)
+        attrs = {"units": spec.units, "long_name": spec.long_name}
+        data[name] = xr.Variable((*dims, "axis") if per_axis else dims, array, attrs, fastpath=True)
+    met = (*dims, "axis") if axes else dims
+    own = xr.Coordinates({d: coords.variables[d] for d in met}, {d: coords.xindexes[d] for d in met})
+    return xr.Dataset(data, own, attrs=blocks.attrs(stage))
+
+
+def coordinates(blocks: Blocks | NetworkBlocks) -> xr.Coordinates:
+    """Return the labels of all factors, and the axes where the space is not square, indexed once for all stages."""
+    import xarray as xr
+
+    labels: dict[str, Any] = {name: np.array(labels) for name, labels in blocks.space.dims.items()}
+    if blocks.axis_labels:
+        labels["axis"] = list(blocks.axis_labels)
+    return xr.Dataset(coords=labels).coords

@@ -1,0 +1,244 @@
+"""Blocks of a store: how arrays are cut, and the function that fills one piece of work, here or in a Dask worker.
+
+An array has one dim for each factor. It is cut into shards that are ranges of the flat, row-major index, and a block is
+one shard of every variable of a stage: two blocks never share a file, so that any process may write any block at any
+time. Parts of a shard written by two processes would lose data without a word.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from rfscale.engine.errors import InputError
+from rfscale.sweeps.runs.blocks import MEMORY
+from rfscale.sweeps.runs.labelled import MAX_DIMS, blocks_of, wanted_stages
+from rfscale.sweeps.runs.store.zarr_files import Map, array_metadata, chunk_key, encode, write_whole
+from rfscale.sweeps.spaces.network_space import NetworkSpace
+from rfscale.sweeps.spaces.space import Space
+
+BLOCK_BYTES = 1 << 27  # of a block before compression: 0.1 to 0.3 s of work
+
+
+NETWORK_BLOCK = 256  # networks in a block of a NetworkSpace: about as much work
+
+
+CHUNK = 1 << 20  # architectures that are compressed together: what a reader of one value has to decode
+
+
+DONE = "done"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How the arrays of a stage are cut.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Values of every factor.
+    shard, chunk : tuple of int
+        Values of every factor in a file, and in a part of it that is compressed on its own: 1 for the first factors,
+        some for one of them, all for those behind it.
+    split : int
+        The factor that shards cut.
+    """
+
+    shape: tuple[int, ...]
+    shard: tuple[int, ...]
+    chunk: tuple[int, ...]
+    split: int
+
+    @cached_property
+    def blocks(self) -> int:
+        """Number of blocks."""
+        return prod(self.shape[: self.split]) * self._parts
+
+    @property
+    def _parts(self) -> int:
+        return -(-self.shape[self.split] // self.shard[self.split]) if self.shape else 1
+
+    def block(self, number: int) -> tuple[tuple[int, ...], int, int]:
+        """Return the position of a block's shard in the grid of shards, and the flat range that it is."""
+        if not self.shape:
+            return (), 0, 1
+        lead, part = divmod(number, self._parts)
+        n, step = self.shape[self.split], self.shard[self.split]
+        behind = prod(self.shape[self.split + 1 :])
+        low, high = part * step, min(n, (part + 1) * step)
+        position = [0] * len(self.shape)
+        position[self.split] = part
+        rest = lead
+        for at in reversed(range(self.split)):
+            rest, position[at] = divmod(rest, self.shape[at])
+        return tuple(position), (lead * n + low) * behind, (lead * n + high) * behind
+
+
+def cut(shape: Sequence[int], rows: int, chunk_rows: int = CHUNK) -> Grid:
+    """Return a grid with shards of at most about `rows` architectures and chunks of at most about `chunk_rows`.
+
+    Examples
+    --------
+    >>> grid = cut((4, 4, 4, 4), rows=40, chunk_rows=10)
+    >>> grid.shard, grid.chunk, grid.blocks
+    ((1, 2, 4, 4), (1, 1, 2, 4), 8)
+    >>> grid.block(3)
+    ((1, 1, 0, 0), 96, 128)
+    """
+    shape = tuple(shape)
+    if not shape:
+        return Grid((), (), (), 0)
+    at, count, behind = _fit(shape, min(rows, chunk_rows))
+    split, many, _ = _fit(shape, rows)
+    even = max(d for d in range(1, count + 1) if shape[at] % d == 0)  # chunks divide shards
+    if even * 4 < count:  # a prime number of values: chunks of any length, in shards that cut the same factor
+        even, split = count, at
+        many = rows // behind
+    if split == at:
+        many = even * max(1, min(many // even, -(-shape[at] // even)))
+    return Grid(shape, _window(shape, split, many), _window(shape, at, even), split)
+
+
+def _fit(shape: tuple[int, ...], limit: int) -> tuple[int, int, int]:
+    """The factor that a range of `limit` architectures cuts, how many of its values fit, and the product behind it."""
+    behind = 1
+    for at in reversed(range(len(shape))):
+        if behind * shape[at] > limit:
+            return at, max(1, limit // behind), behind
+        behind *= shape[at]
+    return 0, shape[0], behind // shape[0]
+
+
+def _window(shape: tuple[int, ...], at: int, count: int) -> tuple[int, ...]:
+    return (*(1,) * at, count, *shape[at + 1 :])
+
+
+@dataclass(frozen=True)
+class Options:
+    """What decides the contents of a store beside the space, and where it is."""
+
+    path: str
+    stages: tuple[str, ...] | None = None
+    costs: bool | None = None
+    formulas: bool = False
+    memory: int = MEMORY
+    block_bytes: int = BLOCK_BYTES
+
+
+class Plan:
+    """The blocks of all stages of a store, numbered from 0."""
+
+    def __init__(self, space: Space | NetworkSpace, options: Options) -> None:
+        self.space, self.options = space, options
+        self.source = blocks_of(space, costs=options.costs, formulas=options.formulas, memory=options.memory)
+        self.stages = wanted_stages(self.source, options.stages)
+        if len(space.factors) + bool(self.source.axis_labels) > MAX_DIMS:
+            raise InputError(
+                f"space {space.name!r} has {len(space.factors)} factors; at most {MAX_DIMS} dims can be labelled. "
+                "Ask rf.count, best, pareto or sample"
+            )
+        if DONE in self.stages:
+            raise InputError(f"a stage is named {DONE!r}, as the store's list of blocks is; rename it")
+        self._rows = {s: self._block_rows(s) for s in self.stages}
+        self.grids = {s: cut(self.source.shape(s), self._rows[s]) for s in self.stages}
+        self._first = [0, *accumulate(g.blocks for g in self.grids.values())]
+
+    def _block_rows(self, stage: str) -> int:
+        if isinstance(self.space, NetworkSpace):
+            return NETWORK_BLOCK
+        return max(1, self.options.block_bytes // self.source.row_bytes(stage))
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks."""
+        return self._first[-1]
+
+    @property
+    def architectures(self) -> int:
+        """Number of architectures of the last stage."""
+        return self.source.size(self.stages[-1])
+
+    @property
+    def states(self) -> int:
+        """Number of states of all axes that were met so far."""
+        graphs = getattr(self.source, "axes", ())
+        return sum(len(level.state) for graph in graphs for level in graph.levels)
+
+    @cached_property
+    def nbytes(self) -> int:
+        """Bytes of all arrays before compression."""
+        return sum(self.source.size(s) * self.source.row_bytes(s) for s in self.stages)
+
+    def place(self, number: int) -> tuple[str, int]:
+        """Return the stage of a block, and its number there."""
+        stage = bisect_right(self._first, number) - 1
+        return self.stages[stage], number - self._first[stage]
+
+    def block_bytes(self, number: int) -> int:
+        """Return the bytes of a block before compression."""
+        stage, inner = self.place(number)
+        _, start, stop = self.grids[stage].block(inner)
+        return (stop - start) * self.source.row_bytes(stage)
+
+    def pieces(self, numbers: Iterable[int]) -> Iterator[list[int]]:
+        """Return blocks in pieces of work: small ones go together, so that a Dask task is worth its while."""
+        piece: list[int] = []
+        share = 0.0
+        for number in numbers:
+            stage, inner = self.place(number)
+            _, start, stop = self.grids[stage].block(inner)
+            piece.append(number)
+            share += (stop - start) / self._rows[stage]
+            if share >= 0.75:
+                yield piece
+                piece, share = [], 0.0
+        if piece:
+            yield piece
+
+    def arrays(self, stage: str) -> dict[str, dict[str, Any]]:
+        """Return the metadata of the arrays of a stage, by name."""
+        grid, dims, axes = self.grids[stage], list(self.source.dims(stage)), len(self.source.axis_labels)
+        made = {}
+        for name, spec in self.source.variables(stage).items():
+            tail = (axes,) if spec.per_axis and axes else ()
+            shape, shard, chunk = ((*part, *tail) for part in (grid.shape, grid.shard, grid.chunk))
+            attributes = {"units": spec.units, "long_name": spec.long_name}
+            names = [*dims, "axis"] if tail else dims
+            made[name] = array_metadata(shape, shard, chunk, spec.dtype, names, attributes)
+        return made
+
+    def made(self, number: int, run: Map = map) -> dict[str, bytes]:
+        """Work a block out; return the content of its files by path in the store."""
+        stage, inner = self.place(number)
+        grid = self.grids[stage]
+        position, start, stop = grid.block(inner)
+        with _turn:
+            out = self.source.empty(stage, start, stop)
+            self.source.fill(stage, start, stop, out)
+        files = {}
+        for name, values in out.items():
+            tail = values.shape[1:]
+            file = f"{stage}/{name}/{chunk_key((*position, *(0 for _ in tail)))}"
+            files[file] = encode(values, (*grid.shard, *tail), (*grid.chunk, *tail), run)
+        return files
+
+    def write(self, numbers: Iterable[int], run: Map = map) -> int:
+        """Write blocks, tick each off when it is written, and return their bytes before compression."""
+        root = Path(self.options.path)
+        written = 0
+        for number in numbers:
+            for file, content in self.made(number, run).items():
+                write_whole(root / file, content)
+            write_whole(root / DONE / chunk_key([number]), b"\1")
+            written += self.block_bytes(number)
+        return written
+
+
+_turn = threading.Lock()  # `fill` is not thread-safe, and a Dask worker may have several threads

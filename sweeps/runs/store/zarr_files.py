@@ -1,0 +1,156 @@
+"""Zarr v3 files, written directly: metadata, labels, and shards of figures, as the specification has them.
+
+`zarr` reads what is written here. Writing by it takes 2 to 5 times as long: it needs 2 ms for each array that it
+makes, and copies the chunks of a shard. Here a block of figures is contiguous, and so are its chunks: they are
+compressed where they lie.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+LEVEL = 0  # of zstd, its default. On figures, which repeat, level -5 is 1.3 times as fast and 3 times as large
+
+
+MISSING = 2**64 - 1  # in the index of a shard: a chunk that lies outside the array
+
+
+ZSTD = {"name": "zstd", "configuration": {"level": LEVEL, "checksum": False}}
+
+
+BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
+
+
+Map = Callable[[Callable[[Any], bytes], Iterable[Any]], Iterable[bytes]]
+
+
+def array_metadata(
+    shape: Sequence[int],
+    shard: Sequence[int],
+    chunk: Sequence[int],
+    dtype: str,
+    dims: Sequence[str],
+    attributes: dict[str, Any],
+    codecs: Sequence[dict[str, Any]] = (BYTES, ZSTD),
+    fill_value: Any = 0,
+) -> dict[str, Any]:
+    """Return the content of an array's zarr.json; without shards where shard and chunk are the same."""
+    codecs = list(codecs)
+    if tuple(shard) != tuple(chunk):
+        index = [BYTES, {"name": "crc32c"}]
+        parts = {"chunk_shape": chunk, "codecs": codecs, "index_codecs": index, "index_location": "end"}
+        codecs = [{"name": "sharding_indexed", "configuration": parts}]
+    return {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": shape,
+        "data_type": dtype,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": shard}},
+        # one folder for an array: not one for each of its dims
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
+        "fill_value": fill_value,
+        "codecs": codecs,
+        "dimension_names": dims,
+        "attributes": attributes,
+        "storage_transformers": [],
+    }
+
+
+def group_metadata(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of a group's zarr.json."""
+    return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+
+
+def chunk_key(position: Sequence[int]) -> str:
+    """Return the name of the file of a chunk or shard."""
+    return ".".join(["c", *map(str, position)])
+
+
+def encode(values: np.ndarray, shard: Sequence[int], chunk: Sequence[int], run: Map = map) -> bytes:
+    """Return the content of the file of a shard, or of a chunk where both are the same.
+
+    Parameters
+    ----------
+    values : array
+        The entries of the shard, contiguous, in row-major order; fewer where the shard reaches beyond the array, which
+        it may do along the first of its dims that is longer than 1.
+    shard, chunk : sequences of int
+        A chunk must be a contiguous part of the shard.
+    run : callable
+        As `map`; that of a pool of threads compresses chunks side by side.
+    """
+    flat = values.reshape(-1).astype(values.dtype.newbyteorder("<"), copy=False)
+    size = prod(chunk)
+    parts = [flat[at : at + size] for at in range(0, len(flat), size)]
+    if len(parts[-1]) < size:
+        parts[-1] = np.concatenate([parts[-1], np.zeros(size - len(parts[-1]), flat.dtype)])
+    made = list(run(_compressed, parts))
+    if tuple(shard) == tuple(chunk):
+        return made[0]
+    index = np.full((prod(shard) // size, 2), MISSING, "<u8")
+    lengths = [len(m) for m in made]
+    index[: len(made), 0] = np.cumsum([0, *lengths[:-1]])
+    index[: len(made), 1] = lengths
+    raw = index.tobytes()
+    return b"".join([*made, raw, struct.pack("<I", _crc32c(raw))])
+
+
+def _compressed(values: np.ndarray) -> bytes:
+    codecs: Any = import_module("numcodecs")  # comes with zarr, without types
+    return bytes(codecs.Zstd(level=LEVEL).encode(values))
+
+
+def _crc32c(raw: bytes) -> int:
+    import google_crc32c
+
+    return int(google_crc32c.value(raw))
+
+
+def write_labels(folder: Path, dim: str, labels: Sequence[Any]) -> None:
+    """Write the labels of a dim as an array: whole numbers, floats, truth values or text."""
+    values = np.array(labels)
+    n = [len(values)]
+    if values.dtype.kind in "iu":
+        made, raw = array_metadata(n, n, n, "int64", [dim], {}, [BYTES]), values.astype("<i8").tobytes()
+    elif values.dtype.kind == "f":
+        made, raw = array_metadata(n, n, n, "float64", [dim], {}, [BYTES], 0.0), values.astype("<f8").tobytes()
+    elif values.dtype.kind == "b":
+        made, raw = array_metadata(n, n, n, "bool", [dim], {}, [BYTES], False), values.tobytes()
+    else:
+        texts = [str(v).encode() for v in labels]
+        made = array_metadata(n, n, n, "string", [dim], {}, [{"name": "vlen-utf8", "configuration": {}}], "")
+        raw = struct.pack("<I", len(texts)) + b"".join(struct.pack("<I", len(t)) + t for t in texts)
+    write_whole(folder / dim / chunk_key([0]), raw)
+    write_json(folder / dim, made)
+
+
+def write_json(folder: Path, content: dict[str, Any]) -> None:
+    """Write the metadata of an array or group."""
+    write_whole(folder / "zarr.json", json.dumps(content, indent=1).encode())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; a process that is killed here leaves a .partial file."""
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        try:
+            file = temporary.open("wb")
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = temporary.open("wb")
+        with file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,73 @@
+"""A space of networks that a Python function makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rfscale.engine.errors import InputError, shown
+from rfscale.engine.network.spec import listed
+from rfscale.sweeps.spaces.index import Labelled
+from rfscale.sweeps.spaces.stages import Factor, check_name, label_values
+
+if TYPE_CHECKING:
+    from rfscale.engine.network.network import Network
+
+
+class NetworkSpace(Labelled):
+    """Any networks: a function from the values of factors to a network, evaluated network by network.
+
+    Parameters
+    ----------
+    template : callable
+        Takes one keyword argument for each factor and returns an `rf.Network`.
+    factors : mapping
+        Values of each factor. Labels are the values, or text for values that are not numbers or strings.
+    name : str, optional
+        By default the template's.
+
+    Examples
+    --------
+    >>> from rfscale import Network
+    >>> def two(k, d):
+    ...     return Network.sequential({"kernel": k}, {"kernel": 3, "dilation": d})
+    >>> space = NetworkSpace(two, {"k": [3, 5], "d": [1, 2, 4]})
+    >>> space.size, len(space.network({"k": 5, "d": 4}))
+    (6, 2)
+    """
+
+    def __init__(
+        self, template: Callable[..., Network], factors: Mapping[str, Sequence[Any]], name: str | None = None
+    ) -> None:
+        if not callable(template):
+            raise InputError(f"template is {shown(template)}; it must be a function that returns an rf.Network")
+        if not isinstance(factors, Mapping) or not factors:
+            raise InputError(f"factors is {shown(factors)}; it must be a mapping such as {{'rate': [6, 12]}}")
+        self.template = template
+        self.name = name or str(getattr(template, "__name__", "template"))
+        made = []
+        for key, values in factors.items():
+            check_name(key, "a factor")
+            items = listed(values)
+            if not items:
+                raise InputError(f"factor {key!r} is {shown(values)}; it must be a list of at least one value")
+            items = [tuple(v) if isinstance(v, list) else v for v in items]
+            made.append(Factor(key, tuple(items), label_values(key, items)))
+        self.factors = tuple(made)
+
+    def __repr__(self) -> str:
+        return f"<NetworkSpace {self.name}: {len(self.factors)} factors, {self.size:,} networks>"
+
+    def network(self, where: int | Mapping[str, Any]) -> Network:
+        """Return one network, by number or labels."""
+        from rfscale.engine.network.network import Network
+
+        chosen = self._chosen(where)
+        try:
+            network = self.template(**chosen)
+        except Exception as error:  # code of others: say which network it was making
+            told = error if isinstance(error, InputError | TypeError) else repr(error)
+            raise InputError(f"template {self.name!r} called with {shown(chosen)}: {told}") from error
+        if not isinstance(network, Network):
+            raise InputError(f"template {self.name!r} returned {shown(network)}; it must return an rf.Network")
+        return network

@@ -1,0 +1,201 @@
+"""Spaces compiled for the kernels: per stage and axis, the layers behind every choice, as one trie.
+
+Shared factors whose value a later stage still needs are *live*: their values, numbered row-major, go along with the
+state until their last use. A stage's program has a variant for each combination of the live values that it reads
+itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from rfscale.engine.errors import InputError
+from rfscale.sweeps.spaces.stages import ChainLayer, Ref, Stage, Value
+
+if TYPE_CHECKING:
+    from rfscale.sweeps.spaces.space import Space
+
+INT32_MAX = 2**31 - 1
+
+
+AxisLayer = tuple[int, int, int]  # kernel, stride, dilation
+
+
+class Trie(NamedTuple):
+    """Layers of all choices of one stage on one axis, with common beginnings shared.
+
+    Node i > 0 is the layer `kernel[i-1], stride[i-1], dilation[i-1]` on the output of node `parent[i-1]`; node 0 is
+    what the stage reads. `leaf` is the node that each choice ends at.
+    """
+
+    parent: np.ndarray
+    kernel: np.ndarray
+    stride: np.ndarray
+    dilation: np.ndarray
+    leaf: np.ndarray
+
+
+@dataclass(frozen=True)
+class Program:
+    """One stage, compiled.
+
+    Attributes
+    ----------
+    choices : int
+        Combinations of the factors that the stage introduces, row-major.
+    variant : int64 array (live values before,)
+        Which variant a live value selects.
+    next_live : int64 array (live values before, choices)
+        Live value behind the stage.
+    n_live : int
+        Number of live values behind the stage.
+    tries : per variant, per axis
+    layers : per variant, per choice: the layers themselves, for costs and formulas
+    """
+
+    stage: str
+    choices: int
+    variant: np.ndarray
+    next_live: np.ndarray
+    n_live: int
+    tries: tuple[tuple[Trie, ...], ...]
+    layers: tuple[tuple[tuple[ChainLayer, ...], ...], ...]
+
+
+def compile_space(space: Space) -> list[Program]:
+    """Return the programs of all stages."""
+    values = {f.name: f.values for f in space.factors}
+    last_use = {name: i for i, stage in enumerate(space.stages) for name in stage.uses}
+    live: list[str] = []
+    out = []
+    done: dict[object, tuple[tuple[tuple[Trie, ...], ...], tuple[tuple[tuple[ChainLayer, ...], ...], ...]]] = {}
+    for i, stage in enumerate(space.stages):
+        new = space.introduced[i]
+        reads = [n for n in live if n in stage.uses]
+        after = [n for n in (*live, *new) if last_use[n] > i]
+        own = {f.name: (j, f.values) for j, f in enumerate(stage.own)}  # stages that differ only in name are one
+        params = {k: own.get(v.factor, v) if isinstance(v, Ref) else v for k, v in stage.params.items()}
+        key = (repr(params), repr(stage.choices), repr(reads), len(own), len(new))
+        if key not in done:
+            done[key] = _compile(space, stage, reads, new, values)
+        tries, layers = done[key]
+        sizes = {n: len(values[n]) for n in (*live, *new)}
+        variant, next_live = _live_tables(live, new, reads, after, sizes)
+        n_live = prod(sizes[n] for n in after)
+        out.append(Program(stage.name, next_live.shape[1], variant, next_live, n_live, tries, layers))
+        live = after
+    return out
+
+
+def _compile(
+    space: Space, stage: Stage, reads: list[str], new: tuple[str, ...], values: dict[str, tuple[Value, ...]]
+) -> tuple[tuple[tuple[Trie, ...], ...], tuple[tuple[tuple[ChainLayer, ...], ...], ...]]:
+    """Return the tries and the layers of a stage, per variant."""
+    layers, tries = [], []
+    for combo in product(*(values[n] for n in reads)):
+        given = dict(zip(reads, combo, strict=True))
+        row = [tuple(stage.layers(given | c, len(space.axes))) for c in _combinations(new, values)]
+        layers.append(tuple(row))
+        axes = range(1 if space.square else len(space.axes))
+        tries.append(tuple(_trie([_on_axis(chain, a) for chain in row]) for a in axes))
+    return tuple(tries), tuple(layers)
+
+
+def _combinations(names: tuple[str, ...], values: dict[str, tuple[Value, ...]]) -> Iterator[dict[str, Value]]:
+    for combo in product(*(values[n] for n in names)):
+        yield dict(zip(names, combo, strict=True))
+
+
+def _live_tables(
+    live: list[str], new: tuple[str, ...], reads: list[str], after: list[str], sizes: dict[str, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return `variant` and `next_live` of a program."""
+    n_live, choices = prod(sizes[n] for n in live), prod(sizes[n] for n in new)
+    variant = np.zeros(n_live, np.int64)
+    next_live = np.zeros((n_live, choices), np.int64)
+    if not live and not after:
+        return variant, next_live
+    digits = np.unravel_index(np.arange(n_live * choices), [sizes[n] for n in (*live, *new)] or [1])
+    digit = dict(zip((*live, *new), digits, strict=False))
+    for name in after:
+        next_live.reshape(-1)[:] = next_live.reshape(-1) * sizes[name] + digit[name]
+    for name in reads:
+        variant = variant * sizes[name] + digit[name].reshape(n_live, choices)[:, 0]
+    return variant, next_live
+
+
+def _on_axis(chain: tuple[ChainLayer, ...], axis: int) -> list[AxisLayer]:
+    """Layers of a chain on one axis; those that change nothing are left out."""
+    out = []
+    for layer in chain:
+        k, s = layer.kernel[axis], layer.stride[axis]
+        if k > 1 or s > 1:
+            out.append((k, s, layer.dilation[axis] if k > 1 else 1))
+    return out
+
+
+def _trie(chains: list[list[AxisLayer]]) -> Trie:
+    nodes: dict[tuple[int, AxisLayer], int] = {}
+    leaf = []
+    for chain in chains:
+        at = 0
+        for layer in chain:
+            at = nodes.setdefault((at, layer), len(nodes) + 1)
+        leaf.append(at)
+    rows = np.array([(p, *layer) for p, layer in nodes], np.int64).reshape(-1, 4).T
+    parent, kernel, stride, dilation = (np.ascontiguousarray(r) for r in rows)
+    return Trie(parent, kernel, stride, dilation, np.array(leaf, np.int64))
+
+
+def largest_extents(space: Space, programs: list[Program]) -> list[int]:
+    """Return the largest extent at each stage, on any axis; refuse those that int32 cannot hold.
+
+    An extent grows by (kernel - 1)*dilation*jump, so that at each jump and live value only the largest matters.
+    """
+    out = []
+    growths: dict[tuple[int, int], list[tuple[int, int]]] = {}  # of each trie: stages that are alike share theirs
+    for axis in range(1 if space.square else len(space.axes)):
+        reached = {(1, 0): 1}  # (jump, live value) -> largest extent
+        largest = []
+        for program in programs:
+            after: dict[tuple[int, int], int] = {}
+            steps: dict[int, set[tuple[int, int, int]]] = {}
+            for (jump, live), extent in reached.items():
+                if live not in steps:
+                    trie = program.tries[program.variant[live]][axis]
+                    if (id(trie), axis) not in growths:
+                        growths[id(trie), axis] = _growths(trie)
+                    ends, next_live = growths[id(trie), axis], program.next_live[live].tolist()
+                    steps[live] = {(*ends[node], n) for node, n in zip(trie.leaf.tolist(), next_live, strict=True)}
+                for stride, growth, now in steps[live]:
+                    key = jump * stride, now
+                    after[key] = max(after.get(key, 0), extent + jump * growth)
+            reached = after
+            largest.append(max(reached.values()))
+            _refuse_large(program.stage, largest[-1], max(j for j, _ in reached))
+        out.append(largest)
+    return [max(column) for column in zip(*out, strict=True)]
+
+
+def _growths(trie: Trie) -> list[tuple[int, int]]:
+    """Stride, and growth of the extent in jumps of the source, of every node of a trie."""
+    at = [(1, 0)]
+    for p, k, s, d in zip(*(c.tolist() for c in trie[:4]), strict=True):
+        stride, growth = at[p]
+        at.append((stride * s, growth + (k - 1) * d * stride))
+    return at
+
+
+def _refuse_large(stage: str, extent: int, jump: int) -> None:
+    for what, value in (("extent", extent), ("jump", jump)):
+        if value > INT32_MAX:
+            raise InputError(
+                f"stage {stage!r} reaches {what}s of {value:.4g} pixels; at most {INT32_MAX} are supported. "
+                "Use smaller kernels, dilations or strides, or fewer repeats"
+            )

@@ -1,0 +1,32 @@
+"""One architecture of a walk over a space as a network and as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from rfscale.engine.network.network import Network
+from rfscale.sweeps.spaces.space import Space
+
+FORMULAS, FIGURES = ("published", "closed_form", "interval"), ("area", "overlap")
+
+
+def replay(space: Space, path: Sequence[int], choices: Sequence[int]) -> tuple[int, Network]:
+    """Return the index of an architecture that begins with some choices, and the network of its stages so far."""
+    index = 0
+    for stage, n in enumerate(choices):
+        index = index * n + (path[stage] if stage < len(path) else 0)
+    full = space.network(index)
+    wanted = {f"{s.name}" for s in space.stages[: len(path)]}
+    spec = full.to_dict()
+    kept = [layer for layer in spec["layers"] if layer["name"].partition(".")[0] in wanted]
+    spec["layers"] = kept or [{"name": "nothing", "op": "pointwise"}]
+    spec["name"] = f"{space.name} {index}"
+    return index, Network.from_dict(spec)
+
+
+def network_text(network: Network) -> str:
+    """Return a network as JSON, which `rfscale profile` reads from a file."""
+    return json.dumps(network.to_dict(), default=np.ndarray.tolist)

@@ -1,0 +1,178 @@
+"""The dataset of `rf.validate` for a space: numbers of maps and errors by kind of layer, overlap and formula."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rfscale.sweeps.kernels import formula_errors as errors
+from rfscale.sweeps.kernels.formula_errors import OVERLAP_BINS
+from rfscale.sweeps.spaces.provenance import attributes
+from rfscale.sweeps.validation.kernel_tables import Kind
+from rfscale.sweeps.validation.walk_space import Progress, Walk
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rfscale.sweeps.spaces.space import Space
+
+QUANTILES = (0.5, 0.9, 0.99)
+
+
+CELL = ("stage", "kind", "overlap_bin")
+
+
+TEXT = {
+    "maps": "maps: outputs of a stage, all architectures so far told apart",
+    "valued": "maps for which the formula has a value",
+    "inexact": "of these, off by more than 1e-9",
+    "inside": "maps in the formula's domain",
+    "inside_inexact": "of these, off by more than 1e-9",
+    "impossible": "maps with an area of 0 or less, or an overlap outside 0 … 1",
+    "max_error": "largest error, of areas relative; nan: no map",
+    "error_quantile": "error that this share of maps does not exceed, rounded up to a quarter of an octave",
+    "histogram": "maps by error: exact, below 2^-16, then four bins an octave",
+}
+
+
+class Collected:
+    """Tables of a walk by stage, kind, overlap and measure, and where the largest errors are."""
+
+    def __init__(self, walk: Walk) -> None:
+        self.walk = walk
+        flat, table_worst_place = walk.flat, walk.errors.whole()
+        self.kinds: list[Kind] = sorted({k for names in flat.kinds for k in names}, key=_order)
+        self.names = ("area", *(("overlap",) if walk.axes == 1 else (f"overlap_{a}" for a in walk.space.axes)))
+        measures = walk.errors.measures
+        shape = (len(flat.kinds), len(self.kinds), OVERLAP_BINS, measures)
+        self.table: Any = np.zeros((*shape, errors.COLUMNS), walk.counts)
+        self.worst = np.full(shape, -1.0)
+        self.place = np.zeros((*shape, table_worst_place[2].shape[-1]), np.int64)
+        for stage, names in enumerate(flat.kinds):
+            first = flat.stages[stage, 3]
+            at = [self.kinds.index(k) for k in names]
+            for whole, part in zip((self.table, self.worst, self.place), table_worst_place, strict=True):
+                rows = part[first : first + OVERLAP_BINS * len(at)].reshape(OVERLAP_BINS, len(at), *part.shape[1:])
+                whole[stage, at] = rows.swapaxes(0, 1)
+
+    def dataset(self, worst: int) -> xr.Dataset:
+        """Return everything as a dataset."""
+        import xarray as xr
+
+        from rfscale.sweeps.validation.replay import FORMULAS
+
+        split = (*self.worst.shape[:3], len(FORMULAS), len(self.names))
+        hist = self.table[..., : errors.BINS].reshape(*split, -1).copy()
+        hist[..., 0] += self.table[..., errors.INSIDE].reshape(split)
+        inside, off, impossible = (
+            self.table[..., i].reshape(split) for i in (errors.INSIDE, errors.INSIDE_OFF, errors.IMPOSSIBLE)
+        )
+        valued = hist.sum(axis=-1)
+        cell = (*CELL, "formula", "figure")
+        data: dict[str, Any] = {
+            "maps": (CELL, valued[..., -1, 0]),  # the bounding box has a value everywhere
+            "valued": (cell, valued),
+            "inexact": (cell, valued - hist[..., 0]),
+            "inside": (cell, inside + off),
+            "inside_inexact": (cell, off),
+            "impossible": (cell, impossible),
+            "max_error": (cell, np.where(self.worst < 0, np.nan, self.worst).reshape(split)),
+            "error_quantile": ((*cell, "quantile"), quantiles(hist)),
+            "histogram": (("stage", "formula", "figure", "error_bin"), hist.sum(axis=(1, 2))),
+        }
+        coords = {
+            "stage": [p.stage for p in self.walk.programs],
+            "kind": [_text(k) for k in self.kinds],
+            **self._windows(),
+            "overlap_bin": np.arange(OVERLAP_BINS) / OVERLAP_BINS,
+            "formula": list(FORMULAS),
+            "figure": list(self.names),
+            "quantile": list(QUANTILES),
+            "error_bin": bin_edges(),
+        }
+        out = xr.Dataset({**data, **self._worst(worst)}, coords)
+        for name, text in TEXT.items():
+            out[name].attrs = {"units": "1", "long_name": text}
+        return out
+
+    def _windows(self) -> dict[str, Any]:
+        """Kernel, stride and dilation of every kind, by axis where axes differ."""
+        values = np.array(self.kinds)  # kind, axis, parameter
+        names = ("kernel", "stride", "dilation")
+        if self.walk.axes == 1:
+            return {name: ("kind", values[:, 0, i]) for i, name in enumerate(names)}
+        return {name: (("kind", "axis"), values[..., i]) for i, name in enumerate(names)} | {
+            "axis": list(self.walk.space.axes)
+        }
+
+    def _worst(self, ranks: int) -> dict[str, Any]:
+        """The worst map of each cell, the worst cells first, as networks to replay."""
+        from rfscale.sweeps.validation.replay import FORMULAS, network_text, replay
+
+        dims, shape = ("formula", "figure", "rank"), (len(FORMULAS), len(self.names), ranks)
+        error, text = np.full(shape, np.nan), np.full((4, *shape), "", object)
+        space = self.walk.space
+        for measure in range(len(FORMULAS) * len(self.names)):
+            found = self.worst[..., measure]
+            cells: list[Any] = np.argwhere(found > errors.EXACT).tolist()
+            for rank, (stage, kind, overlap) in enumerate(sorted(cells, key=lambda c: -found[tuple(c)])[:ranks]):
+                at = (*divmod(measure, len(self.names)), rank)
+                path = self.walk.path(stage, self.place[stage, kind, overlap, measure])
+                index, network = replay(space, path, [p.choices for p in self.walk.programs])
+                error[at] = found[stage, kind, overlap]
+                name = self.walk.programs[stage].stage
+                for i, value in enumerate((str(index), name, network_text(network), str(space.labels(index)))):
+                    text[(i, *at)] = value
+        said = ("worst_index", "worst_stage", "worst_network", "worst_labels")
+        names = ("index in the space, the later stages at their first choice", "stage whose map it is",
+                 "the stages so far as JSON, for rfscale profile", "choices")  # fmt: skip
+        out: dict[str, Any] = {"worst_error": (dims, error, {"units": "1", "long_name": "error of the worst maps"})}
+        for name, values, long_name in zip(said, text, names, strict=True):
+            out[name] = (dims, values, {"units": "1", "long_name": long_name})
+        return out
+
+
+def _order(kind: Kind) -> list[tuple[int, ...]]:
+    return [window[::-1] for window in kind]
+
+
+def _text(kind: Kind) -> str:
+    """A kind as people write it, such as "k3 s1 d2" or "k1×7 s1×1 d1×1"."""
+    return " ".join(
+        f"{c}{'×'.join(map(str, values))}" for c, values in zip("ksd", zip(*kind, strict=True), strict=True)
+    )
+
+
+def collect(
+    space: Space, random: int | None, seed: int, worst: int, memory: int, progress: Progress | None
+) -> xr.Dataset:
+    """Run the pass and return its dataset."""
+    walk = Walk(space, memory, progress)
+    if random is None:
+        walk.run()
+    else:
+        walk.sample(random, seed)
+    out = Collected(walk).dataset(worst)
+    out.attrs = attributes(space, "validate") | {"evaluated": walk.evaluated}
+    if random is not None:
+        out.attrs |= {"random": random, "seed": seed}
+    return out
+
+
+def bin_edges() -> np.ndarray:
+    """Return the upper edges of the bins of errors."""
+    octave = 2.0 ** np.arange(errors.LOWEST, errors.HIGHEST)
+    steps = 1 + np.arange(1, errors.PER_OCTAVE + 1) / errors.PER_OCTAVE
+    return np.concatenate([[errors.EXACT, octave[0]], np.outer(octave, steps).ravel(), [np.inf]])
+
+
+def quantiles(hist: np.ndarray) -> np.ndarray:
+    """Return the errors that shares of the maps do not exceed, rounded up to the bins' edges; nan without maps."""
+    upto = hist.cumsum(axis=-1)
+    total = upto[..., -1:]
+    edges = bin_edges()
+    edges[0] = 0.0
+    out = [np.where(total[..., 0] > 0, edges[(upto < q * total).sum(axis=-1).clip(max=len(edges) - 1)], np.nan)
+           for q in QUANTILES]  # fmt: skip
+    return np.stack(out, axis=-1)

@@ -1,0 +1,85 @@
+"""`rf.validate`: the analytic formulas against the exact figures, for one network or for all of a space.
+
+Formulas are those of `rf.FORMULAS`: `published`, `closed_form` (continued where its domain ends, to show what it
+costs), and `interval`, the bounding box taken for the footprint. The error of an area is relative, that of an overlap
+the difference, since an overlap is a share already and may be 0. An error of at most 1e-9 is rounding, and exact.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rfscale.engine.errors import InputError, shown
+from rfscale.engine.network.network import Network
+from rfscale.engine.network.spec import whole
+from rfscale.sweeps.runs.blocks import MEMORY
+from rfscale.sweeps.spaces.space import Space
+from rfscale.sweeps.validation.walk_space import Progress
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def validate(
+    what: Space | Network,
+    *,
+    random: int | None = None,
+    seed: int = 0,
+    worst: int = 5,
+    memory: int = MEMORY,
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    """Return the errors of the analytic formulas against the exact figures.
+
+    Parameters
+    ----------
+    what : Space or Network
+        A space is validated as a whole, or by a random sample. `chains` makes spaces of all chains of a range.
+    random : int, optional
+        Number of architectures of a space to draw, uniformly and with replacement, instead of all.
+    seed : int
+        Of the sample.
+    worst : int
+        Of a space: how many of the worst maps to give, per formula and figure, each of another kind of layer or
+        overlap.
+    memory : int
+        Bytes that the states may take; beyond, architectures are enumerated one by one.
+    progress : callable, optional
+        Called with how much is done, and out of how much.
+
+    Returns
+    -------
+    xr.Dataset
+        Of a network, over (layer, formula): values, errors and domain, see `rfscale.sweeps.validation.network`. Of a
+        space, over (stage, kind, overlap_bin, formula, figure): numbers of maps and errors, see
+        `rfscale.sweeps.validation.space`; a map is the output of a stage of one architecture, all stages so far told
+        apart. Figures are area and overlap; where windows differ between axes, the overlap along each, and
+        `overlap_bin` is that of the smallest.
+
+    Raises
+    ------
+    InputError
+        For what is neither, and for a sample of less than one.
+
+    Examples
+    --------
+    >>> from rfscale import chains
+    >>> report = validate(chains(kernel=[2, 3], stride=[1, 2], depth=3))
+    >>> report.maps.sum().item(), report.inexact.sel(formula="closed_form").sum().item()
+    (84, 0)
+    """
+    if isinstance(what, Network):
+        from rfscale.sweeps.validation.network import validate_network
+
+        if random is not None:
+            raise InputError("random is for spaces; a network is validated as a whole")
+        return validate_network(what)
+    if not isinstance(what, Space):
+        raise InputError(f"what is {shown(what)}; it must be an rf.Space or an rf.Network")
+    whole(worst, "worst", 0, 1000)
+    from rfscale.sweeps.validation.space import collect
+
+    if random is not None:
+        whole(random, "random", 1, 10**12)
+        whole(seed, "seed", 0, 2**63)
+    return collect(what, random, seed, worst, memory, progress)

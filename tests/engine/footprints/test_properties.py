@@ -1,0 +1,214 @@
+"""What must hold for any network: properties that need no oracle, and the known hard cases."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rfscale as rf
+from rfscale.engine.footprints.forward import trace
+from rfscale.engine.footprints.intervals import Intervals
+from rfscale.engine.footprints.plan import resolve
+from rfscale.engine.network.builder import NetworkBuilder
+from rfscale.engine.network.network import Network
+from tests.engine.footprints.test_footprints import pixels
+from tests.engine.strategies import networks, random_network
+
+SETTINGS = settings(max_examples=60, deadline=None)
+
+
+def same(a: Network, b: Network, layer_a: str, layer_b: str) -> None:
+    x, y = rf.footprint(a, layer_a), rf.footprint(b, layer_b)
+    assert pixels(x) == pixels(y)
+
+
+@SETTINGS
+@given(networks(), st.integers(0, 10**9))
+def test_interior_entries_are_moved_by_the_jump(spec, seed):
+    net = Network.from_dict(spec)
+    rng = random.Random(seed)
+    layer = rng.choice(net.layers).name
+    step = resolve(net, global_ops="skip").steps[net.index(layer)]
+    if step.everything:
+        return
+    entry = [rng.randint(-3, 3) for _ in net.axes]
+    here = pixels(rf.footprint(net, layer, entry, global_ops="skip"))
+    for axis, intervals in enumerate(step.intervals):
+        there = list(entry)
+        there[axis] += len(intervals.bounds)
+        moved = pixels(rf.footprint(net, layer, there, global_ops="skip"))
+        assert moved == {(*p[:axis], p[axis] + intervals.shift, *p[axis + 1 :]) for p in here}
+
+
+@SETTINGS
+@given(networks(ndims=(2,)))
+def test_swapping_the_axes_transposes_the_footprint(spec):
+    net = Network.from_dict(spec)
+    swapped = Network.from_dict(transposed(net.to_dict()))
+    layer = net.layers[-1].name
+    a = rf.entry_map(net, layer, net.input_size)
+    b = rf.entry_map(swapped, layer, net.input_size[::-1])
+    np.testing.assert_array_equal(a.area.values, b.area.values.T)
+    np.testing.assert_array_equal(a.extent.values, b.extent.values.transpose(1, 0, 2)[..., ::-1])
+
+
+def transposed(spec):
+    def swap(value):
+        if isinstance(value, list) and len(value) == 2:
+            return value[::-1]
+        return [value[1], value[0], value[3], value[2]] if isinstance(value, list) and len(value) == 4 else value
+
+    keep = ("name", "op", "inputs")
+    layers = [{k: v if k in keep else swap(v) for k, v in layer.items()} for layer in spec["layers"]]
+    return {**spec, "layers": layers, "input_size": spec["input_size"][::-1]}
+
+
+@SETTINGS
+@given(networks())
+def test_the_interval_is_the_bounding_box(spec):
+    net = Network.from_dict(spec)
+    traced = trace(net, global_ops="skip")
+    for step, terms in zip(traced.plan.steps, traced.terms, strict=True):
+        if terms is None or step.intervals is None:
+            continue
+        for axis, intervals in enumerate(step.intervals):
+            assert bounds(terms, axis, len(intervals.bounds)) == intervals.bounds
+
+
+def bounds(terms, axis, n):
+    families = [term[axis].listed(n) for term in terms]
+    out = []
+    for i in range(n):
+        seen = [(int(f.first[i]), int(f.last[i])) for f in families if f.last[i] >= f.first[i]]
+        out.append((min(s[0] for s in seen), max(s[1] for s in seen)) if seen else None)
+    return tuple(out)
+
+
+@SETTINGS
+@given(networks())
+def test_finite_equals_interior_away_from_the_borders(spec):
+    """An entry whose every path stays inside every map sees the same pixels in both modes."""
+    net = Network.from_dict(spec)
+    layer = net.layers[-1].name
+    if resolve(net).steps[-1].everything:
+        return
+    entry = tuple(n // 2 for n in net.map_sizes()[layer])
+    interior = pixels(rf.footprint(net, layer, entry))
+    finite = pixels(rf.footprint(net, layer, entry, net.input_size))
+    borders = any(la.params.get("mode") in ("reflect", "replicate", "circular") for la in net.layers)
+    if not borders:
+        assert finite <= interior
+
+
+def test_five_dilated_layers_see_121_pixels():
+    ds = rf.profile(Network.sequential(*[{"kernel": 3, "dilation": 2}] * 5)).isel(layer=-1)
+    assert ds.area == 121
+    assert ds.extent.values.tolist() == [21, 21]
+    assert ds.published_area == 243**2
+    assert np.isnan(ds.closed_form_area)
+    assert "holes" in str(ds.formula_domain.values)
+
+
+def test_a_union_that_is_no_product():
+    b = NetworkBuilder()
+    b.conv("wide", kernel=[1, 7], padding=[0, 3], inputs="input")
+    b.conv("tall", kernel=[7, 1], padding=[3, 0], inputs="input")
+    b.add("sum", inputs=["wide", "tall"])
+    b.max_pool("pool", kernel=2)
+    ds = rf.profile(b.build())
+    assert ds.terms.values.tolist() == [1, 1, 2, 2]
+    assert ds.area.sel(layer="pool") == 28
+    assert ds.area.sel(layer="sum") == 13
+
+
+def test_four_3x3_then_one_dilated():
+    ds = rf.profile(Network.sequential(*[{"kernel": 3}] * 4, {"kernel": 3, "dilation": 2})).isel(layer=-1)
+    assert ds.area == 169
+    assert float(ds.published_area) == pytest.approx(-27)
+    assert ds.closed_form_area == 169
+
+
+def test_an_interior_footprint_cut_at_the_border_is_not_the_finite_one():
+    net = Network.sequential({"kernel": 3, "dilation": 3, "padding": 3}, {"kernel": 3, "padding": 1})
+    corner = rf.footprint(net, "conv2", (0, 0), (12, 12))
+    assert pixels(corner) == {(y, x) for y in (0, 1, 3, 4) for x in (0, 1, 3, 4)}
+    cut = {p for p in pixels(rf.footprint(net, "conv2", (0, 0))) if min(p) >= 0}
+    assert len(cut) == 25
+
+
+def test_a_neighbour_of_weight_zero_is_no_path():
+    net = Network.sequential({"op": "upsample", "scale": 3, "mode": "bilinear"}, axes=1)
+    assert [len(pixels(rf.footprint(net, "upsample1", [i]))) for i in range(3)] == [2, 1, 2]
+
+
+def test_a_max_pool_is_a_window_like_any_other():
+    for op in ("max_pool", "avg_pool", "lp_pool"):
+        one = Network.sequential({"op": op, "kernel": 3, "stride": 2, "dilation": 2, "padding": 1}, {"kernel": 3})
+        same(
+            one,
+            Network.sequential({"kernel": 3, "stride": 2, "dilation": 2, "padding": 1}, {"kernel": 3}),
+            f"{op}1",
+            "conv1",
+        )
+        same(
+            one,
+            Network.sequential({"kernel": 3, "stride": 2, "dilation": 2, "padding": 1}, {"kernel": 3}),
+            "conv2",
+            "conv2",
+        )
+
+
+def test_merged_maps_of_different_jumps_are_exact_in_finite_mode():
+    """An odd map resized back: 9 -> 5 -> 9 has jump 18/5 · 1/2 beside 1, yet its entries are well defined."""
+    b = NetworkBuilder(input_size=(9,))
+    b.conv("down", kernel=3, stride=2, padding=1)
+    b.resize("up", size=[9])
+    b.add("sum", inputs=["up", "input"])
+    ds = rf.profile(b.build(), 9)
+    assert not ds.aligned.sel(layer="sum")
+    assert np.isnan(ds.jump.sel(layer="sum")).all()
+    assert ds.area.sel(layer="sum") == 3
+
+
+def test_entries_that_see_only_padding_have_no_footprint():
+    net = Network.sequential({"kernel": [1, 1], "padding": 2})
+    ds = rf.entry_map(net, "conv1", (3, 3))
+    assert ds.area.values.sum() == 9
+    assert ds.extent.sel(entry_y=0, entry_x=3).values.tolist() == [0, 0]
+    assert np.isnan(ds.density.sel(entry_y=0, entry_x=3))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_unions_of_very_many_terms_are_counted_on_grids(ndim, monkeypatch):
+    """With room for one term only, every ragged union falls back to grids and gives the same figures."""
+    rng = random.Random(ndim)
+    for _ in range(12):
+        net = Network.from_dict(random_network(rng, rng.choice(["inception", "aspp"]), ndim))
+        layer = net.layers[-1].name
+        usual, usual_map = rf.profile(net), rf.entry_map(net, layer, net.input_size)
+        with monkeypatch.context() as patch:
+            patch.setattr("rfscale.engine.footprints.unions.MAX_TERMS", 1)
+            walked, walked_map = rf.profile(net), rf.entry_map(net, layer, net.input_size)
+            drawn = rf.footprint(net, layer, input_size=net.input_size)
+        for name in ("area", "max_gap", "overlap", "extent"):
+            np.testing.assert_array_equal(usual[name], walked[name])
+            np.testing.assert_array_equal(usual_map[name], walked_map[name])
+        assert (drawn == rf.footprint(net, layer, input_size=net.input_size)).all()
+
+
+def test_phases_of_an_upsampled_map():
+    net = Network.sequential({"kernel": 3, "stride": 4}, {"op": "upsample", "scale": 2}, {"kernel": 2}, axes=1)
+    ds = rf.profile(net)
+    assert ds.phases.values.tolist() == [1, 2, 2]
+    assert ds.jump.values.ravel().tolist() == [4, 2, 2]
+    assert ds.area.values.tolist() == [3, 3, 6]  # the larger phase: it reads two entries of the strided layer
+
+
+def test_intervals_know_their_jump_as_a_fraction():
+    net = Network.sequential({"op": "upsample", "scale": 3})
+    assert resolve(net).steps[0].intervals[0].jump == (1, 3)
+    assert Intervals(((0, 0), (2, 2)), 4).jump == (2, 1)

@@ -1,0 +1,242 @@
+"""Networks: reading, writing, sizes, order, and one clear line for everything that is not a network."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import random
+
+import numpy as np
+import pytest
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.footprints.plan import resolve
+from rfscale.engine.network.builder import NetworkBuilder
+from rfscale.engine.network.network import Network
+from rfscale.engine.readers.load import load
+from tests import ROOT
+from tests.engine.strategies import FAMILIES, random_network
+
+CONV = {"kernel": 3}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_dict_and_back(family, tmp_path):
+    rng = random.Random(family)
+    for _ in range(20):
+        net = Network.from_dict(random_network(rng, family, rng.choice([1, 2, 3])))
+        again = Network.from_dict(net.to_dict())
+        assert again == net
+        assert [layer.params for layer in again.layers] == [layer.params for layer in net.layers]
+        path = tmp_path / "net.json"
+        path.write_text(json.dumps(net.to_dict()))
+        assert Network.from_file(path) == net
+        assert pickle.loads(pickle.dumps(net)) == net
+
+
+def test_yaml_file_of_the_docs(tmp_path):
+    text = (ROOT / "docs/formats.md").read_text().split("```yaml\n")[1].split("```")[0]
+    path = tmp_path / "tiny.yaml"
+    path.write_text(text)
+    net = Network.from_file(path)
+    assert net.map_sizes()["up"] == (64, 64)
+    assert load(str(path)) == net
+    assert net.outputs == ("up",)
+
+
+def test_hash_follows_the_structure_and_not_the_name():
+    one = Network.sequential(CONV, name="one")
+    two = Network.sequential({"op": "conv", "kernel": [3, 3], "stride": 1, "padding": "valid"}, name="two")
+    assert one.hash == two.hash
+    assert one != two
+    assert one.hash != Network.sequential({"kernel": 3, "padding": 1}).hash
+
+
+def test_networks_cannot_be_changed():
+    net = Network.sequential(CONV)
+    with pytest.raises(TypeError):
+        net.layers[0].params["kernel"] = (5, 5)
+    with pytest.raises(AttributeError):
+        net.layers[0].name = "other"
+    spec = net.to_dict()
+    spec["layers"][0]["kernel"] = 99
+    assert net.layers[0].params["kernel"] == (3, 3)
+
+
+def test_layers_may_read_layers_further_down():
+    branches = [{"name": n, "kernel": k, "padding": k // 2, "inputs": "input"} for n, k in (("a", 3), ("b", 1))]
+    net = Network.from_dict({"layers": [{"name": "sum", "op": "add", "inputs": ["a", "b"]}, *branches]})
+    assert [layer.name for layer in net.layers] == ["a", "b", "sum"]
+    assert Network.from_dict(net.to_dict()) == net
+
+
+def test_numpy_numbers_are_whole_numbers():
+    net = Network.sequential({"kernel": np.int64(3), "stride": np.array([1, 2])})
+    assert net.layers[0].params["stride"] == (1, 2)
+
+
+def test_axes_follow_from_what_is_given_per_axis():
+    assert Network.sequential({"kernel": [3]}).axes == ("x",)
+    assert Network.sequential({"kernel": [3, 3, 3]}).axes == ("z", "y", "x")
+    assert Network.sequential(CONV, axes=1).axes == ("x",)
+    assert Network.sequential({"kernel": 3, "padding": [1, 2, 3, 4]}).axes == ("y", "x")
+
+
+def test_builder_reads_the_layer_before():
+    b = NetworkBuilder("tiny", input_size=(16, 16))
+    x = b.conv("stem", kernel=3, stride=2, padding=1)
+    b.conv(kernel=3, padding=1)
+    b.add("sum", inputs=[x, b.last])
+    assert b.build().map_sizes()["sum"] == (8, 8)
+    with pytest.raises(AttributeError, match="did you mean"):
+        b.cnov(kernel=3)
+
+
+def test_aligned_tells_branches_of_one_centre():
+    def merged(padding):
+        b = NetworkBuilder()
+        x = b.conv("a", kernel=3, padding=padding, inputs="input")
+        b.conv("b", kernel=1, inputs="input")
+        b.add("sum", inputs=[x, "b"])
+        return resolve(b.build()).steps[-1].aligned
+
+    assert merged(1)
+    assert not merged(0)
+
+
+BAD = {
+    "empty": ({}, "needs 'layers'"),
+    "no list": ({"layers": {"a": 1}}, "needs 'layers'"),
+    "no mapping": ([], "must be a mapping"),
+    "unknown key": ({"layer": [CONV]}, "did you mean 'layers'"),
+    "unknown op": ({"layers": [{"op": "cnov", "kernel": 3}]}, "did you mean 'conv'"),
+    "op no text": ({"layers": [{"op": ["conv"]}]}, "unknown op"),
+    "unknown parameter": ({"layers": [{"kernel": 3, "strid": 2}]}, "did you mean 'stride'"),
+    "no kernel": ({"layers": [{"op": "conv"}]}, "needs 'kernel'"),
+    "zero kernel": ({"layers": [{"kernel": 0}]}, "kernel of layer 'conv1' is 0; it must lie between 1"),
+    "negative kernel": ({"layers": [{"kernel": -3}]}, "is -3"),
+    "half a kernel": ({"layers": [{"kernel": 2.5}]}, "must be a whole number"),
+    "true as a kernel": ({"layers": [{"kernel": True}]}, "must be a whole number"),
+    "text as a kernel": ({"layers": [{"kernel": "3"}]}, "must be a whole number"),
+    "endless kernel": ({"layers": [{"kernel": 10**5000}]}, "must lie between"),
+    "kernel per axis": ({"axes": 2, "layers": [{"kernel": [3, 3, 3]}]}, "one for each of the 2 axes"),
+    "nested kernel": ({"axes": 2, "layers": [{"kernel": [[3], 3]}]}, "must be a whole number"),
+    "padding sides": (
+        {"layers": [{"kernel": 3, "padding": [1, 1, 1]}, {"kernel": [3, 3]}]},
+        "all starts, then all ends",
+    ),
+    "padding word": ({"layers": [{"kernel": 3, "padding": "some"}]}, "same, same_lower, valid"),
+    "negative padding": ({"layers": [{"kernel": 3, "padding": -1}]}, "is -1"),
+    "transposed same": ({"layers": [{"op": "conv_transpose", "kernel": 3, "padding": "same"}]}, "needs numbers"),
+    "mode": ({"layers": [{"op": "upsample", "scale": 2, "mode": "cubist"}]}, "nearest, bilinear"),
+    "flag": ({"layers": [{"op": "max_pool", "kernel": 2, "ceil_mode": 1}]}, "must be true or false"),
+    "crop": ({"layers": [{"op": "crop"}]}, "either 'amount' or 'size'"),
+    "layer no mapping": ({"layers": ["conv"]}, "must be a mapping"),
+    "name no text": ({"layers": [{"name": 3, "kernel": 3}]}, "must be a string"),
+    "duplicate": ({"layers": [{"name": "a", **CONV}, {"name": "a", **CONV}]}, "two layers are named 'a'"),
+    "named input": ({"layers": [{"name": "input", **CONV}]}, "the image's name"),
+    "unknown input": ({"layers": [{"name": "stem", **CONV}, {**CONV, "inputs": "stam"}]}, "did you mean 'stem'"),
+    "inputs": ({"layers": [{**CONV, "inputs": 3}]}, "a layer's name or a list of names"),
+    "no inputs": ({"layers": [{**CONV, "inputs": []}]}, "a layer's name or a list of names"),
+    "arity": ({"layers": [{"name": "a", **CONV}, {**CONV, "inputs": ["a", "input"]}]}, "reads one map, not 2"),
+    "cycle": (
+        {"layers": [{"name": "a", **CONV, "inputs": "b"}, {"name": "b", **CONV, "inputs": "a"}]},
+        "cycle: 'a' reads 'b' reads 'a'",
+    ),
+    "self": ({"layers": [{"name": "a", **CONV, "inputs": "a"}]}, "cycle: 'a' reads 'a'"),
+    "outputs": ({"layers": [CONV], "outputs": ["conv2"]}, "did you mean 'conv1'"),
+    "input_size": ({"input_size": [8, 8, 8, 8], "layers": [CONV]}, "1, 2 or 3 numbers"),
+    "zero input_size": ({"input_size": 0, "layers": [CONV]}, "must lie between 1"),
+    "axes": ({"axes": 4, "layers": [CONV]}, "between 1 and 3"),
+    "shrunk": ({"input_size": 4, "layers": [CONV, CONV]}, "'conv2' (conv) leaves nothing of its 2×2 input"),
+    "sizes": (
+        {"input_size": 8, "layers": [{"name": "a", **CONV}, {"op": "add", "inputs": ["a", "input"]}]},
+        "different sizes: 'a' is 6×6, 'input' is 8×8",
+    ),
+    "depth": ({"input_size": 9, "layers": [{"op": "space_to_depth", "scale": 2}]}, "does not divide"),
+    "reflect": ({"input_size": 3, "layers": [{"op": "pad", "padding": 3, "mode": "reflect"}]}, "larger than 3"),
+    "crop size": ({"input_size": 3, "layers": [{"op": "crop", "size": 5}]}, "larger than the map's 3"),
+    "channels": ({"layers": [{**CONV, "channels": 0}]}, "channels of layer 'conv1'"),
+    "bias": ({"layers": [{**CONV, "bias": "no"}]}, "must be true or false"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_specs_get_one_clear_line(case):
+    spec, words = BAD[case]
+    with pytest.raises(InputError) as caught:
+        Network.from_dict(spec)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+ANALYSES = {
+    "jumps": (
+        [
+            {"name": "a", "kernel": 3, "stride": 2},
+            {"name": "b", "kernel": 1, "inputs": "input"},
+            {"op": "add", "inputs": ["a", "b"]},
+        ],
+        "merges maps of different jumps: 'a' has 2×2, 'b' has 1×1 pixels",
+    ),
+    "same needs a size": ([{"kernel": 3, "stride": 2, "padding": "same"}], "depends on the size of its map"),
+    "resize needs a size": ([{"op": "resize", "size": 7}], "depends on the size of its map"),
+    "endless strides": ([{"kernel": 3, "stride": 2**20}] * 3, "beyond 2^53 pixels"),
+    "wide kernel": ([{"kernel": 2**30}], "table of 1073741824 taps"),
+    "phases": ([{"op": "upsample", "scale": 1024}] * 3, "repeats only after"),
+}
+
+
+@pytest.mark.parametrize("case", ANALYSES)
+def test_what_cannot_be_analysed_gets_one_clear_line(case):
+    layers, words = ANALYSES[case]
+    with pytest.raises(InputError, match="layer '") as caught:
+        resolve(Network.from_dict({"layers": layers}))
+    assert words in str(caught.value)
+
+
+FILES = {
+    "empty.yaml": ("", "is empty"),
+    "blank.json": ("  \n", "is empty"),
+    "text.yaml": ("hello", "must hold a mapping"),
+    "broken.yaml": ("layers: [\n  {kernel: 3", "cannot be read as YAML"),
+    "broken.json": ('{"layers": [', "cannot be read as JSON"),
+    "twice.json": ('{"layers": [], "layers": []}', "stands twice"),
+    "twice.yaml": ("layers: []\nlayers: []", "stands twice"),
+    "tag.yaml": ("layers: !!python/object/apply:os.system [echo hi]", "cannot be read as YAML"),
+    "deep.yaml": ("[" * 5000 + "]" * 5000, "nest"),
+    "deep.json": ("[" * 100_000, "nested too deeply"),
+    "number.yaml": ("layers: [{kernel: " + "9" * 6000 + "}]", "cannot be read as YAML"),
+    "anchors.yaml": ("a: &a [1,1]\nb: &b [*a,*a]\nlayers: [*b, *b]", "no 'a'"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_bad_files_get_one_clear_line(name, tmp_path):
+    text, words = FILES[name]
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        Network.from_file(path)
+    assert words in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_no_text(tmp_path):
+    (tmp_path / "latin.yaml").write_bytes(b"name: caf\xe9\n")
+    for path, words in (
+        (tmp_path / "latin.yaml", "UTF-8"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "none.yaml", "No such file"),
+    ):
+        with pytest.raises(InputError, match=words):
+            Network.from_file(path)
+
+
+def test_load_names_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'resnet50'"):
+        load("resnet5O")
+    with pytest.raises(InputError, match="cannot be imported"):
+        load("no_such_module:net")

@@ -1,0 +1,446 @@
+"""Object sizes: every format to the same histogram, and bad files to one line or a counted warning."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import struct
+import zlib
+
+import numpy as np
+import pytest
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.objects.boxes import CHUNK
+from rfscale.engine.objects.formats.coco import READ, JsonStream
+from rfscale.engine.objects.formats.image_headers import image_size
+from rfscale.engine.objects.histogram import fpn_levels, modes, quantile, share_below, shares
+from rfscale.engine.objects.resize import Resize
+from rfscale.engine.objects.sizes import object_sizes
+
+BOXES = [(10, 20, 30, 40), (0, 0, 64, 64), (5, 5, 100, 25), (200, 100, 8, 8)]
+IMAGES = {1: (640, 480), 2: (320, 240)}
+WHERE = [1, 1, 2, 2]
+NAMES = ["cat", "dog", "cat", "dog"]
+
+
+def coco(boxes=BOXES, **more) -> dict:
+    return {
+        "info": {"year": 2017, "nested": [{"a": [1, 2, {"b": "]}"}]}]},
+        "images": [{"id": i, "width": w, "height": h, "file_name": f"{i}.jpg"} for i, (w, h) in IMAGES.items()],
+        "annotations": [
+            {"id": n, "image_id": WHERE[n % 4], "category_id": 17 + n % 2, "bbox": list(b), "segmentation": [[1.5, 2]]}
+            for n, b in enumerate(boxes)
+        ],
+        "categories": [{"id": 17, "name": "cat"}, {"id": 18, "name": "dog"}],
+        **more,
+    }
+
+
+def write_json(path, content):
+    path.write_text(json.dumps(content))
+    return path
+
+
+def rows(text: str = "") -> str:
+    lines = ["image_width,image_height,category,x,y,width,height"]
+    for (x, y, w, h), image, name in zip(BOXES, WHERE, NAMES, strict=True):
+        lines.append(f"{IMAGES[image][0]},{IMAGES[image][1]},{name},{x},{y},{w},{h}")
+    return "\n".join(lines) + "\n" + text
+
+
+def voc(folder, boxes=BOXES):
+    for image, (width, height) in IMAGES.items():
+        things = "".join(
+            f"<object><name>{name}</name><bndbox><xmin>{x}</xmin><ymin>{y}</ymin><xmax>{x + w}</xmax>"
+            f"<ymax>{y + h}</ymax></bndbox><part><name>head</name><bndbox><xmin>0</xmin></bndbox></part></object>"
+            for (x, y, w, h), where, name in zip(boxes, WHERE, NAMES, strict=True)
+            if where == image
+        )
+        size = f"<size><width>{width}</width><height>{height}</height><depth>3</depth></size>"
+        (folder / f"{image}.xml").write_text(f"<annotation>{size}{things}</annotation>")
+    return folder
+
+
+def png(width: int, height: int) -> bytes:
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
+
+
+def yolo(root):
+    labels, images = root / "labels", root / "images"
+    labels.mkdir()
+    images.mkdir()
+    for image, (width, height) in IMAGES.items():
+        lines = [
+            f"{['cat', 'dog'].index(name)} {(x + w / 2) / width} {(y + h / 2) / height} {w / width} {h / height}"
+            for (x, y, w, h), where, name in zip(BOXES, WHERE, NAMES, strict=True)
+            if where == image
+        ]
+        (labels / f"{image}.txt").write_text("\n".join(lines) + "\n")
+        (images / f"{image}.png").write_bytes(png(width, height))
+    (labels / "classes.txt").write_text("cat\ndog\n")
+    return labels
+
+
+def same(a, b) -> bool:
+    return all(a[m].equals(b[m]) for m in ("size", "width", "height", "aspect", "relative"))
+
+
+# ------------------------------------------------------------------ formats
+
+
+@pytest.fixture
+def expected(tmp_path):
+    (tmp_path / "expected.csv").write_text(rows())
+    return object_sizes(tmp_path / "expected.csv")
+
+
+def test_a_csv_by_hand(expected):
+    assert expected.attrs["objects"] == expected.attrs["boxes"] == 4
+    assert expected.category.values.tolist() == ["cat", "dog"]
+    assert expected["size"].sum("bin").values.tolist() == [2, 2]
+    for centre, side in zip(shares(expected)[0][shares(expected)[1] > 0], sorted([8, 34.6, 50, 64]), strict=True):
+        assert abs(np.log2(centre / side)) <= 1 / 32 + 1e-9
+
+
+@pytest.mark.parametrize("order", [("images", "annotations", "categories"), ("categories", "annotations", "images")])
+@pytest.mark.parametrize("packed", [False, True])
+def test_coco_in_any_order(tmp_path, expected, order, packed):
+    content = coco()
+    path = tmp_path / ("a.json.gz" if packed else "a.json")
+    data = json.dumps({"info": content["info"], **{key: content[key] for key in order}}, indent=1).encode()
+    path.write_bytes(gzip.compress(data) if packed else data)
+    assert same(object_sizes(path), expected)
+
+
+def test_coco_ids_may_be_text(tmp_path, expected):
+    content = coco()
+    for image in content["images"]:
+        image["id"] = f"img{image['id']}"
+    for annotation in content["annotations"]:
+        annotation["image_id"] = f"img{annotation['image_id']}"
+    assert same(object_sizes(write_json(tmp_path / "a.json", content)), expected)
+
+
+def test_voc(tmp_path, expected):
+    folder = tmp_path / "voc"
+    folder.mkdir()
+    assert same(object_sizes(voc(folder)), expected)
+
+
+def test_yolo_with_pictures_and_with_a_size(tmp_path, expected):
+    labels = yolo(tmp_path)
+    assert same(object_sizes(labels), expected)
+    fixed = object_sizes(labels, image_size=(480, 640))
+    assert fixed.attrs["objects"] == 4
+    (labels / "1.txt").write_text("0 0.1 0.1 0.3 0.1 0.3 0.5 0.1 0.5\n")  # an outline
+    (labels / "2.txt").write_text("")
+    outline = object_sizes(labels, image_size=(100, 100))
+    assert quantile(outline, 0.5, "width") == pytest.approx(20, rel=0.05)
+    assert quantile(outline, 0.5, "height") == pytest.approx(40, rel=0.05)
+
+
+def test_arrays_and_npy(tmp_path, expected):
+    array = np.array([[*IMAGES[i], *b[2:]] for b, i in zip(BOXES, WHERE, strict=True)], float)
+    found = object_sizes(array)
+    assert (found["size"].sum("category") == expected["size"].sum("category")).all()
+    np.save(tmp_path / "a.npy", array)
+    assert same(object_sizes(tmp_path / "a.npy"), found)
+    assert object_sizes(array[:, 2:]).relative.sum() == 0
+
+
+def test_gzipped_csv_with_comments_counts_and_semicolons(tmp_path):
+    text = "# made by hand\nimage_width;image_height;width;height;count\n100;100;10;10;3\n100;100;20;20;1\n"
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(text.encode()))
+    found = object_sizes(tmp_path / "a.csv.gz")
+    assert (found.attrs["objects"], found.category.values.tolist()) == (4, ["object"])
+    assert shares(found)[1].max() == 0.75
+
+
+def test_more_than_one_chunk(tmp_path):
+    n = CHUNK + 10
+    array = np.column_stack([np.full(n, 20.0), np.full(n, 30.0)])
+    assert object_sizes(array).attrs["objects"] == n
+    lines = ["image_width,image_height,width,height", *["50,50,20,30"] * n]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    assert object_sizes(tmp_path / "a.csv").attrs["objects"] == n
+
+
+def test_categories_and_crowd(tmp_path):
+    content = coco()
+    content["annotations"][0]["iscrowd"] = 1
+    path = write_json(tmp_path / "a.json", content)
+    assert object_sizes(path).attrs["notes"] == "1 crowd regions"
+    without = object_sizes(path, crowd=False)
+    assert (without.attrs["objects"], without.left_out.sel(reason="crowd region").item()) == (3, 1)
+    assert object_sizes(path, categories=["dog"]).attrs["objects"] == 2
+    with pytest.raises(InputError, match="has no 'dig'; did you mean 'dog'"):
+        object_sizes(path, categories=["dig"])
+
+
+# ------------------------------------------------------------------ what is left out
+
+
+def test_bad_boxes_are_counted_and_left_out(tmp_path):
+    bad = [[0, 0, 0, 5], [0, 0, -3, 5], [0, 0, float("nan"), 5], [600, 0, 100, 5], [0, 0, 0.5, 0.25], ["a", 0, 1, 1]]
+    content = coco([*BOXES, *bad])
+    content["annotations"].append({"image_id": 1, "category_id": 17})
+    content["annotations"].append({"image_id": 99, "category_id": 17, "bbox": [0, 0, 5, 5]})
+    path = write_json(tmp_path / "a.json", content)
+    found = object_sizes(path)
+    assert found.left_out.to_series().to_dict() == {
+        "not a number": 1,
+        "zero size": 1,
+        "negative size": 1,
+        "outside the image": 1,
+        "below one pixel": 1,
+        "no box": 1,
+    }
+    assert (found.attrs["boxes"], found.attrs["objects"]) == (12, 6)
+    assert object_sizes(path, "short=800").left_out.sel(reason="no image size").item() == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"images": [], "annotations": [{"bbox": [1, 2', "the file is truncated, at character"),
+        ('{"images": [', "truncated"),
+        ("", "no COCO file"),
+        ("[1, 2]", "no COCO file"),
+        ('{"images": [], "annotations": 3}', "'annotations' must be a list"),
+        ('{"images": [], "annotations": [3]}', "entry 0 of 'annotations' is 3, not a mapping"),
+        ('{"images": []}', "has no 'annotations'; .* this has: images"),
+        ('{"shapes": [], "version": 1}', "has no 'images'; .* this has: shapes, version"),
+        ('{"images": [], "annotations": []}', "holds no boxes"),
+        ('{"images" [], "annotations": []}', "not JSON: : expected"),
+        ('{"images": [{"id": }], ' + " " * 99, "not JSON: Expecting value"),
+        ('{"images": [], "annotations": [{"bbox": [0, 0, 0, 0]}]}', "none of the 1 boxes .* 1 zero size"),
+    ],
+)
+def test_bad_coco_is_one_line(tmp_path, text, message):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        object_sizes(tmp_path / "a.json")
+    assert "\n" not in str(caught.value)
+
+
+def test_truncated_gzip_and_binary(tmp_path):
+    data = gzip.compress(json.dumps(coco()).encode() * 3)
+    (tmp_path / "a.json.gz").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match="cut short or damaged"):
+        object_sizes(tmp_path / "a.json.gz")
+    (tmp_path / "b.json").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(InputError, match="not UTF-8"):
+        object_sizes(tmp_path / "b.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("a,b\n1,2\n", "has no column image_width, image_height, width, height; .* there are a, b"),
+        ("image_width,image_height,width,height\n", "holds no boxes"),
+        ("image_width,image_height,width,height\n640,480,0.5,0.2\n640,480,0.1,0.1\n", "look like shares of the image"),
+    ],
+)
+def test_bad_csv_is_one_line(tmp_path, text, message):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        object_sizes(tmp_path / "a.csv")
+
+
+def test_text_among_numbers_is_counted(tmp_path):
+    (tmp_path / "a.csv").write_text(rows("640,480,cat,0,0,wide,3\n640,480,,0,0,9,9\n"))
+    found = object_sizes(tmp_path / "a.csv")
+    assert found.left_out.to_series().to_dict() == {"not a number": 1}
+    assert found.category.values.tolist() == ["cat", "dog", "none"]
+
+
+def test_bad_folders(tmp_path):
+    with pytest.raises(InputError, match="holds neither"):
+        object_sizes(tmp_path)
+    (tmp_path / "a.xml").write_text("<annotation><size>")
+    with pytest.raises(InputError, match="is not XML, or truncated"):
+        object_sizes(tmp_path)
+    (tmp_path / "a.xml").write_text("<rss></rss>")
+    with pytest.raises(InputError, match="its root is <rss>"):
+        object_sizes(tmp_path)
+    (tmp_path / "b.txt").write_text("0 0.5 0.5 zero 0.1\n")
+    with pytest.raises(InputError, match=r"b\.txt, line 1 is"):
+        object_sizes(tmp_path, format="yolo", image_size=(10, 10))
+    (tmp_path / "b.txt").write_text("0 0.5 0.5\n")
+    with pytest.raises(InputError, match="line 1 has 2 numbers"):
+        object_sizes(tmp_path, format="yolo", image_size=(10, 10))
+    with pytest.raises(InputError, match="relative to the image; give images"):
+        object_sizes(tmp_path, format="yolo")
+
+
+def test_mixed_units_in_yolo(tmp_path):
+    good, bad = "0 0.5 0.5 0.2 0.2\n", "0 320 240 100 50\n"
+    (tmp_path / "a.txt").write_text(good * 3 + bad)
+    found = object_sizes(tmp_path, image_size=(480, 640))
+    assert found.left_out.to_series().to_dict() == {"mixed units": 1}
+    (tmp_path / "a.txt").write_text(good * 3 + bad * 200)
+    with pytest.raises(InputError, match="these look like pixels"):
+        object_sizes(tmp_path, image_size=(480, 640))
+
+
+@pytest.mark.parametrize(
+    ("objects", "kw", "message"),
+    [
+        ("nowhere.json", {}, "no file or folder nowhere.json"),
+        (3, {}, "give a path or a numpy array"),
+        (np.zeros((3, 3)), {}, r"shape \(3, 3\)"),
+        (np.array([["a", "b"]]), {}, "must be numbers"),
+        (np.ones((2, 2)), {"format": "cocoa"}, "did you mean 'coco'"),
+        (np.ones((2, 2)), {"resize": "tall=3"}, "write it as one of"),
+        (np.full((2, 2), 9.0), {"resize": "short=800"}, "2 no image size"),
+    ],
+)
+def test_bad_calls_are_one_line(objects, kw, message):
+    with pytest.raises(InputError, match=message):
+        object_sizes(objects, **kw)
+
+
+def test_parquet_without_pyarrow_says_so(tmp_path):
+    from importlib.util import find_spec
+
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    message = "cannot read" if find_spec("pyarrow") else "pip install pyarrow"
+    with pytest.raises(InputError, match=message):
+        object_sizes(tmp_path / "a.parquet")
+
+
+def test_unknown_names_of_files(tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"1")
+    with pytest.raises(InputError, match="cannot tell the format"):
+        object_sizes(tmp_path / "a.bin")
+
+
+# ------------------------------------------------------------------ the stream
+
+
+class Dripping:
+    """A file that hands out a few characters at a time."""
+
+    def __init__(self, text: str, step: int) -> None:
+        self.text, self.step, self.at = text, step, 0
+
+    def read(self, _: int) -> str:
+        self.at += self.step
+        return self.text[self.at - self.step : self.at]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7, READ])
+def test_values_cut_anywhere(step):
+    values = [1, -2.5e10, 'a\\"]}ü\u2028', None, True, [[], {}], {"k": [1]}, float("inf"), 12345678901234567890]
+    text = " [ " + " ,\n".join(json.dumps(v) for v in values) + " ] "
+    assert list(JsonStream(Dripping(text, step), "x").array()) == values
+    assert list(JsonStream(Dripping("[]", step), "x").array()) == []
+    stream = JsonStream(Dripping('{"a": [1, {"b": 2}], "c": {"d": []}, "e": 3}', step), "x")
+    seen = []
+    for key in stream.members():
+        seen.append(key)
+        stream.colon()
+        stream.skip()
+    assert seen == ["a", "c", "e"]
+
+
+# ------------------------------------------------------------------ resize
+
+
+@pytest.mark.parametrize(
+    ("text", "image", "expected"),
+    [
+        ("none", (640, 480), (1, 1)),
+        ("short=800", (640, 480), (800 / 480, 800 / 480)),
+        ("short=800,cap=1333", (1000, 400), (1.333, 1.333)),
+        ("square=300", (600, 400), (0.5, 0.75)),
+        ("square=200x400", (800, 800), (0.5, 0.25)),
+        ("letterbox=300", (600, 400), (0.5, 0.5)),
+        ("scale=2", (600, 400), (2, 2)),
+    ],
+)
+def test_factors(text, image, expected):
+    rule = Resize.parse(text)
+    ((x, y, weight),) = rule.factors(np.array([image[0]], float), np.array([image[1]], float))
+    assert (x[0], y[0], weight) == (pytest.approx(expected[0]), pytest.approx(expected[1]), 1)
+    assert Resize.parse(str(rule)) == rule
+
+
+def test_a_range_of_scales_spreads_the_counts():
+    found = object_sizes(np.full((10, 2), 64.0), "scale=0.5-2")
+    assert found["size"].sum().item() == pytest.approx(10)
+    assert (shares(found)[1] > 0).sum() > 8
+    assert quantile(found, 0.5) == pytest.approx(64 * 1.25, rel=0.05)
+    assert str(Resize.parse("short=640-800,cap=1333")) == "short=640-800,cap=1333"
+
+
+@pytest.mark.parametrize("text", ["short=", "short=0", "square=3-4", "scale=1x2", "scale=3-1", "square=9,cap=3", "1"])
+def test_bad_rules(text):
+    with pytest.raises(InputError, match="write it as one of"):
+        Resize.parse(text)
+
+
+# ------------------------------------------------------------------ COCO, which comes along
+
+
+def test_coco_val2017_figures():
+    sizes = object_sizes()
+    assert sizes.attrs["objects"] == 36_781
+    assert "CC BY 4.0" in sizes.attrs["attribution"]
+    assert round(quantile(sizes, 0.5)) == 57
+    assert round(quantile(sizes, 0.5, "relative"), 3) == 0.111
+    wanted = {0.05: 10, 0.25: 26, 0.5: 57, 0.75: 131, 0.95: 341}
+    assert {q: round(quantile(sizes, q)) for q in wanted} == wanted
+    levels = fpn_levels(object_sizes(resize="short=800"))
+    assert [round(100 * s, 1) for s in levels.values()] == pytest.approx([52, 21, 16, 10.5], abs=0.5)
+    assert len(sizes.category) == 80
+
+
+def test_relative_sizes_do_not_change_with_the_resize():
+    assert object_sizes().relative.sum("category").equals(object_sizes(resize="square=300").relative.sum("category"))
+
+
+def test_quantiles_and_shares_invert_each_other():
+    sizes = object_sizes()
+    for q in (0.01, 0.2, 0.5, 0.9, 0.999):
+        assert share_below(sizes, [quantile(sizes, q)])[0] == pytest.approx(q)
+    assert share_below(sizes, [1e-9, 1e9]).tolist() == [0, 1]
+
+
+def test_quantiles_are_within_a_bin_of_the_exact_ones():
+    values = np.exp(np.random.default_rng(0).normal(4, 1, 5000))
+    sizes = object_sizes(np.column_stack([values, values]))
+    for q in (0.05, 0.5, 0.95):
+        assert abs(np.log2(quantile(sizes, q) / np.quantile(values, q))) < 1 / 16
+
+
+def test_two_peaks_are_two_modes():
+    rng = np.random.default_rng(0)
+    values = np.concatenate([np.exp(rng.normal(2.5, 0.3, 3000)), np.exp(rng.normal(5, 0.3, 1500))])
+    found = modes(object_sizes(np.column_stack([values, values])))
+    assert np.log(found).tolist() == pytest.approx([2.5, 5], abs=0.2)
+
+
+# ------------------------------------------------------------------ headers of pictures
+
+
+def test_headers(tmp_path):
+    jpeg = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc2\x00\x11\x08" + struct.pack(">HH", 48, 64)
+    pictures = {
+        "a.png": png(64, 48),
+        "a.jpg": jpeg,
+        "a.gif": b"GIF89a" + struct.pack("<HH", 64, 48) + b"\0" * 20,
+        "a.bmp": b"BM" + b"\0" * 16 + struct.pack("<ii", 64, -48) + b"\0" * 8,
+        "x.webp": b"RIFF\0\0\0\0WEBPVP8X" + b"\0" * 8 + (63).to_bytes(3, "little") + (47).to_bytes(3, "little"),
+        "l.webp": b"RIFF\0\0\0\0WEBPVP8L\0\0\0\0\x2f" + struct.pack("<I", 63 | 47 << 14) + b"\0" * 9,
+        "k.webp": b"RIFF\0\0\0\0WEBPVP8 " + b"\0" * 10 + struct.pack("<HH", 64, 48),
+    }
+    for name, data in pictures.items():
+        (tmp_path / name).write_bytes(data)
+        assert image_size(tmp_path / name) == (48, 64), name
+    for data in (b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"text", png(0, 4)):
+        (tmp_path / "bad.png").write_bytes(data)
+        assert image_size(tmp_path / "bad.png") is None

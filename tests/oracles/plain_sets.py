@@ -1,0 +1,495 @@
+"""The slow, obvious oracle: footprints as plain Python sets, one layer and one entry at a time.
+
+Written from `docs/formats.md` alone. It shares no code with the engine and imports nothing of it but the
+`Network` class, so that where the two agree, two independent readings of the same page agree.
+
+Conventions
+-----------
+- An entry and a pixel are tuples of whole numbers, one per axis, in the order of ``net.axes``.
+- *Finite* (``input_size`` given): every map has entries 0..n-1, and a read outside, at any layer, is padding.
+- *Interior* (``input_size`` None): no borders, entries and pixels are any whole numbers. What depends on a map's
+  size (``same`` with a stride, resize, adaptive pooling, crop by size) takes it from ``net.input_size``.
+- A node behind a global op sees the whole image. ``global_ops="skip"`` leaves such branches out where they merge with
+  others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, TypedDict
+
+from rfscale.engine.network.network import Network
+
+Cell = tuple[int, ...]
+Params = Mapping[str, Any]
+
+IMAGE = "input"
+MERGES = frozenset({"add", "multiply", "concat"})
+POOLS = frozenset({"max_pool", "avg_pool", "lp_pool"})
+EVERYTHING = frozenset({"global_pool", "linear", "attention"})
+
+
+class Figures(TypedDict):
+    """Figures of one footprint. A footprint of no pixels has extent 0, start None and density 0."""
+
+    area: int
+    extent: tuple[int, ...]
+    start: tuple[int | None, ...]
+    density: float
+    max_gap: tuple[int, ...]
+    overlap: tuple[float | None, ...]
+
+
+# ------------------------------------------------------------------ one layer, one axis
+
+
+def _at(params: Params, key: str, axis: int) -> int:
+    return int(params[key][axis])
+
+
+def is_everything(op: str, params: Params) -> bool:
+    """Whether every output entry of such a layer reads every entry of its input."""
+    return op in EVERYTHING or (op == "adaptive_pool" and all(size == 1 for size in params["size"]))
+
+
+def sides(op: str, params: Params, axis: int, n: int | None) -> tuple[int, int]:
+    """Padding before and after a map of `n` entries on one axis."""
+    padding = params["padding"]
+    if padding not in ("same", "same_lower"):
+        ndim = len(padding) // 2
+        return padding[axis], padding[ndim + axis]
+    if op not in POOLS | {"conv"}:
+        raise ValueError(f"padding {padding!r} says nothing about op {op!r}")
+    stride, reach = _at(params, "stride", axis), _at(params, "dilation", axis) * (_at(params, "kernel", axis) - 1)
+    if stride == 1:
+        total = reach  # n cancels
+    else:
+        n = _known(n, f"padding {padding!r} with a stride")
+        outputs = -(-n // stride)
+        total = max(0, (outputs - 1) * stride + reach + 1 - n)
+    small, large = total // 2, total - total // 2
+    return (small, large) if padding == "same" else (large, small)
+
+
+def axis_size(op: str, params: Params, axis: int, n: int) -> int:
+    """Entries on one axis of the output, from `n` entries of the input. Less than 1: nothing is left."""
+    if op == "attention":
+        return n
+    if is_everything(op, params):
+        return 1
+    if op == "conv" or op in POOLS:
+        before, after = sides(op, params, axis, n)
+        stride, reach = _at(params, "stride", axis), _at(params, "dilation", axis) * (_at(params, "kernel", axis) - 1)
+        room = n + before + after - reach - 1
+        if not params.get("ceil_mode", False):
+            return room // stride + 1
+        count = -(-room // stride) + 1
+        return count - 1 if (count - 1) * stride >= n + before else count
+    if op == "conv_transpose":
+        before, after = sides(op, params, axis, n)
+        reach = _at(params, "dilation", axis) * (_at(params, "kernel", axis) - 1)
+        return (n - 1) * _at(params, "stride", axis) - before - after + reach + _at(params, "output_padding", axis) + 1
+    if op in ("upsample", "pixel_shuffle"):
+        return n * _at(params, "scale", axis)
+    if op in ("resize", "adaptive_pool"):
+        return _at(params, "size", axis)
+    if op == "space_to_depth":
+        scale = _at(params, "scale", axis)
+        return n // scale if n % scale == 0 else 0
+    if op == "slice":
+        stop = params.get("stop", (None,) * (axis + 1))[axis]
+        end = n if stop is None else min(int(stop), n)
+        return -(-(end - _at(params, "start", axis)) // _at(params, "step", axis))
+    if op == "pad":
+        before, after = sides(op, params, axis, n)
+        return n + before + after
+    if op == "crop":
+        if params.get("size") is not None:
+            size = _at(params, "size", axis)
+            return size if size <= n else 0
+        amount: Cell = params["amount"]
+        return n - amount[axis] - amount[len(amount) // 2 + axis]
+    if op in ("pointwise", "roll", "window_attention") or op in MERGES:
+        return n
+    raise ValueError(f"the oracle knows no op {op!r}")
+
+
+def axis_reads(op: str, params: Params, axis: int, o: int, n: int | None, finite: bool) -> list[int]:
+    """Input entries that output entry `o` reads on one axis, one for each path.
+
+    Parameters
+    ----------
+    op, params
+        The layer. Not an everything-op.
+    axis : int
+    o : int
+        Output entry.
+    n : int or None
+        Entries of the input map on this axis. None if unknown, for an interior without input size.
+    finite : bool
+        Whether a read outside 0..n-1 is padding (or, in the copying modes of ``pad``, a copy).
+    """
+    reads = _unclipped_reads(op, params, axis, o, n)
+    if not finite:
+        return reads
+    n = _known(n, "a finite map")
+    if op == "pad" and params["mode"] != "zeros":
+        reads = [_copied(t, n, params["mode"]) for t in reads]
+    if op == "roll":
+        reads = [t % n for t in reads]
+    if op in ("resize", "upsample") and params["mode"] != "bilinear":
+        reads = [min(max(t, 0), n - 1) for t in reads]
+    return [t for t in reads if 0 <= t < n]
+
+
+def _unclipped_reads(op: str, params: Params, axis: int, o: int, n: int | None) -> list[int]:
+    if op == "conv" or op in POOLS:
+        before, _ = sides(op, params, axis, n)
+        stride, dilation = _at(params, "stride", axis), _at(params, "dilation", axis)
+        return [stride * o - before + dilation * i for i in range(_at(params, "kernel", axis))]
+    if op == "conv_transpose":
+        before, _ = sides(op, params, axis, n)
+        stride, dilation = _at(params, "stride", axis), _at(params, "dilation", axis)
+        scattered = [o + before - dilation * i for i in range(_at(params, "kernel", axis))]
+        return [t // stride for t in scattered if t % stride == 0]
+    if op == "pixel_shuffle":
+        return [o // _at(params, "scale", axis)]
+    if op == "upsample":
+        scale = _at(params, "scale", axis)
+        entries = _known(n, "align_corners") if _coordinates(params) == "align_corners" else 1
+        return _interpolated(params, o, entries, scale * entries)
+    if op == "resize":
+        return _interpolated(params, o, _known(n, "resize"), _at(params, "size", axis))
+    if op == "adaptive_pool":
+        n, size = _known(n, "adaptive_pool"), _at(params, "size", axis)
+        return list(range(o * n // size, -(-(o + 1) * n // size)))
+    if op == "space_to_depth":
+        scale = _at(params, "scale", axis)
+        return list(range(scale * o, scale * o + scale))
+    if op == "window_attention":
+        window, dilation = _at(params, "window", axis), _at(params, "dilation", axis)
+        first = o // (window * dilation) * (window * dilation) + o % dilation
+        return [first + dilation * i for i in range(window)]
+    if op == "roll":
+        return [o - _at(params, "shift", axis)]
+    if op == "slice":
+        return [_at(params, "start", axis) + _at(params, "step", axis) * o]
+    if op == "pad":
+        before, _ = sides(op, params, axis, n)
+        return [o - before]
+    if op == "crop":
+        if params.get("size") is not None:
+            return [o + (_known(n, "crop by size") - _at(params, "size", axis)) // 2]
+        return [o + params["amount"][axis]]
+    if op == "pointwise" or op in MERGES:
+        return [o]
+    raise ValueError(f"the oracle knows no op {op!r}")
+
+
+def _interpolated(params: Params, o: int, n: int, size: int) -> list[int]:
+    """Entries that entry `o` reads where `n` entries become `size`."""
+    coordinates, half = _coordinates(params), Fraction(1, 2)
+    if coordinates == "align_corners" and 1 in (n, size):
+        return [0]
+    position = {
+        "half_pixel": lambda: (o + half) * n / size - half,
+        "asymmetric": lambda: Fraction(o * n, size),
+        "align_corners": lambda: Fraction(o * (n - 1), size - 1),
+    }[coordinates]()
+    low = math.floor(position)
+    if params["mode"] == "nearest":
+        return [_rounded(position, params["rounding"])]
+    if position == low:
+        return [low]
+    return [low, low + 1] if params["mode"] == "bilinear" else [low - 1, low, low + 1, low + 2]
+
+
+def _coordinates(params: Params) -> str:
+    """Where a resampling puts the new entries among the old ones."""
+    if params["align_corners"]:
+        return "align_corners"
+    default = "asymmetric" if params["mode"] == "nearest" else "half_pixel"
+    return str(params["coordinates"] or default)
+
+
+def _rounded(position: Fraction, rounding: str) -> int:
+    if rounding == "floor":
+        return math.floor(position)
+    if rounding == "ceil":
+        return math.ceil(position)
+    low = math.floor(position)
+    half = Fraction(1, 2)
+    return low if position - low < half or (position - low == half and rounding == "down") else low + 1
+
+
+def _copied(t: int, n: int, mode: str) -> int:
+    """Entry of a map of `n` that position `t`, possibly outside, is a copy of."""
+    if mode == "circular":
+        return t % n
+    if mode == "replicate":
+        return min(max(t, 0), n - 1)
+    if mode != "reflect":
+        raise ValueError(f"the oracle knows no pad mode {mode!r}")
+    while n > 1 and not 0 <= t < n:
+        t = -t if t < 0 else 2 * (n - 1) - t
+    return t if n > 1 else 0
+
+
+def _known(n: int | None, what: str) -> int:
+    if n is None:
+        raise ValueError(f"{what} depends on the map's size: the network needs an input_size")
+    return n
+
+
+# ------------------------------------------------------------------ one network
+
+
+def map_sizes(net: Network, input_size: tuple[int, ...]) -> dict[str, Cell]:
+    """Entries per axis of the image ("input") and of every layer's map.
+
+    Raises
+    ------
+    ValueError
+        Where a map shrinks to nothing, or branches of different sizes merge.
+    """
+    sizes: dict[str, Cell] = {IMAGE: tuple(input_size)}
+    wholly_global = global_nodes(net, "skip")
+    for layer in net.layers:
+        if layer.op in MERGES:
+            size = merged_size([(sizes[name], name in wholly_global) for name in layer.inputs])
+        else:
+            source = sizes[layer.inputs[0]]
+            size = tuple(axis_size(layer.op, layer.params, axis, n) for axis, n in enumerate(source))
+        if size is None or min(size) < 1:
+            raise ValueError(f"layer {layer.name!r} cannot take maps of {[sizes[name] for name in layer.inputs]}")
+        sizes[layer.name] = size
+    return sizes
+
+
+def merged_size(branches: list[tuple[Cell, bool]]) -> Cell | None:
+    """Size of a merge of branches (size, wholly behind global ops?), or None if they differ."""
+    wide = {size for size, is_global in branches if not (is_global and max(size) == 1)}
+    if not wide:
+        return branches[0][0]
+    return wide.pop() if len(wide) == 1 else None
+
+
+def global_nodes(net: Network, global_ops: str = "include") -> set[str]:
+    """Names of the layers that see everything because a global op is behind them."""
+    found: set[str] = set()
+    for layer in net.layers:
+        behind = [name in found for name in layer.inputs]
+        merged = any(behind) if global_ops == "include" else all(behind)
+        if is_everything(layer.op, layer.params) or merged:
+            found.add(layer.name)
+    return found
+
+
+def jump(net: Network, layer: str) -> tuple[Fraction, ...] | None:
+    """Input pixels between neighbouring entries, per axis. None behind a global op, whose entries have no neighbours.
+
+    A merge has the jump of its first branch that has one.
+    """
+    jumps: dict[str, tuple[Fraction, ...] | None] = {IMAGE: (Fraction(1),) * len(net.axes)}
+    sizes = None if net.input_size is None else map_sizes(net, net.input_size)
+    for node in net.layers:
+        before = next((jumps[name] for name in node.inputs if jumps[name] is not None), None)
+        if before is None or is_everything(node.op, node.params):
+            jumps[node.name] = None
+            continue
+        step = []
+        for axis in range(len(net.axes)):
+            n = None if sizes is None else sizes[node.inputs[0]][axis]
+            step.append(axis_step(node.op, node.params, axis, n))
+        jumps[node.name] = tuple(a * b for a, b in zip(before, step, strict=True))
+    return jumps[layer]
+
+
+def axis_step(op: str, params: Params, axis: int, n: int | None) -> Fraction:
+    """Input entries between neighbouring output entries, on average."""
+    if op == "conv" or op in POOLS:
+        return Fraction(params["stride"][axis])
+    if op == "conv_transpose":
+        return Fraction(1, params["stride"][axis])
+    if op in ("resize", "upsample") and _coordinates(params) == "align_corners":
+        n = _known(n, op)
+        size = axis_size(op, params, axis, n)
+        return Fraction(n, size) if 1 in (n, size) else Fraction(n - 1, size - 1)
+    if op in ("upsample", "pixel_shuffle"):
+        return Fraction(1, params["scale"][axis])
+    if op in ("resize", "adaptive_pool"):
+        return Fraction(_known(n, op), params["size"][axis])
+    if op == "space_to_depth":
+        return Fraction(params["scale"][axis])
+    if op == "slice":
+        return Fraction(params["step"][axis])
+    return Fraction(1)
+
+
+def footprint(
+    net: Network, layer: str, entry: Cell, input_size: tuple[int, ...] | None = None, global_ops: str = "include"
+) -> set[Cell] | None:
+    """Pixels with a path to one entry of one layer.
+
+    Parameters
+    ----------
+    net : Network
+    layer : str
+        Name of the layer, or "input".
+    entry : tuple of int
+    input_size : tuple of int, optional
+        Pixels per axis. Without it the footprint is interior.
+    global_ops : {"include", "skip"}
+
+    Returns
+    -------
+    set of tuples of int, or None
+        None for the infinite footprint of a node behind a global op, in the interior.
+    """
+    walk = _Walk(net, layer, entry, input_size, global_ops)
+    if layer in walk.seeing_everything:
+        return None if walk.sizes is None else _all_cells(walk.sizes[IMAGE])
+    reached: dict[str, set[Cell]] = {layer: {entry}}
+    for node in reversed(net.layers):
+        entries = reached.pop(node.name, set())
+        for source in walk.branches(node):
+            wanted = reached.setdefault(source, set())
+            taps = walk.taps(node, source)
+            for o in entries:
+                wanted.update(itertools.product(*(tap(o[axis]) for axis, tap in enumerate(taps))))
+    return reached.get(IMAGE, set())
+
+
+def path_counts(
+    net: Network, layer: str, entry: Cell, input_size: tuple[int, ...] | None = None, global_ops: str = "include"
+) -> dict[Cell, int]:
+    """Number of paths from each pixel that has one to one entry of one layer.
+
+    Each tap is one path, whatever its weight, and a merge that names a layer twice has each of its paths twice. A
+    global op reads each entry of its input once. Parameters as for `footprint`.
+
+    Raises
+    ------
+    ValueError
+        In the interior behind a global op, where there are infinitely many.
+    """
+    walk = _Walk(net, layer, entry, input_size, global_ops)
+    if walk.sizes is None and layer in walk.seeing_everything:
+        raise ValueError(f"layer {layer!r} is behind a global op: without an input_size its paths are infinitely many")
+    reached: dict[str, Counter[Cell]] = {layer: Counter({entry: 1})}
+    for node in reversed(net.layers):
+        counts: Counter[Cell] = reached.pop(node.name, Counter())
+        if not counts:
+            continue
+        for source in walk.branches(node):
+            wanted = reached.setdefault(source, Counter())
+            if is_everything(node.op, node.params):
+                assert walk.sizes is not None
+                total = sum(counts.values())
+                for t in _all_cells(walk.sizes[source]):
+                    wanted[t] += total
+                continue
+            taps = walk.taps(node, source)
+            for o, count in counts.items():
+                for t in itertools.product(*(tap(o[axis]) for axis, tap in enumerate(taps))):
+                    wanted[t] += count
+    return dict(reached.get(IMAGE, {}))
+
+
+def figures(
+    net: Network, layer: str, entry: Cell, input_size: tuple[int, ...] | None = None, global_ops: str = "include"
+) -> Figures | None:
+    """Figures of one footprint (parameters as for `footprint`), or None where it is infinite."""
+    pixels = footprint(net, layer, entry, input_size, global_ops)
+    if pixels is None:
+        return None
+    size = None if input_size is None else map_sizes(net, input_size)[layer]
+    starts: list[int | None] = []
+    overlaps: list[float | None] = []
+    extents, gaps = [], []
+    volume = 1
+    for axis in range(len(entry)):
+        seen = sorted({pixel[axis] for pixel in pixels})
+        extent = seen[-1] - seen[0] + 1 if seen else 0
+        starts.append(seen[0] if seen else None)
+        extents.append(extent)
+        gaps.append(max((b - a - 1 for a, b in itertools.pairwise(seen)), default=0))
+        volume *= extent
+        beyond = tuple(o + (a == axis) for a, o in enumerate(entry))
+        if not pixels or (size is not None and beyond[axis] >= size[axis]):
+            overlaps.append(None)
+        else:
+            neighbour = footprint(net, layer, beyond, input_size, global_ops)
+            assert neighbour is not None
+            overlaps.append(len(pixels & neighbour) / len(pixels))
+    return Figures(
+        area=len(pixels),
+        extent=tuple(extents),
+        start=tuple(starts),
+        density=len(pixels) / volume if pixels else 0.0,
+        max_gap=tuple(gaps),
+        overlap=tuple(overlaps),
+    )
+
+
+class _Walk:
+    """What a walk backwards through one network looks up: sizes, the branches to follow, the taps."""
+
+    def __init__(
+        self, net: Network, layer: str, entry: Cell, input_size: tuple[int, ...] | None, global_ops: str
+    ) -> None:
+        if global_ops not in ("include", "skip"):
+            raise ValueError(f'global_ops={global_ops!r}: either "include" or "skip"')
+        self.global_ops, self.ndim = global_ops, len(net.axes)
+        self.finite = input_size is not None
+        known = net.input_size if input_size is None else input_size
+        self.known_sizes = None if known is None else map_sizes(net, known)
+        self.sizes = self.known_sizes if self.finite else None
+        self.wholly_global = global_nodes(net, "skip")
+        self.seeing_everything = global_nodes(net, global_ops)
+        if layer != IMAGE and layer not in {node.name for node in net.layers}:
+            raise ValueError(f"no layer {layer!r}")
+        if len(entry) != len(net.axes):
+            raise ValueError(f"entry {entry}: one number for each of the axes {net.axes}")
+        if self.sizes is not None and not all(0 <= o < n for o, n in zip(entry, self.sizes[layer], strict=True)):
+            raise ValueError(f"entry {entry} is outside the {self.sizes[layer]} map of {layer!r}")
+
+    def branches(self, node: Any) -> list[str]:
+        """Inputs of a layer to walk on to."""
+        local = [name for name in node.inputs if name not in self.seeing_everything]
+        if self.global_ops == "skip" and node.op in MERGES and local:
+            return local
+        return list(node.inputs)
+
+    def taps(self, node: Any, source: str) -> list[_Taps]:
+        """Per axis, a function from output entry to the entries of `source` it reads."""
+        size: tuple[int | None, ...] = (None,) * self.ndim
+        broadcast = False
+        if self.known_sizes is not None:
+            size = self.known_sizes[source]
+            one_wide = max(self.known_sizes[source]) == 1
+            broadcast = self.finite and node.op in MERGES and source in self.wholly_global and one_wide
+        return [_Taps(node, axis, n, self.finite, broadcast) for axis, n in enumerate(size)]
+
+
+class _Taps:
+    """Reads of one layer on one axis, each worked out once."""
+
+    def __init__(self, node: Any, axis: int, n: int | None, finite: bool, broadcast: bool) -> None:
+        self.node, self.axis, self.n, self.finite, self.broadcast = node, axis, n, finite, broadcast
+        self.done: dict[int, list[int]] = {}
+
+    def __call__(self, o: int) -> list[int]:
+        if self.broadcast:
+            return [0]
+        if o not in self.done:
+            self.done[o] = axis_reads(self.node.op, self.node.params, self.axis, o, self.n, self.finite)
+        return self.done[o]
+
+
+def _all_cells(size: Cell) -> set[Cell]:
+    return set(itertools.product(*(range(n) for n in size)))
