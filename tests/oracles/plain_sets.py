@@ -364,6 +364,22 @@ def footprint(
     return reached.get(IMAGE, set())
 
 
+def stays_inside(net: Network, layer: str, entry: Cell) -> bool:
+    """Whether no path to one entry leaves a map of `net.input_size`: its pixels are then the same in both modes."""
+    walk = _Walk(net, layer, entry, None, "include")
+    assert walk.known_sizes is not None
+    reached: dict[str, set[Cell]] = {layer: {entry}}
+    for node in reversed(net.layers):
+        entries = reached.pop(node.name, set())
+        for source in node.inputs:
+            taps = walk.taps(node, source)
+            reads = {t for o in entries for t in itertools.product(*(tap(o[axis]) for axis, tap in enumerate(taps)))}
+            if not all(0 <= t < n for read in reads for t, n in zip(read, walk.known_sizes[source], strict=True)):
+                return False
+            reached.setdefault(source, set()).update(reads)
+    return True
+
+
 def path_counts(
     net: Network, layer: str, entry: Cell, input_size: tuple[int, ...] | None = None, global_ops: str = "include"
 ) -> dict[Cell, int]:
