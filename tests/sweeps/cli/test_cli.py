@@ -272,17 +272,16 @@ def test_nothing_is_left_half(rfscale, tmp_path, monkeypatch, name):
     assert rfscale("profile", "vgg16", "--out", path)[0] == 0
     before = path.read_bytes() if path.is_file() else sorted(p.name for p in path.rglob("*"))
 
-    def full(data, temporary):
-        from rfscale.sweeps.report.datasets import _WRITERS
-
-        assert temporary.parent == tmp_path
-        writers[path.suffix](data, temporary)
-        assert _WRITERS
-        raise OSError(28, "No space left on device")
-
     from rfscale.sweeps.report import datasets as output
 
     writers = dict(output._WRITERS)
+
+    def full(data, temporary):
+        writers[path.suffix](data, temporary)
+        assert temporary.parent == tmp_path
+        assert sorted(os.listdir(tmp_path)) == sorted([temporary.name, name])  # both are there when it fails
+        raise OSError(28, "No space left on device")
+
     monkeypatch.setitem(output._WRITERS, path.suffix, full)
     code, _, err = rfscale("profile", "vgg19", "--out", path)
     assert (code, err) == (2, f"rfscale: cannot write {path}: No space left on device\n")

@@ -110,7 +110,9 @@ def test_every_width_of_the_article_is_there(results):
 def test_no_reading_of_every_4_layers_makes_243(profiles):
     for reading in READINGS:
         assert 243.0 not in profiles[f"pooled-{reading}"].width.values
-    assert pooled("after-4").layers == rf.load("stack20-pool4").layers or len(pooled("after-4")) == 24
+    zoo, ours = rf.load("stack20-pool4"), pooled("after-4")
+    without_channels = [(la.name, {k: v for k, v in la.params.items() if k != "channels"}) for la in zoo.layers]
+    assert [(la.name, dict(la.params)) for la in ours.layers] == without_channels
     np.testing.assert_array_equal(profiles["pooled-after-4"].area, rf.profile(rf.load("stack20-pool4")).area)
 
 
