@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 
@@ -29,10 +30,38 @@ def test_loaded_modules(code, forbidden):
     assert out.stdout.split() == []
 
 
+FIRST = """
+import importlib, sys
+import numpy, numba, rich.table, typer, xarray, yaml, zarr  # stay loaded: only our own modules are imported anew
+for name in sys.argv[1:]:
+    for loaded in [m for m in sys.modules if m.partition(".")[0] == "rfscale"]:
+        del sys.modules[loaded]
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        print(f"{name}: {type(error).__name__}: {error}")
+"""
+
+
+def modules():
+    """The names of all modules of both packages."""
+    for package in ("engine", "sweeps"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            inside = path.relative_to(ROOT).with_suffix("")
+            if inside.parts[:2] != ("sweeps", "rfscale"):  # the source of rfscale itself
+                yield "rfscale." + ".".join(inside.parts).removesuffix(".__init__")
+
+
+def test_every_module_can_be_imported_first():
+    """A circle of imports shows only when the right module of it comes first."""
+    names = [*modules(), "rfscale"]
+    assert len(names) > 150
+    done = subprocess.run([sys.executable, "-c", FIRST, *names], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+
+
 def test_kernels_that_call_each_other_stand_in_one_file():
     """numba's cache watches only a kernel's own file."""
-    import ast
-
     for path in [*ROOT.glob("engine/kernels/*.py"), *ROOT.glob("sweeps/kernels/*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rfscale"):
