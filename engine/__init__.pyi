@@ -3,7 +3,7 @@ from .analysis.coverage import coverage
 from .analysis.effective_field import effective_field
 from .analysis.entry_map import entry_map
 from .analysis.footprint import footprint
-from .analysis.halo import halo
+from .analysis.halo import halo, tiles
 from .analysis.match import match
 from .analysis.output_lines import output_lines
 from .analysis.path_counts import path_counts
@@ -36,4 +36,5 @@ __all__ = [
     "output_lines",
     "path_counts",
     "profile",
+    "tiles",
 ]

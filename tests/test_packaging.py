@@ -21,7 +21,7 @@ STUB = ROOT / "sweeps" / "rfscale" / "__init__.pyi"
 PUBLIC = """
     FORMULAS InputError Network NetworkBuilder NetworkSpace Space __version__ best chains check count coverage derive
     design effective_field entry_map evaluate footprint halo load match object_sizes output_lines pareto path_counts
-    profile sample sweep validate
+    profile sample sweep tiles validate
 """.split()
 MAIN = """
 import rfscale as rf

@@ -17,6 +17,7 @@ from .engine import (
     output_lines,
     path_counts,
     profile,
+    tiles,
 )
 from .sweeps import (
     NetworkSpace,
@@ -61,5 +62,6 @@ __all__ = [
     "profile",
     "sample",
     "sweep",
+    "tiles",
     "validate",
 ]

@@ -1,8 +1,7 @@
-"""Every numbered statement of docs/theory.md, by plain Python sets, by the engine or both; and the docs' snippets."""
+"""Every numbered statement of docs/theory.md, by plain Python sets, by the engine or both."""
 
 from __future__ import annotations
 
-import ast
 import itertools
 import random
 import re
@@ -1016,26 +1015,3 @@ def test_every_statement_has_a_test() -> None:
         if section == "9" and int(item) <= 7:
             item = "1_to_9_7"
         assert f"def test_{section}_{item}_" in tests, number
-
-
-def blocks(path: Path) -> list[tuple[int, str]]:
-    """Line numbers and text of the python blocks of a page."""
-    text = path.read_text(encoding="utf-8")
-    found = re.finditer(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    return [(text[: m.start(1)].count("\n"), m[1]) for m in found]
-
-
-@pytest.mark.parametrize("page", [p for p in ("README.md", "docs/guide.md") if (ROOT / p).exists()])
-def test_snippets_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The blocks of a page run in order, in one namespace; a value behind `# →`, or on the next line, is checked."""
-    monkeypatch.chdir(tmp_path)
-    space: dict[str, object] = {"__name__": "__main__"}
-    for line, block in blocks(ROOT / page):
-        for node in ast.parse(block).body:
-            here, *below = block.splitlines()[node.end_lineno - 1 :][:2]
-            claim = re.search(r"# → (.*)$", here) or re.match(r"# → (.*)$", "".join(below))
-            if isinstance(node, ast.Expr) and claim:
-                value = eval(compile(ast.Expression(node.value), page, "eval"), space)
-                assert repr(value) == claim[1].strip(), f"{page}, line {line + node.end_lineno}"
-            else:
-                exec(compile(ast.Module([node], []), f"{page} from line {line}", "exec"), space)
