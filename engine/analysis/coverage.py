@@ -100,7 +100,7 @@ def coverage(network: Network, layer: str, input_size: int | Sequence[int] | Non
         raise InputError(f"{network.name} carries no input_size; give one")
     index = network.index(layer)
     traced = trace(network, size)
-    if traced.plan.steps[index].everything:
+    if traced.plan.steps[index].is_global:
         counts: np.ndarray | None = np.full(traced.plan.input_size or (), prod(traced.plan.steps[index].size or ()))
     else:
         counts = coverage_counts(traced, index)

@@ -134,7 +134,7 @@ def chain_variance(network: Network, layer: str) -> np.ndarray:
     ------
     InputError
         Where a layer on the way merges, has phases (upsampling, transposed convolution, resampling, window attention)
-        or sees everything.
+        or has a global receptive field.
 
     Examples
     --------
@@ -148,9 +148,9 @@ def chain_variance(network: Network, layer: str) -> np.ndarray:
     while position != IMAGE:
         step = steps[position]
         what = f"layer {step.layer.name!r} ({step.layer.op})"
-        if len(step.sources) != 1 or step.everything:
+        if len(step.sources) != 1 or step.is_global:
             raise InputError(
-                f"{what} reads {'everything' if step.everything else 'several maps'}; the closed form needs a chain"
+                f"{what} reads {'the whole map' if step.is_global else 'several maps'}; the closed form needs a chain"
             )
         taps = [even for m in step.maps or (IDENTITY,) * len(network.axes) if (even := progression(m))]
         if len(taps) < len(network.axes):

@@ -11,7 +11,7 @@ import numpy as np
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.forward import Trace, trace
 from rfscale.engine.footprints.pixel_sets import Family
-from rfscale.engine.footprints.plan import Entry, GlobalOps, attributes, check_entry
+from rfscale.engine.footprints.plan import Entry, GlobalOps, attributes, check_entry, unbounded
 from rfscale.engine.network.network import Network, Size
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def footprint(
     input_size : int or sequence of int, optional
         Pixels per axis (finite). Without it the footprint is interior: no borders, pixels of any number.
     global_ops : {"include", "skip"}
-        Whether merges take in branches that see everything.
+        Whether merges take in branches with a global receptive field.
 
     Returns
     -------
@@ -65,11 +65,9 @@ def footprint(
     traced = trace(network, input_size, global_ops)
     step, size = traced.plan.steps[index], traced.plan.input_size
     at = check_entry(entry, step.size if size else None, len(network.axes), layer)
-    if step.everything:
+    if step.is_global:
         if size is None:
-            raise InputError(
-                f"layer {layer!r} sees everything, without bounds; give an input_size, or global_ops='skip'"
-            )
+            raise unbounded(layer)
         _check_pixels(layer, size)
         grid, origin = np.ones(size, bool), (0,) * len(size)
     else:

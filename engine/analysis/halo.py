@@ -313,10 +313,10 @@ def _outputs(plan: Plan, layers: Sequence[str] | None, global_ops: GlobalOps) ->
     network = plan.network
     names = list(layers) if layers is not None else list(network.outputs)
     if layers is None and global_ops == "skip":
-        local = [n for n in names if not plan.steps[network.index(n)].everything]
+        local = [n for n in names if not plan.steps[network.index(n)].is_global]
         names = local or names
     for name in names:
-        if plan.steps[network.index(name)].everything:
+        if plan.steps[network.index(name)].is_global:
             cause = _cause(network, name)
             raise InputError(
                 f"layer {name!r} cannot be tiled: {cause!r} ({network[cause].op}) sees the whole image; name the maps "

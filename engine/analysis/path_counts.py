@@ -62,7 +62,7 @@ def path_counts(
     input_size : int or sequence of int, optional
         Pixels per axis (finite). Without it the weights are interior: no borders, pixels of any number.
     global_ops : {"include", "skip"}
-        Whether merges take in branches that see everything.
+        Whether merges take in branches with a global receptive field.
 
     Returns
     -------
@@ -73,8 +73,8 @@ def path_counts(
     Raises
     ------
     InputError
-        For an unknown layer, an entry outside its map or without paths, a layer that sees everything in interior mode,
-        or a grid of more than 2^28 entries; the message names the layer.
+        For an unknown layer, an entry outside its map or without paths, a layer with a global receptive field in
+        interior mode, or a grid of more than 2^28 entries; the message names the layer.
 
     Examples
     --------

@@ -127,7 +127,7 @@ def _exact(plan: Plan, rows: list[Figures], starts: list[tuple[float, ...]]) -> 
         "terms": _per_layer([r.terms for r in rows], np.int64),
         "phases": _per_layer([r.phases for r in rows], np.int64),
         "aligned": _per_layer([s.aligned for s in plan.steps], bool),
-        "everything": _per_layer([s.everything for s in plan.steps], bool),
+        "is_global": _per_layer([s.is_global for s in plan.steps], bool),
     }
 
 

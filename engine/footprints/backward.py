@@ -16,7 +16,7 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.intervals import LIMIT
-from rfscale.engine.footprints.plan import Plan, Step
+from rfscale.engine.footprints.plan import Plan, Step, unbounded
 from rfscale.engine.kernels import grids
 from rfscale.engine.network.axis_maps import BORDERS, IDENTITY, AxisMap
 from rfscale.engine.network.network import Size
@@ -68,7 +68,7 @@ def windows(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) -> d
     Raises
     ------
     InputError
-        Where an unbounded layer sees everything, or pixels lie beyond 2^53.
+        Where a layer has a global receptive field in interior mode, or pixels lie beyond 2^53.
     """
     start = _listed(entries)
     reached = {layer_index: tuple((min(column), max(column) + 1) for column in zip(*start, strict=True))}
@@ -76,10 +76,8 @@ def windows(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) -> d
         if position not in reached:
             continue
         step = plan.steps[position]
-        if step.everything and plan.input_size is None:
-            raise InputError(
-                f"layer {step.layer.name!r} sees everything, without bounds; give an input_size, or global_ops='skip'"
-            )
+        if step.is_global and plan.input_size is None:
+            raise unbounded(step.layer.name)
         for source in step.sources:
             window = _read_window(plan, step, source, reached[position])
             if all(lo < hi for lo, hi in window):
@@ -233,7 +231,7 @@ def grid_bits(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) ->
     plan : Plan
         Interior or finite: with a plan's input size, the footprint is cut at the borders of every layer.
     layer_index : int
-        Position of the layer, which must not see everything.
+        Position of the layer, without a global receptive field.
     entries : tuple of int, or sequence of such
         One entry, or several. Inside the map in finite mode, any in interior mode.
 
@@ -281,10 +279,10 @@ def grid_pixels(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) 
     """Return the union of the footprints of some entries as a grid of bool, and the pixel of its first cell.
 
     Finite: the whole image. Interior: the bounding box, of no cells where no pixel is seen. Parameters as for
-    `grid_bits`; a layer that sees everything is no error in finite mode.
+    `grid_bits`; a layer with a global receptive field is no error in finite mode.
     """
     size = plan.input_size
-    if size and plan.steps[layer_index].everything:
+    if size and plan.steps[layer_index].is_global:
         return np.ones(size, bool), (0,) * len(size)
     bits, window = grid_bits(plan, layer_index, entries)
     ndim = len(window)

@@ -41,7 +41,7 @@ class FootprintFigures:
         step, terms = self.plan.steps[index], self.traced.terms[index]
         finite = self.plan.input_size
         at = check_entry(entry, step.size, len(self.plan.network.axes), step.layer.name) if finite else None
-        if step.everything:
+        if step.is_global:
             return self._everything(step, at)
         if terms is None:
             return self._walked(index, at)
@@ -54,7 +54,7 @@ class FootprintFigures:
         """First pixel of entry 0's footprint per axis, interior mode; nan where there is none."""
         ndim = len(self.plan.network.axes)
         terms, zero = self.traced.terms[index], (0,) * ndim
-        if self.plan.steps[index].everything:
+        if self.plan.steps[index].is_global:
             return (nan,) * ndim
         if terms is None:
             found = self._walked(index, zero)
@@ -69,7 +69,7 @@ class FootprintFigures:
         step, terms = self.plan.steps[index], self.traced.terms[index]
         assert step.size is not None
         assert self.plan.input_size is not None
-        if step.everything:
+        if step.is_global:
             return _everything_map(step.size, self.plan.input_size)
         return (self._map(terms) if terms is not None else None) or self._walked_map(index, step.size)
 

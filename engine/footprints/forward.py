@@ -23,7 +23,7 @@ class Trace:
     ----------
     plan : Plan
     terms : tuple of (list of Term or None)
-        Per layer; None for a layer that sees everything, or whose union grew too many terms.
+        Per layer; None for a layer with a global receptive field, or whose union grew too many terms.
     """
 
     plan: Plan
@@ -44,7 +44,7 @@ def trace(
     input_size : int or sequence of int, optional
         Pixels per axis: finite mode, every map cut to its entries. Without it: interior mode, no borders.
     global_ops : {"include", "skip"}
-        Whether merges take in branches that see everything.
+        Whether merges take in branches with a global receptive field.
     memory : Memory, optional
         What is known from other networks.
 
@@ -60,13 +60,13 @@ def trace(
     terms: list[list[Term] | None] = []
     held = 0
     for step in plan.steps:
-        if step.passes and not step.everything:
+        if step.passes and not step.is_global:
             source = step.sources[0]
             terms.append(image if source < 0 else terms[source])
             continue
         branches = [image if s < 0 else terms[s] for s in step.sources]
         known = [b for b in branches if b is not None]
-        if step.everything or len(known) < len(branches):
+        if step.is_global or len(known) < len(branches):
             terms.append(None)
         elif step.maps is None:
             terms.append(known[0] if len(known) == 1 else unite(known, memory.compare))

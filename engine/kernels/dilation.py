@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rfscale.engine.kernels._jit import jit
+from rfscale.engine.kernels.jit import jit
 
 
 @jit

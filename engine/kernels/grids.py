@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rfscale.engine.kernels._jit import jit, lowest_bit, popcount
+from rfscale.engine.kernels.jit import jit, lowest_bit, popcount
 
 _FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
 

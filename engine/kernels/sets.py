@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rfscale.engine.kernels._jit import inline, jit, lowest_bit, popcount
+from rfscale.engine.kernels.jit import inline, jit, lowest_bit, popcount
 
 WORD = 64
 

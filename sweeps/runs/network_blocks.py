@@ -95,10 +95,10 @@ def network_figures(network: Network, memory: Memory) -> dict[str, Any]:
     return {
         "area": found.area,
         "width": sqrt(found.area),
-        "density": 1.0 if step.everything else found.area / prod(found.extent),
+        "density": 1.0 if step.is_global else found.area / prod(found.extent),
         "extent": found.extent,
         "jump": jump,
-        "overlap": (1.0,) * len(jump) if step.everything else tuple(s / found.area for s in found.shared),
+        "overlap": (1.0,) * len(jump) if step.is_global else tuple(s / found.area for s in found.shared),
         "max_gap": found.max_gap,
         "params": sum(c[0] for c in costs),
         "macs": sum(c[1] for c in costs),

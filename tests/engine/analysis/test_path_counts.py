@@ -36,7 +36,7 @@ def shares(weights: xr.DataArray) -> dict[tuple[int, ...], float]:
 def check(net: Network, layer: str, at: tuple[int, ...], size: tuple[int, ...] | None, skip: str) -> None:
     where = (net.to_dict(), layer, at, size, skip)
     if size is None and layer in reference.global_nodes(net, skip):
-        with pytest.raises(InputError, match="sees everything, without bounds; give an input_size"):
+        with pytest.raises(InputError, match="has a global receptive field, without bounds; give an input_size"):
             path_counts(net, layer, at, size, skip)
         return
     counts = reference.path_counts(net, layer, at, size, skip)
@@ -369,7 +369,7 @@ def test_a_mass_that_is_no_share(mass):
         ([{"op": "add", "inputs": ["input", "input"]}], r"'add1' \(add\) reads several maps"),
         ([{"op": "upsample", "scale": 2}], r"'upsample1' \(upsample\) is no window of evenly spaced taps"),
         ([{"op": "conv_transpose", "kernel": 3, "stride": 2}], r"\(conv_transpose\) is no window"),
-        ([{"op": "global_pool"}, {"kernel": 1}], r"'conv2' \(conv\) reads everything"),
+        ([{"op": "global_pool"}, {"kernel": 1}], r"'conv2' \(conv\) reads the whole map"),
     ],
 )
 def test_networks_that_are_no_chain_of_windows(layers, message):

@@ -129,7 +129,7 @@ def test_measuring_counts_and_projects():
 def check(net: Network, layer: str, at: tuple[int, ...], size: tuple[int, ...] | None, skip: str) -> bool:
     """Compare one entry; False where there is nothing to walk."""
     plan, index = resolve(net, size, skip), net.index(layer)
-    if plan.steps[index].everything:
+    if plan.steps[index].is_global:
         return False
     expected = reference.footprint(net, layer, at, size, skip)
     figures = reference.figures(net, layer, at, size, skip)
@@ -308,7 +308,7 @@ def test_an_entry_that_sees_only_padding():
 def test_layers_that_see_everything():
     net = Network.sequential({"kernel": 3}, {"op": "attention"}, {"kernel": 3}, input_size=12)
     assert walk.grid_pixels(resolve(net, 12), 2, (0, 0))[0].all()
-    with pytest.raises(InputError, match=r"layer 'conv3' sees everything.*give an input_size"):
+    with pytest.raises(InputError, match=r"layer 'conv3' has a global receptive field.*give an input_size"):
         walk.grid_pixels(resolve(net), 2, (0, 0))
 
 

@@ -33,7 +33,7 @@ def test_interior_entries_are_moved_by_the_jump(spec, seed):
     rng = random.Random(seed)
     layer = rng.choice(net.layers).name
     step = resolve(net, global_ops="skip").steps[net.index(layer)]
-    if step.everything:
+    if step.is_global:
         return
     entry = [rng.randint(-3, 3) for _ in net.axes]
     here = pixels(rf.footprint(net, layer, entry, global_ops="skip"))
@@ -94,7 +94,7 @@ def test_finite_equals_interior_away_from_the_borders(spec):
     """An entry whose every path stays inside every map sees the same pixels in both modes."""
     net = Network.from_dict(spec)
     layer = net.layers[-1].name
-    if resolve(net).steps[-1].everything:
+    if resolve(net).steps[-1].is_global:
         return
     entry = tuple(n // 2 for n in net.map_sizes()[layer])
     interior = pixels(rf.footprint(net, layer, entry))
