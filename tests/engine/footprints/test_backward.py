@@ -15,7 +15,7 @@ import rfscale as rf
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints import backward as walk
 from rfscale.engine.footprints.plan import resolve
-from rfscale.engine.kernels import dilation, grids
+from rfscale.engine.kernels import grids
 from rfscale.engine.network.builder import NetworkBuilder
 from rfscale.engine.network.network import Network
 from tests.engine.strategies import FAMILIES, cases, random_network
@@ -27,15 +27,6 @@ SETTINGS = settings(max_examples=100, deadline=None)
 
 def random_bits(rng: np.random.Generator, shape: tuple[int, ...], share: float = 0.1) -> np.ndarray:
     return rng.random(shape) < share
-
-
-def moved(grid: np.ndarray, offset: tuple[int, ...]) -> np.ndarray:
-    """The grid moved by an offset, cut to its window."""
-    out = np.zeros_like(grid)
-    to = tuple(slice(max(0, d), max(0, n + min(0, d))) for d, n in zip(offset, grid.shape, strict=True))
-    of = tuple(slice(max(0, -d), max(0, n - max(0, d))) for d, n in zip(offset, grid.shape, strict=True))
-    out[to] = grid[of]
-    return out
 
 
 def pixels(grid: np.ndarray, origin: tuple[int, ...]) -> set[tuple[int, ...]]:
@@ -52,33 +43,6 @@ def test_packing_is_lossless_and_leaves_the_tail_empty(shape):
     assert bits.shape == (*shape[:2], -(-shape[2] // 64))
     assert int(np.bitwise_count(bits).sum()) == grid.sum()
     assert (grids.unpack(bits, shape[2]) == grid).all()
-
-
-@SETTINGS
-@given(
-    st.tuples(st.integers(1, 4), st.integers(1, 9), st.integers(1, 200)),
-    st.tuples(*[st.lists(st.integers(-12, 12), max_size=5)] * 2, st.lists(st.integers(-210, 210), max_size=5)),
-    st.integers(0, 99),
-)
-def test_dilation_is_the_union_of_moved_grids(shape, offsets, seed):
-    grid = random_bits(np.random.default_rng(seed), shape)
-    expected = np.zeros_like(grid)
-    for offset in itertools.product(*offsets):
-        expected |= moved(grid, offset)
-    found = dilation.dilate(grids.pack(grid), shape[2], *(np.array(o, np.int64) for o in offsets))
-    assert (found == grids.pack(expected)).all()
-
-
-@pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5, 8, 15, 31])
-@pytest.mark.parametrize("step", [1, 2, 70])
-def test_dilation_by_evenly_spaced_offsets(kernel, step):
-    grid = random_bits(np.random.default_rng(kernel), (1, 40, 300), 0.01)
-    offsets = step * (np.arange(kernel) - kernel // 2)
-    expected = np.zeros_like(grid)
-    for offset in itertools.product((0,), offsets.tolist(), offsets.tolist()):
-        expected |= moved(grid, offset)
-    found = dilation.dilate(grids.pack(grid), 300, np.zeros(1, np.int64), offsets, offsets)
-    assert (found == grids.pack(expected)).all()
 
 
 @SETTINGS
