@@ -57,7 +57,7 @@ PROFILE: dict[str, Variable] = {
 ENTRIES: dict[str, Variable] = {
     "area": Variable(("entry",), "i", PIXEL, "pixels of the footprint"),
     "width": Variable(("entry",), "f", PIXEL, "square root of the area"),
-    "density": Variable(("entry",), "f", ONE, "area / product of the extents; nan: sees only padding"),
+    "density": Variable(("entry",), "f", ONE, "area / product of the extents; nan: reads only padding"),
     "extent": Variable(("entry", "axis"), "i", PIXEL, "bounding box of the footprint"),
     "start": Variable(("entry", "axis"), "i", PIXEL, "first pixel of the footprint"),
     "max_gap": Variable(("entry", "axis"), "i", PIXEL, "longest run of missing pixels inside the extent"),

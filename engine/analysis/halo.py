@@ -381,7 +381,7 @@ def _behind(spoilt: np.ndarray, axis_map: AxisMap, size: int, end: str) -> np.nd
     n = len(spoilt)
     o = np.arange(size)
     block, phase = o // axis_map.up, o % axis_map.up
-    taps, counts = axis_map.table
+    taps, counts = axis_map.table.taps, axis_map.table.counts
     out = np.zeros(size, bool)
     for t in range(taps.shape[1]):
         reads = axis_map.down * block + taps[phase, t]

@@ -9,7 +9,8 @@ from math import lcm
 
 from rfscale.engine.analysis.check.rules import LEVELS, Finding, Level, Rule
 from rfscale.engine.errors import InputError
-from rfscale.engine.footprints.figures import Figures, FootprintFigures
+from rfscale.engine.footprints.figures import Figures
+from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import Trace, trace
 from rfscale.engine.footprints.plan import GlobalOps, Plan
 from rfscale.engine.network.network import Network, Size

@@ -10,7 +10,8 @@ import numpy as np
 from rfscale.engine.analysis.check.context import Context
 from rfscale.engine.analysis.check.rules import Finding
 from rfscale.engine.analysis.coverage import coverage_counts
-from rfscale.engine.footprints.figures import Figures, FootprintFigures
+from rfscale.engine.footprints.figures import Figures
+from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.plan import Plan, Step
 from rfscale.engine.network.axis_maps import AxisMap
 
@@ -26,7 +27,7 @@ def _px(values: Sequence[float]) -> str:
 
 
 def _density(f: Figures) -> float:
-    return f.area / prod(f.extent) if f.area else 1.0
+    return f.density if f.area else 1.0
 
 
 def _gridding(context: Context) -> Iterator[Finding]:
@@ -109,7 +110,7 @@ def _overlaps(context: Context) -> Iterator[Finding]:
     for i, (step, f) in enumerate(zip(context.plan.steps, context.figures, strict=True)):
         if f is None or not f.area:
             continue
-        overlaps = [s / f.area for s in f.shared]
+        overlaps = f.overlap
         if i in ends:
             told = f"neighbours share {min(overlaps):.1%} of their pixels"
             yield from context.finding("redundant", i, min(overlaps), told)

@@ -41,7 +41,7 @@ def check(net: Network, layer: str, at: tuple[int, ...], size: tuple[int, ...] |
         return
     counts = reference.path_counts(net, layer, at, size, skip)
     if not counts:
-        with pytest.raises(InputError, match="has no paths, it sees only padding"):
+        with pytest.raises(InputError, match="has no paths, it reads only padding"):
             path_counts(net, layer, at, size, skip)
         return
     weights = path_counts(net, layer, at, size, skip)
@@ -328,7 +328,10 @@ NET = Network.sequential({"kernel": 3}, {"name": "deep", "kernel": 3, "padding":
         ({"entry": (0, 0.5)}, r"entry is 0.5; it must be a whole number"),
         ({"entry": (15, 0), "input_size": (9, 8)}, r"entry \(15, 0\) lies outside the 15×14 map of layer 'deep'"),
         ({"entry": (0, -1), "input_size": (9, 8)}, r"entry \(0, -1\) lies outside"),
-        ({"entry": (0, 3), "input_size": (9, 8)}, r"entry \(0, 3\) of layer 'deep' has no paths, it sees only padding"),
+        (
+            {"entry": (0, 3), "input_size": (9, 8)},
+            r"entry \(0, 3\) of layer 'deep' has no paths, it reads only padding",
+        ),
         ({"input_size": (9, 8, 7)}, r"input_size is \(9, 8, 7\)"),
         ({"global_ops": "all"}, r"global_ops is 'all'; it must be 'include' or 'skip'"),
     ],

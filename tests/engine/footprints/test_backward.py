@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import rfscale as rf
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints import backward as walk
+from rfscale.engine.footprints.figures import Figures
 from rfscale.engine.footprints.plan import resolve
 from rfscale.engine.kernels import grids
 from rfscale.engine.network.builder import NetworkBuilder
@@ -64,27 +65,18 @@ def test_windows_back_equal_plain_loops(strides, starts, steps, counts, shape, t
             for o, s, start, step, k, n in zip(cell, strides, starts, steps, counts, target, strict=True)
         ]
         expected[np.ix_(*reads)] = True
-    arrays = (np.array(v, np.int64) for v in (strides, starts, steps, counts, target))
-    found = grids.window_back(grids.pack(grid), shape[2], *arrays)
+    windows = grids.Windows(*map(tuple, (strides, starts, steps, counts)))
+    found = grids.window_back(grids.pack(grid), shape[2], windows, target)
     assert (found == grids.pack(expected)).all()
-
-
-def test_drawing_unites_outer_products():
-    rng = np.random.default_rng(0)
-    shape = (3, 20, 150)
-    rows = [random_bits(rng, (4, n), 0.4) for n in shape]
-    expected = np.einsum("ta,tb,tc->abc", *(r.astype(int) for r in rows)) > 0
-    bits = grids.draw(*(grids.pack(r[None])[0] for r in rows), *shape[:2])
-    assert (bits == grids.pack(expected)).all()
 
 
 def test_measuring_counts_and_projects():
     grid = random_bits(np.random.default_rng(0), (4, 9, 100), 0.01)
-    area, seen_a, seen_b, seen_last = grids.measure(grids.pack(grid))
+    area, any_a, any_b, any_last = grids.measure(grids.pack(grid))
     assert area == grid.sum()
-    assert (seen_a == grid.any(axis=(1, 2))).all()
-    assert (seen_b == grid.any(axis=(0, 2))).all()
-    assert (seen_last == grids.pack(grid.any(axis=(0, 1))[None, None])[0, 0]).all()
+    assert (any_a == grid.any(axis=(1, 2))).all()
+    assert (any_b == grid.any(axis=(0, 2))).all()
+    assert (any_last == grids.pack(grid.any(axis=(0, 1))[None, None])[0, 0]).all()
 
 
 # ------------------------------------------------------------------ against the oracle
@@ -260,16 +252,16 @@ def test_entries_far_from_the_origin():
     assert away[1] == (near[1][0] + far * 2 // 3, near[1][1] - far * 2 // 3)
 
 
-def test_an_entry_that_sees_only_padding():
+def test_an_entry_that_reads_only_padding():
     net = Network.sequential({"kernel": 1, "padding": 3}, input_size=5)
-    assert walk.grid_figures(resolve(net, 5), 0, (0, 4)) == walk.GridFigures(0, (0, 0), (0, 0), (0, 0), (0, 0))
+    assert walk.grid_figures(resolve(net, 5), 0, (0, 4)) == Figures(0, (0, 0), (0, 0), (0, 0), (0, 0))
     assert not walk.grid_pixels(resolve(net, 5), 0, (0, 4))[0].any()
     odd = Network.sequential({"op": "conv_transpose", "kernel": 1, "stride": 2})
     grid, origin = walk.grid_pixels(resolve(odd), 0, (1, 0))
     assert (grid.shape, origin) == ((0, 0), (0, 0))
 
 
-def test_layers_that_see_everything():
+def test_layers_with_a_global_receptive_field():
     net = Network.sequential({"kernel": 3}, {"op": "attention"}, {"kernel": 3}, input_size=12)
     assert walk.grid_pixels(resolve(net, 12), 2, (0, 0))[0].all()
     with pytest.raises(InputError, match=r"layer 'conv3' has a global receptive field.*give an input_size"):

@@ -83,8 +83,8 @@ def bounds(terms, axis, n):
     families = [term[axis].listed(n) for term in terms]
     out = []
     for i in range(n):
-        seen = [(int(f.first[i]), int(f.last[i])) for f in families if f.last[i] >= f.first[i]]
-        out.append((min(s[0] for s in seen), max(s[1] for s in seen)) if seen else None)
+        rows = [row for f in families if len(row := f.pixels(i))]
+        out.append((min(int(r[0]) for r in rows), max(int(r[-1]) for r in rows)) if rows else None)
     return tuple(out)
 
 
