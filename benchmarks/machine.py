@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = (
-    *("numpy", "numba", "xarray", "zarr", "scipy", "opencv-python-headless", "numexpr", "torch"),
+    *("numpy", "numba", "xarray", "zarr", "numexpr", "torch"),
     *("torchscan", "rfa-toolbox", "receptivefield"),
 )
 STAT = Path("/proc/stat")

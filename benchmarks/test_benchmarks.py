@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +13,7 @@ import xarray as xr
 
 from benchmarks.machine import Others
 from benchmarks.registry import CASES, SMALL, Case, Contender
-from rfscale.engine.footprints.map_figures import MapFigures
+from rfscale.engine.footprints.figures import Figures
 from rfscale.engine.footprints.pixel_sets import Family
 
 for _file in sorted(Path(__file__).parent.glob("cases/*.py")):
@@ -86,9 +85,9 @@ def corrupted(answer):
     if isinstance(answer, xr.DataArray):
         return answer.copy(data=corrupted(answer.values))
     if isinstance(answer, Family):
-        return Family(answer.first, answer.last, corrupted(answer.bits), answer.repeat)
-    if isinstance(answer, MapFigures):
-        return replace(answer, area=corrupted(answer.area))
+        return Family(answer.sets._replace(bits=corrupted(answer.sets.bits)))
+    if isinstance(answer, Figures):
+        return answer._replace(area=corrupted(answer.area))
     if isinstance(answer, dict):
         return {key: corrupted(value) for key, value in answer.items()}
     if isinstance(answer, list | tuple):

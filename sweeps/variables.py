@@ -46,7 +46,7 @@ DERIVED: dict[str, Variable] = {
 
 
 NETWORKS: dict[str, Variable] = {
-    "area": Variable("float64", "pixel", "spatial scale: pixels of the footprint; inf: sees everything"),
+    "area": Variable("float64", "pixel", "spatial scale: pixels of the footprint; inf: global receptive field"),
     "width": Variable("float64", "pixel", "spatial scale width: square root of the area"),
     "density": Variable("float64", "1", "area / product of the extents; below 1 means holes"),
     "extent": Variable("float64", "pixel", "bounding box of the footprint", True),

@@ -25,7 +25,7 @@ def trace(
         start = [(start[0][0], start[0][0])]
     for step in plan.steps:
         branches = [start if s < 0 else terms[s] for s in step.sources]
-        if step.everything or any(b is None for b in branches):
+        if step.is_global or any(b is None for b in branches):
             terms.append(None)
         elif step.maps is None:
             terms.append(_union([t for b in branches if b for t in b]))

@@ -10,7 +10,7 @@ import numpy as np
 
 import rfscale as rf
 from benchmarks.registry import Case, Contender, bigints, case, sized
-from rfscale.engine.footprints.figures import FootprintFigures
+from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import trace
 from tests.oracles import plain_sets as reference
 
@@ -18,7 +18,7 @@ from tests.oracles import plain_sets as reference
 def _bits(row: Any, size: int) -> list[int]:
     """A family's sets as big integers."""
     out = []
-    for first, last, words in zip(row.first, row.last, row.bits, strict=True):
+    for first, last, words in zip(row.sets.first, row.sets.last, row.sets.bits, strict=True):
         value = int.from_bytes(words.astype("<u8").tobytes(), "little") if last >= first else 0
         out.append(value << (64 * (int(first) >> 6)))
     return out
@@ -149,7 +149,7 @@ def figures_512() -> Case:
     def check(answer: list[Any]) -> None:
         theirs = iter(bigint())
         for step, mine in zip(trace(net, size, "skip").plan.steps, answer, strict=True):
-            if not step.everything:
+            if not step.is_global:
                 np.testing.assert_array_equal(mine.area, next(theirs)[0])
 
     return Case(

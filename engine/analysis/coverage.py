@@ -1,15 +1,16 @@
-"""How often each pixel of the image is seen."""
+"""How many footprints each pixel of the image is in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rfscale.engine.errors import InputError
-from rfscale.engine.footprints.forward import Trace, trace
+from rfscale.engine.footprints.forward import Route, Trace, trace
 from rfscale.engine.footprints.pixel_sets import Family
 from rfscale.engine.network.network import Network
 
@@ -20,42 +21,34 @@ MAX_PAIRS = 1 << 26  # of pixels and entries along one axis, where several produ
 
 
 def coverage_counts(traced: Trace, index: int) -> np.ndarray | None:
-    """How many entries of a layer see each pixel; None where they are no small union of products."""
-    terms, size = traced.terms[index], traced.plan.input_size
+    """How many footprints of a layer each pixel is in; None where they are no small union of products."""
+    size, route = traced.plan.input_size, traced.route(index)
     assert size is not None
-    if terms is None:
+    if route in (Route.GLOBAL, Route.GRIDS):
         return None
-    if len(terms) == 1:
-        return _outer([_times(family, n) for family, n in zip(terms[0], size, strict=True)])
+    terms = traced.products(index)
+    if route is Route.PRODUCT:
+        return reduce(np.multiply.outer, [_times(family, n) for family, n in zip(terms[0], size, strict=True)])
     if max(n * len(f) for term in terms for f, n in zip(term, size, strict=True)) > MAX_PAIRS:
         return None
     covers = [_cover([term[axis] for term in terms], n) for axis, n in enumerate(size)]
-    common = covers[0][0]
-    for kinds, _ in covers[1:]:
-        common = common[..., None] & kinds
+    common = reduce(np.bitwise_and.outer, [kinds for kinds, _ in covers])
     out = (common != 0).astype(np.int64)
     for axis, (_, table) in enumerate(covers):
         out = np.moveaxis(np.tensordot(table, out, axes=(1, axis)), 0, axis)
     return out
 
 
-def _outer(rows: list[np.ndarray]) -> np.ndarray:
-    out = rows[0]
-    for row in rows[1:]:
-        out = out[..., None] * row
-    return out
-
-
 def _sets(family: Family) -> Iterator[tuple[int, np.ndarray]]:
-    """First pixel and bits of each entry's set that is not empty, 64 pixels to a word."""
-    for i, (first, last) in enumerate(zip(family.first.tolist(), family.last.tolist(), strict=True)):
-        bits = np.unpackbits(family.bits[i].astype("<u8").view(np.uint8), bitorder="little")
-        yield (first >> 6) * 64, bits if last >= first else bits[:0]
+    """First pixel and bits of each entry's set, 64 pixels to a word, none of an empty one."""
+    for i in range(len(family)):
+        start, words = family.row(i)
+        yield start, np.unpackbits(words.astype("<u8").view(np.uint8), bitorder="little")
 
 
 def _times(family: Family, n: int) -> np.ndarray:
-    """How many entries of a family see each pixel along one axis."""
-    out = np.zeros(n + 64 * (family.bits.shape[1] + 1), np.int64)
+    """How many entries of a family have each pixel along one axis."""
+    out = np.zeros(n + 64 * (family.sets.bits.shape[1] + 1), np.int64)
     for start, bits in _sets(family):
         out[start : start + len(bits)] += bits
     return out[:n]
@@ -63,7 +56,7 @@ def _times(family: Family, n: int) -> np.ndarray:
 
 def _cover(families: list[Family], n: int) -> tuple[np.ndarray, np.ndarray]:
     """Masks of terms that occur along one axis, and for each pixel how many entries have each mask."""
-    masks = np.zeros((n + 64 * (max(f.bits.shape[1] for f in families) + 1), len(families[0])), np.uint64)
+    masks = np.zeros((n + 64 * (max(f.sets.bits.shape[1] for f in families) + 1), len(families[0])), np.uint64)
     for t, family in enumerate(families):
         for i, (start, bits) in enumerate(_sets(family)):
             masks[start : start + len(bits), i] |= bits.astype(np.uint64) << np.uint64(t)
@@ -74,7 +67,7 @@ def _cover(families: list[Family], n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def coverage(network: Network, layer: str, input_size: int | Sequence[int] | None = None) -> xr.DataArray:
-    """Return how many entries of a feature map see each pixel of the image.
+    """Return how many footprints of a feature map each pixel of the image is in.
 
     Parameters
     ----------
@@ -100,7 +93,7 @@ def coverage(network: Network, layer: str, input_size: int | Sequence[int] | Non
         raise InputError(f"{network.name} carries no input_size; give one")
     index = network.index(layer)
     traced = trace(network, size)
-    if traced.plan.steps[index].everything:
+    if traced.plan.steps[index].is_global:
         counts: np.ndarray | None = np.full(traced.plan.input_size or (), prod(traced.plan.steps[index].size or ()))
     else:
         counts = coverage_counts(traced, index)
@@ -108,6 +101,10 @@ def coverage(network: Network, layer: str, input_size: int | Sequence[int] | Non
         raise InputError(
             f"the footprints of layer {layer!r} are no small union of products: coverage counts those only"
         )
-    attrs = {"units": "1", "long_name": f"entries of {layer} that see the pixel", "network": network.name}
+    attrs = {
+        "units": "1",
+        "long_name": f"footprints of entries of {layer} that the pixel is in",
+        "network": network.name,
+    }
     coords = {a: np.arange(n) for a, n in zip(network.axes, counts.shape, strict=True)}
     return xr.DataArray(counts, coords, network.axes, name="coverage", attrs=attrs)

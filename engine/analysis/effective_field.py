@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rfscale.engine.errors import InputError, shown
-from rfscale.engine.footprints.backward import IMAGE, progression
+from rfscale.engine.footprints.backward import IMAGE
 from rfscale.engine.footprints.plan import resolve
 from rfscale.engine.network.axis_maps import IDENTITY
 from rfscale.engine.network.network import Network
@@ -134,7 +134,7 @@ def chain_variance(network: Network, layer: str) -> np.ndarray:
     ------
     InputError
         Where a layer on the way merges, has phases (upsampling, transposed convolution, resampling, window attention)
-        or sees everything.
+        or has a global receptive field.
 
     Examples
     --------
@@ -148,11 +148,11 @@ def chain_variance(network: Network, layer: str) -> np.ndarray:
     while position != IMAGE:
         step = steps[position]
         what = f"layer {step.layer.name!r} ({step.layer.op})"
-        if len(step.sources) != 1 or step.everything:
+        if len(step.sources) != 1 or step.is_global:
             raise InputError(
-                f"{what} reads {'everything' if step.everything else 'several maps'}; the closed form needs a chain"
+                f"{what} reads {'the whole map' if step.is_global else 'several maps'}; the closed form needs a chain"
             )
-        taps = [even for m in step.maps or (IDENTITY,) * len(network.axes) if (even := progression(m))]
+        taps = [even for m in step.maps or (IDENTITY,) * len(network.axes) if (even := m.progression)]
         if len(taps) < len(network.axes):
             raise InputError(
                 f"{what} is no window of evenly spaced taps, the same at every entry, as the closed form needs"
@@ -162,7 +162,7 @@ def chain_variance(network: Network, layer: str) -> np.ndarray:
     variances = [Fraction(0)] * len(network.axes)
     jumps = [1] * len(network.axes)
     for step, taps in reversed(chain):
-        for axis, (_, dilation, kernel) in enumerate(taps):
-            variances[axis] += Fraction((dilation * jumps[axis]) ** 2 * (kernel**2 - 1), 12)
+        for axis, even in enumerate(taps):
+            variances[axis] += Fraction((even.step * jumps[axis]) ** 2 * (even.taps**2 - 1), 12)
             jumps[axis] *= step.maps[axis].down if step.maps else 1
     return np.array([float(v) for v in variances])

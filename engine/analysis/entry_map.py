@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rfscale.engine.errors import InputError
-from rfscale.engine.footprints.figures import FootprintFigures
+from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import trace
 from rfscale.engine.footprints.plan import GlobalOps, attributes
 from rfscale.engine.network.network import Network
@@ -35,7 +35,7 @@ def entry_map(
     -------
     xr.Dataset
         area, width, density over (entry_y, entry_x), and extent, start, max_gap, overlap over (entry_y, entry_x, axis);
-        `rfscale.engine.variables.ENTRIES` says what each is. An entry that sees only padding has area and extent 0.
+        `rfscale.engine.variables.ENTRIES` says what each is. An entry that reads only padding has area and extent 0.
     """
     import xarray as xr
 
@@ -51,18 +51,10 @@ def entry_map(
     def stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
         return np.stack([np.broadcast_to(a, shape) for a in arrays], axis=-1)
 
-    area, extent, shared = np.broadcast_to(figures.area, shape), stacked(figures.extent), stacked(figures.shared)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        density = area / extent.prod(axis=-1)
-        overlap = np.where(shared < 0, np.nan, shared / area[..., None])
     data = {
-        "area": (dims, area),
-        "width": (dims, np.sqrt(area)),
-        "density": (dims, density),
-        "extent": ((*dims, "axis"), extent),
+        **{name: (dims, getattr(figures, name)) for name in ("area", "width", "density")},
+        **{name: ((*dims, "axis"), stacked(getattr(figures, name))) for name in ("extent", "max_gap", "overlap")},
         "start": ((*dims, "axis"), stacked(figures.first)),
-        "max_gap": ((*dims, "axis"), stacked(figures.max_gap)),
-        "overlap": ((*dims, "axis"), overlap),
     }
     coords = {d: np.arange(n) for d, n in zip(dims, shape, strict=True)} | {"axis": list(network.axes)}
     out = xr.Dataset(data, coords)

@@ -313,10 +313,10 @@ def _outputs(plan: Plan, layers: Sequence[str] | None, global_ops: GlobalOps) ->
     network = plan.network
     names = list(layers) if layers is not None else list(network.outputs)
     if layers is None and global_ops == "skip":
-        local = [n for n in names if not plan.steps[network.index(n)].everything]
+        local = [n for n in names if not plan.steps[network.index(n)].is_global]
         names = local or names
     for name in names:
-        if plan.steps[network.index(name)].everything:
+        if plan.steps[network.index(name)].is_global:
             cause = _cause(network, name)
             raise InputError(
                 f"layer {name!r} cannot be tiled: {cause!r} ({network[cause].op}) sees the whole image; name the maps "
@@ -381,7 +381,7 @@ def _behind(spoilt: np.ndarray, axis_map: AxisMap, size: int, end: str) -> np.nd
     n = len(spoilt)
     o = np.arange(size)
     block, phase = o // axis_map.up, o % axis_map.up
-    taps, counts = axis_map.table
+    taps, counts = axis_map.table.taps, axis_map.table.counts
     out = np.zeros(size, bool)
     for t in range(taps.shape[1]):
         reads = axis_map.down * block + taps[phase, t]

@@ -145,7 +145,7 @@ def _figures(network: Network, input_size: Any, effective: bool) -> xr.Dataset:
     from rfscale.engine.analysis.profile import profile
 
     ds = profile(network, input_size)
-    local = ~ds.everything.values & (ds.area.values > 0)
+    local = ~ds.is_global.values & (ds.area.values > 0)
     if not local.any():
         raise InputError(f"every layer of {network.name} sees the whole image; there is nothing to match")
     ds = ds.isel(layer=np.flatnonzero(local))

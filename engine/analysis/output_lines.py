@@ -34,7 +34,7 @@ def output_lines(
     *,
     dataset: xr.Dataset | None = None,
 ) -> list[str]:
-    """Return one line per output, in pixels; an output that sees everything is followed by the last map that does not.
+    """Return one line per output, in pixels; one with a global receptive field is followed by the last map without.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def output_lines(
     entry : "center" or sequence of int
         Which entry of every map, with an input size.
     global_ops : {"include", "skip"}
-        "skip" looks past branches that see everything, where they merge with others.
+        "skip" looks past branches with a global receptive field, where they merge with others.
     mass : float
         Share of the path counts that the effective box holds. It is left out where the outputs together would need
         more than 2^26 path counts.
@@ -66,12 +66,12 @@ def output_lines(
                 raise
             input_size = network.input_size  # branches of different jumps: the network has no interior figures
             dataset = profile(network, input_size, entry, global_ops)
-    local = [str(name) for name in dataset.layer.values[~dataset.everything.values]]
+    local = [str(name) for name in dataset.layer.values[~dataset.is_global.values]]
     asked = _Asked(network, input_size, entry, global_ops, mass)
     lines: dict[str, None] = {}
     for output in network.outputs:
         seen = output
-        if dataset.everything.sel(layer=output):
+        if dataset.is_global.sel(layer=output):
             lines[f"{output}: sees the whole image"] = None
             if not local:
                 continue

@@ -20,7 +20,6 @@ from rfscale.engine.footprints.backward import (
     check_cells,
     is_broadcast,
     map_size,
-    progression,
     read_table,
     windows,
 )
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MAX_CELLS = 1 << 28  # of one grid of path counts: 2 GiB
-
-
 _LARGE = 2.0**256  # counts above are scaled down; one layer multiplies them by less than 2^120
 
 
@@ -62,7 +59,7 @@ def path_counts(
     input_size : int or sequence of int, optional
         Pixels per axis (finite). Without it the weights are interior: no borders, pixels of any number.
     global_ops : {"include", "skip"}
-        Whether merges take in branches that see everything.
+        Whether merges take in branches with a global receptive field.
 
     Returns
     -------
@@ -73,8 +70,8 @@ def path_counts(
     Raises
     ------
     InputError
-        For an unknown layer, an entry outside its map or without paths, a layer that sees everything in interior mode,
-        or a grid of more than 2^28 entries; the message names the layer.
+        For an unknown layer, an entry outside its map or without paths, a layer with a global receptive field in
+        interior mode, or a grid of more than 2^28 entries; the message names the layer.
 
     Examples
     --------
@@ -115,7 +112,7 @@ def _weights(plan: Plan, index: int, at: tuple[int, ...]) -> tuple[np.ndarray, t
         sums = [float(grid.sum()) for grid, _ in parts]
     if min(sums) == 0:
         name = plan.steps[index].layer.name
-        raise InputError(f"entry {at} of layer {name!r} has no paths, it sees only padding; choose another entry")
+        raise InputError(f"entry {at} of layer {name!r} has no paths, it reads only padding; choose another entry")
     weights = reduce(np.multiply.outer, [grid / total for (grid, _), total in zip(parts, sums, strict=True)])
     paths = sum(log2(total) + exponent for (_, exponent), total in zip(parts, sums, strict=True))
     frame = _frame(plan, index, at, reached[IMAGE])
@@ -180,24 +177,22 @@ def _counts_back(
         if axis_map.is_identity and outputs == entries:
             continue
         n_out = entries[1] - entries[0]
-        before, behind = grid.shape[:place], grid.shape[place + 1 :]
-        even = progression(axis_map)
-        if even and not behind and axis_map.down == 1 and (size is None or axis_map.border == "zeros"):
-            start, spacing, taps = even
-            flat = grids.add_shifted(
-                grid.reshape(prod(before), -1), outputs[0] + start - entries[0], spacing, taps, n_out
-            )
+        before, after = grid.shape[:place], grid.shape[place + 1 :]
+        even = axis_map.progression
+        if even and not after and axis_map.down == 1 and (size is None or axis_map.border == "zeros"):
+            taps = even._replace(start=outputs[0] + even.start - entries[0])
+            flat = grids.add_shifted(grid.reshape(prod(before), -1), taps, n_out)
             grid = flat.reshape(*before, n_out)
             continue
         try:
-            begin, index, _ = read_table(axis_map, outputs, entries, size[axis] if size else None)
+            table = read_table(axis_map, outputs, entries, size[axis] if size else None)
         except InputError as error:
             raise InputError(f"layer {step.layer.name!r} ({step.layer.op}): {error}") from None
-        if behind:
-            flat = grids.add_leading(grid.reshape(prod(before), -1, prod(behind)), begin, index, n_out)
+        if after:
+            flat = grids.add_leading(grid.reshape(prod(before), -1, prod(after)), table, n_out)
         else:
-            flat = grids.add_last(grid.reshape(prod(before), -1), begin, index, n_out)
-        grid = flat.reshape(*before, n_out, *behind)
+            flat = grids.add_last(grid.reshape(prod(before), -1), table, n_out)
+        grid = flat.reshape(*before, n_out, *after)
     return grid
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rfscale.engine.errors import InputError, shown
-from rfscale.engine.footprints.figures import Figures, FootprintFigures
+from rfscale.engine.footprints.figures import Figures, stacked
+from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import trace
 from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, Step, attributes
 from rfscale.engine.formulas.along_network import closed_values, published_values
@@ -20,7 +21,6 @@ from rfscale.engine.variables import PROFILE, annotate
 if TYPE_CHECKING:
     import xarray as xr
 
-if TYPE_CHECKING:
     Data = dict[str, xr.Variable]
 
 
@@ -42,8 +42,8 @@ def profile(
     entry : "center" or sequence of int
         Finite mode only: which entry of every map; n // 2 is the centre of n.
     global_ops : {"include", "skip"}
-        "skip" leaves branches behind a global op out of merges, so that squeeze-and-excitation can be looked past;
-        attrs["dropped"] names them.
+        "skip" leaves branches with a global receptive field out of merges, so that squeeze-and-excitation can be
+        looked past; attrs["dropped"] names them.
 
     Returns
     -------
@@ -105,29 +105,23 @@ def _variable(dims: tuple[str, ...], values: Any, dtype: Any) -> xr.Variable:
 def _exact(plan: Plan, rows: list[Figures], starts: list[tuple[float, ...]]) -> Data:
     """The exact figures of every layer."""
     ndim = len(plan.network.axes)
-    area = np.array([r.area for r in rows], float)
-    extent = np.array([r.extent for r in rows], float)
-    shared = np.array([r.shared for r in rows], float)
-    shared[shared < 0] = nan
-    with np.errstate(invalid="ignore", divide="ignore"):
-        density = np.where(np.isinf(area), 1.0, area / extent.prod(axis=1))
-        overlap = np.where(np.isinf(area)[:, None], 1.0, shared / area[:, None])
+    figures = stacked(rows, float)
     sized = all(s.size for s in plan.steps)
     return {
         "op": _per_layer([s.layer.op for s in plan.steps], object),
         **({"map_size": _per_axis([s.size for s in plan.steps], np.int64)} if sized else {}),
         "jump": _per_axis([_jump(s, ndim) for s in plan.steps]),
-        "extent": _per_axis(extent),
+        "extent": _per_axis(np.stack(figures.extent, axis=1)),
         "start": _per_axis(starts),
-        "area": _per_layer(area),
-        "width": _per_layer(np.sqrt(area)),
-        "density": _per_layer(density),
-        "overlap": _per_axis(overlap),
+        "area": _per_layer(figures.area),
+        "width": _per_layer(figures.width),
+        "density": _per_layer(figures.density),
+        "overlap": _per_axis(np.stack(figures.overlap, axis=1)),
         "max_gap": _per_axis([r.max_gap for r in rows], np.int64),
         "terms": _per_layer([r.terms for r in rows], np.int64),
         "phases": _per_layer([r.phases for r in rows], np.int64),
         "aligned": _per_layer([s.aligned for s in plan.steps], bool),
-        "everything": _per_layer([s.everything for s in plan.steps], bool),
+        "is_global": _per_layer([s.is_global for s in plan.steps], bool),
     }
 
 

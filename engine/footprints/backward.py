@@ -1,54 +1,32 @@
 """Footprints by walking back from one entry, layer by layer, over grids of entries.
 
-Slower than the forward pass of `rfscale.engine.footprints.forward`, but a union of any shape costs the same: this is
-where footprints come from that are no small union of products, and the ground under path counts.
+Slower than the forward pass of `rfscale.engine.footprints.forward`, but a union of any shape costs the same: footprints
+that are no small union of products come from here, and path counts use the same windows and tables of reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
-from itertools import pairwise
 from math import prod
-from typing import NamedTuple
 
 import numpy as np
 
 from rfscale.engine.errors import InputError
+from rfscale.engine.footprints.figures import Figures
 from rfscale.engine.footprints.intervals import LIMIT
-from rfscale.engine.footprints.plan import Plan, Step
+from rfscale.engine.footprints.plan import Plan, Step, unbounded
 from rfscale.engine.kernels import grids
+from rfscale.engine.kernels.borders import border_entry
 from rfscale.engine.network.axis_maps import BORDERS, IDENTITY, AxisMap
 from rfscale.engine.network.network import Size
 from rfscale.engine.network.ops import OPS
 
 MAX_CELLS = 1 << 31  # of one grid of bits: 256 MiB
-
-
 MAX_READS = 1 << 27  # entries of one table of reads: 1 GiB
-
-
 IMAGE = -1  # position of the image among the layers
 
-
 Entry = tuple[int, ...]
-
-
 Window = tuple[tuple[int, int], ...]  # first entry and the one after the last, per axis
-
-
-class GridFigures(NamedTuple):
-    """Figures of one entry's footprint; an empty one has first 0 and extent 0.
-
-    `area` in pixels, and per axis: first pixel and length of the bounding box, longest run of missing rows inside it,
-    and pixels shared with the next entry's footprint, -1 where there is no next entry.
-    """
-
-    area: int
-    first: tuple[int, ...]
-    extent: tuple[int, ...]
-    max_gap: tuple[int, ...]
-    shared: tuple[int, ...]
 
 
 # ---------------------------------------------------------------- windows
@@ -68,7 +46,7 @@ def windows(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) -> d
     Raises
     ------
     InputError
-        Where an unbounded layer sees everything, or pixels lie beyond 2^53.
+        Where a layer has a global receptive field in interior mode, or pixels lie beyond 2^53.
     """
     start = _listed(entries)
     reached = {layer_index: tuple((min(column), max(column) + 1) for column in zip(*start, strict=True))}
@@ -76,10 +54,8 @@ def windows(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) -> d
         if position not in reached:
             continue
         step = plan.steps[position]
-        if step.everything and plan.input_size is None:
-            raise InputError(
-                f"layer {step.layer.name!r} sees everything, without bounds; give an input_size, or global_ops='skip'"
-            )
+        if step.is_global and plan.input_size is None:
+            raise unbounded(step.layer.name)
         for source in step.sources:
             window = _read_window(plan, step, source, reached[position])
             if all(lo < hi for lo, hi in window):
@@ -142,51 +118,34 @@ def _read_range(axis_map: AxisMap, lo: int, hi: int, n: int | None) -> tuple[int
     if axis_map.border == "zeros" or inside == (first, stop):
         return inside
     copied = [inside] if inside[0] < inside[1] else []
-    for a, b in ((first, min(stop, 0)), (max(first, n), stop)):  # what lies before the map, and behind it
+    for a, b in ((first, min(stop, 0)), (max(first, n), stop)):  # reads on the left of the map, and on the right
         if a < b:
             copied.append(_copied(a, b, n, axis_map.border))
     return min(a for a, _ in copied), max(b for _, b in copied)
 
 
 def _copied(a: int, b: int, n: int, border: str) -> tuple[int, int]:
-    """Bounds of the entries of a map of n that a..b-1, all before it or all behind it, are copies of."""
-    if border == "replicate":
-        return (0, 1) if b <= 0 else (n - 1, n)
-    if border == "reflect":
-        return (1 - b, 1 - a) if b <= 0 else (2 * n - 1 - b, 2 * n - 1 - a)
-    return (a % n, (b - 1) % n + 1) if a // n == (b - 1) // n else (0, n)
+    """Bounds of the entries of a map of n that a..b-1, all on one side of it, are copies of."""
+    if border == "circular" and a // n != (b - 1) // n:
+        return 0, n
+    ends = [border_entry(entry, n, BORDERS[border]) for entry in (a, b - 1)]
+    return min(ends), max(ends) + 1
 
 
 # ---------------------------------------------------------------- one layer back
 
 
-@lru_cache(maxsize=4096)
-def progression(axis_map: AxisMap) -> tuple[int, int, int] | None:
-    """First tap, step and number of taps of a map of one phase and evenly spaced taps; None for any other."""
-    taps = axis_map.taps[0]
-    if axis_map.up > 1 or not taps:
-        return None
-    step = taps[1] - taps[0] if len(taps) > 1 else 1
-    return (taps[0], step, len(taps)) if all(b - a == step for a, b in pairwise(taps)) else None
-
-
-def read_table(
-    axis_map: AxisMap, outputs: tuple[int, int], entries: tuple[int, int], n: int | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return which entries of a window the outputs of a window read (`rfscale.engine.kernels.grids.reads`)."""
-    first, stop = outputs
-    low, high = entries
-    taps, counts = axis_map.table
-    if (stop - first) * taps.shape[1] > MAX_READS:
-        raise InputError(
-            f"{stop - first} outputs of {taps.shape[1]} taps each; at most {MAX_READS} reads are supported"
-        )
+def read_table(axis_map: AxisMap, outputs: tuple[int, int], entries: tuple[int, int], n: int | None) -> grids.Reads:
+    """Return which entries of a window the outputs of a window read; `n` entries in the map, None: no borders."""
+    (first, stop), (low, high), table = outputs, entries, axis_map.table
+    widest = table.taps.shape[1]
+    if (stop - first) * widest > MAX_READS:
+        raise InputError(f"{stop - first} outputs of {widest} taps each; at most {MAX_READS} reads are supported")
     if n is None:  # far from 0, entries would overflow: move whole periods away
         periods = first // axis_map.up
         first, stop = first - periods * axis_map.up, stop - periods * axis_map.up
         low, high = low - periods * axis_map.down, high - periods * axis_map.down
-    border = BORDERS[axis_map.border]
-    return grids.reads(axis_map.up, axis_map.down, taps, counts, first, stop, low, high, -1 if n is None else n, border)
+    return grids.reads(table, (first, stop), (low, high), -1 if n is None else n)
 
 
 def _back(grid: np.ndarray, maps: Sequence[AxisMap], window: Window, target: Window, size: Size | None) -> np.ndarray:
@@ -195,31 +154,31 @@ def _back(grid: np.ndarray, maps: Sequence[AxisMap], window: Window, target: Win
         return grid
     lead = 3 - len(maps)
     bounds = list(zip(maps, window, target, size or (None,) * len(maps), strict=True))
-    spans = [
-        m.down * (hi - lo - 1) + (p[1] * (p[2] - 1) if (p := progression(m)) else 0) + 1 for m, (lo, hi), *_ in bounds
-    ]
-    shape = [1] * lead + [hi - lo for lo, hi in target]
+    shape = (1,) * lead + tuple(hi - lo for lo, hi in target)
     # windows that reach far beyond a finite map would be spread over a buffer of the whole reach
+    spans = [
+        m.down * (hi - lo - 1) + (p.step * (p.taps - 1) if (p := m.progression) else 0) + 1
+        for m, (lo, hi), *_ in bounds
+    ]
     fits = prod(spans) <= 4 * prod(shape) + (1 << 20)
     last = window[-1][1] - window[-1][0]
-    strides, starts, steps, counts = [1] * 3, [0] * 3, [1] * 3, [1] * 3
+    windows = [(1, 0, 1, 1)] * lead  # stride, start, step, count
     for axis, (axis_map, outputs, entries, n) in enumerate(bounds, start=lead):
-        even = progression(axis_map)
+        even = axis_map.progression
         if even and fits and (n is None or axis_map.border == "zeros"):
-            start, steps[axis], counts[axis] = even
-            strides[axis] = axis_map.down
-            starts[axis] = axis_map.down * outputs[0] + start - entries[0]
+            start = axis_map.down * outputs[0] + even.start - entries[0]
+            windows.append((axis_map.down, start, even.step, even.taps))
             continue
-        begin, index, group = read_table(axis_map, outputs, entries, n)
+        windows.append((1, 0, 1, 1))
+        table = read_table(axis_map, outputs, entries, n)
         if axis < 2:
-            before, behind = prod(grid.shape[:axis]), prod(grid.shape[axis + 1 :])
-            flat = grids.union_leading(grid.reshape(before, -1, behind), begin, index, shape[axis])
+            before, after = prod(grid.shape[:axis]), prod(grid.shape[axis + 1 :])
+            flat = grids.union_leading(grid.reshape(before, -1, after), table, shape[axis])
             grid = flat.reshape(*grid.shape[:axis], shape[axis], *grid.shape[axis + 1 :])
         else:
-            flat = grids.union_last(grid.reshape(-1, grid.shape[2]), begin, index, group, shape[2])
+            flat = grids.union_last(grid.reshape(-1, grid.shape[2]), table, shape[2])
             grid, last = flat.reshape(*grid.shape[:2], -1), shape[2]
-    arrays = (np.array(v, np.int64) for v in (strides, starts, steps, counts, shape))
-    return grids.window_back(grid, last, *arrays)
+    return grids.window_back(grid, last, grids.Windows(*zip(*windows, strict=True)), shape)
 
 
 # ---------------------------------------------------------------- footprints
@@ -233,7 +192,7 @@ def grid_bits(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) ->
     plan : Plan
         Interior or finite: with a plan's input size, the footprint is cut at the borders of every layer.
     layer_index : int
-        Position of the layer, which must not see everything.
+        Position of the layer, without a global receptive field.
     entries : tuple of int, or sequence of such
         One entry, or several. Inside the map in finite mode, any in interior mode.
 
@@ -241,7 +200,7 @@ def grid_bits(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) ->
     -------
     grid : uint64 array (a, b, words)
         Laid out as in `rfscale.engine.kernels.grids`; no axis is left out, leading ones may have length 1. No words
-        where no pixel is seen.
+        where it is empty.
     window : tuple of (int, int)
         Pixels [first, stop) per axis that the grid spans. The last axis starts at a multiple of 64.
     """
@@ -280,11 +239,11 @@ def _drawn(entries: list[Entry], window: Window) -> np.ndarray:
 def grid_pixels(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) -> tuple[np.ndarray, Size]:
     """Return the union of the footprints of some entries as a grid of bool, and the pixel of its first cell.
 
-    Finite: the whole image. Interior: the bounding box, of no cells where no pixel is seen. Parameters as for
-    `grid_bits`; a layer that sees everything is no error in finite mode.
+    Finite: the whole image. Interior: the bounding box, of no cells where it is empty. Parameters as for
+    `grid_bits`; a layer with a global receptive field is no error in finite mode.
     """
     size = plan.input_size
-    if size and plan.steps[layer_index].everything:
+    if size and plan.steps[layer_index].is_global:
         return np.ones(size, bool), (0,) * len(size)
     bits, window = grid_bits(plan, layer_index, entries)
     ndim = len(window)
@@ -293,22 +252,22 @@ def grid_pixels(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) 
         grid = np.zeros(size, bool)
         grid[tuple(slice(lo, hi) for lo, hi in window)] = cells
         return grid, (0,) * ndim
-    seen = [np.flatnonzero(cells.any(axis=tuple(a for a in range(ndim) if a != axis))) for axis in range(ndim)]
-    if not all(len(s) for s in seen):
+    rows = [np.flatnonzero(cells.any(axis=tuple(a for a in range(ndim) if a != axis))) for axis in range(ndim)]
+    if not all(len(s) for s in rows):
         return np.zeros((0,) * ndim, bool), (0,) * ndim
-    origin = tuple(lo + int(s[0]) for (lo, _), s in zip(window, seen, strict=True))
-    return cells[tuple(slice(int(s[0]), int(s[-1]) + 1) for s in seen)], origin
+    origin = tuple(lo + int(s[0]) for (lo, _), s in zip(window, rows, strict=True))
+    return cells[tuple(slice(int(s[0]), int(s[-1]) + 1) for s in rows)], origin
 
 
-def grid_figures(plan: Plan, layer_index: int, entry: Entry) -> GridFigures:
+def grid_figures(plan: Plan, layer_index: int, entry: Entry) -> Figures:
     """Return the figures of one entry's footprint, counted on the grid. Parameters as for `grid_bits`."""
     return next(figures_of(plan, layer_index, [entry]))
 
 
-def figures_of(plan: Plan, layer_index: int, entries: Iterable[Entry]) -> Iterator[GridFigures]:
+def figures_of(plan: Plan, layer_index: int, entries: Iterable[Entry]) -> Iterator[Figures]:
     """Yield the figures of several entries' footprints, counted on the grid. Parameters as for `grid_bits`.
 
-    In row-major order each footprint is walked once, not once more for each axis as somebody's neighbour.
+    In row-major order each footprint is walked once, not once more for each axis as the next entry of another.
     """
     size = map_size(plan, layer_index)
     walked: dict[Entry, tuple[np.ndarray, Window]] = {}
@@ -327,7 +286,7 @@ def figures_of(plan: Plan, layer_index: int, entries: Iterable[Entry]) -> Iterat
             exists = size is None or beyond[axis] < size[axis]
             shared.append(_common((bits, window), walk(beyond)) if exists else -1)
         del walked[entry]
-        yield GridFigures(area, first, extent, gap, tuple(shared))
+        yield Figures(area, first, extent, gap, tuple(shared))
 
 
 def _measured(bits: np.ndarray, window: Window) -> tuple[int, Entry, Entry, Entry]:
@@ -337,20 +296,20 @@ def _measured(bits: np.ndarray, window: Window) -> tuple[int, Entry, Entry, Entr
     if area == 0:
         return 0, (0,) * ndim, (0,) * ndim, (0,) * ndim
     projections[-1] = grids.unpack(projections[-1][None, None], window[-1][1] - window[-1][0])[0, 0]
-    seen = [np.flatnonzero(p) for p in projections[3 - ndim :]]
-    first = tuple(lo + int(s[0]) for (lo, _), s in zip(window, seen, strict=True))
-    extent = tuple(int(s[-1] - s[0]) + 1 for s in seen)
-    gap = tuple(int(np.diff(s).max(initial=1)) - 1 for s in seen)
+    rows = [np.flatnonzero(p) for p in projections[3 - ndim :]]
+    first = tuple(lo + int(s[0]) for (lo, _), s in zip(window, rows, strict=True))
+    extent = tuple(int(s[-1] - s[0]) + 1 for s in rows)
+    gap = tuple(int(np.diff(s).max(initial=1)) - 1 for s in rows)
     return int(area), first, extent, gap
 
 
-def _common(ours: tuple[np.ndarray, Window], theirs: tuple[np.ndarray, Window]) -> int:
+def _common(one: tuple[np.ndarray, Window], other: tuple[np.ndarray, Window]) -> int:
     """Pixels that two bit grids share. Their rows start at multiples of 64, so that words lie on words."""
-    both = [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(ours[1], theirs[1], strict=True)]
+    both = [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(one[1], other[1], strict=True)]
     if any(lo >= hi for lo, hi in both):
         return 0
     parts = []
-    for bits, window in (ours, theirs):
+    for bits, window in (one, other):
         cut = [slice(lo - at, hi - at) for (lo, hi), (at, _) in zip(both, window, strict=True)]
         cut[-1] = slice(cut[-1].start >> 6, (cut[-1].stop + 63) >> 6)
         parts.append(bits[(slice(None),) * (3 - len(cut)) + tuple(cut)])

@@ -1,38 +1,53 @@
-"""Figures of one entry whose footprint is a union of products: its sets as Python integers, one bit a pixel.
+"""Figures and pixels of one entry whose footprint is a union of products.
 
-For a single entry this is some 5 times as fast as the arrays that `rfscale.engine.footprints.map_figures` counts a
-whole map with.
+Unions are counted as Python integers, one bit a pixel: for a single entry this is some 5 times as fast as the arrays
+that `rfscale.engine.footprints.map_figures` counts a whole map with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from math import prod
 
+import numpy as np
+
+from rfscale.engine.footprints.figures import Figures
 from rfscale.engine.footprints.pixel_sets import Family
 from rfscale.engine.footprints.unions import Term
 
 Product = tuple[int, ...]  # a set per axis
 
 
-class UnionFigures(NamedTuple):
-    """Area; per axis the first pixel, extent, longest gap, and pixels shared with the next entry (-1: none)."""
-
-    area: int
-    first: tuple[int, ...]
-    extent: tuple[int, ...]
-    max_gap: tuple[int, ...]
-    shared: tuple[int, ...]
+def largest_phase(area: np.ndarray, shared: np.ndarray) -> int:
+    """Flat position of the largest footprint; of equally large ones, of that which shares least with its neighbours."""
+    return int(np.where(area == area.max(), shared, np.iinfo(np.int64).max).argmin())
 
 
-def union_figures(terms: Sequence[Term], at: Sequence[int]) -> UnionFigures:
+def product_figures(term: Term, at: tuple[int, ...] | None) -> Figures:
+    """Return the figures of one product, each axis by itself; `at` None: of the phase with the largest footprint."""
+    phases = 1
+    if at is None:  # the largest product has the largest set on each axis
+        phases = prod(len(f) for f in term)
+        at = (0,) * len(term) if phases == 1 else tuple(largest_phase(f.measures[0], f.measures[2]) for f in term)
+    pixels, gap, common = zip(*([int(m[i]) for m in f.measures] for f, i in zip(term, at, strict=True)), strict=True)
+    area = prod(pixels)
+    if area == 0:
+        none = (0,) * len(term)
+        return Figures(0, none, none, none, none, 1, phases)
+    first = tuple(int(f.sets.first[i]) for f, i in zip(term, at, strict=True))
+    extent = tuple(int(f.sets.last[i]) - a + 1 for f, i, a in zip(term, at, first, strict=True))
+    shared = tuple(-1 if c < 0 else area // p * c for c, p in zip(common, pixels, strict=True))
+    return Figures(area, first, extent, gap, shared, 1, phases)
+
+
+def union_figures(terms: Sequence[Term], at: Sequence[int]) -> Figures:
     """Return the figures of entry `at` of a map: inside it in finite mode, one of its phases in interior mode."""
     axes = [_axis([term[a] for term in terms], entry) for a, entry in enumerate(at)]
     products: list[Product] = list(zip(*(own for _, own, _ in axes), strict=True))
     area = count(products)
     if not area:
         none = (0,) * len(at)
-        return UnionFigures(0, none, none, none, none)
+        return Figures(0, none, none, none, none, len(terms))
     boxes, shared = [], []
     for a, (low, own, following) in enumerate(axes):
         row = 0
@@ -49,7 +64,7 @@ def union_figures(terms: Sequence[Term], at: Sequence[int]) -> UnionFigures:
         both = [(*p[:a], o | n, *p[a + 1 :]) for p, o, n in zip(products, own, following, strict=True)]
         shared.append(area + count(after) - count(both))
     first, extent, gap = zip(*boxes, strict=True)
-    return UnionFigures(area, first, extent, gap, tuple(shared))
+    return Figures(area, first, extent, gap, tuple(shared), len(terms))
 
 
 def count(products: Sequence[Product]) -> int:
@@ -75,13 +90,11 @@ def count(products: Sequence[Product]) -> int:
 
 
 def _axis(families: Sequence[Family], entry: int) -> tuple[int, list[int], list[int] | None]:
-    """Pixel of bit 0; the set of an entry in every family; those of the entry behind, or None where there is none."""
-    own = [_row(f, entry, 0) for f in families]
+    """Pixel of bit 0; the set of an entry in every family; those of the next entry, or None where there is none."""
+    own = [_integer(f, entry) for f in families]
     following = None
-    if entry + 1 < len(families[0]):
-        following = [_row(f, entry + 1, 0) for f in families]
-    elif families[0].repeat:
-        following = [_row(f, 0, f.repeat) for f in families]
+    if entry + 1 < len(families[0]) or families[0].sets.repeat:
+        following = [_integer(f, entry + 1) for f in families]
     low = min((place for place, bits in [*own, *(following or ())] if bits), default=0)
     return low, _from(low, own), None if following is None else _from(low, following)
 
@@ -90,9 +103,21 @@ def _from(low: int, rows: list[tuple[int, int]]) -> list[int]:
     return [bits << place - low if bits else 0 for place, bits in rows]
 
 
-def _row(family: Family, entry: int, shift: int) -> tuple[int, int]:
-    """Pixel of bit 0, and the set of an entry moved by `shift` pixels, as an integer."""
-    first, bits = int(family.first[entry]), 0
-    if int(family.last[entry]) >= first:
-        bits = int.from_bytes(family.bits[entry].astype("<u8", copy=False).tobytes(), "little")
-    return (first & ~63) + shift, bits
+def _integer(family: Family, entry: int) -> tuple[int, int]:
+    """Pixel of bit 0, and the set of an entry as an integer."""
+    start, words = family.row(entry)
+    return start, int.from_bytes(words.astype("<u8", copy=False).tobytes(), "little")
+
+
+def union_rows(terms: Sequence[Term], at: Sequence[int]) -> list[list[np.ndarray]]:
+    """Return the pixels of entry `at` per term and axis, without the terms that are empty."""
+    rows = ([f.pixels(i) for f, i in zip(term, at, strict=True)] for term in terms)
+    return [row for row in rows if all(len(pixels) for pixels in row)]
+
+
+def draw_union(rows: list[list[np.ndarray]], window: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Return a union of products as a bool grid over a window, which holds them all."""
+    grid = np.zeros([hi - lo for lo, hi in window], bool)
+    for row in rows:
+        grid[np.ix_(*(pixels - lo for pixels, (lo, _) in zip(row, window, strict=True)))] = True
+    return grid

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.cache import Memory
@@ -15,6 +16,15 @@ from rfscale.engine.network.network import Network
 MAX_HELD = 1 << 30  # words of all sets of a trace: 8 GiB
 
 
+class Route(Enum):
+    """How the footprints of a layer are counted and drawn."""
+
+    GLOBAL = "global"  # an infinite footprint, or the whole image
+    PRODUCT = "product"  # each axis by itself
+    UNION = "union"  # several products, by masks of the terms that hold a pixel
+    GRIDS = "grids"  # too many products: entry by entry, on bit grids
+
+
 @dataclass(frozen=True)
 class Trace:
     """Footprints of every layer of a plan.
@@ -23,11 +33,26 @@ class Trace:
     ----------
     plan : Plan
     terms : tuple of (list of Term or None)
-        Per layer; None for a layer that sees everything, or whose union grew too many terms.
+        Per layer; None for a layer with a global receptive field, or whose union grew too many terms.
     """
 
     plan: Plan
     terms: tuple[list[Term] | None, ...]
+
+    def route(self, index: int) -> Route:
+        """How the footprints of a layer are counted and drawn."""
+        if self.plan.steps[index].is_global:
+            return Route.GLOBAL
+        terms = self.terms[index]
+        if terms is None:
+            return Route.GRIDS
+        return Route.PRODUCT if len(terms) == 1 else Route.UNION
+
+    def products(self, index: int) -> list[Term]:
+        """The terms of a layer whose footprints are a union of products."""
+        terms = self.terms[index]
+        assert terms is not None
+        return terms
 
 
 def trace(
@@ -44,7 +69,7 @@ def trace(
     input_size : int or sequence of int, optional
         Pixels per axis: finite mode, every map cut to its entries. Without it: interior mode, no borders.
     global_ops : {"include", "skip"}
-        Whether merges take in branches that see everything.
+        Whether merges take in branches with a global receptive field.
     memory : Memory, optional
         What is known from other networks.
 
@@ -60,20 +85,20 @@ def trace(
     terms: list[list[Term] | None] = []
     held = 0
     for step in plan.steps:
-        if step.passes and not step.everything:
+        if step.passes and not step.is_global:
             source = step.sources[0]
             terms.append(image if source < 0 else terms[source])
             continue
         branches = [image if s < 0 else terms[s] for s in step.sources]
         known = [b for b in branches if b is not None]
-        if step.everything or len(known) < len(branches):
+        if step.is_global or len(known) < len(branches):
             terms.append(None)
         elif step.maps is None:
             terms.append(known[0] if len(known) == 1 else unite(known, memory.compare))
         else:
             try:
                 made = _apply(known[0], step, step.maps, finite, memory)
-                held += sum(f.bits.size for f in {id(f): f for term in made for f in term}.values())
+                held += sum(f.sets.bits.size for f in {id(f): f for term in made for f in term}.values())
                 if held > MAX_HELD:
                     raise InputError(
                         f"the footprints of the layers up to here take more than {MAX_HELD * 8} bytes; analyse a "
@@ -86,7 +111,7 @@ def trace(
 
 
 def _apply(terms: list[Term], step: Step, maps: tuple[AxisMap, ...], finite: bool, memory: Memory) -> list[Term]:
-    """Terms behind one layer. Axes and terms that share a family and a map share the result."""
+    """Terms after one layer. Axes and terms that share a family and a map share the result."""
     out = []
     for term in terms:
         axes = []

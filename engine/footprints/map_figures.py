@@ -1,12 +1,12 @@
-"""Figures of footprints: area, bounding box, overlap and gaps of every entry of a map, counted on the pixel grid."""
+"""Figures of all entries of a map at once, from its union of products: numbers of pixels by mask of terms."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 
+from rfscale.engine.footprints.figures import Figures
 from rfscale.engine.footprints.pixel_sets import Family
 from rfscale.engine.footprints.unions import Term
 from rfscale.engine.kernels import sets
@@ -14,56 +14,36 @@ from rfscale.engine.kernels import sets
 MAX_MASKS = 4096  # sets of terms that may occur along one axis before entries are counted one by one on grids
 
 
-@dataclass(frozen=True)
-class MapFigures:
-    """Figures of all entries of one map; each array broadcasts to the map's shape.
-
-    Attributes
-    ----------
-    area : int64 array
-        Pixels of each footprint.
-    first, extent, max_gap, shared : tuple of int64 arrays, one per axis
-        First pixel and length of the bounding box; longest run of missing rows inside it; pixels shared with the next
-        entry along the axis, -1 where there is none. An empty footprint has first 0 and extent 0.
-    """
-
-    area: np.ndarray
-    first: tuple[np.ndarray, ...]
-    extent: tuple[np.ndarray, ...]
-    max_gap: tuple[np.ndarray, ...]
-    shared: tuple[np.ndarray, ...]
-
-
-def map_figures(terms: list[Term]) -> MapFigures | None:
-    """Return the figures of all entries of a map, or None where its union is too ragged to count by masks."""
+def map_figures(terms: list[Term]) -> Figures | None:
+    """Return the figures of all entries of a map, or None where more masks of terms occur than `MAX_MASKS`."""
     ndim = len(terms[0])
-    if len(terms) == 1 and all((f.last >= f.first).all() for f in terms[0]):
+    if len(terms) == 1 and not any(f.is_empty.any() for f in terms[0]):
         return _product_figures(terms[0])
     boxes = [_boxes(terms, axis) for axis in range(ndim)]
     counted = _areas(terms)
     if counted is None:
         return None
     area, shared = counted
-    first, extent, gap = (tuple(_seen(box[i], area) for box in boxes) for i in range(3))
-    return MapFigures(area, first, extent, gap, shared)
+    first, extent, gap = (tuple(_zero_where_empty(box[i], area) for box in boxes) for i in range(3))
+    return Figures(area, first, extent, gap, shared)
 
 
-def _product_figures(term: Term) -> MapFigures:
+def _product_figures(term: Term) -> Figures:
     """Figures of one product none of whose sets is empty: each axis by itself."""
     ndim = len(term)
     pixels, gaps, common = ([_along(f.measures[i], a, ndim) for a, f in enumerate(term)] for i in range(3))
     shared = []
     for axis, family in enumerate(term):
         both = reduce(np.multiply, (common[a] if a == axis else p for a, p in enumerate(pixels)))
-        if not family.repeat:
+        if not family.sets.repeat:
             both[(slice(None),) * axis + (-1,)] = -1
         shared.append(both)
-    first = tuple(_along(f.first, a, ndim) for a, f in enumerate(term))
-    extent = tuple(_along(f.last - f.first + 1, a, ndim) for a, f in enumerate(term))
-    return MapFigures(reduce(np.multiply, pixels), first, extent, tuple(gaps), tuple(shared))
+    first = tuple(_along(f.sets.first, a, ndim) for a, f in enumerate(term))
+    extent = tuple(_along(f.extent, a, ndim) for a, f in enumerate(term))
+    return Figures(reduce(np.multiply, pixels), first, extent, tuple(gaps), tuple(shared))
 
 
-def _seen(values: np.ndarray, area: np.ndarray) -> np.ndarray:
+def _zero_where_empty(values: np.ndarray, area: np.ndarray) -> np.ndarray:
     """Zero where the footprint is empty."""
     return values if area.all() else np.where(area > 0, values, 0)
 
@@ -77,12 +57,12 @@ def _boxes(terms: list[Term], axis: int) -> tuple[np.ndarray, np.ndarray, np.nda
     """First pixel, extent and longest gap along one axis.
 
     A term that is empty along another axis adds nothing, so each pattern of empty terms has a box of its own. There is
-    one pattern only, unless some entries see nothing but padding.
+    one pattern only, unless some entries read nothing but padding.
     """
     ndim = len(terms[0])
     alive = np.zeros((1,) * ndim, np.uint64)
     for t, term in enumerate(terms):
-        others = [_along(f.last >= f.first, a, ndim) for a, f in enumerate(term) if a != axis]
+        others = [_along(~f.is_empty, a, ndim) for a, f in enumerate(term) if a != axis]
         alive = alive | (reduce(np.logical_and, others, np.ones((1,) * ndim, bool)).astype(np.uint64) << np.uint64(t))
     patterns, which = np.unique(alive, return_inverse=True)
     rows = []
@@ -92,7 +72,7 @@ def _boxes(terms: list[Term], axis: int) -> tuple[np.ndarray, np.ndarray, np.nda
             rows.append(np.zeros((3, len(terms[0][axis])), np.int64))
             continue
         family = reduce(Family.unite, families)
-        rows.append(np.stack([family.first, family.last - family.first + 1, family.measures[1]]))
+        rows.append(np.stack([family.sets.first, family.extent, family.measures[1]]))
     table = np.stack(rows)  # pattern, figure, entry
     if len(patterns) == 1:
         first, extent, gap = (_along(row, axis, ndim) for row in table[0])
@@ -117,7 +97,7 @@ def _areas(terms: list[Term]) -> tuple[np.ndarray, tuple[np.ndarray, ...]] | Non
             return None
         both = _union_area([pair if a == axis else c for a, c in enumerate(covers) if c])
         common_axis = area + np.roll(area, -1, axis) - both
-        if not terms[0][axis].repeat:
+        if not terms[0][axis].sets.repeat:
             common_axis[(slice(None),) * axis + (-1,)] = -1
         shared.append(common_axis)
     return area, tuple(shared)
@@ -125,14 +105,14 @@ def _areas(terms: list[Term]) -> tuple[np.ndarray, tuple[np.ndarray, ...]] | Non
 
 def _cover(families: list[Family]) -> tuple[np.ndarray, np.ndarray] | None:
     """Masks of terms that occur along one axis, and how many pixels of each entry they cover."""
-    first = np.stack([np.where(f.last >= f.first, f.first >> 6, np.iinfo(np.int64).max) for f in families])
-    last = np.stack([np.where(f.last >= f.first, f.last >> 6, np.iinfo(np.int64).min) for f in families])
+    first = np.stack([np.where(f.is_empty, np.iinfo(np.int64).max, f.sets.first >> 6) for f in families])
+    last = np.stack([np.where(f.is_empty, np.iinfo(np.int64).min, f.sets.last >> 6) for f in families])
     low = first.min(axis=0)
     low[low == np.iinfo(np.int64).max] = 0
     words = max(1, int((last.max(axis=0) - low).max()) + 1)
     stack = np.zeros((len(families), len(low), words), np.uint64)
     for f, out in zip(families, stack, strict=True):
-        sets.stack_words(f.first, f.last, f.bits, low, words, out)
+        sets.stack_words(f.sets, low, out)
     masks, times = sets.term_masks(stack, MAX_MASKS)
     return None if len(masks) > MAX_MASKS else (masks, times)
 

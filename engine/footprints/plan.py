@@ -1,4 +1,4 @@
-"""A network made ready for one analysis: sizes, axis maps, jumps, and which layers see everything."""
+"""A network made ready for one analysis: sizes, axis maps, jumps, and which layers have a global receptive field."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Step:
         One per axis; None for a merge.
     size : tuple of int or None
         Entries per axis; None where no size is known.
-    everything : bool
-        The layer sees the whole image.
+    is_global : bool
+        The layer has a global receptive field: each entry depends on the whole image.
     intervals : tuple of Intervals or None
-        One per axis; None for a layer that sees everything, or behind a merge of maps of different jumps.
+        One per axis; None for a layer that has a global receptive field, or behind a merge of maps of different jumps.
     aligned : bool
         The branches that it merges have one centre.
     passes : bool
@@ -44,7 +44,7 @@ class Step:
     sources: tuple[int, ...]
     maps: tuple[AxisMap, ...] | None
     size: Size | None
-    everything: bool
+    is_global: bool
     intervals: tuple[Intervals, ...] | None
     aligned: bool
     passes: bool
@@ -94,19 +94,19 @@ def _resolve(network: Network, input_size: Size | None, global_ops: GlobalOps, m
     sized = input_size or network.input_size
     sizes = network.map_sizes(sized) if sized else None
     anyway, wholly = network.behind_global
-    everything = anyway if global_ops == "include" else wholly
+    global_names = anyway if global_ops == "include" else wholly
     number = {layer.name: i for i, layer in enumerate(network.layers)} | {IMAGE: -1}
     dropped: dict[str, None] = {}
     steps: list[Step] = []
     image = (IMAGE_INTERVALS,) * len(network.axes)
     for layer in network.layers:
         sources = layer.inputs
-        if OPS[layer.op].kind == "merge" and layer.name not in everything:
-            dropped.update((s, None) for s in sources if s in everything)
-            sources = tuple(s for s in sources if s not in everything)
+        if OPS[layer.op].kind == "merge" and layer.name not in global_names:
+            dropped.update((s, None) for s in sources if s in global_names)
+            sources = tuple(s for s in sources if s not in global_names)
         maps = _maps(network, layer, sizes) if OPS[layer.op].kind == "map" else None
         intervals, aligned = None, True
-        if layer.name not in everything:
+        if layer.name not in global_names:
             branches = [image if s == IMAGE else steps[number[s]].intervals for s in sources]
             try:
                 intervals, aligned = _intervals(layer, sources, branches, maps, input_size is not None, memory)
@@ -118,7 +118,7 @@ def _resolve(network: Network, input_size: Size | None, global_ops: GlobalOps, m
                 tuple(number[s] for s in sources),
                 maps,
                 sizes[layer.name] if sizes else None,
-                layer.name in everything,
+                layer.name in global_names,
                 intervals,
                 aligned,
                 _passes(layer, maps, sizes),
@@ -198,6 +198,13 @@ def check_entry(entry: object, size: Size | None, ndim: int, layer: str) -> tupl
             f"give numbers from 0 to {'×'.join(str(n - 1) for n in size)}"
         )
     return index
+
+
+def unbounded(layer: str) -> InputError:
+    """Return the error of a layer whose footprint is infinite: interior mode, downstream of a global op."""
+    return InputError(
+        f"layer {layer!r} has a global receptive field, without bounds; give an input_size, or global_ops='skip'"
+    )
 
 
 def attributes(plan: Plan, call: str, entry: Entry, global_ops: GlobalOps) -> dict[str, object]:

@@ -12,10 +12,7 @@ from rfscale.engine.footprints.pixel_sets import Family
 
 Term = tuple[Family, ...]
 
-
-MAX_TERMS = (
-    64  # one bit each in the kernels' masks; above, footprints come from bit grids (engine/footprints/backward.py)
-)
+MAX_TERMS = 64  # one bit each in the kernels' masks; above, footprints come from bit grids (backward.py)
 
 
 class Comparisons:
@@ -64,7 +61,7 @@ def _container(branches: list[list[Term]], compare: Comparisons) -> list[Term] |
             return None
         over, under = True, True
         for a, b in zip(largest[0], branch[0], strict=True):
-            code = compare(a, b) if len(a.first) == len(b.first) else 0
+            code = compare(a, b) if len(a) == len(b) else 0
             over, under = over and bool(code & 1), under and bool(code & 2)
         if not over and not under:
             return None

@@ -53,8 +53,8 @@ def published_values(plan: Plan) -> list[Published]:
     flat = len(plan.network.axes) == 2
     for step in plan.steps:
         branches = [image if s < 0 else out[s] for s in step.sources]
-        if step.everything or not flat:
-            out.append(Published(nan, nan, "sees everything" if step.everything else "the article has two axes"))
+        if step.is_global or not flat:
+            out.append(Published(nan, nan, "sees everything" if step.is_global else "the article has two axes"))
         elif OPS[step.layer.op].kind == "merge":
             out.append(max(branches, key=lambda b: b.area if b.area == b.area else inf))
         else:
@@ -74,7 +74,7 @@ def closed_values(plan: Plan) -> list[Closed]:
     out: list[Closed] = []
     for step in plan.steps:
         branches = [image if s < 0 else out[s] for s in step.sources]
-        if step.everything:
+        if step.is_global:
             out.append(_outside("sees everything"))
         elif OPS[step.layer.op].kind == "merge":
             out.append(_merged(plan, step, branches))

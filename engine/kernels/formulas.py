@@ -8,7 +8,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from rfscale.engine.kernels._jit import inline
+from rfscale.engine.kernels.jit import inline
 
 BLOCK = 1024  # points: their areas and overlaps fill half a first-level cache
 

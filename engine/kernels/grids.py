@@ -7,11 +7,44 @@ the leading axes are plain, and bits beyond the window are 0. Networks of one an
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from rfscale.engine.kernels._jit import jit, lowest_bit, popcount
+from rfscale.engine.kernels.borders import inlined_border_entry
+from rfscale.engine.kernels.jit import inline, jit, lowest_bit, popcount
 
-_FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
+FULL_WORD = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+
+class Windows(NamedTuple):
+    """One window per axis: output o reads the entries ``stride*o + start + step*i``, i < count.
+
+    Outputs and entries are both counted from the start of their window of the map; strides and steps are at least 1.
+    """
+
+    strides: tuple[int, int, int]
+    starts: tuple[int, int, int]
+    steps: tuple[int, int, int]
+    counts: tuple[int, int, int]
+
+
+class Reads(NamedTuple):
+    """What the outputs of a window read along one axis.
+
+    Attributes
+    ----------
+    begin : int64 array (outputs + 1,)
+        Output o reads ``entries[begin[o]:begin[o + 1]]``.
+    entries : int64 array
+        Entries, counted from the start of their window.
+    group : int64 array (outputs,)
+        Equal for neighbouring outputs that read the same entries.
+    """
+
+    begin: np.ndarray
+    entries: np.ndarray
+    group: np.ndarray
 
 
 def pack(grid: np.ndarray) -> np.ndarray:
@@ -89,12 +122,54 @@ def _move_row(out, at, grid, start, words, s):
         out[at + w] = grid[start + w] >> s | grid[start + w + np.uint64(1)] << t << np.uint64(1)
 
 
-@jit
-def window_back(grid, n_last, strides, starts, steps, counts, shape):
-    """Entries that windows read, for a set of needed outputs.
+@inline
+def _spread(grid, strides, span_b, pitch, size):
+    """Flat buffer of `size` words with output (a, b, o) of a bit grid at row (a·stride, b·stride), bit o·stride."""
+    outer, inner, words = grid.shape
+    flat, given = np.zeros(size, np.uint64), grid.reshape(-1)
+    for a in range(outer):
+        for b in range(inner):
+            at = 1 + (a * strides[0] * span_b + b * strides[1]) * pitch
+            _spread_row(flat, np.uint64(at), given, np.uint64((a * inner + b) * words), np.uint64(words), strides[2])
+    return flat
 
-    Output o reads the entries ``stride*o + start + step*i``, i < count, on each axis, where both o and the entry are
-    counted from the start of their window; what lies outside the window of entries is cut off.
+
+@inline
+def _widened(flat, spare, distance, count):
+    """Unite a flat buffer with itself moved up by 1 … count - 1 times a distance: result, and the other buffer."""
+    covered = 1
+    while covered < count:  # each pass doubles what is covered
+        more = min(covered, count - covered)
+        _or_moved(spare, flat, distance * more)
+        flat, spare = spare, flat
+        covered += more
+    return flat, spare
+
+
+@inline
+def _cut_out(flat, starts, shape, span_a, span_b, width):
+    """Bit grid of `shape` entries from a buffer of rows of `width` words, whose first bit is entry `starts`."""
+    n_words = (shape[2] + 63) >> 6
+    out = np.zeros(shape[0] * shape[1] * n_words, np.uint64)
+    # word w of a row of the result starts at bit s of word w + q of a row of the buffer
+    q, s = -starts[2] >> 6, np.uint64(-starts[2] & 63)
+    first, stop = max(0, -q - 1), min(n_words, width - q)
+    tail = FULL_WORD >> np.uint64(-shape[2] & 63)
+    for a in range(max(0, starts[0]), min(shape[0], span_a + starts[0])):
+        for b in range(max(0, starts[1]), min(shape[1], span_b + starts[1])):
+            at = (a * shape[1] + b) * n_words
+            source = 1 + ((a - starts[0]) * span_b + b - starts[1]) * (width + 1) + q
+            if first < stop:
+                _move_row(out, np.uint64(at + first), flat, np.uint64(source + first), np.uint64(stop - first), s)
+            out[at + n_words - 1] &= tail
+    return out.reshape((shape[0], shape[1], n_words))
+
+
+@jit
+def window_back(grid, n_last, windows, shape):
+    """Entries that the windows of needed outputs read: ∪ {stride·o + start + step·i : i < count} on each axis.
+
+    Entries outside their window of the map are cut off.
 
     Parameters
     ----------
@@ -102,92 +177,52 @@ def window_back(grid, n_last, strides, starts, steps, counts, shape):
         Needed outputs: a bit grid.
     n_last : int
         Outputs along the last axis.
-    strides, starts, steps, counts : int64 arrays (3,)
-        The window per axis; strides and steps are at least 1.
-    shape : int64 array (3,)
+    windows : Windows
+    shape : tuple of 3 int
         Entries per axis of the window of entries.
 
     Returns
     -------
     uint64 array (shape[0], shape[1], words)
     """
-    # All axes in one flat buffer, whose rows have room for what windows add and a word of 0 behind it: moving along any
-    # axis is then one long shift. Rows are found in it by number: slices of 3-D arrays took 104 µs in place of 23
+    # All axes in one flat buffer, whose rows have room for what windows add and a word of 0 at the end: moving along
+    # any axis is then one long shift. Rows are found in it by number: slices of 3-D arrays took 104 µs in place of 23
     # (1024×1024, 3×3). A solid 512×512 grid, 3×3, stride 2: 30 times the speed of a table of reads.
-    outer, inner, words = grid.shape
-    span_a = strides[0] * (outer - 1) + steps[0] * (counts[0] - 1) + 1
-    span_b = strides[1] * (inner - 1) + steps[1] * (counts[1] - 1) + 1
+    strides, starts, steps, counts = windows
+    span_a = strides[0] * (grid.shape[0] - 1) + steps[0] * (counts[0] - 1) + 1
+    span_b = strides[1] * (grid.shape[1] - 1) + steps[1] * (counts[1] - 1) + 1
     width = (strides[2] * (n_last - 1) + steps[2] * (counts[2] - 1) >> 6) + 1
-    pitch = width + 1
-    flat, given = np.zeros(1 + span_a * span_b * pitch, np.uint64), grid.reshape(-1)
-    for a in range(outer):
-        for b in range(inner):
-            at = 1 + (a * strides[0] * span_b + b * strides[1]) * pitch
-            _spread_row(flat, np.uint64(at), given, np.uint64((a * inner + b) * words), np.uint64(words), strides[2])
+    row_bits = 64 * (width + 1)
+    flat = _spread(grid, strides, span_b, width + 1, 1 + span_a * span_b * (width + 1))
     spare = np.empty_like(flat)
-    unit = 1  # bits from one entry to the next along an axis
-    for axis in (2, 1, 0):
-        covered = 1
-        while covered < counts[axis]:  # each pass doubles what is covered
-            more = min(covered, counts[axis] - covered)
-            _or_moved(spare, flat, steps[axis] * more * unit)
-            flat, spare = spare, flat
-            covered += more
-        unit = pitch * 64 if axis == 2 else unit * span_b
-    # word w of a row of the result starts at bit s of word w + q of a row of the buffer
-    n_words = (shape[2] + 63) >> 6
-    out = np.zeros(shape[0] * shape[1] * n_words, np.uint64)
-    q, s = -starts[2] >> 6, np.uint64(-starts[2] & 63)
-    first, stop = max(0, -q - 1), min(n_words, width - q)
-    tail = _FULL >> np.uint64(-shape[2] & 63)
-    for a in range(max(0, starts[0]), min(shape[0], span_a + starts[0])):
-        for b in range(max(0, starts[1]), min(shape[1], span_b + starts[1])):
-            at = (a * shape[1] + b) * n_words
-            source = 1 + ((a - starts[0]) * span_b + b - starts[1]) * pitch + q
-            if first < stop:
-                _move_row(out, np.uint64(at + first), flat, np.uint64(source + first), np.uint64(stop - first), s)
-            out[at + n_words - 1] &= tail
-    return out.reshape((shape[0], shape[1], n_words))
+    flat, spare = _widened(flat, spare, steps[2], counts[2])
+    flat, spare = _widened(flat, spare, steps[1] * row_bits, counts[1])
+    flat, spare = _widened(flat, spare, steps[0] * row_bits * span_b, counts[0])
+    return _cut_out(flat, starts, shape, span_a, span_b, width)
 
 
 # ---------------------------------------------------------------- any map: from a table of reads
 
 
 @jit
-def _mapped(entry, n, border):
-    """Entry of a map of n that a read refers to; -1 for none."""
-    if 0 <= entry < n:
-        return entry
-    if border == 1:
-        return -entry if entry < 0 else 2 * (n - 1) - entry
-    if border == 2:
-        return 0 if entry < 0 else n - 1
-    if border == 3:
-        return entry % n
-    return -1
-
-
-@jit
-def reads(up, down, taps, counts, first, stop, low, high, n, border):
-    """Table of the entries that outputs read through a map (up, down, taps).
+def reads(axis_map, outputs, entries, n):
+    """What outputs read through a map: the entries down·⌊o/up⌋ + t over the taps t of phase o mod up.
 
     Parameters
     ----------
-    first, stop, low, high : int
-        Outputs first..stop-1, and the window low..high-1 of entries; reads outside it are dropped.
-    n, border : int
-        Entries of the map (below 0: no borders), and what a read outside is: 0 nothing, 1 reflect, 2 replicate, 3
-        circular.
+    axis_map : rfscale.engine.network.axis_maps.MapTable
+    outputs, entries : tuple of 2 int
+        Outputs [first, stop), and the window [low, high) of entries; reads outside it are dropped.
+    n : int
+        Entries of the map, where reads outside follow its border; below 0: there are no borders.
 
     Returns
     -------
-    begin : int64 array (stop - first + 1,)
-        Output first + o reads ``index[begin[o]:begin[o + 1]]``.
-    index : int64 array
-        Entries, counted from `low`.
-    group : int64 array (stop - first,)
-        Equal for neighbouring outputs that read the same entries.
+    Reads
     """
+    up, down, taps, counts, border = axis_map
+    first, stop = outputs
+    low, high = entries
     begin = np.zeros(stop - first + 1, np.int64)
     index = np.empty(0, np.int64)
     for fill in range(2):
@@ -199,7 +234,7 @@ def reads(up, down, taps, counts, first, stop, low, high, n, border):
             for k in range(counts[r]):
                 entry = down * (o // up) + taps[r, k]
                 if n >= 0:
-                    entry = _mapped(entry, n, border)
+                    entry = inlined_border_entry(entry, n, border)
                     if entry < 0:
                         continue
                 if low <= entry < high:
@@ -215,12 +250,16 @@ def reads(up, down, taps, counts, first, stop, low, high, n, border):
             same = same and index[j] == index[j - length]
         if same:
             group[o] = group[o - 1]
-    return begin, index, group
+    return Reads(begin, index, group)
 
 
 @jit
-def union_leading(grid, begin, index, n_out):
-    """Needed entries along a leading axis: (outer, outputs, inner words) to (outer, n_out, inner words)."""
+def union_leading(grid, table, n_out):
+    """Entries that needed outputs read, along a leading axis: bits (outer, outputs, inner) to (outer, n_out, inner).
+
+    ``out[:, e]`` is the union of ``grid[:, o]`` over the outputs o that read entry e, by a table of `Reads`.
+    """
+    begin, index, _ = table
     outer, outputs, inner = grid.shape
     out = np.zeros((outer, n_out, inner), np.uint64)
     for a in range(outer):
@@ -234,8 +273,12 @@ def union_leading(grid, begin, index, n_out):
 
 
 @jit
-def union_last(grid, begin, index, group, n_out):
-    """Needed entries along the last axis: (rows, words) of outputs to (rows, words) of n_out entries."""
+def union_last(grid, table, n_out):
+    """Entries that needed outputs read, along the last axis: bits (rows, words) of outputs to those of n_out entries.
+
+    Entry e of a row is needed where an output o of the row is that reads it, by a table of `Reads`.
+    """
+    begin, index, group = table
     rows, words = grid.shape
     out = np.zeros((rows, (n_out + 63) >> 6), np.uint64)
     for row in range(rows):
@@ -253,8 +296,12 @@ def union_last(grid, begin, index, group, n_out):
 
 
 @jit
-def add_leading(grid, begin, index, n_out):
-    """Path counts one layer back along a leading axis: (outer, outputs, inner) to (outer, n_out, inner)."""
+def add_leading(grid, table, n_out):
+    """Path counts one layer back along a leading axis: (outer, outputs, inner) to (outer, n_out, inner).
+
+    ``out[:, e]`` is the sum of ``grid[:, o]`` over the outputs o that read entry e, once for each read.
+    """
+    begin, index, _ = table
     outer, outputs, inner = grid.shape
     out = np.zeros((outer, n_out, inner))
     for a in range(outer):
@@ -268,8 +315,9 @@ def add_leading(grid, begin, index, n_out):
 
 
 @jit
-def add_last(grid, begin, index, n_out):
-    """Path counts one layer back along the last axis: (rows, outputs) to (rows, n_out)."""
+def add_last(grid, table, n_out):
+    """Path counts one layer back along the last axis: (rows, outputs) to (rows, n_out), as `add_leading`."""
+    begin, index, _ = table
     rows, outputs = grid.shape
     out = np.zeros((rows, n_out))
     for row in range(rows):
@@ -282,8 +330,13 @@ def add_last(grid, begin, index, n_out):
 
 
 @jit
-def add_shifted(grid, start, step, count, n_out):
-    """`add_last` where output o reads the entries o + start + step*i, i < count. 400×400, 3 taps: 6 times its speed."""
+def add_shifted(grid, progression, n_out):
+    """`add_last` where output o reads the entries o + start + step·i, i < count.
+
+    `progression` is (start, step, count), as `rfscale.engine.network.axis_maps.Progression`.
+    Entries outside 0..n_out-1 are cut off. 400×400, 3 taps: 6 times the speed of `add_last`.
+    """
+    start, step, count = progression
     rows, outputs = grid.shape
     out = np.zeros((rows, n_out))
     for row in range(rows):
@@ -297,31 +350,15 @@ def add_shifted(grid, start, step, count, n_out):
     return out
 
 
-# ---------------------------------------------------------------- drawing and measuring
-
-
-@jit
-def draw(rows_a, rows_b, rows_last, n_a, n_b):
-    """Union of outer products of sets: bit rows (terms, words) per axis to a bit grid (n_a, n_b, words)."""
-    words = rows_last.shape[1]
-    out = np.zeros((n_a, n_b, words), np.uint64)
-    for t in range(rows_last.shape[0]):
-        for a in range(n_a):
-            if rows_a[t, a >> 6] >> np.uint64(a & 63) & np.uint64(1):
-                for b in range(n_b):
-                    if rows_b[t, b >> 6] >> np.uint64(b & 63) & np.uint64(1):
-                        to = out[a, b]
-                        for w in range(words):
-                            to[w] |= rows_last[t, w]
-    return out
+# ---------------------------------------------------------------- measuring
 
 
 @jit
 def measure(grid):
-    """Entries of a bit grid, and its projections on the axes: bool (a,), bool (b,) and bits (words,)."""
+    """Number of entries in a bit grid, and its projections on the axes: bool (a,), bool (b,) and bits (words,)."""
     outer, inner, words = grid.shape
-    seen_a, seen_b = np.zeros(outer, np.bool_), np.zeros(inner, np.bool_)
-    seen_last = np.zeros(words, np.uint64)
+    any_a, any_b = np.zeros(outer, np.bool_), np.zeros(inner, np.bool_)
+    any_last = np.zeros(words, np.uint64)
     total = np.int64(0)
     for a in range(outer):
         for b in range(inner):
@@ -330,7 +367,7 @@ def measure(grid):
                 word = grid[a, b, w]
                 total += np.int64(popcount(word))
                 row |= word
-                seen_last[w] |= word
+                any_last[w] |= word
             if row:
-                seen_a[a] = seen_b[b] = True
-    return total, seen_a, seen_b, seen_last
+                any_a[a] = any_b[b] = True
+    return total, any_a, any_b, any_last

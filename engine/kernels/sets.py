@@ -1,44 +1,54 @@
-"""Kernels on families of 1-D pixel sets.
-
-A family is three arrays: `first` and `last` (n,), the first and last pixel of each set, with last < first for an empty
-one; and `bits` (n, words), where bit b of word w of row i is pixel ``64*((first[i] >> 6) + w) + b``. Rows are kept in a
-band around their own first pixel, so memory goes with the extent, not with the image.
-
-A family with `repeat` > 0 goes on for ever: set i + n*q is set i moved by repeat*q pixels (interior mode). With
-`repeat` 0 the entries end at 0 and n - 1 (finite mode), and `border` says what a read outside is: 0 nothing, 1 reflect,
-2 replicate, 3 circular.
-"""
+"""Kernels on families of 1-D pixel sets: the set of every entry of a map along one axis."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from rfscale.engine.kernels._jit import inline, jit, lowest_bit, popcount
+from rfscale.engine.kernels.borders import inlined_border_entry
+from rfscale.engine.kernels.jit import inline, jit, lowest_bit, popcount
 
-WORD = 64
-
-
-_FAR = np.int64(1) << np.int64(62)
+BEYOND_ALL_PIXELS = np.int64(1) << np.int64(62)
 
 
-_FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
+class Sets(NamedTuple):
+    """The sets of n entries, bit-packed; pixels are whole numbers and may be negative.
+
+    Rows are kept in a band around their own first pixel, so memory goes with the extent, not with the image.
+
+    Attributes
+    ----------
+    first, last : int64 arrays (n,)
+        First and last pixel of each set; last < first for an empty one.
+    bits : uint64 array (n, words)
+        Bit b of word w of row i is pixel ``64*((first[i] >> 6) + w) + b``.
+    repeat : int
+        Above 0 (interior mode) the family goes on without end: set i + n*q is set i moved by repeat*q pixels. With 0
+        (finite mode) the entries end at 0 and n - 1.
+    """
+
+    first: np.ndarray
+    last: np.ndarray
+    bits: np.ndarray
+    repeat: int
 
 
 @inline
-def _source(entry, n, repeat, border):
-    """Row and pixel shift of an entry; row -1 for none."""
+def _row_and_shift(entry, n, repeat, border):
+    """Row of an entry, and the pixels by which its set is moved; row -1 for none."""
     if 0 <= entry < n:
         return entry, 0
     if repeat > 0:
         q = entry // n
         return entry - q * n, q * repeat
-    if border == 1:
-        return (-entry if entry < 0 else 2 * (n - 1) - entry), 0
-    if border == 2:
-        return (0 if entry < 0 else n - 1), 0
-    if border == 3:
-        return entry % n, 0
-    return -1, 0
+    return inlined_border_entry(entry, n, border), 0
+
+
+@inline
+def _words(first, last):
+    """Words from that of the first pixel to that of the last; 0 or 1 for an empty set."""
+    return (last >> 6) - (first >> 6) + 1
 
 
 @inline
@@ -65,20 +75,41 @@ def _or_row(out, o, out_word, bits, i, words, position):
 
 
 @jit
-def apply_map(first, last, bits, repeat, up, down, taps, counts, n_out, border, limit):
-    """Sets of the output entries 0..n_out-1 of a layer (up, down, taps) over a family.
+def apply_map(family, axis_map, n_out, limit):
+    """Sets of the outputs of a layer: F'(o) = ∪ F(down·⌊o/up⌋ + t) over the taps t of phase o mod up.
 
-    Returns `first`, `last`, `bits`, and the words a row needs; where those pass `limit` in all, `bits` is empty.
+    A read outside the entries of a finite family follows the border of the map; an output that reads nothing has the
+    empty set.
+
+    Parameters
+    ----------
+    family : Sets
+        What the layer reads.
+    axis_map : rfscale.engine.network.axis_maps.MapTable
+    n_out : int
+        Outputs 0..n_out-1 are made.
+    limit : int
+        Words that the result may take in all.
+
+    Returns
+    -------
+    first, last : int64 arrays (n_out,)
+    bits : uint64 array (n_out, words)
+        Empty where words·n_out passes `limit`.
+    words : int
+        Words that the widest row needs.
     """
+    first, last, bits, repeat = family
+    up, down, taps, counts, border = axis_map
     n = first.shape[0]
     out_first = np.empty(n_out, np.int64)
     out_last = np.empty(n_out, np.int64)
     width = 1
     r, base = 0, 0  # o = up*m + r, base = down*m, counted along: divisions would take most of the time
     for o in range(n_out):
-        low, high = _FAR, -_FAR
+        low, high = BEYOND_ALL_PIXELS, -BEYOND_ALL_PIXELS
         for k in range(counts[r]):
-            i, shift = _source(base + taps[r, k], n, repeat, border)
+            i, shift = _row_and_shift(base + taps[r, k], n, repeat, border)
             if i >= 0 and last[i] >= first[i]:
                 low = min(low, first[i] + shift)
                 high = max(high, last[i] + shift)
@@ -86,7 +117,7 @@ def apply_map(first, last, bits, repeat, up, down, taps, counts, n_out, border, 
             low, high = 0, -1
         out_first[o] = low
         out_last[o] = high
-        width = max(width, (high >> 6) - (low >> 6) + 1)
+        width = max(width, _words(low, high))
         r += 1
         if r == up:
             r, base = 0, base + down
@@ -97,10 +128,9 @@ def apply_map(first, last, bits, repeat, up, down, taps, counts, n_out, border, 
     for o in range(n_out):
         out_word = out_first[o] >> 6
         for k in range(counts[r]):
-            i, shift = _source(base + taps[r, k], n, repeat, border)
+            i, shift = _row_and_shift(base + taps[r, k], n, repeat, border)
             if i >= 0 and last[i] >= first[i]:
-                word = first[i] >> 6
-                _or_row(out, o, out_word, bits, i, (last[i] >> 6) - word + 1, word * 64 + shift)
+                _or_row(out, o, out_word, bits, i, _words(first[i], last[i]), (first[i] >> 6) * 64 + shift)
         r += 1
         if r == up:
             r, base = 0, base + down
@@ -108,62 +138,59 @@ def apply_map(first, last, bits, repeat, up, down, taps, counts, n_out, border, 
 
 
 @jit
-def unite(first_a, last_a, bits_a, first_b, last_b, bits_b):
-    """Row by row union of two families of one length."""
-    n = first_a.shape[0]
+def unite(a, b):
+    """Entry by entry union of two families of one length: first, last and bits of A(i) ∪ B(i)."""
+    n = a.first.shape[0]
     first = np.empty(n, np.int64)
     last = np.empty(n, np.int64)
     width = 1
     for i in range(n):
-        if last_a[i] < first_a[i]:
-            first[i], last[i] = first_b[i], last_b[i]
-        elif last_b[i] < first_b[i]:
-            first[i], last[i] = first_a[i], last_a[i]
+        if a.last[i] < a.first[i]:
+            first[i], last[i] = b.first[i], b.last[i]
+        elif b.last[i] < b.first[i]:
+            first[i], last[i] = a.first[i], a.last[i]
         else:
-            first[i], last[i] = min(first_a[i], first_b[i]), max(last_a[i], last_b[i])
-        width = max(width, (last[i] >> 6) - (first[i] >> 6) + 1)
+            first[i], last[i] = min(a.first[i], b.first[i]), max(a.last[i], b.last[i])
+        width = max(width, _words(first[i], last[i]))
     bits = np.zeros((n, width), np.uint64)
     for i in range(n):
         word = first[i] >> 6
-        if last_a[i] >= first_a[i]:
-            at = first_a[i] >> 6
-            _or_row(bits, i, word, bits_a, i, (last_a[i] >> 6) - at + 1, at * 64)
-        if last_b[i] >= first_b[i]:
-            at = first_b[i] >> 6
-            _or_row(bits, i, word, bits_b, i, (last_b[i] >> 6) - at + 1, at * 64)
+        if a.last[i] >= a.first[i]:
+            _or_row(bits, i, word, a.bits, i, _words(a.first[i], a.last[i]), (a.first[i] >> 6) * 64)
+        if b.last[i] >= b.first[i]:
+            _or_row(bits, i, word, b.bits, i, _words(b.first[i], b.last[i]), (b.first[i] >> 6) * 64)
     return first, last, bits
 
 
 @inline
-def _word_at(first, last, bits, i, word):
+def _word_at(family, i, word):
     """Word number `word` of row i, 0 outside the row."""
-    at = word - (first[i] >> 6)
-    if at < 0 or at > (last[i] >> 6) - (first[i] >> 6):
+    at = word - (family.first[i] >> 6)
+    if at < 0 or at >= _words(family.first[i], family.last[i]):
         return np.uint64(0)
-    return bits[i, at]
+    return family.bits[i, at]
 
 
 @jit
-def compare(first_a, last_a, bits_a, first_b, last_b, bits_b):
-    """Bit 0: every set of a contains that of b; bit 1: every set of b contains that of a."""
+def compare(a, b):
+    """Whether families contain each other: bit 0 if A(i) ⊇ B(i) for every entry i, bit 1 if A(i) ⊆ B(i)."""
     over, under = True, True
-    for i in range(first_a.shape[0]):
-        empty_a, empty_b = last_a[i] < first_a[i], last_b[i] < first_b[i]
+    for i in range(a.first.shape[0]):
+        empty_a, empty_b = a.last[i] < a.first[i], b.last[i] < b.first[i]
         if empty_a or empty_b:
             over = over and empty_b
             under = under and empty_a
         else:
-            if first_a[i] > first_b[i] or last_a[i] < last_b[i]:
+            if a.first[i] > b.first[i] or a.last[i] < b.last[i]:
                 over = False
-            if first_b[i] > first_a[i] or last_b[i] < last_a[i]:
+            if b.first[i] > a.first[i] or b.last[i] < a.last[i]:
                 under = False
             if over or under:
-                for word in range(min(first_a[i], first_b[i]) >> 6, (max(last_a[i], last_b[i]) >> 6) + 1):
-                    a = _word_at(first_a, last_a, bits_a, i, word)
-                    b = _word_at(first_b, last_b, bits_b, i, word)
-                    if b & ~a:
+                for word in range(min(a.first[i], b.first[i]) >> 6, (max(a.last[i], b.last[i]) >> 6) + 1):
+                    of_a, of_b = _word_at(a, i, word), _word_at(b, i, word)
+                    if of_b & ~of_a:
                         over = False
-                    if a & ~b:
+                    if of_a & ~of_b:
                         under = False
         if not over and not under:
             return 0
@@ -172,10 +199,10 @@ def compare(first_a, last_a, bits_a, first_b, last_b, bits_b):
 
 @jit
 def _longest_gap(row, first, last):
-    """Longest run of zeros between two set bits of a row."""
+    """Longest run of zeros between two set bits of a row, in pixels."""
     longest, run_start = 0, first
     base = (first >> 6) * 64
-    for w in range((last >> 6) - (first >> 6) + 1):
+    for w in range(_words(first, last)):
         rest = row[w]
         while rest:
             pixel = base + 64 * w + np.int64(lowest_bit(rest))
@@ -190,72 +217,76 @@ def _longest_gap(row, first, last):
 
 
 @jit
-def measure(first, last, bits, repeat):
-    """Pixels of each set, its longest gap, and the pixels it shares with the next entry's set.
+def measure(family):
+    """Figures of each set along its axis, all int64 (n,).
 
-    In finite mode the last entry has no next: it shares -1.
+    Pixels |F(i)|; the longest gap, the longest run of missing pixels between its first and its last; and the pixels
+    shared with the next entry, |F(i) ∩ F(i + 1)|: -1 for the last entry in finite mode. An empty set has 0 of each.
     """
+    first, last, bits, repeat = family
     n = first.shape[0]
     pixels = np.zeros(n, np.int64)
     gaps = np.zeros(n, np.int64)
     shared = np.zeros(n, np.int64)
     for i in range(n):
         total = np.int64(0)
-        for w in range((last[i] >> 6) - (first[i] >> 6) + 1 if last[i] >= first[i] else 0):
+        for w in range(_words(first[i], last[i]) if last[i] >= first[i] else 0):
             total += np.int64(popcount(bits[i, w]))
         pixels[i] = total
         if total < last[i] - first[i] + 1:
             gaps[i] = _longest_gap(bits[i], first[i], last[i])
-        j, shift = _source(i + 1, n, repeat, 0)
+        j, shift = _row_and_shift(i + 1, n, repeat, 0)
         if j < 0:
             shared[i] = -1
         elif last[i] >= first[i] and last[j] >= first[j]:
-            shared[i] = _shared(first, last, bits, i, j, shift)
+            shared[i] = _shared(family, i, j, shift)
     return pixels, gaps, shared
 
 
 @jit
-def _shared(first, last, bits, i, j, shift):
-    """Pixels of row i that are in row j moved by `shift`."""
-    low = max(first[i], first[j] + shift)
-    high = min(last[i], last[j] + shift)
+def _shared(family, i, j, shift):
+    """Pixels of row i that are in row j moved by `shift`: |F(i) ∩ (F(j) + shift)|, neither of them empty."""
+    low = max(family.first[i], family.first[j] + shift)
+    high = min(family.last[i], family.last[j] + shift)
     q, s = shift >> 6, np.uint64(shift & 63)
     t = np.uint64(64) - s
     total = np.int64(0)
     for word in range(low >> 6, (high >> 6) + 1):
-        moved = _word_at(first, last, bits, j, word - q) << s
+        moved = _word_at(family, j, word - q) << s
         if s:
-            moved |= _word_at(first, last, bits, j, word - q - 1) >> t
-        total += np.int64(popcount(_word_at(first, last, bits, i, word) & moved))
+            moved |= _word_at(family, j, word - q - 1) >> t
+        total += np.int64(popcount(_word_at(family, i, word) & moved))
     return total
 
 
 @jit
-def stack_words(first, last, bits, low, n_words, out):
-    """Write a family's rows into `out` (n, n_words), whose first word of row i is number `low[i]`."""
-    for i in range(first.shape[0]):
-        if last[i] >= first[i]:
-            at = (first[i] >> 6) - low[i]
-            for w in range((last[i] >> 6) - (first[i] >> 6) + 1):
-                if 0 <= at + w < n_words:
-                    out[i, at + w] |= bits[i, w]
+def stack_words(family, low, out):
+    """OR a family's rows into `out` (n, words), whose first word of row i is number `low[i]`; other words are cut."""
+    for i in range(family.first.shape[0]):
+        if family.last[i] >= family.first[i]:
+            at = (family.first[i] >> 6) - low[i]
+            for w in range(_words(family.first[i], family.last[i])):
+                if 0 <= at + w < out.shape[1]:
+                    out[i, at + w] |= family.bits[i, w]
 
 
 @jit
 def term_masks(stack, max_masks):
     """How often each set of terms covers a pixel, entry by entry.
 
+    The mask of a pixel has bit t where term t holds it; pixels of mask 0 are not counted.
+
     Parameters
     ----------
     stack : uint64 array (terms, n, words)
-        The terms' sets along one axis, aligned.
+        The terms' sets along one axis, aligned; at most 64 terms.
 
     Returns
     -------
     masks : uint64 array (m,)
-        The sets of terms that occur, one bit a term.
+        The masks that occur.
     times : int64 array (n, m)
-        Pixels of each entry that just those terms cover. `m` is `max_masks` + 1 where more occur.
+        Pixels of each entry that have each mask. `m` is `max_masks` + 1 where more masks occur.
     """
     terms, n, words = stack.shape
     masks = np.zeros(max_masks + 1, np.uint64)
@@ -281,21 +312,3 @@ def term_masks(stack, max_masks):
                         found += 1
                 times[i, here] += 1
     return masks[:found], times[:, :found]
-
-
-@jit
-def union_sizes(stack, masks):
-    """Pixels in the union of the terms of each mask, entry by entry: int64 (masks, n)."""
-    terms, n, words = stack.shape
-    out = np.zeros((masks.shape[0], n), np.int64)
-    for m in range(masks.shape[0]):
-        for i in range(n):
-            total = np.int64(0)
-            for w in range(words):
-                word = np.uint64(0)
-                for t in range(terms):
-                    if (masks[m] >> np.uint64(t)) & np.uint64(1):
-                        word |= stack[t, i, w]
-                total += np.int64(popcount(word))
-            out[m, i] = total
-    return out

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import gcd
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,27 @@ MAX_TAPS = 1 << 20  # table entries of one layer on one axis: a guard against ke
 
 
 BORDERS = {"zeros": 0, "reflect": 1, "replicate": 2, "circular": 3}
+
+
+class MapTable(NamedTuple):
+    """An axis map for kernels: output up·m + r reads the entries down·m + taps[r, k], k < counts[r].
+
+    `taps` is int64 (up, widest), `counts` int64 (up,), `border` a number of `BORDERS`.
+    """
+
+    up: int
+    down: int
+    taps: np.ndarray
+    counts: np.ndarray
+    border: int
+
+
+class Progression(NamedTuple):
+    """Evenly spaced taps of a map of one phase: output o reads down·o + start + step·i, i < taps."""
+
+    start: int
+    step: int
+    taps: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,21 +57,28 @@ class AxisMap:
         return self.up == self.down == 1 and self.taps == ((0,),)
 
     @cached_property
-    def window(self) -> tuple[int, int, int] | None:
-        """Taps, stride and dilation, if this is a window of equally spaced taps; None otherwise."""
-        steps = {b - a for a, b in itertools.pairwise(self.taps[0])}
-        if self.up > 1 or len(steps) > 1 or not self.taps[0]:
+    def progression(self) -> Progression | None:
+        """The taps, if this is a window of evenly spaced ones; None otherwise."""
+        taps = self.taps[0]
+        steps = {b - a for a, b in itertools.pairwise(taps)}
+        if self.up > 1 or len(steps) > 1 or not taps:
             return None
-        return len(self.taps[0]), self.down, steps.pop() if steps else 1
+        return Progression(taps[0], steps.pop() if steps else 1, len(taps))
+
+    @property
+    def window(self) -> tuple[int, int, int] | None:
+        """Taps, stride and dilation of a window of evenly spaced taps; None for any other map."""
+        even = self.progression
+        return (even.taps, self.down, even.step) if even else None
 
     @cached_property
-    def table(self) -> tuple[np.ndarray, np.ndarray]:
-        """Taps as an int64 array (up, widest), and the number of taps of each phase."""
+    def table(self) -> MapTable:
+        """The map for kernels."""
         counts = np.array([len(t) for t in self.taps], dtype=np.int64)
         taps = np.zeros((self.up, max(1, int(counts.max()))), dtype=np.int64)
         for r, row in enumerate(self.taps):
             taps[r, : len(row)] = row
-        return taps, counts
+        return MapTable(self.up, self.down, taps, counts, BORDERS[self.border])
 
     def reads(self, entry: int) -> tuple[int, ...]:
         """Input entries that output entry `entry` reads, borders not considered."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rfscale.engine.errors import InputError
+from rfscale.engine.footprints.figures import share
 from rfscale.sweeps.answers.expressions import Expression, Term
 from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.states.compiled import Ground
@@ -224,10 +225,10 @@ class Product:
             area = box = np.ones(len(axes[0]["pixels"]), np.int64 if whole else float)
             for figures in axes:
                 area, box = area * figures["pixels"], box * figures["extent"]
-            return area if name == "area" else np.sqrt(area) if name == "width" else area / box
+            return area if name == "area" else np.sqrt(area) if name == "width" else share(area, box)
         base, _, axis = name.partition("_")
         figures = per_axis[space.axes.index(axis) if axis else 0]
-        return figures["shared"] / figures["pixels"] if base == "overlap" else figures[base]
+        return share(figures["shared"], figures["pixels"]) if base == "overlap" else figures[base]
 
     def weights(self, name: str, until: int) -> list[np.ndarray]:
         """Return a cost by node and choice of every stage, 0 behind stage `until`."""

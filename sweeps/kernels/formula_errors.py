@@ -12,7 +12,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from rfscale.engine.kernels._jit import inline, popcount
+from rfscale.engine.kernels.jit import inline, popcount
 
 # division by 0 is inf or nan, as numpy has it: the article's formulas meet it
 jit = numba.njit(cache=True, nogil=True, error_model="numpy")

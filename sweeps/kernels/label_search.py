@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.kernels._jit import jit
+from rfscale.engine.kernels.jit import jit
 
 FAR = np.int64(1) << np.int64(62)
 

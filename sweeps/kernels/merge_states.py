@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rfscale.engine.kernels._jit import inline, jit
+from rfscale.engine.kernels.jit import inline, jit
 
 _ROUND = 16  # bits of S and P that may differ between states that merge: 1.5e-11 relative
 

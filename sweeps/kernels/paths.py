@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rfscale.engine.kernels._jit import inline, jit
+from rfscale.engine.kernels.jit import inline, jit
 
 BASE_BITS = 32
 

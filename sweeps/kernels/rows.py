@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from rfscale.engine.kernels._jit import inline
+from rfscale.engine.kernels.jit import inline
 
 parallel = numba.njit(cache=True, nogil=True, parallel=True)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from rfscale.engine.kernels._jit import inline, jit, popcount
+from rfscale.engine.kernels.jit import inline, jit, popcount
 
 parallel = numba.njit(cache=True, nogil=True, parallel=True)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rfscale.engine.footprints.figures import share
 from rfscale.sweeps.variables import DERIVED
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ def derive(dataset: xr.Dataset) -> xr.Dataset:
     >>> rf.derive(tree["s1"]).density.values.tolist()
     [1.0, 0.36]
     """
+    import xarray as xr
+
+    def ratio(part: xr.DataArray, whole: xr.DataArray) -> xr.DataArray:
+        made: xr.DataArray = xr.apply_ufunc(share, part, whole, dask="parallelized", output_dtypes=[float])
+        return made
+
     dataset = getattr(dataset, "dataset", dataset)
     ndim = int(dataset.attrs.get("ndim", 2))
     pixels, extent = dataset["pixels"], dataset["extent"]
@@ -40,8 +47,8 @@ def derive(dataset: xr.Dataset) -> xr.Dataset:
     made: dict[str, Any] = {
         "area": area,
         "width": np.sqrt(area),
-        "density": area / box,
-        "overlap": dataset["shared"] / pixels,
+        "density": ratio(area, box),
+        "overlap": ratio(dataset["shared"], pixels),
     }
     for name, values in made.items():
         values.attrs = {"units": DERIVED[name].units, "long_name": DERIVED[name].long_name}

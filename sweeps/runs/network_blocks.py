@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from math import nan, prod, sqrt
+from math import nan
 from typing import Any
 
 import numpy as np
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.footprints.cache import Memory
-from rfscale.engine.footprints.figures import FootprintFigures
+from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import trace
 from rfscale.engine.network.costs import layer_costs
 from rfscale.engine.network.network import Network
@@ -94,11 +94,11 @@ def network_figures(network: Network, memory: Memory) -> dict[str, Any]:
     costs = layer_costs(network, network.map_sizes() if network.input_size else None)
     return {
         "area": found.area,
-        "width": sqrt(found.area),
-        "density": 1.0 if step.everything else found.area / prod(found.extent),
+        "width": found.width,
+        "density": found.density,
         "extent": found.extent,
         "jump": jump,
-        "overlap": (1.0,) * len(jump) if step.everything else tuple(s / found.area for s in found.shared),
+        "overlap": found.overlap,
         "max_gap": found.max_gap,
         "params": sum(c[0] for c in costs),
         "macs": sum(c[1] for c in costs),

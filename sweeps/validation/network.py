@@ -93,7 +93,7 @@ def _values(plan: Plan, network: Network, ds: xr.Dataset) -> tuple[np.ndarray, n
     value, slide = np.full((n, len(FORMULAS)), nan), np.full((n, len(FORMULAS), ndim), nan)
     exact = np.repeat(ds.area.values[:, None], len(FORMULAS), axis=1)
     inside = np.zeros((n, len(FORMULAS)), bool)
-    seen = ~ds.everything.values
+    seen = ~ds.is_global.values
     closed, strict = _continued(plan), closed_values(plan)
     published = published_values(plan)
     for i in range(n):
@@ -138,7 +138,7 @@ def _continued(plan: Plan) -> list[Closed]:
     out: list[Closed] = []
     for step, value in zip(plan.steps, strict, strict=True):
         branches = [image if s < 0 else out[s] for s in step.sources]
-        if not value.reason or step.everything:
+        if not value.reason or step.is_global:
             out.append(value)
         elif OPS[step.layer.op].kind == "merge":
             out.append(max(branches, key=lambda b: prod(b.pixels) if b.pixels else inf))

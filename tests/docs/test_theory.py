@@ -991,7 +991,7 @@ def test_12_1_global_layers_see_everything(op: str) -> None:
     last = row(network)
     assert (float(last.area), last.extent.values.tolist()) == (inf, [inf, inf])
     assert (float(last.density), last.overlap.values.tolist()) == (1, [1, 1])
-    assert bool(last.everything)
+    assert bool(last.is_global)
 
 
 def test_12_2_globals_can_be_skipped() -> None:
@@ -1000,7 +1000,7 @@ def test_12_2_globals_can_be_skipped() -> None:
     skipped = rf.profile(network, global_ops="skip")
     assert float(skipped.area.sel(layer="excite")) == 9
     assert skipped.attrs["dropped"] == ["squeeze"]
-    assert bool(skipped.everything.sel(layer="squeeze"))
+    assert bool(skipped.is_global.sel(layer="squeeze"))
 
 
 # the docs themselves ------------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from math import lcm
 
 from rfscale.engine.analysis.check.rules import LEVELS, Finding, Level, Rule
 from rfscale.engine.errors import InputError
-from rfscale.engine.footprints.figures import Figures, FootprintFigures
+from rfscale.engine.footprints.figures import Figures
+from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import Trace, trace
 from rfscale.engine.footprints.plan import GlobalOps, Plan
 from rfscale.engine.network.network import Network, Size
@@ -56,7 +57,7 @@ class Context:
         if self.interior is None:
             return [None] * len(self.plan.steps)
         reader = FootprintFigures(self.interior)
-        return [None if s.everything else reader.figures(i) for i, s in enumerate(self.plan.steps)]
+        return [None if s.is_global else reader.figures(i) for i, s in enumerate(self.plan.steps)]
 
     @cached_property
     def ends(self) -> list[int]:
@@ -70,7 +71,7 @@ class Context:
         ends = [
             i
             for i, s in enumerate(steps)
-            if not s.everything and (s.layer.name in names or all(steps[r].everything for r in readers.get(i, [])))
+            if not s.is_global and (s.layer.name in names or all(steps[r].is_global for r in readers.get(i, [])))
         ]
         return [
             i

@@ -10,7 +10,8 @@ import numpy as np
 from rfscale.engine.analysis.check.context import Context
 from rfscale.engine.analysis.check.rules import Finding
 from rfscale.engine.analysis.coverage import coverage_counts
-from rfscale.engine.footprints.figures import Figures, FootprintFigures
+from rfscale.engine.footprints.figures import Figures
+from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.plan import Plan, Step
 from rfscale.engine.network.axis_maps import AxisMap
 
@@ -26,7 +27,7 @@ def _px(values: Sequence[float]) -> str:
 
 
 def _density(f: Figures) -> float:
-    return f.area / prod(f.extent) if f.area else 1.0
+    return f.density if f.area else 1.0
 
 
 def _gridding(context: Context) -> Iterator[Finding]:
@@ -109,7 +110,7 @@ def _overlaps(context: Context) -> Iterator[Finding]:
     for i, (step, f) in enumerate(zip(context.plan.steps, context.figures, strict=True)):
         if f is None or not f.area:
             continue
-        overlaps = [s / f.area for s in f.shared]
+        overlaps = f.overlap
         if i in ends:
             told = f"neighbours share {min(overlaps):.1%} of their pixels"
             yield from context.finding("redundant", i, min(overlaps), told)
@@ -147,7 +148,7 @@ def _wasted_growth(context: Context) -> Iterator[Finding]:
         full[i] = terms is not None and any(
             all(int(f.measures[0].min()) == n for f, n in zip(term, context.size, strict=True)) for term in terms
         )
-    wide = [i for i, s in enumerate(steps) if s.maps and not s.everything and _reads_several(s.maps)]
+    wide = [i for i, s in enumerate(steps) if s.maps and not s.is_global and _reads_several(s.maps)]
     wasted = [i for i in wide if steps[i].sources[0] >= 0 and full[steps[i].sources[0]]]
     if wasted:
         told = (
@@ -174,7 +175,7 @@ def _asymmetric(context: Context) -> Iterator[Finding]:
 def _misaligned(context: Context) -> Iterator[Finding]:
     steps = context.plan.steps
     for i, step in enumerate(steps):
-        if step.maps is not None or step.everything:
+        if step.maps is not None or step.is_global:
             continue
         branches = [steps[s].intervals for s in step.sources if s >= 0 and steps[s].intervals is not None]
         if len(branches) != len(step.sources):
@@ -258,7 +259,7 @@ def _padded_taps(context: Context) -> Iterator[Finding]:
         return
     steps = context.finite.plan.steps
     for i, step in enumerate(steps):
-        if step.maps is None or step.everything or step.size is None or not _reads_several(step.maps):
+        if step.maps is None or step.is_global or step.size is None or not _reads_several(step.maps):
             continue
         source = steps[step.sources[0]].size if step.sources[0] >= 0 else context.size
         assert source is not None
@@ -312,7 +313,7 @@ def _unread(context: Context) -> Iterator[Finding]:
         if any(s.layer.op == "slice" for s in steps):
             continue  # cuts on purpose
         dead = 0.0
-        if all(s.maps is not None and not s.everything for s in steps):
+        if all(s.maps is not None and not s.is_global for s in steps):
             dead = 1 - _read_share(steps)
             told = f"{dead:.0%} of its entries are read by no layer; it is read by {_names(steps)}"
             if source >= 0 and context.name(source) not in context.network.outputs:
@@ -320,7 +321,7 @@ def _unread(context: Context) -> Iterator[Finding]:
             else:
                 dead = 0.0
         for r, step in zip(those, steps, strict=True):
-            if step.maps is not None and not step.everything:
+            if step.maps is not None and not step.is_global:
                 skipped = 1 - _read_share([step])
                 told = f"it reads {1 - skipped:.0%} of the entries of {context.name(source)} and skips {skipped:.0%}"
                 if skipped > dead:

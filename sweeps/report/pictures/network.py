@@ -40,7 +40,7 @@ def profile_figure(ds: xr.Dataset) -> Figure:
         top.set_title(f"{ds.attrs['network']}: what each layer sees{size}")
         top.set_ylabel("pixels of the image")
         top.legend(loc="upper left")
-        overlap = ds.overlap.where(~ds.everything)
+        overlap = ds.overlap.where(~ds.is_global)
         for axis, dash in zip(ds.axis.values, ("-", "--", ":"), strict=False):
             bottom.plot(steps, overlap.sel(axis=axis), dash, color=GREEN, lw=1.5, label=f"along {axis}")
         if any(per_axis(row) != per_axis(row[:1]) for row in overlap.values.tolist()):
@@ -55,7 +55,7 @@ def draw_profile(ax: Axes, steps: Sequence[int], ds: xr.Dataset) -> None:
     """Draw the extents and widths of a profile, with both formulas on top, over `steps`."""
     import numpy as np
 
-    seen = ~ds.everything.values
+    seen = ~ds.is_global.values
     extent = np.where(seen[:, None], ds.extent.values, np.nan)
     width = np.where(seen, ds.width.values, np.nan)
     flat = ds.sizes["axis"] == 2

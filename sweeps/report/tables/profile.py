@@ -104,10 +104,10 @@ def _notes(ds: xr.Dataset) -> tuple[list[str], list[str]]:
     """One cell of letters per layer, and the legend of the letters."""
     letters: dict[str, str] = {}
     cells = []
-    for aligned, everything, domain in zip(
-        ds.aligned.values, ds.everything.values, ds.formula_domain.values, strict=True
+    for aligned, is_global, domain in zip(
+        ds.aligned.values, ds.is_global.values, ds.formula_domain.values, strict=True
     ):
-        reasons = [] if everything else [r for r in str(domain).split("; ") if r]
+        reasons = [] if is_global else [r for r in str(domain).split("; ") if r]
         if not aligned:
             reasons.insert(0, "merges branches of different centres")
         cells.append(" ".join(letters.setdefault(r, f"{chr(97 + len(letters) % 26)}") for r in reasons))
@@ -142,8 +142,8 @@ def _summary(ds: xr.Dataset) -> list[str]:
         lines.append(f"{label}: {_verdict(ds[name].values, exact, flat, ds.layer.values)}")
     if ds.attrs.get("mode") == "finite":
         lines.append("the formulas know no borders: near them, or where the image is small, they give too much")
-    if any(ds.everything.values):
-        lines.append(f"{int(ds.everything.sum())} layers see the whole image ('all')")
+    if any(ds.is_global.values):
+        lines.append(f"{int(ds.is_global.sum())} layers see the whole image ('all')")
     if dropped := ds.attrs.get("dropped"):
         more = f" and {len(dropped) - NAMED} more" if len(dropped) > NAMED else ""
         lines.append(f"left out of merges, for they see the whole image: {', '.join(dropped[:NAMED])}{more}")

@@ -36,12 +36,12 @@ def shares(weights: xr.DataArray) -> dict[tuple[int, ...], float]:
 def check(net: Network, layer: str, at: tuple[int, ...], size: tuple[int, ...] | None, skip: str) -> None:
     where = (net.to_dict(), layer, at, size, skip)
     if size is None and layer in reference.global_nodes(net, skip):
-        with pytest.raises(InputError, match="sees everything, without bounds; give an input_size"):
+        with pytest.raises(InputError, match="has a global receptive field, without bounds; give an input_size"):
             path_counts(net, layer, at, size, skip)
         return
     counts = reference.path_counts(net, layer, at, size, skip)
     if not counts:
-        with pytest.raises(InputError, match="has no paths, it sees only padding"):
+        with pytest.raises(InputError, match="has no paths, it reads only padding"):
             path_counts(net, layer, at, size, skip)
         return
     weights = path_counts(net, layer, at, size, skip)
@@ -328,7 +328,10 @@ NET = Network.sequential({"kernel": 3}, {"name": "deep", "kernel": 3, "padding":
         ({"entry": (0, 0.5)}, r"entry is 0.5; it must be a whole number"),
         ({"entry": (15, 0), "input_size": (9, 8)}, r"entry \(15, 0\) lies outside the 15×14 map of layer 'deep'"),
         ({"entry": (0, -1), "input_size": (9, 8)}, r"entry \(0, -1\) lies outside"),
-        ({"entry": (0, 3), "input_size": (9, 8)}, r"entry \(0, 3\) of layer 'deep' has no paths, it sees only padding"),
+        (
+            {"entry": (0, 3), "input_size": (9, 8)},
+            r"entry \(0, 3\) of layer 'deep' has no paths, it reads only padding",
+        ),
         ({"input_size": (9, 8, 7)}, r"input_size is \(9, 8, 7\)"),
         ({"global_ops": "all"}, r"global_ops is 'all'; it must be 'include' or 'skip'"),
     ],
@@ -369,7 +372,7 @@ def test_a_mass_that_is_no_share(mass):
         ([{"op": "add", "inputs": ["input", "input"]}], r"'add1' \(add\) reads several maps"),
         ([{"op": "upsample", "scale": 2}], r"'upsample1' \(upsample\) is no window of evenly spaced taps"),
         ([{"op": "conv_transpose", "kernel": 3, "stride": 2}], r"\(conv_transpose\) is no window"),
-        ([{"op": "global_pool"}, {"kernel": 1}], r"'conv2' \(conv\) reads everything"),
+        ([{"op": "global_pool"}, {"kernel": 1}], r"'conv2' \(conv\) reads the whole map"),
     ],
 )
 def test_networks_that_are_no_chain_of_windows(layers, message):

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 import rfscale as rf
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints import backward as walk
+from rfscale.engine.footprints.figures import Figures
 from rfscale.engine.footprints.plan import resolve
-from rfscale.engine.kernels import dilation, grids
+from rfscale.engine.kernels import grids
 from rfscale.engine.network.builder import NetworkBuilder
 from rfscale.engine.network.network import Network
 from tests.engine.strategies import FAMILIES, cases, random_network
@@ -27,15 +28,6 @@ SETTINGS = settings(max_examples=100, deadline=None)
 
 def random_bits(rng: np.random.Generator, shape: tuple[int, ...], share: float = 0.1) -> np.ndarray:
     return rng.random(shape) < share
-
-
-def moved(grid: np.ndarray, offset: tuple[int, ...]) -> np.ndarray:
-    """The grid moved by an offset, cut to its window."""
-    out = np.zeros_like(grid)
-    to = tuple(slice(max(0, d), max(0, n + min(0, d))) for d, n in zip(offset, grid.shape, strict=True))
-    of = tuple(slice(max(0, -d), max(0, n - max(0, d))) for d, n in zip(offset, grid.shape, strict=True))
-    out[to] = grid[of]
-    return out
 
 
 def pixels(grid: np.ndarray, origin: tuple[int, ...]) -> set[tuple[int, ...]]:
@@ -52,33 +44,6 @@ def test_packing_is_lossless_and_leaves_the_tail_empty(shape):
     assert bits.shape == (*shape[:2], -(-shape[2] // 64))
     assert int(np.bitwise_count(bits).sum()) == grid.sum()
     assert (grids.unpack(bits, shape[2]) == grid).all()
-
-
-@SETTINGS
-@given(
-    st.tuples(st.integers(1, 4), st.integers(1, 9), st.integers(1, 200)),
-    st.tuples(*[st.lists(st.integers(-12, 12), max_size=5)] * 2, st.lists(st.integers(-210, 210), max_size=5)),
-    st.integers(0, 99),
-)
-def test_dilation_is_the_union_of_moved_grids(shape, offsets, seed):
-    grid = random_bits(np.random.default_rng(seed), shape)
-    expected = np.zeros_like(grid)
-    for offset in itertools.product(*offsets):
-        expected |= moved(grid, offset)
-    found = dilation.dilate(grids.pack(grid), shape[2], *(np.array(o, np.int64) for o in offsets))
-    assert (found == grids.pack(expected)).all()
-
-
-@pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5, 8, 15, 31])
-@pytest.mark.parametrize("step", [1, 2, 70])
-def test_dilation_by_evenly_spaced_offsets(kernel, step):
-    grid = random_bits(np.random.default_rng(kernel), (1, 40, 300), 0.01)
-    offsets = step * (np.arange(kernel) - kernel // 2)
-    expected = np.zeros_like(grid)
-    for offset in itertools.product((0,), offsets.tolist(), offsets.tolist()):
-        expected |= moved(grid, offset)
-    found = dilation.dilate(grids.pack(grid), 300, np.zeros(1, np.int64), offsets, offsets)
-    assert (found == grids.pack(expected)).all()
 
 
 @SETTINGS
@@ -100,27 +65,18 @@ def test_windows_back_equal_plain_loops(strides, starts, steps, counts, shape, t
             for o, s, start, step, k, n in zip(cell, strides, starts, steps, counts, target, strict=True)
         ]
         expected[np.ix_(*reads)] = True
-    arrays = (np.array(v, np.int64) for v in (strides, starts, steps, counts, target))
-    found = grids.window_back(grids.pack(grid), shape[2], *arrays)
+    windows = grids.Windows(*map(tuple, (strides, starts, steps, counts)))
+    found = grids.window_back(grids.pack(grid), shape[2], windows, target)
     assert (found == grids.pack(expected)).all()
-
-
-def test_drawing_unites_outer_products():
-    rng = np.random.default_rng(0)
-    shape = (3, 20, 150)
-    rows = [random_bits(rng, (4, n), 0.4) for n in shape]
-    expected = np.einsum("ta,tb,tc->abc", *(r.astype(int) for r in rows)) > 0
-    bits = grids.draw(*(grids.pack(r[None])[0] for r in rows), *shape[:2])
-    assert (bits == grids.pack(expected)).all()
 
 
 def test_measuring_counts_and_projects():
     grid = random_bits(np.random.default_rng(0), (4, 9, 100), 0.01)
-    area, seen_a, seen_b, seen_last = grids.measure(grids.pack(grid))
+    area, any_a, any_b, any_last = grids.measure(grids.pack(grid))
     assert area == grid.sum()
-    assert (seen_a == grid.any(axis=(1, 2))).all()
-    assert (seen_b == grid.any(axis=(0, 2))).all()
-    assert (seen_last == grids.pack(grid.any(axis=(0, 1))[None, None])[0, 0]).all()
+    assert (any_a == grid.any(axis=(1, 2))).all()
+    assert (any_b == grid.any(axis=(0, 2))).all()
+    assert (any_last == grids.pack(grid.any(axis=(0, 1))[None, None])[0, 0]).all()
 
 
 # ------------------------------------------------------------------ against the oracle
@@ -129,7 +85,7 @@ def test_measuring_counts_and_projects():
 def check(net: Network, layer: str, at: tuple[int, ...], size: tuple[int, ...] | None, skip: str) -> bool:
     """Compare one entry; False where there is nothing to walk."""
     plan, index = resolve(net, size, skip), net.index(layer)
-    if plan.steps[index].everything:
+    if plan.steps[index].is_global:
         return False
     expected = reference.footprint(net, layer, at, size, skip)
     figures = reference.figures(net, layer, at, size, skip)
@@ -296,19 +252,19 @@ def test_entries_far_from_the_origin():
     assert away[1] == (near[1][0] + far * 2 // 3, near[1][1] - far * 2 // 3)
 
 
-def test_an_entry_that_sees_only_padding():
+def test_an_entry_that_reads_only_padding():
     net = Network.sequential({"kernel": 1, "padding": 3}, input_size=5)
-    assert walk.grid_figures(resolve(net, 5), 0, (0, 4)) == walk.GridFigures(0, (0, 0), (0, 0), (0, 0), (0, 0))
+    assert walk.grid_figures(resolve(net, 5), 0, (0, 4)) == Figures(0, (0, 0), (0, 0), (0, 0), (0, 0))
     assert not walk.grid_pixels(resolve(net, 5), 0, (0, 4))[0].any()
     odd = Network.sequential({"op": "conv_transpose", "kernel": 1, "stride": 2})
     grid, origin = walk.grid_pixels(resolve(odd), 0, (1, 0))
     assert (grid.shape, origin) == ((0, 0), (0, 0))
 
 
-def test_layers_that_see_everything():
+def test_layers_with_a_global_receptive_field():
     net = Network.sequential({"kernel": 3}, {"op": "attention"}, {"kernel": 3}, input_size=12)
     assert walk.grid_pixels(resolve(net, 12), 2, (0, 0))[0].all()
-    with pytest.raises(InputError, match=r"layer 'conv3' sees everything.*give an input_size"):
+    with pytest.raises(InputError, match=r"layer 'conv3' has a global receptive field.*give an input_size"):
         walk.grid_pixels(resolve(net), 2, (0, 0))
 
 

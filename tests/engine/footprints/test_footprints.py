@@ -60,7 +60,7 @@ def test_interior_footprints_equal_the_oracle(family, ndim):
             skip = rng.choice(["include", "skip"])
             expected = reference.footprint(net, layer.name, entry, None, skip)
             if expected is None:
-                with pytest.raises(InputError, match="sees everything"):
+                with pytest.raises(InputError, match="global receptive field"):
                     rf.footprint(net, layer.name, entry, None, skip)
             else:
                 found = rf.footprint(net, layer.name, entry, None, skip)
@@ -107,7 +107,7 @@ def test_interior_profiles_equal_the_oracle(family, ndim):
         ds = rf.profile(net, global_ops="skip")
         for layer in rng.sample(net.layers, min(3, len(net))):
             row = ds.sel(layer=layer.name)
-            if row.everything:
+            if row.is_global:
                 assert row.area == np.inf
                 assert (row.extent == np.inf).all()
                 continue

@@ -13,6 +13,8 @@ import rfscale as rf
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.pixel_sets import Family
 from rfscale.engine.kernels import sets
+from rfscale.engine.kernels.borders import border_entry, inlined_border_entry
+from rfscale.engine.network.axis_maps import BORDERS, MapTable
 from rfscale.engine.network.network import Network
 
 ROWS = st.lists(st.frozensets(st.integers(-200, 300), max_size=40), min_size=1, max_size=6)
@@ -27,12 +29,12 @@ def family(rows, repeat=0) -> Family:
     for i, row in enumerate(rows):
         for pixel in row:
             bits[i, (pixel >> 6) - (first[i] >> 6)] |= np.uint64(1 << (pixel & 63))
-    return Family(first, last, bits, repeat)
+    return Family(sets.Sets(first, last, bits, repeat))
 
 
 def rows_of(f: Family) -> list[set[int]]:
     out = []
-    for first, words in zip(f.first.tolist(), f.bits.tolist(), strict=True):
+    for first, words in zip(f.sets.first.tolist(), f.sets.bits.tolist(), strict=True):
         base = (first >> 6) * 64
         out.append({base + 64 * w + b for w, word in enumerate(words) for b in range(64) if word >> b & 1})
     return out
@@ -95,8 +97,23 @@ def test_a_layer_unites_what_it_reads(rows, repeat, up, down, taps):
             if 0 <= i < n:
                 out |= {p + q * repeat for p in rows[i]}
         expected.append(out)
-    first, last, bits, _ = sets.apply_map(f.first, f.last, f.bits, f.repeat, up, down, table, counts, 7, 0, 1 << 20)
-    assert rows_of(Family(first, last, bits, 0)) == expected
+    first, last, bits, _ = sets.apply_map(f.sets, MapTable(up, down, table, counts, 0), 7, 1 << 20)
+    assert rows_of(Family(sets.Sets(first, last, bits, 0))) == expected
+
+
+def test_the_compiled_border_rule_is_the_plain_one():
+    for n, border in itertools.product(range(1, 9), range(len(BORDERS))):
+        for entry in range(1 - n, 2 * n - 1):
+            assert inlined_border_entry(entry, n, border) == border_entry(entry, n, border)
+
+
+@pytest.mark.parametrize(
+    ("border", "expected"), [("reflect", "2101210"), ("replicate", "0001222"), ("circular", "1201201")]
+)
+def test_border_rules(border, expected):
+    """Entries -2..4 of a map of 3; PyTorch's padding of that name."""
+    assert "".join(str(border_entry(e, 3, BORDERS[border])) for e in range(-2, 5)) == expected
+    assert [border_entry(e, 3, BORDERS["zeros"]) for e in range(-2, 5)] == [-1, -1, 0, 1, 2, -1, -1]
 
 
 def test_sets_that_take_too_much_are_refused_before_they_are_made(monkeypatch):

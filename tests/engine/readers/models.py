@@ -127,7 +127,7 @@ def figures(read, net) -> dict[str, object]:
         start = time.perf_counter()
         ds = rf.profile(read(), input_size=size, global_ops="skip")
         best = min(best, time.perf_counter() - start)
-    at = np.flatnonzero(~ds.everything.values)[-1]
+    at = np.flatnonzero(~ds.is_global.values)[-1]
     y, x = (int(v) for v in ds.extent.values[at])
     holes = ds.density.values[at] < 1
     out = {"layers": len(net), "map": str(ds.layer.values[at]), "seconds": best, "finite": size is not None}

@@ -273,7 +273,7 @@ def light(name):
 def test_graphs_of_the_onnx_wheel(name):
     net = rf.load(str(light(name)))
     ds = rf.profile(net)
-    deepest = ds.layer[~ds.everything].values[-1]
+    deepest = ds.layer[~ds.is_global].values[-1]
     assert (ds.extent.sel(layer=deepest).values == LIGHT[name][0]).all()
     assert len(net) == LIGHT[name][1]
 
@@ -316,7 +316,7 @@ def test_unknown_operators_as_the_user_says():
     with pytest.raises(InputError, match=r"my\.Foo \(at foo1\).*unknown='pointwise'"):
         rf.load(proto)
     assert [x.op for x in rf.load(proto, unknown="pointwise").layers] == ["conv"]
-    assert rf.profile(rf.load(proto, unknown="everything")).everything.all()
+    assert rf.profile(rf.load(proto, unknown="everything")).is_global.all()
     layer = {"op": "max_pool", "kernel": 3, "padding": 1, "stride": 1}
     net = rf.load(proto, unknown={"my.Foo": layer})
     assert rf.profile(net).extent.values[-1].tolist() == [5, 5]

@@ -22,7 +22,7 @@ def test_known_extents_at_the_deepest_map(name):
     size = 299 if name == "inception_v3" else 224
     net = rf.load(f"torchvision.models:{name}", weights=None, example_input=(1, 3, size, size))
     ds = rf.profile(net)
-    deepest = ds.extent.values[~ds.everything.values][-1]
+    deepest = ds.extent.values[~ds.is_global.values][-1]
     assert deepest.tolist() == [KNOWN.get(name, 1311)] * 2
 
 
@@ -150,7 +150,7 @@ def ops(net):
 def test_a_norm_of_global_statistics_is_a_branch_that_skip_looks_past():
     net = read(lambda m, x: m.norm(m.conv(x)))
     assert ops(net) == ["conv", "global_pool", "multiply"]
-    assert rf.profile(net).everything.values.tolist() == [False, True, True]
+    assert rf.profile(net).is_global.values.tolist() == [False, True, True]
     ds = rf.profile(net, global_ops="skip")
     assert ds.extent.values[-1].tolist() == [3, 3]
     assert net.layers[-1].name == "norm"

@@ -146,7 +146,7 @@ def test_parallel_dilations_share_only_their_centre() -> None:
 
 
 def test_depth_network_sees_everything_unless_its_encoder_is_skipped() -> None:
-    assert bool(profile_of("dorn").everything.sel(layer="ordinal"))
+    assert bool(profile_of("dorn").is_global.sel(layer="ordinal"))
     skipped = rf.profile(build("dorn"), global_ops="skip")
     assert skipped.attrs["dropped"] == ["encoder.conv"]
     assert skipped.extent.sel(layer="ordinal").values.tolist() == [1311, 1311]

@@ -207,9 +207,9 @@ def test_interpolating_from_corner_to_corner_needs_fewer_neighbours() -> None:
 )
 def test_global_branches_can_be_looked_past(network: str, layer: str, branch: str, ops: int) -> None:
     seen = rf.profile(build(network))
-    assert bool(seen.everything.sel(layer=layer))
+    assert bool(seen.is_global.sel(layer=layer))
     skipped = past_globals(network)
-    assert not bool(skipped.everything.sel(layer=layer))
+    assert not bool(skipped.is_global.sel(layer=layer))
     assert branch in skipped.attrs["dropped"]
     assert len(skipped.attrs["dropped"]) == ops
 

@@ -37,7 +37,7 @@ WRONG = {
     "no layers": (["profile", "vgg16", "--layers", ","], "--layers is empty"),
     "no bounds": (
         ["footprint", "resnet50", "fc"],
-        "layer 'fc' sees everything, without bounds; give --input-size, or --global-ops skip",
+        "layer 'fc' has a global receptive field, without bounds; give --input-size, or --global-ops skip",
     ),
     "data suffix": (
         ["profile", "vgg16", "--out", "x.txt"],

@@ -137,7 +137,7 @@ def test_what_the_pictures_say_is_so(profiles):
     assert (holes.overlap.values == 0).all()  # no two pixels adjacent
     np.testing.assert_array_equal(holes.width, profiles["plain5"].width)
     for name in ("stack20", "pooled-code", "pooled-after-4", "resnet50", "resnet50-v1"):
-        ds = profiles[name].where(~profiles[name].everything, drop=True)
+        ds = profiles[name].where(~profiles[name].is_global, drop=True)
         np.testing.assert_allclose(ds.published_area, ds.area, rtol=1e-9)
         np.testing.assert_array_equal(ds.closed_form_area, ds.area)
     fpn = profiles["fpn-resnet50"]

@@ -1,0 +1,171 @@
+"""Figures and pixels of a traced network: which of the ways to count a footprint is taken is decided here."""
+
+from __future__ import annotations
+
+from math import inf, nan, prod
+
+import numpy as np
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.footprints.entry_figures import (
+    draw_union,
+    largest_phase,
+    product_figures,
+    union_figures,
+    union_rows,
+)
+from rfscale.engine.footprints.figures import Figures, stacked
+from rfscale.engine.footprints.forward import Route, Trace
+from rfscale.engine.footprints.map_figures import map_figures
+from rfscale.engine.footprints.plan import Entry, Step, check_entry, unbounded
+from rfscale.engine.footprints.unions import Term
+from rfscale.engine.network.network import Size
+
+MAX_PIXELS = 1 << 31  # of a drawing: 2 GiB of bool
+
+
+class FootprintFigures:
+    """Figures of a trace: of one entry, or of all entries of a map. Layers that share their sets share the work."""
+
+    def __init__(self, traced: Trace) -> None:
+        self.traced = traced
+        self.plan = traced.plan
+        self._maps: dict[object, Figures | None] = {}
+        self._entries: dict[object, Figures] = {}
+
+    def figures(self, index: int, entry: Entry = "center") -> Figures:
+        """Figures of one entry of a layer; in interior mode those of the phase with the largest footprint."""
+        step = self.plan.steps[index]
+        if not self.plan.input_size:
+            return self._figures(index, None)
+        return self._figures(index, check_entry(entry, step.size, len(self.plan.network.axes), step.layer.name))
+
+    def start(self, index: int) -> tuple[float, ...]:
+        """First pixel of entry 0's footprint per axis, interior mode; nan where there is none."""
+        ndim = len(self.plan.network.axes)
+        found = self._figures(index, (0,) * ndim)
+        return found.first if found.area else (nan,) * ndim
+
+    def map_figures(self, index: int) -> Figures:
+        """Figures of all entries of a layer, finite mode: arrays that broadcast to the map's size."""
+        step, route = self.plan.steps[index], self.traced.route(index)
+        assert step.size is not None
+        assert self.plan.input_size is not None
+        if route is Route.GLOBAL:
+            return _global_map(step.size, self.plan.input_size)
+        return (self._map(self.traced.products(index)) if route is not Route.GRIDS else None) or self._grid_map(
+            index, step.size
+        )
+
+    def pixels(self, index: int, at: tuple[int, ...]) -> tuple[np.ndarray, tuple[int, ...]]:
+        """Footprint of one entry as a bool grid, and the pixel of its first cell.
+
+        Finite: the whole image. Interior: the bounding box.
+
+        Raises
+        ------
+        InputError
+            For an infinite footprint, and for more than 2^31 pixels.
+        """
+        from rfscale.engine.footprints.backward import grid_pixels
+
+        layer, size, route = self.plan.steps[index].layer.name, self.plan.input_size, self.traced.route(index)
+        if route is Route.GLOBAL and size is None:
+            raise unbounded(layer)
+        if size:
+            _check_pixels(layer, size)
+        if route in (Route.GLOBAL, Route.GRIDS):
+            return grid_pixels(self.plan, index, at)
+        rows = union_rows(self.traced.products(index), at)
+        window = [(0, n) for n in size or ()]
+        if size is None:
+            columns = [[row[a] for row in rows] for a in range(len(at))]
+            low = (min((int(pixels[0]) for pixels in column), default=0) for column in columns)
+            stop = (max((int(pixels[-1]) + 1 for pixels in column), default=0) for column in columns)
+            window = list(zip(low, stop, strict=True))
+            _check_pixels(layer, tuple(hi - lo for lo, hi in window))
+        return draw_union(rows, window), tuple(lo for lo, _ in window)
+
+    def _map(self, terms: list[Term]) -> Figures | None:
+        key = _identity(terms)
+        if key not in self._maps:
+            self._maps[key] = map_figures(terms)
+        return self._maps[key]
+
+    def _figures(self, index: int, at: tuple[int, ...] | None) -> Figures:
+        """Figures of entry `at`; None (interior mode): of the phase with the largest footprint."""
+        route = self.traced.route(index)
+        if route is Route.GLOBAL:
+            return self._global_figures(self.plan.steps[index], at)
+        if route is Route.GRIDS:
+            return self._grid_figures(index, at)
+        terms = self.traced.products(index)
+        key = _identity(terms), at
+        if key not in self._entries:
+            single = route is Route.PRODUCT
+            self._entries[key] = product_figures(terms[0], at) if single else self._union_figures(index, at)
+        return self._entries[key]
+
+    def _global_figures(self, step: Step, at: tuple[int, ...] | None) -> Figures:
+        size, ndim = self.plan.input_size, len(self.plan.network.axes)
+        if size is None or step.size is None or at is None:
+            return Figures(inf, (nan,) * ndim, (inf,) * ndim, (0,) * ndim, (inf,) * ndim)
+        area = prod(size)
+        shared = tuple(area if i + 1 < n else -1 for i, n in zip(at, step.size, strict=True))
+        return Figures(area, (0,) * ndim, size, (0,) * ndim, shared)
+
+    def _union_figures(self, index: int, at: tuple[int, ...] | None) -> Figures:
+        """Figures of a union of several products."""
+        terms = self.traced.products(index)
+        if at is None and all(len(f) == 1 for f in terms[0]):
+            at = (0,) * len(terms[0])
+        if at is not None:
+            return union_figures(terms, at)
+        figures = self._map(terms)
+        if figures is None:
+            return self._grid_figures(index, None)
+        shape = figures.area.shape
+        shared = np.sum([np.broadcast_to(s, shape) for s in figures.shared], axis=0)
+        largest = np.unravel_index(largest_phase(figures.area, shared), shape)
+        return union_figures(terms, tuple(int(i) for i in largest))._replace(phases=prod(shape))
+
+    def _grid_figures(self, index: int, at: tuple[int, ...] | None) -> Figures:
+        """Figures from bit grids, entry by entry: for unions of too many products."""
+        from rfscale.engine.footprints.backward import figures_of, grid_figures
+
+        if at is not None:
+            return grid_figures(self.plan, index, at)
+        intervals = self.plan.steps[index].intervals
+        assert intervals is not None
+        shape = tuple(len(i.bounds) for i in intervals)
+        every = figures_of(self.plan, index, np.ndindex(*shape))
+        return max(every, key=lambda f: (f.area, -sum(f.shared)))._replace(phases=prod(shape))
+
+    def _grid_map(self, index: int, shape: Size) -> Figures:
+        from rfscale.engine.footprints.backward import figures_of
+
+        return stacked(list(figures_of(self.plan, index, np.ndindex(*shape))), shape=shape)
+
+
+def _check_pixels(layer: str, size: Size) -> None:
+    if prod(size) > MAX_PIXELS:
+        shape = "×".join(map(str, size))
+        raise InputError(f"the footprint of layer {layer!r} spans {shape} pixels, too many to draw; use its figures")
+
+
+def _identity(terms: list[Term]) -> tuple[int, ...]:
+    """What tells terms apart: their families, which the trace keeps alive."""
+    return tuple(id(f) for term in terms for f in term)
+
+
+def _global_map(shape: Size, size: Size) -> Figures:
+    """Figures of a finite map with a global receptive field: every footprint is the whole image."""
+    area = np.full(shape, prod(size), np.int64)
+    shared = []
+    for axis in range(len(shape)):
+        row = area.copy()
+        row[(slice(None),) * axis + (-1,)] = -1
+        shared.append(row)
+    zero = np.zeros((1,) * len(shape), np.int64)
+    extents = tuple(np.full((1,) * len(shape), n, np.int64) for n in size)
+    return Figures(area, (zero,) * len(shape), extents, (zero,) * len(shape), tuple(shared))
