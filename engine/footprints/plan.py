@@ -10,6 +10,7 @@ from rfscale.engine.errors import InputError, shown
 from rfscale.engine.footprints.cache import Memory
 from rfscale.engine.footprints.intervals import IMAGE_INTERVALS, Intervals
 from rfscale.engine.network.axis_maps import AxisMap
+from rfscale.engine.network.derived import Derived
 from rfscale.engine.network.network import IMAGE, Layer, Network, Size, check_size
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import listed, whole
@@ -60,6 +61,12 @@ class Plan:
     dropped: tuple[str, ...]
 
 
+MAX_PLANS = 8  # kept beside one network
+
+Steps = tuple[tuple[Step, ...], tuple[str, ...]]  # all steps in order, and the layers dropped at merges
+_STEPS: Derived[Network, dict[tuple[Size | None, GlobalOps], Steps]] = Derived(lambda network: {})
+
+
 def resolve(
     network: Network,
     input_size: int | Sequence[int] | None = None,
@@ -68,7 +75,7 @@ def resolve(
 ) -> Plan:
     """Return the plan of a network, interior or finite.
 
-    Plans are kept on the network, which never changes, unless `memory` says that this is one network of many.
+    The last plans of a network are kept beside it, unless `memory` says that this is one network of many.
 
     Raises
     ------
@@ -80,21 +87,20 @@ def resolve(
         raise InputError(f"global_ops is {global_ops!r}; it must be 'include' or 'skip'")
     size = None if input_size is None else check_size(input_size, len(network.axes))
     if memory is not None:
-        return _resolve(network, size, global_ops, memory)
-    plans: dict[object, Plan] = network.__dict__.setdefault("_plans", {})
-    plan = plans.get((size, global_ops))
-    if plan is None:
-        if len(plans) >= 8:
-            plans.pop(next(iter(plans)))
-        plan = plans[size, global_ops] = _resolve(network, size, global_ops, Memory())
-    return plan
+        return Plan(network, size, *_resolve(network, size, global_ops, memory))
+    kept = _STEPS.of(network)
+    steps = kept.get((size, global_ops))
+    if steps is None:
+        if len(kept) >= MAX_PLANS:
+            kept.pop(next(iter(kept)), None)
+        steps = kept[size, global_ops] = _resolve(network, size, global_ops, Memory())
+    return Plan(network, size, *steps)
 
 
-def _resolve(network: Network, input_size: Size | None, global_ops: GlobalOps, memory: Memory) -> Plan:
+def _resolve(network: Network, input_size: Size | None, global_ops: GlobalOps, memory: Memory) -> Steps:
     sized = input_size or network.input_size
     sizes = network.map_sizes(sized) if sized else None
-    anyway, wholly = network.behind_global
-    global_names = anyway if global_ops == "include" else wholly
+    global_names = network.global_layers[0 if global_ops == "include" else 1]
     number = {layer.name: i for i, layer in enumerate(network.layers)} | {IMAGE: -1}
     dropped: dict[str, None] = {}
     steps: list[Step] = []
@@ -124,7 +130,7 @@ def _resolve(network: Network, input_size: Size | None, global_ops: GlobalOps, m
                 _passes(layer, maps, sizes),
             )
         )
-    return Plan(network, input_size, tuple(steps), tuple(dropped))
+    return tuple(steps), tuple(dropped)
 
 
 def _passes(layer: Layer, maps: tuple[AxisMap, ...] | None, sizes: dict[str, Size] | None) -> bool:
@@ -222,8 +228,8 @@ def attributes(plan: Plan, call: str, entry: Entry, global_ops: GlobalOps) -> di
     if plan.input_size:
         out["input_size"] = list(plan.input_size)
         out["entry"] = entry if isinstance(entry, str) else listed(entry) or [entry]
-    if assumed := vars(plan.network).get("assumed"):  # what a reader was told of unknown operators
-        out["assumed"] = [f"{op}: {treated}" for op, treated in assumed.items()]
+    if plan.network.assumed:
+        out["assumed"] = [f"{op}: {treatment}" for op, treatment in plan.network.assumed.items()]
     if plan.dropped:
         out["dropped"] = list(plan.dropped)
     return out

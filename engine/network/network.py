@@ -6,16 +6,18 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from os import PathLike
+from types import MappingProxyType
 from typing import Any, NoReturn, Self
 
 from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.network.derived import Derived
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import (
     AXES,
     MAX_LAYERS,
     NETWORK_KEYS,
+    check_assumed,
     count_axes,
     layer_inputs,
     layer_params,
@@ -26,7 +28,6 @@ from rfscale.engine.network.spec import (
 )
 
 IMAGE = "input"
-
 
 Size = tuple[int, ...]
 
@@ -39,11 +40,14 @@ class Params(dict[str, Any]):
 
     __setitem__ = __delitem__ = __ior__ = update = pop = popitem = clear = setdefault = _refuse
 
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Params, (dict(self),)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Layer:
     """One layer. `params` holds normalised values: one per axis or side, defaults filled in."""
 
@@ -57,6 +61,7 @@ class Network:
     """An immutable graph of layers over one image.
 
     Made by `from_dict`, `from_file`, `sequential` or a `NetworkBuilder`; docs/formats.md says what a spec may hold.
+    What analyses work out about a network is kept beside it: it stays as small as it was made.
 
     Attributes
     ----------
@@ -70,12 +75,37 @@ class Network:
     input_channels : int
     outputs : tuple of str
         The maps that matter: those the spec names, or the layers nobody reads.
+    assumed : mapping
+        Operators of a model that its reader did not know, and what it took each for.
 
     Raises
     ------
     InputError
         One line for anything that is not a network.
     """
+
+    __slots__ = (
+        "__weakref__",
+        "_index",
+        "_named_outputs",
+        "assumed",
+        "axes",
+        "input_channels",
+        "input_size",
+        "layers",
+        "name",
+        "outputs",
+    )
+
+    name: str
+    layers: tuple[Layer, ...]
+    axes: tuple[str, ...]
+    input_size: Size | None
+    input_channels: int
+    outputs: tuple[str, ...]
+    assumed: Mapping[str, str]
+    _named_outputs: tuple[str, ...]
+    _index: Mapping[str, int]
 
     def __init__(
         self,
@@ -86,20 +116,50 @@ class Network:
         input_size: Size | None = None,
         input_channels: int = 3,
         outputs: Sequence[str] = (),
+        assumed: Mapping[str, str] | None = None,
     ) -> None:
-        self.name = name
-        self.axes = AXES[axes]
-        self.input_size = input_size
-        self.input_channels = input_channels
-        self._named_outputs = tuple(outputs)
-        self.layers = _ordered(layers)
-        self._index = {layer.name: i for i, layer in enumerate(self.layers)}
-        for output in self._named_outputs:
+        ordered = _ordered(layers)
+        read = {source for layer in ordered for source in layer.inputs}
+        self._fill(
+            name=name,
+            axes=AXES[axes],
+            input_size=input_size,
+            input_channels=input_channels,
+            layers=ordered,
+            outputs=tuple(outputs) or tuple(x.name for x in ordered if x.name not in read),
+            assumed=dict(assumed or {}),
+            _named_outputs=tuple(outputs),
+        )
+        for output in outputs:
             self[output]
-        read = {source for layer in self.layers for source in layer.inputs}
-        self.outputs = self._named_outputs or tuple(x.name for x in self.layers if x.name not in read)
         if input_size is not None:
             self.map_sizes()
+
+    def _fill(self, *, layers: tuple[Layer, ...], assumed: Mapping[str, str], **attributes: Any) -> None:
+        """Set the attributes, once: when the network is made, or comes out of a pickle."""
+        index = {layer.name: i for i, layer in enumerate(layers)}
+        attributes |= {"layers": layers, "assumed": MappingProxyType(dict(assumed)), "_index": MappingProxyType(index)}
+        for name, value in attributes.items():
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{name!r} of a network cannot be set; build a new network")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{name!r} of a network cannot be deleted; build a new network")
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = [name for name in Network.__slots__ if name not in ("__weakref__", "_index")]
+        return {**{name: getattr(self, name) for name in kept}, "assumed": dict(self.assumed)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._fill(**state)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     # reading and writing -------------------------------------------------------------------------------------------
 
@@ -128,6 +188,7 @@ class Network:
             input_size=None if spec.get("input_size") is None else check_size(spec["input_size"], ndim),
             input_channels=whole(spec.get("input_channels", 3), "input_channels"),
             outputs=outputs,
+            assumed=check_assumed(spec.get("assumed")),
         )
 
     @classmethod
@@ -164,6 +225,8 @@ class Network:
             spec["input_channels"] = self.input_channels
         if self._named_outputs:
             spec["outputs"] = list(self._named_outputs)
+        if self.assumed:
+            spec["assumed"] = dict(self.assumed)
         spec["layers"] = []
         before = IMAGE
         for layer in self.layers:
@@ -179,14 +242,12 @@ class Network:
             before = layer.name
         return spec
 
-    @cached_property
+    @property
     def hash(self) -> str:
-        """Hex digest of everything but the network's name."""
-        spec = self.to_dict()
-        del spec["name"]
-        return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
+        """Hex digest of the spec without the network's name."""
+        return _HASHES.of(self)
 
-    # looking --------------------------------------------------------------------------------------------------------
+    # layers and maps --------------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -215,18 +276,10 @@ class Network:
         self[name]
         return self._index[name]
 
-    @cached_property
-    def behind_global(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Layers with a global op behind any of their branches, and those with one behind every branch."""
-        anyway: set[str] = set()
-        wholly: set[str] = set()
-        for layer in self.layers:
-            is_global = OPS[layer.op].kind == "global"
-            if is_global or any(i in anyway for i in layer.inputs):
-                anyway.add(layer.name)
-            if is_global or all(i in wholly for i in layer.inputs):
-                wholly.add(layer.name)
-        return frozenset(anyway), frozenset(wholly)
+    @property
+    def global_layers(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Layers downstream of a global op, itself included: on any of their branches, and on every branch."""
+        return _GLOBAL_LAYERS.of(self)
 
     def map_sizes(self, input_size: int | Sequence[int] | None = None) -> dict[str, Size]:
         """Return the entries per axis of every map, `input` included.
@@ -268,8 +321,8 @@ class Network:
         return size
 
     def _merged_size(self, layer: Layer, sizes: Mapping[str, Size]) -> Size:
-        wholly = self.behind_global[1]
-        kept = [i for i in layer.inputs if not (i in wholly and max(sizes[i]) == 1)] or list(layer.inputs)
+        on_every_branch = self.global_layers[1]
+        kept = [i for i in layer.inputs if not (i in on_every_branch and max(sizes[i]) == 1)] or list(layer.inputs)
         first = sizes[kept[0]]
         for other in kept[1:]:
             if sizes[other] != first:
@@ -278,6 +331,28 @@ class Network:
                     f"{other!r} is {'×'.join(map(str, sizes[other]))}"
                 )
         return first
+
+
+def _hash(network: Network) -> str:
+    spec = network.to_dict()
+    del spec["name"]
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _global_layers(network: Network) -> tuple[frozenset[str], frozenset[str]]:
+    on_any_branch: set[str] = set()
+    on_every_branch: set[str] = set()
+    for layer in network.layers:
+        is_global = OPS[layer.op].kind == "global"
+        if is_global or any(i in on_any_branch for i in layer.inputs):
+            on_any_branch.add(layer.name)
+        if is_global or all(i in on_every_branch for i in layer.inputs):
+            on_every_branch.add(layer.name)
+    return frozenset(on_any_branch), frozenset(on_every_branch)
+
+
+_HASHES = Derived(_hash)
+_GLOBAL_LAYERS = Derived(_global_layers)
 
 
 def check_size(size: object, ndim: int, what: str = "input_size") -> Size:

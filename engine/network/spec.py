@@ -1,4 +1,4 @@
-"""Network spec dicts: checked at the door, value by value, into layers."""
+"""Network spec dicts: each value checked and normalised once, before layers are made of it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,12 @@ from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.network.ops import OPS, Param
 
 MAX_VALUE = 2**31 - 1  # of any whole number in a spec
-
-
 MAX_LAYERS = 100_000
 
-
 AXES = {1: ("x",), 2: ("y", "x"), 3: ("z", "y", "x")}
-
-
-NETWORK_KEYS = ("name", "layers", "input_size", "axes", "input_channels", "outputs")
-
-
+NETWORK_KEYS = ("name", "layers", "input_size", "axes", "input_channels", "outputs", "assumed")
 COMMON_KEYS = ("name", "op", "inputs", "channels", "groups", "bias")
-
-
 MODE_ALIASES = {"linear": "bilinear", "trilinear": "bilinear"}
-
-
 PADDING_WORDS = ("same", "same_lower", "valid")
 
 
@@ -203,6 +192,15 @@ def _check_resampling(out: dict[str, Any], label: str) -> None:
     if coordinates == ("asymmetric" if nearest_mode else "half_pixel"):
         coordinates = None
     out["coordinates"] = coordinates
+
+
+def check_assumed(value: object) -> dict[str, str]:
+    """Return what a reader took unknown operators for, as a spec carries it: text by operator."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(text, str) for pair in value.items() for text in pair):
+        raise InputError(f"assumed is {shown(value)}; it must be a mapping of texts, such as {{aten.flip: pointwise}}")
+    return dict(value)
 
 
 def layer_inputs(value: object, label: str) -> tuple[str, ...]:

@@ -289,7 +289,7 @@ def _inside(axis_map: AxisMap, n: int, out: int) -> float:
 
 def _beside_global(context: Context, index: int) -> bool:
     """Whether a layer, possibly behind pointwise layers, merges with a branch that sees everything."""
-    network, wholly = context.network, context.network.behind_global[1]
+    network, wholly = context.network, context.network.global_layers[1]
     reached = {context.name(index)}
     for layer in network.layers[index + 1 :]:
         if any(name in reached for name in layer.inputs):

@@ -86,9 +86,7 @@ def read_onnx(
     walk.elsewhere = {t.name for t in graph.initializer if t.data_location == 1}
     walk.values |= weights | {i.name: Constant(_dims(i.type.tensor_type)) for i in graph.input if i.name not in weights}
     walk.values[first.name] = tensor
-    network = tracker.network(name or Path(label).stem, walk.run(graph), channels)
-    walk.unknowns.note(network)
-    return network
+    return tracker.network(name or Path(label).stem, walk.run(graph), channels, walk.unknowns.assumed)
 
 
 def _loaded(source: Any) -> tuple[Any, str]:

@@ -275,8 +275,10 @@ class Tracker:
 
     # ready ----------------------------------------------------------------------------------------------------------
 
-    def network(self, name: str, outputs: Iterable[object], image_channels: int) -> Network:
-        """Return the network of what the outputs read, its layers named by module."""
+    def network(
+        self, name: str, outputs: Iterable[object], image_channels: int, assumed: Mapping[str, str] | None = None
+    ) -> Network:
+        """Return the network of what the outputs read, its layers named by module; `assumed` as in `Network`."""
         ends = list(dict.fromkeys(t.layer for t in outputs if isinstance(t, Tracked) and t.layer >= 0))
         if not ends:
             raise InputError(f"{name}: no output depends on the image through a layer")
@@ -288,7 +290,7 @@ class Tracker:
             for i, d in zip(needed, drafts, strict=True)
         ]
         options: dict[str, Any] = {"name": name, "axes": len(self.image), "input_size": self.image}
-        options |= {"input_channels": image_channels, "outputs": tuple(names[i] for i in ends)}
+        options |= {"input_channels": image_channels, "outputs": tuple(names[i] for i in ends), "assumed": assumed}
         network = Network(layers, **options)
         fixed = _with_channels(network, {names[i]: d.before for i, d in zip(needed, drafts, strict=True)})
         return network if len(fixed) == len(layers) else Network(fixed, **options)

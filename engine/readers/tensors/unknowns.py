@@ -8,7 +8,6 @@ from math import prod
 from typing import Any
 
 from rfscale.engine.errors import InputError, shown
-from rfscale.engine.network.network import Network
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.readers.tensors import spatial_ops as sp
 from rfscale.engine.readers.tensors.layout import UnreadableError, common, neutral, spatial, whole_axis
@@ -84,11 +83,6 @@ class Unknowns:
             "To go on, say what to take them for: unknown='pointwise', unknown='everything', or a mapping such as "
             f"unknown={{{next(iter(self.found))!r}: 'pointwise'}}"
         )
-
-    def note(self, network: Network) -> None:
-        """Leave on the network what was assumed."""
-        if self.assumed:
-            vars(network)["assumed"] = dict(self.assumed)
 
 
 def _stand_in(k: Tracker, treatment: Any, values: list[Tracked]) -> Any:

@@ -117,9 +117,7 @@ def read_program(
     reader = _GraphReader(tracker, Unknowns(unknown, "torch"))
     outputs = reader.run(graph, {image: first})
     reader.unknowns.check(name)
-    network = tracker.network(name, _flat(outputs), channels)
-    reader.unknowns.note(network)
-    return network
+    return tracker.network(name, _flat(outputs), channels, reader.unknowns.assumed)
 
 
 class _GraphReader:

@@ -100,7 +100,7 @@ def _output_lines(net: Network, size: Any, entry: Any, ds: xr.Dataset) -> list[s
     """One line per output; branches that see the whole image are looked past, and a line says so."""
     from rfscale.engine.analysis.output_lines import output_lines
 
-    anyway, wholly = net.behind_global
+    anyway, wholly = net.global_layers
     past = ds.attrs["global_ops"] == "include" and anyway != wholly
     lines = output_lines(net, size, entry, "skip", dataset=None if past else ds)
     if past:

@@ -22,7 +22,7 @@ def test_footprints_equal_autograd(family, ndim):
     rng = random.Random(f"torch {family} {ndim}")
     for _ in range(20):
         net = Network.from_dict(random_network(rng, family, ndim))
-        local = [x for x in net.layers if x.name not in net.behind_global[0]]  # autograd sees paths, not "everything"
+        local = [x for x in net.layers if x.name not in net.global_layers[0]]  # autograd sees paths, not "everything"
         for layer in rng.sample(local, min(2, len(local))):
             for entry in entries(rng, net.map_sizes()[layer.name]):
                 expected = torch_footprint(net, layer.name, entry, net.input_size)
@@ -38,7 +38,7 @@ def test_zoo_footprints_equal_autograd(name):
     net = rf.load(name, input_size=size)
     rng = random.Random(name)
     sizes = net.map_sizes(size)
-    local = [x.name for x in net.layers if x.name not in net.behind_global[0]]
+    local = [x.name for x in net.layers if x.name not in net.global_layers[0]]
     for layer in [local[-1], *rng.sample(local, 3)]:
         for entry in entries(rng, sizes[layer])[::3]:
             assert pixels(rf.footprint(net, layer, entry, size)) == torch_footprint(net, layer, entry, size)

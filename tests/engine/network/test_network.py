@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import json
 import pickle
 import random
+import weakref
 
 import numpy as np
 import pytest
+import yaml
 
+from rfscale.engine.analysis.profile import profile
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.plan import resolve
 from rfscale.engine.network.builder import NetworkBuilder
+from rfscale.engine.network.derived import Derived
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.load import load
 from tests import ROOT
@@ -52,15 +58,84 @@ def test_hash_follows_the_structure_and_not_the_name():
     assert one.hash != Network.sequential({"kernel": 3, "padding": 1}).hash
 
 
-def test_networks_cannot_be_changed():
+@pytest.mark.parametrize("name", ["name", "layers", "axes", "input_size", "outputs", "assumed", "hash", "new"])
+def test_no_attribute_of_a_network_can_be_set(name):
     net = Network.sequential(CONV)
-    with pytest.raises(TypeError):
+    with pytest.raises(AttributeError, match="build a new network"):
+        setattr(net, name, None)
+    with pytest.raises(AttributeError):
+        delattr(net, name)
+    assert not hasattr(net, "__dict__")
+
+
+def test_nothing_that_a_network_holds_can_be_changed():
+    net = Network.sequential(CONV, {"kernel": 3, "dilation": 2}, input_size=64, assumed={"aten.flip": "pointwise"})
+    profile(net)
+    with pytest.raises(TypeError, match="cannot be changed"):
         net.layers[0].params["kernel"] = (5, 5)
+    with pytest.raises(TypeError, match="cannot be changed"):
+        net.layers[0].params.update(kernel=(5, 5))
     with pytest.raises(AttributeError):
         net.layers[0].name = "other"
+    with pytest.raises(TypeError):
+        net.assumed["aten.flip"] = "everything"
+    net.map_sizes()["conv1"] = (1, 1)
     spec = net.to_dict()
     spec["layers"][0]["kernel"] = 99
-    assert net.layers[0].params["kernel"] == (3, 3)
+    spec["assumed"].clear()
+    assert net == Network.from_dict(net.to_dict())
+    assert profile(net).extent.values.tolist() == [[3, 3], [7, 7]]
+
+
+def test_what_is_worked_out_later_is_not_in_the_network():
+    net, same = load("resnet18"), load("resnet18")
+    before = pickle.dumps(net)
+    profile(net)
+    profile(net, 128)
+    assert hash(net) == hash(same)
+    assert pickle.dumps(net) == before
+    again = pickle.loads(before)
+    assert again == net
+    assert again.map_sizes() == net.map_sizes()
+    assert profile(again).equals(profile(net))
+
+
+def test_copies_of_a_network_are_the_network():
+    net = load("resnet18")
+    assert copy.copy(net) is net
+    assert copy.deepcopy([net])[0] is net
+    layer = net.layers[0]
+    assert copy.deepcopy(layer) == pickle.loads(pickle.dumps(layer)) == layer
+    assert hash(copy.deepcopy(layer)) == hash(layer)
+    assert len({net, load("resnet18"), load("resnet34")}) == 2
+
+
+def test_what_was_worked_out_goes_with_the_network():
+    made = []
+    lengths = Derived(lambda net: made.append(net.name) or len(net))
+    net = Network.sequential(CONV, CONV)
+    assert lengths.of(net) == lengths.of(net) == 2
+    assert made == ["network"]
+    profile(net)
+    gone = weakref.ref(net)
+    del net
+    gc.collect()
+    assert gone() is None
+    assert len(lengths) == 0
+
+
+def test_what_a_reader_assumed_is_part_of_the_network(tmp_path):
+    net = Network.sequential(CONV, assumed={"my.Foo": "{'op': 'conv', 'kernel': 3}", "aten.flip.default": "pointwise"})
+    for suffix, text in ((".json", json.dumps(net.to_dict())), (".yaml", yaml.safe_dump(net.to_dict()))):
+        path = tmp_path / f"net{suffix}"
+        path.write_text(text)
+        assert Network.from_file(path) == net
+        assert Network.from_file(path).assumed == net.assumed
+    assert pickle.loads(pickle.dumps(net)).assumed == net.assumed
+    assert profile(net).attrs["assumed"][1] == "aten.flip.default: pointwise"
+    plain = Network.sequential(CONV)
+    assert net != plain
+    assert "assumed" not in plain.to_dict()
 
 
 def test_layers_may_read_layers_further_down():
@@ -105,6 +180,8 @@ def test_aligned_tells_branches_of_one_centre():
 
 
 BAD = {
+    "assumed list": ({"layers": [CONV], "assumed": ["aten.flip"]}, "must be a mapping of texts"),
+    "assumed layer": ({"layers": [CONV], "assumed": {"my.Foo": {"kernel": 3}}}, "must be a mapping of texts"),
     "empty": ({}, "needs 'layers'"),
     "no list": ({"layers": {"a": 1}}, "needs 'layers'"),
     "no mapping": ([], "must be a mapping"),

@@ -65,7 +65,7 @@ def judge(model: str, size: int, entries: int = 4) -> Verdict:
     net, names, held = tracked(program, model)
     rng = random.Random(model)
     compared, differing, judging = 0, [], None
-    for mode, behind in zip(("include", "skip"), net.behind_global, strict=True):
+    for mode, behind in zip(("include", "skip"), net.global_layers, strict=True):
         local = [(n, v) for n, v in whole_maps(held) if names[v.layer] not in behind]
         if not local:
             continue
