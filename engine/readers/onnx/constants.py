@@ -9,17 +9,9 @@ from typing import Any
 import numpy as np
 
 MAX_VALUES = 4096  # values of one constant that are kept: shapes are short, weights are not needed
-
-
 MAX_FLOATS = 64  # fewer of those that may be weights of a norm: only factors of a resampling matter
-
-
 _DTYPES: dict[int, Any] = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}
-
-
 Fold = Callable[[list[Any], Mapping[str, Any]], Any]
-
-
 FOLD: dict[str, Fold] = {
     "Identity": lambda x, a: x[0].value,
     "Shape": lambda x, a: np.array(x[0].shape[a.get("start") or 0 : a.get("end")], np.int64),

@@ -21,8 +21,6 @@ DequantizeLinear Dropout Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity I
 Not PRelu QuantizeLinear Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign
 Sqrt Swish Tan Tanh ThresholdedRelu ImageScaler Affine ParametricSoftplus ScaledTanh
 """.split()
-
-
 ADDED = """
 Add Sub Sum Max Min Mean Where And Or Xor Equal Less Greater LessOrEqual GreaterOrEqual Mod Pow BitShift BitwiseAnd
 BitwiseOr BitwiseXor

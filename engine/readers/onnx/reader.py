@@ -23,17 +23,9 @@ from rfscale.engine.readers.tensors.unknowns import Unknowns
 _FILLED_BY = (ops,)  # importing it fills the table
 
 MAX_NODES = 100_000
-
-
 MAX_NESTED = 100  # functions that call functions
-
-
 MAX_ELEMENTS = 1 << 32  # of a constant that a node makes; whatever needs more is broken or hostile
-
-
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm")
-
-
 _CONTROL = ("If", "Loop", "Scan", "SequenceMap")
 
 

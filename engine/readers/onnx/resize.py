@@ -16,11 +16,7 @@ if TYPE_CHECKING:
     from rfscale.engine.readers.onnx.registry import Node
 
 _MODES = {"nearest": "nearest", "linear": "bilinear", "bilinear": "bilinear", "cubic": "bicubic"}
-
-
 _ROUNDING = {"round_prefer_floor": "down", "round_prefer_ceil": "up", "floor": "floor", "ceil": "ceil"}
-
-
 _PLACES = (
     "half_pixel",
     "half_pixel_symmetric",

@@ -41,8 +41,6 @@ class Factor(NamedTuple):
 
 
 Dim: TypeAlias = tuple[Factor, ...]
-
-
 Dims: TypeAlias = tuple[Dim, ...]
 
 

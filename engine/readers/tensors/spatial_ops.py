@@ -23,8 +23,6 @@ from rfscale.engine.readers.tensors.layout import (
 from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, axis_values
 
 Axes = list[int | None]
-
-
 MAX_PART = 64  # denominator of a factor: a larger one is no factor that anybody chose
 
 

@@ -24,11 +24,7 @@ from rfscale.engine.readers.tensors.layout import (
 )
 
 Shape = tuple[int, ...]
-
-
 _IMAGE_LAYER = -1
-
-
 _SHARED = ("global_pool", "window_attention", "slice", "resize", "space_to_depth", "pixel_shuffle")
 
 

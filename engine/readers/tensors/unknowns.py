@@ -15,8 +15,6 @@ from rfscale.engine.readers.tensors.layout import UnreadableError, common, neutr
 from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, Unknown
 
 WORDS = ("pointwise", "everything")
-
-
 _SHOWN = 12
 
 

@@ -20,14 +20,8 @@ sigmoid sign silu sin sinh softplus softshrink softsign sqrt square tan tanh tan
 _to_copy  batch_norm _native_batch_norm_legit_no_training native_dropout float_power heaviside
 prelu dropout1d dropout2d dropout3d feature_alpha_dropout fake_quantize_per_tensor_affine conj real resolve_conj
 """.split()
-
-
 ADDED = "add sub rsub maximum minimum fmax fmin where lerp addcmul addcdiv logaddexp hypot atan2 remainder fmod".split()
-
-
 COMPARED = "eq ne lt le gt ge logical_and logical_or logical_xor bitwise_and bitwise_or masked_fill copysign".split()
-
-
 MULTIPLIED = "mul div multiply divide true_divide floor_divide xlogy".split()
 
 

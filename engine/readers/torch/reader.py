@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import torch
 
 _FILLED_BY = aten, aten_windows  # importing them fills the table
-
-
 _WRAPPERS = ("wrap_with_set_grad_enabled", "wrap_with_autocast")
 
 
