@@ -54,6 +54,11 @@ def whole_axis(axis: int, size: int) -> Dim:
     return (Factor(size, axis),)
 
 
+def with_dim(dims: Dims, d: int, *new: Dim) -> Dims:
+    """Return the dims with one replaced by another, by none, or by several; d must not be negative."""
+    return (*dims[:d], *new, *dims[d + 1 :])
+
+
 def length(dim: Dim) -> int:
     """Entries of a dim."""
     return prod(f.size for f in dim)
