@@ -11,20 +11,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 BINS = 16  # per octave
-
-
 MEASURES = ("size", "width", "height", "aspect", "relative")
-
-
 OCTAVES = {"aspect": (-8, 8), "relative": (-16, 1)}  # what is outside falls into the first or last bin
-
-
 PIXELS = (-6, 16)  # octaves of size, width and height; what is outside is left out
-
-
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-
-
 LONG_NAMES = {
     "size": "sqrt(width·height)",
     "width": "width",

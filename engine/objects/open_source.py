@@ -11,8 +11,6 @@ from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.objects.boxes import ArraySource, Source, reading
 
 FORMATS = ("coco", "voc", "yolo", "csv", "parquet", "npy")
-
-
 TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
 
 

@@ -11,8 +11,6 @@ import numpy as np
 from rfscale.engine.errors import InputError, shown
 
 SCALES = 16  # samples of a range of scales
-
-
 RULES = "none, short=800,cap=1333, short=640-800,cap=1333, square=300, square=480x640, letterbox=640, scale=0.5-2"
 
 

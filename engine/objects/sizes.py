@@ -21,14 +21,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SLACK = 1.0  # pixels by which a box may stick out of its image: annotators round
-
-
 MAX_CATEGORIES = 20_000
-
-
 DEFAULT = "coco_val2017_sizes.csv.gz"
-
-
 ATTRIBUTION = "object sizes of COCO 2017 val, binned; (c) COCO Consortium, CC BY 4.0, cocodataset.org"
 
 
@@ -49,7 +43,7 @@ def object_sizes(
     objects : path, numpy array or None
         COCO JSON, a folder of Pascal VOC or YOLO files, CSV or Parquet (image_width, image_height, width, height[,
         category, x, y, count]), .npy, or an array (n, 2) of width and height or (n, 4) with the image's before. None:
-        COCO val2017, which comes along.
+        COCO val2017, which is built in.
     resize : str or Resize
         What training does to the images first: "none", "short=800,cap=1333", "short=640-800,cap=1333", "square=300",
         "letterbox=640" or "scale=0.5-2". A range counts each box as shares over it.

@@ -11,7 +11,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what libraries and models print, warn and log away from the terminal; errors say what is to be said."""
+    """Keep what libraries and models print, warn and log away from the terminal; errors have the message."""
     level, nowhere = logging.root.manager.disable, io.StringIO()
     logging.disable(logging.CRITICAL)
     try:

@@ -10,15 +10,22 @@ from xml.etree import ElementTree
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.objects.boxes import CHUNK, Base, Boxes, reading, rows_to_boxes
-from rfscale.engine.objects.formats.image_headers import SUFFIXES, image_size
 
 Row = tuple[Any, ...]  # x, y, width, height, image_width, image_height, category
-
-
+PICTURES = frozenset(".avif .bmp .gif .heic .heif .jp2 .jpeg .jpg .mpo .png .tif .tiff .webp".split())
 NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")
-
-
 TOO_LARGE = 1.5  # a relative size above this is no relative size
+
+
+def picture_size(path: Path) -> tuple[int, int] | None:
+    """Return (height, width) in pixels as stored, from the header alone; None where it cannot be read.
+
+    The orientation tag of a photograph is not followed: annotation tools differ on it.
+    """
+    import imagesize
+
+    width, height = imagesize.get(path, exif_rotation=False)
+    return (height, width) if min(width, height) > 0 else None
 
 
 def _grouped(rows: Iterable[Row]) -> Iterator[Boxes]:
@@ -101,7 +108,7 @@ class YoloSource(Base):
             )
         if not folder.is_dir():
             raise InputError(f"images: there is no folder {folder}")
-        found = (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+        found = (p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
         return {str(p.relative_to(folder).with_suffix("")): p for p in found}
 
     def chunks(self) -> Iterator[Boxes]:
@@ -127,7 +134,7 @@ class YoloSource(Base):
         picture = self.pictures.get(str(path.relative_to(self.folder).with_suffix("")))
         if picture is None:
             self.notes["label files without a picture"] += 1
-        return (image_size(picture) if picture else None) or (nan, nan)
+        return (picture_size(picture) if picture else None) or (nan, nan)
 
     def _box(self, values: list[str], width: float, height: float, where: str) -> Row | None:
         try:
@@ -169,4 +176,4 @@ def _sibling(folder: Path) -> Path | None:
         if parts[i] == "labels":
             other = Path(*parts[:i], "images", *parts[i + 1 :])
             return other if other.is_dir() else None
-    return folder if any(p.suffix.lower() in SUFFIXES for p in folder.iterdir()) else None
+    return folder if any(p.suffix.lower() in PICTURES for p in folder.iterdir()) else None

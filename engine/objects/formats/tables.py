@@ -14,8 +14,6 @@ from rfscale.engine.errors import InputError
 from rfscale.engine.objects.boxes import CHUNK, Base, Boxes, numbers, reading
 
 NEEDED = ("image_width", "image_height", "width", "height")
-
-
 OPTIONAL = ("x", "y", "category", "count")
 
 

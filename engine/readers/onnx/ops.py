@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +9,12 @@ import numpy as np
 
 from rfscale.engine.readers.onnx.registry import Node, onnx
 from rfscale.engine.readers.onnx.resize import resample
-from rfscale.engine.readers.onnx.window_ops import average_global, convolve, deconvolve, pool
+from rfscale.engine.readers.onnx.window_ops import convolve, deconvolve, pool
 from rfscale.engine.readers.tensors import spatial_ops as sp
-from rfscale.engine.readers.tensors.layout import UnreadableError, length, neutral, regroup, spatial
-from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, axis_values
+from rfscale.engine.readers.tensors.layout import UnreadableError, length, neutral, regroup, spatial, with_dim
+from rfscale.engine.readers.tensors.products import attend, einsum, matmul, weighted
+from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
+from rfscale.engine.readers.tensors.window_ops import shuffle
 
 POINTWISE = """
 Abs Acos Acosh Asin Asinh Atan Atanh BatchNormalization BitwiseNot Cast CastLike Ceil Celu Clip Cos Cosh
@@ -21,8 +22,6 @@ DequantizeLinear Dropout Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity I
 Not PRelu QuantizeLinear Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign
 Sqrt Swish Tan Tanh ThresholdedRelu ImageScaler Affine ParametricSoftplus ScaledTanh
 """.split()
-
-
 ADDED = """
 Add Sub Sum Max Min Mean Where And Or Xor Equal Less Greater LessOrEqual GreaterOrEqual Mod Pow BitShift BitwiseAnd
 BitwiseOr BitwiseXor
@@ -64,7 +63,8 @@ def _pool(k: Tracker, node: Node) -> Any:
 
 @onnx("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
 def _global(k: Tracker, node: Node) -> Tracked:
-    return average_global(k, node.inputs[0])
+    x = node.inputs[0]
+    return k.reduce(x, range(2, len(x.dims)))
 
 
 @onnx("Resize", "Upsample")
@@ -89,10 +89,8 @@ def _pad(k: Tracker, node: Node) -> Tracked:
 
 @onnx("DepthToSpace", "SpaceToDepth")
 def _shuffle(k: Tracker, node: Node) -> Tracked:
-    x, axes = sp.clean(k, node.inputs[0], 2)
-    scale = axis_values(axes, [node.attrs["blocksize"]] * 2, len(x.map), 1)
-    out = sp.behind(k, x, axes, "pixel_shuffle" if node.op == "DepthToSpace" else "space_to_depth", scale=scale)
-    return replace(out, dims=(*out.dims[:-3], neutral(k.shape[-3]), *out.dims[-2:]))
+    op = "pixel_shuffle" if node.op == "DepthToSpace" else "space_to_depth"
+    return shuffle(k, node.inputs[0], op, node.attrs["blocksize"])
 
 
 # layout -------------------------------------------------------------------------------------------------------------
@@ -118,11 +116,7 @@ def _expand(k: Tracker, node: Node) -> Tracked:
 
 @onnx("Tile")
 def _tile(k: Tracker, node: Node) -> Tracked:
-    x = node.inputs[0]
-    changed = [n != m for n, m in zip(k.shape, x.shape, strict=True)]
-    if any(c and spatial(d) for c, d in zip(changed, x.dims, strict=True)):
-        raise UnreadableError("it repeats a spatial axis")
-    return replace(x, dims=tuple(neutral(n) if c else d for c, n, d in zip(changed, k.shape, x.dims, strict=True)))
+    return sp.tile(k, node.inputs[0])
 
 
 @onnx("Slice")
@@ -139,14 +133,10 @@ def _slice(k: Tracker, node: Node) -> Tracked:
 
 @onnx("Split")
 def _split(k: Tracker, node: Node) -> list[Tracked]:
-    x, out, at = node.inputs[0], [], 0
-    axis = node.attrs.get("axis", 0) % len(x.dims)
-    for shape in node.shapes:
-        if shape is None:
-            raise UnreadableError("the shapes of its outputs cannot be inferred")
-        out.append(sp.narrow(k, x, axis, at, at + shape[axis]))
-        at += shape[axis]
-    return out
+    axis = node.attrs.get("axis", 0)
+    if None in node.shapes:
+        raise UnreadableError("the shapes of its outputs cannot be inferred")
+    return sp.split(k, node.inputs[0], axis, [shape[axis] for shape in node.shapes if shape is not None])
 
 
 @onnx("Concat")
@@ -161,7 +151,7 @@ def _gather(k: Tracker, node: Node) -> Tracked:
         raise UnreadableError("it picks entries by their values")
     d = node.attrs.get("axis", 0) % len(x.dims)
     if not spatial(x.dims[d]):
-        return replace(x, dims=(*x.dims[:d], *(neutral(n) for n in index.shape), *x.dims[d + 1 :]))
+        return replace(x, dims=with_dim(x.dims, d, *(neutral(n) for n in index.shape)))
     if index.value is None:
         raise UnreadableError("it picks entries by a table")
     picked = np.ravel(index.value) % length(x.dims[d])
@@ -169,7 +159,7 @@ def _gather(k: Tracker, node: Node) -> Tracked:
     if len(index.shape) > 1 or step < 1 or (np.diff(picked) != step).any():
         raise UnreadableError("it picks entries by a table")
     out = sp.narrow(k, x, d, int(picked[0]), int(picked[-1]) + 1, step)
-    return out if index.shape else replace(out, dims=(*out.dims[:d], *out.dims[d + 1 :]))
+    return out if index.shape else replace(out, dims=with_dim(out.dims, d))
 
 
 # what mixes ---------------------------------------------------------------------------------------------------------
@@ -177,18 +167,7 @@ def _gather(k: Tracker, node: Node) -> Tracked:
 
 @onnx("MatMul", "MatMulInteger")
 def _matmul(k: Tracker, node: Node) -> Tracked:
-    return product(k, node.inputs[0], node.inputs[1])
-
-
-def product(k: Tracker, a: Any, b: Any, bias: bool = False) -> Tracked:
-    """Matrix product as numpy has it; by constant weights a linear layer."""
-    ra, rb = len(a.shape), len(b.shape)
-    if isinstance(b, Constant) and rb == 2:
-        return k.weighted(a, -1, b.shape[0], b.shape[1], bias=bias)
-    batch = "abcdefgh"[: max(ra, rb, 2) - 2]
-    left = batch[len(batch) - ra + 2 :] + "mk" if ra > 1 else "k"
-    right = batch[len(batch) - rb + 2 :] + "kn" if rb > 1 else "k"
-    return k.contract([a, b], [left, right], batch + ("m" if ra > 1 else "") + ("n" if rb > 1 else ""), k.shape)
+    return matmul(k, node.inputs[0], node.inputs[1])
 
 
 @onnx("Gemm")
@@ -200,7 +179,7 @@ def _gemm(k: Tracker, node: Node) -> Tracked:
     if isinstance(b, Tracked):
         raise UnreadableError("its weights depend on the image")
     before, after = b.shape[::-1] if node.attrs.get("transB") else b.shape
-    return k.weighted(a, -1, before, after, bias=has_bias)
+    return weighted(k, a, -1, before, after, bias=has_bias)
 
 
 @onnx("Softmax", "LogSoftmax", "Hardmax")
@@ -223,20 +202,12 @@ def _reduction(k: Tracker, node: Node) -> Tracked:
         if axes == [] and node.attrs.get("noop_with_empty_axes"):
             return _added(k, node)
         axes = list(range(len(x.dims)))
-    return _reduced(k, x, axes)
+    return k.reduction(x, axes)
 
 
 @onnx("ArgMax", "ArgMin")
 def _argument(k: Tracker, node: Node) -> Tracked:
-    return _reduced(k, node.inputs[0], [node.attrs.get("axis", 0)])
-
-
-def _reduced(k: Tracker, x: Tracked, axes: Sequence[int]) -> Tracked:
-    out = k.reduce(x, axes)
-    if len(k.shape) == len(x.dims):
-        return out
-    gone = {a % len(x.dims) for a in axes}
-    return replace(out, dims=tuple(dim for d, dim in enumerate(out.dims) if d not in gone))
+    return k.reduction(node.inputs[0], [node.attrs.get("axis", 0)])
 
 
 @onnx("TopK")
@@ -245,7 +216,7 @@ def _topk(k: Tracker, node: Node) -> list[Tracked]:
     d = node.attrs.get("axis", -1) % len(x.dims)
     if spatial(x.dims[d]):
         raise UnreadableError("it picks entries by their values")
-    out = replace(x, dims=(*x.dims[:d], neutral(k.shape[d]), *x.dims[d + 1 :]))
+    out = replace(x, dims=with_dim(x.dims, d, neutral(k.shape[d])))
     return [out, out]
 
 
@@ -270,10 +241,7 @@ def _group_norm(k: Tracker, node: Node) -> Tracked:
 
 @onnx("Einsum")
 def _einsum(k: Tracker, node: Node) -> Tracked:
-    left, arrow, output = node.attrs["equation"].replace(" ", "").partition("->")
-    if "." in left or not arrow:
-        raise UnreadableError(f"einsum {node.attrs['equation']!r} has dots or no output")
-    return k.contract(node.inputs, left.split(","), output, k.shape)
+    return einsum(k, node.attrs["equation"], node.inputs)
 
 
 @onnx("Attention")
@@ -281,4 +249,4 @@ def _attention(k: Tracker, node: Node) -> Tracked:
     q, key, value = node.inputs[:3]
     if len(q.shape) != 4:
         raise UnreadableError("attention is read with 4 dims only")
-    return k.attend(q, key, value)
+    return attend(k, q, key, value)

@@ -34,8 +34,6 @@ class Node(NamedTuple):
 
 
 Handler = Callable[[Tracker, Node], Any]
-
-
 ONNX: dict[str, Handler] = {}
 
 

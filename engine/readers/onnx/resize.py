@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from rfscale.engine.readers.onnx.registry import Node
 from rfscale.engine.readers.tensors import spatial_ops as sp
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 
-if TYPE_CHECKING:
-    from rfscale.engine.readers.onnx.registry import Node
-
 _MODES = {"nearest": "nearest", "linear": "bilinear", "bilinear": "bilinear", "cubic": "bicubic"}
-
-
 _ROUNDING = {"round_prefer_floor": "down", "round_prefer_ceil": "up", "floor": "floor", "ceil": "ceil"}
-
-
 _PLACES = (
     "half_pixel",
     "half_pixel_symmetric",
@@ -104,7 +98,7 @@ def _cropped(k: Tracker, x: Tracked, node: Node) -> Tracked:
         if any(abs(e - whole) > 1e-5 for e, whole in zip(ends, (first, last), strict=True)):
             raise UnreadableError("its region of interest begins or ends between entries")
         if not 0 <= first <= last < x.shape[d]:
-            raise UnreadableError("its region of interest reaches beyond the map, or is turned round")
+            raise UnreadableError("its region of interest reaches beyond the map, or is reversed")
         x = sp.narrow(k, x, d, first, last + 1)
     return x
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rfscale.engine.readers.tensors import spatial_ops as sp
+from rfscale.engine.readers.tensors import window_ops as wd
 from rfscale.engine.readers.tensors.layout import UnreadableError
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 
@@ -17,31 +17,23 @@ def _padding(attrs: Mapping[str, Any], rank: int) -> list[int] | str:
     return [0] * (2 * rank) if word == "VALID" else list(attrs.get("pads", [0] * (2 * rank)))
 
 
-def _weights(x: Any, w: Any) -> list[int]:
-    if not isinstance(x, Tracked) or not isinstance(w, Constant):
-        raise UnreadableError("its weights depend on the image")
-    if len(w.shape) != len(x.dims):
+def _kernel(x: Any, w: Any) -> list[int]:
+    if isinstance(x, Tracked) and isinstance(w, Constant) and len(w.shape) != len(x.dims):
         raise UnreadableError("the shape of its weights is not known")
     return list(w.shape[2:])
 
 
 def convolve(k: Tracker, x: Any, w: Any, bias: bool, attrs: Mapping[str, Any]) -> Tracked:
     """Conv, in all its paddings."""
-    kernel = _weights(x, w)
-    rank, groups = len(kernel), attrs.get("group", 1)
-    padding = _padding(attrs, rank)
+    rank = len(_kernel(x, w))
     stride, dilation = attrs.get("strides", [1] * rank), attrs.get("dilations", [1] * rank)
-    before, channels = w.shape[1] * groups, w.shape[0]
-    if max(kernel) == max(stride) == 1 and (isinstance(padding, str) or not any(padding)):
-        return k.weighted(x, -rank - 1, before, channels, groups, bias)
-    weights = (before, channels, groups, bias)
-    return sp.window(k, "conv", x, kernel, stride, padding, dilation, mixes=groups == 1, weights=weights)
+    return wd.convolve(k, x, w, bias, stride, _padding(attrs, rank), dilation, attrs.get("group", 1))
 
 
 def deconvolve(k: Tracker, x: Any, w: Any, bias: bool, attrs: Mapping[str, Any]) -> Tracked:
     """ConvTranspose; `output_shape` and `auto_pad` become paddings."""
-    kernel = _weights(x, w)
-    rank, groups = len(kernel), attrs.get("group", 1)
+    kernel = _kernel(x, w)
+    rank = len(kernel)
     stride, dilation = attrs.get("strides", [1] * rank), attrs.get("dilations", [1] * rank)
     extra = list(attrs.get("output_padding", [0] * rank))
     padding = list(attrs.get("pads", [0] * (2 * rank)))
@@ -55,10 +47,7 @@ def deconvolve(k: Tracker, x: Any, w: Any, bias: bool, attrs: Mapping[str, Any])
             padding[a], padding[rank + a] = (less, more) if word == "SAME_UPPER" else (more, less)
     elif word == "VALID":
         padding = [0] * (2 * rank)
-    weights = (w.shape[0], w.shape[1] * groups, groups, bias)
-    return sp.window(
-        k, "conv_transpose", x, kernel, stride, padding, dilation, extra=extra, mixes=groups == 1, weights=weights
-    )
+    return wd.convolve_transposed(k, x, w, bias, stride, padding, dilation, attrs.get("group", 1), extra)
 
 
 def pool(k: Tracker, op: str, x: Tracked, attrs: Mapping[str, Any]) -> Tracked:
@@ -67,9 +56,4 @@ def pool(k: Tracker, op: str, x: Tracked, attrs: Mapping[str, Any]) -> Tracked:
     rank = len(kernel)
     stride, dilation = attrs.get("strides", [1] * rank), attrs.get("dilations", [1] * rank)
     ceil_mode = bool(attrs.get("ceil_mode", 0))
-    return sp.window(k, op, x, kernel, stride, _padding(attrs, rank), dilation, ceil_mode=ceil_mode)
-
-
-def average_global(k: Tracker, x: Tracked) -> Tracked:
-    """Global pooling over all dims behind the channels."""
-    return k.reduce(x, range(2, len(x.dims)))
+    return wd.window(k, op, x, kernel, stride, _padding(attrs, rank), dilation, ceil_mode=ceil_mode)

@@ -41,8 +41,6 @@ class Factor(NamedTuple):
 
 
 Dim: TypeAlias = tuple[Factor, ...]
-
-
 Dims: TypeAlias = tuple[Dim, ...]
 
 
@@ -54,6 +52,11 @@ def neutral(size: int) -> Dim:
 def whole_axis(axis: int, size: int) -> Dim:
     """Return a dim that is one axis from end to end."""
     return (Factor(size, axis),)
+
+
+def with_dim(dims: Dims, d: int, *new: Dim) -> Dims:
+    """Return the dims with one replaced by another, by none, or by several; d must not be negative."""
+    return (*dims[:d], *new, *dims[d + 1 :])
 
 
 def length(dim: Dim) -> int:

@@ -19,12 +19,11 @@ from rfscale.engine.readers.tensors.layout import (
     restrided,
     spatial,
     whole_axis,
+    with_dim,
 )
 from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, axis_values
 
 Axes = list[int | None]
-
-
 MAX_PART = 64  # denominator of a factor: a larger one is no factor that anybody chose
 
 
@@ -60,7 +59,7 @@ def clean(k: Tracker, t: Tracked, ndim: int, mixes: bool = False) -> tuple[Track
             free.remove(a)
             if t.map[a] != n:
                 t = _sliced(k, t, a, 0, 1, 1, t.dims)
-            t = replace(t, dims=(*t.dims[: first + j], whole_axis(a, n), *t.dims[first + j + 1 :]))
+            t = replace(t, dims=with_dim(t.dims, first + j, whole_axis(a, n)))
     return t, axes
 
 
@@ -94,7 +93,7 @@ def _sliced(k: Tracker, t: Tracked, axis: int, start: int, stop: int, step: int,
     return k.after(t, "slice", dims, **given)
 
 
-def behind(
+def write_along(
     k: Tracker, t: Tracked, axes: Axes, op: str, channels: int | None = None, before: int | None = None, **given: Any
 ) -> Tracked:
     """Write a layer that acts along the last dims, and check that its map has the shape that the model says."""
@@ -111,71 +110,16 @@ def behind(
     return Tracked(out.layer, out.map, tuple(dims))
 
 
-def window(
-    k: Tracker,
-    op: str,
-    t: Tracked,
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    padding: Sequence[int] | str,
-    dilation: Sequence[int],
-    *,
-    ceil_mode: bool = False,
-    extra: Sequence[int] | None = None,
-    mixes: bool = False,
-    weights: tuple[int, int, int, bool] | None = None,
-) -> Tracked:
-    """A convolution or pooling; `padding` per side, all starts first.
-
-    Parameters
-    ----------
-    extra : sequence of int, optional
-        Output padding of a transposed convolution.
-    weights : tuple, optional
-        Channels in, channels out, groups, and whether there is a bias.
-    """
-    rank = len(kernel)
-    t, axes = clean(k, t, rank, mixes)
-    ndim = len(t.map)
-    given: dict[str, Any] = {
-        "kernel": axis_values(axes, kernel, ndim, 1),
-        "stride": axis_values(axes, stride, ndim, 1),
-        "dilation": axis_values(axes, dilation, ndim, 1),
-        "padding": padding
-        if isinstance(padding, str)
-        else axis_values(axes, padding[:rank], ndim, 0) + axis_values(axes, padding[rank:], ndim, 0),
-    }
-    if ceil_mode:
-        given["ceil_mode"] = True
-    if extra is not None:
-        given["output_padding"] = axis_values(axes, extra, ndim, 0)
-    if weights is None:
-        return behind(k, t, axes, op, **given)
-    before, channels, groups, bias = weights
-    given |= {"bias": bias} | ({"groups": groups} if groups > 1 else {})
-    return behind(k, t, axes, op, channels, before, **given)
-
-
-def adaptive_pool(k: Tracker, t: Tracked, rank: int) -> Tracked:
-    """Pooling to a size; to one entry per axis it sees everything."""
-    size = k.shape[-rank:]
-    if max(size) == 1 and {f.axis for dim in t.dims[-rank:] for f in spatial(dim)}:
-        return k.reduce(t, range(-rank, 0))
-    t, axes = clean(k, t, rank)
-    target = _target(t, axes, size)
-    return behind(k, t, axes, "adaptive_pool", size=target) if target != list(t.map) else t
-
-
 def resize(k: Tracker, t: Tracked, rank: int, mode: str, **coordinates: Any) -> Tracked:
     """Resampling to the shape that the model says."""
     t, axes = clean(k, t, rank)
-    target = _target(t, axes, k.shape[-rank:])
+    target = target_size(t, axes, k.shape[-rank:])
     if target == list(t.map):
         return t
     if all(new % old == 0 for new, old in zip(target, t.map, strict=True)):
         scale = [new // old for new, old in zip(target, t.map, strict=True)]
-        return behind(k, t, axes, "upsample", scale=scale, mode=mode, **coordinates)
-    return behind(k, t, axes, "resize", size=target, mode=mode, **coordinates)
+        return write_along(k, t, axes, "upsample", scale=scale, mode=mode, **coordinates)
+    return write_along(k, t, axes, "resize", size=target, mode=mode, **coordinates)
 
 
 def factor(value: float) -> Fraction:
@@ -200,10 +144,10 @@ def resize_by(k: Tracker, t: Tracked, rank: int, mode: str, scales: Sequence[Fra
     if any(extra):
         t = k.after(t, "pad", _all_whole(t, axes, longer), padding=[0] * ndim + extra, mode="replicate")
     t = k.after(t, "resize", _all_whole(t, axes, size), size=size, mode=mode, **coordinates)
-    over = [n - m for n, m in zip(size, _target(t, axes, k.shape[-rank:]), strict=True)]
+    over = [n - m for n, m in zip(size, target_size(t, axes, k.shape[-rank:]), strict=True)]
     if min(over) < 0:
         raise UnreadableError("it makes more entries than its factors say")
-    return behind(k, t, axes, "crop", amount=[0] * ndim + over) if any(over) else t
+    return write_along(k, t, axes, "crop", amount=[0] * ndim + over) if any(over) else t
 
 
 def _all_whole(t: Tracked, axes: Axes, size: Sequence[int]) -> Dims:
@@ -212,7 +156,8 @@ def _all_whole(t: Tracked, axes: Axes, size: Sequence[int]) -> Dims:
     return (*t.dims[:first], *last)
 
 
-def _target(t: Tracked, axes: Axes, size: Sequence[int]) -> list[int]:
+def target_size(t: Tracked, axes: Axes, size: Sequence[int]) -> list[int]:
+    """Entries per axis of a map whose last dims become `size`."""
     target = list(t.map)
     for axis, n in zip(axes, size, strict=True):
         if axis is not None:
@@ -234,7 +179,7 @@ def _pad_dim(k: Tracker, t: Tracked, d: int, lo: int, hi: int, mode: str) -> Tra
         t = narrow(k, t, d, max(0, -lo), n - max(0, -hi), 1)
         return _pad_dim(k, t, d, max(0, lo), max(0, hi), mode) if max(lo, hi) > 0 else t
     if not spatial(t.dims[d]):
-        return replace(t, dims=(*t.dims[:d], neutral(n + lo + hi), *t.dims[d + 1 :]))
+        return replace(t, dims=with_dim(t.dims, d, neutral(n + lo + hi)))
     t = _whole(k, t, d)
     axis, ndim = t.dims[d][0].axis, len(t.map)
     sides = axis_values([axis], [lo], ndim, 0) + axis_values([axis], [hi], ndim, 0)
@@ -243,7 +188,7 @@ def _pad_dim(k: Tracker, t: Tracked, d: int, lo: int, hi: int, mode: str) -> Tra
 
 
 def _lengthened(t: Tracked, d: int, n: int) -> Dims:
-    return (*t.dims[:d], whole_axis(t.dims[d][0].axis, n), *t.dims[d + 1 :])
+    return with_dim(t.dims, d, whole_axis(t.dims[d][0].axis, n))
 
 
 def roll(k: Tracker, t: Tracked, d: int, shift: int) -> Tracked:
@@ -264,7 +209,7 @@ def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1)
         raise UnreadableError("it leaves nothing of a dim, or reverses it")
 
     def become(new: tuple[Factor, ...]) -> Dims:
-        return (*t.dims[:d], new, *t.dims[d + 1 :])
+        return with_dim(t.dims, d, new)
 
     if not spatial(dim):
         return replace(t, dims=become(neutral(size)))
@@ -288,13 +233,35 @@ def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1)
     raise UnreadableError("it cuts inside windows of the map")
 
 
+def split(k: Tracker, t: Tracked, d: int, sizes: Sequence[int]) -> list[Tracked]:
+    """Parts of one dim, one after another."""
+    d %= len(t.dims)
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    return [narrow(k, t, d, at, at + n) for at, n in zip(starts, sizes, strict=True)]
+
+
+def select(k: Tracker, t: Tracked, d: int, index: int) -> Tracked:
+    """One entry of a dim, which is left out."""
+    out = narrow(k, t, d, index, index + 1)
+    return replace(out, dims=with_dim(out.dims, d))
+
+
+def tile(k: Tracker, t: Tracked) -> Tracked:
+    """Repeat a tensor along its dims, new first dims included, to the shape of the node."""
+    dims = ((),) * (len(k.shape) - len(t.dims)) + t.dims
+    changed = [length(dim) != n for dim, n in zip(dims, k.shape, strict=True)]
+    if any(c and spatial(dim) for c, dim in zip(changed, dims, strict=True)):
+        raise UnreadableError("it repeats a spatial axis")
+    return replace(t, dims=tuple(neutral(n) if c else dim for c, n, dim in zip(changed, k.shape, dims, strict=True)))
+
+
 def _narrow_tokens(k: Tracker, t: Tracked, d: int, f: Factor, start: int, stop: int, step: int) -> Tracked:
     pixels = length(f.inner)
     if step == 1 and start <= f.lead and stop >= f.lead + pixels:
         lead, size = f.lead - start, stop - start
         new = f.inner if size == pixels else (f._replace(size=size, lead=lead),)
-        return replace(t, dims=(*t.dims[:d], joined(new), *t.dims[d + 1 :]))
-    if stop <= f.lead or start >= f.lead + pixels:  # class tokens, which attention made see everything
+        return replace(t, dims=with_dim(t.dims, d, joined(new)))
+    if stop <= f.lead or start >= f.lead + pixels:  # class tokens, which read the whole map through attention
         return replace(k.reduce(t, [d]), dims=(*t.dims[:d], neutral(-(-(stop - start) // step)), *t.dims[d + 1 :]))
     raise UnreadableError("it cuts a sequence of pixels and extra tokens")
 
@@ -305,8 +272,8 @@ def concatenate(k: Tracker, values: Sequence[Any], d: int) -> Tracked:
     parts = [v for v in values if isinstance(v, Tracked)]
     if not any(spatial(p.dims[d]) for p in parts):
         shape = [*k.shape[:d], 1, *k.shape[d + 1 :]]
-        dims = common([(*p.dims[:d], (), *p.dims[d + 1 :]) for p in parts], shape)
-        return k.merge("concat", parts, (*dims[:d], neutral(k.shape[d]), *dims[d + 1 :]))
+        dims = common([with_dim(p.dims, d, ()) for p in parts], shape)
+        return k.merge("concat", parts, with_dim(dims, d, neutral(k.shape[d])))
     if sum(bool(spatial(p.dims[d])) for p in parts) == 1:
         out = _with_tokens(k, values, parts, d)
         if out is not None:
@@ -342,7 +309,7 @@ def _rolled(k: Tracker, parts: list[Tracked], d: int) -> Tracked | None:
 
 
 def _with_tokens(k: Tracker, values: Sequence[Any], parts: list[Tracked], d: int) -> Tracked | None:
-    """A sequence of all pixels with extra tokens before or behind it; None where only some pixels are in it."""
+    """A sequence of all pixels with extra tokens before or after it; None where only some pixels are in it."""
     at = next(i for i, v in enumerate(values) if isinstance(v, Tracked) and spatial(v.dims[d]))
     t = values[at]
     others = [p for p in parts if p is not t]
@@ -357,5 +324,5 @@ def _with_tokens(k: Tracker, values: Sequence[Any], parts: list[Tracked], d: int
     if any(f.inner for f in inner):
         raise UnreadableError("it joins a sequence inside another")
     axis = next(f.axis for f in inner)
-    dims = (*t.dims[:d], (Factor(k.shape[d], axis, 1, inner, lead),), *t.dims[d + 1 :])
+    dims = with_dim(t.dims, d, (Factor(k.shape[d], axis, 1, inner, lead),))
     return k.merge("concat", [t, *others], dims)

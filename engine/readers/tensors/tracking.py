@@ -24,11 +24,7 @@ from rfscale.engine.readers.tensors.layout import (
 )
 
 Shape = tuple[int, ...]
-
-
 _IMAGE_LAYER = -1
-
-
 _SHARED = ("global_pool", "window_attention", "slice", "resize", "space_to_depth", "pixel_shuffle")
 
 
@@ -57,7 +53,7 @@ class Constant:
 
 
 class Unknown:
-    """What an unknown operator returns: everything behind it is unknown too, and not reported again."""
+    """What an unknown operator returns: all that is computed from it is unknown too, and not reported again."""
 
 
 @dataclass
@@ -127,7 +123,7 @@ class Tracker:
         return len(self.drafts) - 1
 
     def after(self, t: Tracked, op: str, dims: Dims, before: int | None = None, **given: Any) -> Tracked:
-        """Write one layer behind a tensor; layers without a name of their own in the model are written once."""
+        """Write one layer that reads a tensor; layers without a name of their own in the model are written once."""
         key = (t.layer, op, repr(sorted(given.items()))) if op in _SHARED else None
         layer = self._cache.get(key) if key else None
         if layer is None:
@@ -198,9 +194,17 @@ class Tracker:
             return self.after(t, op, restrided(dims, seen), scale=seen)
         if shrink and lowest and not gone_axes & rest:
             return self.after(t, op, dims, kernel=seen, stride=seen)
-        return replace(self._mix(t, factors), dims=dims)
+        return replace(self.mix(t, factors), dims=dims)
 
-    def _mix(self, t: Tracked, factors: Iterable[Any]) -> Tracked:
+    def reduction(self, t: Tracked, which: Iterable[int]) -> Tracked:
+        """`reduce` for an operator that may leave out the dims of one entry: the node's shape decides."""
+        gone = {d % len(t.dims) for d in which}
+        out = self.reduce(t, gone)
+        if len(self.shape) == len(t.dims):
+            return out
+        return replace(out, dims=tuple(dim for d, dim in enumerate(out.dims) if d not in gone))
+
+    def mix(self, t: Tracked, factors: Iterable[Any]) -> Tracked:
         """Let each entry see all that differ from it in these factors only; the map keeps its size."""
         for step in _one_per_axis(factors):
             window = [step[a].size if a in step else 1 for a in range(len(t.map))]
@@ -220,60 +224,7 @@ class Tracker:
             return replace(seen, dims=t.dims)
         return self.merge("multiply", [t, seen], t.dims)
 
-    def contract(self, operands: Sequence[object], inputs: Sequence[str], output: str, shape: Shape) -> Tracked:
-        """Sum products over the labels that the output lacks, as einsum does."""
-        tracked = [(v, labels) for v, labels in zip(operands, inputs, strict=True) if isinstance(v, Tracked)]
-        held: dict[str, Any] = {}
-        parts = []
-        for t, labels in tracked:
-            gone = []
-            for d, label in enumerate(labels):
-                mine = {(f.axis, f.stride) for f in spatial(t.dims[d])}
-                others = {(f.axis, f.stride) for x, dim in held.items() if x != label for f in spatial(dim)}
-                if label not in output or mine & others:
-                    gone.append(d)
-            part = self.reduce(t, gone, shrink=len(tracked) == 1)
-            for d, label in enumerate(labels):
-                if label in output and spatial(part.dims[d]):
-                    held.setdefault(label, part.dims[d])
-            parts.append(part)
-        dims = tuple(held.get(x) or neutral(n) for x, n in zip(output, shape, strict=True))
-        inside = {s for p in parts if p.layer >= 0 for s in self._contained(p.layer)}
-        return self.merge("add", [p for p in parts if p.layer not in inside], dims)
-
-    def _contained(self, layer: int) -> tuple[int, ...]:
-        """Layers whose entries those of a window or a sum surely hold."""
-        draft = self.drafts[layer]
-        return draft.sources if draft.op in ("window_attention", "add") else ()
-
-    def attend(self, q: Any, k: Any, v: Any) -> Tracked:
-        """Scaled dot product attention: queries and keys along the last dim but one."""
-        batch = "abcdefgh"[: len(q.shape) - 2]
-        weights: Any = Constant((*q.shape[:-1], k.shape[-2]))
-        if isinstance(q, Tracked) or isinstance(k, Tracked):
-            weights = self.contract([q, k], [batch + "qe", batch + "ke"], batch + "qk", weights.shape)
-        return self.contract([weights, v], [batch + "qk", batch + "kf"], batch + "qf", self.shape)
-
-    def weighted(self, t: Tracked, dim: int, inputs: int, outputs: int, groups: int = 1, bias: bool = True) -> Tracked:
-        """A linear layer over one dim: a 1×1 convolution, one with kernel = stride, or one over everything."""
-        dim %= len(t.dims)
-        factors = spatial(t.dims[dim])
-        dims = tuple(neutral(outputs) if d == dim else x for d, x in enumerate(t.dims))
-        given: dict[str, Any] = {"channels": outputs, "bias": bias, **({"groups": groups} if groups > 1 else {})}
-        before = inputs // prod(f.size for f in factors)
-        if not factors:
-            return self.after(t, "conv", dims, before, kernel=1, **given)
-        if groups > 1:
-            raise UnreadableError("a grouped convolution over channels that hold pixels")
-        rest = any(spatial(x) for x in dims)
-        seen = [prod(f.size for f in factors if f.axis == a) for a in range(len(t.map))]
-        if not rest and all(s == n or n == 1 for s, n in zip(seen, t.map, strict=True)):
-            return self.after(t, "linear", dims, inputs // prod(t.map), **given)
-        if all(f.stride == 1 for f in factors) and len({f.axis for f in factors}) == len(factors):
-            return self.after(t, "conv", restrided(dims, seen), before, kernel=seen, stride=seen, **given)
-        return self.after(self._mix(t, factors), "conv", dims, None, kernel=1, channels=outputs)
-
-    # ready ----------------------------------------------------------------------------------------------------------
+    # the network ----------------------------------------------------------------------------------------------------
 
     def network(
         self, name: str, outputs: Iterable[object], image_channels: int, assumed: Mapping[str, str] | None = None
@@ -327,7 +278,7 @@ def _one_per_axis(factors: Iterable[Any]) -> list[dict[int, Any]]:
 def _names(drafts: Sequence[_Draft]) -> list[str]:
     """Names of layers.
 
-    The last layer that a module writes is named by the module's path, others get the op behind it.
+    The last layer that a module writes is named by the module's path, others have the op after it.
     """
     last = {draft.path: i for i, draft in enumerate(drafts)}
     taken = {IMAGE} | {path for path in last if path}
@@ -373,9 +324,7 @@ def image_tracker(shape: Shape, axes: Sequence[int] | None = None) -> tuple[Trac
     """Return a tracker, the image as a tensor, and its channels; `axes` says which dims are spatial."""
     dims = list(range(2, len(shape))) if axes is None else [a % len(shape) for a in axes]
     if not 1 <= len(dims) <= 3:
-        raise InputError(
-            f"the image has shape {'×'.join(map(str, shape))}; it needs 1, 2 or 3 spatial axes behind N, C"
-        )
+        raise InputError(f"the image has shape {'×'.join(map(str, shape))}; it needs 1, 2 or 3 spatial axes after N, C")
     size = tuple(shape[d] for d in dims)
     if min(shape) < 1:
         raise InputError(f"the image has shape {'×'.join(map(str, shape))}; every size must be at least 1")

@@ -14,8 +14,6 @@ from rfscale.engine.readers.tensors.layout import UnreadableError, common, neutr
 from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, Unknown
 
 WORDS = ("pointwise", "everything")
-
-
 _SHOWN = 12
 
 
@@ -55,8 +53,8 @@ class Unknowns:
                 self.assumed[op] = treatment if isinstance(treatment, str) else str(dict(treatment))
                 return out
             except UnreadableError as error:
-                said = treatment if isinstance(treatment, str) else "the layer given"
-                reason = f"cannot be {said}: {error}"
+                wanted = treatment if isinstance(treatment, str) else "the layer given"
+                reason = f"cannot be {wanted}: {error}"
         self.found.setdefault(op, []).append((node, reason))
         return Unknown()
 
@@ -94,13 +92,13 @@ def _stand_in(k: Tracker, treatment: Any, values: list[Tracked]) -> Any:
             raise UnreadableError("it changes the shape")
         return k.merge("add", values, common([v.dims for v in values], k.shape))
     if treatment == "everything":
-        return _everything(k, values)
+        return _whole_image(k, values)
     given = {key: v for key, v in treatment.items() if key not in ("op", "inputs", "name")}
     x, axes = sp.clean(k, values[0], len(values[0].map))
-    return sp.behind(k, x, axes, treatment.get("op", "conv"), **given)
+    return sp.write_along(k, x, axes, treatment.get("op", "conv"), **given)
 
 
-def _everything(k: Tracker, values: list[Tracked]) -> Tracked:
+def _whole_image(k: Tracker, values: list[Tracked]) -> Tracked:
     seen = [k.after(replace(v, dims=()), "global_pool", ()) for v in values]
     out = k.merge("add", seen, ())
     same = next((v for v in values if v.shape == k.shape), None)

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from rfscale.engine.readers.tensors import spatial_ops as sp
-from rfscale.engine.readers.tensors.layout import UnreadableError, length, neutral, regroup, spatial
+from rfscale.engine.readers.tensors.layout import UnreadableError, length, neutral, regroup, spatial, with_dim
+from rfscale.engine.readers.tensors.products import attend, einsum, matmul, weighted
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.registry import aten, listed
 
@@ -20,14 +21,8 @@ sigmoid sign silu sin sinh softplus softshrink softsign sqrt square tan tanh tan
 _to_copy  batch_norm _native_batch_norm_legit_no_training native_dropout float_power heaviside
 prelu dropout1d dropout2d dropout3d feature_alpha_dropout fake_quantize_per_tensor_affine conj real resolve_conj
 """.split()
-
-
 ADDED = "add sub rsub maximum minimum fmax fmin where lerp addcmul addcdiv logaddexp hypot atan2 remainder fmod".split()
-
-
 COMPARED = "eq ne lt le gt ge logical_and logical_or logical_xor bitwise_and bitwise_or masked_fill copysign".split()
-
-
 MULTIPLIED = "mul div multiply divide true_divide floor_divide xlogy".split()
 
 
@@ -49,7 +44,7 @@ def _multiplied(k: Tracker, *values: Any, **_: Any) -> Any:
 
 @aten(*(f"{kind}_like" for kind in ("zeros", "ones", "full", "empty", "rand", "randn")))
 @aten("new_zeros", "new_ones", "new_full", "new_empty", "new_tensor")
-def _fresh(k: Tracker, *_: Any, **__: Any) -> Constant:
+def _without_values(k: Tracker, *_: Any, **__: Any) -> Constant:
     return Constant(k.shape)
 
 
@@ -97,24 +92,18 @@ def _expand(k: Tracker, x: Any, *_: Any, **__: Any) -> Any:
 
 
 @aten("repeat", "tile")
-def _repeat(k: Tracker, x: Tracked, times: Sequence[int]) -> Tracked:
-    times = [1] * (len(k.shape) - len(times)) + list(times)
-    dims = ((),) * (len(k.shape) - len(x.dims)) + x.dims
-    if any(t > 1 and spatial(dim) for t, dim in zip(times, dims, strict=True)):
-        raise UnreadableError("it repeats a spatial axis")
-    return replace(x, dims=tuple(neutral(n) if t > 1 else d for t, d, n in zip(times, dims, k.shape, strict=True)))
+def _repeat(k: Tracker, x: Tracked, *_: Any, **__: Any) -> Tracked:
+    return sp.tile(k, x)
 
 
 @aten("repeat_interleave")
 def _repeat_interleave(k: Tracker, x: Tracked, times: Any, dim: int | None = None, **_: Any) -> Tracked:
     if dim is None or not isinstance(times, int):
         raise UnreadableError("it repeats entries by a tensor")
-    if not spatial(x.dims[dim]):
-        return replace(
-            x, dims=tuple(neutral(k.shape[d]) if d == dim % len(x.dims) else z for d, z in enumerate(x.dims))
-        )
-    longer = (*x.dims[dim], *neutral(times))
-    return replace(x, dims=tuple(longer if d == dim % len(x.dims) else z for d, z in enumerate(x.dims)))
+    d = dim % len(x.dims)
+    return replace(
+        x, dims=with_dim(x.dims, d, (*x.dims[d], *neutral(times)) if spatial(x.dims[d]) else neutral(k.shape[d]))
+    )
 
 
 @aten("slice")
@@ -132,9 +121,7 @@ def _narrow(k: Tracker, x: Tracked, dim: int, start: int, size: int) -> Tracked:
 @aten("select")
 def _select(k: Tracker, x: Tracked, dim: int, index: int) -> Tracked:
     d = dim % len(x.dims)
-    index %= length(x.dims[d])
-    out = sp.narrow(k, x, d, index, index + 1)
-    return replace(out, dims=(*out.dims[:d], *out.dims[d + 1 :]))
+    return sp.select(k, x, d, index % length(x.dims[d]))
 
 
 @aten("unbind")
@@ -144,12 +131,7 @@ def _unbind(k: Tracker, x: Tracked, dim: int = 0) -> list[Tracked]:
 
 @aten("split", "split_with_sizes", "chunk", "tensor_split")
 def _split(k: Tracker, x: Tracked, parts: Any, dim: int = 0) -> list[Tracked]:
-    out, at = [], 0
-    for shape in k.shape:  # one shape per part
-        n = shape[dim]
-        out.append(sp.narrow(k, x, dim % len(x.dims), at, at + n))
-        at += n
-    return out
+    return sp.split(k, x, dim, [shape[dim] for shape in k.shape])  # one shape per part
 
 
 @aten("cat", "concat", "concatenate")
@@ -177,7 +159,7 @@ def _index(k: Tracker, x: Any, indices: Sequence[Any]) -> Tracked:
     if len(used) != 1 or spatial(x.dims[used[0]]) or len(indices[used[0]].shape) != 1:
         raise UnreadableError("it picks entries by a table")
     d = used[0]
-    return replace(x, dims=(*x.dims[:d], neutral(k.shape[d]), *x.dims[d + 1 :]))
+    return replace(x, dims=with_dim(x.dims, d, neutral(k.shape[d])))
 
 
 @aten("index_select")
@@ -237,12 +219,7 @@ def _along(k: Tracker, x: Tracked, dim: Any = None, *_: Any, **__: Any) -> Track
 
 def reduction(k: Tracker, x: Tracked, dims: Any) -> Tracked:
     """Mean, sum, maximum, … over some dims, or over all."""
-    which = range(len(x.dims)) if dims is None or dims == [] else listed(dims, 1)
-    out = k.reduce(x, which)
-    gone = {d % len(x.dims) for d in which}
-    if len(k.shape) < len(x.dims):
-        return replace(out, dims=tuple(dim for d, dim in enumerate(out.dims) if d not in gone))
-    return out
+    return k.reduction(x, range(len(x.dims)) if dims is None or dims == [] else listed(dims, 1))
 
 
 @aten("group_norm", "native_group_norm")
@@ -265,47 +242,33 @@ def _layer_norm(k: Tracker, x: Tracked, shape: Sequence[int], *_: Any, **__: Any
 @aten("linear")
 def _linear(k: Tracker, x: Any, w: Any, b: Any = None) -> Tracked:
     if not isinstance(x, Tracked) or isinstance(w, Tracked):
-        return _matmul(k, x, _transpose(k, w, -1, -2) if isinstance(w, Tracked) else Constant(w.shape[::-1]))
-    return k.weighted(x, -1, w.shape[1], w.shape[0], bias=b is not None)
+        return matmul(k, x, _transpose(k, w, -1, -2) if isinstance(w, Tracked) else Constant(w.shape[::-1]))
+    return weighted(k, x, -1, w.shape[1], w.shape[0], bias=b is not None)
 
 
-@aten("matmul", "bmm", "mm", "mv", "dot")
-def _matmul(k: Tracker, a: Any, b: Any) -> Tracked:
-    ra, rb = len(a.shape), len(b.shape)
-    batch = "abcdefgh"[: max(ra, rb, 2) - 2]
-    left = batch[len(batch) - (ra - 2) :] + "mk" if ra > 1 else "k"
-    right = batch[len(batch) - (rb - 2) :] + "kn" if rb > 1 else "k"
-    if ra == 1 or rb == 1:
-        batch = batch if max(ra, rb) > 2 else ""
-    output = batch + ("m" if ra > 1 else "") + ("n" if rb > 1 else "")
-    if isinstance(b, Constant) and rb == 2 and isinstance(a, Tracked) and ra > 1:
-        return k.weighted(a, -1, b.shape[0], b.shape[1], bias=False)
-    return k.contract([a, b], [left, right], output, k.shape)
+aten("matmul", "bmm", "mm", "mv", "dot")(matmul)
 
 
 @aten("baddbmm", "addmm", "addbmm")
 def _addmm(k: Tracker, bias: Any, a: Any, b: Any, *_: Any, **__: Any) -> Tracked:
     if not isinstance(a, Tracked) and not isinstance(b, Tracked):
         return k.elementwise([bias])
-    return k.elementwise([bias, _matmul(k, a, b)])
+    return k.elementwise([bias, matmul(k, a, b)])
 
 
 @aten("einsum")
 def _einsum(k: Tracker, equation: str, values: Sequence[Any], **_: Any) -> Tracked:
-    left, _arrow, output = equation.replace(" ", "").partition("->")
-    if "." in left or not _arrow:
-        raise UnreadableError(f"einsum {equation!r} has dots or no output")
-    return k.contract(values, left.split(","), output, k.shape)
+    return einsum(k, equation, values)
 
 
 @aten("scaled_dot_product_attention")
 def _attention(k: Tracker, q: Any, key: Any, value: Any, mask: Any = None, *_: Any, **__: Any) -> Tracked:
-    return k.attend(q, key, value)
+    return attend(k, q, key, value)
 
 
 @aten("lstm", "gru", "rnn_tanh", "rnn_relu")
 def _recurrent(k: Tracker, x: Any, states: Any, weights: Sequence[Any], *rest: Any, **_: Any) -> list[Tracked]:
-    """Recurrent layers: read both ways, every entry sees all along the axis of time."""
+    """Recurrent layers: read both ways, every entry reads all along the axis of time."""
     _bias, _count, _dropout, _train, both_ways, batch_first = rest
     if not isinstance(x, Tracked) or any(isinstance(v, Tracked) for v in (*listed(states, 1), *weights)):
         raise UnreadableError("its states or weights depend on the image")

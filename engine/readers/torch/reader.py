@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import torch
 
 _FILLED_BY = aten, aten_windows  # importing them fills the table
-
-
 _WRAPPERS = ("wrap_with_set_grad_enabled", "wrap_with_autocast")
 
 
@@ -45,7 +43,7 @@ def read_torch(
     unknown : {"pointwise", "everything"} or mapping, optional
         What to take operators for that are not known: for all, or ``{operator: "pointwise" | "everything" | layer}``.
     axes : sequence of int, optional
-        Dims of the image that are spatial; by default all behind the first two.
+        Dims of the image that are spatial; by default all after the first two.
 
     Raises
     ------
@@ -114,13 +112,13 @@ def read_program(
     placeholders = {n.name: n for n in graph.graph.nodes if n.op == "placeholder"}
     image = placeholders[inputs[0]]
     tracker, first, channels = image_tracker(tuple(image.meta["val"].shape), axes)
-    reader = _GraphReader(tracker, Unknowns(unknown, "torch"))
+    reader = GraphReader(tracker, Unknowns(unknown, "torch"))
     outputs = reader.run(graph, {image: first})
     reader.unknowns.check(name)
     return tracker.network(name, _flat(outputs), channels, reader.unknowns.assumed)
 
 
-class _GraphReader:
+class GraphReader:
     """Walks fx graphs; a graph inside a graph is walked where it is called."""
 
     def __init__(self, tracker: Tracker, unknowns: Unknowns) -> None:
@@ -182,7 +180,7 @@ class _GraphReader:
 
 
 def _overwrite(node: Any, out: Any, values: dict[Any, Any]) -> None:
-    """An in-place operator changes what it was given; a map must not change behind the back of its other views."""
+    """An in-place operator changes what it was given; other views of the same map must not be read again."""
     target = node.args[0]
     before = values[target]
     if not isinstance(out, Tracked):

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 Handler: TypeAlias = Callable[..., Any]
-
-
 ATEN: dict[str, Handler] = {}
 
 

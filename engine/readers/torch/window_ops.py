@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from rfscale.engine.readers.tensors import spatial_ops as sp
+from rfscale.engine.readers.tensors import window_ops as wd
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, regroup, spatial
-from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, axis_values
+from rfscale.engine.readers.tensors.tracking import Tracked, Tracker
 from rfscale.engine.readers.torch.registry import ATEN, Handler, aten, listed
 
 # windows ------------------------------------------------------------------------------------------------------------
@@ -21,29 +22,12 @@ from rfscale.engine.readers.torch.registry import ATEN, Handler, aten, listed
 def _conv(
     k: Tracker, x: Any, w: Any, b: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Tracked:
-    return convolve(k, x, w, b is not None, stride, padding, dilation, groups)
-
-
-def convolve(k: Tracker, x: Any, w: Any, bias: bool, stride: Any, padding: Any, dilation: Any, groups: int) -> Tracked:
-    """Convolution; the weights may not depend on the image."""
-    if not isinstance(x, Tracked) or isinstance(w, Tracked):
-        raise UnreadableError("its weights depend on the image")
-    kernel = list(w.shape[2:])
-    n = len(kernel)
-    if n > len(k.image) and len(x.shape) < n + 2:  # torch takes the batch's dim for the channels'
-        axes = len(k.image)
+    n, axes = len(w.shape) - 2, len(k.image)
+    if n > axes and len(x.shape) < n + 2:  # torch takes the batch's dim for the channels'
         raise UnreadableError(f"it is {n}-D and the image has {axes} axes: give an example_input of {n + 2} dims")
-    stride, dilation = listed(stride, n), listed(dilation, n)
-    before, channels = w.shape[1] * groups, w.shape[0]
-    if isinstance(padding, str):
-        words = {"same": "same", "valid": [0] * (2 * n)}
-        padding = words[padding]
-    else:
-        padding = listed(padding, n) * 2
-    if max(kernel) == max(stride) == 1 and padding in ([0] * (2 * n), "same"):
-        return k.weighted(x, -n - 1, before, channels, groups, bias)
-    weights = (before, channels, groups, bias)
-    return sp.window(k, "conv", x, kernel, stride, padding, dilation, mixes=groups == 1, weights=weights)
+    words: dict[Any, Any] = {"same": "same", "valid": [0] * (2 * n)}
+    sides = words[padding] if isinstance(padding, str) else listed(padding, n) * 2
+    return wd.convolve(k, x, w, b is not None, listed(stride, n), sides, listed(dilation, n), groups)
 
 
 @aten("convolution")
@@ -52,7 +36,7 @@ def _convolution(
 ) -> Tracked:
     if transposed:
         return _conv_transpose(k, x, w, b, stride, padding, extra, g, dilation)
-    return convolve(k, x, w, b is not None, stride, padding, dilation, g)
+    return _conv(k, x, w, b, stride, padding, dilation, g)
 
 
 @aten("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -67,23 +51,9 @@ def _conv_transpose(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Tracked:
-    if not isinstance(x, Tracked) or isinstance(w, Tracked):
-        raise UnreadableError("its weights depend on the image")
-    kernel = list(w.shape[2:])
-    n = len(kernel)
-    weights = (w.shape[0], w.shape[1] * groups, groups, b is not None)
-    return sp.window(
-        k,
-        "conv_transpose",
-        x,
-        kernel,
-        listed(stride, n),
-        listed(padding, n) * 2,
-        listed(dilation, n),
-        extra=listed(output_padding, n),
-        mixes=groups == 1,
-        weights=weights,
-    )
+    n = len(w.shape) - 2
+    stride, padding, dilation, extra = (listed(v, n) for v in (stride, padding, dilation, output_padding))
+    return wd.convolve_transposed(k, x, w, b is not None, stride, padding * 2, dilation, groups, extra)
 
 
 def _pool(op: str, rank: int) -> Handler:
@@ -97,8 +67,7 @@ def _pool(op: str, rank: int) -> Handler:
         kernel = listed(kernel, rank)
         stride = listed(stride, rank) if stride not in (None, []) else kernel
         sides = listed(padding, rank) * 2
-        out = sp.window(k, op, x, kernel, stride, sides, listed(dilation, rank), ceil_mode=ceil_mode)
-        return out
+        return wd.window(k, op, x, kernel, stride, sides, listed(dilation, rank), ceil_mode=ceil_mode)
 
     return handler
 
@@ -106,13 +75,13 @@ def _pool(op: str, rank: int) -> Handler:
 for _rank in (1, 2, 3):
     ATEN[f"max_pool{_rank}d"] = _pool("max_pool", _rank)
     ATEN[f"avg_pool{_rank}d"] = _pool("avg_pool", _rank)
-    ATEN[f"adaptive_avg_pool{_rank}d"] = lambda k, x, size, r=_rank: sp.adaptive_pool(k, x, r)
+    ATEN[f"adaptive_avg_pool{_rank}d"] = lambda k, x, size, r=_rank: wd.adaptive_pool(k, x, r)
 
 
 def _with_indices(rank: int, adaptive: bool) -> Handler:
     def handler(k: Tracker, x: Tracked, *rest: Any, **named: Any) -> Any:
         k.shape = k.shape[0]
-        out = sp.adaptive_pool(k, x, rank) if adaptive else ATEN[f"max_pool{rank}d"](k, x, *rest, **named)
+        out = wd.adaptive_pool(k, x, rank) if adaptive else ATEN[f"max_pool{rank}d"](k, x, *rest, **named)
         return [out, out]
 
     return handler
@@ -204,16 +173,12 @@ def _roll(k: Tracker, x: Tracked, shifts: Any, dims: Any = ()) -> Tracked:
 
 @aten("pixel_shuffle")
 def _pixel_shuffle(k: Tracker, x: Tracked, factor: int) -> Tracked:
-    x, axes = sp.clean(k, x, 2)
-    out = sp.behind(k, x, axes, "pixel_shuffle", scale=axis_values(axes, [factor] * 2, len(x.map), 1))
-    return replace(out, dims=(*out.dims[:-3], neutral(k.shape[-3]), *out.dims[-2:]))
+    return wd.shuffle(k, x, "pixel_shuffle", factor)
 
 
 @aten("pixel_unshuffle")
 def _pixel_unshuffle(k: Tracker, x: Tracked, factor: int) -> Tracked:
-    x, axes = sp.clean(k, x, 2)
-    out = sp.behind(k, x, axes, "space_to_depth", scale=axis_values(axes, [factor] * 2, len(x.map), 1))
-    return replace(out, dims=(*out.dims[:-3], neutral(k.shape[-3]), *out.dims[-2:]))
+    return wd.shuffle(k, x, "space_to_depth", factor)
 
 
 @aten("im2col")
@@ -227,7 +192,7 @@ def _im2col(k: Tracker, x: Tracked, kernel: Any, dilation: Any, padding: Any, st
         split = regroup(x.dims, [*x.shape[:2], h // a, a, w // b, b])
         return replace(x, dims=regroup(tuple(split[d] for d in (0, 1, 3, 5, 2, 4)), shape))
     k.shape = (*x.shape[:2], *_positions(x.shape[-2:], kernel, dilation, padding, stride))
-    out = sp.window(k, "avg_pool", x, kernel, stride, padding * 2, dilation)
+    out = wd.window(k, "avg_pool", x, kernel, stride, padding * 2, dilation)
     return replace(out, dims=(out.dims[0], neutral(shape[1]), out.dims[2] + out.dims[3]))
 
 
@@ -243,7 +208,7 @@ def _col2im(k: Tracker, x: Tracked, size: Any, kernel: Any, dilation: Any, paddi
     x = replace(x, dims=regroup(x.dims, [batch, x.shape[1], *count]))
     spans = zip(size, count, kernel, dilation, padding, stride, strict=True)
     extra = [n - ((c - 1) * s - 2 * p + d * (f - 1) + 1) for n, c, f, d, p, s in spans]
-    out = sp.window(k, "conv_transpose", x, kernel, stride, padding * 2, dilation, extra=extra)
+    out = wd.window(k, "conv_transpose", x, kernel, stride, padding * 2, dilation, extra=extra)
     return replace(out, dims=(out.dims[0], neutral(channels), *out.dims[2:]))
 
 

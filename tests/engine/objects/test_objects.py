@@ -12,8 +12,8 @@ import pytest
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.objects.boxes import CHUNK
-from rfscale.engine.objects.formats.coco import READ, JsonStream
-from rfscale.engine.objects.formats.image_headers import image_size
+from rfscale.engine.objects.formats.folders import picture_size
+from rfscale.engine.objects.formats.json_stream import READ, JsonStream
 from rfscale.engine.objects.histogram import fpn_levels, modes, quantile, share_below, shares
 from rfscale.engine.objects.resize import Resize
 from rfscale.engine.objects.sizes import object_sizes
@@ -342,7 +342,6 @@ def test_values_cut_anywhere(step):
     seen = []
     for key in stream.members():
         seen.append(key)
-        stream.colon()
         stream.skip()
     assert seen == ["a", "c", "e"]
 
@@ -383,7 +382,7 @@ def test_bad_rules(text):
         Resize.parse(text)
 
 
-# ------------------------------------------------------------------ COCO, which comes along
+# ------------------------------------------------------------------ COCO, which is built in
 
 
 def test_coco_val2017_figures():
@@ -428,7 +427,7 @@ def test_two_peaks_are_two_modes():
 
 
 def test_headers(tmp_path):
-    jpeg = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc2\x00\x11\x08" + struct.pack(">HH", 48, 64)
+    jpeg = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc2\x00\x11\x08" + struct.pack(">HH", 48, 64) + b"\3" + b"\0" * 9
     pictures = {
         "a.png": png(64, 48),
         "a.jpg": jpeg,
@@ -437,10 +436,14 @@ def test_headers(tmp_path):
         "x.webp": b"RIFF\0\0\0\0WEBPVP8X" + b"\0" * 8 + (63).to_bytes(3, "little") + (47).to_bytes(3, "little"),
         "l.webp": b"RIFF\0\0\0\0WEBPVP8L\0\0\0\0\x2f" + struct.pack("<I", 63 | 47 << 14) + b"\0" * 9,
         "k.webp": b"RIFF\0\0\0\0WEBPVP8 " + b"\0" * 10 + struct.pack("<HH", 64, 48),
+        "a.tif": b"II*\0"
+        + struct.pack("<IH", 8, 2)
+        + b"".join(struct.pack("<HHII", t, 4, 1, n) for t, n in ((256, 64), (257, 48)))
+        + b"\0" * 4,
     }
     for name, data in pictures.items():
         (tmp_path / name).write_bytes(data)
-        assert image_size(tmp_path / name) == (48, 64), name
+        assert picture_size(tmp_path / name) == (48, 64), name
     for data in (b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"text", png(0, 4)):
         (tmp_path / "bad.png").write_bytes(data)
-        assert image_size(tmp_path / "bad.png") is None
+        assert picture_size(tmp_path / "bad.png") is None

@@ -26,12 +26,12 @@ def tracked(program, name):
     """The network of a program with every layer kept, and what the reader holds at each node."""
     from rfscale.engine.readers.tensors.tracking import Tracked, image_tracker
     from rfscale.engine.readers.tensors.unknowns import Unknowns
-    from rfscale.engine.readers.torch.reader import _GraphReader
+    from rfscale.engine.readers.torch.reader import GraphReader
 
     image = next(n for n in program.graph_module.graph.nodes if n.name == program.graph_signature.user_inputs[0])
     tracker, first, channels = image_tracker(tuple(image.meta["val"].shape))
     values = {image: first}
-    reader = _GraphReader(tracker, Unknowns(None, "torch"))
+    reader = GraphReader(tracker, Unknowns(None, "torch"))
     reader.run(program.graph_module, values)
     reader.unknowns.check(name)
     held = {n: v for n, v in values.items() if isinstance(v, Tracked) and v.layer >= 0}

@@ -91,7 +91,7 @@ def default_size(model: str, made) -> int:
 def row(model: str, known: str | None = None) -> dict[str, object]:
     """Read, profile and judge one model, unless what the judge says is known.
 
-    The figures are those of the last map that sees less than everything, global_ops skipped.
+    The figures are those of the last map without a global receptive field, global_ops skipped.
     """
     from rfscale.engine.readers.torch.reader import export, read_program
     from tests.engine.readers.judged import judge_small
@@ -157,7 +157,7 @@ HEADER = """# Real networks
 
 Written by `python -m tests.engine.readers.models`; what the columns say:
 
-- **map** is the last feature map, in depth order, that sees less than everything when branches behind global operators
+- **map** is the last feature map, in depth order, without a global receptive field when branches after global operators
   (squeeze-and-excitation, global attention) are looked past (`global_ops="skip"`); extent, stride and holes are those
   of its interior footprints. Extents marked † are finite, at the size given: branches of different jumps merge (an
   `align_corners` resize does that), so there are no interior figures.

@@ -250,7 +250,7 @@ def equals_the_reference_evaluator(name, proto):
         np.testing.assert_array_equal(found.values, expected[entry], err_msg=f"{name} {entry}")
 
 
-LIGHT = {  # extent at the deepest map that does not see everything, layers
+LIGHT = {  # extent at the deepest map without a global receptive field, layers
     "bvlc_alexnet": (195, 11),
     "densenet121": (2071, 184),
     "inception_v1": (907, 81),

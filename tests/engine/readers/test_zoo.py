@@ -67,7 +67,7 @@ def test_networks_of_other_libraries(name):
 
 def test_swin_away_from_borders():
     """Not its attention, which the zoo writes with pads in the place of rolls and masks; what follows has the same."""
-    zoo = rf.load("swin_t", input_size=448)  # 224 leaves the last stage one window, which is everything
+    zoo = rf.load("swin_t", input_size=448)  # 224 leaves the last stage one window, which is the whole map
     real = rf.load(module("torchvision.models:swin_t"), example_input=(1, 3, 448, 448))
     ours, theirs = (figures(rf.profile(net, global_ops="skip"), (".attn",)) for net in (zoo, real))
     assert ours.total() == 29
@@ -107,7 +107,7 @@ def test_networks_that_no_library_has(name):
 
     zoo = rf.load(name.lower())
     real = rf.load(getattr(written, name)(), example_input=(1, WRITTEN[name], *zoo.input_size))
-    # the authors' TCN pads both ends and cuts one off again: what is equal are the sums behind
+    # the authors' TCN pads both ends and cuts one off again: what is equal are the sums after them
     same_figures(zoo, real, ("add",) if name == "tcn" else WEIGHTED)
 
 

@@ -1,6 +1,6 @@
 """Make coco_val2017_sizes.csv.gz, the object sizes that rfscale carries, from a table of all boxes.
 
-    python engine/objects/data/make_coco_sizes.py coco_val2017_boxes.csv.gz
+    python -m tests.engine.objects.make_coco_sizes coco_val2017_boxes.csv.gz
 
 The table has the columns image_width, image_height, category, width, height, one box a row, in pixels. Boxes of one
 image size and category whose sqrt(width*height) falls into one bin of 1/16 octave and whose aspect falls into one of
@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import gzip
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-TARGET = Path(__file__).with_name("coco_val2017_sizes.csv.gz")
+from tests import ROOT
 
-
+TARGET = ROOT / "engine" / "objects" / "data" / "coco_val2017_sizes.csv.gz"
 NOTE = "# Object sizes of COCO 2017 val, binned. (c) COCO Consortium, CC BY 4.0, cocodataset.org\n"
 
 
@@ -43,9 +42,9 @@ def binned(boxes: pd.DataFrame) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Read the table named on the command line, write the file beside this one."""
+    """Read the table named on the command line, write the file of the package."""
     if len(sys.argv) != 2:
-        sys.exit("usage: python make_coco_sizes.py coco_val2017_boxes.csv.gz")
+        sys.exit("usage: python -m tests.engine.objects.make_coco_sizes coco_val2017_boxes.csv.gz")
     text = NOTE + binned(pd.read_csv(sys.argv[1])).to_csv(index=False, lineterminator="\n")
     TARGET.write_bytes(gzip.compress(text.encode(), mtime=0))
     print(f"{TARGET}: {TARGET.stat().st_size} bytes")

@@ -1,0 +1,91 @@
+"""Operators that sum products: linear layers, matrix products, einsum, attention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, restrided, spatial
+from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker
+
+
+def contract(
+    k: Tracker, operands: Sequence[object], inputs: Sequence[str], output: str, shape: Shape | None = None
+) -> Tracked:
+    """Sum products over the labels that the output lacks, as einsum does; `shape` is that of the node by default."""
+    shape = k.shape if shape is None else shape
+    tracked = [(v, labels) for v, labels in zip(operands, inputs, strict=True) if isinstance(v, Tracked)]
+    held: dict[str, Any] = {}
+    parts = []
+    for t, labels in tracked:
+        gone = []
+        for d, label in enumerate(labels):
+            held_here = {(f.axis, f.stride) for f in spatial(t.dims[d])}
+            others = {(f.axis, f.stride) for x, dim in held.items() if x != label for f in spatial(dim)}
+            if label not in output or held_here & others:
+                gone.append(d)
+        part = k.reduce(t, gone, shrink=len(tracked) == 1)
+        for d, label in enumerate(labels):
+            if label in output and spatial(part.dims[d]):
+                held.setdefault(label, part.dims[d])
+        parts.append(part)
+    dims = tuple(held.get(x) or neutral(n) for x, n in zip(output, shape, strict=True))
+    inside = {s for p in parts if p.layer >= 0 for s in _contained(k, p.layer)}
+    return k.merge("add", [p for p in parts if p.layer not in inside], dims)
+
+
+def _contained(k: Tracker, layer: int) -> tuple[int, ...]:
+    """Layers whose entries those of a window or a sum surely hold."""
+    draft = k.drafts[layer]
+    return draft.sources if draft.op in ("window_attention", "add") else ()
+
+
+def attend(k: Tracker, q: Any, key: Any, v: Any) -> Tracked:
+    """Scaled dot product attention: queries and keys along the last dim but one."""
+    batch = "abcdefgh"[: len(q.shape) - 2]
+    weights: Any = Constant((*q.shape[:-1], key.shape[-2]))
+    if isinstance(q, Tracked) or isinstance(key, Tracked):
+        weights = contract(k, [q, key], [batch + "qe", batch + "ke"], batch + "qk", weights.shape)
+    return contract(k, [weights, v], [batch + "qk", batch + "kf"], batch + "qf")
+
+
+def weighted(
+    k: Tracker, t: Tracked, dim: int, inputs: int, outputs: int, groups: int = 1, bias: bool = True
+) -> Tracked:
+    """A linear layer over one dim: a 1×1 convolution, one with kernel = stride, or one over the whole map."""
+    dim %= len(t.dims)
+    factors = spatial(t.dims[dim])
+    dims = tuple(neutral(outputs) if d == dim else x for d, x in enumerate(t.dims))
+    given: dict[str, Any] = {"channels": outputs, "bias": bias, **({"groups": groups} if groups > 1 else {})}
+    before = inputs // prod(f.size for f in factors)
+    if not factors:
+        return k.after(t, "conv", dims, before, kernel=1, **given)
+    if groups > 1:
+        raise UnreadableError("a grouped convolution over channels that hold pixels")
+    rest = any(spatial(x) for x in dims)
+    seen = [prod(f.size for f in factors if f.axis == a) for a in range(len(t.map))]
+    if not rest and all(s == n or n == 1 for s, n in zip(seen, t.map, strict=True)):
+        return k.after(t, "linear", dims, inputs // prod(t.map), **given)
+    if all(f.stride == 1 for f in factors) and len({f.axis for f in factors}) == len(factors):
+        return k.after(t, "conv", restrided(dims, seen), before, kernel=seen, stride=seen, **given)
+    return k.after(k.mix(t, factors), "conv", dims, None, kernel=1, channels=outputs)
+
+
+def matmul(k: Tracker, a: Any, b: Any, bias: bool = False) -> Tracked:
+    """Matrix product as numpy has it; by constant weights a linear layer."""
+    ra, rb = len(a.shape), len(b.shape)
+    if isinstance(a, Tracked) and isinstance(b, Constant) and rb == 2:
+        return weighted(k, a, -1, b.shape[0], b.shape[1], bias=bias)
+    batch = "abcdefgh"[: max(ra, rb, 2) - 2]
+    left = batch[len(batch) - ra + 2 :] + "mk" if ra > 1 else "k"
+    right = batch[len(batch) - rb + 2 :] + "kn" if rb > 1 else "k"
+    return contract(k, [a, b], [left, right], batch + ("m" if ra > 1 else "") + ("n" if rb > 1 else ""))
+
+
+def einsum(k: Tracker, equation: str, values: Sequence[Any]) -> Tracked:
+    """Einsum with an output and without dots."""
+    left, arrow, output = equation.replace(" ", "").partition("->")
+    if "." in left or not arrow:
+        raise UnreadableError(f"einsum {equation!r} has dots or no output")
+    return contract(k, values, left.split(","), output)
