@@ -17,6 +17,7 @@ import numba
 from rfscale.engine.errors import InputError
 
 PACKAGES = ("numpy", "numba", "xarray", "zarr")
+PARALLEL_FROM = 1 << 18  # architectures
 
 
 @contextmanager
@@ -39,8 +40,6 @@ def measured() -> Iterator[dict[str, Any]]:
 
 def machine() -> dict[str, Any]:
     """Return threads, versions and the machine, as attributes."""
-    import numba
-
     from rfscale.engine import __version__
 
     versions = [f"rfscale {__version__}", f"Python {platform.python_version()}"]
@@ -57,11 +56,12 @@ def machine() -> dict[str, Any]:
 
 
 def _cpu() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    """Return the CPU seconds of this process and its children."""
+    return sum(os.times()[:4])
 
 
 def _reset_peak() -> None:
+    """Let Linux count the peak anew; psutil reads the memory of now, not its peak."""
     try:
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")
@@ -70,6 +70,7 @@ def _reset_peak() -> None:
 
 
 def _peak() -> int:
+    """Return the peak memory of this process in bytes."""
     try:
         with open("/proc/self/status") as file:
             rows = dict(line.split(":", 1) for line in file)
@@ -80,6 +81,7 @@ def _peak() -> int:
 
 
 def _processor() -> str:
+    """Return the name of the processor, which psutil does not know."""
     try:
         with open("/proc/cpuinfo") as file:
             for line in file:
@@ -101,13 +103,10 @@ def check_memory(needed: int) -> None:
 
 
 def free_memory() -> int:
-    """Return the bytes of memory that are available, or a large number where that is not known."""
-    try:
-        with open("/proc/meminfo") as file:
-            rows = dict(line.split(":") for line in file)
-        return int(rows["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return 1 << 62
+    """Return the bytes of memory that are available."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
 
 
 def size_text(size: int) -> str:
@@ -117,9 +116,6 @@ def size_text(size: int) -> str:
             return f"{size:.3g} {unit}"
         size = size // 1000 if size >= 10**9 else size / 1000  # type: ignore[assignment]
     return f"{size:.3g} EB" if size < 10**6 else "more than 10^24 bytes"
-
-
-PARALLEL_FROM = 1 << 18  # architectures
 
 
 @contextmanager

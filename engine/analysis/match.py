@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf, isfinite, log2, nan, prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.network.network import Network
 from rfscale.engine.network.spec import whole
+from rfscale.engine.objects.choices import Choice, cheapest_choices
 from rfscale.engine.objects.histogram import fpn_levels, share_below, shares
 from rfscale.engine.objects.sizes import object_sizes
 
@@ -38,13 +39,6 @@ LONG_NAMES = {
     "extent": "side of the bounding box, mean of both on a log scale",
     "effective": "side of the box that holds 95 % of the path counts, mean of both on a log scale",
 }
-
-
-class Choice(NamedTuple):
-    """Positions of the chosen widths, ascending, and what they cost."""
-
-    chosen: tuple[int, ...]
-    cost: float
 
 
 def match(
@@ -225,21 +219,9 @@ def best_maps(
         above, below = share_below(sizes, widths * factor), share_below(sizes, widths / factor)
         head, tail = below, 1 - above
         between = np.maximum(0, below[None, :] - above[:, None])
-    n = len(widths)
-    between = np.where(np.arange(n)[:, None] < np.arange(n)[None, :], between, inf)
-    cost = head
-    back: list[np.ndarray] = []
-    out = []
-    for _ in range(most):
-        last = int(np.argmin(cost + tail))
-        path = [last]
-        for step in reversed(back):
-            path.append(int(step[path[-1]]))
-        out.append(Choice(tuple(reversed(path)), max(0.0, float(cost[last] + tail[last]))))
-        through = cost[:, None] + between
-        back.append(through.argmin(axis=0))
-        cost = through.min(axis=0)
-    return out
+    at = np.arange(len(widths))
+    between = np.where(at[:, None] < at, between, inf)
+    return [Choice(c.chosen, max(0.0, c.cost)) for c in cheapest_choices(head, between, tail, most)]
 
 
 def _distances(c: np.ndarray, sizes: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

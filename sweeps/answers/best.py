@@ -1,13 +1,4 @@
-"""Exact answers about all architectures of a space, without listing them: count, best, pareto, sample.
-
-What an architecture can still become depends on its state alone, so that paths through the graph of states
-(sweeps/answers/graph.py) stand for architectures: their numbers, the best of them, and uniform samples follow by
-dynamic programming, for 10^24 of them as for 10^6.
-
-Figures are ``pixels, extent, jump, shared, overlap`` (of one axis; with ``_y``, ``_x`` where the axes differ), ``area,
-width, density``, and the costs ``params, macs`` of all layers up to a stage. A name alone means the last stage,
-``s2.extent`` that of stage s2, ``every.density`` (in `where`) all stages. Factors go by their names.
-"""
+"""The k architectures with the smallest value of an objective: shortest paths through the graph of a question."""
 
 from __future__ import annotations
 
@@ -16,12 +7,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rfscale.engine.network.spec import whole
-from rfscale.sweeps.answers.graph import NothingLeftError, Product
-from rfscale.sweeps.answers.path_search import Limit, best_paths, reachable_best
-from rfscale.sweeps.answers.question import MAX_ROWS, Where, _attributes, _end_values, _nothing, _reader, _weights
+from rfscale.sweeps.answers.graph import MEMORY
+from rfscale.sweeps.answers.path_search import best_paths, reachable_best
+from rfscale.sweeps.answers.question import (
+    MAX_ROWS,
+    Where,
+    answer_attributes,
+    cost_limits,
+    cost_weights,
+    end_values,
+    expression_parser,
+    nothing_satisfies,
+    question_graph,
+    read_goal,
+    split_bounds,
+)
 from rfscale.sweeps.answers.rows import as_rows
 from rfscale.sweeps.spaces.space import Space
-from rfscale.sweeps.states.compiled import MEMORY, Ground
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,35 +60,24 @@ def best(space: Space, objective: str, k: int = 10, where: Where = None, memory:
     >>> best(space, "params", k=2, where="extent >= 21").params.values.tolist()
     [6072, 6072]
     """
-    reader = _reader(space)
+    parser = expression_parser(space)
     whole(k, "k", 1, MAX_ROWS)
-    goal = reader.parse(objective, "objective")
-    linear = goal.linear()
-    parts = linear[0] if linear else {}
-    conditions = reader.where(where)
-    bounds = [c for c in conditions if c.bounds()]
-    if not linear and bounds:
-        bounds = []  # each value of a cost is a state anyway
-    others = [c for c in conditions if c not in bounds]
-    keep = [t for t in goal.terms if t not in parts]
-    try:
-        product = Product(Ground(space, memory), keep, others, with_costs=space.channels is not None)
-    except NothingLeftError as end:
-        raise _nothing(space, where, end) from None
-    ends = _end_values(product, goal, linear[1] if linear else goal.node)
-    weights = _weights(product, parts) if parts else None
+    goal = read_goal(parser, objective)
+    conditions = parser.where(where)
+    bounds, others = split_bounds(conditions)
+    if goal.expression.linear() is None:
+        bounds, others = [], conditions  # each value of a cost is a state anyway
+    graph = question_graph(space, where, goal.terms, others, space.channels is not None, memory)
+    ends = end_values(graph, goal)
+    weights = cost_weights(graph, goal) if goal.costs else None
     if weights and {w.dtype.kind for w in weights} | {ends.dtype.kind} != {"i"}:
         weights, ends = [w.astype(float) for w in weights], ends.astype(float)
-    limits = []
-    for condition in bounds:
-        found = condition.bounds()
-        assert found
-        limits.append(Limit(product.weights(found[0].name, found[0].stage), found[1], found[2]))
+    limits = cost_limits(graph, bounds)
     if limits and weights is None and all(x.low == -np.inf or x.high == np.inf for x in limits):
-        ends = reachable_best(product, ends, limits, k)
-    answer = list(best_paths(product, weights, ends, limits, k))
+        ends = reachable_best(graph, ends, limits, k)
+    answer = list(best_paths(graph, weights, ends, limits, k))
     if not answer:
-        raise _nothing(space, where, None)
+        raise nothing_satisfies(space, where)
     rows = [(path[:-1], path[-1]) for _, path in answer]
     made = {"objective": np.array([value for value, _ in answer])}
-    return as_rows(product, rows, "rank", made, _attributes(space, "best", where, objective=objective))
+    return as_rows(graph, rows, "rank", made, answer_attributes(space, "best", where, objective=objective))

@@ -10,11 +10,10 @@ import numpy as np
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.network.spec import listed
-from rfscale.sweeps.answers.graph import NothingLeftError, Product
+from rfscale.sweeps.answers.graph import MEMORY, NothingLeftError, QuestionGraph
 from rfscale.sweeps.answers.path_counts import end_counts
-from rfscale.sweeps.answers.question import Where, _attributes, _nothing, _reader
+from rfscale.sweeps.answers.question import Where, answer_attributes, expression_parser, nothing_satisfies
 from rfscale.sweeps.spaces.space import Space
-from rfscale.sweeps.states.compiled import MEMORY, Ground
 from rfscale.sweeps.variables import VARIABLES
 
 if TYPE_CHECKING:
@@ -68,32 +67,32 @@ def count(
     """
     import xarray as xr
 
-    reader = _reader(space)
+    parser = expression_parser(space)
     names = [n.strip() for n in by.split(",")] if isinstance(by, str) else list(by)
-    terms = [reader.term(n, "by") if isinstance(n, str) else reader.term(shown(n), "by") for n in names]
+    terms = [parser.term(n, "by") if isinstance(n, str) else parser.term(shown(n), "by") for n in names]
     if len(set(terms)) < len(terms):
         raise InputError(f"by is {shown(names)}; each name may stand once")
     edges = _edges(bins, names)
-    conditions = reader.where(where)
+    conditions = parser.where(where)
     try:
-        product = Product(Ground(space, memory), terms, conditions)
+        graph = QuestionGraph(space, terms, conditions, memory=memory)
     except NothingLeftError as end:
         if not names:
-            return xr.DataArray(np.int64(0), name="architectures", attrs=_attributes(space, "count", where))
-        raise _nothing(space, where, end) from None
-    numbers = end_counts(product)
+            return xr.DataArray(np.int64(0), name="architectures", attrs=answer_attributes(space, "count", where))
+        raise nothing_satisfies(space, where, end.stage) from None
+    numbers = end_counts(graph)
     coords: dict[str, np.ndarray] = {}
     places = []
     inside = np.ones(len(numbers), bool)
     for name, term in zip(names, terms, strict=True):
-        values = product.values(term)
+        values = graph.values(term)
         if name in edges:
             place = np.searchsorted(edges[name], values, side="right") - 1
             inside &= (place >= 0) & (place < len(edges[name]) - 1)
             coords[name] = edges[name][:-1]
         elif term.kind == "factor":
             coords[name] = np.array(space.dims[term.name])
-            place = product.columns[-1]["kept", term]
+            place = graph.columns[-1]["kept", term]
         else:
             coords[name], place = np.unique(values, return_inverse=True)
         places.append(place)
@@ -104,7 +103,9 @@ def count(
         )
     flat = np.ravel_multi_index([p[inside] for p in places], shape) if names else np.zeros(inside.sum(), np.int64)
     table = _table(flat, [n for n, i in zip(numbers, inside.tolist(), strict=True) if i], prod(shape)).reshape(shape)
-    result = xr.DataArray(table, coords, list(coords), name="architectures", attrs=_attributes(space, "count", where))
+    result = xr.DataArray(
+        table, coords, list(coords), name="architectures", attrs=answer_attributes(space, "count", where)
+    )
     for name, term in zip(names, terms, strict=True):
         spec = VARIABLES.get(term.name.partition("_")[0])
         if spec and term.kind != "factor":

@@ -20,17 +20,10 @@ if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
 
 AXIS_FIGURES = ("pixels", "extent", "jump", "shared", "overlap")
-
-
 WHOLE_FIGURES = ("area", "width", "density")
-
-
 COSTS = ("params", "macs")
-
-
-MAX_TEXT = 10_000
-
-
+MAX_TEXT = 10_000  # characters
+MAX_WHOLE = 2.0**61  # whole numbers from here on are floats, before they pass int64
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: np.add,
     ast.Sub: np.subtract,
@@ -40,11 +33,6 @@ _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Mod: np.mod,
     ast.Pow: np.power,
 }
-
-
-WHOLE = 2.0**61  # whole numbers from here on are floats, before they pass int64
-
-
 _COMPARE: dict[type, Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
@@ -90,7 +78,7 @@ class Expression:
 
     @property
     def stage(self) -> int:
-        """The stage behind which every term has its value."""
+        """The stage after which every term has its value."""
         return max((t.stage for t in self.terms), default=0)
 
     def linear(self) -> tuple[dict[Term, float | int], ast.expr] | None:
@@ -107,10 +95,10 @@ class Expression:
         low, high = -np.inf, np.inf
         sides = [self.node.left, *self.node.comparators]
         for left, op, right in zip(sides, self.node.ops, sides[1:], strict=False):
-            number, flipped = _number(right), _name(left) is None
+            number, flipped = _number(right), dotted_name(left) is None
             if flipped:
                 number = _number(left)
-            if number is None or _name(right if flipped else left) is None:
+            if number is None or dotted_name(right if flipped else left) is None:
                 return None
             kind = type(op)
             if kind is ast.Eq:
@@ -143,11 +131,11 @@ def _take_linear(
 ) -> ast.expr | None:
     """Move costs with constant factors from an expression to `parts`; return the rest, None if others remain."""
     zero = ast.Constant(0)
-    name = _name(node)
+    name = dotted_name(node)
     if name is not None and name in costs:
         parts[costs[name]] = parts.get(costs[name], 0) + sign
         return zero
-    if not any(_name(n) in costs for n in ast.walk(node)):
+    if not any(dotted_name(n) in costs for n in ast.walk(node)):
         return node
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         rest = _take_linear(node.operand, -sign if isinstance(node.op, ast.USub) else sign, costs, parts)
@@ -165,7 +153,7 @@ def _take_linear(
     return None
 
 
-def _name(node: ast.AST) -> str | None:
+def dotted_name(node: ast.AST) -> str | None:
     """Return the dotted name of a node, or None."""
     if isinstance(node, ast.Name):
         return node.id
@@ -177,12 +165,12 @@ def _name(node: ast.AST) -> str | None:
 def _arithmetic(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
     """Return a sum, product or power in whole numbers only where it fits int64: numpy would wrap without a word."""
     about = operation(np.asarray(left).astype(float), np.asarray(right).astype(float))
-    fits = np.all(np.abs(about) < WHOLE) and not (operation is np.power and np.any(np.asarray(right) < 0))
+    fits = np.all(np.abs(about) < MAX_WHOLE) and not (operation is np.power and np.any(np.asarray(right) < 0))
     return operation(left, right) if fits else about
 
 
 def _value(node: ast.expr, terms: Mapping[str, Any], text: str) -> Any:
-    name = _name(node)
+    name = dotted_name(node)
     if name is not None:
         return terms[name]
     if isinstance(node, ast.Constant):
@@ -233,7 +221,7 @@ class ExpressionParser:
             text = str(text)
         if not isinstance(text, str) or not text.strip() or len(text) > MAX_TEXT:
             raise InputError(f"{what} is {shown(text)}; it must be text such as 'extent' or 's2.extent >= 400'")
-        return self._expression(self._tree(text, what), text, what)
+        return self._expression(self.tree(text, what), text, what)
 
     def where(self, where: object) -> list[Expression]:
         """Return the conditions of a `where`: text, a mapping of names to values or (low, high), or None."""
@@ -246,11 +234,11 @@ class ExpressionParser:
         if not isinstance(where, str) or not where.strip() or len(where) > MAX_TEXT:
             raise InputError(f"where is {shown(where)}; it must be text such as 's2.extent >= 400 and density == 1'")
         out = []
-        for part in _conjuncts(self._tree(where, "where")):
-            if any((_name(n) or "").startswith("every.") for n in ast.walk(part)):
+        for part in conjuncts(self.tree(where, "where")):
+            if any((dotted_name(n) or "").startswith("every.") for n in ast.walk(part)):
                 for stage in self.stages:
-                    text = ast.unparse(_Renamed(stage).visit(self._tree(ast.unparse(part), "where")))
-                    out.append(self._expression(self._tree(text, "where"), text, "where"))
+                    text = ast.unparse(StageRenamer(stage).visit(self.tree(ast.unparse(part), "where")))
+                    out.append(self._expression(self.tree(text, "where"), text, "where"))
             else:
                 out.append(self._expression(part, ast.unparse(part), "where"))
         for condition in out:
@@ -269,7 +257,7 @@ class ExpressionParser:
                 out.append((str(key), value))
         return out
 
-    def _tree(self, text: str, what: str) -> ast.expr:
+    def tree(self, text: str, what: str) -> ast.expr:
         try:
             return ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -283,7 +271,7 @@ class ExpressionParser:
         return Expression(text, node, tuple(terms.values()), self.space)
 
     def _check(self, node: ast.AST, text: str, what: str, terms: dict[str, Term]) -> None:
-        name = _name(node)
+        name = dotted_name(node)
         if name is not None:
             terms[name] = self.term(name, what)
             return
@@ -333,7 +321,7 @@ class ExpressionParser:
         raise InputError(f"{what} names {label!r}, which is no figure, cost or factor; {nearest(name, known)}")
 
 
-class _Renamed(ast.NodeTransformer):
+class StageRenamer(ast.NodeTransformer):
     """Puts a stage's name in the place of `every`."""
 
     def __init__(self, stage: str) -> None:
@@ -343,12 +331,12 @@ class _Renamed(ast.NodeTransformer):
         return ast.Name(self.stage, node.ctx) if node.id == "every" else node
 
 
-def _conjuncts(node: ast.expr) -> list[ast.expr]:
+def conjuncts(node: ast.expr) -> list[ast.expr]:
     """Return the conditions that must all hold: those between commas and `and`."""
     parts = node.elts if isinstance(node, ast.Tuple) else []
     if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And):
         parts = node.values
-    return [c for part in parts for c in _conjuncts(part)] if parts else [node]
+    return [c for part in parts for c in conjuncts(part)] if parts else [node]
 
 
 def _range(name: str, value: Any) -> ast.expr:
@@ -357,7 +345,7 @@ def _range(name: str, value: Any) -> ast.expr:
         left = ast.parse(name, mode="eval").body
     except (SyntaxError, ValueError):
         raise InputError(f"where names {shown(name)}; it must be a name such as 's2.extent'") from None
-    if _name(left) is None:
+    if dotted_name(left) is None:
         raise InputError(f"where names {shown(name)}; it must be a name such as 's2.extent'")
     if isinstance(value, tuple | list):
         if len(value) != 2 or any(not isinstance(v, int | float | type(None)) for v in value):

@@ -15,40 +15,55 @@ from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.figures import share
 from rfscale.sweeps.answers.expressions import Expression, Term
 from rfscale.sweeps.kernels import paths
-from rfscale.sweeps.states.compiled import Ground
+from rfscale.sweeps.spaces.space import Space
+from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.states.graph import FIGURES
 
+MEMORY = 4 << 30  # bytes that one level of the graph of a question may take
 PIECE = 1 << 22  # combinations of states that are made at once
-
 
 Columns = dict[Any, np.ndarray]
 
 
-class Product:
+class QuestionGraph:
     """The graph of one question.
 
     Parameters
     ----------
-    ground : Ground
+    space : Space
     keep : iterable of Term
         Terms whose values the end nodes must tell.
     conditions : sequence of Expression
     with_costs : bool
         Whether edges have costs (`weights`).
+    memory : int
+        Bytes that one level may take.
 
     Attributes
     ----------
     follow : list of int32 array (nodes before, choices); -1 where a condition cuts
     columns : list of dict
         Per level, the columns of its nodes.
+
+    Raises
+    ------
+    NothingLeftError
+        If no architecture satisfies the conditions.
     """
 
     def __init__(
-        self, ground: Ground, keep: Iterable[Term] = (), conditions: Sequence[Expression] = (), with_costs: bool = False
+        self,
+        space: Space,
+        keep: Iterable[Term] = (),
+        conditions: Sequence[Expression] = (),
+        with_costs: bool = False,
+        memory: int = MEMORY,
     ) -> None:
-        self.ground, self.space = ground, ground.space
+        self.space, self.memory = space, memory
+        self.compiled = compiled(space)
+        self.compiled.build_all(memory)
         self.conditions = conditions
-        last = len(ground.programs) - 1
+        last = len(space.stages) - 1
         self._until: dict[Term, int] = dict.fromkeys(keep, last)
         self._bounds: list[tuple[Term, float, float]] = []
         for condition in conditions:
@@ -60,18 +75,18 @@ class Product:
         self.totals = {t.name for t in (*self._until, *(b[0] for b in self._bounds)) if t.kind == "cost"}
         self.with_costs = with_costs or bool(self.totals)
         self.follow: list[np.ndarray] = []
-        root: Columns = {("axis", a): np.zeros(1, np.int32) for a in range(len(ground.axes))}
+        root: Columns = {("axis", a): np.zeros(1, np.int32) for a in range(len(self.compiled.axes))}
         if self.with_costs:
             root["cost"] = np.zeros(1, np.int32)
             root |= {("total", name): np.zeros(1, np.int64) for name in self.totals}
         self.columns: list[Columns] = [root]
         self._reach = self._remaining() if self._bounds else {}
-        for stage in range(len(ground.programs)):
+        for stage in range(last + 1):
             self._add(stage)
 
     def _remaining(self) -> dict[tuple[Term, str], list[np.ndarray]]:
         """Least and largest cost still to come up to a bound's stage, by cost node: what decides a bound early."""
-        costs, out = self.ground.costs, {}
+        costs, out = self.compiled.costs, {}
         for term, *_ in self._bounds:
             for kind, sign in (("least", 1), ("largest", -1)):
                 weights = costs.weights[term.name]
@@ -83,7 +98,7 @@ class Product:
         return out
 
     def _add(self, stage: int) -> None:
-        before, choices = self.columns[-1], self.ground.programs[stage].choices
+        before, choices = self.columns[-1], self.compiled.programs[stage].choices
         n = len(next(iter(before.values())))
         self._check_size(stage, 4 * n * choices)
         step = max(1, PIECE // choices)
@@ -111,16 +126,16 @@ class Product:
         self._cut(stage)
 
     def _check_size(self, stage: int, needed: int) -> None:
-        if needed > self.ground.memory:
+        if needed > self.memory:
             raise InputError(
-                f"the question needs more than {self.ground.memory / 1e9:.3g} GB for combinations of states at stage "
-                f"{self.ground.programs[stage].stage!r}; ask for fewer figures, bound costs rather than asking for "
+                f"the question needs more than {self.memory / 1e9:.3g} GB for combinations of states at stage "
+                f"{self.compiled.programs[stage].stage!r}; ask for fewer figures, bound costs rather than asking for "
                 "their values, or give more memory"
             )
 
     def _combine(self, before: Columns, stage: int) -> tuple[np.ndarray, Columns]:
         """Return where nodes lead: numbers by node and choice, -1 where a bound cuts; and the numbers' columns."""
-        n, choices = len(next(iter(before.values()))), self.ground.programs[stage].choices
+        n, choices = len(next(iter(before.values()))), self.compiled.programs[stage].choices
         made = {key: self._step(key, column, before, stage) for key, column in before.items()}
         for term, until in self._until.items():
             if term.kind == "factor" and term.stage == stage <= until:
@@ -147,14 +162,14 @@ class Product:
         return False
 
     def _step(self, key: Any, column: np.ndarray, before: Columns, stage: int) -> np.ndarray:
-        """Return a column behind a stage, by node and choice."""
+        """Return a column after a stage, by node and choice."""
         if key == "cost":
-            return self.ground.costs.follow[stage][column]
+            return self.compiled.costs.follow[stage][column]
         if key[0] == "axis":
-            return self.ground.axes[key[1]].levels[stage].follow[column]
-        choices = self.ground.programs[stage].choices
+            return self.compiled.axes[key[1]].levels[stage].follow[column]
+        choices = self.compiled.programs[stage].choices
         if key[0] == "total":
-            total = column[:, None] + self.ground.costs.weights[key[1]][stage][before["cost"]]
+            total = column[:, None] + self.compiled.costs.weights[key[1]][stage][before["cost"]]
             return np.where(column[:, None] < 0, -1, total)  # -1: every bound is sure to hold
         return np.broadcast_to(column[:, None], (len(column), choices))
 
@@ -172,7 +187,7 @@ class Product:
             if term.stage < stage:
                 continue
             total, cost = made["total", term.name], made["cost"]
-            # [stage + 1] is before the next stage; behind the bound's own stage nothing is to come
+            # [stage + 1] is before the next stage; after the bound's own stage nothing is to come
             least = total + self._reach[term, "least"][stage + 1][cost]
             largest = total + self._reach[term, "largest"][stage + 1][cost]
             fits = (total < 0) | ((least <= high) & (largest >= low))
@@ -198,7 +213,6 @@ class Product:
             self.follow[-1] = np.where(follow < 0, -1, number[follow])
             self.columns[-1] = {k: v[keep] for k, v in columns.items()}
         if not keep.any():
-            self.ended = stage
             raise NothingLeftError(stage)
 
     def values(self, term: Term, columns: Columns | None = None, stage: int | None = None) -> np.ndarray:
@@ -216,12 +230,12 @@ class Product:
         """Return a figure by node."""
         space = self.space
         per_axis = [
-            self.ground.axes[a].pool.figures(self.ground.axes[a].levels[stage].state[columns["axis", a]])
-            for a in range(len(self.ground.axes))
+            self.compiled.axes[a].pool.figures(self.compiled.axes[a].levels[stage].state[columns["axis", a]])
+            for a in range(len(self.compiled.axes))
         ]
         if name in ("area", "width", "density"):
             axes = per_axis * len(space.axes) if space.square else per_axis
-            whole = self.ground.largest ** len(space.axes) < 2**63
+            whole = max(self.compiled.extents) ** len(space.axes) < 2**63
             area = box = np.ones(len(axes[0]["pixels"]), np.int64 if whole else float)
             for figures in axes:
                 area, box = area * figures["pixels"], box * figures["extent"]
@@ -231,8 +245,8 @@ class Product:
         return share(figures["shared"], figures["pixels"]) if base == "overlap" else figures[base]
 
     def weights(self, name: str, until: int) -> list[np.ndarray]:
-        """Return a cost by node and choice of every stage, 0 behind stage `until`."""
-        costs = self.ground.costs
+        """Return a cost by node and choice of every stage, 0 after stage `until`."""
+        costs = self.compiled.costs
         out = []
         for stage, follow in enumerate(self.follow):
             if stage > until:

@@ -7,7 +7,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from rfscale.sweeps.answers.graph import Product
+from rfscale.sweeps.answers.graph import QuestionGraph
 from rfscale.sweeps.kernels import paths
 
 
@@ -24,11 +24,11 @@ def as_ints(counts: np.ndarray) -> list[int]:
     return [int.from_bytes(row.tobytes(), "little") for row in words]
 
 
-def end_counts(product: Product) -> list[int]:
+def end_counts(graph: QuestionGraph) -> list[int]:
     """Return the number of architectures at each end node."""
-    counts = np.zeros((1, _digits(product.space.size)), np.int64)
+    counts = np.zeros((1, _digits(graph.space.size)), np.int64)
     counts[0, 0] = 1
-    for follow, columns in zip(product.follow, product.columns[1:], strict=True):
+    for follow, columns in zip(graph.follow, graph.columns[1:], strict=True):
         counts = paths.push_counts(follow, counts, len(next(iter(columns.values()))))
     return as_ints(counts)
 
@@ -38,18 +38,18 @@ class Completions:
 
     Parameters
     ----------
-    product : Product
+    graph : QuestionGraph
     ends : bool array, optional
         End nodes that count; by default all.
     """
 
-    def __init__(self, product: Product, ends: np.ndarray | None = None) -> None:
-        self.product = product
-        n_ends = len(next(iter(product.columns[-1].values())))
-        counts = np.zeros((n_ends, _digits(product.space.size)), np.int64)
+    def __init__(self, graph: QuestionGraph, ends: np.ndarray | None = None) -> None:
+        self.graph = graph
+        n_ends = len(next(iter(graph.columns[-1].values())))
+        counts = np.zeros((n_ends, _digits(graph.space.size)), np.int64)
         counts[:, 0] = 1 if ends is None else ends
         self._counts = [counts]
-        for follow in reversed(product.follow):
+        for follow in reversed(graph.follow):
             self._counts.append(paths.pull_counts(follow, self._counts[-1]))
         self._counts.reverse()
         self.total = as_ints(self._counts[0])[0]
@@ -58,7 +58,7 @@ class Completions:
     def path(self, number: int) -> tuple[int, ...]:
         """Return the choice at every stage of architecture `number` among these, and its end node."""
         node, out = 0, []
-        for level, follow in enumerate(self.product.follow):
+        for level, follow in enumerate(self.graph.follow):
             steps = self._steps.get((level, node))
             if steps is None:
                 after = follow[node]

@@ -1,4 +1,4 @@
-"""Best paths and paths that no other beats, by sums of weights along them."""
+"""Best and non-dominated paths through the graph of a question, by sums of weights along them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rfscale.sweeps.answers.graph import Product
+from rfscale.sweeps.answers.graph import QuestionGraph
 from rfscale.sweeps.kernels import paths
+
+Trail = list[tuple[np.ndarray, np.ndarray]]  # for each stage: row of the level before, and choice
 
 
 @dataclass(frozen=True)
@@ -21,31 +23,31 @@ class Limit:
     high: float
 
 
-def _to_go(product: Product, weights: Sequence[np.ndarray], ends: np.ndarray) -> list[np.ndarray]:
+def _to_go(graph: QuestionGraph, weights: Sequence[np.ndarray], ends: np.ndarray) -> list[np.ndarray]:
     """Least sum to the end, by node of every level; `ends` is what the end nodes add."""
     far = np.inf if ends.dtype.kind == "f" else paths.FAR
     after = [ends]
-    for follow, w in zip(reversed(product.follow), reversed(weights), strict=True):
+    for follow, w in zip(reversed(graph.follow), reversed(weights), strict=True):
         after.append(paths.pull_least(follow, w.astype(ends.dtype), after[-1], far))
     return after[::-1]
 
 
 def best_paths(
-    product: Product, weights: Sequence[np.ndarray] | None, ends: np.ndarray, limits: Sequence[Limit], k: int
+    graph: QuestionGraph, weights: Sequence[np.ndarray] | None, ends: np.ndarray, limits: Sequence[Limit], k: int
 ) -> Iterator[tuple[float | int, tuple[int, ...]]]:
     """Yield the k paths with the smallest sum of weights and end value: (value, choices and end node).
 
     Best first, with the exact least sum to go as the guide, so that without limits only the best paths are opened; ties
     come in the order of the index. A limit cuts paths that can no longer keep it, and those that k others at the same
-    node beat.
+    node dominate.
     """
     if weights is None:
-        weights = [np.zeros(f.shape, ends.dtype) for f in product.follow]
+        weights = [np.zeros(f.shape, ends.dtype) for f in graph.follow]
     far = np.inf if ends.dtype.kind == "f" else paths.FAR
-    to_go = _to_go(product, weights, ends)
+    to_go = _to_go(graph, weights, ends)
     zero = np.where(ends < far, 0, paths.FAR)
-    least = [_to_go(product, x.weights, zero) for x in limits]
-    most = [[-a for a in _to_go(product, [-w for w in x.weights], zero)] for x in limits]
+    least = [_to_go(graph, x.weights, zero) for x in limits]
+    most = [[-a for a in _to_go(graph, [-w for w in x.weights], zero)] for x in limits]
     none = (0,) * len(limits)
     heap: list[tuple[float | int, tuple[int, ...], int, float | int, tuple[int, ...]]] = []
     if to_go[0][0] < far:
@@ -55,13 +57,13 @@ def best_paths(
     while heap and found < k:
         value, path, node, so_far, used = heapq.heappop(heap)
         level = len(path)
-        if level == len(product.follow):
+        if level == len(graph.follow):
             found += 1
             yield value, (*path, node)
             continue
-        if limits and _beaten(seen.setdefault((level, node), []), used, limits, k):
+        if limits and _is_dominated(seen.setdefault((level, node), []), used, limits, k):
             continue
-        follow = product.follow[level][node].tolist()
+        follow = graph.follow[level][node].tolist()
         steps = weights[level][node].tolist()
         for c, after in enumerate(follow):
             if after < 0 or to_go[level + 1][after] >= far:
@@ -75,7 +77,7 @@ def best_paths(
                 heapq.heappush(heap, (total + to_go[level + 1][after].item(), (*path, c), after, total, spent))
 
 
-def _beaten(seen: list[tuple[int, ...]], used: tuple[int, ...], limits: Sequence[Limit], k: int) -> bool:
+def _is_dominated(seen: list[tuple[int, ...]], used: tuple[int, ...], limits: Sequence[Limit], k: int) -> bool:
     """Whether k earlier paths to a node leave at least as much room in every limit; else note this one."""
     better = 0
     for other in seen:
@@ -89,15 +91,15 @@ def _beaten(seen: list[tuple[int, ...]], used: tuple[int, ...], limits: Sequence
     return False
 
 
-def reachable_best(product: Product, ends: np.ndarray, limits: Sequence[Limit], k: int) -> np.ndarray:
+def reachable_best(graph: QuestionGraph, ends: np.ndarray, limits: Sequence[Limit], k: int) -> np.ndarray:
     """Return end values in which only those stand that can be among the k smallest within the limits, others being far.
 
     Each end node that a path within the limits leads to holds at least one of them, so the k best such nodes do. Only
-    for limits to one side each: otherwise no path beats another.
+    for limits to one side each: otherwise no path dominates another.
     """
     columns = [[(1 if x.low == -np.inf else -1) * w for w in x.weights] for x in limits]
     bounds = [x.high if x.low == -np.inf else -x.low for x in limits]
-    node, sums, _ = undominated_paths(product, columns)
+    node, sums, _ = undominated_paths(graph, columns)
     reached = np.unique(node[(sums <= np.array(bounds)).all(axis=1)])
     far = np.inf if ends.dtype.kind == "f" else paths.FAR
     out = np.full_like(ends, far)
@@ -109,20 +111,21 @@ def reachable_best(product: Product, ends: np.ndarray, limits: Sequence[Limit], 
 
 
 def undominated_paths(
-    product: Product, weights: Sequence[Sequence[np.ndarray]]
-) -> tuple[np.ndarray, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
-    """Return sums that no other path to the same end node beats in every column, smaller being better.
+    graph: QuestionGraph, weights: Sequence[Sequence[np.ndarray]]
+) -> tuple[np.ndarray, np.ndarray, Trail]:
+    """Return the sums of non-dominated paths to each end node: no other path is at least as small in every column.
 
     Returns
     -------
     node : int array (n,)
     sums : int64 or float64 array (n, columns)
-    trail : list of (row of the level before, choice), one for each stage, for `retrace`
+    trail : Trail
+        For `retrace`.
     """
     dtype = np.result_type(*(w.dtype for column in weights for w in column)) if weights else np.dtype(np.int64)
     node, sums = np.zeros(1, np.int64), np.zeros((1, len(weights)), dtype)
     trail = []
-    for level, follow in enumerate(product.follow):
+    for level, follow in enumerate(graph.follow):
         choices = follow.shape[1]
         after = follow[node].reshape(-1)
         step = np.stack([w[level][node].reshape(-1) for w in weights], axis=1) if weights else np.zeros((len(after), 0))
@@ -140,7 +143,7 @@ def undominated_paths(
     return node, sums, trail
 
 
-def retrace(trail: list[tuple[np.ndarray, np.ndarray]], row: int) -> tuple[int, ...]:
+def retrace(trail: Trail, row: int) -> tuple[int, ...]:
     """Return the choices that lead to a row of `undominated_paths`."""
     out = []
     for before, choice in reversed(trail):

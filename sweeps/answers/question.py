@@ -1,66 +1,107 @@
-"""What the questions about a space share: reading of conditions, limits, attributes of answers."""
+"""What the questions about a space share: their texts read, their graph, bounds on costs, values, and attributes."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rfscale.engine.errors import InputError, shown
-from rfscale.sweeps.answers.expressions import WHOLE, Expression, ExpressionParser, Term
-from rfscale.sweeps.answers.graph import NothingLeftError, Product
+from rfscale.sweeps.answers.expressions import MAX_WHOLE, Expression, ExpressionParser, Term
+from rfscale.sweeps.answers.graph import NothingLeftError, QuestionGraph
+from rfscale.sweeps.answers.path_search import Limit
+from rfscale.sweeps.spaces.provenance import attributes
 from rfscale.sweeps.spaces.space import Space
 
 MAX_ROWS = 10_000_000  # of an answer
 
-
 Where = str | Mapping[str, Any] | Sequence[Any] | None
 
 
-Path = tuple[int, ...]  # the choice at every stage
+class Goal(NamedTuple):
+    """An objective: costs that enter as a sum with constant factors, and the rest, a value of the end node."""
+
+    expression: Expression
+    costs: dict[Term, float | int]
+    rest: ast.expr
+
+    @property
+    def terms(self) -> list[Term]:
+        """What the end node must tell."""
+        return [t for t in self.expression.terms if t not in self.costs]
 
 
-# shared
-# ------------------------------------------------------------------------------------------------------------------
-
-
-def _reader(space: Space) -> ExpressionParser:
+def expression_parser(space: Space) -> ExpressionParser:
+    """Return what reads the texts of a question; an `InputError` for anything but a space of chains."""
     if not isinstance(space, Space):
         raise InputError(f"space is {shown(space)}; counts, best, pareto and samples need an rf.Space")
     return ExpressionParser(space)
 
 
-def _nothing(space: Space, where: Where, end: NothingLeftError | None) -> InputError:
-    at = f": none is left at stage {space.stages[end.stage].name!r}" if end else ""
+def read_goal(parser: ExpressionParser, text: str) -> Goal:
+    """Return the objective of a text."""
+    expression = parser.parse(text, "objective")
+    costs, rest = expression.linear() or ({}, expression.node)
+    return Goal(expression, costs, rest)
+
+
+def question_graph(
+    space: Space,
+    where: Where,
+    keep: Iterable[Term],
+    conditions: Sequence[Expression],
+    with_costs: bool,
+    memory: int,
+) -> QuestionGraph:
+    """Return the graph of a question; an `InputError` where no architecture satisfies its conditions."""
+    try:
+        return QuestionGraph(space, keep, conditions, with_costs, memory)
+    except NothingLeftError as end:
+        raise nothing_satisfies(space, where, end.stage) from None
+
+
+def nothing_satisfies(space: Space, where: Where, stage: int | None = None) -> InputError:
+    """Return the error of conditions that no architecture satisfies; `stage` is where the last one was cut."""
+    at = "" if stage is None else f": none is left at stage {space.stages[stage].name!r}"
     return InputError(f"no architecture of space {space.name!r} satisfies where={shown(where)}{at}; loosen it")
 
 
-def _end_values(product: Product, goal: Expression, node: ast.expr) -> np.ndarray:
-    """Return an expression's value (or that of its part without additive costs) by end node."""
-    n = len(next(iter(product.columns[-1].values())))
-    names = {ast.unparse(x) for x in ast.walk(node) if isinstance(x, ast.Name | ast.Attribute)}
-    rest = Expression(goal.text, node, tuple(t for t in goal.terms if t.label in names), product.space)
-    values = np.array(np.broadcast_to(rest.value(product.values), n))
+def split_bounds(conditions: Sequence[Expression]) -> tuple[list[Expression], list[Expression]]:
+    """Return the conditions that bound one cost by numbers, and the others."""
+    bounds = [c for c in conditions if c.bounds()]
+    return bounds, [c for c in conditions if c not in bounds]
+
+
+def cost_limits(graph: QuestionGraph, bounds: Sequence[Expression]) -> list[Limit]:
+    """Return bounds on costs as limits on sums along the paths of a graph."""
+    found = [b for b in (condition.bounds() for condition in bounds) if b]
+    return [Limit(graph.weights(term.name, term.stage), low, high) for term, low, high in found]
+
+
+def end_values(graph: QuestionGraph, goal: Goal) -> np.ndarray:
+    """Return the value of an objective without its additive costs, by end node."""
+    n, text = len(next(iter(graph.columns[-1].values()))), goal.expression.text
+    names = {ast.unparse(x) for x in ast.walk(goal.rest) if isinstance(x, ast.Name | ast.Attribute)}
+    terms = tuple(t for t in goal.expression.terms if t.label in names)
+    values = np.array(np.broadcast_to(Expression(text, goal.rest, terms, graph.space).value(graph.values), n))
     if values.dtype.kind not in "biuf":
-        raise InputError(f"objective {goal.text!r} is text; it must be a number")
+        raise InputError(f"objective {text!r} is text; it must be a number")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise InputError(f"objective {goal.text!r} is no finite number for some architectures; exclude them by where")
-    whole = values.dtype.kind != "f" and np.abs(values.astype(float)).max() < WHOLE
+        raise InputError(f"objective {text!r} is no finite number for some architectures; exclude them by where")
+    whole = values.dtype.kind != "f" and np.abs(values.astype(float)).max() < MAX_WHOLE
     return values.astype(np.int64 if whole else float)
 
 
-def _weights(product: Product, parts: Mapping[Term, float | int]) -> list[np.ndarray]:
-    """Return the weighted sum of some costs by node and choice of every stage; floats where sums would pass int64."""
-    tables = [(factor, product.weights(term.name, term.stage)) for term, factor in parts.items()]
-    if sum(abs(factor) * int(t.max()) for factor, table in tables for t in table) >= WHOLE:
+def cost_weights(graph: QuestionGraph, goal: Goal) -> list[np.ndarray]:
+    """Return the additive costs of an objective by node and choice of every stage; floats where sums pass int64."""
+    tables = [(factor, graph.weights(term.name, term.stage)) for term, factor in goal.costs.items()]
+    if sum(abs(factor) * int(t.max()) for factor, table in tables for t in table) >= MAX_WHOLE:
         tables = [(float(factor), table) for factor, table in tables]
-    return [sum(factor * table[i] for factor, table in tables) for i in range(len(product.follow))]  # type: ignore[misc]
+    return [sum(factor * table[i] for factor, table in tables) for i in range(len(graph.follow))]  # type: ignore[misc]
 
 
-def _attributes(space: Space, call: str, where: Where, **more: Any) -> dict[str, Any]:
-    from rfscale.sweeps.spaces.provenance import attributes
-
-    said: Iterable[tuple[str, Any]] = more.items()
-    return {**attributes(space, call), **({} if where is None else {"where": str(where)}), **dict(said)}
+def answer_attributes(space: Space, call: str, where: Where, **more: Any) -> dict[str, Any]:
+    """Return the attrs of an answer: where it comes from, its conditions, and what else the call gave."""
+    return {**attributes(space, call), **({} if where is None else {"where": str(where)}), **more}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rfscale.sweeps.answers.graph import Product
+from rfscale.sweeps.answers.graph import QuestionGraph
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.variables import VARIABLES
 
@@ -19,12 +19,16 @@ Path = tuple[int, ...]  # the choice at every stage
 
 
 def as_rows(
-    product: Product, paths: Sequence[tuple[Path, int]], dim: str, made: Mapping[str, np.ndarray], attrs: dict[str, Any]
+    graph: QuestionGraph,
+    paths: Sequence[tuple[Path, int]],
+    dim: str,
+    made: Mapping[str, np.ndarray],
+    attrs: dict[str, Any],
 ) -> xr.Dataset:
     """Return architectures, given as choices and end node, as rows of labels, figures and costs."""
     import xarray as xr
 
-    space = product.space
+    space = graph.space
     digits = np.array([p for p, _ in paths], np.int64)
     ends = np.array([e for _, e in paths], np.int64)
     coords: dict[str, Any] = {}
@@ -34,21 +38,21 @@ def as_rows(
             coords[name] = (dim, np.array(space.dims[name])[place])
     data: dict[str, Any] = {name: (dim, values) for name, values in made.items()}
     data["index"] = (dim, _indices(space, digits))
-    last = {key: column[ends] for key, column in product.columns[-1].items()}
-    for name in product.figure_names():
+    last = {key: column[ends] for key, column in graph.columns[-1].items()}
+    for name in graph.figure_names():
         spec = VARIABLES[name.partition("_")[0]]
-        values = product.figure(name, last, len(product.follow) - 1)
+        values = graph.figure(name, last, len(graph.follow) - 1)
         data[name] = (dim, values, {"units": spec.units, "long_name": spec.long_name})
     if space.channels is not None:
-        for name in product.ground.costs.weights:
+        for name in graph.compiled.costs.weights:
             spec = VARIABLES[name]
-            data[name] = (dim, _sums(product, name, digits), {"units": spec.units, "long_name": spec.long_name})
+            data[name] = (dim, _sums(graph, name, digits), {"units": spec.units, "long_name": spec.long_name})
     return xr.Dataset(data, {**coords, dim: np.arange(len(paths))}, attrs)
 
 
-def _sums(product: Product, name: str, digits: np.ndarray) -> np.ndarray:
+def _sums(graph: QuestionGraph, name: str, digits: np.ndarray) -> np.ndarray:
     """Return a cost of architectures given by their choices."""
-    costs = product.ground.costs
+    costs = graph.compiled.costs
     node, total = np.zeros(len(digits), np.int32), np.zeros(len(digits), np.int64)
     for stage, (follow, weights) in enumerate(zip(costs.follow, costs.weights[name], strict=True)):
         total += weights[node, digits[:, stage]]

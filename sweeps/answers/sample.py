@@ -6,12 +6,18 @@ import random
 from typing import TYPE_CHECKING
 
 from rfscale.engine.network.spec import whole
-from rfscale.sweeps.answers.graph import NothingLeftError, Product
+from rfscale.sweeps.answers.graph import MEMORY
 from rfscale.sweeps.answers.path_counts import Completions
-from rfscale.sweeps.answers.question import MAX_ROWS, Where, _attributes, _nothing, _reader
+from rfscale.sweeps.answers.question import (
+    MAX_ROWS,
+    Where,
+    answer_attributes,
+    expression_parser,
+    nothing_satisfies,
+    question_graph,
+)
 from rfscale.sweeps.answers.rows import as_rows
 from rfscale.sweeps.spaces.space import Space
-from rfscale.sweeps.states.compiled import MEMORY, Ground
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,17 +49,14 @@ def sample(space: Space, n: int, where: Where = None, seed: int = 0, memory: int
     >>> set(sample(space, 5, where="extent == 99").extent.values.tolist())
     {99}
     """
-    reader = _reader(space)
+    parser = expression_parser(space)
     whole(n, "n", 1, MAX_ROWS)
     whole(seed, "seed", 0, 2**63)
-    try:
-        product = Product(Ground(space, memory), (), reader.where(where), with_costs=space.channels is not None)
-    except NothingLeftError as end:
-        raise _nothing(space, where, end) from None
-    completions = Completions(product)
+    graph = question_graph(space, where, (), parser.where(where), space.channels is not None, memory)
+    completions = Completions(graph)
     if not completions.total:
-        raise _nothing(space, where, None)
+        raise nothing_satisfies(space, where)
     draw = random.Random(seed)
     paths = [completions.path(draw.randrange(completions.total)) for _ in range(n)]
-    attrs = _attributes(space, "sample", where, seed=seed, satisfying=str(completions.total))
-    return as_rows(product, [(p[:-1], p[-1]) for p in paths], "sample", {}, attrs)
+    attrs = answer_attributes(space, "sample", where, seed=seed, satisfying=str(completions.total))
+    return as_rows(graph, [(p[:-1], p[-1]) for p in paths], "sample", {}, attrs)

@@ -2,7 +2,7 @@
 
 This is what `rf.sweep`, stores and workers are made of::
 
-    blocks = Blocks(space)                      # compiles the space and builds its graph: milliseconds as a rule
+    blocks = Blocks(space)                      # compiles the space where that is not done: milliseconds as a rule
     blocks.stages                               # ("stem", "s1", ...)
     blocks.size(stage)                          # architectures up to that stage, a Python int
     blocks.dims(stage)                          # labels of the factors met so far, in the order of the dims
@@ -16,17 +16,16 @@ This is what `rf.sweep`, stores and workers are made of::
 `stage` is a position or a name. Index i of a stage is that of the factors met so far, row-major; stage j's index of the
 same architecture is ``i // (size(i) // size(j))``. Any cut of a stage into ranges gives the same bits, on any number of
 threads, in any process: a worker makes its own `Blocks` from ``Space.from_dict(space.to_dict())``. `fill` is not
-thread-safe. `rfscale.sweeps.runs.network_blocks.NetworkBlocks` has the same methods for a `NetworkSpace`;
-`rfscale.sweeps.runs.labelled.blocks_of` makes either.
+thread-safe. `NetworkBlocks` does the same for a `NetworkSpace`; `rfscale.sweeps.runs.evaluator.Evaluator` is what both
+have in common, and `rfscale.sweeps.runs.labelled.blocks_of` makes either.
 
-How: the answer is a walk through tables state × choice -> state. Rows of the figures behind the last few choices are
+How: the answer is a walk through tables state × choice -> state. Rows of the figures after the last few choices are
 kept ready as far as they fit the cache (`ROW_BYTES`), so that the loop copies rows. Where the states outgrow `memory`,
-the stages behind the last level that fits are enumerated depth first.
+the stages after the last level that fits are enumerated depth first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +34,9 @@ import numpy as np
 from rfscale.engine.errors import InputError, shown
 from rfscale.sweeps.kernels import rows
 from rfscale.sweeps.machine import PARALLEL_FROM, threads_for
-from rfscale.sweeps.states.compile import compile_space, largest_extents
-from rfscale.sweeps.states.graph import FIGURES, AxisGraph, CostGraph
+from rfscale.sweeps.runs.evaluator import Arrays
+from rfscale.sweeps.states.compiled import compiled
+from rfscale.sweeps.states.graph import FIGURES
 from rfscale.sweeps.variables import COSTS, FORMULAS, VARIABLES, Variable
 
 if TYPE_CHECKING:
@@ -44,16 +44,9 @@ if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
 
 MEMORY = 1 << 30  # bytes that the states of one axis may take before enumeration goes depth first
-
-
 # of ready rows of one stage: they stay in the cache, and rows of 125 are copied 1.7 times as fast as rows of 25
 ROW_BYTES = 1 << 20
-
-
 MAX_ROW = 1 << 12  # architectures in a row that are worked out beforehand, in spaces whose states hardly merge
-
-
-Out = Mapping[str, np.ndarray]
 
 
 class Blocks:
@@ -80,11 +73,10 @@ class Blocks:
     ) -> None:
         self.space, self.memory = space, memory
         self.stages = tuple(s.name for s in space.stages)
-        self.programs = compile_space(space)
-        self.extents = largest_extents(space, self.programs)
+        self.compiled = compiled(space)
+        self.programs, self.axes = self.compiled.programs, self.compiled.axes
         with_costs = space.channels is not None if costs is None else costs
-        self.costs = CostGraph(space, self.programs) if with_costs else None
-        self.axes = [AxisGraph(self.programs, a, memory) for a in range(1 if space.square else len(space.axes))]
+        self.costs = self.compiled.costs if with_costs else None
         self.with_formulas = formulas
         self._formulas: Formulas | None = None
         self._figure_rows: dict[tuple[int, int], tuple[int, list[np.ndarray]]] = {}
@@ -140,7 +132,7 @@ class Blocks:
             for name, v in self.variables(stage).items()
         }
 
-    def fill(self, stage: int | str, start: int, stop: int, out: Out) -> None:
+    def fill(self, stage: int | str, start: int, stop: int, out: Arrays) -> None:
         """Write the figures of architectures start..stop-1 of a stage into the arrays of `out`."""
         i = self.index(stage)
         if not 0 <= start <= stop <= self.size(i):
@@ -152,7 +144,7 @@ class Blocks:
         with threads_for(stop - start):
             self._fill(i, start, stop, out)
 
-    def _fill(self, i: int, start: int, stop: int, out: Out) -> None:
+    def _fill(self, i: int, start: int, stop: int, out: Arrays) -> None:
         if any(name in out for name in FIGURES):
             for axis in range(len(self.axes)):
                 self._fill_figures(i, axis, start, stop, out)
@@ -169,9 +161,18 @@ class Blocks:
             self._formulas = Formulas(self.space, self.programs)
         return self._formulas
 
+    def state_counts(self, build: bool = False) -> list[list[int]]:
+        """Return the number of states after each stage, by axis, as far as they are built; `build` builds what fits."""
+        counts = []
+        for axis, graph in enumerate(self.axes):
+            stages = len(self.stages) if build else len(graph.levels)
+            fitting = self.compiled.build(axis, stages, self.memory)
+            counts.append([len(level.state) for level in graph.levels[:fitting]])
+        return counts
+
     # figures ---------------------------------------------------------------------------------------------------------
 
-    def _fill_figures(self, stage: int, axis: int, start: int, stop: int, out: Out) -> None:
+    def _fill_figures(self, stage: int, axis: int, start: int, stop: int, out: Arrays) -> None:
         graph = self.axes[axis]
         views = [_view(out.get(name), axis, len(self.axes), stop - start) for name in FIGURES]
         first, tables = self._rows(stage, axis)
@@ -183,44 +184,56 @@ class Blocks:
             copy_rows: Any = rows.copy_rows
             copy_rows(nodes, *tables, begin, end, *views)
         else:
-            graph.enumerate_behind(first, stage, nodes, begin, end, views, self._words(stage))
+            graph.enumerate_range(range(first, stage + 1), nodes, begin, end, views, self._words(stage))
 
     def _words(self, stage: int) -> int:
-        return (self.extents[stage] + 63) // 64 + 1
+        """Words of the widest set up to a stage."""
+        return (self.compiled.extents[stage] + 63) // 64 + 1
 
     def _rows(self, stage: int, axis: int) -> tuple[int, list[np.ndarray]]:
-        """First stage of the rows behind a stage, and the rows by node and choices; none where they are enumerated."""
+        """First stage of the rows of a stage, and the rows by node and choices; none where they are enumerated."""
         key = (stage, axis)
         if key not in self._figure_rows:
             self._figure_rows[key] = self._make_rows(stage, axis)
         return self._figure_rows[key]
 
     def _make_rows(self, stage: int, axis: int) -> tuple[int, list[np.ndarray]]:
-        graph, last = self.axes[axis], len(self.stages) - 1
-        built = graph.build(max(0, stage - 1))
-        if built == stage - 1 and (stage < last or graph.pays(stage - 1)):
-            built = graph.build(stage)
-        built = min(built, stage)
-        if stage < last and built == stage and (stage + 1 < last or graph.pays(stage)):
-            graph.build(stage + 1)  # the next stage needs it, and has this one's figures
+        graph = self.axes[axis]
+        built, has_figures = self._built_levels(stage, axis)
         n = len(graph.before(built).state)
         choices = prod(p.choices for p in self.programs[built : stage + 1])
         if n * choices * 4 * len(FIGURES) > self.memory // 4 or (built < stage and choices > MAX_ROW):
             return built, []
         tables = np.empty((len(FIGURES), n, choices), np.int32)
-        if len(graph.levels) > stage:
+        if has_figures:
             figures = np.array([*graph.figures(stage).values()], np.int32)
             figures.take(graph.levels[stage].follow, axis=1, out=tables, mode="clip")
         else:
             flat = [*tables.reshape(len(FIGURES), -1)]
             with threads_for(64 * n * choices):
-                graph.enumerate_range(built, stage, 0, n * choices, flat, self._words(stage))
+                nodes = np.arange(n, dtype=np.int32)
+                graph.enumerate_range(range(built, stage + 1), nodes, 0, n * choices, flat, self._words(stage))
         first = built
         while first and tables[:, 0].nbytes * graph.levels[first - 1].follow.size <= ROW_BYTES:
             first -= 1
             follow = graph.levels[first].follow
             tables = tables.take(follow, axis=1).reshape(len(FIGURES), len(follow), -1)
         return first, [*tables]
+
+    def _built_levels(self, stage: int, axis: int) -> tuple[int, bool]:
+        """Levels that the rows of a stage are made from, and whether the stage has a level of its own, with figures."""
+        graph, last = self.axes[axis], len(self.stages) - 1
+
+        def built(stages: int) -> int:
+            return self.compiled.build(axis, stages, self.memory)
+
+        levels = built(max(0, stage - 1))
+        if levels == stage - 1 and (stage < last or graph.merging_is_worthwhile(stage - 1)):
+            levels = built(stage)
+        if levels < stage:
+            return levels, False
+        ahead = stage < last and (stage + 1 < last or graph.merging_is_worthwhile(stage))  # the next stage needs it
+        return stage, (ahead or len(graph.levels) > stage) and built(stage + 1) > stage
 
     def _choices(self, stage: int) -> int:
         return self.programs[stage].choices
@@ -240,7 +253,7 @@ class Blocks:
     def _walk(
         self, nodes: np.ndarray, follow: list[np.ndarray], ranges: list[tuple[int, int]], first: int, last: int
     ) -> np.ndarray:
-        """Nodes behind the stages first..last-1; `ranges` has the architectures of each, the last stage's first."""
+        """Nodes after the stages first..last-1; `ranges` has the architectures of each, the last stage's first."""
         for before in range(first, last):
             low, high = ranges[len(ranges) - 1 - before]
             start = low // self._choices(before) * self._choices(before)

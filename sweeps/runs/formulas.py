@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 class Values(NamedTuple):
     """Values of the formulas of n architectures: what the next layer needs.
 
-    `area`, `overlap` (n,) are the article's, nan where it has no formula; `pixels`, `fresh` (axes, n) the closed form's
+    `area`, `overlap` (n,) are the article's, nan where it has no formula; `pixels`, `new` (axes, n) the closed form's
     in whole numbers; `regular` says whether a formula can go on from here, `inside` whether there is a value at all.
     """
 
     area: np.ndarray
     overlap: np.ndarray
     pixels: np.ndarray
-    fresh: np.ndarray
+    new: np.ndarray
     regular: np.ndarray
     inside: np.ndarray
 
@@ -49,11 +49,11 @@ class Formulas:
         if "closed_form_area" in out:
             out["closed_form_area"][:] = np.where(values.inside, values.pixels.prod(axis=0, dtype=float), np.nan)
         if "closed_form_overlap" in out:
-            overlap = np.where(values.inside, 1 - values.fresh / values.pixels, np.nan)
+            overlap = np.where(values.inside, 1 - values.new / values.pixels, np.nan)
             out["closed_form_overlap"][:] = overlap[0] if self.square else overlap.T
 
     def _values(self, stage: int, low: int, high: int) -> tuple[Values, np.ndarray]:
-        """Values and live values behind a stage, of architectures low..high-1."""
+        """Values and live values after a stage, of architectures low..high-1."""
         spans = [(low, high)]  # of each stage, from the last to what the first one reads
         for program in reversed(self.programs[: stage + 1]):
             spans.append((spans[-1][0] // program.choices, -(-spans[-1][1] // program.choices)))
@@ -62,11 +62,11 @@ class Formulas:
         values, live = Values(one * START[0], one * START[1], whole, whole, yes, yes), np.zeros(1, np.int32)
         for program, (first, _), (begin, end) in zip(self.programs, spans[:0:-1], spans[-2::-1], strict=False):
             cut = slice(begin - first * program.choices, end - first * program.choices)
-            values, live = self._behind(program, values, live, cut)
+            values, live = self._after(program, values, live, cut)
         return values, live
 
-    def _behind(self, program: Program, before: Values, live: np.ndarray, cut: slice) -> tuple[Values, np.ndarray]:
-        """Values and live values behind one stage, cut to some of its architectures."""
+    def _after(self, program: Program, before: Values, live: np.ndarray, cut: slice) -> tuple[Values, np.ndarray]:
+        """Values and live values after one stage, cut to some of its architectures."""
         after_live = rows.walk(live, program.next_live.astype(np.int32), cut.start, cut.stop)
         shape = (len(live), program.choices)
         columns = [np.empty((*v.shape[:-1], *shape), v.dtype) for v in before]
@@ -83,7 +83,7 @@ class Formulas:
     def _chain(
         self, chain: tuple[ChainLayer, ...], known: dict[tuple[int, ChainLayer], int], ends: list[Values]
     ) -> Values:
-        """Values behind the layers of a choice; `ends` are those of beginnings, `known` what follows them."""
+        """Values after the layers of a choice; `ends` are those of beginnings, `known` what follows them."""
         at = 0
         for layer in chain:
             if (at, layer) not in known:
@@ -99,9 +99,9 @@ class Formulas:
         if self.ndim != 2 or len(set(windows)) > 1:
             return nothing, nothing
         if windows[0] == (7, 2, 1):
-            fresh = (before.area == START[0]) & (before.overlap == START[1])
+            first = (before.area == START[0]) & (before.overlap == START[1])
             area, overlap = PUBLISHED["conv7_s2_first"](before.area, before.overlap)
-            return np.where(fresh, area, np.nan), np.where(fresh, overlap, np.nan)
+            return np.where(first, area, np.nan), np.where(first, overlap, np.nan)
         name = PUBLISHED_BY_WINDOW.get(windows[0])
         return PUBLISHED[name](before.area, before.overlap) if name else (nothing, nothing)
 
@@ -109,15 +109,15 @@ class Formulas:
         self, before: Values, windows: list[AxisLayer]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         if all(k == s == 1 for k, s, _ in windows):
-            return before.pixels, before.fresh, before.regular, before.inside
-        pairs = [advance(w, u, *shape) for w, u, shape in zip(before.pixels, before.fresh, windows, strict=True)]
+            return before.pixels, before.new, before.regular, before.inside
+        pairs = [advance(w, u, *shape) for w, u, shape in zip(before.pixels, before.new, windows, strict=True)]
         gaps = [
             # taps d apart leave single runs again where the stride keeps to every d-th entry
             (k > 1 and s % d > 0) & (d * u > w)
-            for w, u, (k, s, d) in zip(before.pixels, before.fresh, windows, strict=True)
+            for w, u, (k, s, d) in zip(before.pixels, before.new, windows, strict=True)
         ]
         inside = before.inside & before.regular
         regular = inside & ~np.logical_or.reduce(gaps)
         pixels = np.where(inside, np.stack([p for p, _ in pairs]), 1)
-        fresh = np.where(inside, np.stack([f for _, f in pairs]), 1)
-        return pixels, fresh, regular, inside
+        new = np.where(inside, np.stack([f for _, f in pairs]), 1)
+        return pixels, new, regular, inside

@@ -9,21 +9,20 @@ import numpy as np
 
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.sweeps.runs.blocks import MEMORY, Blocks
+from rfscale.sweeps.runs.evaluator import Evaluator
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.space import Space
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from rfscale.sweeps.runs.network_blocks import NetworkBlocks
-
 MAX_DIMS = 64  # of a numpy array
 
 
 def blocks_of(
     space: Space | NetworkSpace, *, costs: bool | None = None, formulas: bool = False, memory: int = MEMORY
-) -> Blocks | NetworkBlocks:
-    """Return the blocks of a space."""
+) -> Evaluator:
+    """Return the evaluator of a space."""
     if isinstance(space, NetworkSpace):
         from rfscale.sweeps.runs.network_blocks import NetworkBlocks
 
@@ -33,7 +32,17 @@ def blocks_of(
     return Blocks(space, costs=costs, formulas=formulas, memory=memory)
 
 
-def wanted_stages(blocks: Blocks | NetworkBlocks, stages: Sequence[str] | None) -> tuple[str, ...]:
+def check_dims(blocks: Evaluator) -> None:
+    """Refuse a space of more factors than an array has dims."""
+    factors = blocks.space.factors
+    if len(factors) + bool(blocks.axis_labels) > MAX_DIMS:
+        raise InputError(
+            f"space {blocks.space.name!r} has {len(factors)} factors; at most {MAX_DIMS} dims can be labelled. "
+            "Ask rf.count, best, pareto or sample"
+        )
+
+
+def wanted_stages(blocks: Evaluator, stages: Sequence[str] | None) -> tuple[str, ...]:
     """Return the stages that are asked for, in the order of the space; by default all."""
     known = blocks.stages
     if stages is None:
@@ -46,7 +55,7 @@ def wanted_stages(blocks: Blocks | NetworkBlocks, stages: Sequence[str] | None) 
     return tuple(s for s in known if s in stages)
 
 
-def label(blocks: Blocks | NetworkBlocks, stage: str, out: dict[str, np.ndarray], coords: xr.Coordinates) -> xr.Dataset:
+def label(blocks: Evaluator, stage: str, out: dict[str, np.ndarray], coords: xr.Coordinates) -> xr.Dataset:
     """Return the flat arrays of a whole stage as a dataset over its factors; `coords` are those of all stages."""
     import xarray as xr
 
@@ -62,7 +71,7 @@ def label(blocks: Blocks | NetworkBlocks, stage: str, out: dict[str, np.ndarray]
     return xr.Dataset(data, own, attrs=blocks.attrs(stage))
 
 
-def coordinates(blocks: Blocks | NetworkBlocks) -> xr.Coordinates:
+def coordinates(blocks: Evaluator) -> xr.Coordinates:
     """Return the labels of all factors, and the axes where the space is not square, indexed once for all stages."""
     import xarray as xr
 

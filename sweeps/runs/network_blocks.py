@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from math import nan
 from typing import Any
@@ -15,6 +14,7 @@ from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import trace
 from rfscale.engine.network.costs import layer_costs
 from rfscale.engine.network.network import Network
+from rfscale.sweeps.runs.evaluator import Arrays
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.variables import NETWORKS, Variable
 
@@ -65,7 +65,7 @@ class NetworkBlocks:
         n, axes = stop - start, len(self.axis_labels)
         return {name: np.empty((n, axes) if v.per_axis else n) for name, v in NETWORKS.items()}
 
-    def fill(self, stage: int | str, start: int, stop: int, out: Mapping[str, np.ndarray]) -> None:
+    def fill(self, stage: int | str, start: int, stop: int, out: Arrays) -> None:
         """Write the figures of networks start..stop-1 into the arrays of `out`."""
         for i in range(start, stop):
             network = self.space.network(i)
@@ -82,6 +82,10 @@ class NetworkBlocks:
                 array[i - start] = row[name]
             if self._memory.full:
                 self._memory = Memory()
+
+    def state_counts(self, build: bool = False) -> list[list[int]]:
+        """Return nothing: networks are worked out one by one."""
+        return []
 
 
 def network_figures(network: Network, memory: Memory) -> dict[str, Any]:

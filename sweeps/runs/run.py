@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.machine import check_memory
 from rfscale.sweeps.runs.blocks import MEMORY
-from rfscale.sweeps.runs.labelled import MAX_DIMS, blocks_of, coordinates, label, wanted_stages
+from rfscale.sweeps.runs.labelled import blocks_of, check_dims, coordinates, label, wanted_stages
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.provenance import attributes
 from rfscale.sweeps.spaces.space import Space
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
 PIECE = 1 << 26  # architectures from one call of `progress` to the next
-
-
 NETWORK_PIECE = 64  # and networks
 
 
@@ -84,14 +82,10 @@ def run(
         options: dict[str, Any] = {"stages": stages, "costs": costs, "formulas": formulas, "memory": memory}
         return run_stored(space, store, client, progress, **options)
     if client is not None:
-        raise InputError("client writes stores; give `store`, a path that the workers see as well")
+        raise InputError("client writes stores; give `store`, a path that the workers reach as well")
     blocks = blocks_of(space, costs=costs, formulas=formulas, memory=memory)
     wanted = wanted_stages(blocks, stages)
-    if len(space.factors) + bool(blocks.axis_labels) > MAX_DIMS:
-        raise InputError(
-            f"space {space.name!r} has {len(space.factors)} factors; at most {MAX_DIMS} dims can be labelled. "
-            "Ask rf.count, best, pareto or sample"
-        )
+    check_dims(blocks)
     check_memory(sum(blocks.size(s) * blocks.row_bytes(s) for s in wanted))
     coords = coordinates(blocks)
     piece = PIECE if isinstance(space, Space) else NETWORK_PIECE

@@ -21,34 +21,48 @@ class CostState(NamedTuple):
     size: tuple[int, ...] | None
 
 
-def first_state(space: Space) -> CostState:
-    """Return the state of the image."""
-    return CostState(space.input_channels, 0, space.input_size)
+class CostRules(NamedTuple):
+    """What a space says of costs: channels of the image, base channels and growth at each stride, size of the image."""
 
+    input_channels: int
+    channels: tuple[int, int] | None
+    input_size: tuple[int, ...] | None
 
-def advance(space: Space, state: CostState, layer: ChainLayer) -> tuple[CostState, int, int]:
-    """Return the state after a layer, and its params and macs (0 where the space has no input size).
+    @classmethod
+    def of(cls, space: Space) -> CostRules:
+        """Return the rules of a space."""
+        return cls(space.input_channels, space.channels, space.input_size)
 
-    A convolution has ``base * growth**strides`` channels, where `strides` counts the layers with a stride up to and
-    with it, unless the stage says otherwise; other layers pass theirs on.
-    """
-    strides = state.strides + (max(layer.stride) > 1)
-    size = state.size and tuple(_size(layer, a, n) for a, n in enumerate(state.size))
-    if layer.op == "space_to_depth":
-        return CostState(state.channels * prod(layer.stride), strides, size), 0, 0
-    if layer.op != "conv" or space.channels is None:
-        return CostState(state.channels, strides, size), 0, 0
-    channels = layer.channels or space.channels[0] * space.channels[1] ** strides
-    groups = state.channels if layer.groups == "depthwise" else int(layer.groups)
-    if state.channels % groups or channels % groups:
-        raise InputError(f"groups is {groups} where {state.channels} channels become {channels}; it must divide both")
-    weights = prod(layer.kernel) * (state.channels // groups) * channels
-    macs = weights * prod(size) if size else 0
-    return CostState(channels, strides, size), weights + (channels if layer.bias else 0), macs
+    @property
+    def start(self) -> CostState:
+        """The state of the image."""
+        return CostState(self.input_channels, 0, self.input_size)
+
+    def advance(self, state: CostState, layer: ChainLayer) -> tuple[CostState, int, int]:
+        """Return the state after a layer, and its params and macs (0 where the space has no input size).
+
+        A convolution has ``base * growth**strides`` channels, where `strides` counts the layers with a stride up to and
+        with it, unless the stage says otherwise; other layers pass theirs on.
+        """
+        strides = state.strides + (max(layer.stride) > 1)
+        size = state.size and tuple(_size(layer, a, n) for a, n in enumerate(state.size))
+        if layer.op == "space_to_depth":
+            return CostState(state.channels * prod(layer.stride), strides, size), 0, 0
+        if layer.op != "conv" or self.channels is None:
+            return CostState(state.channels, strides, size), 0, 0
+        channels = layer.channels or self.channels[0] * self.channels[1] ** strides
+        groups = state.channels if layer.groups == "depthwise" else int(layer.groups)
+        if state.channels % groups or channels % groups:
+            raise InputError(
+                f"groups is {groups} where {state.channels} channels become {channels}; it must divide both"
+            )
+        weights = prod(layer.kernel) * (state.channels // groups) * channels
+        macs = weights * prod(size) if size else 0
+        return CostState(channels, strides, size), weights + (channels if layer.bias else 0), macs
 
 
 def _size(layer: ChainLayer, axis: int, n: int) -> int:
-    """Entries of the map behind a layer: paddings keep maps aligned, so that only strides count."""
+    """Entries of the map after a layer: paddings keep maps aligned, so that only strides count."""
     if layer.op == "space_to_depth" and n % layer.stride[axis]:
         raise InputError(f"scale {layer.stride[axis]} of space_to_depth does not divide the map's {n} entries")
     return max(1, -(-(n - layer.start[axis]) // layer.stride[axis]))
@@ -56,16 +70,17 @@ def _size(layer: ChainLayer, axis: int, n: int) -> int:
 
 def chain_channels(space: Space, layers: Iterable[ChainLayer]) -> list[dict[str, Any]]:
     """Return what each layer's spec says of channels: nothing where the space has none."""
-    state, out = first_state(space), []
+    rules = CostRules.of(space)
+    state, out = rules.start, []
     for layer in layers:
         before = state.channels
-        state, _, _ = advance(space, state, layer)
-        said: dict[str, Any] = {}
-        if space.channels is not None and layer.op in ("conv", "space_to_depth"):
-            said["channels"] = state.channels
+        state, _, _ = rules.advance(state, layer)
+        spec: dict[str, Any] = {}
+        if rules.channels is not None and layer.op in ("conv", "space_to_depth"):
+            spec["channels"] = state.channels
             if layer.groups != 1:
-                said["groups"] = before if layer.groups == "depthwise" else layer.groups
+                spec["groups"] = before if layer.groups == "depthwise" else layer.groups
             if not layer.bias:
-                said["bias"] = False
-        out.append(said)
+                spec["bias"] = False
+        out.append(spec)
     return out

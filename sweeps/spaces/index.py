@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -13,20 +12,34 @@ from rfscale.sweeps.spaces.stages import Factor, Value, value_label
 
 
 class Labelled:
-    """What every space has: factors in order, and architectures numbered row-major over them, the last one fastest."""
+    """What every space has: factors in order, and architectures numbered row-major over them, the last one fastest.
+
+    A space cannot be changed once it is made: what is derived from it is kept beside it (sweeps/states/compiled.py).
+
+    Attributes
+    ----------
+    name : str
+    factors : tuple of Factor
+    dims : dict of str to tuple
+        Labels of every factor, in the order of the dims of the results.
+    size : int
+        Number of architectures, a Python int of any magnitude.
+    """
 
     name: str
     factors: tuple[Factor, ...]
+    dims: dict[str, tuple[Any, ...]]
+    size: int
 
-    @cached_property
-    def dims(self) -> dict[str, tuple[Any, ...]]:
-        """Labels of every factor, in the order of the dims of the results."""
-        return {f.name: f.labels for f in self.factors}
+    def __init__(self, name: str, factors: tuple[Factor, ...], **more: Any) -> None:
+        dims = {f.name: f.labels for f in factors}
+        vars(self).update(name=name, factors=factors, dims=dims, size=prod(map(len, dims.values())), **more)
 
-    @property
-    def size(self) -> int:
-        """Number of architectures, a Python int of any magnitude."""
-        return prod(len(f.labels) for f in self.factors)
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{name!r} of space {self.name!r} cannot be set: a space does not change; make another")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{name!r} of space {self.name!r} cannot be deleted: a space does not change")
 
     def labels(self, index: int) -> dict[str, Any]:
         """Return the label of every factor of architecture number `index`."""
@@ -57,8 +70,8 @@ class Labelled:
             index = index * len(factor.labels) + digit
         return index
 
-    def _chosen(self, where: int | Mapping[str, Any]) -> dict[str, Value]:
-        """Value of every factor, from an index or labels."""
+    def chosen(self, where: int | Mapping[str, Any]) -> dict[str, Value]:
+        """Return the value of every factor, from an index or labels."""
         rest = whole(self.index(where) if isinstance(where, Mapping) else where, "index", 0, self.size - 1)
         out: dict[str, Value] = {}
         for factor in reversed(self.factors):

@@ -36,6 +36,8 @@ class NetworkSpace(Labelled):
     (6, 2)
     """
 
+    template: Callable[..., Network]
+
     def __init__(
         self, template: Callable[..., Network], factors: Mapping[str, Sequence[Any]], name: str | None = None
     ) -> None:
@@ -43,8 +45,6 @@ class NetworkSpace(Labelled):
             raise InputError(f"template is {shown(template)}; it must be a function that returns an rf.Network")
         if not isinstance(factors, Mapping) or not factors:
             raise InputError(f"factors is {shown(factors)}; it must be a mapping such as {{'rate': [6, 12]}}")
-        self.template = template
-        self.name = name or str(getattr(template, "__name__", "template"))
         made = []
         for key, values in factors.items():
             check_name(key, "a factor")
@@ -53,7 +53,10 @@ class NetworkSpace(Labelled):
                 raise InputError(f"factor {key!r} is {shown(values)}; it must be a list of at least one value")
             items = [tuple(v) if isinstance(v, list) else v for v in items]
             made.append(Factor(key, tuple(items), label_values(key, items)))
-        self.factors = tuple(made)
+        super().__init__(name or str(getattr(template, "__name__", "template")), tuple(made), template=template)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.template, {f.name: f.values for f in self.factors}, self.name)
 
     def __repr__(self) -> str:
         return f"<NetworkSpace {self.name}: {len(self.factors)} factors, {self.size:,} networks>"
@@ -62,12 +65,12 @@ class NetworkSpace(Labelled):
         """Return one network, by number or labels."""
         from rfscale.engine.network.network import Network
 
-        chosen = self._chosen(where)
+        chosen = self.chosen(where)
         try:
             network = self.template(**chosen)
         except Exception as error:  # code of others: say which network it was making
-            told = error if isinstance(error, InputError | TypeError) else repr(error)
-            raise InputError(f"template {self.name!r} called with {shown(chosen)}: {told}") from error
+            problem = error if isinstance(error, InputError | TypeError) else repr(error)
+            raise InputError(f"template {self.name!r} called with {shown(chosen)}: {problem}") from error
         if not isinstance(network, Network):
             raise InputError(f"template {self.name!r} returned {shown(network)}; it must return an rf.Network")
         return network

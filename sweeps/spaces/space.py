@@ -6,8 +6,9 @@ import copy
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from itertools import accumulate
 from math import prod
+from operator import mul
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
     from rfscale.engine.network.network import Network
 
 SPACE_KEYS = ("name", "factors", "stages", "axes", "input_size", "input_channels", "channels")
-
-
-MAX_CHOICES = 1 << 20  # of one stage: a guard against products that are slips of the finger
+MAX_CHOICES = 1 << 20  # of one stage: more is a typo
 
 
 class Space(Labelled):
@@ -44,6 +43,10 @@ class Space(Labelled):
         Pixels per axis, for macs.
     channels : tuple of int or None
         Base channels and growth at each stride, for params and macs.
+    stage_sizes : tuple of int
+        Number of architectures up to each stage: the size of its dataset.
+    hash : str
+        Hex digest of all but the space's name.
 
     Raises
     ------
@@ -60,6 +63,17 @@ class Space(Labelled):
     ['s1.1', 's1.2', 's2']
     """
 
+    stages: tuple[Stage, ...]
+    introduced: tuple[tuple[str, ...], ...]
+    axes: tuple[str, ...]
+    square: bool
+    input_size: tuple[int, ...] | None
+    input_channels: int
+    channels: tuple[int, int] | None
+    stage_sizes: tuple[int, ...]
+    hash: str
+    _spec: dict[str, Any]
+
     def __init__(self, spec: Mapping[str, Any]) -> None:
         if not isinstance(spec, Mapping):
             raise InputError(f"a space must be a mapping with 'stages', not {shown(spec)}")
@@ -69,51 +83,35 @@ class Space(Labelled):
         name = spec.get("name", "space")
         if not isinstance(name, str) or not name:
             raise InputError(f"name of the space is {shown(name)}; it must be a string")
-        self.name = name
-        self._spec = copy.deepcopy({k: v for k, v in spec.items() if v is not None})
+        kept = copy.deepcopy({k: v for k, v in spec.items() if v is not None})
         given = listed(spec.get("stages"))
         if not given:
             raise InputError("a space needs 'stages', a list of at least one stage")
         ndim = _count_axes(spec, given)
-        self.axes = AXES[ndim]
         size = spec.get("input_size")
-        self.input_size = None if size is None else per_axis(size, "input_size", ndim)
-        self.input_channels = whole(spec.get("input_channels", 3), "input_channels")
-        self.channels = _read_channels(spec.get("channels"))
-        self._read_stages(_read_shared(spec.get("factors")), given, ndim)
+        input_size = None if size is None else per_axis(size, "input_size", ndim)
+        input_channels = whole(spec.get("input_channels", 3), "input_channels")
+        channels = _read_channels(spec.get("channels"))
+        shared = _read_shared(spec.get("factors"))
+        stages, introduced, factors = _read_stages(shared, given, ndim, channels is not None)
+        sizes = {f.name: len(f.labels) for f in factors}
+        super().__init__(
+            name,
+            factors,
+            stages=stages,
+            introduced=introduced,
+            axes=AXES[ndim],
+            square=ndim == 1 or _is_square(stages, factors),
+            input_size=input_size,
+            input_channels=input_channels,
+            channels=channels,
+            stage_sizes=tuple(accumulate((prod(sizes[n] for n in new) for new in introduced), mul)),
+            _spec=kept,
+        )
+        vars(self)["hash"] = self._digest()
 
-    def _read_stages(self, shared: Mapping[str, list[Any]], given: Sequence[Any], ndim: int) -> None:
-        reader = StageReader(shared, ndim)
-        stages: list[Stage] = []
-        factors: dict[str, Factor] = {}
-        introduced: list[tuple[str, ...]] = []
-        for position, entry in enumerate(given, start=1):
-            stage = reader.read(entry, position)
-            if any(stage.name == other.name for other in stages):
-                raise InputError(f"two stages are named {stage.name!r}; names must differ")
-            new = [*stage.own, *(reader.found[u] for u in stage.uses if u in reader.found and u not in factors)]
-            for factor in new:
-                if factor.name in factors or (factor.name in shared and factor in stage.own):
-                    raise InputError(f"two factors are named {factor.name!r}; rename a stage or the shared factor")
-                factors[factor.name] = factor
-            if prod(len(f.labels) for f in new) > MAX_CHOICES:
-                raise InputError(
-                    f"stage {stage.name!r} has more than {MAX_CHOICES} choices; split it into several stages"
-                )
-            blocks = (stage.params, *(b for choice in stage.choices or () for b in choice))
-            if self.channels is None and any("channels" in b for b in blocks):
-                raise InputError(
-                    f"stage {stage.name!r} has channels, but the space has none; add for example channels: {{base: 64}}"
-                )
-            stages.append(stage)
-            introduced.append(tuple(f.name for f in new))
-        for name in shared:
-            if name not in factors:
-                raise InputError(f"no stage uses the factor {name!r}; write ${name} in a stage, or leave it out")
-        names = {s.name for s in stages} & set(factors)
-        if names:
-            raise InputError(f"{min(names)!r} names both a stage and a factor; rename one")
-        self.stages, self.factors, self.introduced = tuple(stages), tuple(factors.values()), tuple(introduced)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._spec,)
 
     @classmethod
     def from_dict(cls, spec: Mapping[str, Any]) -> Self:
@@ -135,9 +133,7 @@ class Space(Labelled):
         """Return the dict of this space; `from_dict` is the inverse."""
         return copy.deepcopy(self._spec)
 
-    @cached_property
-    def hash(self) -> str:
-        """Hex digest of everything but the space's name."""
+    def _digest(self) -> str:
         spec = {k: v for k, v in self._spec.items() if k != "name"}
         text = json.dumps(spec, sort_keys=True, default=_plain)
         # the order of keys decides that of the dims
@@ -152,26 +148,6 @@ class Space(Labelled):
 
     def __hash__(self) -> int:
         return hash(self.hash)
-
-    @cached_property
-    def square(self) -> bool:
-        """Whether every layer is alike on all axes."""
-        if len(self.axes) == 1:
-            return True
-        blocks = [block for s in self.stages for block in (s.params, *(b for c in s.choices or () for b in c))]
-        values: list[Any] = [v for block in blocks for key, v in block.items() if key in PER_AXIS and key != "start"]
-        values += [v for f in self.factors for v in f.values]
-        return not any(isinstance(v, tuple) for v in values)
-
-    @cached_property
-    def stage_sizes(self) -> tuple[int, ...]:
-        """Number of architectures up to each stage: the size of its dataset."""
-        sizes = {f.name: len(f.labels) for f in self.factors}
-        out, total = [], 1
-        for new in self.introduced:
-            total *= prod(sizes[n] for n in new)
-            out.append(total)
-        return tuple(out)
 
     def stage_index(self, name: str) -> int:
         """Return the position of a stage."""
@@ -188,14 +164,14 @@ class Space(Labelled):
 
     def layers(self, where: int | Mapping[str, Any]) -> dict[str, list[ChainLayer]]:
         """Return the layers of one architecture, stage by stage."""
-        chosen = self._chosen(where)
+        chosen = self.chosen(where)
         return {s.name: s.layers(chosen, len(self.axes)) for s in self.stages}
 
     def outputs(self, where: int | Mapping[str, Any]) -> dict[str, str]:
         """Return, per stage, the layer whose map the stage's figures belong to; "input" where there is none."""
-        last, out = "input", {}
+        last, out, built = "input", {}, self.layers(where)
         for stage in self.stages:
-            layers = self.layers(where)[stage.name]
+            layers = built[stage.name]
             if layers:
                 last = f"{stage.name}.{len(layers)}" if stage.numbered else stage.name
             out[stage.name] = last
@@ -251,6 +227,48 @@ def _layer_spec(layer: ChainLayer) -> dict[str, Any]:
         "dilation": list(layer.dilation),
         "padding": padding,
     }
+
+
+def _read_stages(
+    shared: Mapping[str, list[Any]], given: Sequence[Any], ndim: int, has_channels: bool
+) -> tuple[tuple[Stage, ...], tuple[tuple[str, ...], ...], tuple[Factor, ...]]:
+    """Return the stages, per stage the factors that it introduces, and all factors."""
+    reader = StageReader(shared, ndim)
+    stages: list[Stage] = []
+    factors: dict[str, Factor] = {}
+    introduced: list[tuple[str, ...]] = []
+    for position, entry in enumerate(given, start=1):
+        stage = reader.read(entry, position)
+        if any(stage.name == other.name for other in stages):
+            raise InputError(f"two stages are named {stage.name!r}; names must differ")
+        new = [*stage.own, *(reader.found[u] for u in stage.uses if u in reader.found and u not in factors)]
+        for factor in new:
+            if factor.name in factors or (factor.name in shared and factor in stage.own):
+                raise InputError(f"two factors are named {factor.name!r}; rename a stage or the shared factor")
+            factors[factor.name] = factor
+        if prod(len(f.labels) for f in new) > MAX_CHOICES:
+            raise InputError(f"stage {stage.name!r} has more than {MAX_CHOICES} choices; split it into several stages")
+        if not has_channels and any("channels" in block for block in stage.blocks):
+            raise InputError(
+                f"stage {stage.name!r} has channels, but the space has none; add for example channels: {{base: 64}}"
+            )
+        stages.append(stage)
+        introduced.append(tuple(f.name for f in new))
+    for name in shared:
+        if name not in factors:
+            raise InputError(f"no stage uses the factor {name!r}; write ${name} in a stage, or leave it out")
+    names = {s.name for s in stages} & set(factors)
+    if names:
+        raise InputError(f"{min(names)!r} names both a stage and a factor; rename one")
+    return tuple(stages), tuple(introduced), tuple(factors.values())
+
+
+def _is_square(stages: Sequence[Stage], factors: Sequence[Factor]) -> bool:
+    """Whether every layer is alike on all axes."""
+    params = [(key, v) for s in stages for block in s.blocks for key, v in block.items()]
+    values: list[Any] = [v for key, v in params if key in PER_AXIS and key != "start"]
+    values += [v for f in factors for v in f.values]
+    return not any(isinstance(v, tuple) for v in values)
 
 
 def _plain(value: Any) -> Any:

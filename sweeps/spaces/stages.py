@@ -1,4 +1,4 @@
-"""The stages of a space: checked at the door, and resolved into layers for one choice of every factor."""
+"""The stages of a space: read and validated, and resolved into layers for one choice of every factor."""
 
 from __future__ import annotations
 
@@ -13,14 +13,8 @@ from rfscale.engine.network.spec import listed, whole
 from rfscale.sweeps.variables import NETWORKS, VARIABLES
 
 Value = int | str | bool | tuple[int, ...]
-
-
 WINDOWS = ("conv", "max_pool", "avg_pool", "lp_pool")
-
-
 _COSTED = ("channels", "groups", "bias")
-
-
 PARAMS: dict[str, tuple[str, ...]] = {
     "conv": ("kernel", "stride", "dilation", *_COSTED),
     "max_pool": ("kernel", "stride", "dilation"),
@@ -30,32 +24,14 @@ PARAMS: dict[str, tuple[str, ...]] = {
     "space_to_depth": ("scale",),
     "slice": ("start", "step"),
 }
-
-
 REQUIRED = {**dict.fromkeys(WINDOWS, "kernel"), "space_to_depth": "scale"}
-
-
 PER_AXIS = {"kernel": 1, "stride": 1, "dilation": 1, "scale": 1, "step": 1, "start": 0}  # smallest value
-
-
 PLACES = ("first", "last")
-
-
 MAX_REPEAT = 10_000
-
-
 FIGURES = {**VARIABLES, **NETWORKS}
-
-
 ANSWERS = ("objective", "objectives", "tightness", "coverage", "index", "architectures")
-
-
 DESIGNS = ("map", "map_stage", "map_layer", "map_width", "map_extent", "map_jump")
-
-
 RESERVED = {*FIGURES, *(f"{f}_{a}" for f in FIGURES for a in "zyx"), *ANSWERS, *DESIGNS}
-
-
 RESERVED |= {"every", "chosen", "axis", "rank", "sample"}
 
 
@@ -101,6 +77,11 @@ class Stage:
     choices: tuple[tuple[Mapping[str, Value | Ref], ...], ...] | None
     own: tuple[Factor, ...]
     uses: tuple[str, ...]
+
+    @property
+    def blocks(self) -> tuple[Mapping[str, Value | Ref], ...]:
+        """Its own parameters, and those of all layers of all choices."""
+        return (self.params, *(block for choice in self.choices or () for block in choice))
 
     @property
     def numbered(self) -> bool:

@@ -1,4 +1,4 @@
-"""Spaces compiled for the kernels: per stage and axis, the layers behind every choice, as one trie.
+"""Spaces compiled for the kernels: per stage and axis, the layers of every choice, as one trie.
 
 Shared factors whose value a later stage still needs are *live*: their values, numbered row-major, go along with the
 state until their last use. A stage's program has a variant for each combination of the live values that it reads
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
 
 INT32_MAX = 2**31 - 1
-
 
 AxisLayer = tuple[int, int, int]  # kernel, stride, dilation
 
@@ -52,9 +51,9 @@ class Program:
     variant : int64 array (live values before,)
         Which variant a live value selects.
     next_live : int64 array (live values before, choices)
-        Live value behind the stage.
+        Live value after the stage.
     n_live : int
-        Number of live values behind the stage.
+        Number of live values after the stage.
     tries : per variant, per axis
     layers : per variant, per choice: the layers themselves, for costs and formulas
     """

@@ -1,37 +1,108 @@
-"""A space compiled: what every question about its states needs, built once."""
+"""A space compiled: programs, largest extents, and the graphs of axes and costs, each made once and kept.
+
+Blocks, questions and validation of one space share its `CompiledSpace`. It is kept beside the space, not in it: when
+the space goes, it goes. Equal spaces share one.
+"""
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from rfscale.engine.errors import InputError
+from rfscale.sweeps.spaces.costs import CostRules
 from rfscale.sweeps.states.compile import compile_space, largest_extents
-from rfscale.sweeps.states.graph import AxisGraph, CostGraph
+from rfscale.sweeps.states.graph import LOCK, AxisGraph, CostGraph, Pool
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
 
-MEMORY = 4 << 30  # bytes that one level of the graph of a question may take
+KEPT_BYTES = 1 << 28  # of the graphs of all spaces together; beyond, those of the oldest are made again when needed
 
 
-class Ground:
-    """What every question about a space starts from: programs, axis graphs, and costs where it has them."""
+class CompiledSpace:
+    """What every run over a space and every question about it start from. It holds no reference to the space.
 
-    def __init__(self, space: Space, memory: int = MEMORY) -> None:
-        self.space = space
+    Attributes
+    ----------
+    programs : list of Program
+    extents : list of int
+        The largest extent at each stage, on any axis.
+    axes : tuple of AxisGraph
+        One where the space is square, else one for each axis; their levels are built when they are asked for.
+
+    Raises
+    ------
+    InputError
+        If extents or jumps would overflow; the message names the stage.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.name = space.name
         self.programs = compile_space(space)
-        self.largest = max(largest_extents(space, self.programs))
-        self.memory = memory
-        self.axes = [AxisGraph(self.programs, a, memory) for a in range(1 if space.square else len(space.axes))]
-        for graph in self.axes:
-            built = graph.build(len(self.programs))
+        self.extents = largest_extents(space, self.programs)
+        self.axes = tuple(AxisGraph(self.programs, a) for a in range(1 if space.square else len(space.axes)))
+        self._rules = CostRules.of(space)
+        self._costs: CostGraph | None = None
+
+    @property
+    def costs(self) -> CostGraph:
+        """The graph of params and macs; an `InputError` where the space has no channels."""
+        if self._rules.channels is None:
+            raise InputError(
+                f"space {self.name!r} has no channels, so there are no costs; add for example "
+                "channels: {base: 64, growth: 2}"
+            )
+        with LOCK:
+            if self._costs is None:
+                self._costs = CostGraph(self._rules, self.programs)
+            return self._costs
+
+    def build(self, axis: int, stages: int, memory: int) -> int:
+        """Build the levels of the first `stages` stages of an axis; return how many of them fit `memory` bytes."""
+        with LOCK:
+            graph = self.axes[axis]
+            before = graph.nbytes
+            built = graph.build(stages, memory)
+            if graph.nbytes > before:
+                _keep_within_limit()
+        return built
+
+    def build_all(self, memory: int) -> None:
+        """Build all levels of all axes; an `InputError` where they do not fit `memory` bytes."""
+        for axis in range(len(self.axes)):
+            built = self.build(axis, len(self.programs), memory)
             if built < len(self.programs):
                 raise InputError(
                     f"the states of stage {self.programs[built].stage!r} need more than {memory / 1e9:.3g} GB; "
                     "give more memory, or ask about fewer stages"
                 )
 
-    @cached_property
-    def costs(self) -> CostGraph:
-        return CostGraph(self.space, self.programs)
+    def new_pool(self, axis: int) -> Pool:
+        """Return a pool of its own for the states of an axis: numbered in the order in which its owner meets them."""
+        return Pool(self.axes[axis].pool.steps)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the graphs of the axes as far as they are built."""
+        return sum(graph.nbytes for graph in self.axes)
+
+
+_compiled: WeakKeyDictionary[Space, CompiledSpace] = WeakKeyDictionary()
+
+
+def compiled(space: Space) -> CompiledSpace:
+    """Return what a space compiles to, made when it is first asked for."""
+    with LOCK:
+        if space not in _compiled:
+            _compiled[space] = CompiledSpace(space)
+        return _compiled[space]
+
+
+def _keep_within_limit() -> None:
+    """Drop the oldest compiled spaces until the graphs of the others fit; who works with one goes on with it."""
+    total = 0
+    for space, one in reversed(list(_compiled.items())):
+        total += one.nbytes
+        if total > KEPT_BYTES:
+            del _compiled[space]

@@ -6,31 +6,27 @@ the others. A node of a level is a state together with the live value of shared 
 
 from __future__ import annotations
 
+import threading
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.kernels import states as kernels
-from rfscale.sweeps.spaces.costs import CostState, advance, first_state
+from rfscale.sweeps.spaces.costs import CostRules, CostState
 from rfscale.sweeps.spaces.stages import ChainLayer
 from rfscale.sweeps.states.compile import Program, Trie
 
-if TYPE_CHECKING:
-    from rfscale.sweeps.spaces.space import Space
-
 FIGURES = ("pixels", "extent", "jump", "shared")
-
-
-HARDLY_FROM = 50_000  # combinations of states and choices
-
-
-MAX_KNOWN = 64  # distinct layers of a graph up to which the state behind each is remembered
-
-
+MIN_EDGES_TO_TEST_MERGING = 50_000  # combinations of states and choices
+MAX_REMEMBERED_LAYERS = 64  # distinct layers of a graph up to which the state after each is remembered
 MAX_COST = 2**61  # sums of costs stay below the mark that stands for "no path" in sweeps/kernels/paths.py
+WORD_BYTES = 8
+
+LOCK = threading.RLock()  # held while graphs are built: runs and questions of several threads share them
 
 
 @dataclass
@@ -42,10 +38,10 @@ class Pool:
     used: np.ndarray = field(default_factory=lambda: np.array([1, 0], np.int64))
 
     def __post_init__(self) -> None:
-        self.columns = _first_columns(len(self.steps) if len(self.steps) <= MAX_KNOWN else 0)
+        self.columns = _first_columns(len(self.steps) if len(self.steps) <= MAX_REMEMBERED_LAYERS else 0)
 
     def expand(self, sources: np.ndarray, trie: Trie, limit: int) -> np.ndarray | None:
-        """Return the state at every node of a trie behind every source; None if the pool would pass `limit` words."""
+        """Return the state at every node of a trie from every source; None if the pool would pass `limit` words."""
         step = np.array([self.steps[x] for x in _layers(trie)], np.int64)
         expand: Any = kernels.expand
         *columns, ends, fits = expand(*self.columns, self.used, sources, *trie[:4], step, limit)
@@ -56,6 +52,11 @@ class Pool:
         """Return pixels, extent, jump and shared of states."""
         jump, extent, pixels, shared, *_ = self.columns
         return {"pixels": pixels[ids], "extent": extent[ids], "jump": jump[ids], "shared": shared[ids]}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns."""
+        return sum(column.nbytes for column in self.columns)
 
 
 def _layers(trie: Trie) -> Iterator[tuple[int, ...]]:
@@ -92,57 +93,68 @@ class Level:
 
 
 class AxisGraph:
-    """Graph of the states on one axis, built up to a stage or until the memory limit is reached.
+    """Graph of the states on one axis, built stage by stage as far as it is asked for.
 
     Attributes
     ----------
     levels : list of Level
         One for each stage that was built.
+    nbytes : int
+        Bytes of states and levels.
     """
 
-    def __init__(self, programs: Sequence[Program], axis: int, limit_bytes: int) -> None:
+    def __init__(self, programs: Sequence[Program], axis: int) -> None:
         self.programs, self.axis = programs, axis
         layers = [layer for p in programs for tries in p.tries for layer in _layers(tries[axis])]
         self.pool = Pool({layer: i for i, layer in enumerate(dict.fromkeys(layers))})
         self.levels: list[Level] = []
+        self._words: list[int] = []  # that the states up to each level take, and the largest table: never falling
+        self.nbytes = self._level_bytes = 0
         self._root = Level(np.zeros((1, 1), np.int32), np.zeros(1, np.int32), np.zeros(1, np.int32))
-        self._limit = max(1, limit_bytes // 8)
 
     def before(self, stage: int) -> Level:
         """Return the level that stage number `stage` starts from."""
         return self.levels[stage - 1] if stage else self._root
 
-    def build(self, stages: int) -> int:
-        """Build the levels of the first `stages` stages; return how many there are: fewer if the limit is met."""
-        while len(self.levels) < stages:
-            level = self._next(self.programs[len(self.levels)], self.before(len(self.levels)))
-            if level is None:
-                break
-            self.levels.append(level)
-        return len(self.levels)
+    def build(self, stages: int, memory: int) -> int:
+        """Build the levels of the first `stages` stages; return how many of them fit `memory` bytes.
 
-    def pays(self, stage: int) -> bool:
-        """Whether building the level behind a stage pays if only one more stage follows.
+        Which levels fit does not depend on what was built before with another limit.
+        """
+        limit = max(1, memory // WORD_BYTES)
+        with LOCK:
+            while len(self.levels) < stages and (not self._words or self._words[-1] <= limit):
+                level = self._next(self.programs[len(self.levels)], self.before(len(self.levels)), limit)
+                if level is None:
+                    break
+                self.levels.append(level)
+                self._words.append(max(int(self.pool.used.sum()), level.follow.size, *self._words[-1:]))
+                self._level_bytes += level.follow.nbytes + level.state.nbytes + level.live.nbytes
+                self.nbytes = self.pool.nbytes + self._level_bytes
+        return min(stages, bisect_right(self._words, limit))
+
+    def merging_is_worthwhile(self, stage: int) -> bool:
+        """Whether building the level after a stage saves time if only one more stage follows.
 
         Where states hardly merge, working out the figures of the last two stages from the level before is faster than
         interning the states between them: 1.9 times in a space of kernel 2 at dilations 2 to 13.
         """
         candidates = len(self.before(stage).state) * self.programs[stage].choices
-        if candidates < HARDLY_FROM or not stage:
+        if candidates < MIN_EDGES_TO_TEST_MERGING or not stage:
             return True
         last = self.levels[stage - 1]
         return 2 * len(last.state) < last.follow.size
 
-    def _next(self, program: Program, before: Level) -> Level | None:
+    def _next(self, program: Program, before: Level, limit: int) -> Level | None:
         n_nodes, choices, n_live = len(before.state), program.choices, program.n_live
-        if n_nodes * choices > self._limit:
+        if n_nodes * choices > limit:
             return None
         keys = np.empty((n_nodes, choices), np.int64)
         variants = program.variant[before.live] if len(program.tries) > 1 else None
         for v, tries in enumerate(program.tries):
             rows = slice(None) if variants is None else np.flatnonzero(variants == v)
             trie = tries[self.axis]
-            ends = self.pool.expand(before.state[rows], trie, self._limit)
+            ends = self.pool.expand(before.state[rows], trie, limit)
             if ends is None:
                 return None
             keys[rows] = ends[trie.leaf].T
@@ -154,27 +166,19 @@ class AxisGraph:
         return Level(follow.reshape(n_nodes, choices), state.astype(np.int32), live.astype(np.int32))
 
     def figures(self, stage: int) -> dict[str, np.ndarray]:
-        """Return the figures of the nodes behind stage number `stage`, which must be built."""
+        """Return the figures of the nodes after stage number `stage`, which must be built."""
         return self.pool.figures(self.levels[stage].state)
 
     def enumerate_range(
-        self, first: int, last: int, begin: int, end: int, out: Sequence[np.ndarray], width: int
+        self, stages: range, nodes: np.ndarray, begin: int, end: int, out: Sequence[np.ndarray], width: int
     ) -> None:
-        """Write the figures of architectures begin..end-1 of stages first..last behind each node that they start from.
+        """Write the figures of architectures begin..end-1 of some stages, from given nodes of the level before them.
 
-        Architecture i is that of node i // R and choice i % R, where R is the product of the stages' choices.
+        Architecture i has node i // R and the choices of i % R, where R is the product of the stages' choices.
         """
-        level = self.before(first)
-        nodes = np.arange(len(level.state), dtype=np.int32)
-        self.enumerate_behind(first, last, nodes, begin, end, out, width)
-
-    def enumerate_behind(
-        self, first: int, last: int, nodes: np.ndarray, begin: int, end: int, out: Sequence[np.ndarray], width: int
-    ) -> None:
-        """Write the figures of architectures begin..end-1 of stages first..last behind given nodes."""
-        level = self.before(first)
+        level = self.before(stages.start)
         jump, extent, pixels, shared, start, _, _, words, _ = self.pool.columns
-        tables = _flat(self.programs[first : last + 1], self.axis)
+        tables = _flat(self.programs[stages.start : stages.stop], self.axis)
         enumerate_range: Any = kernels.enumerate_range
         enumerate_range(
             jump, extent, pixels, shared, start, words, level.state[nodes], level.live[nodes], *tables,
@@ -221,16 +225,11 @@ class CostGraph:
         "params", and "macs" where the space has an input size.
     """
 
-    def __init__(self, space: Space, programs: Sequence[Program]) -> None:
-        if space.channels is None:
-            raise InputError(
-                f"space {space.name!r} has no channels, so there are no costs; add for example "
-                "channels: {base: 64, growth: 2}"
-            )
-        self.space = space
+    def __init__(self, rules: CostRules, programs: Sequence[Program]) -> None:
+        self._rules = rules
         self.follow: list[np.ndarray] = []
-        self.weights: dict[str, list[np.ndarray]] = {"params": [], **({"macs": []} if space.input_size else {})}
-        nodes = {(first_state(space), 0): 0}
+        self.weights: dict[str, list[np.ndarray]] = {"params": [], **({"macs": []} if rules.input_size else {})}
+        nodes = {(rules.start, 0): 0}
         most = {name: [0] for name in self.weights}
         for program in programs:
             nodes, most = self._add(program, nodes, most)
@@ -273,13 +272,13 @@ class CostGraph:
         known: dict[tuple[int, ChainLayer], int],
         ends: list[tuple[CostState, int, int]],
     ) -> tuple[CostState, int, int]:
-        """State and costs behind the layers of a choice; `ends` are those of beginnings, `known` what follows them."""
+        """State and costs after the layers of a choice; `ends` are those of beginnings, `known` what follows them."""
         at = 0
         for layer in chain:
             if (at, layer) not in known:
                 state, params, macs = ends[at]
                 try:
-                    end, p, m = advance(self.space, state, layer)
+                    end, p, m = self._rules.advance(state, layer)
                 except InputError as error:
                     raise InputError(f"stage {stage!r}: {error}") from None
                 known[at, layer] = len(ends)

@@ -21,8 +21,8 @@ from rfscale.sweeps.kernels import formula_errors as errors
 from rfscale.sweeps.kernels import merge_states as joins
 from rfscale.sweeps.machine import free_memory, size_text, threads_for
 from rfscale.sweeps.runs.blocks import MEMORY
-from rfscale.sweeps.states.compile import Program, Trie, compile_space, largest_extents
-from rfscale.sweeps.states.graph import AxisGraph
+from rfscale.sweeps.states.compile import Program, Trie
+from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.validation.kernel_tables import flatten
 
 if TYPE_CHECKING:
@@ -130,10 +130,11 @@ class Walk:
         self.space, self.memory, self.progress = space, memory, progress
         self.axes = 1 if space.square else len(space.axes)
         self.power = len(space.axes) if space.square else 1
-        self.programs = compile_space(space)
-        self.width = (largest_extents(space, self.programs)[-1] + 63) // 64 + 2
+        found = compiled(space)
+        self.programs = found.programs
+        self.width = (found.extents[-1] + 63) // 64 + 2
         self.flat = flatten(self.programs, self.axes, len(space.axes) == 2)
-        self.graph = AxisGraph(self.programs, 0, memory)
+        self.pool = found.new_pool(axis=0)
         self.counts = np.int64 if space.size < 2**62 else np.float64
         start = np.zeros(1, np.int64)
         state = np.array([[1.0, 0.0] + [1.0, 1.0] * self.axes])
@@ -186,7 +187,7 @@ class Walk:
 
     def _walk(self, stage: int, until: int, drawn: np.ndarray = _NOTHING, seed: int = 0) -> None:
         """Judge the maps of stages stage … until - 1 behind the level before them."""
-        nodes, pool = self.levels[stage], self.graph.pool
+        nodes, pool = self.levels[stage], self.pool
         group = _groups(nodes)
         first = group[:-1]
         choices = [p.choices for p in self.programs[stage:until]]
@@ -268,7 +269,7 @@ class Walk:
         for v in np.unique(variants):
             at = np.flatnonzero(variants == v)
             trie: Trie = program.tries[v][0]
-            ends = self.graph.pool.expand(state[at], trie, self.memory // 8)
+            ends = self.pool.expand(state[at], trie, self.memory // 8)
             if ends is None:
                 return None
             out[at] = ends[trie.leaf].T
@@ -279,7 +280,7 @@ class Walk:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return states and flags of the formulas behind every edge."""
         program, n = self.programs[stage], len(nodes.live)
-        jump, extent, pixels, shared, *_ = self.graph.pool.columns
+        jump, extent, pixels, shared, *_ = self.pool.columns
         state, flags = np.empty((n, program.choices, 4)), np.empty((n, program.choices, 1), np.int64)
         advance: Any = errors.advance_edges
         with threads_for(64 * n * program.choices):

@@ -19,22 +19,19 @@ from rfscale.engine.network.spec import whole
 from rfscale.engine.objects.sizes import object_sizes
 from rfscale.sweeps.answers.design.fit import Objective, fit_of, fit_terms
 from rfscale.sweeps.answers.design.label_search import NO_LIMIT, Found, Task, best_fits, chosen_stages, front
-from rfscale.sweeps.answers.expressions import Expression, ExpressionParser, _conjuncts, _name, _Renamed
-from rfscale.sweeps.answers.graph import Columns, NothingLeftError, Product
-from rfscale.sweeps.answers.question import MAX_ROWS, Where, _attributes, _nothing, _reader
+from rfscale.sweeps.answers.expressions import Expression, ExpressionParser, StageRenamer, conjuncts, dotted_name
+from rfscale.sweeps.answers.graph import MEMORY, Columns, QuestionGraph
+from rfscale.sweeps.answers.question import MAX_ROWS, Where, answer_attributes, expression_parser, question_graph
 from rfscale.sweeps.answers.rows import as_rows
 from rfscale.sweeps.spaces.space import Space
-from rfscale.sweeps.states.compiled import MEMORY, Ground
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Measure = Literal["width", "extent"]
-
-
 Cost = Literal["macs", "params", "auto"] | None
 
-
+COPIED_ATTRS = ("source", "resize", "objects", "boxes", "attribution")  # from the sizes of objects
 LONG_NAMES = {
     "tightness": "mean |log2({by} / size)| with each object at its nearest chosen map",
     "coverage": "share of objects within a factor of {factor:g} of a chosen map",
@@ -83,7 +80,7 @@ def design(
     n : int
         How many architectures.
     pareto : bool
-        Instead of the n best, one architecture for each pair of fit and cost that no other beats in both.
+        Instead of the n best, one architecture for each Pareto-optimal pair of fit and cost.
     resize : str
         Resize rule for objects that are not yet a histogram.
     factor : float
@@ -116,8 +113,8 @@ def design(
     """
     name = _check(space, k, objective, cost, factor, by, pareto)
     whole(n, "n", 1, MAX_ROWS)
-    reader = _reader(space)
-    conditions, chosen = split_where(reader, where)
+    parser = expression_parser(space)
+    conditions, chosen = split_where(parser, where)
     limit, others = NO_LIMIT, []
     for condition in conditions:  # a bound from above on the cost itself needs no states
         bounds = condition.bounds()
@@ -126,26 +123,20 @@ def design(
         else:
             others.append(condition)
     sizes: Any = objects if hasattr(objects, "data_vars") else object_sizes(objects, resize)
-    try:
-        product = Product(Ground(space, memory), (), others, with_costs=name is not None)
-    except NothingLeftError as end:
-        raise _nothing(space, where, end) from None
-    task = _task(product, sizes, k, objective, factor, by, name, chosen, limit)
+    graph = question_graph(space, where, (), others, name is not None, memory)
+    task = _task(graph, sizes, k, objective, factor, by, name, chosen, limit)
     found = front(task) if pareto else best_fits(task, n)
     if not found:
         also = "; choose fewer" if where is None else f" and satisfies where={shown(where)}; choose fewer or loosen it"
         raise InputError(f"no architecture of space {space.name!r} has {k} maps of different {by}{also}")
-    said = {"k": k, "objective": objective, "cost": name or "none", "by": by, "factor": float(factor)}
-    said |= {"pareto": int(pareto), **{a: sizes.attrs[a] for a in _COPIED if a in sizes.attrs}}
-    return _dataset(task, found, sizes, by, factor, _attributes(space, "design", where, **said))
-
-
-_COPIED = ("source", "resize", "objects", "boxes", "attribution")
+    given = {"k": k, "objective": objective, "cost": name or "none", "by": by, "factor": float(factor)}
+    given |= {"pareto": int(pareto), **{a: sizes.attrs[a] for a in COPIED_ATTRS if a in sizes.attrs}}
+    return _dataset(task, found, sizes, by, factor, answer_attributes(space, "design", where, **given))
 
 
 def _check(space: Space, k: int, objective: str, cost: str | None, factor: float, by: str, pareto: bool) -> str | None:
     """Check the arguments; return the name of the cost."""
-    _reader(space)
+    expression_parser(space)
     if len(space.axes) != 2:
         raise InputError(f"space {space.name!r} has {len(space.axes)} axes; objects have sizes on two")
     if whole(k, "k") > len(space.stages):
@@ -169,35 +160,35 @@ def _check(space: Space, k: int, objective: str, cost: str | None, factor: float
     return cost
 
 
-def split_where(reader: ExpressionParser, where: Where) -> tuple[list[Expression], list[list[Expression]]]:
+def split_where(parser: ExpressionParser, where: Where) -> tuple[list[Expression], list[list[Expression]]]:
     """Return the conditions on architectures, and per stage those on its map if it is chosen."""
-    chosen: list[list[Expression]] = [[] for _ in reader.stages]
+    chosen: list[list[Expression]] = [[] for _ in parser.stages]
     if isinstance(where, list | tuple):
-        parts = [split_where(reader, w) for w in where]
+        parts = [split_where(parser, w) for w in where]
         return [c for p, _ in parts for c in p], [[c for _, q in parts for c in q[i]] for i in range(len(chosen))]
     if isinstance(where, Mapping):
         rest = {key: v for key, v in where.items() if not str(key).startswith("chosen.")}
         picked: list[Any] = [(str(key)[7:], v) for key, v in where.items() if key not in rest]
-        for i, stage in enumerate(reader.stages):
-            chosen[i] = reader.where({f"{stage}.{key}": v for key, v in picked})
+        for i, stage in enumerate(parser.stages):
+            chosen[i] = parser.where({f"{stage}.{key}": v for key, v in picked})
         _check_chosen(chosen)
-        return reader.where(rest or None), chosen
+        return parser.where(rest or None), chosen
     if not isinstance(where, str) or "chosen." not in where:
-        return reader.where(where), chosen
+        return parser.where(where), chosen
     kept = []
-    for part in _conjuncts(reader._tree(where, "where")):
+    for part in conjuncts(parser.tree(where, "where")):
         text = ast.unparse(part)
-        if not any((_name(node) or "").startswith("chosen.") for node in ast.walk(part)):
+        if not any((dotted_name(node) or "").startswith("chosen.") for node in ast.walk(part)):
             kept.append(text)
             continue
-        for i, stage in enumerate(reader.stages):
-            tree = reader._tree(text, "where")
+        for i, stage in enumerate(parser.stages):
+            tree = parser.tree(text, "where")
             for node in ast.walk(tree):
                 if isinstance(node, ast.Name) and node.id == "chosen":
                     node.id = "every"
-            chosen[i] += reader.where(ast.unparse(_Renamed(stage).visit(tree)))
+            chosen[i] += parser.where(ast.unparse(StageRenamer(stage).visit(tree)))
     _check_chosen(chosen)
-    return reader.where(", ".join(kept)) if kept else [], chosen
+    return parser.where(", ".join(kept)) if kept else [], chosen
 
 
 def _check_chosen(chosen: Sequence[Sequence[Expression]]) -> None:
@@ -205,13 +196,13 @@ def _check_chosen(chosen: Sequence[Sequence[Expression]]) -> None:
         for condition in conditions:
             if any(t.kind != "figure" or t.stage != stage for t in condition.terms):
                 raise InputError(
-                    f"where has {shown(condition.text)}: behind `chosen.` stand figures of the chosen map alone, such "
+                    f"where has {shown(condition.text)}: after `chosen.` come figures of the chosen map alone, such "
                     "as chosen.density == 1 or chosen.jump <= 32"
                 )
 
 
 def _task(
-    product: Product,
+    graph: QuestionGraph,
     sizes: xr.Dataset,
     k: int,
     objective: Objective,
@@ -227,25 +218,25 @@ def _task(
     that neither pixels nor extent shrink on any axis, whatever the holes. Chosen values therefore rise.
     """
     areas, usable = [], []
-    for stage, columns in enumerate(product.columns[1:]):
-        areas.append(_squares(product, columns, stage, by))
+    for stage, columns in enumerate(graph.columns[1:]):
+        areas.append(_squares(graph, columns, stage, by))
         keep = np.ones(len(areas[-1]), bool)
         for condition in chosen[stage]:
-            figures = {t: product.figure(t.name, columns, stage) for t in condition.terms}
+            figures = {t: graph.figure(t.name, columns, stage) for t in condition.terms}
             keep &= np.broadcast_to(condition.value(figures.__getitem__), keep.shape).astype(bool)
         usable.append(keep)
     distinct = np.unique(np.concatenate(areas))
     fit = fit_terms(np.sqrt(distinct), sizes, objective, factor)
-    stages = len(product.follow)
-    weights = product.weights(cost, stages - 1) if cost else [np.zeros(f.shape, np.int64) for f in product.follow]
-    return Task(product, fit, [np.searchsorted(distinct, a) for a in areas], usable, weights, k, limit)
+    stages = len(graph.follow)
+    weights = graph.weights(cost, stages - 1) if cost else [np.zeros(f.shape, np.int64) for f in graph.follow]
+    return Task(graph, fit, [np.searchsorted(distinct, a) for a in areas], usable, weights, k, limit)
 
 
-def _squares(product: Product, columns: Columns, stage: int, by: Measure) -> np.ndarray:
+def _squares(graph: QuestionGraph, columns: Columns, stage: int, by: Measure) -> np.ndarray:
     """Return the square of a figure by node, a whole number."""
     if by == "width":
-        return product.figure("area", columns, stage)
-    sides = [product.figure(n, columns, stage) for n in product.figure_names() if n.partition("_")[0] == "extent"]
+        return graph.figure("area", columns, stage)
+    sides = [graph.figure(n, columns, stage) for n in graph.figure_names() if n.partition("_")[0] == "extent"]
     return sides[0].astype(np.int64) * sides[-1]
 
 
@@ -253,13 +244,13 @@ def _dataset(
     task: Task, found: Sequence[Found], sizes: xr.Dataset, by: Measure, factor: float, attrs: dict[str, Any]
 ) -> xr.Dataset:
     """Return architectures as rows, with their chosen maps."""
-    product, space = task.product, task.product.space
+    graph, space = task.graph, task.graph.space
     fits: dict[Objective, list[float]] = {"tightness": [], "coverage": []}
     maps: dict[str, list[list[Any]]] = {f"map_{name}": [] for name in ("stage", "layer", "width", "extent", "jump")}
     for one in found:
         picked = chosen_stages(task, one.path)
-        nodes = _nodes(product, one.path)
-        rows = [_figures(product, nodes, stage) for stage in picked]
+        nodes = _nodes(graph, one.path)
+        rows = [_figures(graph, nodes, stage) for stage in picked]
         values = np.array([row[f"map_{by}"] for row in rows])
         for objective, column in fits.items():
             terms = fit_terms(values, sizes, objective, factor)
@@ -271,7 +262,7 @@ def _dataset(
         for name, lists in maps.items():
             lists.append([row[name] for row in rows])
     made = {"tightness": np.array(fits["tightness"]), "coverage": 1 - np.array(fits["coverage"])}
-    out = as_rows(product, [(one.path, one.end) for one in found], "rank", made, attrs)
+    out = as_rows(graph, [(one.path, one.end) for one in found], "rank", made, attrs)
     for name, lists in maps.items():
         text = name in ("map_stage", "map_layer")
         out[name] = (("rank", "map"), np.array(lists, object if text else float))
@@ -281,21 +272,21 @@ def _dataset(
     return out
 
 
-def _nodes(product: Product, path: Sequence[int]) -> list[int]:
-    """Return the node behind every stage of a path."""
+def _nodes(graph: QuestionGraph, path: Sequence[int]) -> list[int]:
+    """Return the node after every stage of a path."""
     out = [0]
-    for follow, choice in zip(product.follow, path, strict=True):
+    for follow, choice in zip(graph.follow, path, strict=True):
         out.append(int(follow[out[-1], choice]))
     return out[1:]
 
 
-def _figures(product: Product, nodes: Sequence[int], stage: int) -> dict[str, Any]:
-    """Return width, extent and jump of the map behind a stage."""
-    columns = {key: column[nodes[stage] : nodes[stage] + 1] for key, column in product.columns[stage + 1].items()}
-    names = product.figure_names()
-    out: dict[str, Any] = {"map_width": float(product.figure("width", columns, stage)[0])}
+def _figures(graph: QuestionGraph, nodes: Sequence[int], stage: int) -> dict[str, Any]:
+    """Return width, extent and jump of the map after a stage."""
+    columns = {key: column[nodes[stage] : nodes[stage] + 1] for key, column in graph.columns[stage + 1].items()}
+    names = graph.figure_names()
+    out: dict[str, Any] = {"map_width": float(graph.figure("width", columns, stage)[0])}
     for figure in ("extent", "jump"):
-        sides = [int(product.figure(x, columns, stage)[0]) for x in names if x.partition("_")[0] == figure]
+        sides = [int(graph.figure(x, columns, stage)[0]) for x in names if x.partition("_")[0] == figure]
         out[f"map_{figure}"] = float(np.sqrt(sides[0] * sides[-1]))
     return out
 

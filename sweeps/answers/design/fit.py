@@ -19,18 +19,18 @@ drops partial choices by it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from rfscale.engine.objects.choices import no_path
 from rfscale.engine.objects.histogram import share_below, shares
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Objective = Literal["tightness", "coverage"]
-
 
 BITS = 55  # of objects times the log2 of a size: with sizes up to 2^16 sums stay within int64
 
@@ -96,9 +96,19 @@ def _whole_counts(counts: np.ndarray) -> np.ndarray:
     return np.rint(counts * (2.0**27 / counts.sum())).astype(np.int64)
 
 
+def between(fit: Fit, values: Sequence[int]) -> np.ndarray:
+    """Return the cost in units between two neighbouring chosen values, given by position: rows before columns."""
+    from rfscale.sweeps.kernels.label_search import pair
+
+    out = np.full((len(values), len(values)), no_path(np.dtype(np.int64)), np.int64)
+    for i, j in combinations(range(len(values)), 2):
+        out[i, j] = pair(values[i], values[j], fit)
+    return out
+
+
 def fit_of(fit: Fit, chosen: Sequence[int]) -> int:
     """Return the cost in units of chosen values, given by their ascending positions."""
     from rfscale.sweeps.kernels.label_search import pair
 
-    between = sum(int(pair(a, b, fit)) for a, b in pairwise(chosen))
-    return int(fit.head[chosen[0]]) + between + int(fit.tail[chosen[-1]])
+    inner = sum(int(pair(a, b, fit)) for a, b in pairwise(chosen))
+    return int(fit.head[chosen[0]]) + inner + int(fit.tail[chosen[-1]])

@@ -1,8 +1,8 @@
 """Labels over the graph of states: which maps were chosen on the way to a node, how well they fit, what it costs.
 
 A node is a state of sweeps/answers/graph.py; a label at a node says how many maps are chosen, the value of the last
-one, fit and cost so far. Labels that others beat whatever comes behind are dropped (sweeps/kernels/label_search.py), so
-that level by level few are left, for 10^12 architectures as for 10^6.
+one, fit and cost so far. Labels that others dominate whatever comes after are dropped
+(sweeps/kernels/label_search.py), so that level by level few are left, for 10^12 architectures as for 10^6.
 """
 
 from __future__ import annotations
@@ -14,24 +14,23 @@ from typing import NamedTuple
 import numpy as np
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.answers.design.fit import Fit
-from rfscale.sweeps.answers.graph import Product
+from rfscale.engine.objects.choices import cheapest_choices
+from rfscale.sweeps.answers.design.fit import Fit, between
+from rfscale.sweeps.answers.graph import QuestionGraph
 from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.kernels.label_search import least_to_go, next_labels
 
 NO_LIMIT = 2**62
-
-
 FIRST_STEP = 0.001  # of fit
 
 
 @dataclass
 class Task:
-    """A question: which paths through a product fit best.
+    """A question: which paths through a graph fit best.
 
     Attributes
     ----------
-    product : Product
+    graph : QuestionGraph
     fit : Fit
     value : list of int64 array
         Number of the value of each node, by stage.
@@ -45,7 +44,7 @@ class Task:
         Largest cost at the end.
     """
 
-    product: Product
+    graph: QuestionGraph
     fit: Fit
     value: list[np.ndarray]
     usable: list[np.ndarray]
@@ -85,7 +84,7 @@ def best_fits(task: Task, n: int) -> list[Found]:
 
 
 def front(task: Task) -> list[Found]:
-    """Return one architecture for each (fit, cost) that no other beats, by rising cost."""
+    """Return one architecture for each Pareto-optimal (fit, cost), by rising cost."""
     trail, points, _ = _forward(task, 1, None)
     to_end = _to_end(task)
     out = []
@@ -93,7 +92,7 @@ def front(task: Task) -> list[Found]:
         path: list[int] = [*(_walk(trail, level - 1, row) if level else ()), choice]
         end = node
         for stage in range(level + 1, len(task.weights)):
-            after = task.product.follow[stage][end]
+            after = task.graph.follow[stage][end]
             cheap = task.weights[stage][end] + np.where(after < 0, NO_LIMIT, to_end[stage + 1][after])
             path.append(int(np.argmin(np.where(after < 0, NO_LIMIT, cheap))))
             end = int(after[path[-1]])
@@ -102,36 +101,28 @@ def front(task: Task) -> list[Found]:
 
 
 def chosen_stages(task: Task, path: Sequence[int]) -> tuple[int, ...]:
-    """Return the k stages of one architecture that fit best: of maps alike the last one."""
-    from rfscale.sweeps.kernels.label_search import pair
-
+    """Return the k stages of one architecture that fit best: of maps alike the last one, of choices alike the first."""
     node, last = 0, {}
     for stage, choice in enumerate(path):
-        node = int(task.product.follow[stage][node, choice])
+        node = int(task.graph.follow[stage][node, choice])
         if task.usable[stage][node]:
             last[int(task.value[stage][node])] = stage
     values = sorted(last)
-    best: dict[int, tuple[int, tuple[int, ...]]] = {v: (int(task.fit.head[v]), (v,)) for v in values}
-    for _ in range(task.k - 1):
-        best = {
-            v: min((f + int(pair(w, v, task.fit)), (*way, v)) for w, (f, way) in best.items() if w < v)
-            for v in values
-            if any(w < v for w in best)
-        }
-    _, way = min((f + int(task.fit.tail[v]), way) for v, (f, way) in best.items())
-    return tuple(last[v] for v in way)
+    # from the last map to the first, so that of choices alike the one whose first map is the smallest is found
+    best = cheapest_choices(task.fit.tail[values], between(task.fit, values).T, task.fit.head[values], task.k)[-1]
+    return tuple(last[values[i]] for i in reversed(best.chosen))
 
 
 Trail = list[tuple[np.ndarray, np.ndarray]]  # ptr and labels of every level
 
 
 def _forward(task: Task, n: int, within: int | None) -> tuple[Trail, np.ndarray, bool]:
-    """Return the labels of every level behind the root, the front, and whether `within` can have cut anything.
+    """Return the labels of every level after the root, the front, and whether `within` can have cut anything.
 
     With `within`, labels that may lead to a fit of at most that, n of those that ties and costs tell apart; without,
     the front of fit and cost.
     """
-    product, k, levels = task.product, task.k, len(task.weights)
+    graph, k, levels = task.graph, task.k, len(task.weights)
     to_end = _to_end(task)
     last_use = np.full(len(task.fit.logs), -1)
     for level, (value, usable) in enumerate(zip(task.value, task.usable, strict=True)):
@@ -140,21 +131,21 @@ def _forward(task: Task, n: int, within: int | None) -> tuple[Trail, np.ndarray,
     ptr[0] = 0
     points, n_points = np.zeros((1024, 6), np.int64), 0
     if within is not None:
-        points[0, :2], n_points = (-1, within + 1), 1  # beats all that fit less well
+        points[0, :2], n_points = (-1, within + 1), 1  # dominates all that fit less well
     trail: Trail = []
     for level in range(levels):
         cheapest = within is None
-        edge_ptr, edges = _edges(product.follow[level], task.weights[level], len(task.value[level]), cheapest)
+        edge_ptr, edges = _edges(graph.follow[level], task.weights[level], len(task.value[level]), cheapest)
         ptr, labels, points, n_points = next_labels(
             level, k, n, cheapest or task.limit < NO_LIMIT, not cheapest, task.limit, levels - 1 - level,
-            product.follow[level].shape[1], product.space.size < 2**62, edge_ptr, edges, ptr, labels, task.value[level],
+            graph.follow[level].shape[1], graph.space.size < 2**62, edge_ptr, edges, ptr, labels, task.value[level],
             task.usable[level], to_end[level + 1], task.fit, least_to_go(task.fit, last_use >= level, k), points,
-            n_points, product.ground.memory // 64,
+            n_points, graph.memory // 64,
         )  # fmt: skip
         if ptr[0] < 0:
             raise InputError(
-                f"the ways to reach stage {product.space.stages[level].name!r} need more than "
-                f"{product.ground.memory / 1e9:.3g} GB; bound more in where, choose fewer maps, or give more memory"
+                f"the ways to reach stage {graph.space.stages[level].name!r} need more than "
+                f"{graph.memory / 1e9:.3g} GB; bound more in where, choose fewer maps, or give more memory"
             )
         trail.append((ptr, labels))
     largest = int(task.fit.head.max()) + int(task.fit.tail.max())
@@ -164,7 +155,7 @@ def _forward(task: Task, n: int, within: int | None) -> tuple[Trail, np.ndarray,
 def _to_end(task: Task) -> list[np.ndarray]:
     """Least cost to the end, by node of every level from the root on."""
     after = [np.zeros(len(task.value[-1]), np.int64)]
-    for follow, w in zip(reversed(task.product.follow), reversed(task.weights), strict=True):
+    for follow, w in zip(reversed(task.graph.follow), reversed(task.weights), strict=True):
         after.append(paths.pull_least(follow, w, after[-1], paths.FAR))
     return after[::-1]
 

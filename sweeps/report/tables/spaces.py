@@ -77,12 +77,11 @@ def space_report(space: Space | NetworkSpace) -> list[Any]:
 
 
 def _states(blocks: Any, stages: int) -> list[str]:
-    """Number of states behind every stage, per axis where they differ; a dash where there are too many to build."""
+    """Number of states after every stage, per axis where they differ; a dash where there are too many to build."""
     cells = [[] for _ in range(stages)]  # type: list[list[str]]
-    for graph in getattr(blocks, "axes", ()):
-        built = graph.build(stages)
+    for counts in blocks.state_counts(build=True):
         for stage in range(stages):
-            cells[stage].append(number(len(graph.levels[stage].state)) if stage < built else "many")
+            cells[stage].append(number(counts[stage]) if stage < len(counts) else "many")
     return [" × ".join(c) or "–" for c in cells]
 
 

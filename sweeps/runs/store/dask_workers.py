@@ -28,14 +28,8 @@ if TYPE_CHECKING:
     from distributed import Client
 
 AHEAD = 4  # tasks that a thread of a worker has waiting: thousands of them would slow the scheduler down
-
-
 TIMEOUT = 5.0  # seconds until a scheduler must answer
-
-
 PATIENCE = 30.0  # seconds that there may be no worker
-
-
 STEP = 1.0  # seconds from one look to the next
 
 
@@ -114,7 +108,7 @@ def packed(plan: Plan) -> bytes:
         return pickle.dumps((plan.space.to_dict(), plan.options))
     cloudpickle: Any = import_module("cloudpickle")
     module = sys.modules.get(getattr(plan.space.template, "__module__", ""))
-    if module and module.__name__.partition(".")[0] not in ("engine", "sweeps", "__main__"):
+    if module and module.__name__.partition(".")[0] not in ("rfscale", "__main__"):
         cloudpickle.register_pickle_by_value(module)  # a script beside the user is not beside the workers
     return bytes(cloudpickle.dumps((plan.space, plan.options)))
 

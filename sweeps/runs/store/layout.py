@@ -19,20 +19,14 @@ from typing import Any
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.runs.blocks import MEMORY
-from rfscale.sweeps.runs.labelled import MAX_DIMS, blocks_of, wanted_stages
+from rfscale.sweeps.runs.labelled import blocks_of, check_dims, wanted_stages
 from rfscale.sweeps.runs.store.zarr_files import Map, array_metadata, chunk_key, encode, write_whole
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.space import Space
 
 BLOCK_BYTES = 1 << 27  # of a block before compression: 0.1 to 0.3 s of work
-
-
 NETWORK_BLOCK = 256  # networks in a block of a NetworkSpace: about as much work
-
-
 CHUNK = 1 << 20  # architectures that are compressed together: what a reader of one value has to decode
-
-
 DONE = "done"
 
 
@@ -46,7 +40,7 @@ class Grid:
         Values of every factor.
     shard, chunk : tuple of int
         Values of every factor in a file, and in a part of it that is compressed on its own: 1 for the first factors,
-        some for one of them, all for those behind it.
+        some for one of them, all for those after it.
     split : int
         The factor that shards cut.
     """
@@ -71,14 +65,14 @@ class Grid:
             return (), 0, 1
         lead, part = divmod(number, self._parts)
         n, step = self.shape[self.split], self.shard[self.split]
-        behind = prod(self.shape[self.split + 1 :])
+        after = prod(self.shape[self.split + 1 :])
         low, high = part * step, min(n, (part + 1) * step)
         position = [0] * len(self.shape)
         position[self.split] = part
         rest = lead
         for at in reversed(range(self.split)):
             rest, position[at] = divmod(rest, self.shape[at])
-        return tuple(position), (lead * n + low) * behind, (lead * n + high) * behind
+        return tuple(position), (lead * n + low) * after, (lead * n + high) * after
 
 
 def cut(shape: Sequence[int], rows: int, chunk_rows: int = CHUNK) -> Grid:
@@ -95,25 +89,25 @@ def cut(shape: Sequence[int], rows: int, chunk_rows: int = CHUNK) -> Grid:
     shape = tuple(shape)
     if not shape:
         return Grid((), (), (), 0)
-    at, count, behind = _fit(shape, min(rows, chunk_rows))
+    at, count, after = _fit(shape, min(rows, chunk_rows))
     split, many, _ = _fit(shape, rows)
     even = max(d for d in range(1, count + 1) if shape[at] % d == 0)  # chunks divide shards
     if even * 4 < count:  # a prime number of values: chunks of any length, in shards that cut the same factor
         even, split = count, at
-        many = rows // behind
+        many = rows // after
     if split == at:
         many = even * max(1, min(many // even, -(-shape[at] // even)))
     return Grid(shape, _window(shape, split, many), _window(shape, at, even), split)
 
 
 def _fit(shape: tuple[int, ...], limit: int) -> tuple[int, int, int]:
-    """The factor that a range of `limit` architectures cuts, how many of its values fit, and the product behind it."""
-    behind = 1
+    """The factor that a range of `limit` architectures cuts, how many of its values fit, and the product after it."""
+    after = 1
     for at in reversed(range(len(shape))):
-        if behind * shape[at] > limit:
-            return at, max(1, limit // behind), behind
-        behind *= shape[at]
-    return 0, shape[0], behind // shape[0]
+        if after * shape[at] > limit:
+            return at, max(1, limit // after), after
+        after *= shape[at]
+    return 0, shape[0], after // shape[0]
 
 
 def _window(shape: tuple[int, ...], at: int, count: int) -> tuple[int, ...]:
@@ -139,11 +133,7 @@ class Plan:
         self.space, self.options = space, options
         self.source = blocks_of(space, costs=options.costs, formulas=options.formulas, memory=options.memory)
         self.stages = wanted_stages(self.source, options.stages)
-        if len(space.factors) + bool(self.source.axis_labels) > MAX_DIMS:
-            raise InputError(
-                f"space {space.name!r} has {len(space.factors)} factors; at most {MAX_DIMS} dims can be labelled. "
-                "Ask rf.count, best, pareto or sample"
-            )
+        check_dims(self.source)
         if DONE in self.stages:
             raise InputError(f"a stage is named {DONE!r}, as the store's list of blocks is; rename it")
         self._rows = {s: self._block_rows(s) for s in self.stages}
@@ -168,8 +158,7 @@ class Plan:
     @property
     def states(self) -> int:
         """Number of states of all axes that were met so far."""
-        graphs = getattr(self.source, "axes", ())
-        return sum(len(level.state) for graph in graphs for level in graph.levels)
+        return sum(map(sum, self.source.state_counts()))
 
     @cached_property
     def nbytes(self) -> int:

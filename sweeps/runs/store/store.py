@@ -39,13 +39,8 @@ if TYPE_CHECKING:
     from distributed import Client
 
 LAYOUT = 1
-
-
 MARK = "sweep"  # the attribute of the root that says what the store holds
-
-
 LOCK = "lock"  # a file beside the chunks of `done`, where no reader of groups looks
-
 
 Progress = Callable[[int, int], None]
 
@@ -143,15 +138,15 @@ def run_stored(
 
     blocks = blocks_of(space)
     stages = wanted_stages(blocks, options["stages"])
-    rows, told = sum(map(blocks.size, stages)), 0
+    rows, reported = sum(map(blocks.size, stages)), 0
 
-    def tell(done: int, total: int) -> None:
-        nonlocal told
+    def report(done: int, total: int) -> None:
+        nonlocal reported
         if progress:
-            progress(done * rows // total - told)
-        told = done * rows // total
+            progress(done * rows // total - reported)
+        reported = done * rows // total
 
-    write_store(space, path, client=client, progress=tell, **options)
+    write_store(space, path, client=client, progress=report, **options)
     tree = xr.open_datatree(path, engine="zarr", consolidated=False)
     names = json.loads(tree.attrs[MARK])["variables"]  # stages and variables in the order of the space, not of the disk
     made = {"/": tree.to_dataset()} | {s: tree[s].to_dataset()[names] for s in stages}
@@ -311,7 +306,7 @@ class _Store:
                 yield self.plan.write(piece, pool.map)
 
     def failure(self, error: OSError) -> InputError:
-        """Return what a user is told when writing fails."""
+        """Return the error for the user when writing fails."""
         stored = f"{len(self.done())} of {self.plan.blocks} blocks are stored"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return InputError(
