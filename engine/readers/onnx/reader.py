@@ -75,9 +75,7 @@ def read_onnx(
         i.name: Constant(declared_dims(i.type.tensor_type)) for i in graph.input if i.name not in weights
     }
     reader.values[first.name] = tensor
-    network = tracker.network(name or Path(label).stem, reader.run(graph), channels)
-    reader.unknowns.note(network)
-    return network
+    return tracker.network(name or Path(label).stem, reader.run(graph), channels, reader.unknowns.assumed)
 
 
 class GraphReader:
