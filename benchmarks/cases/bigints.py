@@ -15,7 +15,7 @@ Row = list[int]  # the set of every entry, bit b for pixel b
 def trace(
     network: Network, input_size: tuple[int, int], global_ops: str = "skip"
 ) -> list[list[tuple[Row, Row]] | None]:
-    """Return the terms of every layer; None for a layer that sees everything."""
+    """Return the terms of every layer; None for a layer with a global receptive field."""
     plan = resolve(network, input_size, global_ops)  # type: ignore[arg-type]
     image = [1 << i for i in range(max(input_size))]
     terms: list[list[tuple[Row, Row]] | None] = []

@@ -29,7 +29,7 @@ FIELD: dict[str, Variable] = {
 # ---------------------------------------------------------------- figures of the field
 
 
-def effective_field(weights: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
+def effective_field(counts: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
     """Return the centre, the spread and the box of path counts, or of any other non-negative field.
 
     The box cuts tails of one and the same mass off both ends of every axis: it begins at the first pixel where the
@@ -38,7 +38,7 @@ def effective_field(weights: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
 
     Parameters
     ----------
-    weights : xr.DataArray
+    counts : xr.DataArray
         As from `path_counts`; coordinates are pixel numbers, 0, 1, … where there are none.
     mass : float
         Share of the total that the box must hold.
@@ -51,7 +51,7 @@ def effective_field(weights: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
     Raises
     ------
     InputError
-        For weights that are negative, not finite, or all 0, and for a mass outside 0 … 1.
+        For counts that are negative, not finite, or all 0, and for a mass outside 0 … 1.
 
     Examples
     --------
@@ -62,15 +62,17 @@ def effective_field(weights: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
     """
     import xarray as xr
 
-    values = np.asarray(weights.values, float)
+    values = np.asarray(counts.values, float)
     if not 0 < mass <= 1:
         raise InputError(f"mass is {shown(mass)}; it must be more than 0 and at most 1")
     total = float(values.sum())
     if not (np.isfinite(total) and total > 0 and values.min() >= 0):
-        raise InputError(f"weights sum to {total}, with a minimum of {values.min()}; they must be shares, none below 0")
+        raise InputError(
+            f"path counts sum to {total}, with a minimum of {values.min()}; they must be shares, none below 0"
+        )
     every = range(values.ndim)
     marginals = [values.sum(axis=tuple(b for b in every if b != a)) for a in every]
-    pixels = [np.asarray(weights[d].values) for d in weights.dims]
+    pixels = [np.asarray(counts[d].values) for d in counts.dims]
     means = [float((m / total * (p - p[0])).sum()) for m, p in zip(marginals, pixels, strict=True)]
     rest = [p - p[0] - mean for p, mean in zip(pixels, means, strict=True)]
     lows, highs, held = _box(values, marginals, total, mass)
@@ -81,7 +83,7 @@ def effective_field(weights: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
         "box_extent": ("axis", np.array(highs, np.int64) - np.array(lows, np.int64)),
         "mass": ((), held),
     }
-    out = xr.Dataset(data, {"axis": [str(d) for d in weights.dims]}, dict(weights.attrs))
+    out = xr.Dataset(data, {"axis": [str(d) for d in counts.dims]}, dict(counts.attrs))
     return annotate(out, FIELD)
 
 

@@ -14,7 +14,7 @@ from rfscale.engine.network.network import Network
 if TYPE_CHECKING:
     import xarray as xr
 
-MAX_CELLS = 1 << 26  # path counts behind all outputs together: a second or two
+MAX_CELLS = 1 << 26  # path counts of all outputs together: a second or two
 
 
 class _Asked(NamedTuple):
@@ -70,13 +70,13 @@ def output_lines(
     asked = _Asked(network, input_size, entry, global_ops, mass)
     lines: dict[str, None] = {}
     for output in network.outputs:
-        seen = output
+        layer = output
         if dataset.is_global.sel(layer=output):
-            lines[f"{output}: sees the whole image"] = None
+            lines[f"{output}: global receptive field"] = None
             if not local:
                 continue
-            seen = local[-1]
-        lines[_line(asked, dataset, seen)] = None
+            layer = local[-1]
+        lines[_line(asked, dataset, layer)] = None
     return list(lines)
 
 
@@ -99,7 +99,7 @@ def _line(asked: _Asked, dataset: xr.Dataset, layer: str) -> str:
 
 
 def _effective(asked: _Asked, layer: str) -> str:
-    """The box that holds most paths; its cost is that of a grid of path counts for each map behind the entry."""
+    """The box that holds most paths; its cost is that of a grid of path counts for each map upstream of the entry."""
     from rfscale.engine.analysis.effective_field import effective_field
     from rfscale.engine.analysis.path_counts import path_counts
 

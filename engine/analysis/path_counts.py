@@ -57,7 +57,7 @@ def path_counts(
     entry : "center" or sequence of int
         One whole number per axis. "center" is n // 2 of a map of n; in interior mode it is entry 0.
     input_size : int or sequence of int, optional
-        Pixels per axis (finite). Without it the weights are interior: no borders, pixels of any number.
+        Pixels per axis (finite). Without it the counts are interior: no borders, pixels of any number.
     global_ops : {"include", "skip"}
         Whether merges take in branches with a global receptive field.
 
@@ -84,9 +84,9 @@ def path_counts(
     index = network.index(layer)
     plan = resolve(network, input_size, global_ops)
     at = check_entry(entry, map_size(plan, index), len(network.axes), layer)
-    weights, origin, paths = _weights(plan, index, at)
-    coords = {axis: np.arange(n) + o for axis, n, o in zip(network.axes, weights.shape, origin, strict=True)}
-    out = xr.DataArray(weights, coords, network.axes, name="path_counts")
+    shares, origin, paths = _shares(plan, index, at)
+    coords = {axis: np.arange(n) + o for axis, n, o in zip(network.axes, shares.shape, origin, strict=True)}
+    out = xr.DataArray(shares, coords, network.axes, name="path_counts")
     out.attrs = attributes(plan, f"path_counts {layer}", list(at), global_ops)
     out.attrs |= {"long_name": f"share of the paths to entry {at} of {layer}", "units": ONE, "log2_paths": paths}
     for axis in network.axes:
@@ -94,8 +94,8 @@ def path_counts(
     return out
 
 
-def _weights(plan: Plan, index: int, at: tuple[int, ...]) -> tuple[np.ndarray, tuple[int, ...], float]:
-    """Weights of sum 1, the pixel of their first cell, and log2 of the number of paths."""
+def _shares(plan: Plan, index: int, at: tuple[int, ...]) -> tuple[np.ndarray, tuple[int, ...], float]:
+    """Shares of sum 1, the pixel of their first cell, and log2 of the number of paths."""
     reached = windows(plan, index, at)
     parts, sums = [], [0.0]
     if IMAGE in reached:
@@ -113,13 +113,13 @@ def _weights(plan: Plan, index: int, at: tuple[int, ...]) -> tuple[np.ndarray, t
     if min(sums) == 0:
         name = plan.steps[index].layer.name
         raise InputError(f"entry {at} of layer {name!r} has no paths, it reads only padding; choose another entry")
-    weights = reduce(np.multiply.outer, [grid / total for (grid, _), total in zip(parts, sums, strict=True)])
+    shares = reduce(np.multiply.outer, [grid / total for (grid, _), total in zip(parts, sums, strict=True)])
     paths = sum(log2(total) + exponent for (_, exponent), total in zip(parts, sums, strict=True))
     frame = _frame(plan, index, at, reached[IMAGE])
     out = np.zeros([hi - lo for lo, hi in frame])
     inside = [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(frame, reached[IMAGE], strict=True)]
     origin, source = tuple(lo for lo, _ in frame), (lo for lo, _ in reached[IMAGE])
-    out[_cut(inside, origin)] = weights[_cut(inside, source)]
+    out[_cut(inside, origin)] = shares[_cut(inside, source)]
     return out, origin, paths
 
 

@@ -12,7 +12,7 @@ from rfscale.engine.errors import InputError, shown
 from rfscale.engine.footprints.figures import Figures, stacked
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import trace
-from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, Step, attributes
+from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, attributes
 from rfscale.engine.formulas.along_network import closed_values, published_values
 from rfscale.engine.network.costs import layer_costs
 from rfscale.engine.network.network import IMAGE, Network
@@ -63,15 +63,15 @@ def profile(
     [9.0, 49.0]
     """
     traced = trace(network, input_size, global_ops)
-    reader = FootprintFigures(traced)
+    counted = FootprintFigures(traced)
     plan = traced.plan
     if plan.input_size is None and not (isinstance(entry, str) and entry == "center"):
         raise InputError(
             f"entry is {shown(entry)}, but without an input_size all entries are alike; give an input_size"
         )
-    rows = [reader.figures(i, entry) for i in range(len(plan.steps))]
+    rows = [counted.figures(i, entry) for i in range(len(plan.steps))]
     # one phase: the largest footprint is that of entry 0
-    starts = [r.first if plan.input_size or r.phases == 1 else reader.start(i) for i, r in enumerate(rows)]
+    starts = [r.first if plan.input_size or r.phases == 1 else counted.start(i) for i, r in enumerate(rows)]
     return _dataset(plan, rows, starts, entry, global_ops)
 
 
@@ -110,7 +110,7 @@ def _exact(plan: Plan, rows: list[Figures], starts: list[tuple[float, ...]]) -> 
     return {
         "op": _per_layer([s.layer.op for s in plan.steps], object),
         **({"map_size": _per_axis([s.size for s in plan.steps], np.int64)} if sized else {}),
-        "jump": _per_axis([_jump(s, ndim) for s in plan.steps]),
+        "jump": _per_axis([s.jump or (nan,) * ndim for s in plan.steps]),
         "extent": _per_axis(np.stack(figures.extent, axis=1)),
         "start": _per_axis(starts),
         "area": _per_layer(figures.area),
@@ -123,10 +123,6 @@ def _exact(plan: Plan, rows: list[Figures], starts: list[tuple[float, ...]]) -> 
         "aligned": _per_layer([s.aligned for s in plan.steps], bool),
         "is_global": _per_layer([s.is_global for s in plan.steps], bool),
     }
-
-
-def _jump(step: Step, ndim: int) -> tuple[float, ...]:
-    return tuple(p / q for p, q in (i.jump for i in step.intervals)) if step.intervals else (nan,) * ndim
 
 
 def _analytic(plan: Plan) -> Data:

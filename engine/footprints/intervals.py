@@ -17,7 +17,6 @@ from rfscale.engine.network.axis_maps import MAX_TAPS, AxisMap
 
 LIMIT = 2**53  # pixels: float64 holds every whole number up to here
 
-
 Bounds = tuple[int, int] | None  # first and last pixel; None for an entry that reads nothing
 
 
@@ -60,7 +59,7 @@ class Intervals:
         return None if bound is None else (bound[0] + self.shift * q, bound[1] + self.shift * q)
 
     def apply(self, layer: AxisMap) -> Intervals:
-        """Intervals behind one more layer."""
+        """Intervals after one more layer."""
         if layer.is_identity:
             return self
         n = len(self.bounds)
@@ -97,10 +96,10 @@ class Intervals:
         n = lcm(len(self.bounds), len(other.bounds))
         if n > MAX_TAPS:
             raise InputError(f"the merged map repeats only after {n} entries; at most {MAX_TAPS} are supported")
-        mine, its = self.expand(n), other.expand(n)
-        pairs = zip(mine.bounds, its.bounds, strict=True)
+        listed = self.expand(n)
+        pairs = zip(listed.bounds, other.expand(n).bounds, strict=True)
         bounds = tuple((min(a[0], b[0]), max(a[1], b[1])) if a and b else a or b for a, b in pairs)
-        return mine if bounds == mine.bounds else Intervals(bounds, mine.shift)
+        return listed if bounds == listed.bounds else Intervals(bounds, listed.shift)
 
 
 IMAGE_INTERVALS = Intervals(((0, 0),), 1)

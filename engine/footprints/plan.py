@@ -34,11 +34,11 @@ class Step:
     is_global : bool
         The layer has a global receptive field: each entry depends on the whole image.
     intervals : tuple of Intervals or None
-        One per axis; None for a layer that has a global receptive field, or behind a merge of maps of different jumps.
+        One per axis; None for a global receptive field, and downstream of a merge of maps of different jumps.
     aligned : bool
         The branches that it merges have one centre.
     passes : bool
-        The layer reads one entry, its own: its footprints are those of its source.
+        Each entry reads the entry of its own number: footprints are those of the source.
     """
 
     layer: Layer
@@ -49,6 +49,11 @@ class Step:
     intervals: tuple[Intervals, ...] | None
     aligned: bool
     passes: bool
+
+    @property
+    def jump(self) -> tuple[float, ...] | None:
+        """Pixels between neighbouring entries per axis; None where there are no intervals."""
+        return tuple(p / q for p, q in (i.jump for i in self.intervals)) if self.intervals else None
 
 
 @dataclass(frozen=True)
@@ -167,8 +172,8 @@ def _intervals(
     for name, branch in zip(sources[1:], known[1:], strict=True):
         if branch is merged:
             continue
-        for mine, its in zip(merged, branch, strict=True):
-            if mine.jump != its.jump:
+        for a, b in zip(merged, branch, strict=True):
+            if a.jump != b.jump:
                 if finite:
                     return None, False
                 raise InputError(

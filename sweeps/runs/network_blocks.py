@@ -94,14 +94,13 @@ def network_figures(network: Network, memory: Memory) -> dict[str, Any]:
     reader = FootprintFigures(traced)
     layer = network.index(network.outputs[-1])
     found, step = reader.figures(layer), traced.plan.steps[layer]
-    jump = tuple(p / q for p, q in (i.jump for i in step.intervals)) if step.intervals else (nan,) * len(network.axes)
     costs = layer_costs(network, network.map_sizes() if network.input_size else None)
     return {
         "area": found.area,
         "width": found.width,
         "density": found.density,
         "extent": found.extent,
-        "jump": jump,
+        "jump": step.jump or (nan,) * len(network.axes),
         "overlap": found.overlap,
         "max_gap": found.max_gap,
         "params": sum(c[0] for c in costs),

@@ -16,5 +16,5 @@ def test_one_line_per_output():
 
 def test_an_output_that_sees_everything_is_followed_by_the_last_map_that_does_not():
     lines = output_lines(rf.load("resnet50"))
-    assert lines[0].endswith("sees the whole image")
+    assert lines[0].endswith("global receptive field")
     assert "extent 427, stride 32" in lines[1]

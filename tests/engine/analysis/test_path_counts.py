@@ -356,7 +356,7 @@ def test_grids_that_are_too_large_are_refused():
 
 @pytest.mark.parametrize("bad", [[-0.1, 1.1], [0.0, 0.0], [np.nan, 1.0], [np.inf, 1.0]])
 def test_weights_that_are_no_shares(bad):
-    with pytest.raises(InputError, match=r"weights sum to .*; they must be"):
+    with pytest.raises(InputError, match=r"path counts sum to .*; they must be"):
         effective_field(xr.DataArray(np.array(bad), dims="x"))
 
 

@@ -22,7 +22,7 @@ def test_footprints_equal_autograd(family, ndim):
     rng = random.Random(f"torch {family} {ndim}")
     for _ in range(20):
         net = Network.from_dict(random_network(rng, family, ndim))
-        local = [x for x in net.layers if x.name not in net.global_layers[0]]  # autograd sees paths, not "everything"
+        local = [x for x in net.layers if x.name not in net.global_layers[0]]  # autograd follows paths through these
         for layer in rng.sample(local, min(2, len(local))):
             for entry in entries(rng, net.map_sizes()[layer.name]):
                 expected = torch_footprint(net, layer.name, entry, net.input_size)
