@@ -12,8 +12,6 @@ from numba.core import types
 from numba.extending import intrinsic
 
 jit = numba.njit(cache=True, nogil=True)
-
-
 inline = numba.njit(cache=True, nogil=True, inline="always")
 
 

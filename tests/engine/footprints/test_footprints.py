@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from math import nan, prod
+from math import inf, nan, prod
 
 import numpy as np
 import pytest
 
 import rfscale as rf
 from rfscale.engine.errors import InputError
+from rfscale.engine.footprints.figures import Figures, share
 from rfscale.engine.footprints.plan import resolve
 from rfscale.engine.network.network import Network
 from tests.engine.strategies import FAMILIES, random_network
@@ -148,3 +149,16 @@ def check(row, figures) -> None:
         assert float(row.density) == pytest.approx(figures["density"], rel=1e-15)
     else:
         assert np.isnan(float(row.density))
+
+
+def test_shares_of_single_footprints_and_of_arrays_follow_one_rule():
+    cases = {(3, 4): 0.75, (0, 4): 0.0, (inf, inf): 1.0, (0, 0): nan, (-1, 4): nan, (-1, 0): nan}
+    parts, wholes = (np.array(v, float) for v in zip(*cases, strict=True))
+    np.testing.assert_array_equal(share(parts, wholes), list(cases.values()))
+    np.testing.assert_array_equal([share(*pair) for pair in cases], list(cases.values()))
+
+
+def test_figures_that_follow_from_a_record():
+    found = Figures(6, (0, 1), (3, 4), (0, 1), (2, -1))
+    assert (found.width, found.density, found.overlap[0]) == (6**0.5, 0.5, 1 / 3)
+    assert np.isnan(found.overlap[1])
