@@ -162,7 +162,7 @@ def _intervals(
     if len(known) < len(branches):
         return None, False
     if maps is not None:
-        return tuple([memory.behind(before, m) for before, m in zip(known[0], maps, strict=True)]), True
+        return tuple([memory.after(before, m) for before, m in zip(known[0], maps, strict=True)]), True
     merged, aligned = known[0], True
     for name, branch in zip(sources[1:], known[1:], strict=True):
         if branch is merged:

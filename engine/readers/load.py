@@ -11,8 +11,7 @@ from typing import Any
 
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.network.network import Network
-from rfscale.engine.network.spec import listed
-from rfscale.engine.network.spec import whole as whole_number
+from rfscale.engine.network.spec import listed, whole
 from rfscale.engine.readers.reading import NetworkLike, SizedReading
 
 SPEC_SUFFIXES = (".yaml", ".yml", ".json")
@@ -232,7 +231,7 @@ def _from_model(model: Any, reading: Mapping[str, Any], input_size: int | Sequen
         if "image" in reading:
             raise InputError("image names an input of an ONNX model; a PyTorch model has it first")
         options = dict(reading)
-        return read_torch(model, **_sized(options, options.pop("input_size", input_size), whole=True))
+        return read_torch(model, **_sized(options, options.pop("input_size", input_size), needs_shape=True))
     if "onnx" in libraries or type(model).__name__ == "ModelProto":
         from rfscale.engine.readers.onnx.reader import read_onnx
 
@@ -320,13 +319,15 @@ def _is_shape(example: Any) -> bool:
     return isinstance(example, list | tuple) and all(isinstance(n, int) for n in example)
 
 
-def _sized(reading: Mapping[str, Any], size: int | Sequence[int] | None, *, whole: bool = False) -> dict[str, Any]:
-    """Parameters of a reader with the shape of an image of `size` pixels per axis; `whole`: a shape is needed."""
+def _sized(
+    reading: Mapping[str, Any], size: int | Sequence[int] | None, *, needs_shape: bool = False
+) -> dict[str, Any]:
+    """Parameters of a reader for an image of `size` pixels per axis; `needs_shape`: as the shape of an example."""
     out = dict(reading)
     example, axes = out.get("example_input"), out.get("axes")
-    if size is None or (example is None and not whole):
+    if size is None or (example is None and not needs_shape):
         return out if size is None else {"input_size": size, **out}
-    sizes = [whole_number(n, "input_size") for n in listed(size) or [size]]
+    sizes = [whole(n, "input_size") for n in listed(size) or [size]]
     if example is None:
         if axes is not None:
             raise InputError("axes says which dims of the image are spatial; give example_input, its whole shape, too")
