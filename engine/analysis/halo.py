@@ -19,7 +19,8 @@ import numpy as np
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.plan import GlobalOps, Plan, resolve
 from rfscale.engine.network.axis_maps import AxisMap
-from rfscale.engine.network.network import IMAGE, Network, Size, check_size
+from rfscale.engine.network.layer import IMAGE
+from rfscale.engine.network.network import Network, Size, check_size
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, SizedReading

@@ -15,7 +15,7 @@ from rfscale.engine.footprints.forward import trace
 from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, Step, attributes
 from rfscale.engine.formulas.along_network import closed_values, published_values
 from rfscale.engine.network.costs import layer_costs
-from rfscale.engine.network.network import IMAGE
+from rfscale.engine.network.layer import IMAGE
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
 from rfscale.engine.variables import PROFILE, annotate

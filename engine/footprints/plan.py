@@ -11,7 +11,8 @@ from rfscale.engine.footprints.cache import Memory
 from rfscale.engine.footprints.intervals import IMAGE_INTERVALS, Intervals
 from rfscale.engine.network.axis_maps import AxisMap
 from rfscale.engine.network.derived import Derived
-from rfscale.engine.network.network import IMAGE, Layer, Network, Size, check_size
+from rfscale.engine.network.layer import IMAGE, Layer
+from rfscale.engine.network.network import Network, Size, check_size
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import listed, whole
 
