@@ -1,4 +1,5 @@
 from .analysis.check.check import check
+from .analysis.check.rules import Finding
 from .analysis.coverage import coverage
 from .analysis.effective_field import effective_field
 from .analysis.entry_map import entry_map
@@ -15,13 +16,17 @@ from .network.builder import NetworkBuilder
 from .network.network import Network
 from .objects.sizes import object_sizes
 from .readers.load import load
+from .readers.reading import NetworkLike, Reading
 from .version import __version__
 
 __all__ = [
     "FORMULAS",
+    "Finding",
     "InputError",
     "Network",
     "NetworkBuilder",
+    "NetworkLike",
+    "Reading",
     "__version__",
     "check",
     "coverage",

@@ -4,7 +4,7 @@ from .answers.design.design import design
 from .answers.pareto import pareto
 from .answers.sample import sample
 from .runs.derive import derive
-from .runs.run import run, sweep
+from .runs.run import sweep
 from .spaces.chains import chains
 from .spaces.network_space import NetworkSpace
 from .spaces.space import Space
@@ -19,7 +19,6 @@ __all__ = [
     "derive",
     "design",
     "pareto",
-    "run",
     "sample",
     "sweep",
     "validate",

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.forward import Route, Trace, trace
 from rfscale.engine.footprints.pixel_sets import Family
-from rfscale.engine.network.network import Network
+from rfscale.engine.readers.load import as_network
+from rfscale.engine.readers.reading import NetworkLike, Reading
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,15 +67,22 @@ def _cover(families: list[Family], n: int) -> tuple[np.ndarray, np.ndarray]:
     return kinds, table
 
 
-def coverage(network: Network, layer: str, input_size: int | Sequence[int] | None = None) -> xr.DataArray:
+def coverage(
+    network: NetworkLike,
+    layer: str,
+    input_size: int | Sequence[int] | None = None,
+    **reading: Unpack[Reading],
+) -> xr.DataArray:
     """Return how many footprints of a feature map each pixel of the image is in.
 
     Parameters
     ----------
-    network : Network
+    network : Network, or what `load` takes
     layer : str
     input_size : int or sequence of int, optional
         By default the network's own.
+    **reading
+        How a model is read, as in `load`: example_input, unknown, axes, image, name, arguments.
 
     Returns
     -------
@@ -88,6 +96,7 @@ def coverage(network: Network, layer: str, input_size: int | Sequence[int] | Non
     """
     import xarray as xr
 
+    network = as_network(network, reading, input_size)
     size = input_size if input_size is not None else network.input_size
     if size is None:
         raise InputError(f"{network.name} carries no input_size; give one")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
@@ -11,7 +11,8 @@ from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import trace
 from rfscale.engine.footprints.plan import GlobalOps, attributes
-from rfscale.engine.network.network import Network
+from rfscale.engine.readers.load import as_network
+from rfscale.engine.readers.reading import NetworkLike, Reading
 from rfscale.engine.variables import ENTRIES, annotate
 
 if TYPE_CHECKING:
@@ -19,17 +20,23 @@ if TYPE_CHECKING:
 
 
 def entry_map(
-    network: Network, layer: str, input_size: int | Sequence[int], global_ops: GlobalOps = "include"
+    network: NetworkLike,
+    layer: str,
+    input_size: int | Sequence[int],
+    global_ops: GlobalOps = "include",
+    **reading: Unpack[Reading],
 ) -> xr.Dataset:
     """Return the exact figures of every entry of one feature map.
 
     Parameters
     ----------
-    network : Network
+    network : Network, or what `load` takes
     layer : str
     input_size : int or sequence of int
         Pixels per axis.
     global_ops : {"include", "skip"}
+    **reading
+        How a model is read, as in `load`: example_input, unknown, axes, image, name, arguments.
 
     Returns
     -------
@@ -39,6 +46,7 @@ def entry_map(
     """
     import xarray as xr
 
+    network = as_network(network, reading, input_size)
     if input_size is None:
         raise InputError("entry_map needs an input_size: without borders all entries are alike, see profile")
     index = network.index(layer)

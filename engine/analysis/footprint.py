@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import trace
 from rfscale.engine.footprints.plan import Entry, GlobalOps, attributes, check_entry
-from rfscale.engine.network.network import Network
+from rfscale.engine.readers.load import as_network
+from rfscale.engine.readers.reading import NetworkLike, Reading
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 def footprint(
-    network: Network,
+    network: NetworkLike,
     layer: str,
     entry: Entry = "center",
     input_size: int | Sequence[int] | None = None,
     global_ops: GlobalOps = "include",
+    **reading: Unpack[Reading],
 ) -> xr.DataArray:
     """Return the exact set of input pixels with a path to one entry of a feature map.
 
     Parameters
     ----------
-    network : Network
+    network : Network, or what `load` takes
     layer : str
         Name of the layer.
     entry : "center" or sequence of int
@@ -36,6 +38,8 @@ def footprint(
         Pixels per axis (finite). Without it the footprint is interior: no borders, pixels of any number.
     global_ops : {"include", "skip"}
         Whether merges take in branches with a global receptive field.
+    **reading
+        How a model is read, as in `load`: example_input, unknown, axes, image, name, arguments.
 
     Returns
     -------
@@ -58,6 +62,7 @@ def footprint(
     """
     import xarray as xr
 
+    network = as_network(network, reading, input_size)
     index = network.index(layer)
     traced = trace(network, input_size, global_ops)
     size = traced.plan.steps[index].size if traced.plan.input_size else None

@@ -12,15 +12,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import lcm, prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.plan import GlobalOps, Plan, resolve
 from rfscale.engine.network.axis_maps import AxisMap
-from rfscale.engine.network.network import IMAGE, Network, Size, check_size
+from rfscale.engine.network.layer import IMAGE
+from rfscale.engine.network.network import Network, Size, check_size
 from rfscale.engine.network.ops import OPS
+from rfscale.engine.readers.load import as_network
+from rfscale.engine.readers.reading import NetworkLike, SizedReading
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -68,17 +71,18 @@ class Tile:
 
 
 def halo(
-    network: Network,
+    network: NetworkLike,
     tile: int | Sequence[int] | None = None,
     *,
     layers: Sequence[str] | None = None,
     global_ops: GlobalOps = "include",
+    **reading: Unpack[SizedReading],
 ) -> xr.Dataset:
     """Return the margin per side that tiles of a network need, and what it costs.
 
     Parameters
     ----------
-    network : Network
+    network : Network, or what `load` takes
     tile : int or sequence of int, optional
         Pixels of a tile per axis, margins not counted: a multiple of the period.
     layers : sequence of str, optional
@@ -86,6 +90,8 @@ def halo(
     global_ops : {"include", "skip"}
         Layers that see the whole image cannot be tiled. "skip" leaves them out where they merge with others: the result
         holds for what is left.
+    **reading
+        How a model is read, as in `load`: example_input, input_size, unknown, axes, image, name, arguments.
 
     Returns
     -------
@@ -113,6 +119,7 @@ def halo(
 
     from rfscale.engine import __version__
 
+    network = as_network(network, reading)
     sides, dropped = _sides(network, layers, global_ops)
     per_side = ("axis", "side")
     data: dict[str, Any] = {
@@ -143,22 +150,25 @@ def _attrs(units: str, long_name: str) -> dict[str, str]:
 
 
 def tiles(
-    network: Network,
+    network: NetworkLike,
     image_size: int | Sequence[int],
     tile: int | Sequence[int],
     *,
     layers: Sequence[str] | None = None,
     global_ops: GlobalOps = "include",
+    **reading: Unpack[SizedReading],
 ) -> Iterator[Tile]:
     """Yield the tiles that cover an image: what to cut, and where the outputs go.
 
     Parameters
     ----------
-    network : Network
+    network : Network, or what `load` takes
     image_size, tile : int or sequence of int
         Pixels per axis. A tile is a multiple of the period; those at the end of the image may be smaller.
     layers, global_ops
         As in `halo`.
+    **reading
+        How a model is read, as in `load`: example_input, input_size, unknown, axes, image, name, arguments.
 
     Yields
     ------
@@ -176,6 +186,7 @@ def tiles(
     [((slice(0, 5, None),), (slice(0, 4, None),), (slice(0, 4, None),)),
      ((slice(3, 6, None),), (slice(1, 3, None),), (slice(4, 6, None),))]
     """
+    network = as_network(network, reading, image_size)
     image = check_size(image_size, len(network.axes), "image_size")
     whole = network.map_sizes(image)
     sides, _ = _sides(network, layers, global_ops, image)

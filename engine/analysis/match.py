@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf, isfinite, log2, nan, prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from rfscale.engine.network.spec import whole
 from rfscale.engine.objects.choices import Choice, cheapest_choices
 from rfscale.engine.objects.histogram import fpn_levels, share_below, shares
 from rfscale.engine.objects.sizes import object_sizes
+from rfscale.engine.readers.load import as_network
+from rfscale.engine.readers.reading import NetworkLike, Reading
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,7 +44,7 @@ LONG_NAMES = {
 
 
 def match(
-    network: Network,
+    network: NetworkLike,
     objects: xr.Dataset | str | Path | np.ndarray | None = None,
     *,
     resize: str = "none",
@@ -53,12 +55,13 @@ def match(
     objective: Objective = "tightness",
     input_size: int | Sequence[int] | None = None,
     effective: bool = True,
+    **reading: Unpack[Reading],
 ) -> xr.Dataset:
     """Set the profile of a network beside the object sizes of a data set.
 
     Parameters
     ----------
-    network : Network
+    network : Network, or what `load` takes
         With two axes.
     objects : xr.Dataset, path, array or None
         Of `rfscale.engine.objects.sizes.object_sizes`, or what that takes; None: COCO val2017.
@@ -79,6 +82,8 @@ def match(
         Figures of the centre entries for images of this size; by default without borders.
     effective : bool
         Whether to work out the effective boxes, which takes longest.
+    **reading
+        How a model is read, as in `load`: example_input, unknown, axes, image, name, arguments.
 
     Returns
     -------
@@ -102,6 +107,7 @@ def match(
     """
     import xarray as xr
 
+    network = as_network(network, reading, input_size)
     _check(network, factor, by, objective, effective)
     sizes = objects if isinstance(objects, xr.Dataset) else object_sizes(objects, resize)
     table = _figures(network, input_size, effective)

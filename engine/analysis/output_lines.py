@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.backward import map_size, windows
 from rfscale.engine.footprints.plan import Entry, GlobalOps, check_entry, resolve
 from rfscale.engine.network.network import Network
+from rfscale.engine.readers.load import as_network
+from rfscale.engine.readers.reading import NetworkLike, Reading
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,19 +28,20 @@ class _Asked(NamedTuple):
 
 
 def output_lines(
-    network: Network,
+    network: NetworkLike,
     input_size: int | Sequence[int] | None = None,
     entry: Entry = "center",
     global_ops: GlobalOps = "skip",
     mass: float = 0.95,
     *,
     dataset: xr.Dataset | None = None,
+    **reading: Unpack[Reading],
 ) -> list[str]:
     """Return one line per output, in pixels; one with a global receptive field is followed by the last map without.
 
     Parameters
     ----------
-    network : Network
+    network : Network, or what `load` takes
     input_size : int or sequence of int, optional
         Pixels per axis: figures of `entry`. Without it they are interior, where the network has such.
     entry : "center" or sequence of int
@@ -50,6 +53,8 @@ def output_lines(
         more than 2^26 path counts.
     dataset : xr.Dataset, optional
         The profile, if there is one already.
+    **reading
+        How a model is read, as in `load`: example_input, unknown, axes, image, name, arguments.
 
     Examples
     --------
@@ -58,6 +63,7 @@ def output_lines(
     """
     from rfscale.engine.analysis.profile import profile
 
+    network = as_network(network, reading, input_size)
     if dataset is None:
         try:
             dataset = profile(network, input_size, entry, global_ops)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from math import frexp, log2, prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
@@ -26,8 +26,9 @@ from rfscale.engine.footprints.backward import (
 from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, Step, attributes, check_entry, resolve
 from rfscale.engine.kernels import grids
 from rfscale.engine.network.axis_maps import IDENTITY
-from rfscale.engine.network.network import Network
 from rfscale.engine.network.ops import OPS
+from rfscale.engine.readers.load import as_network
+from rfscale.engine.readers.reading import NetworkLike, Reading
 from rfscale.engine.variables import ONE, PIXEL
 
 if TYPE_CHECKING:
@@ -38,11 +39,12 @@ _LARGE = 2.0**256  # counts above are scaled down; one layer multiplies them by 
 
 
 def path_counts(
-    network: Network,
+    network: NetworkLike,
     layer: str,
     entry: Entry = "center",
     input_size: int | Sequence[int] | None = None,
     global_ops: GlobalOps = "include",
+    **reading: Unpack[Reading],
 ) -> xr.DataArray:
     """Return the share of the paths to one entry of a feature map that come from each pixel.
 
@@ -51,7 +53,7 @@ def path_counts(
 
     Parameters
     ----------
-    network : Network
+    network : Network, or what `load` takes
     layer : str
         Name of the layer.
     entry : "center" or sequence of int
@@ -60,6 +62,8 @@ def path_counts(
         Pixels per axis (finite). Without it the counts are interior: no borders, pixels of any number.
     global_ops : {"include", "skip"}
         Whether merges take in branches with a global receptive field.
+    **reading
+        How a model is read, as in `load`: example_input, unknown, axes, image, name, arguments.
 
     Returns
     -------
@@ -81,6 +85,7 @@ def path_counts(
     """
     import xarray as xr
 
+    network = as_network(network, reading, input_size)
     index = network.index(layer)
     plan = resolve(network, input_size, global_ops)
     at = check_entry(entry, map_size(plan, index), len(network.axes), layer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import nan, prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -15,7 +15,9 @@ from rfscale.engine.footprints.forward import trace
 from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, attributes
 from rfscale.engine.formulas.along_network import closed_values, published_values
 from rfscale.engine.network.costs import layer_costs
-from rfscale.engine.network.network import IMAGE, Network
+from rfscale.engine.network.layer import IMAGE
+from rfscale.engine.readers.load import as_network
+from rfscale.engine.readers.reading import NetworkLike, Reading
 from rfscale.engine.variables import PROFILE, annotate
 
 if TYPE_CHECKING:
@@ -25,16 +27,17 @@ if TYPE_CHECKING:
 
 
 def profile(
-    network: Network,
+    network: NetworkLike,
     input_size: int | Sequence[int] | None = None,
     entry: Entry = "center",
     global_ops: GlobalOps = "include",
+    **reading: Unpack[Reading],
 ) -> xr.Dataset:
     """Return the exact figures of every layer, beside those of the formulas.
 
     Parameters
     ----------
-    network : Network
+    network : Network, or what `load` takes
     input_size : int or sequence of int, optional
         Pixels per axis. With it the figures are finite: those of `entry`, every map cut to its entries. Without it they
         are interior, no borders, whatever size the network itself carries: those of the largest footprint of all
@@ -44,6 +47,8 @@ def profile(
     global_ops : {"include", "skip"}
         "skip" leaves branches with a global receptive field out of merges, so that squeeze-and-excitation can be
         looked past; attrs["dropped"] names them.
+    **reading
+        How a model is read, as in `load`: example_input, unknown, axes, image, name, arguments.
 
     Returns
     -------
@@ -62,6 +67,7 @@ def profile(
     >>> ds.area.values.tolist()
     [9.0, 49.0]
     """
+    network = as_network(network, reading, input_size)
     traced = trace(network, input_size, global_ops)
     counted = FootprintFigures(traced)
     plan = traced.plan

@@ -1,4 +1,4 @@
-"""What was worked out once: results by the identity of what they are made from, for one network or for many."""
+"""Results that layers share, by the identity of what they are made from: within one network, or among many."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from rfscale.engine.footprints.pixel_sets import Family, image_family
 from rfscale.engine.footprints.unions import Comparisons
 from rfscale.engine.network.axis_maps import AxisMap
 
-MANY = 1 << 16  # results
+MAX_RESULTS = 1 << 16
 
 
 @dataclass
 class Memory:
-    """Sets and intervals behind layers. Networks that begin alike share them.
+    """Sets and intervals of layers. Networks that begin alike share them.
 
     Everything that a key names by its identity is kept alive, so that no identity comes up twice.
     """
@@ -28,7 +28,7 @@ class Memory:
     @property
     def full(self) -> bool:
         """Whether it holds so much that a new one should take its place."""
-        return len(self._families) + len(self._intervals) + len(self.compare) > MANY
+        return len(self._families) + len(self._intervals) + len(self.compare) > MAX_RESULTS
 
     def image(self, size: int | None) -> Family:
         """Family of the image."""
@@ -37,7 +37,7 @@ class Memory:
         return self._images[size]
 
     def family(self, before: Family, layer: AxisMap, size: int | None) -> Family:
-        """Family behind one more layer."""
+        """Family after one more layer."""
         key = id(before), id(layer), size
         found = self._families.get(key)
         if found is None:
@@ -45,8 +45,8 @@ class Memory:
             self._alive += (before, layer)
         return found
 
-    def behind(self, before: Intervals, layer: AxisMap) -> Intervals:
-        """Intervals behind one more layer."""
+    def after(self, before: Intervals, layer: AxisMap) -> Intervals:
+        """Intervals after one more layer."""
         key = id(before), id(layer)
         found = self._intervals.get(key)
         if found is None:

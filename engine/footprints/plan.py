@@ -11,7 +11,8 @@ from rfscale.engine.footprints.cache import Memory
 from rfscale.engine.footprints.intervals import IMAGE_INTERVALS, Intervals
 from rfscale.engine.network.axis_maps import AxisMap
 from rfscale.engine.network.derived import Derived
-from rfscale.engine.network.network import IMAGE, Layer, Network, Size, check_size
+from rfscale.engine.network.layer import IMAGE, Layer
+from rfscale.engine.network.network import Network, Size, check_size
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import listed, whole
 
@@ -167,7 +168,7 @@ def _intervals(
     if len(known) < len(branches):
         return None, False
     if maps is not None:
-        return tuple([memory.behind(before, m) for before, m in zip(known[0], maps, strict=True)]), True
+        return tuple([memory.after(before, m) for before, m in zip(known[0], maps, strict=True)]), True
     merged, aligned = known[0], True
     for name, branch in zip(sources[1:], known[1:], strict=True):
         if branch is merged:

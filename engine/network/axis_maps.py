@@ -13,9 +13,7 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 
-MAX_TAPS = 1 << 20  # table entries of one layer on one axis: a guard against kernels that are slips of the finger
-
-
+MAX_TAPS = 1 << 20  # table entries of one layer on one axis, a limit that catches typos in kernels
 BORDERS = {"zeros": 0, "reflect": 1, "replicate": 2, "circular": 3}
 
 
@@ -119,9 +117,9 @@ def resample_map(size_in: int, size_out: int, mode: str, coordinates: str = "", 
     """
     coordinates = coordinates or _COORDINATES[mode]
     corners = coordinates == "align_corners" and min(size_in, size_out) > 1
-    less = 1 if corners else 0
-    g = gcd(size_in - less, size_out - less)
-    up, down = (size_out - less) // g, (size_in - less) // g
+    intervals_in, intervals_out = (size_in - 1, size_out - 1) if corners else (size_in, size_out)
+    g = gcd(intervals_in, intervals_out)
+    up, down = intervals_out // g, intervals_in // g
     _guard(up, f"resampling {size_in} entries to {size_out}")
     if coordinates == "half_pixel":
         positions = [((2 * r + 1) * down - up, 2 * up) for r in range(up)]
@@ -141,13 +139,13 @@ def _neighbours(numerator: int, denominator: int, mode: str, rounding: str) -> t
     """Entries that interpolation at a position reads; one of weight zero is no path."""
     base, rest = divmod(numerator, denominator)
     if mode == "nearest":
-        return (base + _ROUND[rounding](rest, denominator),)
+        return (base + ROUNDING[rounding](rest, denominator),)
     if rest == 0:
         return (base,)
     return (base, base + 1) if mode == "bilinear" else (base - 1, base, base + 1, base + 2)
 
 
-_ROUND: dict[str, Callable[[int, int], bool]] = {  # whether the fraction rest/whole is rounded up; `down`, `up`: ties
+ROUNDING: dict[str, Callable[[int, int], bool]] = {  # whether the fraction rest/whole is rounded up; `down`, `up`: ties
     "floor": lambda rest, whole: False,
     "ceil": lambda rest, whole: rest > 0,
     "down": lambda rest, whole: 2 * rest > whole,

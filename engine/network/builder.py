@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rfscale.engine.errors import nearest
-from rfscale.engine.network.network import IMAGE, Network
+from rfscale.engine.network.layer import IMAGE
+from rfscale.engine.network.network import Network
 from rfscale.engine.network.ops import OPS
+from rfscale.engine.network.spec import INPUT_CHANNELS
 
 
 class NetworkBuilder:
@@ -24,8 +26,15 @@ class NetworkBuilder:
     <Network tiny: 3 layers, axes y, x>
     """
 
-    def __init__(self, name: str = "network", **network: Any) -> None:
-        self._network = {"name": name, **{k: v for k, v in network.items() if v is not None}}
+    def __init__(
+        self,
+        name: str = "network",
+        *,
+        input_size: int | Sequence[int] | None = None,
+        axes: int | None = None,
+        input_channels: int = INPUT_CHANNELS,
+    ) -> None:
+        self._network = {"name": name, "input_size": input_size, "axes": axes, "input_channels": input_channels}
         self._layers: list[dict[str, Any]] = []
 
     def __getattr__(self, op: str) -> Callable[..., str]:

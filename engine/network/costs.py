@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from math import nan, prod
 
-from rfscale.engine.network.network import IMAGE, Layer, Network, Size
+from rfscale.engine.network.layer import IMAGE, Layer
+from rfscale.engine.network.network import Network, Size
 from rfscale.engine.network.ops import OPS
 
 _WEIGHTED = ("conv", "conv_transpose", "linear")

@@ -4,57 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from types import MappingProxyType
 from typing import Any, NoReturn, Self
 
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.network.derived import Derived
+from rfscale.engine.network.layer import IMAGE, Layer, ordered, read_layers
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import (
     AXES,
+    INPUT_CHANNELS,
     MAX_LAYERS,
     NETWORK_KEYS,
     check_assumed,
     count_axes,
     layer_inputs,
-    layer_params,
     listed,
     per_axis,
     shortest,
     whole,
 )
 
-IMAGE = "input"
-
 Size = tuple[int, ...]
-
-
-class Params(dict[str, Any]):
-    """The parameters of a layer: a dict that cannot be changed."""
-
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError("a layer's parameters cannot be changed; build a new network")
-
-    __setitem__ = __delitem__ = __ior__ = update = pop = popitem = clear = setdefault = _refuse
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(frozenset(self.items()))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Params, (dict(self),)
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One layer. `params` holds normalised values: one per axis or side, defaults filled in."""
-
-    name: str
-    op: str
-    inputs: tuple[str, ...]
-    params: Params
 
 
 class Network:
@@ -114,19 +87,19 @@ class Network:
         name: str = "network",
         axes: int = 2,
         input_size: Size | None = None,
-        input_channels: int = 3,
+        input_channels: int = INPUT_CHANNELS,
         outputs: Sequence[str] = (),
         assumed: Mapping[str, str] | None = None,
     ) -> None:
-        ordered = _ordered(layers)
-        read = {source for layer in ordered for source in layer.inputs}
+        in_order = ordered(layers)
+        read = {source for layer in in_order for source in layer.inputs}
         self._fill(
             name=name,
             axes=AXES[axes],
             input_size=input_size,
             input_channels=input_channels,
-            layers=ordered,
-            outputs=tuple(outputs) or tuple(x.name for x in ordered if x.name not in read),
+            layers=in_order,
+            outputs=tuple(outputs) or tuple(x.name for x in in_order if x.name not in read),
             assumed=dict(assumed or {}),
             _named_outputs=tuple(outputs),
         )
@@ -182,11 +155,11 @@ class Network:
         ndim = count_axes({**spec, "layers": given})
         outputs = layer_inputs(spec["outputs"], "outputs") if spec.get("outputs") is not None else ()
         return cls(
-            list(_read_layers(given, ndim)),
+            list(read_layers(given, ndim)),
             name=name or "network",
             axes=ndim,
             input_size=None if spec.get("input_size") is None else check_size(spec["input_size"], ndim),
-            input_channels=whole(spec.get("input_channels", 3), "input_channels"),
+            input_channels=whole(spec.get("input_channels", INPUT_CHANNELS), "input_channels"),
             outputs=outputs,
             assumed=check_assumed(spec.get("assumed")),
         )
@@ -221,7 +194,7 @@ class Network:
             spec["input_size"] = list(self.input_size)
         elif ndim != 2:
             spec["axes"] = ndim
-        if self.input_channels != 3:
+        if self.input_channels != INPUT_CHANNELS:
             spec["input_channels"] = self.input_channels
         if self._named_outputs:
             spec["outputs"] = list(self._named_outputs)
@@ -358,67 +331,3 @@ _GLOBAL_LAYERS = Derived(_global_layers)
 def check_size(size: object, ndim: int, what: str = "input_size") -> Size:
     """Return an image size as one int per axis."""
     return per_axis(size, what, ndim)
-
-
-def _read_layers(given: Sequence[Any], ndim: int) -> Iterable[Layer]:
-    before = IMAGE
-    for position, layer in enumerate(given, start=1):
-        if not isinstance(layer, Mapping):
-            raise InputError(
-                f"layer {position} is {shown(layer)}; it must be a mapping such as {{op: conv, kernel: 3}}"
-            )
-        op = layer.get("op", "conv")
-        if not isinstance(op, str) or op not in OPS:
-            raise InputError(f"layer {position} has an unknown op {shown(op)}; {nearest(op, OPS)}")
-        name = layer.get("name", f"{op}{position}")
-        if not isinstance(name, str) or not name:
-            raise InputError(f"name of layer {position} is {shown(name)}; it must be a string")
-        label = f"layer {name!r}"
-        inputs = (before,) if layer.get("inputs") is None else layer_inputs(layer["inputs"], label)
-        if OPS[op].kind != "merge" and len(inputs) != 1:
-            raise InputError(
-                f"{label} ({op}) reads one map, not {len(inputs)}; merge them with add, concat or multiply first"
-            )
-        params = layer_params(op, layer, label, ndim)
-        if op == "adaptive_pool" and max(params["size"]) == 1:
-            op = "global_pool"
-            del params["size"]
-        yield Layer(name, op, inputs, Params(params))
-        before = name
-
-
-def _ordered(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """Return the layers so that each comes after those it reads, otherwise as they stand."""
-    named: dict[str, Layer] = {}
-    for layer in layers:
-        if layer.name == IMAGE:
-            raise InputError(f"a layer is named {IMAGE!r}, which is the image's name; choose another")
-        if layer.name in named:
-            raise InputError(f"two layers are named {layer.name!r}; names must differ")
-        named[layer.name] = layer
-    for layer in layers:
-        for source in layer.inputs:
-            if source != IMAGE and source not in named:
-                raise InputError(
-                    f"layer {layer.name!r} reads {source!r}, which is no layer; {nearest(source, [*named, IMAGE])}"
-                )
-    done = {IMAGE}
-    order: list[Layer] = []
-    for start in layers:
-        stack, path = [start], {start.name: None}
-        while stack:
-            layer = stack[-1]
-            missing = next((s for s in layer.inputs if s not in done), None)
-            if missing is None:
-                stack.pop()
-                path.pop(layer.name, None)
-                if layer.name not in done:
-                    done.add(layer.name)
-                    order.append(layer)
-            elif missing in path:
-                cycle = [*list(path)[list(path).index(missing) :], missing]
-                raise InputError("the network has a cycle: " + " reads ".join(repr(c) for c in cycle))
-            else:
-                path[missing] = None
-                stack.append(named[missing])
-    return tuple(order)

@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.network.axis_maps import (
-    _ROUND,
     BORDERS,
     IDENTITY,
+    ROUNDING,
     AxisMap,
     adaptive_map,
     attention_window_map,
@@ -24,7 +24,7 @@ from rfscale.engine.network.axis_maps import (
     window_map,
 )
 
-Params = Mapping[str, Any]
+Values = Mapping[str, Any]  # of the parameters of one layer
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ class Op:
 
     params: Mapping[str, Param]
     kind: Literal["map", "merge", "global"] = "map"
-    size: Callable[[Params, int, int], int] = lambda p, a, n: n
-    axis_map: Callable[[Params, int, int | None], AxisMap] = lambda p, a, n: IDENTITY
-    needs_size: Callable[[Params], bool] = lambda p: False
+    size: Callable[[Values, int, int], int] = lambda p, a, n: n
+    axis_map: Callable[[Values, int, int | None], AxisMap] = lambda p, a, n: IDENTITY
+    needs_size: Callable[[Values], bool] = lambda p: False
 
 
-def same_padding(params: Params, axis: int, n: int | None) -> tuple[int, int]:
+def same_padding(params: Values, axis: int, n: int | None) -> tuple[int, int]:
     """Padding before and after on one axis; `n` matters only for `same` paddings of strided layers."""
     padding = params["padding"]
     if not isinstance(padding, str):
@@ -67,7 +67,7 @@ def same_padding(params: Params, axis: int, n: int | None) -> tuple[int, int]:
     return (small, large) if padding == "same" else (large, small)
 
 
-def _window_size(p: Params, a: int, n: int) -> int:
+def _window_size(p: Values, a: int, n: int) -> int:
     before, after = same_padding(p, a, n)
     k, s, d = p["kernel"][a], p["stride"][a], p["dilation"][a]
     room = n + before + after - d * (k - 1) - 1
@@ -77,33 +77,33 @@ def _window_size(p: Params, a: int, n: int) -> int:
     return size - 1 if (size - 1) * s >= n + before else size
 
 
-def _window(p: Params, a: int, n: int | None) -> AxisMap:
+def _window(p: Values, a: int, n: int | None) -> AxisMap:
     return window_map(p["kernel"][a], p["stride"][a], p["dilation"][a], same_padding(p, a, n)[0])
 
 
-def _same_needs_size(p: Params) -> bool:
+def _same_needs_size(p: Values) -> bool:
     return isinstance(p["padding"], str) and any(s > 1 for s in p["stride"])
 
 
-def _transposed_size(p: Params, a: int, n: int) -> int:
+def _transposed_size(p: Values, a: int, n: int) -> int:
     ndim = len(p["kernel"])
     span = p["dilation"][a] * (p["kernel"][a] - 1)
     return (n - 1) * p["stride"][a] - p["padding"][a] - p["padding"][ndim + a] + span + p["output_padding"][a] + 1
 
 
-def _shrink_size(p: Params, a: int, n: int) -> int:
+def _shrink_size(p: Values, a: int, n: int) -> int:
     scale = p["scale"][a]
     if n % scale:
         raise InputError(f"scale {scale} does not divide the map's {n} entries")
     return n // scale
 
 
-def _slice_size(p: Params, a: int, n: int) -> int:
+def _slice_size(p: Values, a: int, n: int) -> int:
     stop = n if p["stop"][a] is None else min(p["stop"][a], n)
     return max(0, -(-(stop - p["start"][a]) // p["step"][a]))
 
 
-def _pad_size(p: Params, a: int, n: int) -> int:
+def _pad_size(p: Values, a: int, n: int) -> int:
     ndim = len(p["padding"]) // 2
     before, after = p["padding"][a], p["padding"][ndim + a]
     limit = {"reflect": n - 1, "circular": n}.get(p["mode"])
@@ -112,14 +112,14 @@ def _pad_size(p: Params, a: int, n: int) -> int:
     return n + before + after
 
 
-def _crop(p: Params, a: int, n: int | None) -> int:
+def _crop(p: Values, a: int, n: int | None) -> int:
     if p["size"] is None:
         return int(p["amount"][a])
     assert n is not None
     return (n - int(p["size"][a])) // 2
 
 
-def _crop_size(p: Params, a: int, n: int) -> int:
+def _crop_size(p: Values, a: int, n: int) -> int:
     if p["size"] is None:
         ndim = len(p["amount"]) // 2
         return max(0, n - p["amount"][a] - p["amount"][ndim + a])
@@ -128,26 +128,34 @@ def _crop_size(p: Params, a: int, n: int) -> int:
     return int(p["size"][a])
 
 
+def _corners(p: Values) -> bool:
+    return bool(p["align_corners"]) or p["coordinates"] == "align_corners"
+
+
+def _resampled(p: Values, size_in: int, size_out: int) -> AxisMap:
+    coordinates = "align_corners" if p["align_corners"] else p["coordinates"] or ""
+    return resample_map(size_in, size_out, p["mode"], coordinates, p["rounding"])
+
+
+def _always(p: Values) -> bool:
+    return True
+
+
+def _known(n: int | None) -> int:
+    assert n is not None, "needs_size is true for this op"
+    return n
+
+
 _KERNEL = Param("axis", required=True)
-
-
 _ONE = Param("axis", default=1)
-
-
 _PADDING = Param("sides", default=0, minimum=0)
-
-
 _RESAMPLING = {
     "mode": Param("mode", default="nearest", choices=("nearest", "bilinear", "bicubic")),
     "align_corners": Param("flag", default=False),
     "coordinates": Param("mode", choices=("half_pixel", "asymmetric", "align_corners")),
-    "rounding": Param("mode", default="floor", choices=tuple(_ROUND)),
+    "rounding": Param("mode", default="floor", choices=tuple(ROUNDING)),
 }
-
-
 _CONV = {"kernel": _KERNEL, "stride": _ONE, "dilation": _ONE, "padding": _PADDING}
-
-
 _POOL = {
     "kernel": _KERNEL,
     "stride": Param("axis", default_is="kernel"),
@@ -155,34 +163,12 @@ _POOL = {
     "padding": _PADDING,
     "ceil_mode": Param("flag", default=False),
 }
-
-
 _SCALE = {"scale": Param("axis", required=True)}
-
-
 _SIZE = {"size": Param("axis", required=True)}
-
-
-def _corners(p: Params) -> bool:
-    return bool(p["align_corners"]) or p["coordinates"] == "align_corners"
-
-
-def _resampled(p: Params, size_in: int, size_out: int) -> AxisMap:
-    coordinates = "align_corners" if p["align_corners"] else p["coordinates"] or ""
-    return resample_map(size_in, size_out, p["mode"], coordinates, p["rounding"])
-
-
-def _always(p: Params) -> bool:
-    return True
-
-
 _POOLING = Op(_POOL, size=_window_size, axis_map=_window, needs_size=_same_needs_size)
-
-
 _SHUFFLE = Op(
     _SCALE, size=lambda p, a, n: n * p["scale"][a], axis_map=lambda p, a, n: resample_map(1, p["scale"][a], "nearest")
 )
-
 
 OPS: dict[str, Op] = {
     "conv": Op(_CONV, size=_window_size, axis_map=_window, needs_size=_same_needs_size),
@@ -253,8 +239,3 @@ OPS: dict[str, Op] = {
     "linear": Op({}, kind="global", size=lambda p, a, n: 1),
     "attention": Op({}, kind="global"),
 }
-
-
-def _known(n: int | None) -> int:
-    assert n is not None, "needs_size is true for this op"
-    return n

@@ -12,6 +12,7 @@ from rfscale.engine.network.ops import OPS, Param
 MAX_VALUE = 2**31 - 1  # of any whole number in a spec
 MAX_LAYERS = 100_000
 
+INPUT_CHANNELS = 3  # of an image whose spec does not say
 AXES = {1: ("x",), 2: ("y", "x"), 3: ("z", "y", "x")}
 NETWORK_KEYS = ("name", "layers", "input_size", "axes", "input_channels", "outputs", "assumed")
 COMMON_KEYS = ("name", "op", "inputs", "channels", "groups", "bias")

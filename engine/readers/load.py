@@ -1,47 +1,58 @@
-"""One door for everything that can be a network: a zoo name, a file, a Python factory, or a model itself."""
+"""A network from whatever can be one: a zoo name, a file, a Python factory, or a model itself."""
 
 from __future__ import annotations
 
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.network.network import Network
+from rfscale.engine.network.spec import listed, whole
+from rfscale.engine.readers.reading import NetworkLike, SizedReading
 
-SUFFIXES = (".yaml", ".yml", ".json")
-
-
-WEIGHTS = (".pt", ".pth", ".ckpt", ".pkl", ".bin", ".safetensors", ".h5", ".keras", ".tflite", ".pb")
-
-
-READER_PARAMS = frozenset({"example_input", "input_size", "unknown", "axes", "name"})
-
-
-ONNX_PARAMS = READER_PARAMS | {"image"}
-
-
-READING = ("arg", "example_input", "unknown", "axes", "image")  # how front ends call what says how a model is read
-
-
+SPEC_SUFFIXES = (".yaml", ".yml", ".json")
+WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".bin", ".safetensors", ".h5", ".keras", ".tflite", ".pb")
 WITHOUT_READER = {"zoo": "a network of the zoo", "spec": "a spec"}
 
 
-def load(source: Any, **params: Any) -> Network:
+def load(
+    source: NetworkLike,
+    *,
+    example_input: Any = None,
+    input_size: int | Sequence[int] | None = None,
+    unknown: str | Mapping[str, Any] | None = None,
+    axes: Sequence[int] | None = None,
+    image: str | None = None,
+    name: str | None = None,
+    **arguments: Any,
+) -> Network:
     """Return a network.
 
     Parameters
     ----------
-    source : str, Path, dict, Network or model
+    source : str, path, dict, Network or model
         A zoo name ("resnet50", see `rfscale networks`), the path of a .yaml, .json, .onnx or .pt2 file,
         "package.module:factory" or "file.py:factory" for a Python function that returns a Network or a PyTorch module,
         a spec dict, a PyTorch module or exported program, an onnx.ModelProto, or a network itself.
-    **params
-        Passed to the zoo's builder or the factory. Models take `example_input` (the shape of the image, by default
-        (1, 3, 224, 224), for ONNX what the file says), `input_size` (only its pixels per axis), `unknown`, `axes`
-        and `name`, and ONNX also `image`: see docs/reading-models.md.
+    example_input : sequence of int, tensor, or list of these, optional
+        Of models: the shape of the image, by default (1, 3, 224, 224), for ONNX what the file says; or what the model
+        is called with, the image first.
+    input_size : int or sequence of int, optional
+        Of models only the pixels per axis of that shape; of the zoo the size that the network carries.
+    unknown : {"pointwise", "everything"} or mapping, optional
+        Of models: what to take operators for that are not known, see docs/reading-models.md.
+    axes : sequence of int, optional
+        Of models: dims of the image that are spatial; by default all after the first two.
+    image : str, optional
+        Of ONNX models: the input that is the image; by default the first of at least three dims.
+    name : str, optional
+        Of models, and where a builder of the zoo takes one: the network's name.
+    **arguments
+        Passed to the zoo's builder or the factory. An option above that a factory has a parameter for is the factory's.
 
     Raises
     ------
@@ -53,20 +64,57 @@ def load(source: Any, **params: Any) -> Network:
     >>> load("resnet50").name
     'resnet50'
     """
-    if isinstance(source, Network):
-        return source
-    if isinstance(source, dict):
-        return Network.from_dict(source)
-    if not isinstance(source, str | Path):
-        return _from_model(source, params)
+    options = {"example_input": example_input, "input_size": input_size, "unknown": unknown}
+    options |= {"axes": axes, "image": image, "name": name}
+    reading = {key: value for key, value in options.items() if value is not None}
+    if not isinstance(source, str | PathLike):
+        return _from_object(source, arguments, reading)
     text = str(source)
     kind = kind_of(text)
     if kind == "python":
         from rfscale.engine.readers.python import find
 
         found = find(text)
-        return _from_python(text, found, *_apart(found, params))
-    return load_named(text, {}, params) if kind in ("onnx", "program") else load_named(text, params, {})
+        return _from_python(text, found, *_apart(found, arguments, reading))
+    if kind == "zoo":
+        arguments |= {key: reading.pop(key) for key in ("input_size", "name") if key in reading}
+    elif kind != "spec":
+        _check_no_arguments(text, arguments)
+    return load_named(text, arguments, reading)
+
+
+def as_network(
+    network: NetworkLike, reading: SizedReading | Mapping[str, Any], input_size: int | Sequence[int] | None = None
+) -> Network:
+    """Return the network that a function of a network was given: itself, or what `load` takes.
+
+    Parameters
+    ----------
+    network : Network, or what `load` takes
+    reading : mapping
+        The options that were given with it.
+    input_size : int or sequence of int, optional
+        Size that is going to be analysed: models are read at it, unless they are given other inputs than one shape.
+
+    Raises
+    ------
+    InputError
+        As `load`; and for options given with a network.
+    TypeError
+        For an option that does not exist.
+    """
+    if isinstance(network, Network) and not reading:
+        return network
+    for key in reading:
+        if key not in SizedReading.__annotations__:
+            raise TypeError(f"unexpected keyword argument {key!r}; {nearest(key, SizedReading.__annotations__)}")
+    options = {key: value for key, value in reading.items() if value is not None}
+    arguments: Any = options.pop("arguments", {})
+    if not _is_shape(options.get("example_input", ())):
+        input_size = None
+    if isinstance(network, str | PathLike):
+        return load_named(str(network), arguments, options, input_size)
+    return _from_object(network, arguments, options, input_size)
 
 
 def load_named(
@@ -106,7 +154,9 @@ def load_named(
 
         return _from_python(text, find(text), args, reading, input_size)
     if kind == "onnx":
-        return _read_onnx(text, text, _sized(reading, input_size))
+        from rfscale.engine.readers.onnx.reader import read_onnx
+
+        return read_onnx(text, **_sized(reading, input_size))
     return _from_program(text, reading)
 
 
@@ -123,12 +173,12 @@ def kind_of(text: str) -> str:
     if text in NETWORKS:
         return "zoo"
     suffix = Path(text).suffix.lower()
-    for kind, suffixes in (("onnx", (".onnx",)), ("program", (".pt2",)), ("spec", SUFFIXES)):
+    for kind, suffixes in (("onnx", (".onnx",)), ("program", (".pt2",)), ("spec", SPEC_SUFFIXES)):
         if suffix in suffixes:
             return kind
     if suffix == ".py":
         raise InputError(f"{text} is Python code; say what makes the model: {text}:NAME, a function or a class")
-    if suffix in WEIGHTS:
+    if suffix in WEIGHT_SUFFIXES:
         raise InputError(
             f"{text} holds weights, not a graph that can be read; name the code that makes the model, "
             "package.module:factory, or export it to .onnx or, with torch.export.save, to .pt2"
@@ -147,35 +197,48 @@ def kind_of(text: str) -> str:
     )
 
 
-def _accepted(what: str, params: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    for key in params:
-        if key not in known:
-            raise InputError(f"{what} takes no parameter {shown(key)}; {nearest(key, known)}")
-    return dict(params)
+def _check_no_arguments(what: str, arguments: Mapping[str, Any]) -> None:
+    options = set(SizedReading.__annotations__) - {"arguments"}
+    for key in arguments:
+        raise InputError(f"{what} takes no parameter {shown(key)}; {nearest(key, options)}")
 
 
-def _from_model(model: Any, params: Mapping[str, Any]) -> Network:
+def _from_object(
+    source: Any,
+    arguments: Mapping[str, Any],
+    reading: Mapping[str, Any],
+    input_size: int | Sequence[int] | None = None,
+) -> Network:
+    """A network that is no text: one already, a spec dict, or a model."""
+    if isinstance(source, Network | Mapping):
+        for key in (*arguments, *reading):
+            raise InputError(f"{shown(source)} is {_described(source)}; {key} goes with models")
+        return source if isinstance(source, Network) else Network.from_dict(source)
+    _check_no_arguments(type(source).__name__, arguments)
+    return _from_model(source, reading, input_size)
+
+
+def _described(source: Network | Mapping[str, Any]) -> str:
+    return "a network already" if isinstance(source, Network) else WITHOUT_READER["spec"]
+
+
+def _from_model(model: Any, reading: Mapping[str, Any], input_size: int | Sequence[int] | None = None) -> Network:
     """A model object: its class says which library made it, so that neither is imported in vain."""
     libraries = {cls.__module__.partition(".")[0] for cls in type(model).__mro__}
     if "torch" in libraries:
         from rfscale.engine.readers.torch.reader import read_torch
 
-        if "image" in params:
+        if "image" in reading:
             raise InputError("image names an input of an ONNX model; a PyTorch model has it first")
-        given = _accepted(type(model).__name__, params, READER_PARAMS)
-        return read_torch(model, **_sized(given, given.pop("input_size", None), whole=True))
+        options = dict(reading)
+        return read_torch(model, **_sized(options, options.pop("input_size", input_size), needs_shape=True))
     if "onnx" in libraries or type(model).__name__ == "ModelProto":
-        return _read_onnx(model, "an ONNX model", params)
+        from rfscale.engine.readers.onnx.reader import read_onnx
+
+        return read_onnx(model, **_sized(reading, input_size))
     raise InputError(
-        f"a network cannot be a {type(model).__name__}; give a zoo name, a file, a spec dict, a PyTorch module or an "
-        "ONNX model"
+        f"{shown(model)} is no network; give a zoo name, a file, a spec dict, a PyTorch module or an ONNX model"
     )
-
-
-def _read_onnx(source: Any, what: str, params: Mapping[str, Any]) -> Network:
-    from rfscale.engine.readers.onnx.reader import read_onnx
-
-    return read_onnx(source, **_accepted(what, params, ONNX_PARAMS))
 
 
 def _from_program(text: str, reading: Mapping[str, Any]) -> Network:
@@ -209,7 +272,7 @@ def _from_python(
     reading: Mapping[str, Any],
     input_size: int | Sequence[int] | None = None,
 ) -> Network:
-    """What stands in a module: a model, or what makes one."""
+    """What a module holds: a model, or what makes one."""
     from rfscale.engine.readers.python import call
 
     torch = sys.modules.get("torch")
@@ -225,11 +288,9 @@ def _from_python(
             raise InputError(f"{text} makes an rf.Network, which takes no {', '.join(reading)}")
         return made
     torch = sys.modules.get("torch")  # a factory may import it when called
-    if torch is not None and isinstance(made, torch.nn.Module | torch.export.ExportedProgram):
-        size = reading.get("input_size", input_size)
-        return _from_model(made, {"name": _label(text, args), **reading, "input_size": size})
-    if type(made).__name__ == "ModelProto":
-        return _from_model(made, {"name": _label(text, args), **_sized(reading, input_size)})
+    is_torch = torch is not None and isinstance(made, torch.nn.Module | torch.export.ExportedProgram)
+    if is_torch or type(made).__name__ == "ModelProto":
+        return _from_model(made, {"name": _label(text, args), **reading}, input_size)
     verb = "returns" if makes else "is"
     raise InputError(
         f"{shown(text)} {verb} {shown(made)}; it must be or return a PyTorch module, an ONNX model or an rf.Network"
@@ -242,29 +303,37 @@ def _label(text: str, args: Mapping[str, Any]) -> str:
     return text.rpartition(":")[2] + (f"({', '.join(texts)})" if texts else "")
 
 
-def _apart(factory: Any, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Parameters of the factory, and those of the reader; what the factory names is the factory's."""
+def _apart(
+    factory: Any, arguments: Mapping[str, Any], reading: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arguments of the factory, and options of the reader; an option that the factory names is the factory's."""
     try:
         named = inspect.signature(factory).parameters if callable(factory) else {}
     except (TypeError, ValueError):
         named = {}
-    reading = {key: params[key] for key in sorted(READER_PARAMS & params.keys()) if key not in named}
-    return {key: value for key, value in params.items() if key not in reading}, reading
+    own = {key: value for key, value in reading.items() if key in named}
+    return {**arguments, **own}, {key: value for key, value in reading.items() if key not in own}
 
 
-def _sized(reading: Mapping[str, Any], size: int | Sequence[int] | None, *, whole: bool = False) -> dict[str, Any]:
-    """Parameters of a reader with the shape of an image of `size` pixels per axis; `whole`: a shape is needed."""
+def _is_shape(example: Any) -> bool:
+    return isinstance(example, list | tuple) and all(isinstance(n, int) for n in example)
+
+
+def _sized(
+    reading: Mapping[str, Any], size: int | Sequence[int] | None, *, needs_shape: bool = False
+) -> dict[str, Any]:
+    """Parameters of a reader for an image of `size` pixels per axis; `needs_shape`: as the shape of an example."""
     out = dict(reading)
     example, axes = out.get("example_input"), out.get("axes")
-    if size is None or (example is None and not whole):
+    if size is None or (example is None and not needs_shape):
         return out if size is None else {"input_size": size, **out}
-    sizes = [size] if isinstance(size, int) else list(size)
+    sizes = [whole(n, "input_size") for n in listed(size) or [size]]
     if example is None:
         if axes is not None:
             raise InputError("axes says which dims of the image are spatial; give example_input, its whole shape, too")
         sizes *= 2 if len(sizes) == 1 else 1
         return {**out, "example_input": (1, 3, *sizes)}
-    if not (isinstance(example, list | tuple) and all(isinstance(n, int) for n in example)):
+    if not _is_shape(example):
         raise InputError("input_size sets the pixels of an example_input that is one shape; give one of the two")
     shape = list(example)
     dims = list(range(2, len(shape))) if axes is None else [a % len(shape) for a in axes]

@@ -1,6 +1,6 @@
 """Models that Python code makes, "package.module:factory" or "file.py:factory": found, imported and called.
 
-The code is somebody else's: whatever it raises ends in one line that says where.
+That code is not ours: whatever it raises becomes one line that says where.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ EXTRAS = {
 
 
 def find(text: str, what: str = "network") -> Any:
-    """Return what "package.module:name" or "file.py:name" stands for, which messages call `what`; it is imported.
+    """Import and return what "package.module:name" or "file.py:name" names; messages call it `what`.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def find(text: str, what: str = "network") -> Any:
     if not where or not name:
         raise InputError(f"{what} {shown(text)} is incomplete; write package.module:factory or file.py:factory")
     try:
-        found = _tolerant(lambda: _module(where))
+        found = _with_torchvision(lambda: _module(where))
         for part in name.split("."):
             if not hasattr(found, part):
                 known = [n for n in dir(found) if not n.startswith("_")]
@@ -51,7 +51,7 @@ def find(text: str, what: str = "network") -> Any:
         raise InputError(f"{what} {shown(text)}: importing {where} ends the program (sys.exit)") from None
     except Exception as error:
         hint = _install_hint(error) or _nearest_file(where, error)
-        raise InputError(f"{what} {shown(text)} cannot be imported: {_told(error, where)}{hint}") from None
+        raise InputError(f"{what} {shown(text)} cannot be imported: {_error_line(error, where)}{hint}") from None
     return found
 
 
@@ -69,16 +69,16 @@ def call(text: str, factory: Callable[..., Any], args: Mapping[str, Any]) -> Any
         try:
             with torch.device("meta"):
                 return factory(**args)
-        except (Exception, SystemExit):  # it looks at its weights while it makes them, or is wrong: so it is again
+        except (Exception, SystemExit):  # it reads its weights while it makes them, or fails anyway: called once more
             pass
     try:
-        return _tolerant(lambda: factory(**args))
+        return _with_torchvision(lambda: factory(**args))
     except InputError:
         raise
     except SystemExit:
         raise InputError(f"{text} ends the program (sys.exit) when it is called") from None
     except Exception as error:
-        message = f"{_told(error, getattr(factory, '__module__', ''))}{_install_hint(error)}"
+        message = f"{_error_line(error, getattr(factory, '__module__', ''))}{_install_hint(error)}"
         if not isinstance(error, TypeError):
             raise InputError(f"{text} raised {message}") from None
         wrong = re.search(r"unexpected keyword argument '(\w+)'", str(error))
@@ -116,8 +116,8 @@ def _module(where: str) -> Any:
     return import_module(where)
 
 
-def _tolerant(action: Callable[[], Any]) -> Any:
-    """Do what may import a torchvision without compiled operators: declare them when it stumbles, and once more."""
+def _with_torchvision(action: Callable[[], Any]) -> Any:
+    """Do what may import a torchvision without compiled operators: where they are missing, declare them and repeat."""
     try:
         return action()
     except RuntimeError as error:
@@ -140,22 +140,22 @@ def _check(text: str, factory: Callable[..., Any], args: Mapping[str, Any]) -> l
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
         for key in args:
             if key not in takes:
-                told = nearest(key, takes) if takes else "it takes none"
-                raise InputError(f"{text} cannot be called so: it takes no argument {shown(key)}; {told}")
+                hint = nearest(key, takes) if takes else "it takes none"
+                raise InputError(f"{text} cannot be called so: it takes no argument {shown(key)}; {hint}")
     lacking = [p.name for p in named if p.default is p.empty and p.name not in args]
     if lacking:
         raise InputError(f"{text} needs {' and '.join(lacking)}; give {', '.join(f'{n}=…' for n in lacking)}")
     return takes
 
 
-def _told(error: BaseException, where: str) -> str:
+def _error_line(error: BaseException, where: str) -> str:
     """An error in one line: its type where that says something, its message, and where in the user's file."""
     text = " ".join(str(error).split())[:200]
     if not isinstance(error, ImportError):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     stem = Path(where).stem if where.endswith(".py") else where.rpartition(".")[2]
-    mine = [f for f in traceback.extract_tb(error.__traceback__) if stem and Path(f.filename).stem == stem]
-    return f"{text} ({Path(mine[-1].filename).name}, line {mine[-1].lineno})" if mine else text
+    own = [f for f in traceback.extract_tb(error.__traceback__) if stem and Path(f.filename).stem == stem]
+    return f"{text} ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else text
 
 
 def _install_hint(error: Exception) -> str:

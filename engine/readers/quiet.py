@@ -1,4 +1,4 @@
-"""Keep what other people's code prints away from the terminal while a model is read."""
+"""Keep what the code of a model prints off the terminal while it is read."""
 
 from __future__ import annotations
 

@@ -17,8 +17,6 @@ from rfscale.engine.network.spec import listed, whole
 from rfscale.engine.zoo import resnet
 
 CITATION = "Fu et al., Deep Ordinal Regression Network for Monocular Depth Estimation, CVPR 2018, Section 3.1"
-
-
 RATES = (6, 12, 18)
 
 
@@ -57,7 +55,7 @@ def aspp(
 def dorn_aspp(
     rates: Sequence[int] = RATES, *, channels: int = 512, input_size: int | tuple[int, ...] = (385, 513)
 ) -> Network:
-    """Return the dilated ResNet-101, whose last map has a jump of 8, with the ASPP head behind it.
+    """Return the dilated ResNet-101, whose last map has a jump of 8, followed by the ASPP head.
 
     Parameters
     ----------
@@ -87,8 +85,8 @@ def dorn(
 ) -> Network:
     """Return the whole depth network up to its ordinal outputs at an eighth of the image's size.
 
-    Beside the ASPP branches stand a 1×1 layer and the full-image encoder, which sees everything: analyse with
-    ``global_ops="skip"`` to look past it. The final interpolation by 8 is left out.
+    Parallel to the ASPP branches are a 1×1 layer and the full-image encoder, whose receptive field is global: analyse
+    with ``global_ops="skip"`` to leave it out. The final interpolation by 8 is left out.
 
     Parameters
     ----------

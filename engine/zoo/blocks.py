@@ -7,13 +7,11 @@ from collections.abc import Iterable
 from rfscale.engine.network.builder import NetworkBuilder
 
 Kernel = int | tuple[int, ...]
-
-
 Source = str | Iterable[str]
 
 
 def half(kernel: Kernel) -> Kernel:
-    """Return the padding that keeps the size of a map behind an odd kernel."""
+    """Return the padding that keeps the size of a map under an odd kernel."""
     return (kernel - 1) // 2 if isinstance(kernel, int) else tuple((k - 1) // 2 for k in kernel)
 
 
@@ -48,8 +46,8 @@ def normed(
 def squeeze_excitation(b: NetworkBuilder, name: str, squeezed: int, channels: int) -> str:
     """Append squeeze-and-excitation of the newest map and return the name of the scaled map.
 
-    The mean over the whole map scales each of its entries, so the scaled map sees everything; ``global_ops="skip"``
-    looks past that branch.
+    The mean over the whole map scales each of its entries, so its receptive field is global; ``global_ops="skip"``
+    leaves that branch out.
     """
     source = b.last
     b.global_pool(f"{name}.avgpool")
@@ -81,20 +79,20 @@ def inverted_residual(
     kernel, stride : int
         Of the depthwise layer.
     channels : tuple of int
-        Before the unit, inside, and behind it.
+        Before the unit, inside, and after it.
     squeezed : int, optional
-        Channels inside squeeze-and-excitation, which stands behind the depthwise layer; without it there is none.
+        Channels inside squeeze-and-excitation, which follows the depthwise layer; without it there is none.
     """
     source = b.last
-    before, inside, behind = channels
+    before, inside, after = channels
     steps = iter(range(4))
     if inside != before:
         normed(b, f"{name}.{part}.{next(steps)}", inside)
     normed(b, f"{name}.{part}.{next(steps)}", inside, kernel, stride, groups=inside)
     if squeezed is not None:
         squeeze_excitation(b, f"{name}.{part}.{next(steps)}", squeezed, inside)
-    last = normed(b, f"{name}.{part}.{next(steps)}", behind)
-    return b.add(f"{name}.add", inputs=[last, source]) if stride == 1 and before == behind else last
+    last = normed(b, f"{name}.{part}.{next(steps)}", after)
+    return b.add(f"{name}.add", inputs=[last, source]) if stride == 1 and before == after else last
 
 
 def divisible(width: float, by: int = 8) -> int:

@@ -10,14 +10,8 @@ from rfscale.engine.network.network import Network
 from rfscale.engine.network.spec import whole
 
 CITATION = "Yu, Koltun, Multi-Scale Context Aggregation by Dilated Convolutions, ICLR 2016, Table 1"
-
-
 DILATIONS = (1, 1, 2, 4, 8, 16, 1)
-
-
 BASIC = (1, 1, 1, 1, 1, 1, 1)
-
-
 LARGE = (2, 2, 4, 8, 16, 32, 32)
 
 

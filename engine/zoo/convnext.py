@@ -14,11 +14,7 @@ from rfscale.engine.network.builder import NetworkBuilder
 from rfscale.engine.network.network import Network
 
 CITATION = "Liu et al., A ConvNet for the 2020s, CVPR 2022, Table 9"
-
-
 BLOCKS = (3, 3, 9, 3)
-
-
 WIDTHS = (96, 192, 384, 768)
 
 

@@ -20,8 +20,6 @@ from rfscale.engine.zoo import resnet
 from rfscale.engine.zoo.blocks import normed
 
 CITATION = "Chen et al., Encoder-Decoder with Atrous Separable Convolution, ECCV 2018, Figure 2"
-
-
 WIDTH = 256  # channels of head and decoder
 
 
@@ -40,7 +38,7 @@ def deeplabv3plus(
 ) -> Network:
     """Return DeepLabv3+, up to class scores at the image's size.
 
-    The head holds image pooling, which sees everything: analyse with ``global_ops="skip"`` to look past it.
+    The head holds image pooling, a global op: analyse with ``global_ops="skip"`` to leave its branch out.
 
     Parameters
     ----------
@@ -93,7 +91,7 @@ def _head(b: NetworkBuilder, source: str, depth: int, rates: Sequence[int], sepa
 
 
 def _atrous(b: NetworkBuilder, name: str, source: str, channels: int, rate: int, separable: bool) -> str:
-    """Append a dilated 3×3, or a depthwise one and a 1×1, behind a map of so many channels."""
+    """Append a dilated 3×3, or a depthwise one and a 1×1, after a map of so many channels."""
     params = {"kernel": 3, "dilation": rate, "padding": rate, "bias": False, "inputs": source}
     if not separable:
         return b.conv(name, channels=WIDTH, **params)

@@ -17,14 +17,8 @@ from rfscale.engine.network.spec import whole
 from rfscale.engine.zoo.blocks import normed
 
 CITATION = "Huang, Liu, van der Maaten, Weinberger, Densely Connected Convolutional Networks, CVPR 2017, Table 1"
-
-
 LAYERS = {121: (6, 12, 24, 16), 161: (6, 12, 36, 24), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32)}
-
-
 GROWTH = {161: 48}  # channels that each layer adds; 32 in the others
-
-
 BOTTLENECK = 4  # channels of a layer's 1×1 over its growth
 
 
@@ -65,8 +59,8 @@ def densenet(depth: int = 121, *, classes: int | None = 1000, input_size: int | 
 
 def _block(b: NetworkBuilder, name: str, layers: int, growth: int) -> None:
     """Append a dense block; the concatenation of one layer is the one of the layer before and its output."""
-    seen = b.last
+    source = b.last
     for i in range(1, layers + 1):
-        normed(b, f"{name}.denselayer{i}.conv1", BOTTLENECK * growth, inputs=seen)
+        normed(b, f"{name}.denselayer{i}.conv1", BOTTLENECK * growth, inputs=source)
         new = normed(b, f"{name}.denselayer{i}.conv2", growth, 3)
-        seen = b.concat(name if i == layers else f"{name}.denselayer{i + 1}.cat", inputs=[seen, new])
+        source = b.concat(name if i == layers else f"{name}.denselayer{i + 1}.cat", inputs=[source, new])

@@ -1,4 +1,4 @@
-"""High-resolution networks: four resolutions side by side that exchange what they see.
+"""High-resolution networks: four resolutions side by side that exchange their maps.
 
 J. Wang, K. Sun, T. Cheng, B. Jiang, C. Deng, Y. Zhao, D. Liu, Y. Mu, M. Tan, X. Wang, W. Liu, B. Xiao, "Deep
 High-Resolution Representation Learning for Visual Recognition", IEEE TPAMI 43(10), 2021, Table 1 and Figures 2 and 3,
@@ -19,14 +19,8 @@ from rfscale.engine.network.spec import whole
 from rfscale.engine.zoo.blocks import normed
 
 CITATION = "Wang et al., Deep High-Resolution Representation Learning for Visual Recognition, TPAMI 2021, Table 1"
-
-
 MODULES = {2: 1, 3: 4, 4: 3}  # per stage, which has as many resolutions as its number
-
-
 UNITS = 4  # residual units per resolution of a module
-
-
 HEAD = (32, 64, 128, 256)  # width of the head's bottleneck at each resolution
 
 
@@ -83,7 +77,7 @@ def _bottleneck(b: NetworkBuilder, name: str, source: str, width: int, *, projec
 
 
 def _transition(b: NetworkBuilder, name: str, maps: Sequence[str], widths: Sequence[int]) -> list[str]:
-    """Append one more resolution, made from the lowest there is; behind the stem also narrow the first."""
+    """Append one more resolution, made from the lowest there is; after the stem also narrow the first."""
     out = list(maps)
     if len(maps) == 1:
         out = [normed(b, f"{name}.0", widths[0], 3, inputs=maps[0])]

@@ -14,8 +14,6 @@ from rfscale.engine.network.builder import NetworkBuilder
 from rfscale.engine.network.network import Network
 
 CITATION = "Howard et al., MobileNets, arXiv:1704.04861, 2017, Table 1"
-
-
 STEM = 32
 
 

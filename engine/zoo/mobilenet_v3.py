@@ -16,7 +16,7 @@ from rfscale.engine.zoo.blocks import divisible, inverted_residual, normed
 CITATION = "Howard et al., Searching for MobileNetV3, ICCV 2019, Tables 1 and 2"
 
 
-# per unit of the paper's tables: kernel, channels inside and behind, squeeze-and-excitation, stride
+# per unit of the paper's tables: kernel, channels inside and after, squeeze-and-excitation, stride
 LARGE = (
     *((3, 16, 16, 0, 1), (3, 64, 24, 0, 2), (3, 72, 24, 0, 1)),
     *((5, 72, 40, 1, 2), (5, 120, 40, 1, 1), (5, 120, 40, 1, 1)),

@@ -8,7 +8,8 @@ and the stack (no table of the paper's) is ours.
 from __future__ import annotations
 
 from rfscale.engine.network.builder import NetworkBuilder
-from rfscale.engine.network.network import IMAGE, Network
+from rfscale.engine.network.layer import IMAGE
+from rfscale.engine.network.network import Network
 from rfscale.engine.network.spec import whole
 
 CITATION = "Adelson et al., Pyramid Methods in Image Processing, RCA Engineer 29(6), 1984"

@@ -44,8 +44,6 @@ from rfscale.engine.zoo import (
     yolo,
 )
 
-__all__ = ["NETWORKS", "ZooEntry", "build", "table"]
-
 
 @dataclass(frozen=True)
 class ZooEntry:
@@ -236,10 +234,3 @@ def build(name: str, /, **params: Any) -> Network:
         if key not in known:
             raise InputError(f"{name} has no parameter {shown(key)}; {nearest(key, known)}")
     return NETWORKS[name].build(**params)
-
-
-def table() -> str:
-    """Return the zoo as the Markdown table of docs/networks.md."""
-    rows = ["| name | network | from |", "| --- | --- | --- |"]
-    rows += [f"| `{entry.name}` | {entry.summary} | {entry.citation} |" for entry in NETWORKS.values()]
-    return "\n".join(rows)

@@ -17,17 +17,9 @@ from rfscale.engine.network.network import Network
 from rfscale.engine.network.spec import whole
 
 CITATION = "He, Zhang, Ren, Sun, Deep Residual Learning for Image Recognition, CVPR 2016, Table 1"
-
-
 UNITS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-
-
 WIDTHS = (64, 128, 256, 512)
-
-
 EXPANSION = 4  # output channels of a bottleneck unit over its width
-
-
 STRIDE_IN = ("3x3", "1x1", "block_end")
 
 
@@ -134,7 +126,7 @@ def stages(
     dilations: Sequence[int] = (1, 1, 1, 1),
     stem_channels: int = 64,
 ) -> list[str]:
-    """Append the four stages of a residual network to `b`, behind its newest layer, and return their names.
+    """Append the four stages of a residual network to `b`, after its newest layer, and return their names.
 
     Parameters
     ----------

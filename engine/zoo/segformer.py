@@ -4,9 +4,9 @@ E. Xie, W. Wang, Z. Yu, A. Anandkumar, J. M. Alvarez, P. Luo, "SegFormer: Simple
 Segmentation with Transformers", NeurIPS 2021, Table 6 and Figure 2.
 
 Its convolutional parts (overlapping patches, the depthwise 3×3 between the linear layers) move pixels by a few entries;
-its attention, over a map reduced by a strided layer, sees everything. That is written as queries multiplied by a global
-pool of keys and values, so that ``global_ops="skip"`` leaves the convolutional parts. Linear layers that act on each
-entry are 1×1 convolutions.
+its attention, over a map reduced by a strided layer, has a global receptive field. That is written as queries
+multiplied by a global pool of keys and values, so that ``global_ops="skip"`` leaves the convolutional parts. Linear
+layers that act on each entry are 1×1 convolutions.
 
 Layers carry the names of the authors' code: `patch_embed1.proj`, `block1.0.attn.q`, `block1.0.attn.sr`,
 `block1.0.attn.kv`, `block1.0.attn`, `block1.0.attn.proj`, `block1.0.mlp.fc1`, `block1.0.mlp.dwconv`,
@@ -24,11 +24,7 @@ CITATION = "Xie et al., SegFormer, NeurIPS 2021, Table 6"
 
 # per stage: kernel and stride of the patches, channels, reduction of keys and values
 STAGES = ((7, 4, 32, 8), (3, 2, 64, 4), (3, 2, 160, 2), (3, 2, 256, 1))
-
-
 BLOCKS = 2
-
-
 HEAD = 256
 
 
@@ -71,10 +67,10 @@ def segformer_b0(*, classes: int | None = 150, input_size: int | tuple[int, ...]
 def _block(b: NetworkBuilder, name: str, channels: int, reduction: int) -> None:
     source = b.last
     queries = b.conv(f"{name}.attn.q", kernel=1, channels=channels)
-    seen = source
+    reduced = source
     if reduction > 1:
-        seen = b.conv(f"{name}.attn.sr", kernel=reduction, stride=reduction, channels=channels, inputs=source)
-    b.conv(f"{name}.attn.kv", kernel=1, channels=2 * channels, inputs=seen)
+        reduced = b.conv(f"{name}.attn.sr", kernel=reduction, stride=reduction, channels=channels, inputs=source)
+    b.conv(f"{name}.attn.kv", kernel=1, channels=2 * channels, inputs=reduced)
     b.global_pool(f"{name}.attn.pool", channels=channels)
     b.multiply(f"{name}.attn", inputs=[queries, f"{name}.attn.pool"])
     b.conv(f"{name}.attn.proj", kernel=1, channels=channels)

@@ -10,7 +10,8 @@ from math import ceil, sqrt
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.network.builder import NetworkBuilder
-from rfscale.engine.network.network import IMAGE, Network
+from rfscale.engine.network.layer import IMAGE
+from rfscale.engine.network.network import Network
 from rfscale.engine.network.spec import whole
 
 CITATION = "Lowe, Distinctive Image Features from Scale-Invariant Keypoints, IJCV 60(2), 2004, Section 3"

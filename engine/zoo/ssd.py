@@ -14,10 +14,8 @@ from rfscale.engine.zoo import vgg
 CITATION = "Liu et al., SSD: Single Shot MultiBox Detector, ECCV 2016, Figure 2 and the authors' Caffe code"
 
 
-# per added block: channels of the 1×1, channels, kernel, stride and padding of the layer behind it
+# per added block: channels of the 1×1, channels, kernel, stride and padding of the layer after it
 EXTRAS_300 = ((256, 512, 3, 2, 1), (128, 256, 3, 2, 1), (128, 256, 3, 1, 0), (128, 256, 3, 1, 0))
-
-
 EXTRAS_512 = (
     *((256, 512, 3, 2, 1), (128, 256, 3, 2, 1), (128, 256, 3, 2, 1), (128, 256, 3, 2, 1)),
     (128, 256, 4, 1, 1),
@@ -25,8 +23,6 @@ EXTRAS_512 = (
 
 
 BOXES_300 = (4, 6, 6, 6, 4, 4)  # default boxes per entry of each map
-
-
 BOXES_512 = (4, 6, 6, 6, 6, 4, 4)
 
 

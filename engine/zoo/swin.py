@@ -19,17 +19,9 @@ from rfscale.engine.network.builder import NetworkBuilder
 from rfscale.engine.network.network import Network, Size, check_size
 
 CITATION = "Liu et al., Swin Transformer, ICCV 2021, Table 7"
-
-
 BLOCKS = (2, 2, 6, 2)
-
-
 WIDTHS = (96, 192, 384, 768)
-
-
 PATCH = 4
-
-
 WINDOW = 7
 
 

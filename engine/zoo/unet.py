@@ -19,17 +19,9 @@ from rfscale.engine.network.network import Network, Size, check_size
 from rfscale.engine.network.spec import whole
 
 CITATION = "Ronneberger, Fischer, Brox, U-Net, MICCAI 2015, Figure 1"
-
-
 CITATION_3D = "Çiçek et al., 3D U-Net, MICCAI 2016, Figure 2"
-
-
 LEVELS = 4
-
-
 LEVELS_3D = 3
-
-
 SMALLEST = 8  # entries of the deepest pool without which an unpadded network has nothing left at its end
 
 

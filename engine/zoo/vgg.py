@@ -12,11 +12,7 @@ from rfscale.engine.network.network import Network
 from rfscale.engine.network.spec import whole
 
 CITATION = "Simonyan, Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015, Table 1"
-
-
 CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
-
-
 WIDTHS = (64, 128, 256, 512, 512)
 
 

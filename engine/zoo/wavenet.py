@@ -41,7 +41,7 @@ def wavenet(
     channels : int
         Channels of the residual path and of each gate.
     skip_channels : int
-        Channels behind the sum of all skips.
+        Channels after the sum of all skips.
     input_channels : int
         Levels of a sample, which comes in one-hot; also the scores that come out.
     input_size : int or tuple of int

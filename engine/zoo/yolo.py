@@ -23,8 +23,6 @@ CITATION = "Jocher et al., YOLOv5 release 6.0 (github.com/ultralytics/yolov5)"
 
 # multiples of depth and width
 VARIANTS = {"n": (0.33, 0.25), "s": (0.33, 0.5), "m": (0.67, 0.75), "l": (1.0, 1.0), "x": (1.33, 1.25)}
-
-
 ANCHORS = 3  # boxes per entry of each map
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.network.spec import listed
-from rfscale.engine.readers.load import READING
+from rfscale.engine.readers.reading import READING
 
 KINDS = {
     "sweep": ("stages", "formulas"),

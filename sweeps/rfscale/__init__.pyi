@@ -1,8 +1,11 @@
 from .engine import (
     FORMULAS,
+    Finding,
     InputError,
     Network,
     NetworkBuilder,
+    NetworkLike,
+    Reading,
     __version__,
     check,
     coverage,
@@ -35,10 +38,13 @@ from .sweeps import (
 
 __all__ = [
     "FORMULAS",
+    "Finding",
     "InputError",
     "Network",
     "NetworkBuilder",
+    "NetworkLike",
     "NetworkSpace",
+    "Reading",
     "Space",
     "__version__",
     "best",

@@ -7,12 +7,18 @@ the difference, since an overlap is a share already and may be 0. An error of at
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Unpack
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.network.network import Network
 from rfscale.engine.network.spec import whole
+from rfscale.engine.readers.load import as_network
+from rfscale.engine.readers.reading import NetworkLike, SizedReading
 from rfscale.sweeps.runs.blocks import MEMORY
+from rfscale.sweeps.spaces.load import space_of
+from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.validation.walk_space import Progress
 
@@ -21,20 +27,22 @@ if TYPE_CHECKING:
 
 
 def validate(
-    what: Space | Network,
+    what: Space | NetworkLike,
     *,
     random: int | None = None,
     seed: int = 0,
     worst: int = 5,
     memory: int = MEMORY,
     progress: Progress | None = None,
+    **reading: Unpack[SizedReading],
 ) -> xr.Dataset:
     """Return the errors of the analytic formulas against the exact figures.
 
     Parameters
     ----------
-    what : Space or Network
-        A space is validated as a whole, or by a random sample. `chains` makes spaces of all chains of a range.
+    what : Space or Network, or what makes one
+        A space is validated as a whole, or by a random sample. `chains` makes spaces of all chains of a range. Also the
+        file or spec dict of a space, "package.module:name" of one, and whatever `load` takes.
     random : int, optional
         Number of architectures of a space to draw, uniformly and with replacement, instead of all.
     seed : int
@@ -46,6 +54,8 @@ def validate(
         Bytes that the states may take; beyond, architectures are enumerated one by one.
     progress : callable, optional
         Called with how much is done, and out of how much.
+    **reading
+        How a model is read, as in `load`: example_input, input_size, unknown, axes, image, name, arguments.
 
     Returns
     -------
@@ -68,18 +78,32 @@ def validate(
     >>> report.maps.sum().item(), report.inexact.sel(formula="closed_form").sum().item()
     (84, 0)
     """
-    if isinstance(what, Network):
+    subject = _subject(what, reading)
+    if isinstance(subject, Network):
         from rfscale.sweeps.validation.network import validate_network
 
         if random is not None:
             raise InputError("random is for spaces; a network is validated as a whole")
-        return validate_network(what)
-    if not isinstance(what, Space):
-        raise InputError(f"what is {shown(what)}; it must be an rf.Space or an rf.Network")
+        return validate_network(subject)
     whole(worst, "worst", 0, 1000)
     from rfscale.sweeps.validation.space import collect
 
     if random is not None:
         whole(random, "random", 1, 10**12)
         whole(seed, "seed", 0, 2**63)
-    return collect(what, random, seed, worst, memory, progress)
+    return collect(subject, random, seed, worst, memory, progress)
+
+
+def _subject(what: Any, reading: Mapping[str, Any]) -> Space | Network:
+    """The space or network that `validate` was given."""
+    if isinstance(what, str | PathLike):
+        found = space_of(str(what), [*reading])
+    else:
+        found = Space.from_dict(what) if isinstance(what, Mapping) and "stages" in what else what
+    if isinstance(found, Space):
+        for key in reading:
+            raise InputError(f"{shown(what)} is a space; {key} goes with networks")
+        return found
+    if isinstance(found, NetworkSpace):
+        raise InputError(f"what is {shown(found)}; it must be an rf.Space or an rf.Network")
+    return as_network(what, reading)

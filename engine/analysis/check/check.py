@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Unpack
 
 from rfscale.engine.analysis.check.context import Context
 from rfscale.engine.analysis.check.detectors import DETECTORS
 from rfscale.engine.analysis.check.rules import LEVELS, RULES, Finding, Level, Limits, Rule
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.footprints.plan import GlobalOps
-from rfscale.engine.network.network import Network, check_size
+from rfscale.engine.network.network import check_size
+from rfscale.engine.readers.load import as_network
+from rfscale.engine.readers.reading import NetworkLike, Reading
 
 
 def check(
-    network: Network,
+    network: NetworkLike,
     input_size: int | Sequence[int] | None = None,
     *,
     global_ops: GlobalOps = "include",
     limits: Mapping[str, Limits] | None = None,
+    **reading: Unpack[Reading],
 ) -> list[Finding]:
     """Return what an expert would flag, worst first, otherwise in depth order.
 
     Parameters
     ----------
-    network : Network
+    network : Network, or what `load` takes
     input_size : int or sequence of int, optional
         Pixels per axis; by default the network's own. Without any, the rules that need one are left out:
         beyond_input, wasted_growth, border_padding, padded_taps, dead_pixels.
@@ -31,6 +35,8 @@ def check(
         "skip" looks past squeeze-and-excitation.
     limits : mapping, optional
         Other limits for rules, (note, warning, error) each.
+    **reading
+        How a model is read, as in `load`: example_input, unknown, axes, image, name, arguments.
 
     Returns
     -------
@@ -49,6 +55,7 @@ def check(
     >>> [f for f in check(rf.load("vgg16")) if f.level != "note"]
     []
     """
+    network = as_network(network, reading, input_size)
     rules = dict(RULES)
     for name, values in (limits or {}).items():
         if name not in rules:

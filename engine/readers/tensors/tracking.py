@@ -9,7 +9,8 @@ from typing import Any
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.network.costs import channels
-from rfscale.engine.network.network import IMAGE, Layer, Network, Params, Size
+from rfscale.engine.network.layer import IMAGE, Layer, Params
+from rfscale.engine.network.network import Network, Size
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import MAX_LAYERS, layer_params
 from rfscale.engine.readers.tensors.layout import (

@@ -10,7 +10,8 @@ from rfscale.sweeps.report.terminal import Column, folded, per_axis, plain_table
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from rfscale.engine.network.network import Layer, Network
+    from rfscale.engine.network.layer import Layer
+    from rfscale.engine.network.network import Network
 
 # the zoo ------------------------------------------------------------------------------------------------------------
 

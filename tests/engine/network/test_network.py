@@ -1,4 +1,4 @@
-"""Networks: reading, writing, sizes, order, and one clear line for everything that is not a network."""
+"""Networks: reading, writing, sizes, order, and one clear line for whatever is not a network."""
 
 from __future__ import annotations
 

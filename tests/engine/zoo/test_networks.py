@@ -10,8 +10,9 @@ import pytest
 import xarray as xr
 
 import rfscale as rf
+from docs import refresh
 from rfscale.engine import InputError, Network
-from rfscale.engine.zoo.registry import NETWORKS, build, table
+from rfscale.engine.zoo.registry import NETWORKS, build
 from tests import ROOT
 
 HERE = ROOT / "tests"
@@ -145,7 +146,7 @@ def test_parallel_dilations_share_only_their_centre() -> None:
     assert float(profile_of("aspp").area.sel(layer="aspp")) == 9 + 8 + 8
 
 
-def test_depth_network_sees_everything_unless_its_encoder_is_skipped() -> None:
+def test_depth_network_is_global_unless_its_encoder_is_skipped() -> None:
     assert bool(profile_of("dorn").is_global.sel(layer="ordinal"))
     skipped = rf.profile(build("dorn"), global_ops="skip")
     assert skipped.attrs["dropped"] == ["encoder.conv"]
@@ -312,5 +313,7 @@ def test_depths_outside_the_tables_are_refused(family: str, depth: int) -> None:
 
 
 def test_docs_show_the_table() -> None:
-    """Mend with: python -c "from rfscale.engine.zoo.registry import table; print(table())"."""
-    assert table() in DOCS.read_text(encoding="utf-8")
+    """`python docs/refresh.py docs/networks.md` writes it anew."""
+    page = DOCS.read_text(encoding="utf-8")
+    assert refresh.TABLE.search(page)
+    assert refresh.refresh(page) == page

@@ -16,7 +16,7 @@ from rfscale.engine.zoo.registry import build
 
 @cache
 def past_globals(name: str) -> xr.Dataset:
-    """Interior profile of a network of the zoo, branches behind global ops left out."""
+    """Interior profile of a network of the zoo, branches downstream of global ops left out."""
     return rf.profile(build(name), global_ops="skip")
 
 
@@ -147,7 +147,7 @@ def test_wavenet_sees_what_its_dilations_add_up_to(blocks: int, layers: int, ker
     ds = rf.profile(build("wavenet", blocks=blocks, layers=layers, kernel=kernel))
     samples = 1 + (kernel - 1) * (1 + blocks * (2**layers - 1))
     assert float(ds.area.sel(layer="post2")) == samples
-    assert ds.start.sel(layer="post2").values.tolist() == [1 - samples]  # causal: nothing behind its own sample
+    assert ds.start.sel(layer="post2").values.tolist() == [1 - samples]  # causal: no sample after its own
 
 
 @pytest.mark.parametrize(("levels", "kernel"), [(8, 7), (1, 2), (4, 3), (10, 2)])
@@ -206,8 +206,8 @@ def test_interpolating_from_corner_to_corner_needs_fewer_neighbours() -> None:
     ],
 )
 def test_global_branches_can_be_looked_past(network: str, layer: str, branch: str, ops: int) -> None:
-    seen = rf.profile(build(network))
-    assert bool(seen.is_global.sel(layer=layer))
+    whole = rf.profile(build(network))
+    assert bool(whole.is_global.sel(layer=layer))
     skipped = past_globals(network)
     assert not bool(skipped.is_global.sel(layer=layer))
     assert branch in skipped.attrs["dropped"]
@@ -232,8 +232,8 @@ def test_shifted_windows_stop_at_the_border(
     size: tuple[int, int], layer: str, pixels: dict[tuple[int, int], int]
 ) -> None:
     net = build("swin_t", input_size=size)
-    for entry, seen in pixels.items():
-        assert int(rf.footprint(net, layer, entry=entry, input_size=size).sum()) == seen
+    for entry, area in pixels.items():
+        assert int(rf.footprint(net, layer, entry=entry, input_size=size).sum()) == area
 
 
 def test_a_map_of_one_window_is_not_shifted() -> None:
@@ -308,9 +308,9 @@ def test_layers_are_those_of_torchvision(name: str) -> None:
         pytest.skip("torchvision is not installed")
     models = _torchvision_models(torch)
     with torch.device("meta"):
-        # the two old ones warn unless told how to fill the weights, which no one reads
-        told = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-        model = getattr(models, name)(weights=None, **told)
+        # the two old ones warn unless they get how to fill the weights, which no one reads
+        given = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+        model = getattr(models, name)(weights=None, **given)
     net = build(name)
     params = past_globals(name).params
     expected = {_short(torch, model, n): m for n, m in model.named_modules() if _weighted(torch, m)}
@@ -347,7 +347,7 @@ def _torchvision_models(torch):
 
     try:
         import torchvision
-    except RuntimeError:  # "operator torchvision::nms does not exist": say what it looks like, and import anew
+    except RuntimeError:  # "operator torchvision::nms does not exist": declare it, and import again
         for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
             del sys.modules[name]
         library = torch.library.Library("torchvision", "DEF")

@@ -260,7 +260,8 @@ def test_normal_of_equal_variance():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: validate(3), "what is 3; it must be an rf.Space or an rf.Network"),
+        (lambda: validate(3), "3 is no network"),
+        (lambda: validate(chains(), axes=[1]), "is a space; axes goes with networks"),
         (lambda: validate(chains(), random=0), "random"),
         (lambda: validate(rf.load("vgg16"), random=5), "random is for spaces"),
         (lambda: chains(kernel=0), "kernel"),

@@ -1,0 +1,103 @@
+"""Layers: read from a spec one by one, and put in an order in which each comes after those it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.network.ops import OPS
+from rfscale.engine.network.spec import layer_inputs, layer_params
+
+IMAGE = "input"  # the name that layers read the image by
+
+
+class Params(dict[str, Any]):
+    """The parameters of a layer: a dict that cannot be changed."""
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("a layer's parameters cannot be changed; build a new network")
+
+    __setitem__ = __delitem__ = __ior__ = update = pop = popitem = clear = setdefault = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Params, (dict(self),)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer. `params` holds normalised values: one per axis or side, defaults filled in."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    params: Params
+
+
+def read_layers(given: Sequence[Any], ndim: int) -> Iterator[Layer]:
+    """Yield the layers of a spec; each reads the one before where it does not say what it reads."""
+    before = IMAGE
+    for position, layer in enumerate(given, start=1):
+        if not isinstance(layer, Mapping):
+            raise InputError(
+                f"layer {position} is {shown(layer)}; it must be a mapping such as {{op: conv, kernel: 3}}"
+            )
+        op = layer.get("op", "conv")
+        if not isinstance(op, str) or op not in OPS:
+            raise InputError(f"layer {position} has an unknown op {shown(op)}; {nearest(op, OPS)}")
+        name = layer.get("name", f"{op}{position}")
+        if not isinstance(name, str) or not name:
+            raise InputError(f"name of layer {position} is {shown(name)}; it must be a string")
+        label = f"layer {name!r}"
+        inputs = (before,) if layer.get("inputs") is None else layer_inputs(layer["inputs"], label)
+        if OPS[op].kind != "merge" and len(inputs) != 1:
+            raise InputError(
+                f"{label} ({op}) reads one map, not {len(inputs)}; merge them with add, concat or multiply first"
+            )
+        params = layer_params(op, layer, label, ndim)
+        if op == "adaptive_pool" and max(params["size"]) == 1:
+            op = "global_pool"
+            del params["size"]
+        yield Layer(name, op, inputs, Params(params))
+        before = name
+
+
+def ordered(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Return the layers so that each comes after those it reads, otherwise as they stand."""
+    named: dict[str, Layer] = {}
+    for layer in layers:
+        if layer.name == IMAGE:
+            raise InputError(f"a layer is named {IMAGE!r}, which is the image's name; choose another")
+        if layer.name in named:
+            raise InputError(f"two layers are named {layer.name!r}; names must differ")
+        named[layer.name] = layer
+    for layer in layers:
+        for source in layer.inputs:
+            if source != IMAGE and source not in named:
+                raise InputError(
+                    f"layer {layer.name!r} reads {source!r}, which is no layer; {nearest(source, [*named, IMAGE])}"
+                )
+    done = {IMAGE}
+    order: list[Layer] = []
+    for start in layers:
+        stack, path = [start], {start.name: None}
+        while stack:
+            layer = stack[-1]
+            missing = next((s for s in layer.inputs if s not in done), None)
+            if missing is None:
+                stack.pop()
+                path.pop(layer.name, None)
+                if layer.name not in done:
+                    done.add(layer.name)
+                    order.append(layer)
+            elif missing in path:
+                cycle = [*list(path)[list(path).index(missing) :], missing]
+                raise InputError("the network has a cycle: " + " reads ".join(repr(c) for c in cycle))
+            else:
+                path[missing] = None
+                stack.append(named[missing])
+    return tuple(order)
