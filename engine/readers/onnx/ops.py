@@ -17,7 +17,7 @@ from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.tensors.window_ops import shuffle
 
 POINTWISE = """
-Abs Acos Acosh Asin Asinh Atan Atanh BatchNormalization BitwiseNot Cast CastLike Ceil Celu Clip Cos Cosh
+Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Cast Ceil Celu Clip Cos Cosh
 DequantizeLinear Dropout Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity IsInf IsNaN LRN LeakyRelu Log Mish Neg
 Not PRelu QuantizeLinear Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign
 Sqrt Swish Tan Tanh ThresholdedRelu ImageScaler Affine ParametricSoftplus ScaledTanh
@@ -31,6 +31,27 @@ BitwiseOr BitwiseXor
 @onnx(*POINTWISE, *ADDED)
 def _added(k: Tracker, node: Node) -> Tracked:
     return k.elementwise(node.inputs)
+
+
+@onnx("CastLike")
+def _cast_like(k: Tracker, node: Node) -> Any:
+    """The entries of the first input; the second says the type alone."""
+    return k.elementwise(node.inputs[:1])
+
+
+@onnx("ConstantOfShape", "EyeLike", "RandomNormalLike", "RandomUniformLike")
+def _without_values(k: Tracker, node: Node) -> Constant:
+    return Constant(k.shape)
+
+
+@onnx("BatchNormalization")
+def _batch_norm(k: Tracker, node: Node) -> Any:
+    """By running statistics entry by entry; in training, which has more outputs in old opsets, over the whole map."""
+    x = node.inputs[0]
+    training = node.attrs.get("training_mode", 0) if node.opset >= 14 else len(node.shapes) > 1
+    if training and isinstance(x, Tracked):
+        x = k.statistic(x, [0, *range(2, len(x.dims))])
+    return [k.elementwise([x, *node.inputs[1:]]), *(Constant(s or ()) for s in node.shapes[1:])]
 
 
 @onnx("Mul", "Div")
@@ -97,9 +118,9 @@ def _shuffle(k: Tracker, node: Node) -> Tracked:
 
 
 @onnx("Reshape", "Flatten", "Squeeze", "Unsqueeze")
-def _view(k: Tracker, node: Node) -> Tracked:
+def _view(k: Tracker, node: Node) -> Any:
     x = node.inputs[0]
-    return replace(x, dims=regroup(x.dims, k.shape))
+    return replace(x, dims=regroup(x.dims, k.shape)) if isinstance(x, Tracked) else Constant(k.shape)
 
 
 @onnx("Transpose")

@@ -13,11 +13,21 @@ from rfscale.engine.network.network import Network
 from rfscale.engine.readers.onnx import ops
 from rfscale.engine.readers.onnx.folding import folded, shape_value
 from rfscale.engine.readers.onnx.graph_inputs import declared_dims, image_input, image_shape, initializer
-from rfscale.engine.readers.onnx.model_file import load_model, one_line
+from rfscale.engine.readers.onnx.model_file import load_model
 from rfscale.engine.readers.onnx.registry import ONNX, Node
 from rfscale.engine.readers.onnx.shapes import InferredShapes, constant_of
 from rfscale.engine.readers.tensors.layout import UnreadableError
-from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker, Unknown, image_tracker
+from rfscale.engine.readers.tensors.spatial_ops import settle
+from rfscale.engine.readers.tensors.tracking import (
+    Constant,
+    Shape,
+    Tracked,
+    Tracker,
+    Unknown,
+    check_result,
+    guarded,
+    image_tracker,
+)
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 
 _FILLED_BY = (ops,)  # importing it fills the table
@@ -87,6 +97,7 @@ class GraphReader:
         self.shapes = shapes
         self.label = label
         self.values: dict[str, Any] = {}
+        self._products: set[str] = set()  # weights that are multiplied by another constant, which may be a mask
         self.elsewhere: set[str] = set()  # initializers whose values are in other files
 
     def run(self, graph: Any) -> list[Any]:
@@ -97,7 +108,15 @@ class GraphReader:
         if missing:
             raise InputError(f"{self.label}: no node makes the output {shown(missing[0])}")
         self.unknowns.check(self.label)
-        return [self.values[o.name] for o in graph.output]
+        made_by = {name: node for node in graph.node for name in node.output}
+        return [self._settled(self.values[o.name], made_by.get(o.name)) for o in graph.output]
+
+    def _settled(self, value: Any, node: Any) -> Any:
+        """An output as a layer of its very shape, where its layout allows that."""
+        if not isinstance(value, Tracked) or node is None:
+            return value
+        self.tracker.path = _path(node)
+        return settle(self.tracker, value)
 
     def visit(self, node: Any) -> None:
         missing = next((i for i in node.input if i and i not in self.values), None)
@@ -123,8 +142,12 @@ class GraphReader:
         shapes = self.shapes.of(node, self.values)
         if not tracked and node.op_type not in _CONTROL:
             self._check_sizes(node, shapes)
+            if node.op_type in ("Mul", "Where") and sum(v.shape[-1] > 1 for v in inputs if v and len(v.shape) > 1) > 1:
+                self._products.update(outputs)
             return [folded(node.op_type, inputs, attrs, shapes[0])] + [constant_of(s) for s in shapes[1:]]
         self.tracker.path = _path(node)
+        if node.op_type == "Conv" and self._products.intersection(node.input[1:2]):
+            self.unknowns.assumed[node.name or outputs[0]] = "a mask of its weights was not read, every tap counts"
         same = next((v.shape for v in inputs if isinstance(v, Tracked)), ())  # what an unknown operator may keep
         self.tracker.shape = shapes[0] if shapes and shapes[0] is not None else same
         read = Node(node.op_type, attrs, inputs, shapes, self.shapes.opsets.get(node.domain, 1))
@@ -136,11 +159,14 @@ class GraphReader:
                 away = next((shown(i) for i in node.input[1:] if i in self.elsewhere), None)
                 because = f", because {away} is kept in another file" if away else ""
                 raise UnreadableError(f"the shape of its output cannot be inferred{because}")
-            return _handled(handler, self.tracker, read)
+            out = guarded(handler, self.tracker, read)
+            check_result(out, shapes if len(shapes) > 1 else shapes[0] if shapes else None)
+            return out
         except UnreadableError as reason:
             name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
             label = node.name or (outputs[0] if outputs else "?")
-            out = self.unknowns.replace(self.tracker, name, label, inputs, str(reason))
+            known = bool(shapes) and shapes[0] is not None
+            out = self.unknowns.replace(self.tracker, name, label, inputs, str(reason), known)
             return [out for _ in outputs] if isinstance(out, Unknown) else out
 
     def _check_sizes(self, node: Any, shapes: Sequence[Shape | None]) -> None:
@@ -151,21 +177,6 @@ class GraphReader:
                     f"{self.label}: node {shown(node.name or node.output[0])} ({node.op_type}) makes a constant of the "
                     f"shape {shown(shape)}; sizes must not be negative, and their product at most {MAX_ELEMENTS}"
                 )
-
-
-_MISFITS = (KeyError, ValueError, IndexError, TypeError, AttributeError, ZeroDivisionError, OverflowError)
-
-
-def _handled(handler: Any, tracker: Tracker, node: Node) -> Any:
-    """Run a handler; what breaks it is a node that breaks the rules of its operator."""
-    try:
-        return handler(tracker, node)
-    except _MISFITS as error:
-        if isinstance(error, InputError):
-            raise
-        raise UnreadableError(
-            f"its inputs or attributes are not those of the operator ({type(error).__name__}: {one_line(error)})"
-        ) from None
 
 
 _FIELDS = {1: "f", 2: "i", 3: "s", 4: "t", 5: "g", 6: "floats", 7: "ints", 8: "strings"}

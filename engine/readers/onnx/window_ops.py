@@ -14,7 +14,13 @@ def _padding(attrs: Mapping[str, Any], rank: int) -> list[int] | str:
     word = attrs.get("auto_pad", "NOTSET")
     if word in ("SAME_UPPER", "SAME_LOWER"):
         return "same" if word == "SAME_UPPER" else "same_lower"
+    _check_word(word)
     return [0] * (2 * rank) if word == "VALID" else list(attrs.get("pads", [0] * (2 * rank)))
+
+
+def _check_word(word: str) -> None:
+    if word not in ("", "NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
+        raise UnreadableError(f"auto_pad is {word!r}, which ONNX does not know")
 
 
 def _kernel(x: Any, w: Any) -> list[int]:
@@ -38,6 +44,7 @@ def deconvolve(k: Tracker, x: Any, w: Any, bias: bool, attrs: Mapping[str, Any])
     extra = list(attrs.get("output_padding", [0] * rank))
     padding = list(attrs.get("pads", [0] * (2 * rank)))
     word = attrs.get("auto_pad", "NOTSET")
+    _check_word(word)
     if "output_shape" in attrs or word.startswith("SAME"):
         for a in range(rank):
             full = stride[a] * (x.shape[2 + a] - 1) + dilation[a] * (kernel[a] - 1) + 1

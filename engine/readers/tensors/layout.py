@@ -117,6 +117,28 @@ def regroup(dims: Dims, shape: Sequence[int]) -> Dims:
     return tuple(out)
 
 
+def check_fit(dims: Dims, size: Sequence[int], shape: Sequence[int]) -> None:
+    """Check that the dims make a tensor of this shape, and lie within a map of this size.
+
+    Raises
+    ------
+    UnreadableError
+        Where they do not: the operator was read wrongly.
+    """
+    made = tuple(map(length, dims))
+    if made != tuple(shape):
+        raise UnreadableError(f"it was read as a tensor of {_times(made)} where the model has {_times(shape)}")
+    for axis, n in enumerate(size):
+        parts = {(f.size, f.stride) for dim in dims for f in spatial(dim) if f.axis == axis}
+        last = sum((entries - 1) * stride for entries, stride in parts)
+        if last >= n:
+            raise UnreadableError(f"it was read as {last + 1} entries along an axis where the layer's map has {n}")
+
+
+def _times(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape)) or "one number"
+
+
 def restrided(dims: Dims, scale: Sequence[int]) -> Dims:
     """Return the dims for a map whose axes are `scale` times shorter, their lowest factors gone."""
 
@@ -124,6 +146,17 @@ def restrided(dims: Dims, scale: Sequence[int]) -> Dims:
         if f.inner:
             return f._replace(inner=tuple(map(one, f.inner)))
         return f if f.axis == NEUTRAL else f._replace(stride=max(1, f.stride // scale[f.axis]))
+
+    return tuple(tuple(map(one, dim)) for dim in dims)
+
+
+def lengthened(dims: Dims, scale: Sequence[int]) -> Dims:
+    """Return the dims for a map whose axes are `scale` times longer: the inverse of `restrided`."""
+
+    def one(f: Factor) -> Factor:
+        if f.inner:
+            return f._replace(inner=tuple(map(one, f.inner)))
+        return f if f.axis == NEUTRAL else f._replace(stride=f.stride * scale[f.axis])
 
     return tuple(tuple(map(one, dim)) for dim in dims)
 

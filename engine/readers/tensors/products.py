@@ -16,6 +16,16 @@ def contract(
     """Sum products over the labels that the output lacks, as einsum does; `shape` is that of the node by default."""
     shape = k.shape if shape is None else shape
     tracked = [(v, labels) for v, labels in zip(operands, inputs, strict=True) if isinstance(v, Tracked)]
+    try:
+        return _contract(k, tracked, output, shape)
+    except UnreadableError:
+        aligned = k.aligned([t for t, _ in tracked])
+        if all(a is t for a, (t, _) in zip(aligned, tracked, strict=True)):
+            raise
+        return _contract(k, [(a, labels) for a, (_, labels) in zip(aligned, tracked, strict=True)], output, shape)
+
+
+def _contract(k: Tracker, tracked: Sequence[tuple[Tracked, str]], output: str, shape: Shape) -> Tracked:
     held: dict[str, Any] = {}
     parts = []
     for t, labels in tracked:

@@ -12,6 +12,7 @@ from rfscale.engine.readers.tensors.layout import (
     Dims,
     Factor,
     UnreadableError,
+    check_fit,
     common,
     joined,
     length,
@@ -81,6 +82,47 @@ def _whole(k: Tracker, t: Tracked, d: int) -> Tracked:
         dims = tuple(whole_axis(f.axis, length(dim)) if e == d else x for e, x in enumerate(t.dims))
         t = k.after(t, "pixel_shuffle", dims, scale=scale)
     return t
+
+
+def settle(k: Tracker, t: Tracked) -> Tracked:
+    """Return the tensor as a layer whose map has its very shape, if its layout allows that.
+
+    Views and permutations leave the map as it was: a pixel shuffle written with them, the last operator of a model, is
+    a layer only here. What stays as it is: sequences of pixels, and windows in the batch.
+    """
+    strides = {f.axis: max(g.stride for dim in t.dims for g in spatial(dim) if g.axis == f.axis) for f in _all(t)}
+    low = [d for d, dim in enumerate(t.dims) if spatial(dim) and all(f.stride < strides[f.axis] for f in spatial(dim))]
+    parts = [f for d in low for f in spatial(t.dims[d])]
+    if len({f.axis for f in parts}) < len(parts) or any(f.stride > 1 for f in parts):
+        return t
+    try:
+        out = k.reduce(t, low, "space_to_depth") if low else t
+        out = replace(out, dims=tuple(neutral(length(t.dims[d])) if d in low else x for d, x in enumerate(out.dims)))
+        out = _shuffled(k, out)
+        for d in range(len(out.dims)):
+            out = _whole(k, out, d)
+        check_fit(out.dims, out.map, t.shape)
+    except UnreadableError:
+        return t
+    return out
+
+
+def _shuffled(k: Tracker, t: Tracked) -> Tracked:
+    """Write the pixels that lie inside the entries of several axes as one pixel shuffle."""
+    scale = [1] * len(t.map)
+    for dim in t.dims:
+        if len(dim) == 2 and dim[1].axis == NEUTRAL and (dim[0].size, dim[0].stride) == (t.map[dim[0].axis], 1):
+            scale[dim[0].axis] = dim[1].size
+    if sum(s > 1 for s in scale) < 2:
+        return t
+    dims = tuple(
+        whole_axis(dim[0].axis, length(dim)) if spatial(dim) and scale[dim[0].axis] > 1 else dim for dim in t.dims
+    )
+    return k.after(t, "pixel_shuffle", dims, scale=scale)
+
+
+def _all(t: Tracked) -> list[Factor]:
+    return [f for dim in t.dims for f in spatial(dim)]
 
 
 def _sliced(k: Tracker, t: Tracked, axis: int, start: int, stop: int, step: int, dims: Dims) -> Tracked:
@@ -271,6 +313,7 @@ def concatenate(k: Tracker, values: Sequence[Any], d: int) -> Tracked:
     d %= len(k.shape)
     parts = [v for v in values if isinstance(v, Tracked)]
     if not any(spatial(p.dims[d]) for p in parts):
+        parts = k.aligned(parts)
         shape = [*k.shape[:d], 1, *k.shape[d + 1 :]]
         dims = common([with_dim(p.dims, d, ()) for p in parts], shape)
         return k.merge("concat", parts, with_dim(dims, d, neutral(k.shape[d])))

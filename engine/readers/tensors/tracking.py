@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
-from rfscale.engine.errors import InputError
+from rfscale.engine.errors import InputError, shown
 from rfscale.engine.network.costs import channels
 from rfscale.engine.network.layer import IMAGE, Layer, Params
 from rfscale.engine.network.network import Network, Size
@@ -16,8 +16,10 @@ from rfscale.engine.network.spec import MAX_LAYERS, layer_params
 from rfscale.engine.readers.tensors.layout import (
     Dims,
     UnreadableError,
+    check_fit,
     common,
     length,
+    lengthened,
     neutral,
     restrided,
     spatial,
@@ -47,10 +49,20 @@ class Tracked:
 
 @dataclass(frozen=True)
 class Constant:
-    """A tensor that does not depend on the image; `value` only where a reader needs it."""
+    """A tensor that does not depend on the image.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    value : numpy array, optional
+        Only where a reader needs it.
+    taps : numpy array of bool, optional
+        Of weights, over the kernel's axes: the taps that a mask leaves; None for all.
+    """
 
     shape: Shape
     value: Any = None
+    taps: Any = None
 
 
 class Unknown:
@@ -154,10 +166,12 @@ class Tracker:
 
     # what mixes entries ---------------------------------------------------------------------------------------------
 
-    def elementwise(self, values: Iterable[object], op: str = "add", shape: Shape | None = None) -> Tracked:
-        """An operation entry by entry on tensors that broadcast."""
+    def elementwise(self, values: Iterable[object], op: str = "add", shape: Shape | None = None) -> Any:
+        """An operation entry by entry on tensors that broadcast; constants make a constant."""
         shape = self.shape if shape is None else shape
-        parts = [v for v in values if isinstance(v, Tracked)]
+        parts = self.aligned([v for v in values if isinstance(v, Tracked)])
+        if not parts:
+            return Constant(shape)
         if len(parts) == 1 and parts[0].shape == shape:
             return parts[0]
         try:
@@ -166,6 +180,16 @@ class Tracker:
             parts = self._as_channels(parts, shape)
             dims = common([p.dims for p in parts], shape)
         return self.merge(op, parts, dims)
+
+    def aligned(self, parts: Sequence[Tracked]) -> list[Tracked]:
+        """Bring maps to one size where one has an entry for each block of another: the entry repeated."""
+        size = tuple(max((p.map[a] for p in parts), default=1) for a in range(len(self.image)))
+        out = []
+        for p in parts:
+            scale = [n // m if m > 1 and n % m == 0 else 1 for m, n in zip(p.map, size, strict=True)]
+            grown = max(scale) > 1
+            out.append(self.after(p, "upsample", lengthened(p.dims, scale), scale=scale) if grown else p)
+        return out
 
     def _as_channels(self, parts: Sequence[Tracked], shape: Shape) -> list[Tracked]:
         """Read pixels that a view left where another tensor has its channels: an entry sees what its channels see."""
@@ -193,8 +217,8 @@ class Tracker:
         lowest = all(f.stride == 1 for f in factors) and len(gone_axes) == len(factors)
         if op == "space_to_depth" and lowest:
             return self.after(t, op, restrided(dims, seen), scale=seen)
-        if shrink and lowest and not gone_axes & rest:
-            return self.after(t, op, dims, kernel=seen, stride=seen)
+        if shrink and lowest and _in_blocks(dims, seen) and all(n % s == 0 for n, s in zip(t.map, seen, strict=True)):
+            return self.after(t, op, restrided(dims, seen), kernel=seen, stride=seen)
         return replace(self.mix(t, factors), dims=dims)
 
     def reduction(self, t: Tracked, which: Iterable[int]) -> Tracked:
@@ -265,6 +289,11 @@ def _is_whole(t: Tracked) -> bool:
     return len(held) == len(whole) == sum(1 for dim in t.dims if spatial(dim)) and len(whole) == len(t.map)
 
 
+def _in_blocks(dims: Dims, block: Sequence[int]) -> bool:
+    """Whether all parts of the axes count whole blocks of so many entries."""
+    return all(f.stride % block[f.axis] == 0 for dim in dims for f in spatial(dim))
+
+
 def _one_per_axis(factors: Iterable[Any]) -> list[dict[int, Any]]:
     """Factors in rounds that hold each axis at most once."""
     rounds: list[dict[int, Any]] = []
@@ -310,6 +339,37 @@ def _with_channels(network: Network, wanted: Mapping[str, int | None]) -> list[L
             layer = replace(layer, inputs=(part.name,))
         out.append(layer)
     return out
+
+
+_MISFITS = (KeyError, ValueError, IndexError, TypeError, AttributeError, ZeroDivisionError, OverflowError)
+
+
+def guarded(handler: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """Run the handler of an operator; what breaks it is a node that breaks the rules of its operator."""
+    try:
+        return handler(*given, **named)
+    except InputError:
+        raise
+    except _MISFITS as error:
+        reason = shown(" ".join(str(error).split()), 200)
+        raise UnreadableError(
+            f"its inputs or attributes are not those of the operator ({type(error).__name__}: {reason})"
+        ) from None
+
+
+def check_result(out: Any, shapes: Any) -> None:
+    """Hold what a handler returns against the shapes that the model says; shapes that are not known pass.
+
+    Raises
+    ------
+    UnreadableError
+        Where a tensor does not fit its shape or its layer's map.
+    """
+    several = isinstance(shapes, list)
+    tensors = (out if isinstance(out, list | tuple) else [out]) if several else [out]
+    for tensor, shape in zip(tensors, shapes if several else [shapes], strict=False):
+        if isinstance(tensor, Tracked) and shape is not None:
+            check_fit(tensor.dims, tensor.map, shape)
 
 
 def axis_values(axes: Sequence[int | None], values: Sequence[int], ndim: int, default: int) -> list[int]:

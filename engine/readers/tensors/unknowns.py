@@ -10,15 +10,15 @@ from typing import Any
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.readers.tensors import spatial_ops as sp
-from rfscale.engine.readers.tensors.layout import UnreadableError, common, neutral, spatial, whole_axis
-from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, Unknown
+from rfscale.engine.readers.tensors.layout import UnreadableError, common, neutral, spatial, whole_axis, with_dim
+from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, Unknown, check_result
 
 WORDS = ("pointwise", "everything")
 _SHOWN = 12
 
 
 class Unknowns:
-    """What the user allows for unknown operators, and those that came up.
+    """What the user allows for unknown operators or nodes, and those that came up.
 
     Parameters
     ----------
@@ -44,13 +44,20 @@ class Unknowns:
         self.found: dict[str, list[tuple[str, str]]] = {}
         self.assumed: dict[str, str] = {}
 
-    def replace(self, tracker: Tracker, op: str, node: str, values: Sequence[Any], reason: str) -> Any:
-        """Return what stands for an operator that cannot be read: as the user says, or `Unknown` for the list."""
-        treatment = self._treatment(op)
+    def replace(
+        self, tracker: Tracker, op: str, node: str, values: Sequence[Any], reason: str, shape_known: bool = True
+    ) -> Any:
+        """Return what stands for an operator that cannot be read: as the user says, or `Unknown` for the list.
+
+        `node` is its name, in torch after its module and a colon; `shape_known` whether the tracker has its shape.
+        """
+        key, treatment = self._treatment(op, node)
         if treatment is not None:
             try:
-                out = _stand_in(tracker, treatment, [v for v in values if isinstance(v, Tracked)])
-                self.assumed[op] = treatment if isinstance(treatment, str) else str(dict(treatment))
+                out = _stand_in(tracker, treatment, [v for v in values if isinstance(v, Tracked)], shape_known)
+                if shape_known:
+                    check_result(out, tracker.shape)
+                self.assumed[key] = treatment if isinstance(treatment, str) else str(dict(treatment))
                 return out
             except UnreadableError as error:
                 wanted = treatment if isinstance(treatment, str) else "the layer given"
@@ -58,12 +65,15 @@ class Unknowns:
         self.found.setdefault(op, []).append((node, reason))
         return Unknown()
 
-    def _treatment(self, op: str) -> Any:
+    def _treatment(self, op: str, node: str) -> tuple[str, Any]:
+        """What the user says of a node, by its name, its module or its operator, and under which of these."""
         if not isinstance(self.allowed, Mapping):
-            return self.allowed
+            return op, self.allowed
         parts = op.split(".")
-        names = (op, ".".join(parts[:2]), parts[1] if len(parts) > 1 else op)
-        return next((self.allowed[n] for n in names if n in self.allowed), None)
+        of_node = (node, *node.rsplit(":", 1)[::-1])
+        names = (*of_node, op, ".".join(parts[:2]), parts[1] if len(parts) > 1 else op, parts[-1])
+        found = next((n for n in names if n in self.allowed), None)
+        return (found if found in of_node else op, self.allowed[found]) if found is not None else (op, None)
 
     def check(self, name: str) -> None:
         """Raise InputError if any operator stayed unknown: one line that lists them all."""
@@ -83,7 +93,7 @@ class Unknowns:
         )
 
 
-def _stand_in(k: Tracker, treatment: Any, values: list[Tracked]) -> Any:
+def _stand_in(k: Tracker, treatment: Any, values: list[Tracked], shape_known: bool) -> Any:
     if k.shape and not isinstance(k.shape[0], int):
         raise UnreadableError("it returns several tensors")
     if treatment == "pointwise":
@@ -95,7 +105,12 @@ def _stand_in(k: Tracker, treatment: Any, values: list[Tracked]) -> Any:
         return _whole_image(k, values)
     given = {key: v for key, v in treatment.items() if key not in ("op", "inputs", "name")}
     x, axes = sp.clean(k, values[0], len(values[0].map))
-    return sp.write_along(k, x, axes, treatment.get("op", "conv"), **given)
+    op, first = treatment.get("op", "conv"), len(x.dims) - len(axes)
+    if not shape_known:  # that of the layer
+        size = k.after(x, op, x.dims, **given).map
+        k.shape = (*x.shape[:first], *(n if a is None else size[a] for a, n in zip(axes, x.shape[first:], strict=True)))
+    out = sp.write_along(k, x, axes, op, **given)
+    return replace(out, dims=with_dim(out.dims, first - 1, neutral(k.shape[first - 1]))) if first else out
 
 
 def _whole_image(k: Tracker, values: list[Tracked]) -> Tracked:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial, with_dim
 from rfscale.engine.readers.tensors.products import weighted
-from rfscale.engine.readers.tensors.spatial_ops import clean, target_size, write_along
+from rfscale.engine.readers.tensors.spatial_ops import clean, pad, target_size, write_along
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, axis_values
 
 
@@ -73,8 +75,58 @@ def convolve(
     before, channels = w.shape[1] * groups, w.shape[0]
     if max(kernel) == max(stride) == 1 and (isinstance(padding, str) or not any(padding)):
         return weighted(k, x, -len(kernel) - 1, before, channels, groups, bias)
+    if w.taps is not None:
+        return _convolve_masked(k, x, w, bias, stride, padding, dilation, groups)
     weights = (before, channels, groups, bias)
     return window(k, "conv", x, kernel, stride, padding, dilation, mixes=groups == 1, weights=weights)
+
+
+def _convolve_masked(
+    k: Tracker,
+    x: Tracked,
+    w: Constant,
+    bias: bool,
+    stride: Sequence[int],
+    padding: Sequence[int] | str,
+    dilation: Sequence[int],
+    groups: int,
+) -> Tracked:
+    """Convolution of which only some taps are not zero: the sum of one without holes for each block of them."""
+    taps = w.taps
+    rank = taps.ndim
+    if isinstance(padding, str):  # stride 1: half of the span on each side, the odd pixel at the end
+        spans = [d * (n - 1) for d, n in zip(dilation, taps.shape, strict=True)]
+        padding = [s // 2 for s in spans] + [s - s // 2 for s in spans]
+    t, _ = clean(k, x, rank, groups == 1)
+    parts: list[Tracked] = []
+    for first, last in _blocks(taps):
+        starts = [padding[a] - dilation[a] * first[a] for a in range(rank)]
+        ends = [padding[rank + a] - dilation[a] * (taps.shape[a] - last[a]) for a in range(rank)]
+        kept = [0] * (len(t.dims) - rank)
+        cut = pad(k, t, kept + [min(0, s) for s in starts], kept + [min(0, e) for e in ends])
+        sides = [max(0, s) for s in starts + ends]
+        kernel = [b - a for a, b in zip(first, last, strict=True)]
+        weights = (w.shape[1] * groups, w.shape[0], groups, bias and not parts)
+        parts.append(window(k, "conv", cut, kernel, stride, sides, dilation, mixes=groups == 1, weights=weights))
+    if not parts:
+        raise UnreadableError("its mask leaves no weights")
+    return k.merge("add", parts, parts[0].dims)
+
+
+def _blocks(taps: np.ndarray) -> Iterator[tuple[list[int], list[int]]]:
+    """Blocks that hold each tap once: first taps, and those after the last, per axis."""
+    left = taps.copy()
+    while left.any():
+        first = [int(i) for i in np.argwhere(left)[0]]
+        last = [i + 1 for i in first]
+        for axis in reversed(range(taps.ndim)):
+            while last[axis] < taps.shape[axis]:
+                longer = [slice(a, b + (axis == e)) for e, (a, b) in enumerate(zip(first, last, strict=True))]
+                if not left[tuple(longer)].all():
+                    break
+                last[axis] += 1
+        left[tuple(map(slice, first, last))] = False
+        yield first, last
 
 
 def convolve_transposed(

@@ -13,13 +13,16 @@ from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.registry import aten, listed
 
 POINTWISE = """
-abs acos alias asin atan bernoulli bitwise_not ceil celu clamp clamp_max clamp_min clip clone contiguous cos cosh
-detach detach_copy dropout elu erf erfc exp expm1 alpha_dropout feature_dropout fill floor frac gelu hardshrink
-hardsigmoid hardswish hardtanh lift_fresh_copy lift_fresh isfinite isinf isnan leaky_relu log log10 log1p log2
-log_sigmoid logical_not logit mish nan_to_num neg negative pow positive reciprocal relu relu6 round rrelu rsqrt selu
-sigmoid sign silu sin sinh softplus softshrink softsign sqrt square tan tanh tanhshrink threshold to trunc type_as
-_to_copy  batch_norm _native_batch_norm_legit_no_training native_dropout float_power heaviside
-prelu dropout1d dropout2d dropout3d feature_alpha_dropout fake_quantize_per_tensor_affine conj real resolve_conj
+abs acos alias asin atan bernoulli bitwise_not ceil celu clamp clamp_max clamp_min clip cos cosh dropout elu erf erfc
+exp expm1 alpha_dropout feature_dropout floor frac gelu hardshrink hardsigmoid hardswish hardtanh isfinite isinf isnan
+leaky_relu log log10 log1p log2 log_sigmoid logical_not logit mish nan_to_num neg negative pow positive reciprocal
+relu relu6 round rrelu rsqrt selu sigmoid sign silu sin sinh softplus softshrink softsign sqrt square tan tanh
+tanhshrink threshold trunc native_dropout float_power heaviside prelu dropout1d dropout2d dropout3d
+feature_alpha_dropout fake_quantize_per_tensor_affine conj real resolve_conj
+""".split()
+# the first tensor's entries, in another layout, type or memory: what else is given says only which
+COPIES = """
+alias clone contiguous detach detach_copy lift_fresh lift_fresh_copy to type_as _to_copy
 """.split()
 ADDED = "add sub rsub maximum minimum fmax fmin where lerp addcmul addcdiv logaddexp hypot atan2 remainder fmod".split()
 COMPARED = "eq ne lt le gt ge logical_and logical_or logical_xor bitwise_and bitwise_or masked_fill copysign".split()
@@ -32,6 +35,34 @@ def _pointwise(k: Tracker, x: Any, *others: Any, **_: Any) -> Any:
     return k.elementwise(values)
 
 
+@aten(*COPIES)
+def _copy(k: Tracker, x: Any, *_: Any, **__: Any) -> Any:
+    return k.elementwise([x])
+
+
+@aten("copy")
+def _overwritten(k: Tracker, _old: Any, new: Any, *_: Any, **__: Any) -> Any:
+    return k.elementwise([new])
+
+
+@aten("fill", "zero", "normal", "uniform", "exponential")
+def _filled(k: Tracker, _old: Any, *values: Any, **__: Any) -> Any:
+    return k.elementwise(values)
+
+
+@aten("batch_norm", "native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training")
+@aten("cudnn_batch_norm", "miopen_batch_norm")
+def _batch_norm(k: Tracker, x: Any, w: Any, b: Any, *rest: Any, **named: Any) -> Any:
+    """By running statistics entry by entry; by those of the batch, which training takes, over the whole map."""
+    shapes = k.shape if isinstance(k.shape, list) else [k.shape]
+    k.shape = shapes[0]
+    training = named.get("training", next((v for v in rest if isinstance(v, bool)), False))
+    if training and isinstance(x, Tracked):
+        x = k.statistic(x, [0, *range(2, len(x.dims))])
+    out = k.elementwise([x, w, b])
+    return [out, *map(Constant, shapes[1:])] if len(shapes) > 1 else out
+
+
 @aten(*ADDED, *COMPARED)
 def _added(k: Tracker, *values: Any, **_: Any) -> Any:
     return k.elementwise(values)
@@ -42,8 +73,8 @@ def _multiplied(k: Tracker, *values: Any, **_: Any) -> Any:
     return k.elementwise(values, "multiply")
 
 
-@aten(*(f"{kind}_like" for kind in ("zeros", "ones", "full", "empty", "rand", "randn")))
-@aten("new_zeros", "new_ones", "new_full", "new_empty", "new_tensor")
+@aten(*(f"{kind}_like" for kind in ("zeros", "ones", "full", "empty", "rand", "randn", "randint")))
+@aten("new_zeros", "new_ones", "new_full", "new_empty", "new_empty_strided", "new_tensor", "empty_permuted")
 def _without_values(k: Tracker, *_: Any, **__: Any) -> Constant:
     return Constant(k.shape)
 
@@ -57,8 +88,8 @@ def _nothing(k: Tracker, *_: Any, **__: Any) -> None:
 
 
 @aten("view", "reshape", "flatten", "unflatten", "_unsafe_view", "squeeze", "unsqueeze", "view_as", "reshape_as")
-def _view(k: Tracker, x: Any, *_: Any) -> Tracked:
-    return replace(x, dims=regroup(x.dims, k.shape))
+def _view(k: Tracker, x: Any, *_: Any, **__: Any) -> Any:
+    return replace(x, dims=regroup(x.dims, k.shape)) if isinstance(x, Tracked) else Constant(k.shape)
 
 
 @aten("permute")
@@ -88,7 +119,7 @@ def _movedim(k: Tracker, x: Tracked, source: Any, target: Any) -> Tracked:
 
 @aten("expand", "expand_as", "broadcast_to")
 def _expand(k: Tracker, x: Any, *_: Any, **__: Any) -> Any:
-    return k.elementwise([x]) if isinstance(x, Tracked) else Constant(k.shape)
+    return k.elementwise([x])
 
 
 @aten("repeat", "tile")

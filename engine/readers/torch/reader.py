@@ -9,10 +9,21 @@ from typing import TYPE_CHECKING, Any
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.tensors.layout import UnreadableError
-from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker, Unknown, image_tracker
+from rfscale.engine.readers.tensors.spatial_ops import settle
+from rfscale.engine.readers.tensors.tracking import (
+    Constant,
+    Shape,
+    Tracked,
+    Tracker,
+    Unknown,
+    check_result,
+    guarded,
+    image_tracker,
+)
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch import ops as aten
 from rfscale.engine.readers.torch import window_ops as aten_windows
+from rfscale.engine.readers.torch.masks import Masks
 from rfscale.engine.readers.torch.registry import ATEN
 
 if TYPE_CHECKING:
@@ -112,17 +123,22 @@ def read_program(
     placeholders = {n.name: n for n in graph.graph.nodes if n.op == "placeholder"}
     image = placeholders[inputs[0]]
     tracker, first, channels = image_tracker(tuple(image.meta["val"].shape), axes)
-    reader = GraphReader(tracker, Unknowns(unknown, "torch"))
-    outputs = reader.run(graph, {image: first})
+    reader = GraphReader(tracker, Unknowns(unknown, "torch"), Masks(program))
+    values: dict[Any, Any] = {image: first}
+    outputs = _flat(reader.run(graph, values))
     reader.unknowns.check(name)
-    return tracker.network(name, _flat(outputs), channels, reader.unknowns.assumed)
+    *_, last = graph.graph.nodes
+    made_by = dict(zip(map(id, (values[n] for n in last.all_input_nodes)), last.all_input_nodes, strict=True))
+    ends = [reader.settled(t, made_by.get(id(t))) for t in outputs]
+    return tracker.network(name, ends, channels, reader.unknowns.assumed)
 
 
 class GraphReader:
     """Walks fx graphs; a graph inside a graph is walked where it is called."""
 
-    def __init__(self, tracker: Tracker, unknowns: Unknowns) -> None:
+    def __init__(self, tracker: Tracker, unknowns: Unknowns, masks: Masks | None = None) -> None:
         self.tracker = tracker
+        self.masks = masks
         self.unknowns = unknowns
 
     def run(self, graph: Any, values: dict[Any, Any]) -> Any:
@@ -134,6 +150,16 @@ class GraphReader:
             elif node not in values:
                 values[node] = _constant(node)
         return ()
+
+    def settled(self, value: Any, node: Any) -> Any:
+        """An output as a layer of its very shape, where its layout allows that; named by the module that made it."""
+        self._enter(node)
+        return settle(self.tracker, value) if isinstance(value, Tracked) else value
+
+    def _enter(self, node: Any) -> None:
+        stack = node.meta.get("nn_module_stack") if node is not None else None
+        if stack:
+            self.tracker.path = next(reversed(stack.values()))[0]
 
     def _call(self, graph: Any, node: Any, values: dict[Any, Any]) -> None:
         args = _resolve(node.args, values)
@@ -149,9 +175,7 @@ class GraphReader:
         if not any(isinstance(v, Tracked) for v in flat):
             values[node] = _constant(node)
             return
-        stack = node.meta.get("nn_module_stack")
-        if stack:
-            self.tracker.path = next(reversed(stack.values()))[0]
+        self._enter(node)
         self.tracker.shape = _shape(node)
         opname = getattr(target, "__name__", str(target))
         if opname in _WRAPPERS:
@@ -161,7 +185,17 @@ class GraphReader:
             holders = [n for n in sub.graph.nodes if n.op == "placeholder"]
             values[node] = self.run(sub, dict(zip(holders, given, strict=True)))
             return
+        if self.masks is not None and opname.startswith("conv") and len(args) > 1 and isinstance(args[1], Constant):
+            args[1] = self._masked(self.masks, node, args[1])
         values[node] = self._handled(node, args, kwargs, flat, values)
+
+    def _masked(self, masks: Masks, node: Any, weights: Constant) -> Constant:
+        """Weights with the taps that a mask leaves; what of a mask cannot be read is noted."""
+        taps, without_values = masks.taps(node.args[1], len(weights.shape) - 2)
+        transposed = "transpose" in node.target.__name__ or (len(node.args) > 6 and node.args[6] is True)
+        if without_values or (taps is not None and transposed):
+            self.unknowns.assumed[f"{self.tracker.path}:{node.name}"] = "its mask was not read, every tap counts"
+        return weights if transposed else Constant(weights.shape, taps=taps)
 
     def _handled(self, node: Any, args: Any, kwargs: Any, flat: list[Any], values: dict[Any, Any]) -> Any:
         name = node.target.__name__.split(".")[0]
@@ -170,7 +204,9 @@ class GraphReader:
         try:
             if handler is None:
                 raise UnreadableError("")
-            out = handler(self.tracker, *args, **kwargs)
+            shapes = self.tracker.shape
+            out = guarded(handler, self.tracker, *args, **kwargs)
+            check_result(out, shapes)
             if in_place and node.args[0] in values:
                 _overwrite(node, out, values)
             return out
@@ -183,9 +219,9 @@ def _overwrite(node: Any, out: Any, values: dict[Any, Any]) -> None:
     """An in-place operator changes what it was given; other views of the same map must not be read again."""
     target = node.args[0]
     before = values[target]
-    if not isinstance(out, Tracked):
+    if not isinstance(out, Tracked | Constant) or (isinstance(out, Constant) and isinstance(before, Constant)):
         return
-    if not isinstance(before, Tracked) or out.layer != before.layer:
+    if not (isinstance(out, Tracked) and isinstance(before, Tracked)) or out.layer != before.layer:
         root = target
         while _is_view(root):
             root = root.args[0]

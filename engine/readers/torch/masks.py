@@ -1,0 +1,96 @@
+"""Which taps of a convolution a constant mask leaves, where the graph multiplies the weights by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MAX_VALUES = 1 << 20  # of a constant that is computed: masks are small
+_SAME_ENTRIES = frozenset("alias clone contiguous detach lift_fresh_copy to type_as _to_copy neg abs div".split())
+_MOVED_ENTRIES = frozenset(
+    "view reshape permute transpose unsqueeze squeeze expand select slice flip tril triu t flatten".split()
+)
+
+
+class Masks:
+    """The constants of an exported program, and what they say of weights that are computed from them.
+
+    Parameters of a model may take any value, buffers and constants have theirs.
+    """
+
+    def __init__(self, program: Any) -> None:
+        specs = (s for s in program.graph_signature.input_specs if s.kind.name in ("BUFFER", "CONSTANT_TENSOR"))
+        stored = {**program.state_dict, **program.constants}
+        self._given = {s.arg.name: stored.get(s.target) for s in specs}
+        self._without_values = False
+
+    def taps(self, weights: Any, kernel: int) -> tuple[Any, bool]:
+        """Return which taps some channels have, as a numpy array over the kernel's axes or None for all of them.
+
+        The second value says whether a constant that may be a mask has no values (on the meta device).
+        """
+        if getattr(weights, "op", "") != "call_function":
+            return None, False
+        self._without_values = False
+        found = self._pattern(weights, kernel)
+        if found is None:
+            return None, self._without_values
+        taps = found.expand(weights.meta["val"].shape).flatten(0, -kernel - 1).any(0).cpu().numpy()
+        return (None if taps.all() else taps), self._without_values
+
+    def _pattern(self, node: Any, kernel: int) -> Any:
+        """Where a tensor may differ from zero; None: everywhere, or it is not known."""
+        if not hasattr(node, "meta"):
+            return None
+        value = self._value(node, kernel)
+        if value is not None:
+            return value != 0
+        if node.op != "call_function":
+            return None
+        name = node.target.__name__.split(".")[0]
+        if name == "mul":
+            known = [p for p in (self._pattern(a, kernel) for a in node.args[:2]) if p is not None]
+            return known[0] & known[-1] if known else None
+        if name in ("where", "masked_fill"):
+            return self._chosen(node, name, kernel)
+        inner = self._pattern(node.args[0], kernel) if name in _SAME_ENTRIES | _MOVED_ENTRIES else None
+        if name in ("tril", "triu") and inner is None:
+            import torch
+
+            inner = torch.ones(node.args[0].meta["val"].shape, dtype=torch.bool)
+        return node.target(inner, *node.args[1:]) if inner is not None and name in _MOVED_ENTRIES else inner
+
+    def _chosen(self, node: Any, name: str, kernel: int) -> Any:
+        """Weights where a condition holds, and others, or one number, elsewhere."""
+        import torch
+
+        condition, kept, other = node.args if name == "where" else (node.args[1], node.args[2], node.args[0])
+        chosen = self._value(condition, kernel)
+        if chosen is None:
+            return None
+        sides = []
+        for side in (kept, other):
+            pattern = self._pattern(side, kernel)
+            number = isinstance(side, int | float)
+            sides.append(torch.tensor(bool(side) if number else True) if pattern is None else pattern)
+        return (chosen & sides[0]) | (~chosen & sides[1])
+
+    def _value(self, node: Any, kernel: int) -> Any:
+        """Values of a constant: a buffer, or what is computed of constants alone; None for anything else."""
+        import torch
+
+        shape = getattr(node.meta.get("val"), "shape", torch.Size())
+        if node.op == "placeholder":
+            value = self._given.get(node.name)
+            if value is not None and value.device.type == "meta":
+                self._without_values |= max(shape[-kernel:], default=1) > 1
+                value = None
+            return value
+        if node.op != "call_function" or shape.numel() > MAX_VALUES or node.target._schema.is_mutable:
+            return None
+        args = {n: self._value(n, kernel) for n in node.all_input_nodes}
+        if any(v is None for v in args.values()):
+            return None
+        given = torch.fx.node.map_arg((node.args, node.kwargs), args.__getitem__)
+        with torch.no_grad():
+            made = node.target(*given[0], **given[1])
+        return made if isinstance(made, torch.Tensor) and made.device.type != "meta" else None
