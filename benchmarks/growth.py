@@ -21,7 +21,7 @@ import numpy as np
 
 import rfscale as rf
 from benchmarks import machine as load
-from benchmarks.registry.sweeps import space_of
+from benchmarks.cases.sweeps import anew, space_of
 from benchmarks.results import duration
 from rfscale.engine.footprints.forward import trace
 from rfscale.sweeps.runs.blocks import Blocks
@@ -74,7 +74,7 @@ def threads(n: int) -> Iterator[None]:
 
 def last_stage(space: rf.Space, buffer: dict[str, np.ndarray]) -> None:
     """Work out every architecture of the last stage, piece by piece into one buffer."""
-    blocks = Blocks(space)
+    blocks = Blocks(anew(space))
     size = blocks.size(blocks.stages[-1])
     for start in range(0, size, PIECE):
         stop = min(start + PIECE, size)
@@ -114,7 +114,7 @@ def by_depth_of_counts(small: bool) -> Series:
     """Exact counts over 4^depth architectures."""
     at = [5.0, 10.0, 20.0] if small else [5.0, 10.0, 20.0, 40.0, 80.0, 160.0]
     spaces = [space_of(CHOICES, int(depth)) for depth in at]
-    seconds = [best(lambda s=space: rf.count(s, by=["extent"])) for space in spaces]  # type: ignore[misc]
+    seconds = [best(lambda s=space: rf.count(anew(s), by=["extent"])) for space in spaces]  # type: ignore[misc]
     states = [int(rf.count(space, by=["extent"]).size) for space in spaces[-2:]]
     return Series(
         "exact counts over extents, 4^depth architectures",
@@ -147,7 +147,7 @@ def by_extent(small: bool) -> Series:
     depth, scales = (4, [1, 4, 16]) if small else (9, [1, 4, 16, 64, 256, 1024])
     spaces = [space_of([(k, s, d * m) for k, s, d in HOLES], depth) for m in scales]
     extents = [float(2 * 5 * m * depth + 1) for m in scales]
-    seconds = [best(lambda s=space: rf.count(s, by=["pixels"])) for space in spaces]  # type: ignore[misc]
+    seconds = [best(lambda s=space: rf.count(anew(s), by=["pixels"])) for space in spaces]  # type: ignore[misc]
     return Series(
         f"exact counts of a space with holes, dilations times {scales[0]} to {scales[-1]}",
         "pixels of extent",

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 import rfscale as rf
+from benchmarks.cases.sweeps import anew, fill, space_of
 from benchmarks.registry import Case, Contender, case, sized
-from benchmarks.registry.sweeps import fill, space_of
 
 CHOICES = [(1, 1, 1), (3, 1, 1), (3, 1, 2), (5, 1, 1)]
 
@@ -49,7 +49,7 @@ def _case(name: str, choices: list[tuple[int, int, int]], depth: int, readme: bo
     def ours() -> Any:
         target = _folder() / "ours.zarr"
         shutil.rmtree(target, ignore_errors=True)
-        return rf.sweep(space, store=target)
+        return rf.sweep(anew(space), store=target)
 
     def check(answer: Any) -> None:
         for stage, figures in zip(space.stages, fill(space), strict=True):

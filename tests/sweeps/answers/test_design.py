@@ -9,11 +9,13 @@ import random
 import numpy as np
 import pytest
 
+from rfscale.engine.analysis.match import best_maps
 from rfscale.engine.errors import InputError
+from rfscale.engine.objects.choices import cheapest_choices
 from rfscale.engine.objects.histogram import share_below, shares
 from rfscale.engine.objects.sizes import object_sizes
 from rfscale.sweeps.answers.design.design import design
-from rfscale.sweeps.answers.design.fit import fit_of, fit_terms
+from rfscale.sweeps.answers.design.fit import between, fit_of, fit_terms
 from rfscale.sweeps.kernels.label_search import least_to_go, pair
 from rfscale.sweeps.spaces.space import Space
 from tests.oracles import spaces as reference
@@ -176,6 +178,21 @@ def test_terms_add_up_to_the_definition(objective):
     for _ in range(200):
         chosen = sorted(rng.choice(len(values), rng.integers(1, 6), replace=False).tolist())
         assert fit_of(fit, chosen) / fit.unit == pytest.approx(misfit(values[chosen], sizes, objective, 1.7), abs=1e-12)
+
+
+@pytest.mark.parametrize("objective", ["tightness", "coverage"])
+@pytest.mark.parametrize("seed", range(6))
+def test_the_terms_of_design_are_those_of_match(objective, seed):
+    """Whole numbers of the kernel against floats: the same k maps of one network, at the same cost."""
+    rng = np.random.default_rng(seed)
+    values = np.unique(rng.integers(2, 300, 9)).astype(float)
+    sizes = drawn(seed)
+    fit = fit_terms(values, sizes, objective, 1.7)
+    whole = cheapest_choices(fit.head, between(fit, range(len(values))), fit.tail, len(values))
+    for ours, theirs in zip(whole, best_maps(values, sizes, len(values), objective, 1.7), strict=True):
+        assert ours.cost / fit.unit == pytest.approx(theirs.cost, abs=1e-9)
+        assert ours.cost == fit_of(fit, ours.chosen)
+        assert fit_of(fit, theirs.chosen) / fit.unit == pytest.approx(theirs.cost, abs=1e-9)
 
 
 @pytest.mark.parametrize("objective", ["tightness", "coverage"])

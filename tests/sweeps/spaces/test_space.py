@@ -1,4 +1,4 @@
-"""The door: what a space may say, how its architectures are numbered, and one clear line for everything else."""
+"""What a space may say, how its architectures are numbered, and one clear line for all else."""
 
 from __future__ import annotations
 
