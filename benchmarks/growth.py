@@ -175,8 +175,8 @@ def by_image(small: bool) -> Series:
 
 def by_threads(small: bool) -> list[Series]:
     """The same work on one thread and on all."""
+    from rfscale import evaluate
     from rfscale.engine.kernels import formulas
-    from rfscale.sweeps import evaluate
     from rfscale.sweeps.spaces.chains import chains
     from rfscale.sweeps.validation.validate import validate
 

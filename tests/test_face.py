@@ -166,6 +166,12 @@ def test_load_says_what_an_option_goes_with(source, options, message):
         rf.load(source, **options)
 
 
+def test_arguments_of_a_builder_go_through_every_function():
+    assert rf.profile("stack", arguments={"n": 3}).sizes["layer"] == 3
+    with pytest.raises(rf.InputError, match="arguments is 3; it must be a mapping"):
+        rf.profile("stack", arguments=3)
+
+
 @pytest.mark.torch
 def test_models_are_read_at_the_size_that_is_analysed():
     import torch

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.registry import Case, Contender, case, sized
+from rfscale import evaluate
 from rfscale.engine.formulas.registry import PUBLISHED
 from rfscale.engine.kernels import formulas
-from rfscale.sweeps import evaluate
 
 POINTS = sized(10**8, 10**6)
 LAYERS = 20

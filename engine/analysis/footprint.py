@@ -55,6 +55,7 @@ def footprint(
 
     Examples
     --------
+    >>> from rfscale import Network
     >>> net = Network.sequential(*[{"kernel": 3, "dilation": 2}] * 5)
     >>> fp = footprint(net, "conv5")
     >>> fp.shape, int(fp.sum())

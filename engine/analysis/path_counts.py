@@ -79,6 +79,7 @@ def path_counts(
 
     Examples
     --------
+    >>> from rfscale import Network
     >>> net = Network.sequential({"kernel": 3}, {"kernel": 3}, axes=1)
     >>> (path_counts(net, "conv2") * 9).values.round(12).tolist()
     [1.0, 2.0, 3.0, 2.0, 1.0]

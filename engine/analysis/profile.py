@@ -63,6 +63,7 @@ def profile(
 
     Examples
     --------
+    >>> from rfscale import Network
     >>> ds = profile(Network.sequential({"kernel": 3}, {"kernel": 3, "dilation": 2}))
     >>> ds.area.values.tolist()
     [9.0, 49.0]

@@ -110,6 +110,8 @@ def as_network(
             raise TypeError(f"unexpected keyword argument {key!r}; {nearest(key, SizedReading.__annotations__)}")
     options = {key: value for key, value in reading.items() if value is not None}
     arguments: Any = options.pop("arguments", {})
+    if not isinstance(arguments, Mapping):
+        raise InputError(f"arguments is {shown(arguments)}; it must be a mapping, such as {{'weights': None}}")
     if not _is_shape(options.get("example_input", ())):
         input_size = None
     if isinstance(network, str | PathLike):
@@ -124,7 +126,7 @@ def load_named(
     input_size: int | Sequence[int] | None = None,
     called: Callable[[str], str] = str,
 ) -> Network:
-    """Return a network by name, as `load` does, where it is known which parameters are the factory's: on a shell.
+    """Return a network by name, as `load` does, where arguments and options come apart, as on a shell.
 
     Parameters
     ----------
@@ -133,7 +135,7 @@ def load_named(
     args, reading : mapping
         Parameters of the builder or factory, and those of the reader, which only models have.
     input_size : int or sequence of int, optional
-        Size that is going to be analysed: models are read at it, what is no model does not mind.
+        Size that is going to be analysed: models are read at it; other networks stay as they are.
     called : callable
         What messages call a parameter of `reading`.
     """
