@@ -94,17 +94,21 @@ class FootprintFigures:
 
     def _figures(self, index: int, at: tuple[int, ...] | None) -> Figures:
         """Figures of entry `at`; None (interior mode): of the phase with the largest footprint."""
+        terms = self.traced.terms[index]
+        key = index if terms is None else _identity(terms), at
+        found = self._entries.get(key)
+        if found is None:
+            found = self._entries[key] = self._counted(index, at)
+        return found
+
+    def _counted(self, index: int, at: tuple[int, ...] | None) -> Figures:
         route = self.traced.route(index)
         if route is Route.GLOBAL:
             return self._global_figures(self.plan.steps[index], at)
         if route is Route.GRIDS:
             return self._grid_figures(index, at)
         terms = self.traced.products(index)
-        key = _identity(terms), at
-        if key not in self._entries:
-            single = route is Route.PRODUCT
-            self._entries[key] = product_figures(terms[0], at) if single else self._union_figures(index, at)
-        return self._entries[key]
+        return product_figures(terms[0], at) if route is Route.PRODUCT else self._union_figures(index, at)
 
     def _global_figures(self, step: Step, at: tuple[int, ...] | None) -> Figures:
         size, ndim = self.plan.input_size, len(self.plan.network.axes)
