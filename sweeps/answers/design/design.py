@@ -111,8 +111,7 @@ def design(
     >>> found.map_stage.values.tolist(), found.map_width.values.tolist()
     ([['s1', 's3']], [[9.0, 29.0]])
     """
-    name = _check(space, k, objective, cost, factor, by, pareto)
-    whole(n, "n", 1, MAX_ROWS)
+    name = _check(space, k, n, objective, cost, factor, by, pareto)
     conditions, chosen = split_where(expression_parser(space), where)
     limit, others = _cost_limit(conditions, name, len(space.stages) - 1)
     sizes: Any = objects if hasattr(objects, "data_vars") else object_sizes(objects, resize)
@@ -131,13 +130,16 @@ def _too_few_maps(space: Space, k: int, by: str, where: Where) -> InputError:
     return InputError(f"no architecture of space {space.name!r} has {k} maps of different {by}{fix}")
 
 
-def _check(space: Space, k: int, objective: str, cost: str | None, factor: float, by: str, pareto: bool) -> str | None:
+def _check(
+    space: Space, k: int, n: int, objective: str, cost: str | None, factor: float, by: str, pareto: bool
+) -> str | None:
     """Check the arguments; return the name of the cost."""
     expression_parser(space)
     if len(space.axes) != 2:
         raise InputError(f"space {space.name!r} has {len(space.axes)} axes; objects have sizes on two")
     if whole(k, "k") > len(space.stages):
         raise InputError(f"k is {k}, but space {space.name!r} has only {len(space.stages)} stages to choose maps from")
+    whole(n, "n", 1, MAX_ROWS)
     if objective not in ("tightness", "coverage"):
         raise InputError(f"objective is {shown(objective)}; it must be tightness or coverage")
     if by not in ("width", "extent"):
