@@ -10,6 +10,7 @@ import numpy as np
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.network.spec import listed
+from rfscale.sweeps.answers.expressions import Term
 from rfscale.sweeps.answers.graph import MEMORY, NothingLeftError, QuestionGraph
 from rfscale.sweeps.answers.path_counts import end_counts
 from rfscale.sweeps.answers.question import Where, answer_attributes, expression_parser, nothing_satisfies
@@ -81,21 +82,7 @@ def count(
             return xr.DataArray(np.int64(0), name="architectures", attrs=answer_attributes(space, "count", where))
         raise nothing_satisfies(space, where, end.stage) from None
     numbers = end_counts(graph)
-    coords: dict[str, np.ndarray] = {}
-    places = []
-    inside = np.ones(len(numbers), bool)
-    for name, term in zip(names, terms, strict=True):
-        values = graph.values(term)
-        if name in edges:
-            place = np.searchsorted(edges[name], values, side="right") - 1
-            inside &= (place >= 0) & (place < len(edges[name]) - 1)
-            coords[name] = edges[name][:-1]
-        elif term.kind == "factor":
-            coords[name] = np.array(space.dims[term.name])
-            place = graph.columns[-1]["kept", term]
-        else:
-            coords[name], place = np.unique(values, return_inverse=True)
-        places.append(place)
+    coords, places, inside = _cells(graph, dict(zip(names, terms, strict=True)), edges)
     shape = tuple(len(c) for c in coords.values())
     if prod(shape) > MAX_CELLS:
         raise InputError(
@@ -111,6 +98,28 @@ def count(
         if spec and term.kind != "factor":
             result[name].attrs = {"units": spec.units, "long_name": spec.long_name}
     return result
+
+
+def _cells(
+    graph: QuestionGraph, terms: Mapping[str, Term], edges: Mapping[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], list[np.ndarray], np.ndarray]:
+    """Return the coordinates of a table of counts, the place of each end node along them, and whether it has one."""
+    coords: dict[str, np.ndarray] = {}
+    places = []
+    inside = np.ones(len(next(iter(graph.columns[-1].values()))), bool)
+    for name, term in terms.items():
+        values = graph.values(term)
+        if name in edges:
+            place = np.searchsorted(edges[name], values, side="right") - 1
+            inside &= (place >= 0) & (place < len(edges[name]) - 1)
+            coords[name] = edges[name][:-1]
+        elif term.kind == "factor":
+            coords[name] = np.array(graph.space.dims[term.name])
+            place = graph.columns[-1]["kept", term]
+        else:
+            coords[name], place = np.unique(values, return_inverse=True)
+        places.append(place)
+    return coords, places, inside
 
 
 def _table(places: np.ndarray, numbers: list[int], size: int) -> np.ndarray:

@@ -111,36 +111,35 @@ def design(
     >>> found.map_stage.values.tolist(), found.map_width.values.tolist()
     ([['s1', 's3']], [[9.0, 29.0]])
     """
-    name = _check(space, k, objective, cost, factor, by, pareto)
-    whole(n, "n", 1, MAX_ROWS)
-    parser = expression_parser(space)
-    conditions, chosen = split_where(parser, where)
-    limit, others = NO_LIMIT, []
-    for condition in conditions:  # a bound from above on the cost itself needs no states
-        bounds = condition.bounds()
-        if bounds and bounds[0].name == name and bounds[0].stage == len(space.stages) - 1 and bounds[1] == -inf:
-            limit = min(limit, floor(min(bounds[2], NO_LIMIT)))
-        else:
-            others.append(condition)
+    name = _check(space, k, n, objective, cost, factor, by, pareto)
+    conditions, chosen = split_where(expression_parser(space), where)
+    limit, others = _cost_limit(conditions, name, len(space.stages) - 1)
     sizes: Any = objects if hasattr(objects, "data_vars") else object_sizes(objects, resize)
     graph = question_graph(space, where, (), others, name is not None, memory)
     task = _task(graph, sizes, k, objective, factor, by, name, chosen, limit)
     found = front(task) if pareto else best_fits(task, n)
     if not found:
-        also = "; choose fewer" if where is None else f" and satisfies where={shown(where)}; choose fewer or loosen it"
-        raise InputError(f"no architecture of space {space.name!r} has {k} maps of different {by}{also}")
+        raise _too_few_maps(space, k, by, where)
     given = {"k": k, "objective": objective, "cost": name or "none", "by": by, "factor": float(factor)}
     given |= {"pareto": int(pareto), **{a: sizes.attrs[a] for a in COPIED_ATTRS if a in sizes.attrs}}
     return _dataset(task, found, sizes, by, factor, answer_attributes(space, "design", where, **given))
 
 
-def _check(space: Space, k: int, objective: str, cost: str | None, factor: float, by: str, pareto: bool) -> str | None:
+def _too_few_maps(space: Space, k: int, by: str, where: Where) -> InputError:
+    fix = "; choose fewer" if where is None else f" and satisfies where={shown(where)}; choose fewer or loosen it"
+    return InputError(f"no architecture of space {space.name!r} has {k} maps of different {by}{fix}")
+
+
+def _check(
+    space: Space, k: int, n: int, objective: str, cost: str | None, factor: float, by: str, pareto: bool
+) -> str | None:
     """Check the arguments; return the name of the cost."""
     expression_parser(space)
     if len(space.axes) != 2:
         raise InputError(f"space {space.name!r} has {len(space.axes)} axes; objects have sizes on two")
     if whole(k, "k") > len(space.stages):
         raise InputError(f"k is {k}, but space {space.name!r} has only {len(space.stages)} stages to choose maps from")
+    whole(n, "n", 1, MAX_ROWS)
     if objective not in ("tightness", "coverage"):
         raise InputError(f"objective is {shown(objective)}; it must be tightness or coverage")
     if by not in ("width", "extent"):
@@ -158,6 +157,18 @@ def _check(space: Space, k: int, objective: str, cost: str | None, factor: float
     if pareto and cost is None:
         raise InputError("the front of fit and cost needs a cost: macs or params, of a space with channels")
     return cost
+
+
+def _cost_limit(conditions: Sequence[Expression], cost: str | None, last: int) -> tuple[int, list[Expression]]:
+    """Return the bound from above on the cost itself, which needs no states, and the other conditions."""
+    limit, others = NO_LIMIT, []
+    for condition in conditions:
+        bounds = condition.bounds()
+        if bounds and (bounds[0].name, bounds[0].stage, bounds[1]) == (cost, last, -inf):
+            limit = min(limit, floor(min(bounds[2], NO_LIMIT)))
+        else:
+            others.append(condition)
+    return limit, others
 
 
 def split_where(parser: ExpressionParser, where: Where) -> tuple[list[Expression], list[list[Expression]]]:

@@ -169,7 +169,7 @@ def remote_client(address: str) -> Iterator[Client]:
     kind = _distributed().Client
     client = kind.__new__(kind)  # in two steps: one that fails must be closed here, see below
     try:
-        # as the default, a client that fails would stay behind: dask would compute nothing any more
+        # as the default, a client that fails would remain: dask would compute nothing any more
         client.__init__(address, timeout=TIMEOUT, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         # the garbage collector would close it at any time: also while the next client starts, which then waits for ever
