@@ -292,7 +292,13 @@ def _from_python(
     torch = sys.modules.get("torch")  # a factory may import it when called
     is_torch = torch is not None and isinstance(made, torch.nn.Module | torch.export.ExportedProgram)
     if is_torch or type(made).__name__ == "ModelProto":
-        return _from_model(made, {"name": _label(text, args), **reading}, input_size)
+        from rfscale.engine.readers.torch.masks import WITHOUT_VALUES
+
+        params = {"name": _label(text, args), **reading}
+        network = _from_model(made, params, input_size)
+        if makes and WITHOUT_VALUES in network.assumed.values():  # masks of weights are read where they have values
+            network = _from_model(call(text, found, args, on_meta=False), params, input_size)
+        return network
     verb = "returns" if makes else "is"
     raise InputError(
         f"{shown(text)} {verb} {shown(made)}; it must be or return a PyTorch module, an ONNX model or an rf.Network"

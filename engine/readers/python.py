@@ -55,8 +55,10 @@ def find(text: str, what: str = "network") -> Any:
     return found
 
 
-def call(text: str, factory: Callable[..., Any], args: Mapping[str, Any]) -> Any:
+def call(text: str, factory: Callable[..., Any], args: Mapping[str, Any], *, on_meta: bool = True) -> Any:
     """Return what a factory makes: PyTorch modules without memory for weights where their code allows that.
+
+    Without `on_meta` they have their values.
 
     Raises
     ------
@@ -65,7 +67,7 @@ def call(text: str, factory: Callable[..., Any], args: Mapping[str, Any]) -> Any
     """
     takes = _check(text, factory, args)
     torch = sys.modules.get("torch")
-    if torch is not None:
+    if torch is not None and on_meta:
         try:
             with torch.device("meta"):
                 return factory(**args)

@@ -60,7 +60,8 @@ def read_onnx(
     name : str, optional
         Name of the network; by default the file's.
     unknown : {"pointwise", "everything"} or mapping, optional
-        What to take operators for that are not known: for all, or ``{operator: "pointwise" | "everything" | layer}``.
+        What to take operators for that are not known: for all, or
+        ``{operator or node: "pointwise" | "everything" | layer}``.
     axes : sequence of int, optional
         Dims of the image that are spatial; by default all after the first two.
     image : str, optional

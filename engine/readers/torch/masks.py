@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+NOT_READ = "its mask was not read, every tap counts"
+WITHOUT_VALUES = "its mask has no values and was not read, every tap counts"  # a module on the meta device
 MAX_VALUES = 1 << 20  # of a constant that is computed: masks are small
 _SAME_ENTRIES = frozenset("alias clone contiguous detach lift_fresh_copy to type_as _to_copy neg abs div".split())
 _MOVED_ENTRIES = frozenset(

@@ -23,7 +23,7 @@ from rfscale.engine.readers.tensors.tracking import (
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch import ops as aten
 from rfscale.engine.readers.torch import window_ops as aten_windows
-from rfscale.engine.readers.torch.masks import Masks
+from rfscale.engine.readers.torch.masks import NOT_READ, WITHOUT_VALUES, Masks
 from rfscale.engine.readers.torch.registry import ATEN
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def read_torch(
     name : str, optional
         Name of the network; by default the module's class.
     unknown : {"pointwise", "everything"} or mapping, optional
-        What to take operators for that are not known: for all, or ``{operator: "pointwise" | "everything" | layer}``.
+        What to take operators for that are not known: for all, or
+        ``{operator or node: "pointwise" | "everything" | layer}``.
     axes : sequence of int, optional
         Dims of the image that are spatial; by default all after the first two.
 
@@ -194,7 +195,8 @@ class GraphReader:
         taps, without_values = masks.taps(node.args[1], len(weights.shape) - 2)
         transposed = "transpose" in node.target.__name__ or (len(node.args) > 6 and node.args[6] is True)
         if without_values or (taps is not None and transposed):
-            self.unknowns.assumed[f"{self.tracker.path}:{node.name}"] = "its mask was not read, every tap counts"
+            note = WITHOUT_VALUES if without_values else NOT_READ
+            self.unknowns.assumed[f"{self.tracker.path}:{node.name}"] = note
         return weights if transposed else Constant(weights.shape, taps=taps)
 
     def _handled(self, node: Any, args: Any, kwargs: Any, flat: list[Any], values: dict[Any, Any]) -> Any:

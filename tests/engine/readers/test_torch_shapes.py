@@ -106,7 +106,13 @@ def test_a_mask_without_values_is_noted():
     from tests.engine.readers import shapes
 
     net = rf.load(shapes.MaskedConv(np.eye(3), padding=1).to("meta"), example_input=(1, 1, 8, 8))
-    assert any("mask was not read" in line for line in rf.profile(net).attrs["assumed"])
+    assert any("was not read" in line for line in rf.profile(net).attrs["assumed"])
+
+
+def test_a_factorys_masks_are_read():
+    net = rf.load("tests.engine.readers.shapes:masked_diagonal", example_input=(1, 1, 8, 8))
+    assert not net.assumed
+    assert rf.footprint(net, net.outputs[0], (4, 4), (8, 8)).sum() == 3
 
 
 def test_a_handler_that_errs_is_refused_with_its_operator_and_module(monkeypatch):
