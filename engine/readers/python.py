@@ -14,7 +14,7 @@ from importlib import import_module, util
 from pathlib import Path
 from typing import Any
 
-from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.errors import FactoryArguments, InputError, nearest, shown
 
 EXTRAS = {
     "torch": "'rfscale[torch]'",
@@ -144,7 +144,7 @@ def _check(text: str, factory: Callable[..., Any], args: Mapping[str, Any]) -> l
                 raise InputError(f"{text} cannot be called so: it takes no argument {shown(key)}; {hint}")
     lacking = [p.name for p in named if p.default is p.empty and p.name not in args]
     if lacking:
-        raise InputError(f"{text} needs {' and '.join(lacking)}; give {', '.join(f'{n}=…' for n in lacking)}")
+        raise InputError(f"{text} needs {' and '.join(lacking)}", remedy=("give ", FactoryArguments(tuple(lacking))))
     return takes
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.batch.entries import Entry, entry_hash, kind_of_entry, options_of, subject_of
+from rfscale.sweeps.batch.entries import Entry, entry_hash, file_wording, kind_of_entry, options_of, subject_of
 from rfscale.sweeps.batch.summary import _known, _summary, _write
 from rfscale.sweeps.machine import machine, measured
 
@@ -109,7 +109,7 @@ def _run(entry: Entry, out: Path, folder: Path) -> dict[str, Any]:
 
 
 def _failure(error: BaseException) -> dict[str, str]:
-    message = str(error).split("\n")[0] if isinstance(error, InputError) else repr(error)
+    message = error.text(file_wording).split("\n")[0] if isinstance(error, InputError) else repr(error)
     return {"status": "failed", "message": message}
 
 

@@ -15,10 +15,8 @@ from typing import Annotated, Any
 import typer
 
 from rfscale.engine.errors import InputError, nearest
+from rfscale.sweeps.cli.options import shell_wording
 from rfscale.sweeps.cli.verbs import VERBS
-
-GLOBALS = ("global_ops='skip'", "--global-ops skip")
-
 
 app = typer.Typer(
     add_completion=False,
@@ -78,8 +76,8 @@ def _run(args: list[str]) -> int:
         command = typer.main.get_command(app)
         code = command.main(args, "rfscale", standalone_mode=False, obj={"command": shlex.join(["rfscale", *args])})
         return code if isinstance(code, int) else 0
-    except InputError as error:  # where it offers a way out, the option has to be named
-        return _fail(str(error).replace("give an input_size", "give --input-size").replace(*GLOBALS))
+    except InputError as error:
+        return _fail(error.text(shell_wording))
     except typer.TyperException as error:
         return _fail(_usage(error))
     except (KeyboardInterrupt, typer.Abort):

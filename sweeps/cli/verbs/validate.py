@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import InputError, Parameter, shown
 from rfscale.sweeps.cli.model import Model, takes_network
 from rfscale.sweeps.cli.options import Out, Plot, fold_of
 from rfscale.sweeps.report.terminal import bar
-from rfscale.sweeps.spaces.load import space_of
+from rfscale.sweeps.spaces.load import find_space
 
 
 @takes_network
@@ -116,7 +116,7 @@ def _computed(
         subject: Any = chains(*windows, layers)
     else:
         rows = fold_of(depth)
-        subject = space_of(what.text, [*what.given, *(["--depth"] if depth else [])])
+        subject = find_space(what.text, [*map(Parameter, what.given), *(["--depth"] if depth else [])])
         if subject is None:
             subject = what.load()
     if table and isinstance(subject, Space):  # said before minutes of work, not behind them
