@@ -81,6 +81,7 @@ def call(text: str, factory: Callable[..., Any], args: Mapping[str, Any]) -> Any
         message = f"{_error_line(error, getattr(factory, '__module__', ''))}{_install_hint(error)}"
         if not isinstance(error, TypeError):
             raise InputError(f"{text} raised {message}") from None
+        # Python's TypeError names the argument in its text only
         wrong = re.search(r"unexpected keyword argument '(\w+)'", str(error))
         close = nearest(wrong[1], takes) if wrong else ""
         raise InputError(
@@ -121,7 +122,7 @@ def _with_torchvision(action: Callable[[], Any]) -> Any:
     try:
         return action()
     except RuntimeError as error:
-        if "torchvision::" not in str(error):
+        if "torchvision::" not in str(error):  # torch has no class of its own for an operator that is missing
             raise
         from rfscale.engine.readers.torch.reader import declare_torchvision_operators
 

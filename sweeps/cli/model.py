@@ -34,7 +34,7 @@ class Model:
         """Return the network; models are read at `input_size`, the text of --input-size, where that is given."""
         args, reading, size = arguments(self.arg), self._reading(), pixels(input_size)
         from rfscale.engine.readers.load import load_named
-        from rfscale.sweeps.report.terminal import progress
+        from rfscale.sweeps.report.progress import progress
 
         with progress(f"reading {self.text}"), quiet():
             return load_named(self.text, args, reading, size)

@@ -30,7 +30,7 @@ GlobalOps = Annotated[
     str,
     typer.Option(
         metavar="include|skip",
-        help="skip: leave branches with a global receptive field out of merges, to look past squeeze-and-excitation.",
+        help="skip: leave branches with a global receptive field out of merges, such as squeeze-and-excitation.",
     ),
 ]
 ImageSize = Annotated[

@@ -148,9 +148,9 @@ def test_outputs_behind_global_branches(here, rfscale):
     )
     _, out, _ = rfscale("profile", "se.yaml")
     assert "last: extent 5, stride 1, padding 0, no holes" in out
-    assert "(not counting branches that see the whole image; --global-ops skip shows every layer so)" in out
+    assert "(without branches of a global receptive field; --global-ops skip shows every layer so)" in out
     _, out, _ = rfscale("profile", "se.yaml", "--global-ops", "skip")
-    assert "(not counting" not in out
+    assert "(without branches" not in out
 
 
 # errors --------------------------------------------------------------------------------------------------------------
