@@ -17,9 +17,10 @@ OBJECTS_BEFORE_COLLECTION = 1_000_000
 def prepare(args: Sequence[str]) -> None:
     """Collect garbage rarely, and keep packages out that the verb does not use: `args` are those of the process.
 
-    xarray imports dask, and numba scipy, wherever they are installed: 13 % and 7 % of the imports of ``rfscale profile
-    resnet50``. A package whose entry in ``sys.modules`` is None counts as not installed. The code of a user,
-    ``module:factory``, may need either, so then both stay.
+    xarray imports dask, and numba scipy, wherever they are installed. With this, ``rfscale profile resnet50`` takes
+    0.80 s of processor time, without 1.78 s (least of 10 runs in turn, kernels cached). A package whose entry in
+    ``sys.modules`` is None counts as not installed. The code of a user, ``module:factory``, may need either, so then
+    both stay.
     """
     gc.set_threshold(OBJECTS_BEFORE_COLLECTION, 10, 10)  # imports make half a million objects, none of them garbage
     runs_user_code = any(":" in arg for arg in args[1:])
