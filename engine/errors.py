@@ -1,17 +1,137 @@
-"""The one exception that bad input raises, and help with misspelt names."""
+"""The one exception that bad input raises, and help with misspelt names.
+
+An error is kept in fields, and a text is made of them where it is shown: Python, the shell and a batch file call the
+same parameter `input_size`, `--input-size` and `input_size:`. A text that refers to a parameter holds a `Parameter`
+in the place of its name; nobody searches a finished text for it.
+"""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a function that a message refers to; each front end has its own words for it.
+
+    Attributes
+    ----------
+    name : str
+        As Python has it: ``input_size``.
+    value : optional
+        The value to give it: ``global_ops='skip'``.
+    key : str, optional
+        The entry of a mapping that is meant: ``unknown['aten.flip']``.
+    """
+
+    name: str
+    value: str | Mapping[str, str] | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class FactoryArguments:
+    """Arguments of the user's own function that a message asks for: ``width=…, depth=…``."""
+
+    names: tuple[str, ...]
+
+
+Reference = Parameter | FactoryArguments
+Text = str | Reference | tuple[str | Reference, ...]
+Wording = Callable[[Reference], str]
+
+INPUT_SIZE = Parameter("input_size")
+EXAMPLE_INPUT = Parameter("example_input")
+SKIP_GLOBAL_OPS = Parameter("global_ops", "skip")
+
+
+def python_wording(reference: Reference) -> str:
+    """Return what a parameter is called in Python: ``input_size``, ``global_ops='skip'``, ``unknown['flip']``."""
+    if isinstance(reference, FactoryArguments):
+        return ", ".join(f"{name}=…" for name in reference.names)
+    key = "" if reference.key is None else f"[{reference.key!r}]"
+    return reference.name + key + ("" if reference.value is None else f"={reference.value!r}")
 
 
 class InputError(ValueError):
-    """Input that cannot be used. The message is one line: what it got, what it needs, how to mend it."""
+    """Input that cannot be used. Shown on one line: what it got, what it needs, how to mend it.
+
+    Parameters
+    ----------
+    problem : Text
+        What is wrong; all of the message, or what follows the argument and its value.
+    argument : Text, optional
+        What the value was given to: a `Parameter` of a public function, or the name of a field of a file.
+    value : optional
+        What it got.
+    remedy : Text, optional
+        What is required, or how to go on.
+
+    Examples
+    --------
+    >>> str(InputError(argument=INPUT_SIZE, value=0, remedy="it must be at least 1"))
+    'input_size is 0; it must be at least 1'
+    >>> error = InputError("depends on the size of its map", remedy=("give ", INPUT_SIZE)).within("layer 'fc'")
+    >>> error.text(lambda reference: "--input-size")
+    "layer 'fc': depends on the size of its map; give --input-size"
+    """
+
+    def __init__(
+        self, problem: Text = "", *, argument: Text | None = None, value: object = ..., remedy: Text | None = None
+    ) -> None:
+        self.problem, self.argument, self.value, self.remedy = problem, argument, value, remedy
+        self.where: tuple[Text, ...] = ()
+        super().__init__(str(self))
+
+    def within(self, where: Text) -> Self:
+        """Return this error with the place where it came up before its text: a layer, a file, a run."""
+        self.where = (where, *self.where)
+        self.args = (str(self),)
+        return self
+
+    def settled(self) -> Self:
+        """Return this error with Python's names for good: of a file or a builder of the zoo, whose keys are those."""
+        self.problem, self.where = worded(self.problem), tuple(worded(place) for place in self.where)
+        self.argument = None if self.argument is None else worded(self.argument)
+        self.remedy = None if self.remedy is None else worded(self.remedy)
+        return self
+
+    def text(self, wording: Wording = python_wording) -> str:
+        """Return the message in the words of a front end."""
+        subject = "" if self.argument is None else worded(self.argument, wording)
+        if self.value is not ...:
+            subject += f" is {shown(self.value)}" + (", " if self.problem else "")
+        elif subject and self.problem:
+            subject += " "
+        message = subject + worded(self.problem, wording)
+        if self.remedy is not None:
+            message += "; " + worded(self.remedy, wording)
+        return ": ".join([*(worded(place, wording) for place in self.where), message])
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+class UnequalJumpsError(InputError):
+    """Branches whose maps have different jumps merge in `layer`, and no input size says which entries meet."""
+
+    def __init__(self, problem: Text, *, layer: str = "", remedy: Text | None = None) -> None:
+        super().__init__(problem, remedy=remedy)
+        self.layer = layer
+
+
+def worded(text: Text, wording: Wording = python_wording) -> str:
+    """Return a text with its references in the words of a front end."""
+    parts = text if isinstance(text, tuple) else (text,)
+    return "".join(part if isinstance(part, str) else wording(part) for part in parts)
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
     """Return a phrase that offers the known names nearest to `name`, or lists them where they are few."""
+    import difflib
+
     names = sorted(known)
     close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     if close:

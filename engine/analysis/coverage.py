@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from rfscale.engine.errors import InputError
+from rfscale.engine.errors import INPUT_SIZE, InputError
 from rfscale.engine.footprints.forward import Route, Trace, trace
 from rfscale.engine.footprints.pixel_sets import Family
 from rfscale.engine.readers.load import as_network
@@ -100,7 +100,7 @@ def coverage(
     network = as_network(network, reading, input_size)
     size = input_size if input_size is not None else network.input_size
     if size is None:
-        raise InputError(f"{network.name} carries no input_size; give one")
+        raise InputError(f"{network.name} carries no input_size", remedy=("give ", INPUT_SIZE))
     index = network.index(layer)
     traced = trace(network, size)
     if traced.plan.steps[index].is_global:

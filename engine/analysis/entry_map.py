@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from rfscale.engine.errors import InputError
+from rfscale.engine.errors import INPUT_SIZE, InputError
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import trace
 from rfscale.engine.footprints.plan import GlobalOps, attributes
@@ -48,7 +48,7 @@ def entry_map(
 
     network = as_network(network, reading, input_size)
     if input_size is None:
-        raise InputError("entry_map needs an input_size: without borders all entries are alike, see profile")
+        raise InputError("without borders all entries are alike, see profile", remedy=("give ", INPUT_SIZE))
     index = network.index(layer)
     traced = trace(network, input_size, global_ops)
     figures = FootprintFigures(traced).map_figures(index)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from rfscale.engine.errors import InputError
+from rfscale.engine.errors import SKIP_GLOBAL_OPS, InputError, Parameter
 from rfscale.engine.footprints.plan import GlobalOps, Plan, resolve
 from rfscale.engine.network.axis_maps import AxisMap
 from rfscale.engine.network.layer import IMAGE
@@ -330,9 +330,12 @@ def _outputs(plan: Plan, layers: Sequence[str] | None, global_ops: GlobalOps) ->
         if plan.steps[network.index(name)].is_global:
             cause = _cause(network, name)
             raise InputError(
-                f"layer {name!r} cannot be tiled: {cause!r} ({network[cause].op}) sees the whole image; name the maps "
-                "before it as layers, or give global_ops='skip' where it is only one branch of a merge"
-            )
+                f"layer {name!r} cannot be tiled: {cause!r} ({network[cause].op}) has a global receptive field",
+                remedy=(
+                    "name the maps before it as ", Parameter("layers"), ", or give ", SKIP_GLOBAL_OPS,
+                    " where it is only one branch of a merge",
+                ),
+            )  # fmt: skip
     if not names:
         raise InputError("layers is empty; name at least one map")
     return names

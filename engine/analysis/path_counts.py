@@ -193,7 +193,7 @@ def _counts_back(
         try:
             table = read_table(axis_map, outputs, entries, size[axis] if size else None)
         except InputError as error:
-            raise InputError(f"layer {step.layer.name!r} ({step.layer.op}): {error}") from None
+            raise error.within(f"layer {step.layer.name!r} ({step.layer.op})") from None
         if after:
             flat = grids.add_leading(grid.reshape(prod(before), -1, prod(after)), table, n_out)
         else:

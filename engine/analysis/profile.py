@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import INPUT_SIZE, InputError, Parameter
 from rfscale.engine.footprints.figures import Figures, stacked
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import trace
@@ -74,8 +74,9 @@ def profile(
     plan = traced.plan
     if plan.input_size is None and not (isinstance(entry, str) and entry == "center"):
         raise InputError(
-            f"entry is {shown(entry)}, but without an input_size all entries are alike; give an input_size"
-        )
+            "but without an input size all entries are alike",
+            argument=Parameter("entry"), value=entry, remedy=("give ", INPUT_SIZE),
+        )  # fmt: skip
     rows = [counted.figures(i, entry) for i in range(len(plan.steps))]
     # one phase: the largest footprint is that of entry 0
     starts = [r.first if plan.input_size or r.phases == 1 else counted.start(i) for i, r in enumerate(rows)]

@@ -223,7 +223,7 @@ def grid_bits(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) ->
                 try:
                     read = _back(grid, maps, reached[position], reached[source], map_size(plan, source))
                 except InputError as error:
-                    raise InputError(f"layer {step.layer.name!r} ({step.layer.op}): {error}") from None
+                    raise error.within(f"layer {step.layer.name!r} ({step.layer.op})") from None
                 walked[source] = walked[source] | read if source in walked else read
     return walked[IMAGE], reached[IMAGE]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from rfscale.engine.errors import InputError
+from rfscale.engine.errors import INPUT_SIZE, InputError
 from rfscale.engine.footprints.cache import Memory
 from rfscale.engine.footprints.plan import GlobalOps, Plan, Step, resolve
 from rfscale.engine.footprints.unions import Term, unite
@@ -101,12 +101,12 @@ def trace(
                 held += sum(f.sets.bits.size for f in {id(f): f for term in made for f in term}.values())
                 if held > MAX_HELD:
                     raise InputError(
-                        f"the footprints of the layers up to here take more than {MAX_HELD * 8} bytes; analyse a "
-                        "smaller input_size or fewer layers"
+                        f"the footprints of the layers up to here take more than {MAX_HELD * 8} bytes",
+                        remedy=("analyse a smaller ", INPUT_SIZE, " or fewer layers"),
                     )
                 terms.append(made)
             except InputError as error:
-                raise InputError(f"layer {step.layer.name!r} ({step.layer.op}): {error}") from None
+                raise error.within(f"layer {step.layer.name!r} ({step.layer.op})") from None
     return Trace(plan, tuple(terms))
 
 

@@ -6,7 +6,7 @@ from math import gcd
 
 import numpy as np
 
-from rfscale.engine.errors import InputError
+from rfscale.engine.errors import INPUT_SIZE, InputError
 from rfscale.engine.kernels import sets
 from rfscale.engine.kernels.sets import Sets
 from rfscale.engine.network.axis_maps import IDENTITY, AxisMap, window_map
@@ -52,7 +52,8 @@ class Family:
         if words * size > MAX_WORDS:
             raise InputError(
                 f"the footprints of its {size} entries take {words * size * 8} bytes on one axis, more than the limit "
-                f"of {MAX_WORDS * 8}; analyse a smaller input_size"
+                f"of {MAX_WORDS * 8}",
+                remedy=("analyse a smaller ", INPUT_SIZE),
             )
         return Family(Sets(first, last, bits, repeat))
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import INPUT_SIZE, SKIP_GLOBAL_OPS, InputError, Parameter, UnequalJumpsError, shown
 from rfscale.engine.footprints.cache import Memory
 from rfscale.engine.footprints.intervals import IMAGE_INTERVALS, Intervals
 from rfscale.engine.network.axis_maps import AxisMap
@@ -90,8 +90,8 @@ def resolve(
         a footprint reaches beyond 2^53 pixels; the message names the layer.
     """
     if global_ops not in ("include", "skip"):
-        raise InputError(f"global_ops is {global_ops!r}; it must be 'include' or 'skip'")
-    size = None if input_size is None else check_size(input_size, len(network.axes))
+        raise InputError(argument=Parameter("global_ops"), value=global_ops, remedy="it must be 'include' or 'skip'")
+    size = None if input_size is None else check_size(input_size, len(network.axes), INPUT_SIZE)
     if memory is not None:
         return Plan(network, size, *_resolve(network, size, global_ops, memory))
     kept = _STEPS.of(network)
@@ -123,7 +123,7 @@ def _resolve(network: Network, input_size: Size | None, global_ops: GlobalOps, m
             try:
                 intervals, aligned = _intervals(layer, sources, branches, maps, input_size is not None, memory)
             except InputError as error:
-                raise InputError(f"layer {layer.name!r} ({layer.op}): {error}") from None
+                raise error.within(f"layer {layer.name!r} ({layer.op})") from None
         steps.append(
             Step(
                 layer,
@@ -147,12 +147,14 @@ def _passes(layer: Layer, maps: tuple[AxisMap, ...] | None, sizes: dict[str, Siz
 def _maps(network: Network, layer: Layer, sizes: dict[str, Size] | None) -> tuple[AxisMap, ...]:
     op = OPS[layer.op]
     if sizes is None and op.needs_size(layer.params):
-        raise InputError(f"layer {layer.name!r} ({layer.op}) depends on the size of its map; give an input_size")
+        raise InputError(
+            f"layer {layer.name!r} ({layer.op}) depends on the size of its map", remedy=("give ", INPUT_SIZE)
+        )
     before = sizes[layer.inputs[0]] if sizes else (None,) * len(network.axes)
     try:
         return tuple(op.axis_map(layer.params, a, n) for a, n in enumerate(before))
     except InputError as error:
-        raise InputError(f"layer {layer.name!r} ({layer.op}): {error}") from None
+        raise error.within(f"layer {layer.name!r} ({layer.op})") from None
 
 
 def _intervals(
@@ -177,9 +179,11 @@ def _intervals(
             if a.jump != b.jump:
                 if finite:
                     return None, False
-                raise InputError(
+                raise UnequalJumpsError(
                     f"it merges maps of different jumps: {sources[0]!r} has {_jumps(known[0])}, {name!r} has "
-                    f"{_jumps(branch)} pixels between entries; give an input_size to analyse one image size"
+                    f"{_jumps(branch)} pixels between entries",
+                    layer=layer.name,
+                    remedy=("give ", INPUT_SIZE, " to analyse one image size"),
                 )
         aligned = aligned and all(a.centre == b.centre for a, b in zip(known[0], branch, strict=True))
         merged = tuple([memory.united(a, b) for a, b in zip(merged, branch, strict=True)])
@@ -215,7 +219,8 @@ def check_entry(entry: object, size: Size | None, ndim: int, layer: str) -> tupl
 def unbounded(layer: str) -> InputError:
     """Return the error of a layer whose footprint is infinite: interior mode, downstream of a global op."""
     return InputError(
-        f"layer {layer!r} has a global receptive field, without bounds; give an input_size, or global_ops='skip'"
+        f"layer {layer!r} has a global receptive field, without bounds",
+        remedy=("give ", INPUT_SIZE, ", or ", SKIP_GLOBAL_OPS),
     )
 
 

@@ -9,7 +9,7 @@ from os import PathLike
 from types import MappingProxyType
 from typing import Any, NoReturn, Self
 
-from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.errors import INPUT_SIZE, InputError, Parameter, nearest, shown
 from rfscale.engine.network.derived import Derived
 from rfscale.engine.network.layer import IMAGE, Layer, ordered, read_layers
 from rfscale.engine.network.ops import OPS
@@ -169,11 +169,11 @@ class Network:
         """Return the network of a YAML or JSON file."""
         from rfscale.engine.files import read_mapping
 
+        spec = read_mapping(path)
         try:
-            return cls.from_dict(read_mapping(path))
+            return cls.from_dict(spec)
         except InputError as error:
-            message = str(error)
-            raise InputError(message if str(path) in message else f"{path}: {message}") from None
+            raise error.within(str(path)) from None
 
     @classmethod
     def sequential(cls, *layers: Mapping[str, Any], **network: Any) -> Self:
@@ -267,9 +267,9 @@ class Network:
         InputError
             Where a map shrinks to nothing, branches of different sizes merge, or no size is known.
         """
-        size = self.input_size if input_size is None else check_size(input_size, len(self.axes))
+        size = self.input_size if input_size is None else check_size(input_size, len(self.axes), INPUT_SIZE)
         if size is None:
-            raise InputError(f"{self.name} carries no input_size; give one")
+            raise InputError(f"{self.name} carries no input_size", remedy=("give ", INPUT_SIZE))
         sizes: dict[str, Size] = {IMAGE: size}
         for layer in self.layers:
             sizes[layer.name] = self._map_size(layer, sizes)
@@ -283,11 +283,12 @@ class Network:
         try:
             size = tuple(op.size(layer.params, a, n) for a, n in enumerate(before))
         except InputError as error:
-            raise InputError(f"layer {layer.name!r}: {error}") from None
+            raise error.within(f"layer {layer.name!r}") from None
         if min(size) < 1:
             shown_size = "×".join(map(str, before))
             raise InputError(
-                f"layer {layer.name!r} ({layer.op}) leaves nothing of its {shown_size} input; enlarge input_size"
+                f"layer {layer.name!r} ({layer.op}) leaves nothing of its {shown_size} input",
+                remedy=("enlarge ", INPUT_SIZE),
             )
         if max(size) > 2**53:
             raise InputError(f"layer {layer.name!r} ({layer.op}) makes a map of {max(size)} entries on one axis")
@@ -328,6 +329,6 @@ _HASHES = Derived(_hash)
 _GLOBAL_LAYERS = Derived(_global_layers)
 
 
-def check_size(size: object, ndim: int, what: str = "input_size") -> Size:
+def check_size(size: object, ndim: int, what: str | Parameter = "input_size") -> Size:
     """Return an image size as one int per axis."""
     return per_axis(size, what, ndim)

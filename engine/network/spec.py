@@ -6,7 +6,7 @@ import operator
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.errors import InputError, Parameter, nearest, shown
 from rfscale.engine.network.ops import OPS, Param
 
 MAX_VALUE = 2**31 - 1  # of any whole number in a spec
@@ -20,18 +20,18 @@ MODE_ALIASES = {"linear": "bilinear", "trilinear": "bilinear"}
 PADDING_WORDS = ("same", "same_lower", "valid")
 
 
-def whole(value: object, what: str, minimum: int = 1, maximum: int = MAX_VALUE) -> int:
+def whole(value: object, what: str | Parameter, minimum: int = 1, maximum: int = MAX_VALUE) -> int:
     """Return `value` as an int, or raise InputError naming `what`."""
     if type(value) is int and minimum <= value <= maximum:
         return value
     if isinstance(value, bool | str | bytes):
-        raise InputError(f"{what} is {shown(value)}; it must be a whole number")
+        raise InputError(argument=what, value=value, remedy="it must be a whole number")
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise InputError(f"{what} is {shown(value)}; it must be a whole number") from None
+        raise InputError(argument=what, value=value, remedy="it must be a whole number") from None
     if not minimum <= number <= maximum:
-        raise InputError(f"{what} is {shown(number)}; it must lie between {minimum} and {maximum}")
+        raise InputError(argument=what, value=number, remedy=f"it must lie between {minimum} and {maximum}")
     return number
 
 
@@ -46,13 +46,13 @@ def listed(value: object) -> list[Any] | None:
     return value.tolist() if hasattr(value, "tolist") and getattr(value, "ndim", 0) == 1 else None
 
 
-def per_axis(value: object, what: str, ndim: int, minimum: int = 1) -> tuple[int, ...]:
+def per_axis(value: object, what: str | Parameter, ndim: int, minimum: int = 1) -> tuple[int, ...]:
     """Return one whole number per axis, from one number or one per axis."""
     values = listed(value)
     if values is None:
         return (whole(value, what, minimum),) * ndim
     if len(values) != ndim:
-        raise InputError(f"{what} is {shown(value)}; give one number, or one for each of the {ndim} axes")
+        raise InputError(argument=what, value=value, remedy=f"give one number, or one for each of the {ndim} axes")
     return tuple([whole(v, what, minimum) for v in values])
 
 
@@ -119,7 +119,7 @@ def _value(key: str, param: Param, value: object, what: str, ndim: int, op: str)
         if value is None or values is None:
             return (None if value is None else whole(value, what),) * ndim
         if len(values) != ndim:
-            raise InputError(f"{what} is {shown(value)}; give one number, or one for each of the {ndim} axes")
+            raise InputError(argument=what, value=value, remedy=f"give one number, or one for each of the {ndim} axes")
         return tuple(None if v is None else whole(v, what) for v in values)
     if param.kind == "sides":
         if key == "padding" and isinstance(value, str) and value in PADDING_WORDS:

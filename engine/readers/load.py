@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, Parameter, nearest, shown
 from rfscale.engine.network.network import Network
 from rfscale.engine.network.spec import listed, whole
 from rfscale.engine.readers.reading import NetworkLike, SizedReading
@@ -124,7 +124,6 @@ def load_named(
     args: Mapping[str, Any],
     reading: Mapping[str, Any],
     input_size: int | Sequence[int] | None = None,
-    called: Callable[[str], str] = str,
 ) -> Network:
     """Return a network by name, as `load` does, where arguments and options come apart, as on a shell.
 
@@ -136,21 +135,24 @@ def load_named(
         Parameters of the builder or factory, and those of the reader, which only models have.
     input_size : int or sequence of int, optional
         Size that is going to be analysed: models are read at it; other networks stay as they are.
-    called : callable
-        What messages call a parameter of `reading`.
     """
     kind = kind_of(text)
     if reading and kind in WITHOUT_READER:
-        raise InputError(f"{text} is {WITHOUT_READER[kind]}; {called(next(iter(reading)))} goes with models")
+        raise InputError(
+            f"{text} is {WITHOUT_READER[kind]}", remedy=(Parameter(next(iter(reading))), " goes with models")
+        )
     if kind not in ("zoo", "python") and args:
         what = "a file and takes no parameters" if kind == "spec" else "a model already and takes no arguments"
         raise InputError(f"{text} is {what}, but got {', '.join(args)}")
-    if kind == "zoo":
-        from rfscale.engine.zoo.registry import build
+    try:
+        if kind == "zoo":
+            from rfscale.engine.zoo.registry import build
 
-        return build(text, **args)
-    if kind == "spec":
-        return Network.from_file(text)
+            return build(text, **args)
+        if kind == "spec":
+            return Network.from_file(text)
+    except InputError as error:
+        raise error.settled() from None
     if kind == "python":
         from rfscale.engine.readers.python import find
 
@@ -231,7 +233,9 @@ def _from_model(model: Any, reading: Mapping[str, Any], input_size: int | Sequen
         from rfscale.engine.readers.torch.reader import read_torch
 
         if "image" in reading:
-            raise InputError("image names an input of an ONNX model; a PyTorch model has it first")
+            raise InputError(
+                "names an input of an ONNX model; a PyTorch model has it first", argument=Parameter("image")
+            )
         options = dict(reading)
         return read_torch(model, **_sized(options, options.pop("input_size", input_size), needs_shape=True))
     if "onnx" in libraries or type(model).__name__ == "ModelProto":
@@ -247,7 +251,9 @@ def _from_program(text: str, reading: Mapping[str, Any]) -> Network:
     """A .pt2 file of torch.export.save, which is of one size."""
     for key in ("example_input", "input_size"):
         if key in reading:
-            raise InputError(f"{text} is of the size that it was exported with; leave {key} out")
+            raise InputError(
+                f"{text} is of the size that it was exported with", remedy=("leave ", Parameter(key), " out")
+            )
     try:
         import torch
     except ImportError:
@@ -287,7 +293,7 @@ def _from_python(
     made = call(text, found, args) if makes else found
     if isinstance(made, Network):
         if reading:
-            raise InputError(f"{text} makes an rf.Network, which takes no {', '.join(reading)}")
+            raise InputError((f"{text} makes an rf.Network, which takes no ", Parameter(next(iter(reading)))))
         return made
     torch = sys.modules.get("torch")  # a factory may import it when called
     is_torch = torch is not None and isinstance(made, torch.nn.Module | torch.export.ExportedProgram)
@@ -335,19 +341,27 @@ def _sized(
     example, axes = out.get("example_input"), out.get("axes")
     if size is None or (example is None and not needs_shape):
         return out if size is None else {"input_size": size, **out}
-    sizes = [whole(n, "input_size") for n in listed(size) or [size]]
+    sizes = [whole(n, INPUT_SIZE) for n in listed(size) or [size]]
     if example is None:
         if axes is not None:
-            raise InputError("axes says which dims of the image are spatial; give example_input, its whole shape, too")
+            raise InputError(
+                "says which dims of the image are spatial", argument=Parameter("axes"),
+                remedy=("give ", EXAMPLE_INPUT, ", its whole shape, too"),
+            )  # fmt: skip
         sizes *= 2 if len(sizes) == 1 else 1
         return {**out, "example_input": (1, 3, *sizes)}
     if not _is_shape(example):
-        raise InputError("input_size sets the pixels of an example_input that is one shape; give one of the two")
+        raise InputError(
+            ("sets the pixels of an ", EXAMPLE_INPUT, " that is one shape"),
+            argument=INPUT_SIZE, remedy="give one of the two",
+        )  # fmt: skip
     shape = list(example)
     dims = list(range(2, len(shape))) if axes is None else [a % len(shape) for a in axes]
     sizes *= len(dims) if len(sizes) == 1 else 1
     if len(sizes) != len(dims):
-        raise InputError(f"input_size is {shown(size)}, but the example_input {tuple(shape)} has {len(dims)} axes")
+        raise InputError(
+            ("but the ", EXAMPLE_INPUT, f" {tuple(shape)} has {len(dims)} axes"), argument=INPUT_SIZE, value=size
+        )
     for dim, n in zip(dims, sizes, strict=True):
         shape[dim] = n
     return {**{k: v for k, v in out.items() if k != "input_size"}, "example_input": tuple(shape)}

@@ -14,7 +14,7 @@ from importlib import import_module, util
 from pathlib import Path
 from typing import Any
 
-from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.errors import FactoryArguments, InputError, nearest, shown
 
 EXTRAS = {
     "torch": "'rfscale[torch]'",
@@ -83,6 +83,7 @@ def call(text: str, factory: Callable[..., Any], args: Mapping[str, Any], *, on_
         message = f"{_error_line(error, getattr(factory, '__module__', ''))}{_install_hint(error)}"
         if not isinstance(error, TypeError):
             raise InputError(f"{text} raised {message}") from None
+        # Python's TypeError names the argument in its text only
         wrong = re.search(r"unexpected keyword argument '(\w+)'", str(error))
         close = nearest(wrong[1], takes) if wrong else ""
         raise InputError(
@@ -123,7 +124,7 @@ def _with_torchvision(action: Callable[[], Any]) -> Any:
     try:
         return action()
     except RuntimeError as error:
-        if "torchvision::" not in str(error):
+        if "torchvision::" not in str(error):  # torch has no class of its own for an operator that is missing
             raise
         from rfscale.engine.readers.torch.reader import declare_torchvision_operators
 
@@ -146,7 +147,7 @@ def _check(text: str, factory: Callable[..., Any], args: Mapping[str, Any]) -> l
                 raise InputError(f"{text} cannot be called so: it takes no argument {shown(key)}; {hint}")
     lacking = [p.name for p in named if p.default is p.empty and p.name not in args]
     if lacking:
-        raise InputError(f"{text} needs {' and '.join(lacking)}; give {', '.join(f'{n}=…' for n in lacking)}")
+        raise InputError(f"{text} needs {' and '.join(lacking)}", remedy=("give ", FactoryArguments(tuple(lacking))))
     return takes
 
 

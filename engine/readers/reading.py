@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 else:
     NetworkLike = Any  # neither library is imported for an annotation
 
-READING = ("arg", "example_input", "unknown", "axes", "image")  # names in batch files and, with dashes, on a shell
-
 
 class Reading(TypedDict, total=False):
     """Options of whatever is no network yet, as in `rfscale.load`.

@@ -7,24 +7,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.errors import FactoryArguments, InputError, Parameter, Reference, nearest, shown
 from rfscale.engine.network.spec import listed
-from rfscale.engine.readers.reading import READING
+from rfscale.engine.readers.options import READING_OPTIONS, are_whole, reader_parameters
 
 KINDS = {
     "sweep": ("stages", "formulas"),
     "count": ("by", "where", "bins"),
-    "validate": ("random", "seed", "worst", *READING),
-    "profile": ("input_size", "entry", "global_ops", *READING),
+    "validate": ("random", "seed", "worst", *READING_OPTIONS),
+    "profile": ("input_size", "entry", "global_ops", *READING_OPTIONS),
 }
 
-
 Entry = dict[str, Any]
+
+
+def file_wording(reference: Reference) -> str:
+    """Return what a batch file calls a parameter: input_size, global_ops: skip, arg: {width: …}."""
+    if isinstance(reference, FactoryArguments):
+        return "arg: {" + ", ".join(f"{name}: …" for name in reference.names) + "}"
+    name = reference.name if reference.key is None else f"{reference.name} of {reference.key}"
+    value = reference.value
+    if isinstance(value, Mapping):
+        value = "{" + ", ".join(f"{key}: {given}" for key, given in value.items()) + "}"
+    return name if value is None else f"{name}: {value}"
 
 
 def read_runs(path: Path) -> list[Entry]:
@@ -39,63 +48,45 @@ def read_runs(path: Path) -> list[Entry]:
         try:
             _check(entry, names)
         except InputError as error:
-            raise InputError(f"{path}: run {i}: {error}") from None
+            raise error.within(f"run {i}").within(str(path)) from None
         names.add(entry["name"])
     return [dict(e) for e in runs]
 
 
 def _check(entry: object, names: set[str]) -> None:
     if not isinstance(entry, Mapping):
-        raise InputError(f"{shown(entry)}; it must be a mapping such as {{name: r50, profile: resnet50}}")
+        raise InputError(shown(entry), remedy="it must be a mapping such as {name: r50, profile: resnet50}")
     name = entry.get("name")
     if not isinstance(name, str) or not name or not name.replace("-", "").replace("_", "").isalnum():
-        raise InputError(f"name is {shown(name)}; it must be letters, digits, - and _, as it names a file")
+        raise InputError(argument="name", value=name, remedy="it must be letters, digits, - and _, as it names a file")
     if name in names:
-        raise InputError(f"two runs are named {name!r}; names must differ")
+        raise InputError(f"two runs are named {name!r}", remedy="names must differ")
     kinds = [k for k in KINDS if k in entry]
     if len(kinds) != 1:
         raise InputError(f"{name!r} needs one of {', '.join(KINDS)}; it has {', '.join(kinds) or 'none'}")
     for key in entry:
         if key not in ("name", kinds[0], *KINDS[kinds[0]]):
-            raise InputError(f"{name!r} has no {shown(key)}; {nearest(key, ('name', *KINDS, *KINDS[kinds[0]]))}")
-
-    _check_reading(entry, kinds[0])
-
-
-def _check_reading(entry: Mapping[str, Any], kind: str) -> None:
-    """Check what says how a model is made and read."""
-    for key, (fits, wanted) in _READS.items():
-        if key in entry and not fits(entry[key]):
-            raise InputError(f"{entry['name']!r}: {key} is {shown(entry[key])}; it must be {wanted}")
-        if key in entry and key in READING and not isinstance(entry[kind], str):
-            raise InputError(f"{entry['name']!r}: {key} goes with the name of a network, and {kind} describes one")
+            known = ("name", *KINDS, *KINDS[kinds[0]])
+            raise InputError(f"{name!r} has no {shown(key)}", remedy=nearest(key, known))
+    try:
+        _check_values(entry, kinds[0])
+    except InputError as error:
+        raise error.within(repr(name)) from None
 
 
-def _are_whole(given: object, least: int) -> bool:
-    """Whether something is a list of whole numbers."""
-    return isinstance(given, list) and all(type(n) is int and n >= least for n in given) and bool(given)
-
-
-_READS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "arg": (
-        lambda v: isinstance(v, Mapping) and all(isinstance(k, str) and k.isidentifier() for k in v),
-        "a mapping such as {weights: null}",
-    ),
-    "example_input": (
-        lambda v: _are_whole(v, 1) or (isinstance(v, list) and bool(v) and all(_are_whole(n, 1) for n in v)),
-        "batch, channels and pixels such as [1, 3, 224, 224], or a list of such lists",
-    ),
-    "unknown": (
-        lambda v: isinstance(v, str | Mapping),
-        "pointwise, everything, or {flip: pointwise}",
-    ),
-    "axes": (lambda v: _are_whole(v, -64), "a list of dims such as [1, 2]"),
-    "image": (lambda v: isinstance(v, str), "the name of an input"),
-    "input_size": (
-        lambda v: v is None or _are_whole(v if isinstance(v, list) else [v], 1),
-        "pixels such as 224 or [480, 640]",
-    ),
-}
+def _check_values(entry: Mapping[str, Any], kind: str) -> None:
+    """Check the size of the image, and what says how a model is made and read."""
+    size = entry.get("input_size")
+    if size is not None and not are_whole(size if isinstance(size, list) else [size], 1):
+        raise InputError(argument="input_size", value=size, remedy="it must be pixels such as 224 or [480, 640]")
+    for key, option in READING_OPTIONS.items():
+        if key not in entry:
+            continue
+        if not option.fits(entry[key]):
+            remedy = f"it must be {option.needs}, such as {option.file_example}"
+            raise InputError(argument=key, value=entry[key], remedy=remedy)
+        if not isinstance(entry[kind], str):
+            raise InputError(f"goes with the name of a network, and {kind} describes one", argument=key)
 
 
 def kind_of_entry(entry: Entry) -> str:
@@ -105,7 +96,7 @@ def kind_of_entry(entry: Entry) -> str:
 
 def options_of(entry: Entry) -> Entry:
     """Return the options of what is run; how a model is read is not among them."""
-    return {key: entry[key] for key in KINDS[kind_of_entry(entry)] if key in entry and key not in READING}
+    return {key: entry[key] for key in KINDS[kind_of_entry(entry)] if key in entry and key not in READING_OPTIONS}
 
 
 def subject_of(entry: Entry, folder: Path) -> Any:
@@ -141,25 +132,19 @@ def _named(entry: Entry, text: str, folder: Path) -> Any:
     """Return the space or network of a name; what fails says by which keys it was made and read."""
     from rfscale.engine.readers.load import load_named
     from rfscale.engine.readers.quiet import quiet
-    from rfscale.sweeps.spaces.load import space_of
+    from rfscale.sweeps.spaces.load import find_space
 
     path, name = _parts(text)
     text = f"{folder / path}{name}" if (folder / path).is_file() else text
-    keys = [key for key in READING if key in entry]
-    reading = {key: entry[key] for key in keys if key != "arg"}
-    if "example_input" in reading:
-        shapes = reading["example_input"]
-        reading["example_input"] = tuple(shapes) if isinstance(shapes[0], int) else [tuple(shape) for shape in shapes]
+    keys = [key for key in READING_OPTIONS if key in entry]
     try:
-        space = space_of(text, keys)
+        space = find_space(text, [Parameter(key) for key in keys])
         if space is not None:
             return space
         with quiet():
-            return load_named(text, entry.get("arg", {}), reading, entry.get("input_size"))
+            return load_named(text, entry.get("arg", {}), reader_parameters(entry), entry.get("input_size"))
     except InputError as error:
-        # a factory's message says what to give it as Python does
-        told = re.sub(r"(?<=give )\w+=…(, \w+=…)*$", lambda m: f"arg: {{{m[0].replace('=', ': ')}}}", str(error))
-        raise InputError(f"{', '.join(keys)}: {told}" if keys else told) from None
+        raise (error.within(", ".join(keys)) if keys else error) from None
 
 
 def _parts(text: str) -> tuple[str, str]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.batch.entries import Entry, entry_hash, kind_of_entry, options_of, subject_of
-from rfscale.sweeps.batch.summary import _known, _summary, _write
+from rfscale.sweeps.batch.entries import Entry, entry_hash, file_wording, kind_of_entry, options_of, subject_of
+from rfscale.sweeps.batch.summary import known_rows, summary_of
 from rfscale.sweeps.machine import machine, measured
 
 if TYPE_CHECKING:
@@ -35,13 +35,15 @@ def run_batch(
     step : callable
         Called with the name of every run that begins.
     fresh : bool
-        Do all again.
+        Run all entries again, also those that are done.
     """
+    from rfscale.sweeps.report.datasets import write
+
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out {out}: {error.strerror or error}") from None
-    known = _known(out)
+    known = known_rows(out)
     rows: list[dict[str, Any]] = []
     for entry in entries:
         step(entry["name"])
@@ -50,15 +52,15 @@ def run_batch(
         if before and same and not fresh and (out / f"{entry['name']}.zarr").is_dir():
             rows.append({**before, "status": "kept"})
         else:
-            stale = before is not None and before["entry_hash"] != code  # made from another entry: begin anew
+            stale = before is not None and before["entry_hash"] != code  # made from another entry: begin again
             if fresh or stale:
                 _clear(entry, out, known=before is not None)
-            # the entry is written down before it is run: killed in the middle, a sweep goes on if it is still the same
+            # the summary names the entry before it runs: if it is killed, the same entry continues the sweep
             begun = {**_NOT_RUN, "run": entry["name"], "kind": kind_of_entry(entry), "entry_hash": code}
-            _write(_summary([*rows, begun, *_later(entries, len(rows) + 1, known)]), out / "summary.json")
+            write(summary_of([*rows, begun, *_later(entries, len(rows) + 1, known)]), out / "summary.json")
             rows.append(_run(entry, out, folder) | {"entry_hash": code})
-        _write(_summary([*rows, *_later(entries, len(rows), known)]), out / "summary.json")
-    return _summary(rows)
+        write(summary_of([*rows, *_later(entries, len(rows), known)]), out / "summary.json")
+    return summary_of(rows)
 
 
 _NOT_RUN: dict[str, Any] = {
@@ -68,12 +70,12 @@ _NOT_RUN: dict[str, Any] = {
 
 
 def _later(entries: list[Entry], first: int, known: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """What is known of the entries that are still to come: a batch that is killed loses nothing of them."""
+    """The known rows of the entries that are still to come, so that a batch that is killed keeps them."""
     return [known[e["name"]] for e in entries[first:] if e["name"] in known]
 
 
 def _clear(entry: Entry, out: Path, *, known: bool) -> None:
-    """Take away what cannot be gone on with, or written over: a sweep's store, and what is in the way of one."""
+    """Remove a store that this entry can neither continue nor replace."""
     import shutil
 
     path = out / f"{entry['name']}.zarr"
@@ -109,11 +111,11 @@ def _run(entry: Entry, out: Path, folder: Path) -> dict[str, Any]:
 
 
 def _failure(error: BaseException) -> dict[str, str]:
-    message = str(error).split("\n")[0] if isinstance(error, InputError) else repr(error)
+    message = error.text(file_wording).split("\n")[0] if isinstance(error, InputError) else repr(error)
     return {"status": "failed", "message": message}
 
 
-def _keep(data: xr.Dataset | None, path: Path, attrs: dict[str, Any]) -> None:
+def _keep(data: xr.Dataset | xr.DataArray | None, path: Path, attrs: dict[str, Any]) -> None:
     """Write a result with its cost; the store of a sweep is there already."""
     if data is not None:
         from rfscale.sweeps.report.datasets import write
@@ -132,11 +134,10 @@ def _do_sweep(space: Any, options: Entry, path: Path) -> int:
     return write_store(space, path, **options).architectures
 
 
-def _do_count(space: Any, options: Entry, path: Path) -> xr.Dataset:
+def _do_count(space: Any, options: Entry, path: Path) -> xr.DataArray:
     from rfscale.sweeps.answers.count import count
 
-    data = count(space, **options)
-    return (data.astype(str) if data.dtype == object else data).to_dataset(promote_attrs=True)
+    return count(space, **options)
 
 
 def _do_validate(subject: Any, options: Entry, path: Path) -> xr.Dataset:

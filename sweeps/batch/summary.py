@@ -28,10 +28,8 @@ COLUMNS = {
 }
 
 
-# summaries -----------------------------------------------------------------------------------------------------------
-
-
-def _summary(rows: list[dict[str, Any]]) -> xr.Dataset:
+def summary_of(rows: list[dict[str, Any]]) -> xr.Dataset:
+    """Return the summary of a batch: one row for each entry."""
     import xarray as xr
 
     data = {}
@@ -40,12 +38,6 @@ def _summary(rows: list[dict[str, Any]]) -> xr.Dataset:
         kind: Any = object if isinstance(values[0], str) else np.int64 if name == "architectures" else float
         data[name] = (("run",), np.array(values, kind), {"units": units, "long_name": text})
     return xr.Dataset(data, {"run": [r["run"] for r in rows]}, {"call": "batch", **machine()})
-
-
-def _write(summary: xr.Dataset, path: Path) -> None:
-    from rfscale.sweeps.report.datasets import write
-
-    write(summary, path)
 
 
 def read_summary(path: Path) -> xr.Dataset:
@@ -62,7 +54,7 @@ def read_summary(path: Path) -> xr.Dataset:
         raise InputError(f"{file} is no summary of a batch: {shown(str(error))}") from None
 
 
-def _known(out: Path) -> dict[str, dict[str, Any]]:
+def known_rows(out: Path) -> dict[str, dict[str, Any]]:
     """Rows of the summary that is there already, by run."""
     if not (out / "summary.json").is_file():
         return {}

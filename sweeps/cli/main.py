@@ -6,7 +6,6 @@ Nothing heavy is imported here or at the top of the modules that hold verbs, so 
 
 from __future__ import annotations
 
-import gc
 import shlex
 import sys
 from collections.abc import Sequence
@@ -15,10 +14,9 @@ from typing import Annotated, Any
 import typer
 
 from rfscale.engine.errors import InputError, nearest
+from rfscale.sweeps.cli.options import shell_wording
+from rfscale.sweeps.cli.startup import finish, prepare
 from rfscale.sweeps.cli.verbs import VERBS
-
-GLOBALS = ("global_ops='skip'", "--global-ops skip")
-
 
 app = typer.Typer(
     add_completion=False,
@@ -26,7 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-
 
 for verb in VERBS:
     app.command(verb.__name__)(verb)
@@ -56,13 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv` (by default that of the process) and return its exit code."""
     if argv is not None:
         return _run(list(argv))
-    gc.set_threshold(1_000_000, 10, 10)  # imports make half a million objects, none of them garbage: 0.2 s
-    code_of_others = any(":" in arg for arg in sys.argv[2:])  # module:factory, which may need either package
-    if not code_of_others and {"reproduce", "profile", "footprint", "networks"}.intersection(sys.argv[1:2]):
-        for package in ("dask", "scipy"):  # xarray and numba would load them just because they are there: 0.5 s
-            sys.modules.setdefault(package, None)  # type: ignore[arg-type]
+    prepare(sys.argv[1:])
     code = _run(sys.argv[1:])
-    gc.freeze()  # the process ends here: do not sort through its objects once more, 0.35 s
+    finish()
     return code
 
 
@@ -74,12 +67,12 @@ def _run(args: list[str]) -> int:
     try:
         known = [verb.__name__ for verb in VERBS]
         if not args[0].startswith("-") and args[0] not in known:
-            raise InputError(f"no verb {args[0]!r}; {nearest(args[0], known)}")
+            raise InputError(f"no verb {args[0]!r}", remedy=nearest(args[0], known))
         command = typer.main.get_command(app)
         code = command.main(args, "rfscale", standalone_mode=False, obj={"command": shlex.join(["rfscale", *args])})
         return code if isinstance(code, int) else 0
-    except InputError as error:  # where it offers a way out, the option has to be named
-        return _fail(str(error).replace("give an input_size", "give --input-size").replace(*GLOBALS))
+    except InputError as error:
+        return _fail(error.text(shell_wording))
     except typer.TyperException as error:
         return _fail(_usage(error))
     except (KeyboardInterrupt, typer.Abort):
@@ -100,7 +93,7 @@ def _usage(error: Any) -> str:
     if context is None:
         return message
     option = getattr(error, "option_name", None)
-    if option and message.startswith("No such option"):
+    if option and hasattr(error, "possibilities"):  # an option that does not exist: only that error has them
         known = [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
         return f"{context.info_name} has no option {option}; {nearest(option, known)}"
     return f"{message.rstrip('.')}; see {context.command_path} --help"

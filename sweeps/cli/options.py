@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import INPUT_SIZE, FactoryArguments, InputError, Reference
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,29 +22,46 @@ if TYPE_CHECKING:
 InputSize = Annotated[
     str | None, typer.Option(metavar="HxW", help="Pixels of the image, 224 or 480x640: footprints end at its borders.")
 ]
-
-
 Finite = Annotated[bool, typer.Option("--finite", help="As --input-size, with the size that the network carries.")]
-
-
 Entry = Annotated[
     str, typer.Option(metavar="Y,X", help="Which entry of a map, with an input size: center, or whole numbers from 0.")
 ]
-
-
 GlobalOps = Annotated[
     str,
     typer.Option(
         metavar="include|skip",
-        help="skip: leave branches that see the whole image out of merges, to look past squeeze-and-excitation.",
+        help="skip: leave branches with a global receptive field out of merges, such as squeeze-and-excitation.",
     ),
 ]
-
-
+ImageSize = Annotated[
+    str | None, typer.Option(metavar="HxW", help="Size of all images of a YOLO folder, where there are no pictures.")
+]
+Layers = Annotated[
+    str | None, typer.Option(metavar="NAMES", help="Maps to take, comma between names of layers or modules.")
+]
 Out = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the data to .nc, .zarr, .csv or .json.")]
-
-
 Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture to .png or .svg.")]
+
+
+# words of the shell ---------------------------------------------------------------------------------------------------
+
+
+def flag(name: str) -> str:
+    """Return a parameter as the option of a shell: --example-input."""
+    return "--" + name.replace("_", "-")
+
+
+def shell_wording(reference: Reference) -> str:
+    """Return what the shell calls a parameter: --input-size, --global-ops skip, --unknown flip=pointwise."""
+    if isinstance(reference, FactoryArguments):
+        return " ".join(f"--arg {name}=…" for name in reference.names)
+    option, value = flag(reference.name), reference.value
+    if isinstance(value, Mapping):
+        return " ".join(f"{option} {key}={given}" for key, given in value.items())
+    return " ".join(word for word in (option, reference.key, value) if word is not None)
+
+
+# texts of the shell ---------------------------------------------------------------------------------------------------
 
 
 def numbers(text: str) -> list[int] | None:
@@ -58,17 +76,17 @@ def pixels(text: str | None) -> int | list[int] | None:
         return None
     size = numbers(text)
     if size is None:
-        raise InputError(f"--input-size is {shown(text)}; give pixels per axis, such as 224 or 480x640")
+        raise InputError(argument=INPUT_SIZE, value=text, remedy="give pixels per axis, such as 224 or 480x640")
     return size[0] if len(size) == 1 else size
 
 
 def size_of(net: Network, text: str | None, finite: bool) -> int | list[int] | None:
     """Return the pixels that --input-size or --finite ask for, or None."""
     if finite and text is not None:
-        raise InputError("--finite uses the network's own size; leave --input-size out, or --finite")
+        raise InputError("uses the size that the network carries", argument="--finite", remedy="leave --input-size out")
     if finite:
         if net.input_size is None:
-            raise InputError(f"--finite: {net.name} carries no input_size; give --input-size")
+            raise InputError(f"{net.name} carries no input_size", remedy=("give ", INPUT_SIZE)).within("--finite")
         return list(net.input_size)
     return pixels(text)
 
@@ -79,14 +97,16 @@ def entry_of(text: str) -> Any:
         return "center"
     entry = numbers(text)
     if entry is None:
-        raise InputError(f"--entry is {shown(text)}; give center, or one whole number per axis, such as 7,7")
+        raise InputError(
+            argument="--entry", value=text, remedy="give center, or one whole number per axis, such as 7,7"
+        )
     return entry
 
 
 def global_ops_of(text: str) -> Literal["include", "skip"]:
     """Return the text of --global-ops as the engine takes it."""
     if text not in ("include", "skip"):
-        raise InputError(f"--global-ops is {shown(text)}; give include or skip")
+        raise InputError(argument="--global-ops", value=text, remedy="give include or skip")
     return "skip" if text == "skip" else "include"
 
 
@@ -97,7 +117,7 @@ def fold_of(text: str | None) -> int | None:
     if text == "all":
         return None
     if not text.isdecimal() or not 1 <= int(text) <= 1000:
-        raise InputError(f"--depth is {shown(text)}; give a whole number from 1 on, or all")
+        raise InputError(argument="--depth", value=text, remedy="give a whole number from 1 on, or all")
     return int(text)
 
 
@@ -129,13 +149,3 @@ def write_data(data: xr.Dataset | xr.DataArray, out: Path | None) -> list[str]:
 
     write(data, out)
     return [str(out)]
-
-
-ImageSize = Annotated[
-    str | None, typer.Option(metavar="HxW", help="Size of all images of a YOLO folder, where there are no pictures.")
-]
-
-
-Layers = Annotated[
-    str | None, typer.Option(metavar="NAMES", help="Maps to take, comma between names of layers or modules.")
-]

@@ -41,8 +41,10 @@ def write(data: Data, path: Path) -> None:
 
 
 def storable(data: xr.Dataset) -> xr.Dataset:
-    """Return the dataset with text as objects and plain attributes, which every store can keep."""
-    text = {name: v.astype(object) for name, v in data.variables.items() if v.dtype.kind in "UT"}
+    """Return the dataset as every store can keep it: text as objects, whole numbers past int64 as text."""
+    text: dict[Any, Any] = {name: v.astype(object) for name, v in data.variables.items() if v.dtype.kind in "UT"}
+    objects = {name: v for name, v in data.data_vars.items() if v.dtype == object}
+    text |= {n: v.astype(str).astype(object) for n, v in objects.items() if all(type(x) is int for x in v.values.flat)}
     out = data.assign_coords({k: v for k, v in text.items() if k in data.coords})
     out = out.assign({k: v for k, v in text.items() if k in data.data_vars})
     out.attrs = {str(k): _plain(v) for k, v in data.attrs.items() if v is not None}

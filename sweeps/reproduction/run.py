@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from rfscale.engine.errors import InputError
 from rfscale.engine.files import check_folder, check_target, need_package, write_text
 from rfscale.sweeps.report.datasets import write
-from rfscale.sweeps.report.terminal import progress, say
+from rfscale.sweeps.report.progress import progress
+from rfscale.sweeps.report.terminal import say
 from rfscale.sweeps.reproduction.claims import CLAIMS, networks
 from rfscale.sweeps.reproduction.pictures import DRAWN, FIELD_LAYERS, draw_all
 from rfscale.sweeps.reproduction.tables import markdown, remarks, rows, terminal_table
@@ -83,16 +84,16 @@ def run(out: Path, pictures: bool = True) -> None:
 
     nets = networks()
     nets |= {name: load(name) for name in FIELD_LAYERS if name not in nets}
-    with progress("reproduce", total=len(nets) + len(FIELD_LAYERS) + 10) as step:
+    with progress("reproduce", steps=len(nets) + len(FIELD_LAYERS) + 10) as bar:
         profiles = {}
         for name, network in nets.items():
-            step(name)
+            bar.step(name)
             profiles[name] = profile(network)
         results = judge(CLAIMS, profiles, nets)
         notes = remarks(results, profiles)
         weights = {}
         for name, layer in FIELD_LAYERS.items():
-            step(f"path counts of {name}")
+            bar.step(f"path counts of {name}")
             weights[name] = _field(nets[name], layer)
         holes = footprint(nets["dilated5"], "conv5")
         tree = xr.DataTree.from_dict(
@@ -102,12 +103,12 @@ def run(out: Path, pictures: bool = True) -> None:
             | {"/footprints/dilated5": holes.to_dataset()},
             name="reproduction",
         )
-        step("dataset")
+        bar.step("dataset")
         write(tree, out / STORE)
         write_text(markdown(rows(results), notes), out / TABLE)
         written = [out / STORE, out / TABLE]
         if pictures:
-            written += draw_all(results, profiles, weights, holes, out / PICTURES, step)
+            written += draw_all(results, profiles, weights, holes, out / PICTURES, bar.step)
     say(terminal_table(rows(results)), *notes, *(f"written: {path}" for path in written))
 
 

@@ -5,49 +5,57 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import InputError, Text
 from rfscale.engine.readers.quiet import quiet
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.network_space import NetworkSpace
     from rfscale.sweeps.spaces.space import Space
 
+SUFFIXES = (".yaml", ".yml", ".json")
+
 
 def load_space(text: str) -> Space | NetworkSpace:
     """Return the space of a file, or of a Python module or file."""
-    from rfscale.sweeps.spaces.network_space import NetworkSpace
+    if ":" in text and not text.endswith(SUFFIXES):
+        found = _python_object(text, "SPACE")
+        space = _as_space(found)
+        if space is None:
+            raise InputError(argument=text, value=found, remedy="it must be an rf.Space or an rf.NetworkSpace")
+        return space
     from rfscale.sweeps.spaces.space import Space
 
-    if ":" not in text or text.endswith((".yaml", ".yml", ".json")):
-        return Space.from_file(text)
-    from rfscale.engine.readers.python import find
-
-    found = find(text, "SPACE")
-    if not isinstance(found, Space | NetworkSpace):
-        raise InputError(f"{text} is {shown(found)}; it must be an rf.Space or an rf.NetworkSpace")
-    return found
+    return Space.from_file(text)
 
 
-def space_of(text: str, given: Sequence[str] = ()) -> Any:
+def find_space(text: str, options: Sequence[Text] = ()) -> Space | NetworkSpace | None:
     """Return the space that a file describes (stages) or a module holds; None where the text names something else.
 
-    `given` are options that a space does not take.
+    `options` are those given that a space does not take.
     """
     from rfscale.engine.files import read_mapping
     from rfscale.engine.readers.load import kind_of
+
+    kind, space = kind_of(text), None
+    if kind == "spec" and text.endswith(SUFFIXES) and "stages" in read_mapping(text):
+        space = load_space(text)
+    elif kind == "python":
+        space = _as_space(_python_object(text, "network"))
+    if space is not None and options:
+        first = options[0] if isinstance(options[0], tuple) else (options[0],)
+        raise InputError(f"{text} is a space", remedy=(*first, " goes with networks"))
+    return space
+
+
+def _python_object(text: str, what: str) -> Any:
+    from rfscale.engine.readers.python import find
+
+    with quiet():
+        return find(text, what)
+
+
+def _as_space(found: Any) -> Space | NetworkSpace | None:
     from rfscale.sweeps.spaces.network_space import NetworkSpace
     from rfscale.sweeps.spaces.space import Space
 
-    kind, space = kind_of(text), None
-    if kind == "spec" and text.endswith((".yaml", ".yml", ".json")) and "stages" in read_mapping(text):
-        space = Space.from_file(text)
-    if kind == "python":
-        from rfscale.engine.readers.python import find
-
-        with quiet():
-            space = find(text)
-    if not isinstance(space, Space | NetworkSpace):
-        return None
-    if given:
-        raise InputError(f"{text} is a space; {given[0]} goes with networks")
-    return space
+    return found if isinstance(found, Space | NetworkSpace) else None

@@ -123,11 +123,11 @@ class Space(Labelled):
         """Return the space of a YAML or JSON file."""
         from rfscale.engine.files import read_mapping
 
+        spec = read_mapping(path)
         try:
-            return cls(read_mapping(path))
+            return cls(spec)
         except InputError as error:
-            message = str(error)
-            raise InputError(message if str(path) in message else f"{path}: {message}") from None
+            raise error.within(str(path)) from None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the dict of this space; `from_dict` is the inverse."""

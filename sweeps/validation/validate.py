@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import InputError, Parameter, shown
 from rfscale.engine.network.network import Network
 from rfscale.engine.network.spec import whole
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, SizedReading
 from rfscale.sweeps.runs.blocks import MEMORY
-from rfscale.sweeps.spaces.load import space_of
+from rfscale.sweeps.spaces.load import find_space
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.validation.walk_space import Progress
@@ -97,12 +97,12 @@ def validate(
 def _subject(what: Any, reading: Mapping[str, Any]) -> Space | Network:
     """The space or network that `validate` was given."""
     if isinstance(what, str | PathLike):
-        found = space_of(str(what), [*reading])
+        found = find_space(str(what), [Parameter(key) for key in reading])
     else:
         found = Space.from_dict(what) if isinstance(what, Mapping) and "stages" in what else what
     if isinstance(found, Space):
         for key in reading:
-            raise InputError(f"{shown(what)} is a space; {key} goes with networks")
+            raise InputError(f"{shown(what)} is a space", remedy=(Parameter(key), " goes with networks"))
         return found
     if isinstance(found, NetworkSpace):
         raise InputError(f"what is {shown(found)}; it must be an rf.Space or an rf.Network")

@@ -8,7 +8,7 @@ from typing import Unpack
 from rfscale.engine.analysis.check.context import Context
 from rfscale.engine.analysis.check.detectors import DETECTORS
 from rfscale.engine.analysis.check.rules import LEVELS, RULES, Finding, Level, Limits, Rule
-from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.errors import INPUT_SIZE, InputError, nearest, shown
 from rfscale.engine.footprints.plan import GlobalOps
 from rfscale.engine.network.network import check_size
 from rfscale.engine.readers.load import as_network
@@ -63,7 +63,10 @@ def check(
         old = rules[name]
         rules[name] = Rule(old.summary, old.figure, values, old.remedy, old.below)
     context = Context(
-        network, check_size(input_size, len(network.axes)) if input_size is not None else None, global_ops, rules
+        network,
+        check_size(input_size, len(network.axes), INPUT_SIZE) if input_size is not None else None,
+        global_ops,
+        rules,
     )
     found = [finding for look in DETECTORS for finding in look(context)]
     order = {layer.name: i for i, layer in enumerate(network.layers)} | {"input": -1}

@@ -8,7 +8,7 @@ from functools import cached_property
 from math import lcm
 
 from rfscale.engine.analysis.check.rules import LEVELS, Finding, Level, Rule
-from rfscale.engine.errors import InputError
+from rfscale.engine.errors import InputError, UnequalJumpsError
 from rfscale.engine.footprints.figures import Figures
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import Trace, trace
@@ -24,7 +24,7 @@ class Context:
     given: Size | None
     global_ops: GlobalOps
     rules: Mapping[str, Rule]
-    trouble: InputError | None = field(default=None, init=False)
+    unequal_jumps: UnequalJumpsError | None = field(default=None, init=False)
 
     @cached_property
     def size(self) -> Size | None:
@@ -32,11 +32,11 @@ class Context:
 
     @cached_property
     def interior(self) -> Trace | None:
-        """Footprints without borders, or None where there are none, for the reason in `trouble`."""
+        """Footprints without borders; None where branches of different jumps merge, as `unequal_jumps` says."""
         try:
             return trace(self.network, None, self.global_ops)
         except InputError as error:
-            self.trouble = error
+            self.unequal_jumps = error if isinstance(error, UnequalJumpsError) else None
             if self.size is None:
                 raise
             return None

@@ -10,6 +10,7 @@ import numpy as np
 from rfscale.engine.analysis.check.context import Context
 from rfscale.engine.analysis.check.rules import Finding
 from rfscale.engine.analysis.coverage import coverage_counts
+from rfscale.engine.errors import worded
 from rfscale.engine.footprints.figures import Figures
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.plan import Plan, Step
@@ -195,11 +196,10 @@ def _misaligned(context: Context) -> Iterator[Finding]:
 
 
 def _jumps(context: Context) -> Iterator[Finding]:
-    if context.interior is None:
-        told = str(context.trouble)
-        for i, step in enumerate(context.plan.steps):
-            if told.startswith(f"layer {step.layer.name!r} ") and "different jumps" in told:
-                yield from context.finding("jumps", i, len(step.sources), told.partition(": ")[2].partition(";")[0])
+    if context.interior is None and context.unequal_jumps is not None:
+        i = context.network.index(context.unequal_jumps.layer)
+        message = worded(context.unequal_jumps.problem)
+        yield from context.finding("jumps", i, len(context.plan.steps[i].sources), message)
 
 
 def _drift(context: Context) -> Iterator[Finding]:

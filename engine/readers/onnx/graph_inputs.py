@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, shown
 from rfscale.engine.readers.onnx.constants import is_kept, values_of
 from rfscale.engine.readers.onnx.model_file import one_line
 from rfscale.engine.readers.tensors.tracking import Constant, Shape
@@ -48,7 +48,9 @@ def image_shape(first: Any, example: Any, input_size: Any, axes: Sequence[int] |
     spatial = list(range(2, rank)) if axes is None else [a % rank for a in axes]
     if example is not None:
         if len(list(example)) != rank:
-            raise InputError(f"example_input is {shown(example)}; the input {first.name!r} of {label} has {rank} dims")
+            raise InputError(
+                argument=EXAMPLE_INPUT, value=example, remedy=f"the input {first.name!r} of {label} has {rank} dims"
+            )
         return tuple(example)
     shape = list(declared)
     if min(shape) < 0:
@@ -56,9 +58,11 @@ def image_shape(first: Any, example: Any, input_size: Any, axes: Sequence[int] |
     if input_size is not None:
         sizes = [input_size] * len(spatial) if isinstance(input_size, int) else list(input_size)
         if len(sizes) != len(spatial):
-            raise InputError(f"input_size is {shown(input_size)}; give one number, or {len(spatial)}")
+            raise InputError(argument=INPUT_SIZE, value=input_size, remedy=f"give one number, or {len(spatial)}")
         for d, n in zip(spatial, sizes, strict=True):
             shape[d] = n
     if any(shape[d] == 0 for d in spatial):
-        raise InputError(f"{label} leaves the size of its input {first.name!r} open; give input_size, such as 224")
+        raise InputError(
+            f"{label} leaves the size of its input {first.name!r} open", remedy=("give ", INPUT_SIZE, ", such as 224")
+        )
     return tuple(n or (3 if d == 1 else 1) for d, n in enumerate(shape))

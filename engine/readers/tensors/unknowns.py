@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import InputError, Parameter
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.readers.tensors import spatial_ops as sp
 from rfscale.engine.readers.tensors.layout import UnreadableError, common, neutral, spatial, whole_axis, with_dim
@@ -30,14 +30,18 @@ class Unknowns:
     def __init__(self, allowed: str | Mapping[str, Any] | None, source: str) -> None:
         if isinstance(allowed, str) and allowed not in WORDS:
             raise InputError(
-                f"unknown is {shown(allowed)}; it must be 'pointwise', 'everything' or a mapping by operator"
+                argument=Parameter("unknown"),
+                value=allowed,
+                remedy="it must be 'pointwise', 'everything' or a mapping by operator",
             )
         for op, treatment in allowed.items() if isinstance(allowed, Mapping) else ():
             is_layer = isinstance(treatment, Mapping) and OPS.get(str(treatment.get("op", "conv"))) is not None
             if treatment not in WORDS and not is_layer:
                 raise InputError(
-                    f"unknown[{op!r}] is {shown(treatment)}; it must be 'pointwise', 'everything' or a layer such as "
-                    "{'op': 'conv', 'kernel': 3, 'padding': 1}"
+                    argument=Parameter("unknown", key=str(op)),
+                    value=treatment,
+                    remedy="it must be 'pointwise', 'everything' or a layer such as "
+                    "{'op': 'conv', 'kernel': 3, 'padding': 1}",
                 )
         self.allowed = allowed
         self.source = source
@@ -87,10 +91,13 @@ class Unknowns:
         more = len(self.found) - _SHOWN
         raise InputError(
             f"{name} has {self.source} operators that are not known: {'; '.join(listed)}"
-            f"{f'; and {more} more' if more > 0 else ''}. "
-            "To go on, say what to take them for: unknown='pointwise', unknown='everything', or a mapping such as "
-            f"unknown={{{next(iter(self.found))!r}: 'pointwise'}}"
-        )
+            f"{f'; and {more} more' if more > 0 else ''}",
+            remedy=(
+                "to go on, say what to take them for: ", Parameter("unknown", "pointwise"), ", ",
+                Parameter("unknown", "everything"), ", or one by one ",
+                Parameter("unknown", {next(iter(self.found)): "pointwise"}),
+            ),
+        )  # fmt: skip
 
 
 def _stand_in(k: Tracker, treatment: Any, values: list[Tracked], shape_known: bool) -> Any:

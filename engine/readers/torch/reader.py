@@ -6,7 +6,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import EXAMPLE_INPUT, InputError, shown
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.tensors.layout import UnreadableError
 from rfscale.engine.readers.tensors.spatial_ops import settle
@@ -82,8 +82,8 @@ def export(module: Any, example_input: Any) -> Any:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"torch.export cannot follow {type(module).__name__} on an input of "
-            f"{' and '.join('×'.join(map(str, i.shape)) for i in inputs)}: {shown(reason, 200)}; "
-            "give another example_input, or the part of the module without data-dependent code"
+            f"{' and '.join('×'.join(map(str, i.shape)) for i in inputs)}: {shown(reason, 200)}",
+            remedy=("give another ", EXAMPLE_INPUT, ", or the part of the module without data-dependent code"),
         ) from None
     finally:
         for m in training:

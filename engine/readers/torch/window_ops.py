@@ -24,7 +24,7 @@ def _conv(
 ) -> Tracked:
     n, axes = len(w.shape) - 2, len(k.image)
     if n > axes and len(x.shape) < n + 2:  # torch takes the batch's dim for the channels'
-        raise UnreadableError(f"it is {n}-D and the image has {axes} axes: give an example_input of {n + 2} dims")
+        raise UnreadableError(f"it is {n}-D and the image has {axes} axes: its example needs {n + 2} dims")
     words: dict[Any, Any] = {"same": "same", "valid": [0] * (2 * n)}
     sides = words[padding] if isinstance(padding, str) else listed(padding, n) * 2
     return wd.convolve(k, x, w, b is not None, listed(stride, n), sides, listed(dilation, n), groups)

@@ -1,4 +1,4 @@
-"""The verb batch."""
+"""The verb batch: many runs that one file lists."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ def batch(
     from rfscale.sweeps.batch.entries import read_runs
     from rfscale.sweeps.batch.run import run_batch
     from rfscale.sweeps.batch.summary import check_against, compare, read_summary
+    from rfscale.sweeps.report.progress import progress
     from rfscale.sweeps.report.tables.batch import summary_table
-    from rfscale.sweeps.report.terminal import progress, say
+    from rfscale.sweeps.report.terminal import say
 
     entries = read_runs(runs)
     before = read_summary(against) if against else None
     if before is not None:
         check_against(entries, before)
-    with progress("batch", len(entries)) as step:
-        summary = run_batch(entries, out, runs.absolute().parent, step, fresh)
+    with progress("batch", len(entries)) as bar:
+        summary = run_batch(entries, out, runs.absolute().parent, bar.step, fresh)
     if before is not None:
         summary = compare(summary, before)
     say(*summary_table(summary), f"written: {out / 'summary.json'}")

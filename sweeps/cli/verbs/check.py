@@ -1,4 +1,4 @@
-"""The verb check."""
+"""The verb check: faults of a network, each with a remedy."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check(
 
     for name in ignore or ():
         if name not in RULES:
-            raise InputError(f"--ignore: there is no rule {shown(name)}; known: {', '.join(RULES)}")
+            raise InputError(f"--ignore: there is no rule {shown(name)}", remedy=f"known: {', '.join(RULES)}")
     if out is not None:
         from rfscale.engine.files import check_folder
 

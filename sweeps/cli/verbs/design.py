@@ -1,7 +1,4 @@
-"""The verb `rfscale design`: architectures of a space whose maps fit the sizes of objects.
-
-Imports stand inside the functions: the help is shown without numpy.
-"""
+"""The verb design: the architectures of a space whose maps fit the sizes of objects."""
 
 from __future__ import annotations
 
@@ -53,12 +50,10 @@ def design(
         ),
     ] = None,
     best: Annotated[int, typer.Option(metavar="N", help="How many designs.")] = 10,
-    pareto: Annotated[
-        bool, typer.Option("--pareto", help="Instead, all that no other beats in fit and cost at once.")
-    ] = False,
+    pareto: Annotated[bool, typer.Option("--pareto", help="Instead, all Pareto-optimal ones in fit and cost.")] = False,
     factor: Annotated[float, typer.Option(metavar="F", help="A map covers objects within this factor of it.")] = 2.0,
     by: Annotated[
-        Literal["width", "extent"], typer.Option(help="Figure of a map that is held against object sizes.")
+        Literal["width", "extent"], typer.Option(help="Figure of a map that is compared with object sizes.")
     ] = "width",
     category: Annotated[
         list[str] | None, typer.Option("--category", metavar="NAME", help="Only objects of this category; repeatable.")
@@ -81,21 +76,22 @@ def design(
     from rfscale.engine.objects.sizes import object_sizes
     from rfscale.sweeps.answers.design.design import design as compute
     from rfscale.sweeps.report.pictures.designs import design_figure
+    from rfscale.sweeps.report.progress import progress
     from rfscale.sweeps.report.tables.designs import check_out, design_report, write_designs
-    from rfscale.sweeps.report.terminal import progress, say
+    from rfscale.sweeps.report.terminal import say
     from rfscale.sweeps.spaces.load import load_space
     from rfscale.sweeps.spaces.space import Space
 
     check_out(out)
     if pareto and best != 10:
-        raise InputError("--pareto gives all that no other beats; --best goes without it")
+        raise InputError("--pareto gives all Pareto-optimal designs; leave --best out")
     loaded = load_space(space)
     if not isinstance(loaded, Space):
         raise InputError(f"SPACE {shown(space)} is made of whole networks; design needs a space of stages")
-    with progress(f"design from {loaded.name}") as step:
-        step("object sizes")
+    with progress(f"design from {loaded.name}") as bar:
+        bar.step("object sizes")
         sizes = object_sizes(None if objects == "coco" else objects, resize, categories=category)
-        step("states and their best maps")
+        bar.step("states and their best maps")
         price = None if cost == "none" else cost
         found = compute(
             loaded, sizes, maps, objective, price, where, best, pareto=pareto, factor=factor, by=by

@@ -1,4 +1,4 @@
-"""The verb footprint."""
+"""The verb footprint: the input pixels of one entry of one feature map."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def footprint(
     out: Out = None,
     plot: Plot = None,
 ) -> None:
-    """Show the pixels behind one entry of one feature map.
+    """Show the input pixels of one entry of one feature map.
 
     Example: rfscale footprint dilated5 conv5 --plot holes.png
 
@@ -47,8 +47,9 @@ def footprint(
     net = network.load(input_size)
     size, at, how = size_of(net, input_size, finite), entry_of(entry), global_ops_of(global_ops)
     from rfscale.engine.network.modules import module_layer
+    from rfscale.sweeps.report.progress import progress
     from rfscale.sweeps.report.tables.footprint import footprint_report, path_counts_report
-    from rfscale.sweeps.report.terminal import progress, say
+    from rfscale.sweeps.report.terminal import say
 
     name = module_layer(net, layer)
     with progress(f"{'path counts' if weights else 'footprint'} of {name}"):

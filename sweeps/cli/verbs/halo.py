@@ -1,4 +1,4 @@
-"""The verb halo."""
+"""The verb halo: the margins that tiled inference needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import InputError
 from rfscale.sweeps.cli.model import NetworkArgument, takes_network
 from rfscale.sweeps.cli.options import (
     GlobalOps,
@@ -41,11 +41,12 @@ def halo(
     check_targets(out, None)
     net = network.load()
     from rfscale.engine.analysis.halo import halo as compute
-    from rfscale.sweeps.report.terminal import progress, say
+    from rfscale.sweeps.report.progress import progress
+    from rfscale.sweeps.report.terminal import say
 
     size = None if tile is None else numbers(tile)
     if tile is not None and size is None:
-        raise InputError(f"--tile is {shown(tile)}; give pixels per axis, such as 512 or 512x768")
+        raise InputError(argument="--tile", value=tile, remedy="give pixels per axis, such as 512 or 512x768")
     with progress(f"halo of {net.name}"):
         pixels = size[0] if size and len(size) == 1 else size
         found = compute(net, pixels, layers=layers_of(net, layers), global_ops=global_ops_of(global_ops))

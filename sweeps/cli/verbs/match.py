@@ -1,7 +1,4 @@
-"""The verbs about objects and faults: match, check, halo. A verb checks its input, computes, writes, then prints.
-
-Imports stand inside the functions: the help of all verbs is shown without numpy.
-"""
+"""The verb match: the feature maps of a network that fit the sizes of objects."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import InputError
 from rfscale.sweeps.cli.model import NetworkArgument, takes_network
 from rfscale.sweeps.cli.options import (
     Finite,
@@ -25,7 +22,7 @@ from rfscale.sweeps.cli.options import (
     size_of,
     write_data,
 )
-from rfscale.sweeps.report.tables.match import _parts, match_report
+from rfscale.sweeps.report.tables.match import match_report, stored_parts
 
 
 @takes_network
@@ -55,7 +52,8 @@ def match(
         ),
     ] = None,
     by: Annotated[
-        Literal["width", "extent", "effective"], typer.Option(help="Figure of a map that is held against object sizes.")
+        Literal["width", "extent", "effective"],
+        typer.Option(help="Figure of a map that is compared with object sizes."),
     ] = "width",
     objective: Annotated[
         Literal["tightness", "coverage"], typer.Option(help="What the best maps are best in.")
@@ -77,7 +75,7 @@ def match(
     out: Out = None,
     plot: Plot = None,
 ) -> None:
-    """Set what layers see beside the object sizes of a data set.
+    """Compare the receptive fields of layers with the object sizes of a data set.
 
     It chooses the maps that fit the objects best, and says which objects none fits.
 
@@ -87,10 +85,11 @@ def match(
     net = network.load(input_size)
     from rfscale.engine.analysis.match import match as compute
     from rfscale.engine.objects.sizes import object_sizes
-    from rfscale.sweeps.report.terminal import progress, say
+    from rfscale.sweeps.report.progress import progress
+    from rfscale.sweeps.report.terminal import say
 
-    with progress(f"match of {net.name}") as step:
-        step("object sizes")
+    with progress(f"match of {net.name}") as bar:
+        bar.step("object sizes")
         sizes = object_sizes(
             objects,
             resize,
@@ -100,7 +99,7 @@ def match(
             crowd=crowd,
             categories=category,
         )
-        step("profile and effective boxes")
+        bar.step("profile and effective boxes")
         found = compute(
             net,
             sizes,
@@ -112,7 +111,7 @@ def match(
             input_size=size_of(net, input_size, finite),
         )
     found.attrs["command"] = context.obj["command"]
-    written = write_data(_parts(found, out), out)
+    written = write_data(stored_parts(found, out), out)
     if plot:
         from rfscale.sweeps.report.pictures.match import match_figure
         from rfscale.sweeps.report.pictures.style import save
@@ -127,5 +126,5 @@ def _pair(text: str | None) -> tuple[int, int] | None:
         return None
     size = numbers(text)
     if size is None or len(size) > 2 or min(size) < 1:
-        raise InputError(f"--image-size is {shown(text)}; give height and width in pixels, such as 480x640")
+        raise InputError(argument="--image-size", value=text, remedy="give height and width in pixels, such as 480x640")
     return size[0], size[-1]

@@ -1,4 +1,4 @@
-"""The verb networks."""
+"""The verb networks: the built-in networks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def networks(
         typer.Argument(metavar="NETWORK", help="Show the layers of this one; as for rfscale profile."),
     ] = None,
 ) -> None:
-    """List the networks that come along, or the layers of one.
+    """List the built-in networks, or the layers of one.
 
     Example: rfscale networks resnet50
     """

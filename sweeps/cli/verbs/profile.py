@@ -1,7 +1,4 @@
-"""The verbs about one network, and the reproduction. A verb checks its input, computes, writes its files, then prints.
-
-Imports stand inside the functions: the help of all verbs is shown without numpy.
-"""
+"""The verb profile: the figures of every layer of a network."""
 
 from __future__ import annotations
 
@@ -56,7 +53,7 @@ def profile(
     out: Out = None,
     plot: Plot = None,
 ) -> None:
-    """Show what every layer sees, exactly and by the formulas.
+    """Show the receptive field of every layer, exactly and by the formulas.
 
     The table is folded by module to fit a screen. Below it stands a line for each output: extent, stride, padding,
     holes, overlap, and the box that holds 95 % of the paths. Without an input size footprints have no borders.
@@ -71,17 +68,18 @@ def profile(
     net = network.load(input_size)
     size, at, how = size_of(net, input_size, finite), entry_of(entry), global_ops_of(global_ops)
     from rfscale.engine.analysis.profile import profile as compute
+    from rfscale.sweeps.report.progress import progress
     from rfscale.sweeps.report.tables.profile import profile_report
-    from rfscale.sweeps.report.terminal import progress, say
+    from rfscale.sweeps.report.terminal import say
 
-    with progress(f"profile of {net.name}") as step:
+    with progress(f"profile of {net.name}") as bar:
         ds = whole = compute(net, size, at, how)
         if outputs_only:
             ds = ds.sel(layer=list(net.outputs))
         if layers is not None:
             ds = ds.isel(layer=_matching(layers, net, [str(n) for n in ds.layer.values]))
-        step("outputs")
-        told = [] if layers is not None else _output_lines(net, size, at, whole)
+        bar.step("outputs")
+        outputs = [] if layers is not None else _output_lines(net, size, at, whole)
     ds.attrs["command"] = context.obj["command"]
     written = write_data(ds, out)
     if plot:
@@ -90,21 +88,21 @@ def profile(
 
         save(profile_figure(ds), plot)
         written.append(str(plot))
-    say(*profile_report(ds, rows, told), *(f"written: {path}" for path in written))
+    say(*profile_report(ds, rows, outputs), *(f"written: {path}" for path in written))
 
 
 # rows of a profile --------------------------------------------------------------------------------------------------
 
 
 def _output_lines(net: Network, size: Any, entry: Any, ds: xr.Dataset) -> list[str]:
-    """One line per output; branches that see the whole image are looked past, and a line says so."""
+    """One line per output; branches with a global receptive field are left out, and a line says so."""
     from rfscale.engine.analysis.output_lines import output_lines
 
     anyway, wholly = net.global_layers
     past = ds.attrs["global_ops"] == "include" and anyway != wholly
     lines = output_lines(net, size, entry, "skip", dataset=None if past else ds)
     if past:
-        lines.append("(not counting branches that see the whole image; --global-ops skip shows every layer so)")
+        lines.append("(without branches of a global receptive field; --global-ops skip shows every layer so)")
     return lines
 
 

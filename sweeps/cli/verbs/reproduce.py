@@ -1,4 +1,4 @@
-"""The verb reproduce."""
+"""The verb reproduce: the article's numbers and the exact ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def reproduce(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("reproduction"),
     pictures: Annotated[bool, typer.Option(help="Draw the pictures (needs matplotlib).")] = True,
 ) -> None:
-    """Set the article's figures and numbers beside the exact ones.
+    """Compare the article's figures and numbers with the exact ones.
 
     Prints the table claim / published / formula / exact / verdict, and writes claims.zarr (with the profiles),
     claims.md and the pictures.

@@ -1,7 +1,4 @@
-"""The verb `rfscale sweep`: a space described, enumerated into a store, or asked.
-
-Imports stand inside the functions: the help is shown without numpy.
-"""
+"""The verb sweep: describe a space, enumerate it into a store, or answer a question about it."""
 
 from __future__ import annotations
 
@@ -14,17 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.report.terminal import _bar
 from rfscale.sweeps.spaces.load import load_space
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from rfscale.sweeps.runs.store.store import Progress
     from rfscale.sweeps.spaces.network_space import NetworkSpace
     from rfscale.sweeps.spaces.space import Space
 
-if TYPE_CHECKING:
     Answer = xr.Dataset | xr.DataArray
 
 
@@ -54,7 +48,7 @@ def sweep(
     pareto: Annotated[
         str | None,
         typer.Option(
-            metavar="EXPRESSIONS", help="Those that no other beats in two or three values, such as macs,-extent."
+            metavar="EXPRESSIONS", help="The Pareto-optimal ones in two or three values, such as macs,-extent."
         ),
     ] = None,
     sample: Annotated[int | None, typer.Option(metavar="N", help="Draw N architectures, uniformly.")] = None,
@@ -97,11 +91,13 @@ def sweep(
 
     lines: list[Any]
     if question:
+        from rfscale.sweeps.report.datasets import write
+
         data = _ask(loaded, question, asked[question], where, k, seed)
         data.attrs["command"] = context.obj["command"]
         lines = answer_report(data)
         if out:
-            _write_answer(data, out)
+            write(data, out)
             lines.append(f"written: {out}")
     elif out:
         names = None if stages is None else [s.strip() for s in stages.split(",") if s.strip()]
@@ -140,7 +136,7 @@ GOES_WITH = {
 
 
 def _check_options(question: str | None, given: list[str], out: Path | None) -> None:
-    """Refuse options that would be passed over."""
+    """Refuse options that would have no effect."""
     mode = question or ("--out" if out else None)
     for option in given:
         if mode not in GOES_WITH[option]:
@@ -174,7 +170,7 @@ def _set_threads(threads: int | None) -> None:
 
     most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     if not 1 <= threads <= most:
-        raise InputError(f"--threads is {threads}; this machine has 1 to {most}")
+        raise InputError(argument="--threads", value=threads, remedy=f"this machine has 1 to {most}")
     numba.set_num_threads(threads)
 
 
@@ -190,46 +186,32 @@ def _enumerate(
     scheduler: str | None,
 ) -> list[Any]:
     """Write every architecture to a store or a netCDF file, and return the summary."""
+    from rfscale.sweeps.report.progress import progress
+
+    label = f"sweep of {space.name}"
     if workers is not None and workers < 1:
-        raise InputError(f"--workers is {workers}; it must be at least 1")
+        raise InputError(argument="--workers", value=workers, remedy="it must be at least 1")
     if out.suffix == ".nc":
         if workers or scheduler:
             raise InputError("--workers and --scheduler write stores; give --out a name without .nc")
         from rfscale.sweeps.machine import size_text
         from rfscale.sweeps.report.datasets import write
-        from rfscale.sweeps.report.terminal import progress
         from rfscale.sweeps.runs.run import run
 
-        with progress(f"sweep of {space.name}"):
+        with progress(label):
             write(run(space, stages=stages, formulas=formulas), out)
         return [f"{space.size:,} architectures of {space.name}", f"written: {out}, {size_text(out.stat().st_size)}"]
     from rfscale.sweeps.report.tables.spaces import summary_report
     from rfscale.sweeps.runs.store.store import write_store
 
-    done = 0
-
-    def remember(now: int, total: int) -> None:
-        nonlocal done
-        done = now * 100 // total
-
-    with _client(workers, scheduler) as client, _bar(space) as tick:
+    with _client(workers, scheduler) as client, progress(label, architectures=space.size) as bar:
         try:
-            summary = write_store(
-                space, out, stages=stages, formulas=formulas, client=client, progress=_both(remember, tick)
-            )
+            summary = write_store(space, out, stages=stages, formulas=formulas, client=client, progress=bar.share)
         except KeyboardInterrupt:
-            print(f"rfscale: interrupted; {done} % are stored in {out}, and the same command goes on", file=sys.stderr)
+            text = f"interrupted; {int(100 * bar.done)} % are stored in {out}, and the same command goes on"
+            print(f"rfscale: {text}", file=sys.stderr)
             raise
     return summary_report(space, out, summary)
-
-
-def _both(first: Progress, second: Progress | None) -> Progress:
-    def tick(done: int, total: int) -> None:
-        first(done, total)
-        if second:
-            second(done, total)
-
-    return tick
 
 
 @contextmanager
@@ -248,7 +230,7 @@ def _client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
 
 def _ask(space: Any, question: str, value: Any, where: str | None, k: int, seed: int) -> Answer:
     from rfscale import sweeps as answers
-    from rfscale.sweeps.report.terminal import progress
+    from rfscale.sweeps.report.progress import progress
 
     with progress(f"{question[2:]} of {space.name}") if isinstance(value, str) else nullcontext():
         if question == "--count":
@@ -258,17 +240,3 @@ def _ask(space: Any, question: str, value: Any, where: str | None, k: int, seed:
         if question == "--pareto":
             return answers.pareto(space, *(v.strip() for v in value.split(",")), where=where)
         return answers.sample(space, value, where, seed)
-
-
-def _write_answer(data: Answer, out: Path) -> None:
-    """Write an answer; numbers that pass int64 go to .nc and .zarr as text."""
-    import xarray as xr
-
-    from rfscale.sweeps.report.datasets import write
-
-    if out.suffix in (".nc", ".zarr"):
-        data = data.to_dataset(promote_attrs=True) if isinstance(data, xr.DataArray) else data
-        objects = [n for n, v in data.data_vars.items() if v.dtype == object]
-        large = [n for n in objects if all(isinstance(x, int) for x in data[n].values.flat)]
-        data = data.assign({n: data[n].astype(str) for n in large})
-    write(data, out)

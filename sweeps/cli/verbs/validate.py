@@ -1,7 +1,4 @@
-"""The verbs `rfscale validate` and `rfscale batch`.
-
-Imports stand inside the functions: the help is shown without numpy.
-"""
+"""The verb validate: where the formulas hold."""
 
 from __future__ import annotations
 
@@ -10,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import InputError, Parameter, shown
 from rfscale.sweeps.cli.model import Model, takes_network
 from rfscale.sweeps.cli.options import Out, Plot, fold_of
-from rfscale.sweeps.report.terminal import bar
-from rfscale.sweeps.spaces.load import space_of
+from rfscale.sweeps.report.progress import progress
+from rfscale.sweeps.spaces.load import find_space
 
 
 @takes_network
@@ -116,13 +113,13 @@ def _computed(
         subject: Any = chains(*windows, layers)
     else:
         rows = fold_of(depth)
-        subject = space_of(what.text, [*what.given, *(["--depth"] if depth else [])])
+        subject = find_space(what.text, [*map(Parameter, what.given), *(["--depth"] if depth else [])])
         if subject is None:
             subject = what.load()
-    if table and isinstance(subject, Space):  # said before minutes of work, not behind them
+    if table and isinstance(subject, Space):  # before minutes of work, not after them
         raise InputError("--out: a report over a space is more than one .csv table; write .json, .zarr or .nc")
-    with bar(f"validation of {subject.name}") as tick:
-        return compute(subject, random=random, seed=seed, progress=tick), rows
+    with progress(f"validation of {subject.name}") as bar:
+        return compute(subject, random=random, seed=seed, progress=bar.share), rows
 
 
 def numbers(text: str, option: str) -> list[int]:
@@ -131,7 +128,7 @@ def numbers(text: str, option: str) -> list[int]:
     for part in text.split(","):
         low, dash, high = part.strip().partition("-")
         if not low.isdigit() or (dash and not high.isdigit()) or (dash and int(high) < int(low)):
-            raise InputError(f"{option} is {shown(text)}; it must be whole numbers such as 1,3,5 or 1-7")
+            raise InputError(argument=option, value=text, remedy="it must be whole numbers such as 1,3,5 or 1-7")
         out += range(int(low), int(high or low) + 1)
         if len(out) > 1000:
             raise InputError(f"{option} {text} has more than 1000 values")

@@ -44,7 +44,7 @@ def match_report(found: xr.Dataset, sizes: xr.Dataset) -> list[Any]:
     return [title, table, *lines, f"best maps by {attrs['objective']}, of all layers", _best_table(found)]
 
 
-def _parts(found: xr.Dataset, out: Path | None) -> Any:
+def stored_parts(found: xr.Dataset, out: Path | None) -> Any:
     """A match as its file holds it: one dataset; in JSON one table per kind of row; in CSV the table of layers."""
     if out is None or out.suffix not in (".csv", ".json"):
         return found

@@ -36,7 +36,7 @@ def shares(weights: xr.DataArray) -> dict[tuple[int, ...], float]:
 def check(net: Network, layer: str, at: tuple[int, ...], size: tuple[int, ...] | None, skip: str) -> None:
     where = (net.to_dict(), layer, at, size, skip)
     if size is None and layer in reference.global_nodes(net, skip):
-        with pytest.raises(InputError, match="has a global receptive field, without bounds; give an input_size"):
+        with pytest.raises(InputError, match="has a global receptive field, without bounds; give input_size"):
             path_counts(net, layer, at, size, skip)
         return
     counts = reference.path_counts(net, layer, at, size, skip)

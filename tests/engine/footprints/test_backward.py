@@ -264,7 +264,7 @@ def test_an_entry_that_reads_only_padding():
 def test_layers_with_a_global_receptive_field():
     net = Network.sequential({"kernel": 3}, {"op": "attention"}, {"kernel": 3}, input_size=12)
     assert walk.grid_pixels(resolve(net, 12), 2, (0, 0))[0].all()
-    with pytest.raises(InputError, match=r"layer 'conv3' has a global receptive field.*give an input_size"):
+    with pytest.raises(InputError, match=r"layer 'conv3' has a global receptive field.*give input_size"):
         walk.grid_pixels(resolve(net), 2, (0, 0))
 
 

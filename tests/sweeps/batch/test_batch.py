@@ -109,7 +109,10 @@ def test_compare(runs):
         ("runs: [{name: a}]", "needs one of sweep, count, validate, profile"),
         ("runs: [{name: a, profile: vgg16, by: x}]", "'a' has no 'by'"),
         ("runs: [{name: a, sweep: s.yaml, arg: {n: 2}}]", "'a' has no 'arg'"),
-        ("runs: [{name: a, profile: 'm:f', arg: n=2}]", "'a': arg is 'n=2'; it must be a mapping such as"),
+        (
+            "runs: [{name: a, profile: 'm:f', arg: n=2}]",
+            "'a': arg is 'n=2'; it must be a mapping of arguments, such as",
+        ),
         ("runs: [{name: a, profile: 'm:f', arg: {2: 2}}]", "'a': arg is {2: 2}; it must be a mapping"),
         (
             "runs: [{name: a, validate: 'm:f', example_input: 224}]",
@@ -118,8 +121,8 @@ def test_compare(runs):
         ("runs: [{name: a, validate: 'm:f', example_input: [1, 3, 0, 8]}]", "'a': example_input is"),
         ("runs: [{name: a, validate: 'm:f', example_input: [[1, 3, 8], 4]}]", "'a': example_input is"),
         ("runs: [{name: a, validate: 'm:f', example_input: []}]", "'a': example_input is"),
-        ("runs: [{name: a, profile: 'm:f', axes: 1}]", "'a': axes is 1; it must be a list of dims"),
-        ("runs: [{name: a, profile: 'm:f', unknown: 3}]", "'a': unknown is 3; it must be pointwise, everything, or"),
+        ("runs: [{name: a, profile: 'm:f', axes: 1}]", "'a': axes is 1; it must be the spatial dims"),
+        ("runs: [{name: a, profile: 'm:f', unknown: 3}]", "'a': unknown is 3; it must be pointwise or everything"),
         ("runs: [{name: a, profile: m.onnx, image: 3}]", "'a': image is 3; it must be the name of an input"),
         ("runs: [{name: a, profile: vgg16, input_size: wide}]", "'a': input_size is 'wide'; it must be pixels such as"),
         (

@@ -25,9 +25,15 @@ WRONG = {
     "param of a file": (["profile", "net.yaml", "--param", "n=3"], "net.yaml is a file and takes no parameters"),
     "param without network": (["networks", "--param", "n=3"], "--arg n=3 goes with a network; give its name"),
     "bad size": (["profile", "vgg16", "--input-size", "big"], "--input-size is 'big'; give pixels per axis, such as"),
-    "size of nothing": (["profile", "vgg16", "--input-size", "0"], "input_size is 0; it must lie between 1 and"),
-    "sizes of three axes": (["profile", "vgg16", "--input-size", "8x8x8"], "input_size is [8, 8, 8]; give one number"),
-    "two sizes": (["profile", "vgg16", "--finite", "--input-size", "64"], "--finite uses the network's own size"),
+    "size of nothing": (["profile", "vgg16", "--input-size", "0"], "--input-size is 0; it must lie between 1 and"),
+    "sizes of three axes": (
+        ["profile", "vgg16", "--input-size", "8x8x8"],
+        "--input-size is [8, 8, 8]; give one number",
+    ),
+    "two sizes": (
+        ["profile", "vgg16", "--finite", "--input-size", "64"],
+        "--finite uses the size that the network carries; leave --input-size out",
+    ),
     "bad entry": (["profile", "vgg16", "--finite", "--entry", "left"], "--entry is 'left'; give center, or"),
     "entry outside": (["profile", "stack", "--input-size", "8", "--entry", "8,0"], "lies outside the 8×8 map"),
     "entry without size": (["profile", "vgg16", "--entry", "3,3"], "give --input-size"),

@@ -13,7 +13,7 @@ import pytest
 from rfscale.engine import InputError
 from rfscale.engine.readers.load import load_named
 from rfscale.engine.readers.python import find
-from rfscale.sweeps.cli.model import _as_options, arguments
+from rfscale.sweeps.cli.model import arguments
 from rfscale.sweeps.report.tables.profile import SCREEN
 from tests import ROOT
 
@@ -148,9 +148,9 @@ def test_outputs_behind_global_branches(here, rfscale):
     )
     _, out, _ = rfscale("profile", "se.yaml")
     assert "last: extent 5, stride 1, padding 0, no holes" in out
-    assert "(not counting branches that see the whole image; --global-ops skip shows every layer so)" in out
+    assert "(without branches of a global receptive field; --global-ops skip shows every layer so)" in out
     _, out, _ = rfscale("profile", "se.yaml", "--global-ops", "skip")
-    assert "(not counting" not in out
+    assert "(without branches" not in out
 
 
 # errors --------------------------------------------------------------------------------------------------------------
@@ -185,8 +185,11 @@ WRONG = {
     "shape of a network": (["plainnet:build", "--example-input", "1,3,8,8"], "makes an rf.Network, which takes no"),
     "bad shape": (["plainnet:build", "--example-input", "1,3,x"], "--example-input is '1,3,x'; give batch, channels"),
     "empty shape": (["plainnet:build", "--example-input", "1,3,0,9"], "--example-input is '1,3,0,9'; give batch"),
-    "bad axes": (["plainnet:build", "--axes", "y"], "--axes is 'y'; give the spatial dims, such as 2,3 or 1,2"),
-    "bad unknown": (["plainnet:build", "--unknown", "flip"], "--unknown is 'flip'; give pointwise or everything alone"),
+    "bad axes": (["plainnet:build", "--axes", "y"], "--axes is 'y'; give the spatial dims of the image, such as 2,3"),
+    "bad unknown": (
+        ["plainnet:build", "--unknown", "flip"],
+        "--unknown is 'flip'; give pointwise or everything",
+    ),
     "unreadable": (["plainnet:build", "--unknown", "a={k: ["], "--unknown a is '{k: ['; write a number, a text"),
     "weights": (["weights.pth"], "weights.pth holds weights, not a graph that can be read; name the code"),
 }
@@ -254,20 +257,6 @@ def test_values_of_arguments():
     assert arguments(given) == {
         "a": 3, "b": [3, "x"], "c": None, "d_e": "text", "f": 1e-6, "g": 0.5, "h": True, "i": "a=b", "j": None,
     }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("message", "said"),
-    [
-        ("give width=…, depth=…", "give --arg width=… --arg depth=…"),
-        ("or a mapping such as unknown={'aten.x': 'pointwise'}", "or one by one: --unknown aten.x=pointwise"),
-        ("give another example_input", "give another --example-input"),
-        ("it has no 'n'; known: input_size", "it has no 'n'; known: input_size"),
-        ("did you mean 'input_size'?", "did you mean 'input_size'?"),
-    ],
-)
-def test_messages_name_options(message, said):
-    assert _as_options(message) == said
 
 
 def test_files_import_their_neighbours(here):

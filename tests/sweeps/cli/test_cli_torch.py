@@ -50,7 +50,7 @@ WRONG_TORCH = {
     ),
     "how to go on": (
         ["torchnet:Flipped"],
-        "or one by one: --unknown aten.flip.default=pointwise",
+        "or one by one --unknown aten.flip.default=pointwise",
     ),
     "treatment": (["torchnet:Flipped", "--unknown", "flip=sideways"], "--unknown flip is 'sideways'; it must be"),
     "arguments": (["torchnet:Net", "--arg", "widht=3"], "takes no argument 'widht'; did you mean 'width'?"),

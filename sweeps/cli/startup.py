@@ -1,0 +1,34 @@
+"""What makes the process of the command start and end sooner. Tests run every verb with it, as a process.
+
+Only `main` of the command uses this: whoever imports rfscale keeps a process as it was.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Sequence
+
+UNUSED_PACKAGES = ("dask", "scipy")
+VERBS_WITHOUT_THEM = frozenset({"reproduce", "profile", "footprint", "networks"})
+OBJECTS_BEFORE_COLLECTION = 1_000_000
+
+
+def prepare(args: Sequence[str]) -> None:
+    """Collect garbage rarely, and keep packages out that the verb does not use: `args` are those of the process.
+
+    xarray imports dask, and numba scipy, wherever they are installed. With this, ``rfscale profile resnet50`` takes
+    0.80 s of processor time, without 1.78 s (least of 10 runs in turn, kernels cached). A package whose entry in
+    ``sys.modules`` is None counts as not installed. The code of a user, ``module:factory``, may need either, so then
+    both stay.
+    """
+    gc.set_threshold(OBJECTS_BEFORE_COLLECTION, 10, 10)  # imports make half a million objects, none of them garbage
+    runs_user_code = any(":" in arg for arg in args[1:])
+    if not runs_user_code and not VERBS_WITHOUT_THEM.isdisjoint(args[:1]):
+        for package in UNUSED_PACKAGES:
+            sys.modules.setdefault(package, None)  # type: ignore[arg-type]
+
+
+def finish() -> None:
+    """Let the interpreter end without a last search for garbage among all objects."""
+    gc.freeze()
