@@ -12,6 +12,7 @@ from rfscale.engine.footprints.forward import trace
 from rfscale.engine.footprints.plan import Entry, GlobalOps, attributes, check_entry
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
+from rfscale.engine.variables import FOOTPRINT, annotate_array
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -72,7 +73,4 @@ def footprint(
     coords = {axis: np.arange(n) + o for axis, n, o in zip(network.axes, grid.shape, origin, strict=True)}
     out = xr.DataArray(grid, coords, network.axes, name="footprint")
     out.attrs = attributes(traced.plan, f"footprint {layer}", list(at), global_ops)
-    out.attrs |= {"long_name": f"footprint of entry {at} of {layer}", "units": "1"}
-    for axis in network.axes:
-        out[axis].attrs = {"units": "pixel", "long_name": f"pixel number along {axis}"}
-    return out
+    return annotate_array(out, FOOTPRINT, entry=at, layer=layer)
