@@ -31,7 +31,7 @@ FORMULAS: dict[str, Variable] = {
 }
 
 DERIVED: dict[str, Variable] = {
-    "area": _figure("int64", "pixel", "spatial scale: pixels of the footprint"),
+    "area": Variable(("...",), "if", PIXEL, "spatial scale: pixels of the footprint", "int64"),  # f: three axes
     "width": _figure("float64", "pixel", "spatial scale width: square root of the area"),
     "density": _figure("float64", "1", "area / product of the extents; below 1 means holes"),
     "overlap": _figure("float64", "1", "spatial overlap: share of the footprint in that of the next entry", True),

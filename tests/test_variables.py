@@ -43,6 +43,11 @@ def oblong():
     return rf.Space.from_dict({"name": "oblong", "stages": [*STAGES, {"name": "s4", "kernel": [[1, 7], [7, 1]]}]})
 
 
+@cache
+def cubic():
+    return rf.Space.from_dict({"name": "cubic", "axes": 3, "stages": STAGES})
+
+
 def boxes():
     return np.array([[5.0, 6.0], [9.0, 9.0], [12.0, 8.0], [0.0, 3.0]])
 
@@ -86,6 +91,7 @@ RESULTS = {
     "sweep": (lambda: stage(square(), formulas=True), of_many.VARIABLES),
     "sweep of two axes": (lambda: stage(oblong(), formulas=True), of_many.VARIABLES),
     "derive": (lambda: rf.derive(stage(oblong())), of_many.VARIABLES),
+    "derive of three axes": (lambda: rf.derive(stage(cubic())), of_many.VARIABLES),
     "count": (lambda: rf.count(square()), of_many.COUNTS),
     "count of none": (lambda: rf.count(square(), where="extent > 10**6"), of_many.COUNTS),
     "count by figures": (lambda: rf.count(oblong(), ["extent_y", "area", "s1_kernel"]), of_many.COUNTS),
