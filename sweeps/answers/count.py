@@ -103,6 +103,12 @@ def count(
     return annotate_array(result, COUNTS | coordinates)
 
 
+def extents_by_stage(space: Space) -> dict[str, list[xr.DataArray]]:
+    """Return, for each axis ("" where the space is square), how many architectures have which extent at each stage."""
+    axes = {"": ""} if space.square else {axis: f"_{axis}" for axis in space.axes}
+    return {axis: [count(space, f"{s.name}.extent{end}") for s in space.stages] for axis, end in axes.items()}
+
+
 def _cells(
     graph: QuestionGraph, terms: Mapping[str, Term], edges: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], list[np.ndarray], np.ndarray]:

@@ -68,6 +68,8 @@ def validate_network(network: Network) -> xr.Dataset:
     for i, formula in enumerate(FORMULAS):
         at = np.flatnonzero(first[:, i])
         out.attrs[f"{formula}_departs"] = str(names[at[0]]) if len(at) else ""
+        wrong_area = len(at) > 0 and abs(relative[at[0], i]) > EXACT
+        out.attrs[f"{formula}_departs_in"] = "" if not len(at) else "area" if wrong_area else "overlap"
     return annotate(out, VALIDATION)
 
 

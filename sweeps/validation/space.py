@@ -136,6 +136,13 @@ def collect(
     return annotate(out, SPACE_VALIDATION)
 
 
+def totals(ds: xr.Dataset) -> xr.Dataset:
+    """Return a validation over (formula, figure) alone: numbers of maps of all cells, and the largest error."""
+    cells = list(CELL)
+    out = ds[["maps", "valued", "inexact", "inside", "inside_inexact", "impossible"]].sum(cells)
+    return out.assign(max_error=ds.max_error.max(cells))
+
+
 def bin_edges() -> np.ndarray:
     """Return the upper edges of the bins of errors."""
     octave = 2.0 ** np.arange(errors.LOWEST, errors.HIGHEST)
