@@ -99,6 +99,13 @@ FOOTPRINT: dict[str, Variable] = {
     "footprint": Variable(("...",), "b", ONE, "footprint of entry {entry} of {layer}"),
     **PIXEL_NUMBERS,
 }
+FOOTPRINT_FIGURES: dict[str, Variable] = {
+    "area": Variable((), "i", PIXEL, "pixels of the footprint"),
+    "width": Variable((), "f", PIXEL, "square root of the area"),
+    "density": Variable((), "f", ONE, "area / product of the extents; nan: reads only padding"),
+    "extent": Variable(("axis",), "i", PIXEL, "bounding box of the footprint"),
+    "start": Variable(("axis",), "i", PIXEL, "first pixel of the footprint"),
+}
 PATH_COUNTS: dict[str, Variable] = {
     "path_counts": Variable(("...",), "f", ONE, "share of the paths to entry {entry} of {layer}"),
     **PIXEL_NUMBERS,

@@ -10,6 +10,7 @@ import xarray as xr
 
 import rfscale as rf
 from rfscale.engine import variables as of_one
+from rfscale.engine.analysis.footprint import footprint_figures
 from rfscale.engine.objects.sizes import object_sizes
 from rfscale.engine.variables import annotate, annotate_array, provenance
 from rfscale.engine.version import SOFTWARE
@@ -80,6 +81,7 @@ RESULTS = {
     "finite profile": (lambda: rf.profile(net(), SIZE), of_one.PROFILE),
     "entry_map": (lambda: rf.entry_map(net(), "c", SIZE), of_one.ENTRY_MAP),
     "footprint": (lambda: rf.footprint(net(), "c"), of_one.FOOTPRINT),
+    "footprint_figures": (lambda: footprint_figures(rf.footprint(net(), "c")), of_one.FOOTPRINT_FIGURES),
     "path_counts": (lambda: rf.path_counts(net(), "c"), of_one.PATH_COUNTS),
     "effective_field": (lambda: rf.effective_field(rf.path_counts(net(), "c")), of_one.EFFECTIVE_FIELD),
     "field of a plain array": (lambda: rf.effective_field(xr.DataArray(np.ones((3, 4)))), of_one.EFFECTIVE_FIELD),

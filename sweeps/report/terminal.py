@@ -123,23 +123,21 @@ def plain_table(*headers: tuple[str, str]) -> Table:
 
 
 class Column(NamedTuple):
-    """A column of a table; if all its cells are `quiet`, the table leaves it out and `said` stands below it."""
+    """A column of a table, which leaves it out if all its cells are `quiet`."""
 
     header: str
     cells: Sequence[str]
     justify: str = "right"
     quiet: tuple[str, ...] = ()
-    said: str = ""
 
 
-def folded(columns: Sequence[Column]) -> tuple[Table, list[str]]:
-    """Return the table of the columns that say something, and the sentences of those that do not."""
-    loud = _fitted([c for c in columns if not c.cells or any(cell not in c.quiet for cell in c.cells)])
-    table = plain_table(*((c.header, c.justify) for c in loud))
-    for row in zip(*(c.cells for c in loud), strict=True):
+def folded(columns: Sequence[Column]) -> Table:
+    """Return the table of the columns that have a cell which is not quiet."""
+    kept = _fitted([c for c in columns if not c.cells or any(cell not in c.quiet for cell in c.cells)])
+    table = plain_table(*((c.header, c.justify) for c in kept))
+    for row in zip(*(c.cells for c in kept), strict=True):
         table.add_row(*row)
-    headers = {c.header for c in loud}
-    return table, [c.said for c in columns if c.header not in headers and c.said]
+    return table
 
 
 def _fitted(columns: list[Column]) -> list[Column]:

@@ -29,7 +29,7 @@ def summary_table(summary: xr.Dataset) -> list[Any]:
     if "speedup" in summary:
         columns.append(Column("before s", text("wall_before")))
         columns.append(Column("× faster", text("speedup")))
-    lines: list[Any] = [folded(columns)[0]]
+    lines: list[Any] = [folded(columns)]
     failed = summary.run.values[summary.status.values == "failed"]
     lines += [f"{name} failed: {summary.message.sel(run=name).item()}" for name in failed]
     return [*lines, f"{summary.attrs['machine']}; {summary.attrs['threads']} threads; {summary.attrs['versions']}"]

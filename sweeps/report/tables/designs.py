@@ -34,7 +34,7 @@ def design_report(found: xr.Dataset, space: Space) -> list[Any]:
         Column("maps", [_maps(some.isel(rank=i), attrs["by"]) for i in range(some.sizes["rank"])], "left"),
         Column("architecture", labels or ["–"] * some.sizes["rank"], "left"),
     ]
-    table, _ = folded(columns)
+    table = folded(columns)
     what = "not beaten in fit and cost at once" if attrs["pareto"] else "with the best fit"
     rule = "" if attrs["resize"] == "none" else f", resize {attrs['resize']}"
     lines = [

@@ -54,7 +54,7 @@ def layer_report(name: str, network: Network) -> list[Any]:
         Column("channels", [_param(layer, "channels") for layer in network.layers], quiet=("",)),
         Column("reads", [", ".join(layer.inputs) for layer in network.layers], "left"),
     ]
-    table, _ = folded(columns)
+    table = folded(columns)
     size = f"input {per_axis(network.input_size)}" if network.input_size else "no input size"
     return [*lines, f"{len(network)} layers, {size}, outputs {', '.join(network.outputs)}", table]
 

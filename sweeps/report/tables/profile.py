@@ -75,7 +75,7 @@ def _table(ds: xr.Dataset, rows: Sequence[Module]) -> tuple[Table, list[str]]:
         Column("closed", [_against(a, e, flat) for a, e in zip(ds.closed_form_area.values, exact, strict=True)]),
         Column("notes", notes, "left", quiet=("",)),
     ]
-    return folded(columns)[0], legend
+    return folded(columns), legend
 
 
 def _op(module: Module, op: str) -> str:

@@ -59,7 +59,7 @@ def space_report(space: Space | NetworkSpace) -> list[Any]:
     stages = list(blocks.stages)
     dims = [list(blocks.dims(s)) for s in stages]
     new = [[d for d in after if d not in before] for before, after in zip([[], *dims], dims, strict=False)]
-    table, _ = folded([
+    table = folded([
         Column("stage", stages, "left"),
         Column("factors", [", ".join(f"{d} {_few(space.dims[d])}" for d in names) or "–" for names in new], "left"),
         Column("architectures", [number(blocks.size(s)) for s in stages]),
@@ -103,7 +103,7 @@ def _counts(data: xr.DataArray) -> list[Any]:
     at = np.nonzero(data.values)
     rows = list(zip(*(data[d].values[i] for d, i in zip(data.dims, at, strict=True)), data.values[at], strict=True))
     columns = list(zip(*rows[:ROWS], strict=True))
-    table, _ = folded([
+    table = folded([
         *(Column(str(d), [_cell(v) for v in column]) for d, column in zip(data.dims, columns, strict=False)),
         Column("architectures", [number(int(v)) for v in columns[-1]]),
     ])  # fmt: skip
@@ -130,9 +130,9 @@ def _architectures(data: xr.Dataset) -> list[Any]:
         zip(*(shown_rows[c].values.tolist() for c in labels), strict=True) if labels else [()] * shown_rows.sizes[dim]
     )
     cells = [" ".join(f"{n}={v}" for n, v in zip(labels, row, strict=True)) for row in chosen]
-    table, _ = folded([*kept.values(), Column("architecture", cells, "left")])
-    said = data.attrs.get("satisfying")
-    return [*([f"drawn from {number(int(said))} architectures"] if said else []), table, *_more(data.sizes[dim])]
+    table = folded([*kept.values(), Column("architecture", cells, "left")])
+    total = data.attrs.get("satisfying")
+    return [*([f"drawn from {number(int(total))} architectures"] if total else []), table, *_more(data.sizes[dim])]
 
 
 def _cell(value: Any) -> str:

@@ -50,7 +50,7 @@ def _space(ds: xr.Dataset) -> list[Any]:
                          _share(c["inside"], maps), in_exact, f"{c['impossible']:,}", error))  # fmt: skip
     heads = ("formula", "figure", "has a value", "exact", "in its domain", "exact there", "impossible", "largest error")
     columns = zip(heads, zip(*rows, strict=True), strict=True)
-    lines.append(folded([Column(h, list(v), "left" if h in heads[:2] else "right") for h, v in columns])[0])
+    lines.append(folded([Column(h, list(v), "left" if h in heads[:2] else "right") for h, v in columns]))
     return lines + (_worst(ds.isel(rank=0).sel(figure="area")) if ds.sizes["rank"] else [])
 
 
@@ -77,7 +77,7 @@ def _network(whole: xr.Dataset, depth: int | None) -> list[Any]:
             columns.append(Column(str(f), [number(v) for v in part.value.values]))
             columns.append(Column("off by", [_percent(v) for v in part.relative_error.values], quiet=("", "0")))
             columns.append(Column("domain", ["in" if v else "out" for v in part.in_domain.values], quiet=("in",)))
-    lines: list[Any] = [ds.attrs["network"], folded(columns)[0]]
+    lines: list[Any] = [ds.attrs["network"], folded(columns)]
     return [*lines, *fold, *(f"{f}: {_departs(whole, str(f))}" for f in ds.formula.values)]
 
 
@@ -123,4 +123,4 @@ def gaussian_report(data: xr.Dataset) -> list[Any]:
     for depth in depths:
         column = data.distance.sel(depth=depth).values
         columns.append(Column(str(depth), [f"{v:.4f}" if v < inf else "–" for v in column]))
-    return ["total-variation distance of path counts from the normal of equal variance", folded(columns)[0]]
+    return ["total-variation distance of path counts from the normal of equal variance", folded(columns)]
