@@ -1,4 +1,4 @@
-"""Read YAML and JSON files that may be anything: empty, malformed, deeply nested, huge or hostile."""
+"""Files: read YAML and JSON that may be anything (malformed, deeply nested, huge, hostile); write whole files only."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from rfscale.engine.errors import InputError, shown
 
 MAX_BYTES = 64 << 20
-
-
 MAX_DEPTH = 32
 
 
@@ -108,11 +107,7 @@ def _one_line(error: Exception) -> str:
 
 
 DATA = (".nc", ".zarr", ".csv", ".json")
-
-
 PICTURES = (".png", ".svg")
-
-
 NEEDS = {".nc": ("h5netcdf", "netcdf"), **dict.fromkeys(PICTURES, ("matplotlib", "plot"))}  # suffix: package, extra
 
 
@@ -154,24 +149,38 @@ def _is_store(folder: Path) -> bool:
     return any((folder / name).is_file() for name in ("zarr.json", ".zgroup", ".zattrs"))
 
 
+PARTIAL = ".partial"  # in the name of a file that is not whole yet
+
+
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; on success it takes the place of `path`, on any failure it is removed."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+def atomically(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; on success it takes the place of `path`, on any failure it is removed.
+
+    The name is no other process's or thread's, and keeps the suffix. A process that is killed leaves it there.
+    """
+    temporary = path.with_name(f".{path.stem}.{uuid4().hex}{PARTIAL}{path.suffix}")
     old = temporary.with_suffix(".old")
     try:
         yield temporary
         if path.is_dir():  # a store cannot be renamed onto another
             path.rename(old)
-        temporary.rename(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+        temporary.replace(path)
     finally:
         for stray in (temporary, old):
             if stray.is_dir():
                 shutil.rmtree(stray, ignore_errors=True)
             else:
                 stray.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """As `atomically`; what the system refuses is an InputError that names the file."""
+    try:
+        with atomically(path) as temporary:
+            yield temporary
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def write_text(text: str, path: Path) -> None:

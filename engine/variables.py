@@ -1,9 +1,18 @@
-"""One spec per output variable: name, dims, units, meaning. Public functions annotate their datasets from here."""
+"""The registry of output variables (name, dims, kind, units, meaning), and the attrs that say where a result is from.
+
+Every public function that returns a dataset ends with `annotate` and one table of this file (of many networks:
+`rfscale.sweeps.variables`), which writes units and long names and raises for what does not fit.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rfscale.engine.version import SOFTWARE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -11,23 +20,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Variable:
-    """What one dataset variable is.
+    """What one variable or coordinate of a dataset is.
 
-    `dims` are the dims it may have, in order, where "entry" stands for the entry_<axis> dims of a map; `kind` is the
-    kind of its dtype: i whole number, f float64, b bool, O or U text.
+    Attributes
+    ----------
+    dims : tuple of str
+        Its dims in order, where "entry" stands for the entry_<axis> dims of a map, "axis?" for a dim `axis` that may be
+        missing, and "..." for any dims but `axis`.
+    kind : str
+        Kinds of dtype that it may have: i whole number, f float, b bool, U or O text, iO whole number of any size.
+    units : str
+    long_name : str
+        May hold words in braces, which `annotate` replaces.
+    dtype : str
+        How it is stored, for variables that are allocated before they are known.
     """
 
     dims: tuple[str, ...]
     kind: str
     units: str
     long_name: str
+    dtype: str = ""
 
+    @property
+    def per_axis(self) -> bool:
+        """Whether it has one value for each axis where axes differ."""
+        return self.dims[-1:] in (("axis",), ("axis?",))
+
+    def attrs(self, **words: Any) -> dict[str, str]:
+        """Return the attributes of the variable."""
+        return {"units": self.units, "long_name": self.long_name.format(**words) if words else self.long_name}
+
+
+Table = Mapping[str, Variable]
 
 PIXEL, ONE = "pixel", "1"
-
-
 LAYER, LAYER_AXIS = ("layer",), ("layer", "axis")
-
 
 PROFILE: dict[str, Variable] = {
     "op": Variable(LAYER, "UO", ONE, "operation of the layer"),
@@ -53,26 +81,190 @@ PROFILE: dict[str, Variable] = {
     "macs": Variable(LAYER, "f", ONE, "multiply-accumulate operations of the layer for one image"),
 }
 
+ENTRY, ENTRY_AXIS = ("entry",), ("entry", "axis")
+ENTRY_MAP: dict[str, Variable] = {
+    "area": Variable(ENTRY, "i", PIXEL, "pixels of the footprint"),
+    "width": Variable(ENTRY, "f", PIXEL, "square root of the area"),
+    "density": Variable(ENTRY, "f", ONE, "area / product of the extents; nan: reads only padding"),
+    "extent": Variable(ENTRY_AXIS, "i", PIXEL, "bounding box of the footprint"),
+    "start": Variable(ENTRY_AXIS, "i", PIXEL, "first pixel of the footprint"),
+    "max_gap": Variable(ENTRY_AXIS, "i", PIXEL, "longest run of missing pixels inside the extent"),
+    "overlap": Variable(ENTRY_AXIS, "f", ONE, "share of the footprint in that of the next entry along the axis"),
+}
 
-ENTRIES: dict[str, Variable] = {
-    "area": Variable(("entry",), "i", PIXEL, "pixels of the footprint"),
-    "width": Variable(("entry",), "f", PIXEL, "square root of the area"),
-    "density": Variable(("entry",), "f", ONE, "area / product of the extents; nan: reads only padding"),
-    "extent": Variable(("entry", "axis"), "i", PIXEL, "bounding box of the footprint"),
-    "start": Variable(("entry", "axis"), "i", PIXEL, "first pixel of the footprint"),
-    "max_gap": Variable(("entry", "axis"), "i", PIXEL, "longest run of missing pixels inside the extent"),
-    "overlap": Variable(("entry", "axis"), "f", ONE, "share of the footprint in that of the next entry along the axis"),
+PIXEL_NUMBERS: dict[str, Variable] = {
+    axis: Variable((axis,), "i", PIXEL, f"pixel number along {axis}") for axis in ("z", "y", "x")
+}
+FOOTPRINT: dict[str, Variable] = {
+    "footprint": Variable(("...",), "b", ONE, "footprint of entry {entry} of {layer}"),
+    **PIXEL_NUMBERS,
+}
+FOOTPRINT_FIGURES: dict[str, Variable] = {
+    "area": Variable((), "i", PIXEL, "pixels of the footprint"),
+    "width": Variable((), "f", PIXEL, "square root of the area"),
+    "density": Variable((), "f", ONE, "area / product of the extents; nan: reads only padding"),
+    "extent": Variable(("axis",), "i", PIXEL, "bounding box of the footprint"),
+    "start": Variable(("axis",), "i", PIXEL, "first pixel of the footprint"),
+}
+PATH_COUNTS: dict[str, Variable] = {
+    "path_counts": Variable(("...",), "f", ONE, "share of the paths to entry {entry} of {layer}"),
+    **PIXEL_NUMBERS,
+}
+COVERAGE: dict[str, Variable] = {
+    "coverage": Variable(("...",), "i", ONE, "footprints of entries of {layer} that the pixel is in"),
+    **PIXEL_NUMBERS,
+}
+EFFECTIVE_FIELD: dict[str, Variable] = {
+    "mean": Variable(("axis",), "f", PIXEL, "centre of mass of the path counts"),
+    "std": Variable(("axis",), "f", PIXEL, "standard deviation of the path counts"),
+    "box_start": Variable(("axis",), "i", PIXEL, "first pixel of the box that holds most of the mass"),
+    "box_extent": Variable(("axis",), "i", PIXEL, "length of the box that holds most of the mass"),
+    "mass": Variable((), "f", ONE, "share of the path counts in the box"),
+}
+
+HALO: dict[str, Variable] = {
+    "reach": Variable(("axis", "side"), "i", PIXEL, "pixels beyond the tile that outputs depend on"),
+    "margin": Variable(("axis", "side"), "i", PIXEL, "pixels beyond the tile that a crop needs"),
+    "period": Variable(("axis",), "i", PIXEL, "tiles and margins are multiples of it"),
+    "tile": Variable(("axis",), "i", PIXEL, "pixels of a tile"),
+    "crop": Variable(("axis",), "i", PIXEL, "pixels of a tile with its margins"),
+    "useful": Variable(("axis",), "i", PIXEL, "pixels of a tile whose crop has the size given as tile"),
+    "waste": Variable((), "f", ONE, "pixels computed for each pixel of the tile"),
+    "waste_as_crop": Variable((), "f", ONE, "the same, where tile is the size of the crop"),
+}
+
+EXTENT_OF_BOTH_AXES = "side of the bounding box, mean of both on a log scale"
+MATCH: dict[str, Variable] = {
+    "op": PROFILE["op"],
+    "width": Variable(LAYER, "f", PIXEL, "square root of the pixels of the footprint"),
+    "extent": Variable(LAYER, "f", PIXEL, EXTENT_OF_BOTH_AXES),
+    "effective": Variable(
+        LAYER, "f", PIXEL, "side of the box that holds 95 % of the path counts, mean of both on a log scale"
+    ),
+    "jump": Variable(LAYER, "f", PIXEL, "input pixels between neighbouring entries"),
+    "share": Variable(("bin",), "f", ONE, "share of the objects"),
+    "best_width": Variable(("bin",), "UO", ONE, "layer whose width is nearest"),
+    "best_extent": Variable(("bin",), "UO", ONE, "layer whose extent is nearest"),
+    "best_effective": Variable(("bin",), "UO", ONE, "layer whose effective is nearest"),
+    "chosen_figure": Variable(("chosen",), "f", PIXEL, "{by} of the chosen map"),
+    "chosen_share": Variable(("chosen",), "f", ONE, "share of the objects that are nearest to the map"),
+    "chosen_tightness": Variable(("chosen",), "f", ONE, "their mean |log2({by} / size)|"),
+    "tightness": Variable((), "f", ONE, "mean |log2({by} / size)|"),
+    "coverage": Variable((), "f", ONE, "share of the objects within {factor:g} of a chosen map"),
+    "gap_low": Variable(("gap",), "f", PIXEL, "low end of a range not covered"),
+    "gap_high": Variable(("gap",), "f", PIXEL, "high end of a range not covered"),
+    "gap_share": Variable(("gap",), "f", ONE, "share of the objects in a range not covered"),
+    "fpn_share": Variable(("level",), "f", ONE, "share of the objects by FPN's rule"),
+    "fpn_tightness": Variable((), "f", ONE, "mean |log2({by} / size)| with the objects at the levels of FPN's rule"),
+    "best_layers": Variable(("maps",), "UO", ONE, "best maps"),
+    "best_tightness": Variable(("maps",), "f", ONE, "tightness of the best maps"),
+    "best_coverage": Variable(("maps",), "f", ONE, "coverage of the best maps"),
+    "bin": Variable(("bin",), "f", PIXEL, "centre of a bin of object sizes"),
 }
 
 
-def annotate(dataset: xr.Dataset, specs: dict[str, Variable]) -> xr.Dataset:
-    """Return the dataset with units and long names; a variable that does not fit its spec is an error."""
-    entry_dims = tuple(str(d) for d in dataset.dims if str(d).startswith("entry_"))
-    for name in dataset.data_vars:
-        variable = dataset.variables[name]  # as dataset[name] is, without making a DataArray: 20 µs each
-        spec = specs[str(name)]
-        dims = tuple(d for s in spec.dims for d in (entry_dims if s == "entry" else (s,)))
-        if variable.dims != dims or variable.dtype.kind not in spec.kind:
-            raise TypeError(f"{name} has dims {variable.dims} and dtype {variable.dtype}; its spec says {spec}")
-        variable.attrs = {"units": spec.units, "long_name": spec.long_name}
-    return dataset
+def _histogram(measure: str, meaning: str, dim: str, units: str) -> dict[str, Variable]:
+    return {
+        measure: Variable(("category", dim), "f", ONE, f"objects by {meaning}"),
+        dim: Variable((dim,), "f", units, "centre of the bin"),
+        f"{dim}_low": Variable((dim,), "f", units, "lower edge of the bin"),
+        f"{dim}_high": Variable((dim,), "f", units, "upper edge of the bin"),
+    }
+
+
+OBJECT_SIZES: dict[str, Variable] = {
+    **_histogram("size", "sqrt(width·height)", "bin", PIXEL),
+    **_histogram("width", "width", "bin", PIXEL),
+    **_histogram("height", "height", "bin", PIXEL),
+    **_histogram("aspect", "width / height", "aspect_bin", ONE),
+    **_histogram("relative", "sqrt(width·height / area of the image)", "relative_bin", ONE),
+    "quantiles": Variable(("measure", "q"), "f", ONE, "size, width, height in pixels; ratios"),
+    "modes": Variable(("mode",), "f", PIXEL, "peaks of the size histogram"),
+    "left_out": Variable(("reason",), "i", ONE, "boxes left out"),
+}
+
+
+# a dataset by its table ----------------------------------------------------------------------------------------------
+
+
+def annotate(data: xr.Dataset, table: Table, **words: Any) -> xr.Dataset:
+    """Return a dataset with units and long names; coordinates are annotated where the table has them.
+
+    Parameters
+    ----------
+    data : xr.Dataset
+    table : mapping of name to Variable
+        It must have every data variable; the dataset need not have all of the table's.
+    **words
+        What the words in braces of long names stand for.
+
+    Raises
+    ------
+    TypeError
+        For a data variable that the table does not have, and for dims or a kind other than the table's.
+    """
+    coords = data.coords
+    for name, variable in data.variables.items():  # without making a DataArray of each: 20 µs
+        spec = table.get(str(name))
+        if spec is not None:
+            _annotate(str(name), variable, spec, words)
+        elif name not in coords:
+            raise TypeError(f"{name} is no variable of this result; its table has {', '.join(table)}")
+    return data
+
+
+def annotate_array(data: xr.DataArray, table: Table, **words: Any) -> xr.DataArray:
+    """Return an array with units and long name by the entry of its name, and its coordinates; errors as `annotate`."""
+    if data.name not in table:
+        raise TypeError(f"{data.name} is no variable of this result; its table has {', '.join(table)}")
+    _annotate(str(data.name), data.variable, table[str(data.name)], words)
+    for name, coord in data.coords.items():
+        if name in table:
+            _annotate(str(name), coord.variable, table[str(name)], words)
+    return data
+
+
+def _annotate(name: str, variable: xr.Variable, spec: Variable, words: Mapping[str, Any]) -> None:
+    if not _fits(variable.dims, spec.dims) or variable.dtype.kind not in spec.kind:
+        raise TypeError(f"{name} has dims {variable.dims} and dtype {variable.dtype}; its spec says {spec}")
+    variable.attrs.update(spec.attrs(**words))
+
+
+DIMS = {"entry": r"(entry_\w+,)+", "axis?": "(axis,)?", "...": r"((?!axis,)[^,]+,)*"}  # what stands for several dims
+
+
+@lru_cache(maxsize=4096)
+def _fits(dims: tuple[str, ...], expected: tuple[str, ...]) -> bool:
+    """Whether dims are those of a spec."""
+    pattern = "".join(DIMS.get(d, re.escape(d) + ",") for d in expected)
+    return dims == expected or re.fullmatch(pattern, "".join(f"{d}," for d in dims)) is not None
+
+
+# provenance ----------------------------------------------------------------------------------------------------------
+
+
+class Hashed(Protocol):
+    """A network, as far as its provenance goes."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def hash(self) -> str:
+        """Hash of its spec."""
+
+
+def provenance(call: str, network: Hashed | None = None, **more: Any) -> dict[str, Any]:
+    """Return the attrs that every result has: software, call, network with its hash, and what else decided it.
+
+    Parameters
+    ----------
+    call : str
+        The public function, and its arguments where they are short.
+    network : Network, optional
+    **more
+        Further attributes; those that are None are left out.
+    """
+    known = {} if network is None else {"network": network.name, "network_hash": network.hash}
+    return known | {k: v for k, v in more.items() if v is not None} | {"software": SOFTWARE, "call": call}

@@ -15,6 +15,7 @@ from typing import Any
 import numba
 
 from rfscale.engine.errors import InputError
+from rfscale.engine.version import SOFTWARE
 
 PACKAGES = ("numpy", "numba", "xarray", "zarr")
 PARALLEL_FROM = 1 << 18  # architectures
@@ -40,9 +41,7 @@ def measured() -> Iterator[dict[str, Any]]:
 
 def machine() -> dict[str, Any]:
     """Return threads, versions and the machine, as attributes."""
-    from rfscale.engine import __version__
-
-    versions = [f"rfscale {__version__}", f"Python {platform.python_version()}"]
+    versions = [SOFTWARE, f"Python {platform.python_version()}"]
     for package in PACKAGES:
         try:
             versions.append(f"{package} {version(package)}")

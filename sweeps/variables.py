@@ -1,61 +1,184 @@
-"""One spec per output variable of a sweep: dtype, units, meaning."""
+"""The registry of output variables of results about many networks, as `rfscale.engine.variables` is for one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from rfscale.engine.variables import EXTENT_OF_BOTH_AXES, ONE, PIXEL, PROFILE, Variable
 
 
-@dataclass(frozen=True)
-class Variable:
-    """What one variable is; `per_axis` ones have the dim `axis` where the space is not square."""
-
-    dtype: str
-    units: str
-    long_name: str
-    per_axis: bool = False
+def _figure(dtype: str, units: str, long_name: str, per_axis: bool = False) -> Variable:
+    """A figure of architectures over any factors; `per_axis` ones have the dim `axis` where the space is not square."""
+    kind = "f" if dtype.startswith("float") else "i"
+    return Variable(("...", "axis?") if per_axis else ("...",), kind, units, long_name, dtype)
 
 
 FIGURES: dict[str, Variable] = {
-    "pixels": Variable("int32", "pixel", "pixels of the footprint along one axis", True),
-    "extent": Variable("int32", "pixel", "bounding box of the footprint", True),
-    "jump": Variable("int32", "pixel", "input pixels between neighbouring entries", True),
-    "shared": Variable("int32", "pixel", "pixels along one axis that the next entry's footprint has as well", True),
+    "pixels": _figure("int32", "pixel", "pixels of the footprint along one axis", True),
+    "extent": _figure("int32", "pixel", "bounding box of the footprint", True),
+    "jump": _figure("int32", "pixel", "input pixels between neighbouring entries", True),
+    "shared": _figure("int32", "pixel", "pixels along one axis that the next entry's footprint has as well", True),
 }
-
 
 COSTS: dict[str, Variable] = {
-    "params": Variable("int64", "1", "weights and biases of all layers so far"),
-    "macs": Variable("int64", "1", "multiply-accumulate operations of all layers so far, for one image"),
+    "params": _figure("int64", "1", "weights and biases of all layers so far"),
+    "macs": _figure("int64", "1", "multiply-accumulate operations of all layers so far, for one image"),
 }
-
 
 FORMULAS: dict[str, Variable] = {
-    "published_area": Variable("float64", "pixel", "spatial scale by the article's formula; nan: it has none"),
-    "published_overlap": Variable("float64", "1", "spatial overlap by the article's formula; nan: it has none"),
-    "closed_form_area": Variable("float64", "pixel", "spatial scale by the closed form; nan outside its domain"),
-    "closed_form_overlap": Variable("float64", "1", "spatial overlap by the closed form; nan outside its domain", True),
+    "published_area": _figure("float64", "pixel", "spatial scale by the article's formula; nan: it has none"),
+    "published_overlap": _figure("float64", "1", "spatial overlap by the article's formula; nan: it has none"),
+    "closed_form_area": _figure("float64", "pixel", "spatial scale by the closed form; nan outside its domain"),
+    "closed_form_overlap": _figure("float64", "1", "spatial overlap by the closed form; nan outside its domain", True),
 }
-
 
 DERIVED: dict[str, Variable] = {
-    "area": Variable("int64", "pixel", "spatial scale: pixels of the footprint"),
-    "width": Variable("float64", "pixel", "spatial scale width: square root of the area"),
-    "density": Variable("float64", "1", "area / product of the extents; below 1 means holes"),
-    "overlap": Variable("float64", "1", "spatial overlap: share of the footprint in that of the next entry", True),
+    "area": Variable(("...",), "if", PIXEL, "spatial scale: pixels of the footprint", "int64"),  # f: three axes
+    "width": _figure("float64", "pixel", "spatial scale width: square root of the area"),
+    "density": _figure("float64", "1", "area / product of the extents; below 1 means holes"),
+    "overlap": _figure("float64", "1", "spatial overlap: share of the footprint in that of the next entry", True),
 }
-
 
 NETWORKS: dict[str, Variable] = {
-    "area": Variable("float64", "pixel", "spatial scale: pixels of the footprint; inf: global receptive field"),
-    "width": Variable("float64", "pixel", "spatial scale width: square root of the area"),
-    "density": Variable("float64", "1", "area / product of the extents; below 1 means holes"),
-    "extent": Variable("float64", "pixel", "bounding box of the footprint", True),
-    "jump": Variable("float64", "pixel", "input pixels between neighbouring entries", True),
-    "overlap": Variable("float64", "1", "spatial overlap: share of the footprint in that of the next entry", True),
-    "max_gap": Variable("float64", "pixel", "longest run of missing pixels inside the extent", True),
-    "params": Variable("float64", "1", "weights and biases; nan: channels are not known"),
-    "macs": Variable("float64", "1", "multiply-accumulate operations; nan: channels or sizes are not known"),
+    "area": _figure("float64", "pixel", "spatial scale: pixels of the footprint; inf: global receptive field"),
+    "width": _figure("float64", "pixel", "spatial scale width: square root of the area"),
+    "density": _figure("float64", "1", "area / product of the extents; below 1 means holes"),
+    "extent": _figure("float64", "pixel", "bounding box of the footprint", True),
+    "jump": _figure("float64", "pixel", "input pixels between neighbouring entries", True),
+    "overlap": _figure("float64", "1", "spatial overlap: share of the footprint in that of the next entry", True),
+    "max_gap": _figure("float64", "pixel", "longest run of missing pixels inside the extent", True),
+    "params": _figure("float64", "1", "weights and biases; nan: channels are not known"),
+    "macs": _figure("float64", "1", "multiply-accumulate operations; nan: channels or sizes are not known"),
 }
 
-
 VARIABLES = {**FIGURES, **COSTS, **FORMULAS, **DERIVED}
+
+NAMES_OF_AXES = ("z", "y", "x")
+ROWS: dict[str, Variable] = {  # architectures of an answer, one a row; figures of one axis have its name at the end
+    **VARIABLES,
+    **{f"{name}_{a}": spec for name, spec in VARIABLES.items() if spec.per_axis for a in NAMES_OF_AXES},
+    "index": Variable(("...",), "iO", ONE, "index of the architecture in the space"),
+}
+BEST: dict[str, Variable] = {
+    **ROWS,
+    "objective": Variable(("rank",), "if", ONE, "value of the objective, in the unit of its expression"),
+}
+PARETO: dict[str, Variable] = {
+    **ROWS,
+    "objectives": Variable(("rank", "objective"), "if", ONE, "value of each objective, in the unit of its expression"),
+}
+COUNTS: dict[str, Variable] = {"architectures": Variable(("...",), "iO", ONE, "number of architectures")}
+DESIGN: dict[str, Variable] = {
+    **ROWS,
+    "tightness": Variable(("rank",), "f", ONE, "mean |log2({by} / size)| with each object at its nearest chosen map"),
+    "coverage": Variable(("rank",), "f", ONE, "share of objects within a factor of {factor:g} of a chosen map"),
+    "map_stage": Variable(("rank", "map"), "UO", ONE, "stage at whose end the chosen map is"),
+    "map_layer": Variable(("rank", "map"), "UO", ONE, "layer of the chosen map"),
+    "map_width": Variable(("rank", "map"), "f", PIXEL, "square root of the pixels of the chosen map's footprint"),
+    "map_extent": Variable(("rank", "map"), "f", PIXEL, EXTENT_OF_BOTH_AXES),
+    "map_jump": Variable(
+        ("rank", "map"), "f", PIXEL, "input pixels between neighbouring entries, mean of both axes on a log scale"
+    ),
+}
+
+# validation of formulas
+
+LAYER_FORMULA, LAYER_FORMULA_AXIS = ("layer", "formula"), ("layer", "formula", "axis")
+VALIDATION: dict[str, Variable] = {  # of one network
+    "op": PROFILE["op"],
+    "area": Variable(("layer",), "f", PIXEL, "spatial scale: pixels of the exact footprint"),
+    "overlap": Variable(("layer", "axis"), "f", ONE, "exact spatial overlap"),
+    "value": Variable(
+        LAYER_FORMULA, "f", PIXEL, "area by the formula (interval: of the bounding box); variance for path_variance"
+    ),
+    "exact": Variable(
+        LAYER_FORMULA, "f", PIXEL, "what the value should be: the exact area; the variance of the exact path counts"
+    ),
+    "absolute_error": Variable(LAYER_FORMULA, "f", PIXEL, "value - exact"),
+    "relative_error": Variable(LAYER_FORMULA, "f", ONE, "absolute error / exact"),
+    "overlap_value": Variable(LAYER_FORMULA_AXIS, "f", ONE, "overlap by the formula"),
+    "overlap_error": Variable(LAYER_FORMULA_AXIS, "f", ONE, "overlap by the formula - exact overlap"),
+    "in_domain": Variable(LAYER_FORMULA, "b", ONE, "whether the layer is in the formula's domain"),
+    "departs": Variable(
+        LAYER_FORMULA, "b", ONE, "whether this is the first layer where the formula has a value that is off"
+    ),
+}
+CELL = ("stage", "kind", "overlap_bin")
+CELL_FORMULA = (*CELL, "formula", "figure")
+WORST = ("formula", "figure", "rank")
+SPACE_VALIDATION: dict[str, Variable] = {
+    "maps": Variable(CELL, "iOf", ONE, "maps: outputs of a stage, all architectures so far told apart"),
+    "valued": Variable(CELL_FORMULA, "iOf", ONE, "maps for which the formula has a value"),
+    "inexact": Variable(CELL_FORMULA, "iOf", ONE, "of these, off by more than 1e-9"),
+    "inside": Variable(CELL_FORMULA, "iOf", ONE, "maps in the formula's domain"),
+    "inside_inexact": Variable(CELL_FORMULA, "iOf", ONE, "of these, off by more than 1e-9"),
+    "impossible": Variable(CELL_FORMULA, "iOf", ONE, "maps with an area of 0 or less, or an overlap outside 0 … 1"),
+    "max_error": Variable(CELL_FORMULA, "f", ONE, "largest error, of areas relative; nan: no map"),
+    "error_quantile": Variable(
+        (*CELL_FORMULA, "quantile"),
+        "f",
+        ONE,
+        "error that this share of maps does not exceed, rounded up to a quarter of an octave",
+    ),
+    "histogram": Variable(
+        ("stage", "formula", "figure", "error_bin"),
+        "iOf",
+        ONE,
+        "maps by error: exact, below 2^-16, then four bins an octave",
+    ),
+    "worst_error": Variable(WORST, "f", ONE, "error of the worst maps"),
+    "worst_index": Variable(WORST, "O", ONE, "index in the space, the later stages at their first choice"),
+    "worst_stage": Variable(WORST, "O", ONE, "stage whose map it is"),
+    "worst_network": Variable(WORST, "O", ONE, "the stages so far as JSON, for rfscale profile"),
+    "worst_labels": Variable(WORST, "O", ONE, "choices"),
+}
+GAUSSIAN: dict[str, Variable] = {
+    "distance": Variable(("window", "depth"), "f", ONE, "total-variation distance from the normal"),
+    "variance": Variable(("window", "depth"), "f", "pixel^2", "variance of the path counts along one axis"),
+}
+WINDOW_JUMP = ("kernel", "stride", "dilation", "jump")
+ATLAS: dict[str, Variable] = {
+    "scale": Variable(("input", "formula", *WINDOW_JUMP), "f", ONE, "scale S'/S by the formula"),
+    "overlap": Variable(("input", "formula", *WINDOW_JUMP), "f", ONE, "overlap P' by the formula"),
+    "exact_scale": Variable(("input", *WINDOW_JUMP), "f", ONE, "exact scale S'/S"),
+    "exact_overlap": Variable(("input", *WINDOW_JUMP), "f", ONE, "exact overlap P'"),
+    "scale_error": Variable(("input", "formula", *WINDOW_JUMP), "f", ONE, "relative error of the scale"),
+    "overlap_error": Variable(
+        ("input", "formula", *WINDOW_JUMP), "f", ONE, "difference of the overlap from the exact one"
+    ),
+    "verdict": Variable(("input", "formula", *WINDOW_JUMP), "i", ONE, "no formula, exact, off, impossible"),
+    "input_overlap": Variable(("input", "jump"), "f", ONE, "overlap P of the input"),
+}
+
+# the article, and batches
+
+TEXT, CLAIM_UNIT = "O", "see unit"
+CLAIMS: dict[str, Variable] = {
+    "section": Variable(("claim",), TEXT, ONE, "part of the article"),
+    "text": Variable(("claim",), TEXT, ONE, "what is claimed"),
+    "network": Variable(("claim",), TEXT, ONE, "network of the claim"),
+    "layer": Variable(("claim",), TEXT, ONE, "layer of the claim"),
+    "quantity": Variable(("claim",), TEXT, ONE, "what the number is"),
+    "unit": Variable(("claim",), TEXT, ONE, "unit of the number"),
+    "printed": Variable(("claim",), "f", CLAIM_UNIT, "as printed"),
+    "formula": Variable(("claim",), "f", CLAIM_UNIT, "by the article's own formula, along the network"),
+    "closed_form": Variable(("claim",), "f", CLAIM_UNIT, "by the closed form"),
+    "exact": Variable(("claim",), "f", CLAIM_UNIT, "exact"),
+    "exact_pixels": Variable(("claim",), "f", PIXEL, "pixels of the exact footprint"),
+    "exact_extent": Variable(("claim", "axis"), "f", PIXEL, "bounding box of the exact footprint"),
+    "verdict": Variable(("claim",), TEXT, ONE, "what the claim is worth"),
+}
+BATCH: dict[str, Variable] = {
+    "kind": Variable(("run",), "UO", ONE, "what was run"),
+    "status": Variable(("run",), "UO", ONE, "done, kept (done before), failed, or running (it was stopped there)"),
+    "wall_seconds": Variable(("run",), "f", "s", "wall time"),
+    "cpu_seconds": Variable(("run",), "f", "s", "CPU time of all threads"),
+    "architectures": Variable(("run",), "if", ONE, "architectures (of a network: 1)"),
+    "rate": Variable(("run",), "f", "1/s", "architectures per second of wall time"),
+    "peak_memory": Variable(("run",), "if", "byte", "largest resident memory"),
+    "message": Variable(("run",), "UO", ONE, "why it failed"),
+    "entry_hash": Variable(("run",), "UO", ONE, "hash of the run's entry"),
+}
+COMPARISON: dict[str, Variable] = {
+    **BATCH,
+    "wall_before": Variable(("run",), "f", "s", "wall time of the earlier summary"),
+    "speedup": Variable(("run",), "f", ONE, "earlier wall time / this one"),
+}

@@ -12,8 +12,10 @@ import numpy as np
 from rfscale.engine.errors import INPUT_SIZE, InputError
 from rfscale.engine.footprints.forward import Route, Trace, trace
 from rfscale.engine.footprints.pixel_sets import Family
+from rfscale.engine.footprints.plan import attributes
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
+from rfscale.engine.variables import COVERAGE, annotate_array
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -111,10 +113,7 @@ def coverage(
         raise InputError(
             f"the footprints of layer {layer!r} are no small union of products: coverage counts those only"
         )
-    attrs = {
-        "units": "1",
-        "long_name": f"footprints of entries of {layer} that the pixel is in",
-        "network": network.name,
-    }
     coords = {a: np.arange(n) for a, n in zip(network.axes, counts.shape, strict=True)}
-    return xr.DataArray(counts, coords, network.axes, name="coverage", attrs=attrs)
+    out = xr.DataArray(counts, coords, network.axes, name="coverage")
+    out.attrs = attributes(traced.plan, f"coverage {layer}")
+    return annotate_array(out, COVERAGE, layer=layer)

@@ -12,21 +12,10 @@ from rfscale.engine.footprints.backward import IMAGE
 from rfscale.engine.footprints.plan import resolve
 from rfscale.engine.network.axis_maps import IDENTITY
 from rfscale.engine.network.network import Network
-from rfscale.engine.variables import ONE, PIXEL, Variable, annotate
+from rfscale.engine.variables import EFFECTIVE_FIELD, annotate, provenance
 
 if TYPE_CHECKING:
     import xarray as xr
-
-FIELD: dict[str, Variable] = {
-    "mean": Variable(("axis",), "f", PIXEL, "centre of mass of the path counts"),
-    "std": Variable(("axis",), "f", PIXEL, "standard deviation of the path counts"),
-    "box_start": Variable(("axis",), "i", PIXEL, "first pixel of the box that holds most of the mass"),
-    "box_extent": Variable(("axis",), "i", PIXEL, "length of the box that holds most of the mass"),
-    "mass": Variable((), "f", ONE, "share of the path counts in the box"),
-}
-
-
-# ---------------------------------------------------------------- figures of the field
 
 
 def effective_field(counts: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
@@ -83,8 +72,9 @@ def effective_field(counts: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
         "box_extent": ("axis", np.array(highs, np.int64) - np.array(lows, np.int64)),
         "mass": ((), held),
     }
-    out = xr.Dataset(data, {"axis": [str(d) for d in counts.dims]}, dict(counts.attrs))
-    return annotate(out, FIELD)
+    known = {str(k): v for k, v in counts.attrs.items() if k not in ("units", "long_name")}
+    out = xr.Dataset(data, {"axis": [str(d) for d in counts.dims]}, provenance("effective_field") | known)
+    return annotate(out, EFFECTIVE_FIELD)
 
 
 def _box(

@@ -13,7 +13,7 @@ from rfscale.engine.footprints.forward import trace
 from rfscale.engine.footprints.plan import GlobalOps, attributes
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
-from rfscale.engine.variables import ENTRIES, annotate
+from rfscale.engine.variables import ENTRY_MAP, annotate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,7 +42,7 @@ def entry_map(
     -------
     xr.Dataset
         area, width, density over (entry_y, entry_x), and extent, start, max_gap, overlap over (entry_y, entry_x, axis);
-        `rfscale.engine.variables.ENTRIES` says what each is. An entry that reads only padding has area and extent 0.
+        `rfscale.engine.variables.ENTRY_MAP` says what each is. An entry that reads only padding has area and extent 0.
     """
     import xarray as xr
 
@@ -66,5 +66,5 @@ def entry_map(
     }
     coords = {d: np.arange(n) for d, n in zip(dims, shape, strict=True)} | {"axis": list(network.axes)}
     out = xr.Dataset(data, coords)
-    out.attrs = attributes(traced.plan, f"entry_map {layer}", "every", global_ops)  # type: ignore[arg-type]
-    return annotate(out, ENTRIES)
+    out.attrs = attributes(traced.plan, f"entry_map {layer}", "every", global_ops)
+    return annotate(out, ENTRY_MAP)

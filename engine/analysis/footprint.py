@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import nan, sqrt
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
@@ -12,6 +13,7 @@ from rfscale.engine.footprints.forward import trace
 from rfscale.engine.footprints.plan import Entry, GlobalOps, attributes, check_entry
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
+from rfscale.engine.variables import FOOTPRINT, FOOTPRINT_FIGURES, annotate, annotate_array, provenance
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -72,7 +74,46 @@ def footprint(
     coords = {axis: np.arange(n) + o for axis, n, o in zip(network.axes, grid.shape, origin, strict=True)}
     out = xr.DataArray(grid, coords, network.axes, name="footprint")
     out.attrs = attributes(traced.plan, f"footprint {layer}", list(at), global_ops)
-    out.attrs |= {"long_name": f"footprint of entry {at} of {layer}", "units": "1"}
-    for axis in network.axes:
-        out[axis].attrs = {"units": "pixel", "long_name": f"pixel number along {axis}"}
-    return out
+    return annotate_array(out, FOOTPRINT, entry=at, layer=layer)
+
+
+def footprint_figures(footprint: xr.DataArray) -> xr.Dataset:
+    """Return area, width, density, extent and first pixel of a footprint that is drawn.
+
+    Parameters
+    ----------
+    footprint : xr.DataArray of bool
+        As from `footprint`.
+
+    Returns
+    -------
+    xr.Dataset
+        Scalars, and per `axis`; `rfscale.engine.variables.FOOTPRINT_FIGURES` says what each is. An empty footprint has
+        area and extent 0.
+
+    Examples
+    --------
+    >>> from rfscale import Network
+    >>> figures = footprint_figures(footprint(Network.sequential({"kernel": 3, "dilation": 2}), "conv1"))
+    >>> int(figures.area), figures.extent.values.tolist(), round(float(figures.density), 2)
+    (9, [5, 5], 0.36)
+    """
+    import xarray as xr
+
+    filled = footprint.values
+    other_axes = [tuple(b for b in range(filled.ndim) if b != a) for a in range(filled.ndim)]
+    places = [np.flatnonzero(filled.any(axis=others)) for others in other_axes]
+    area = int(filled.sum())
+    ends = [(p[0], p[-1] + 1) if area else (0, 0) for p in places]
+    extent = np.array([high - low for low, high in ends], np.int64)
+    start = [footprint[d].values[low] for d, (low, _) in zip(footprint.dims, ends, strict=True)]
+    data = {
+        "area": ((), area),
+        "width": ((), sqrt(area)),
+        "density": ((), area / int(extent.prod()) if area else nan),
+        "extent": ("axis", extent),
+        "start": ("axis", np.array(start, np.int64)),
+    }
+    out = xr.Dataset(data, {"axis": [str(d) for d in footprint.dims]}, provenance("footprint_figures"))
+    out.attrs |= {k: v for k, v in footprint.attrs.items() if k not in ("units", "long_name")}
+    return annotate(out, FOOTPRINT_FIGURES)

@@ -29,7 +29,7 @@ from rfscale.engine.network.axis_maps import IDENTITY
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
-from rfscale.engine.variables import ONE, PIXEL
+from rfscale.engine.variables import PATH_COUNTS, annotate_array
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -94,10 +94,8 @@ def path_counts(
     coords = {axis: np.arange(n) + o for axis, n, o in zip(network.axes, shares.shape, origin, strict=True)}
     out = xr.DataArray(shares, coords, network.axes, name="path_counts")
     out.attrs = attributes(plan, f"path_counts {layer}", list(at), global_ops)
-    out.attrs |= {"long_name": f"share of the paths to entry {at} of {layer}", "units": ONE, "log2_paths": paths}
-    for axis in network.axes:
-        out[axis].attrs = {"units": PIXEL, "long_name": f"pixel number along {axis}"}
-    return out
+    out.attrs["log2_paths"] = paths
+    return annotate_array(out, PATH_COUNTS, entry=at, layer=layer)
 
 
 def _shares(plan: Plan, index: int, at: tuple[int, ...]) -> tuple[np.ndarray, tuple[int, ...], float]:

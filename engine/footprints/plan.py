@@ -15,6 +15,7 @@ from rfscale.engine.network.layer import IMAGE, Layer
 from rfscale.engine.network.network import Network, Size, check_size
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import listed, whole
+from rfscale.engine.variables import provenance
 
 GlobalOps = Literal["include", "skip"]
 
@@ -224,23 +225,18 @@ def unbounded(layer: str) -> InputError:
     )
 
 
-def attributes(plan: Plan, call: str, entry: Entry, global_ops: GlobalOps) -> dict[str, object]:
-    """Attrs of a dataset: where it comes from, so that it can be made again."""
-    from rfscale.engine import __version__
-
-    out: dict[str, object] = {
-        "network": plan.network.name,
-        "network_hash": plan.network.hash,
-        "mode": "finite" if plan.input_size else "interior",
-        "global_ops": global_ops,
-        "software": f"rfscale {__version__}",
-        "call": call,
-    }
-    if plan.input_size:
-        out["input_size"] = list(plan.input_size)
-        out["entry"] = entry if isinstance(entry, str) else listed(entry) or [entry]
-    if plan.network.assumed:
-        out["assumed"] = [f"{op}: {treatment}" for op, treatment in plan.network.assumed.items()]
-    if plan.dropped:
-        out["dropped"] = list(plan.dropped)
-    return out
+def attributes(
+    plan: Plan, call: str, entry: str | int | Sequence[int] | None = None, global_ops: GlobalOps = "include"
+) -> dict[str, object]:
+    """Attrs of a dataset of one network: where it comes from, so that it can be made again."""
+    size, assumed = plan.input_size, plan.network.assumed
+    return provenance(
+        call,
+        plan.network,
+        mode="finite" if size else "interior",
+        global_ops=global_ops,
+        input_size=list(size) if size else None,
+        entry=(entry if isinstance(entry, str) or entry is None else listed(entry) or [entry]) if size else None,
+        assumed=[f"{op}: {treatment}" for op, treatment in assumed.items()] if assumed else None,
+        dropped=list(plan.dropped) or None,
+    )

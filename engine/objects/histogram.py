@@ -15,16 +15,6 @@ MEASURES = ("size", "width", "height", "aspect", "relative")
 OCTAVES = {"aspect": (-8, 8), "relative": (-16, 1)}  # what is outside falls into the first or last bin
 PIXELS = (-6, 16)  # octaves of size, width and height; what is outside is left out
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-LONG_NAMES = {
-    "size": "sqrt(width·height)",
-    "width": "width",
-    "height": "height",
-    "aspect": "width / height",
-    "relative": "sqrt(width·height / area of the image)",
-}
-
-
-# reading a histogram ------------------------------------------------------------------------------------------------
 
 
 def shares(sizes: xr.Dataset, measure: str = "size") -> tuple[np.ndarray, np.ndarray]:
@@ -74,14 +64,19 @@ def modes(sizes: xr.Dataset, smooth: float = 0.25, least: float = 0.1) -> np.nda
     return centres[kept]
 
 
-def fpn_levels(
-    sizes: xr.Dataset, low: int = 2, high: int = 5, base: int = 4, canonical: float = 224.0
-) -> dict[int, float]:
-    """Return the share of objects that FPN's rule gives each level: k = ⌊base + log2(size / canonical)⌋.
+def fpn_level_of(size: np.ndarray, low: int = 2, high: int = 5, base: int = 4, canonical: float = 224.0) -> np.ndarray:
+    """Return the level that FPN's rule gives objects of some sizes: k = ⌊base + log2(size / canonical)⌋.
 
     T.-Y. Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017, equation 1; levels beyond the ends go to
     the ends.
     """
+    return np.clip(np.floor(base + np.log2(size / canonical)), low, high).astype(int)
+
+
+def fpn_levels(
+    sizes: xr.Dataset, low: int = 2, high: int = 5, base: int = 4, canonical: float = 224.0
+) -> dict[int, float]:
+    """Return the share of objects by level of FPN's rule, linear within a bin on the log axis."""
     limits = canonical * 2.0 ** (np.arange(low + 1, high + 1) - base)
     total = np.concatenate([[0.0], share_below(sizes, limits), [1.0]])
     return {low + i: float(share) for i, share in enumerate(np.diff(total))}

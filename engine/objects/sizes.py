@@ -13,9 +13,10 @@ import numpy as np
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.objects.boxes import Boxes, Source
-from rfscale.engine.objects.histogram import BINS, LONG_NAMES, MEASURES, OCTAVES, PIXELS, QUANTILES, modes, quantile
+from rfscale.engine.objects.histogram import BINS, MEASURES, OCTAVES, PIXELS, QUANTILES, modes, quantile
 from rfscale.engine.objects.open_source import open_source
 from rfscale.engine.objects.resize import Resize
+from rfscale.engine.variables import OBJECT_SIZES, annotate, provenance
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -232,36 +233,27 @@ def _dataset(tally: Tally, source: Source, rule: Resize) -> xr.Dataset:
     for measure in MEASURES:
         first, last = ranges[measure]
         dim = f"{measure}_bin" if measure in OCTAVES else "bin"
-        units, about = ("1", "of the bin") if measure in OCTAVES else ("pixel", "of the bin")
         edges = 2.0 ** ((np.arange(first, last + 1) + tally.low[measure]) / BINS)
-        coords[dim] = (dim, np.sqrt(edges[:-1] * edges[1:]), {"units": units, "long_name": f"centre {about}"})
-        coords[f"{dim}_low"] = (dim, edges[:-1], {"units": units, "long_name": f"lower edge {about}"})
-        coords[f"{dim}_high"] = (dim, edges[1:], {"units": units, "long_name": f"upper edge {about}"})
-        attrs = {"units": "1", "long_name": f"objects by {LONG_NAMES[measure]}"}
-        data[measure] = (("category", dim), tally.counts[measure][:, first:last], attrs)
+        coords[dim] = (dim, np.sqrt(edges[:-1] * edges[1:]))
+        coords[f"{dim}_low"], coords[f"{dim}_high"] = (dim, edges[:-1]), (dim, edges[1:])
+        data[measure] = (("category", dim), tally.counts[measure][:, first:last])
     out = xr.Dataset(data, coords)
     table = [[quantile(out, q, m) for q in QUANTILES] for m in MEASURES]
-    out = out.assign_coords(measure=np.array(MEASURES, object), q=list(QUANTILES))
-    out["quantiles"] = (("measure", "q"), table, {"units": "1", "long_name": "size, width, height in pixels; ratios"})
-    out["modes"] = ("mode", modes(out), {"units": "pixel", "long_name": "peaks of the size histogram"})
     reasons = {r: n for r, n in tally.left_out.most_common() if n}
-    out = out.assign_coords(reason=np.array(list(reasons), object))
-    out["left_out"] = (
-        "reason",
-        np.array(list(reasons.values()), np.int64),
-        {"units": "1", "long_name": "boxes left out"},
+    labels = {"measure": np.array(MEASURES, object), "q": list(QUANTILES), "reason": np.array(list(reasons), object)}
+    out = out.assign_coords(labels)
+    out["quantiles"] = (("measure", "q"), table)
+    out["modes"] = ("mode", modes(out))
+    out["left_out"] = ("reason", np.array(list(reasons.values()), np.int64))
+    out.attrs = provenance(
+        "object_sizes",
+        source=source.label,
+        resize=str(rule),
+        boxes=tally.total,
+        objects=round(tally.used),
+        notes="; ".join(f"{n} {what}" for what, n in source.notes.items()),
     )
-    from rfscale.engine import __version__
-
-    out.attrs = {
-        "source": source.label,
-        "resize": str(rule),
-        "boxes": tally.total,
-        "objects": round(tally.used),
-        "notes": "; ".join(f"{n} {what}" for what, n in source.notes.items()),
-        "software": f"rfscale {__version__}",
-    }
-    return out
+    return annotate(out, OBJECT_SIZES)
 
 
 def _occupied(counts: list[np.ndarray]) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rfscale.engine.network.spec import whole
+from rfscale.engine.variables import annotate
 from rfscale.sweeps.answers.graph import MEMORY
 from rfscale.sweeps.answers.path_search import best_paths, reachable_best
 from rfscale.sweeps.answers.question import (
@@ -24,6 +25,7 @@ from rfscale.sweeps.answers.question import (
 )
 from rfscale.sweeps.answers.rows import as_rows
 from rfscale.sweeps.spaces.space import Space
+from rfscale.sweeps.variables import BEST
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -80,4 +82,5 @@ def best(space: Space, objective: str, k: int = 10, where: Where = None, memory:
         raise nothing_satisfies(space, where)
     rows = [(path[:-1], path[-1]) for _, path in answer]
     made = {"objective": np.array([value for value, _ in answer])}
-    return as_rows(graph, rows, "rank", made, answer_attributes(space, "best", where, objective=objective))
+    attrs = answer_attributes(space, "best", where, objective=objective)
+    return annotate(as_rows(graph, rows, "rank", made, attrs), BEST)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,13 @@ import numpy as np
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.network.spec import listed
+from rfscale.engine.variables import annotate_array
 from rfscale.sweeps.answers.expressions import Term
 from rfscale.sweeps.answers.graph import MEMORY, NothingLeftError, QuestionGraph
 from rfscale.sweeps.answers.path_counts import end_counts
 from rfscale.sweeps.answers.question import Where, answer_attributes, expression_parser, nothing_satisfies
 from rfscale.sweeps.spaces.space import Space
-from rfscale.sweeps.variables import VARIABLES
+from rfscale.sweeps.variables import COUNTS, VARIABLES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -79,7 +81,8 @@ def count(
         graph = QuestionGraph(space, terms, conditions, memory=memory)
     except NothingLeftError as end:
         if not names:
-            return xr.DataArray(np.int64(0), name="architectures", attrs=answer_attributes(space, "count", where))
+            nothing = xr.DataArray(np.int64(0), name="architectures", attrs=answer_attributes(space, "count", where))
+            return annotate_array(nothing, COUNTS)
         raise nothing_satisfies(space, where, end.stage) from None
     numbers = end_counts(graph)
     coords, places, inside = _cells(graph, dict(zip(names, terms, strict=True)), edges)
@@ -93,11 +96,17 @@ def count(
     result = xr.DataArray(
         table, coords, list(coords), name="architectures", attrs=answer_attributes(space, "count", where)
     )
-    for name, term in zip(names, terms, strict=True):
-        spec = VARIABLES.get(term.name.partition("_")[0])
-        if spec and term.kind != "factor":
-            result[name].attrs = {"units": spec.units, "long_name": spec.long_name}
-    return result
+    figures = {
+        name: term.name.partition("_")[0] for name, term in zip(names, terms, strict=True) if term.kind != "factor"
+    }
+    coordinates = {name: replace(VARIABLES[figure], dims=(name,), kind="if") for name, figure in figures.items()}
+    return annotate_array(result, COUNTS | coordinates)
+
+
+def extents_by_stage(space: Space) -> dict[str, list[xr.DataArray]]:
+    """Return, for each axis ("" where the space is square), how many architectures have which extent at each stage."""
+    axes = {"": ""} if space.square else {axis: f"_{axis}" for axis in space.axes}
+    return {axis: [count(space, f"{s.name}.extent{end}") for s in space.stages] for axis, end in axes.items()}
 
 
 def _cells(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rfscale.engine.errors import InputError
+from rfscale.engine.variables import annotate
 from rfscale.sweeps.answers.graph import MEMORY, QuestionGraph
 from rfscale.sweeps.answers.path_search import Trail, retrace, undominated_paths
 from rfscale.sweeps.answers.question import (
@@ -25,6 +26,7 @@ from rfscale.sweeps.answers.question import (
 from rfscale.sweeps.answers.rows import as_rows
 from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.spaces.space import Space
+from rfscale.sweeps.variables import PARETO
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -99,4 +101,5 @@ def _front(
     made = [(retrace(trail, int(row)), int(node[row])) for row in rows]
     attrs = answer_attributes(graph.space, "pareto", where, objectives=list(objectives))
     answer = as_rows(graph, made, "rank", {}, attrs)
-    return answer.assign_coords(objective=list(objectives)).assign(objectives=(("rank", "objective"), values[rows]))
+    answer = answer.assign_coords(objective=list(objectives)).assign(objectives=(("rank", "objective"), values[rows]))
+    return annotate(answer, PARETO)

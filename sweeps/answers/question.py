@@ -104,4 +104,4 @@ def cost_weights(graph: QuestionGraph, goal: Goal) -> list[np.ndarray]:
 
 def answer_attributes(space: Space, call: str, where: Where, **more: Any) -> dict[str, Any]:
     """Return the attrs of an answer: where it comes from, its conditions, and what else the call gave."""
-    return {**attributes(space, call), **({} if where is None else {"where": str(where)}), **more}
+    return attributes(space, call, where=None if where is None else str(where), **more)

@@ -10,7 +10,6 @@ import numpy as np
 
 from rfscale.sweeps.answers.graph import QuestionGraph
 from rfscale.sweeps.spaces.space import Space
-from rfscale.sweeps.variables import VARIABLES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,7 +24,7 @@ def as_rows(
     made: Mapping[str, np.ndarray],
     attrs: dict[str, Any],
 ) -> xr.Dataset:
-    """Return architectures, given as choices and end node, as rows of labels, figures and costs."""
+    """Return architectures, given as choices and end node, as rows of labels, figures and costs, not annotated."""
     import xarray as xr
 
     space = graph.space
@@ -40,13 +39,10 @@ def as_rows(
     data["index"] = (dim, _indices(space, digits))
     last = {key: column[ends] for key, column in graph.columns[-1].items()}
     for name in graph.figure_names():
-        spec = VARIABLES[name.partition("_")[0]]
-        values = graph.figure(name, last, len(graph.follow) - 1)
-        data[name] = (dim, values, {"units": spec.units, "long_name": spec.long_name})
+        data[name] = (dim, graph.figure(name, last, len(graph.follow) - 1))
     if space.channels is not None:
         for name in graph.compiled.costs.weights:
-            spec = VARIABLES[name]
-            data[name] = (dim, _sums(graph, name, digits), {"units": spec.units, "long_name": spec.long_name})
+            data[name] = (dim, _sums(graph, name, digits))
     return xr.Dataset(data, {**coords, dim: np.arange(len(paths))}, attrs)
 
 

@@ -6,6 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from rfscale.engine.network.spec import whole
+from rfscale.engine.variables import annotate
 from rfscale.sweeps.answers.graph import MEMORY
 from rfscale.sweeps.answers.path_counts import Completions
 from rfscale.sweeps.answers.question import (
@@ -18,6 +19,7 @@ from rfscale.sweeps.answers.question import (
 )
 from rfscale.sweeps.answers.rows import as_rows
 from rfscale.sweeps.spaces.space import Space
+from rfscale.sweeps.variables import ROWS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,4 +61,4 @@ def sample(space: Space, n: int, where: Where = None, seed: int = 0, memory: int
     draw = random.Random(seed)
     paths = [completions.path(draw.randrange(completions.total)) for _ in range(n)]
     attrs = answer_attributes(space, "sample", where, seed=seed, satisfying=str(completions.total))
-    return as_rows(graph, [(p[:-1], p[-1]) for p in paths], "sample", {}, attrs)
+    return annotate(as_rows(graph, [(p[:-1], p[-1]) for p in paths], "sample", {}, attrs), ROWS)

@@ -9,23 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rfscale.engine.errors import InputError, shown
+from rfscale.engine.variables import annotate, provenance
 from rfscale.sweeps.batch.entries import Entry
 from rfscale.sweeps.machine import machine
+from rfscale.sweeps.variables import BATCH, COMPARISON
 
 if TYPE_CHECKING:
     import xarray as xr
-
-COLUMNS = {
-    "kind": ("1", "what was run"),
-    "status": ("1", "done, kept (done before), failed, or running (it was stopped there)"),
-    "wall_seconds": ("s", "wall time"),
-    "cpu_seconds": ("s", "CPU time of all threads"),
-    "architectures": ("1", "architectures (of a network: 1)"),
-    "rate": ("1/s", "architectures per second of wall time"),
-    "peak_memory": ("byte", "largest resident memory"),
-    "message": ("1", "why it failed"),
-    "entry_hash": ("1", "hash of the run's entry"),
-}
 
 
 def summary_of(rows: list[dict[str, Any]]) -> xr.Dataset:
@@ -33,11 +23,11 @@ def summary_of(rows: list[dict[str, Any]]) -> xr.Dataset:
     import xarray as xr
 
     data = {}
-    for name, (units, text) in COLUMNS.items():
+    for name in BATCH:
         values = [r[name] for r in rows]
         kind: Any = object if isinstance(values[0], str) else np.int64 if name == "architectures" else float
-        data[name] = (("run",), np.array(values, kind), {"units": units, "long_name": text})
-    return xr.Dataset(data, {"run": [r["run"] for r in rows]}, {"call": "batch", **machine()})
+        data[name] = (("run",), np.array(values, kind))
+    return annotate(xr.Dataset(data, {"run": [r["run"] for r in rows]}, provenance("batch", **machine())), BATCH)
 
 
 def read_summary(path: Path) -> xr.Dataset:
@@ -48,7 +38,7 @@ def read_summary(path: Path) -> xr.Dataset:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         rows = content["records"]
-        data = {n: (("run",), np.array([np.nan if r[n] is None else r[n] for r in rows])) for n in COLUMNS}
+        data = {n: (("run",), np.array([np.nan if r[n] is None else r[n] for r in rows])) for n in BATCH}
         return xr.Dataset(data, {"run": [r["run"] for r in rows]}, content["attrs"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file} is no summary of a batch: {shown(str(error))}") from None
@@ -59,7 +49,7 @@ def known_rows(out: Path) -> dict[str, dict[str, Any]]:
     if not (out / "summary.json").is_file():
         return {}
     before = read_summary(out)
-    names = ["run", *COLUMNS]
+    names = ["run", *BATCH]
     columns = [before[n].values.tolist() for n in names]
     rows = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
     return {row["run"]: {**row, "message": row["message"] or ""} for row in rows}
@@ -77,7 +67,4 @@ def check_against(entries: list[Entry], before: xr.Dataset) -> None:
 def compare(summary: xr.Dataset, before: xr.Dataset) -> xr.Dataset:
     """Return the summary with the earlier wall times, and how many times faster each run has become."""
     earlier = before.wall_seconds.reindex(run=summary.run.values)
-    out = summary.assign(wall_before=earlier, speedup=earlier / summary.wall_seconds)
-    out.wall_before.attrs = {"units": "s", "long_name": "wall time of the earlier summary"}
-    out.speedup.attrs = {"units": "1", "long_name": "earlier wall time / this one"}
-    return out
+    return annotate(summary.assign(wall_before=earlier, speedup=earlier / summary.wall_seconds), COMPARISON)

@@ -31,9 +31,9 @@ for verb in VERBS:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from rfscale.engine.version import __version__
+        from rfscale.engine.version import SOFTWARE
 
-        print(f"rfscale {__version__}")
+        print(SOFTWARE)
         raise typer.Exit
 
 

@@ -78,7 +78,7 @@ def plain_table(*headers: tuple[str, str]) -> Table:
 
 
 class Column(NamedTuple):
-    """A column of a table; if all its cells are `quiet`, the table leaves it out."""
+    """A column of a table, which leaves it out if all its cells are `quiet`."""
 
     header: str
     cells: Sequence[str]
@@ -87,7 +87,7 @@ class Column(NamedTuple):
 
 
 def folded(columns: Sequence[Column]) -> Table:
-    """Return the table of the columns that have more than quiet cells."""
+    """Return the table of the columns that have a cell which is not quiet."""
     kept = _fitted([c for c in columns if not c.cells or any(cell not in c.quiet for cell in c.cells)])
     table = plain_table(*((c.header, c.justify) for c in kept))
     for row in zip(*(c.cells for c in kept), strict=True):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.files import check_folder, check_target, need_package, write_text
+from rfscale.engine.variables import annotate, provenance
 from rfscale.sweeps.report.datasets import write
 from rfscale.sweeps.report.progress import progress
 from rfscale.sweeps.report.terminal import say
@@ -20,6 +21,7 @@ from rfscale.sweeps.reproduction.claims import CLAIMS, networks
 from rfscale.sweeps.reproduction.pictures import DRAWN, FIELD_LAYERS, draw_all
 from rfscale.sweeps.reproduction.tables import markdown, remarks, rows, terminal_table
 from rfscale.sweeps.reproduction.verdicts import QUANTITIES, Result, judge
+from rfscale.sweeps.variables import CLAIMS as CLAIMS_TABLE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,37 +39,22 @@ def claims_dataset(results: Sequence[Result]) -> xr.Dataset:
     import numpy as np
     import xarray as xr
 
-    from rfscale.engine import __version__
-
-    def text(values: list[str], meaning: str) -> tuple[str, Any, dict[str, str]]:
-        return "claim", np.array(values, object), {"units": "1", "long_name": meaning}
-
-    def figure(values: list[float], meaning: str, units: str = "see unit") -> tuple[str, Any, dict[str, str]]:
-        return "claim", np.array(values, float), {"units": units, "long_name": meaning}
-
-    extents = np.array([r.extent for r in results], float)
-    data = {
-        "section": text([r.claim.section for r in results], "part of the article"),
-        "text": text([r.claim.text for r in results], "what is claimed"),
-        "network": text([r.claim.network for r in results], "network of the claim"),
-        "layer": text([r.claim.layer for r in results], "layer of the claim"),
-        "quantity": text([r.claim.quantity for r in results], "what the number is"),
-        "unit": text([QUANTITIES[r.claim.quantity][0] for r in results], "unit of the number"),
-        "printed": figure([nan if r.claim.printed is None else r.claim.printed for r in results], "as printed"),
-        "formula": figure([r.values.formula for r in results], "by the article's own formula, along the network"),
-        "closed_form": figure([r.values.closed for r in results], "by the closed form"),
-        "exact": figure([r.values.exact for r in results], "exact"),
-        "exact_pixels": figure([r.area for r in results], "pixels of the exact footprint", "pixel"),
-        "exact_extent": (
-            ("claim", "axis"),
-            extents,
-            {"units": "pixel", "long_name": "bounding box of the exact footprint"},
-        ),
-        "verdict": text([r.verdict for r in results], "what the claim is worth"),
+    claims = [r.claim for r in results]
+    text = {name: [getattr(c, name) for c in claims] for name in ("section", "text", "network", "layer", "quantity")}
+    text |= {"unit": [QUANTITIES[c.quantity][0] for c in claims], "verdict": [r.verdict for r in results]}
+    figures = {
+        "printed": [nan if c.printed is None else c.printed for c in claims],
+        "formula": [r.values.formula for r in results],
+        "closed_form": [r.values.closed for r in results],
+        "exact": [r.values.exact for r in results],
+        "exact_pixels": [r.area for r in results],
     }
+    data: dict[str, Any] = {name: ("claim", np.array(values, object)) for name, values in text.items()}
+    data |= {name: ("claim", np.array(values, float)) for name, values in figures.items()}
+    data["exact_extent"] = (("claim", "axis"), np.array([r.extent for r in results], float))
     coords = {"claim": np.arange(len(results)), "axis": np.array(["y", "x"], object)}
-    attrs = {"software": f"rfscale {__version__}", "command": "rfscale reproduce", "mode": "interior"}
-    return xr.Dataset(data, coords, attrs)
+    attrs = provenance("reproduce", command="rfscale reproduce", mode="interior")
+    return annotate(xr.Dataset({name: data[name] for name in CLAIMS_TABLE}, coords, attrs), CLAIMS_TABLE)
 
 
 # the run ------------------------------------------------------------------------------------------------------------

@@ -32,12 +32,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rfscale.engine.errors import InputError, shown
+from rfscale.engine.variables import Variable
 from rfscale.sweeps.kernels import rows
 from rfscale.sweeps.machine import PARALLEL_FROM, threads_for
 from rfscale.sweeps.runs.evaluator import Arrays
 from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.states.graph import FIGURES
-from rfscale.sweeps.variables import COSTS, FORMULAS, VARIABLES, Variable
+from rfscale.sweeps.variables import COSTS, FORMULAS, VARIABLES
 
 if TYPE_CHECKING:
     from rfscale.sweeps.runs.formulas import Formulas

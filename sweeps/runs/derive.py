@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rfscale.engine.footprints.figures import share
+from rfscale.engine.variables import annotate
 from rfscale.sweeps.variables import DERIVED
 
 if TYPE_CHECKING:
@@ -50,6 +51,4 @@ def derive(dataset: xr.Dataset) -> xr.Dataset:
         "density": ratio(area, box),
         "overlap": ratio(dataset["shared"], pixels),
     }
-    for name, values in made.items():
-        values.attrs = {"units": DERIVED[name].units, "long_name": DERIVED[name].long_name}
-    return dataset.assign(made)
+    return dataset.assign(annotate(xr.Dataset(made), DERIVED))

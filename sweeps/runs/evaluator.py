@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from rfscale.engine.variables import Variable
 from rfscale.sweeps.spaces.index import Labelled
-from rfscale.sweeps.variables import Variable
 
 Arrays = Mapping[str, np.ndarray]
 

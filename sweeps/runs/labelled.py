@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.variables import annotate
 from rfscale.sweeps.runs.blocks import MEMORY, Blocks
 from rfscale.sweeps.runs.evaluator import Evaluator
 from rfscale.sweeps.spaces.network_space import NetworkSpace
@@ -61,14 +62,14 @@ def label(blocks: Evaluator, stage: str, out: dict[str, np.ndarray], coords: xr.
 
     dims, shape, axes = tuple(blocks.dims(stage)), blocks.shape(stage), len(blocks.axis_labels)
     data = {}
-    for name, spec in blocks.variables(stage).items():
+    specs = blocks.variables(stage)
+    for name, spec in specs.items():
         per_axis = spec.per_axis and axes > 0
         array = out[name].reshape((*shape, axes) if per_axis else shape)
-        attrs = {"units": spec.units, "long_name": spec.long_name}
-        data[name] = xr.Variable((*dims, "axis") if per_axis else dims, array, attrs, fastpath=True)
+        data[name] = xr.Variable((*dims, "axis") if per_axis else dims, array, fastpath=True)
     met = (*dims, "axis") if axes else dims
     own = xr.Coordinates({d: coords.variables[d] for d in met}, {d: coords.xindexes[d] for d in met})
-    return xr.Dataset(data, own, attrs=blocks.attrs(stage))
+    return annotate(xr.Dataset(data, own, attrs=blocks.attrs(stage)), specs)
 
 
 def coordinates(blocks: Evaluator) -> xr.Coordinates:

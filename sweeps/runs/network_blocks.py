@@ -14,9 +14,10 @@ from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import trace
 from rfscale.engine.network.costs import layer_costs
 from rfscale.engine.network.network import Network
+from rfscale.engine.variables import Variable
 from rfscale.sweeps.runs.evaluator import Arrays
 from rfscale.sweeps.spaces.network_space import NetworkSpace
-from rfscale.sweeps.variables import NETWORKS, Variable
+from rfscale.sweeps.variables import NETWORKS
 
 
 class NetworkBlocks:

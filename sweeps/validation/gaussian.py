@@ -11,6 +11,8 @@ import numpy as np
 
 from rfscale.engine.analysis.path_counts import path_counts
 from rfscale.engine.network.spec import whole
+from rfscale.engine.variables import annotate, provenance
+from rfscale.sweeps.variables import GAUSSIAN
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -73,15 +75,15 @@ def gaussian(
             values[:, i, n] = _distance(along)
     dims = ("window", "depth")
     data: dict[str, Any] = {
-        "distance": (dims, values[0], {"units": "1", "long_name": "total-variation distance from the normal"}),
-        "variance": (dims, values[1], {"units": "pixel^2", "long_name": "variance of the path counts along one axis"}),
+        "distance": (dims, values[0]),
+        "variance": (dims, values[1]),
     }
     coords: dict[str, Any] = {
         "window": [f"k{k} s{s} d{d}" for k, s, d in windows],
         "depth": np.arange(1, depth + 1),
         **{name: ("window", [w[i] for w in windows]) for i, name in enumerate(("kernel", "stride", "dilation"))},
     }
-    return xr.Dataset(data, coords, {"call": "gaussian"})
+    return annotate(xr.Dataset(data, coords, provenance("gaussian")), GAUSSIAN)
 
 
 def _distance(along: np.ndarray) -> tuple[float, float]:

@@ -15,7 +15,9 @@ from rfscale.engine.footprints.plan import Plan, resolve
 from rfscale.engine.formulas.along_network import Closed, closed_values, published_values, windows
 from rfscale.engine.formulas.registry import advance
 from rfscale.engine.network.ops import OPS
+from rfscale.engine.variables import annotate
 from rfscale.sweeps.kernels.formula_errors import EXACT
+from rfscale.sweeps.variables import VALIDATION
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,23 +25,7 @@ if TYPE_CHECKING:
     from rfscale.engine.network.network import Network
 
 FORMULAS = ("published", "closed_form", "interval", "path_variance")
-
-
 MAX_CELLS = 1 << 22  # of a map of path counts that is drawn to check their variance
-
-
-TEXT = {
-    "area": ("pixel", "spatial scale: pixels of the exact footprint"),
-    "overlap": ("1", "exact spatial overlap"),
-    "value": ("pixel", "area by the formula (interval: of the bounding box); variance for path_variance"),
-    "exact": ("pixel", "what the value should be: the exact area; the variance of the exact path counts"),
-    "absolute_error": ("pixel", "value - exact"),
-    "relative_error": ("1", "absolute error / exact"),
-    "overlap_value": ("1", "overlap by the formula"),
-    "overlap_error": ("1", "overlap by the formula - exact overlap"),
-    "in_domain": ("1", "whether the layer is in the formula's domain"),
-    "departs": ("1", "whether this is the first layer where the formula has a value that is off"),
-}
 
 
 def validate_network(network: Network) -> xr.Dataset:
@@ -77,14 +63,14 @@ def validate_network(network: Network) -> xr.Dataset:
         "departs": (dims, first),
     }
     out = xr.Dataset(data, {"layer": ds.layer.values, "formula": list(FORMULAS), "axis": ds.axis.values}, ds.attrs)
-    for name, (units, text) in TEXT.items():
-        out[name].attrs = {"units": units, "long_name": text}
     names = ds.layer.values
     out.attrs |= {"call": "validate"}
     for i, formula in enumerate(FORMULAS):
         at = np.flatnonzero(first[:, i])
         out.attrs[f"{formula}_departs"] = str(names[at[0]]) if len(at) else ""
-    return out
+        wrong_area = len(at) > 0 and abs(relative[at[0], i]) > EXACT
+        out.attrs[f"{formula}_departs_in"] = "" if not len(at) else "area" if wrong_area else "overlap"
+    return annotate(out, VALIDATION)
 
 
 def _values(plan: Plan, network: Network, ds: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rfscale.engine.variables import annotate
 from rfscale.sweeps.kernels import formula_errors as errors
 from rfscale.sweeps.kernels.formula_errors import OVERLAP_BINS
 from rfscale.sweeps.spaces.provenance import attributes
 from rfscale.sweeps.validation.kernel_tables import Kind
 from rfscale.sweeps.validation.walk_space import Progress, Walk
+from rfscale.sweeps.variables import CELL, CELL_FORMULA, SPACE_VALIDATION, WORST
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,22 +20,6 @@ if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
 
 QUANTILES = (0.5, 0.9, 0.99)
-
-
-CELL = ("stage", "kind", "overlap_bin")
-
-
-TEXT = {
-    "maps": "maps: outputs of a stage, all architectures so far told apart",
-    "valued": "maps for which the formula has a value",
-    "inexact": "of these, off by more than 1e-9",
-    "inside": "maps in the formula's domain",
-    "inside_inexact": "of these, off by more than 1e-9",
-    "impossible": "maps with an area of 0 or less, or an overlap outside 0 … 1",
-    "max_error": "largest error, of areas relative; nan: no map",
-    "error_quantile": "error that this share of maps does not exceed, rounded up to a quarter of an octave",
-    "histogram": "maps by error: exact, below 2^-16, then four bins an octave",
-}
 
 
 class Collected:
@@ -57,7 +43,7 @@ class Collected:
                 whole[stage, at] = rows.swapaxes(0, 1)
 
     def dataset(self, worst: int) -> xr.Dataset:
-        """Return everything as a dataset."""
+        """Return all tables as a dataset, not annotated."""
         import xarray as xr
 
         from rfscale.sweeps.validation.replay import FORMULAS
@@ -69,16 +55,15 @@ class Collected:
             self.table[..., i].reshape(split) for i in (errors.INSIDE, errors.INSIDE_OFF, errors.IMPOSSIBLE)
         )
         valued = hist.sum(axis=-1)
-        cell = (*CELL, "formula", "figure")
         data: dict[str, Any] = {
             "maps": (CELL, valued[..., -1, 0]),  # the bounding box has a value everywhere
-            "valued": (cell, valued),
-            "inexact": (cell, valued - hist[..., 0]),
-            "inside": (cell, inside + off),
-            "inside_inexact": (cell, off),
-            "impossible": (cell, impossible),
-            "max_error": (cell, np.where(self.worst < 0, np.nan, self.worst).reshape(split)),
-            "error_quantile": ((*cell, "quantile"), quantiles(hist)),
+            "valued": (CELL_FORMULA, valued),
+            "inexact": (CELL_FORMULA, valued - hist[..., 0]),
+            "inside": (CELL_FORMULA, inside + off),
+            "inside_inexact": (CELL_FORMULA, off),
+            "impossible": (CELL_FORMULA, impossible),
+            "max_error": (CELL_FORMULA, np.where(self.worst < 0, np.nan, self.worst).reshape(split)),
+            "error_quantile": ((*CELL_FORMULA, "quantile"), quantiles(hist)),
             "histogram": (("stage", "formula", "figure", "error_bin"), hist.sum(axis=(1, 2))),
         }
         coords = {
@@ -91,10 +76,7 @@ class Collected:
             "quantile": list(QUANTILES),
             "error_bin": bin_edges(),
         }
-        out = xr.Dataset({**data, **self._worst(worst)}, coords)
-        for name, text in TEXT.items():
-            out[name].attrs = {"units": "1", "long_name": text}
-        return out
+        return xr.Dataset({**data, **self._worst(worst)}, coords)
 
     def _windows(self) -> dict[str, Any]:
         """Kernel, stride and dilation of every kind, by axis where axes differ."""
@@ -110,7 +92,7 @@ class Collected:
         """The worst map of each cell, the worst cells first, as networks to replay."""
         from rfscale.sweeps.validation.replay import FORMULAS, network_text, replay
 
-        dims, shape = ("formula", "figure", "rank"), (len(FORMULAS), len(self.names), ranks)
+        dims, shape = WORST, (len(FORMULAS), len(self.names), ranks)
         error, text = np.full(shape, np.nan), np.full((4, *shape), "", object)
         space = self.walk.space
         for measure in range(len(FORMULAS) * len(self.names)):
@@ -124,13 +106,8 @@ class Collected:
                 name = self.walk.programs[stage].stage
                 for i, value in enumerate((str(index), name, network_text(network), str(space.labels(index)))):
                     text[(i, *at)] = value
-        said = ("worst_index", "worst_stage", "worst_network", "worst_labels")
-        names = ("index in the space, the later stages at their first choice", "stage whose map it is",
-                 "the stages so far as JSON, for rfscale profile", "choices")  # fmt: skip
-        out: dict[str, Any] = {"worst_error": (dims, error, {"units": "1", "long_name": "error of the worst maps"})}
-        for name, values, long_name in zip(said, text, names, strict=True):
-            out[name] = (dims, values, {"units": "1", "long_name": long_name})
-        return out
+        names = ("worst_index", "worst_stage", "worst_network", "worst_labels")
+        return {"worst_error": (dims, error)} | {name: (dims, values) for name, values in zip(names, text, strict=True)}
 
 
 def _order(kind: Kind) -> list[tuple[int, ...]]:
@@ -154,10 +131,16 @@ def collect(
     else:
         walk.sample(random, seed)
     out = Collected(walk).dataset(worst)
-    out.attrs = attributes(space, "validate") | {"evaluated": walk.evaluated}
-    if random is not None:
-        out.attrs |= {"random": random, "seed": seed}
-    return out
+    drawn = {} if random is None else {"random": random, "seed": seed}
+    out.attrs = attributes(space, "validate", evaluated=walk.evaluated, **drawn)
+    return annotate(out, SPACE_VALIDATION)
+
+
+def totals(ds: xr.Dataset) -> xr.Dataset:
+    """Return a validation over (formula, figure) alone: numbers of maps of all cells, and the largest error."""
+    cells = list(CELL)
+    out = ds[["maps", "valued", "inexact", "inside", "inside_inexact", "impossible"]].sum(cells)
+    return out.assign(max_error=ds.max_error.max(cells))
 
 
 def bin_edges() -> np.ndarray:

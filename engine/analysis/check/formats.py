@@ -9,6 +9,8 @@ from typing import Any
 from rfscale.engine.analysis.check.rules import LEVELS, RULES, Finding, Level
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.network.network import Network
+from rfscale.engine.variables import provenance
+from rfscale.engine.version import __version__
 
 
 def written(findings: Sequence[Finding], network: Network, format: str = "text", artifact: str | None = None) -> str:
@@ -45,12 +47,8 @@ def _count(findings: Sequence[Finding], level: Level) -> int:
 
 
 def _json(findings: Sequence[Finding], network: Network, artifact: str | None) -> str:
-    from rfscale.engine import __version__
-
     content = {
-        "network": network.name,
-        "network_hash": network.hash,
-        "software": f"rfscale {__version__}",
+        **provenance("check", network),
         "counts": {level: _count(findings, level) for level in LEVELS},
         "findings": [{**vars(f), "value": _finite(f.value), "figure": RULES[f.rule].figure} for f in findings],
     }
@@ -63,8 +61,6 @@ def _finite(value: float) -> float | str:
 
 def _sarif(findings: Sequence[Finding], network: Network, artifact: str | None) -> str:
     """SARIF 2.1.0 (OASIS): one run, a rule per rule, a result per finding, the layer as its logical location."""
-    from rfscale.engine import __version__
-
     rules = [
         {
             "id": name,

@@ -17,6 +17,7 @@ import numpy as np
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.network.spec import whole
 from rfscale.engine.objects.sizes import object_sizes
+from rfscale.engine.variables import annotate
 from rfscale.sweeps.answers.design.fit import Objective, fit_of, fit_terms
 from rfscale.sweeps.answers.design.label_search import NO_LIMIT, Found, Task, best_fits, chosen_stages, front
 from rfscale.sweeps.answers.expressions import Expression, ExpressionParser, StageRenamer, conjuncts, dotted_name
@@ -24,6 +25,7 @@ from rfscale.sweeps.answers.graph import MEMORY, Columns, QuestionGraph
 from rfscale.sweeps.answers.question import MAX_ROWS, Where, answer_attributes, expression_parser, question_graph
 from rfscale.sweeps.answers.rows import as_rows
 from rfscale.sweeps.spaces.space import Space
+from rfscale.sweeps.variables import DESIGN
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,15 +34,6 @@ Measure = Literal["width", "extent"]
 Cost = Literal["macs", "params", "auto"] | None
 
 COPIED_ATTRS = ("source", "resize", "objects", "boxes", "attribution")  # from the sizes of objects
-LONG_NAMES = {
-    "tightness": "mean |log2({by} / size)| with each object at its nearest chosen map",
-    "coverage": "share of objects within a factor of {factor:g} of a chosen map",
-    "map_stage": "stage at whose end the chosen map is",
-    "map_layer": "layer of the chosen map",
-    "map_width": "square root of the pixels of the chosen map's footprint",
-    "map_extent": "side of the footprint's bounding box, mean of both on a log scale",
-    "map_jump": "input pixels between neighbouring entries, mean of both axes on a log scale",
-}
 
 
 def design(
@@ -277,10 +270,7 @@ def _dataset(
     for name, lists in maps.items():
         text = name in ("map_stage", "map_layer")
         out[name] = (("rank", "map"), np.array(lists, object if text else float))
-        out[name].attrs = {"units": "1" if text else "pixel"}
-    for name, long_name in LONG_NAMES.items():
-        out[name].attrs = {"units": "1", **out[name].attrs, "long_name": long_name.format(by=by, factor=factor)}
-    return out
+    return annotate(out, DESIGN, by=by, factor=factor)
 
 
 def _nodes(graph: QuestionGraph, path: Sequence[int]) -> list[int]:

@@ -61,9 +61,10 @@ def footprint(
             report = path_counts_report(data, effective_field(data))
         else:
             from rfscale.engine.analysis.footprint import footprint as draw
+            from rfscale.engine.analysis.footprint import footprint_figures
 
             data = draw(net, name, at, size, how)
-            report = footprint_report(data)
+            report = footprint_report(data, footprint_figures(data))
     data.attrs["command"] = context.obj["command"]
     written = write_data(data, out)
     if plot:

@@ -105,14 +105,25 @@ def sweep(
     else:
         data, lines = None, space_report(loaded)
     if plot:
-        from rfscale.sweeps.report.pictures.spaces import answer_figure, space_figure
+        from rfscale.sweeps.report.pictures.spaces import answer_figure
         from rfscale.sweeps.report.pictures.style import save
 
-        save(space_figure(loaded) if data is None else answer_figure(data), plot)
+        save(_space_figure(loaded) if data is None else answer_figure(data), plot)
         lines.append(f"written: {plot}")
     from rfscale.sweeps.report.terminal import say
 
     say(*lines)
+
+
+def _space_figure(space: Any) -> Any:
+    """Return the picture of a space."""
+    from rfscale.sweeps.answers.count import extents_by_stage
+    from rfscale.sweeps.report.pictures.spaces import space_figure
+    from rfscale.sweeps.spaces.network_space import NetworkSpace
+
+    if isinstance(space, NetworkSpace):
+        raise InputError("--plot draws spaces of stages; for a NetworkSpace open the store and plot with xarray")
+    return space_figure(space, extents_by_stage(space))
 
 
 # what is asked for ---------------------------------------------------------------------------------------------------

@@ -42,5 +42,5 @@ def design_figure(found: xr.Dataset, sizes: xr.Dataset) -> Figure:
         right.plot(x, y, "o-" if attrs["pareto"] else "o", color=GREEN, ms=5, lw=1, drawstyle="steps-post")
         right.set_xlabel(cost if cost in found else "rank")
         right.set_ylabel("mean |log2(map / object)|" if fit == "tightness" else "share of objects covered")
-        right.set_title("what no other beats" if attrs["pareto"] else f"the {len(y)} best")
+        right.set_title("non-dominated designs" if attrs["pareto"] else f"the {len(y)} best")
     return fig

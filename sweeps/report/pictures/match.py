@@ -31,7 +31,7 @@ def match_figure(found: xr.Dataset) -> Figure:
         left.yaxis.set_minor_formatter(NullFormatter())
         left.set_ylabel("pixels of the image")
         image = "no borders" if found.attrs["mode"] == "interior" else str(found.attrs["mode"])
-        left.set_title(f"{found.attrs['network']}: what each layer sees, {image}")
+        left.set_title(f"{found.attrs['network']}: receptive field of each layer, {image}")
         rule = "" if found.attrs["resize"] == "none" else f"\nresized by {found.attrs['resize']}"
         right.set_title(f"{Path(found.attrs['source']).name}{rule}", fontsize=10)
         covered, factor = float(found.coverage), found.attrs["factor"]

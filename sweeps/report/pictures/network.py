@@ -37,7 +37,7 @@ def profile_figure(ds: xr.Dataset) -> Figure:
         top, bottom = axes[:, 0]
         draw_profile(top, steps, ds)
         size = f", image {per_axis(ds.attrs['input_size'])}" if "input_size" in ds.attrs else ", no borders"
-        top.set_title(f"{ds.attrs['network']}: what each layer sees{size}")
+        top.set_title(f"{ds.attrs['network']}: receptive field of each layer{size}")
         top.set_ylabel("pixels of the image")
         top.legend(loc="upper left")
         overlap = ds.overlap.where(~ds.is_global)
@@ -69,10 +69,10 @@ def draw_profile(ax: Axes, steps: Sequence[int], ds: xr.Dataset) -> None:
             ax.plot(steps, np.sqrt(ds.published_area), color=RED, label="published formula", **HOLLOW)
             ax.plot(steps, np.sqrt(ds.closed_form_area), color=INK, label="closed form", **CROSS)
     for at in np.array(steps)[~seen].tolist():
-        ax.axvspan(at - 0.5, at + 0.5, color=GREY, alpha=0.18, lw=0, label="sees the whole image")
+        ax.axvspan(at - 0.5, at + 0.5, color=GREY, alpha=0.18, lw=0, label="global receptive field")
     handles, labels = ax.get_legend_handles_labels()
     if len(set(labels)) < len(labels):  # one entry for all spans
-        for handle in handles[labels.index("sees the whole image") + 1 :]:
+        for handle in handles[labels.index("global receptive field") + 1 :]:
             handle.set_label("_")
     ax.set_ylim(bottom=0)
 

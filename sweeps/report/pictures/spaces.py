@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import log10
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,6 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.report.pictures.style import BLUE, GREEN, ORANGE, SKY, figure
-from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.space import Space
 
 if TYPE_CHECKING:
@@ -18,24 +18,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BINS = 120  # rows of the picture of a space
-
-
 MAPS = "viridis"
 
 
-def space_figure(space: Space | NetworkSpace) -> Figure:
-    """Return the picture of a space: how many architectures have which extent, stage by stage."""
-    from rfscale.sweeps.answers.count import count
+def space_figure(space: Space, extents: Mapping[str, list[xr.DataArray]]) -> Figure:
+    """Return the picture of a space: how many architectures have which extent, stage by stage.
 
-    if isinstance(space, NetworkSpace):
-        raise InputError("--plot draws spaces of stages; for a NetworkSpace open the store and plot with xarray")
-    axes = [""] if space.square else [f"_{a}" for a in space.axes]
+    `extents` are those of `rfscale.sweeps.answers.count.extents_by_stage`.
+    """
     names = [s.name for s in space.stages]
-    with figure(max(7.0, 0.45 * len(names) + 3) * len(axes), 4.6, 1, len(axes)) as (fig, grid):
-        for ax, axis in zip(grid[0], axes, strict=True):
-            counts = [count(space, f"{name}.extent{axis}") for name in names]
+    with figure(max(7.0, 0.45 * len(names) + 3) * len(extents), 4.6, 1, len(extents)) as (fig, grid):
+        for ax, (axis, counts) in zip(grid[0], extents.items(), strict=True):
             _distributions(ax, names, counts)
-            ax.set_title(f"{space.name}: extents{f' along {axis[1:]}' if axis else ''} by stage")
+            ax.set_title(f"{space.name}: extents{f' along {axis}' if axis else ''} by stage")
     return fig
 
 
@@ -117,7 +112,7 @@ def _draw_front(ax: Axes, data: xr.Dataset) -> None:
         ax.figure.colorbar(points, ax=ax, label=names[2])
     ax.set_xlabel(names[0])
     ax.set_ylabel(names[1])
-    ax.set_title(f"{data.sizes['rank']} architectures that no other beats")
+    ax.set_title(f"{data.sizes['rank']} non-dominated architectures")
 
 
 def _draw_rows(ax: Axes, data: xr.Dataset) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 from rfscale.sweeps.report.terminal import number, per_axis
@@ -18,21 +17,21 @@ WIDEST = 60  # pixels that are drawn in the terminal
 # one footprint ------------------------------------------------------------------------------------------------------
 
 
-def footprint_report(fp: xr.DataArray) -> list[Any]:
+def footprint_report(fp: xr.DataArray, figures: xr.Dataset) -> list[Any]:
     """Return what `rfscale footprint` prints: the figures, and the footprint itself where it is small."""
     import numpy as np
 
-    area = int(fp.sum())
-    if not area:
+    if not figures.area:
         return [f"{fp.attrs['long_name']}: none, it reads only padding"]
-    inside = _boxed(fp)
+    area, width, density = (float(figures[name]) for name in ("area", "width", "density"))
+    start = ", ".join(number(float(v)) for v in figures.start.values)
     lines: list[Any] = [
         f"{fp.attrs['network']}: {fp.attrs['long_name']}",
-        f"area {area} pixels, width {number(sqrt(area), 1)}, extent {'×'.join(map(str, inside.shape))}, "
-        f"first pixel {_place(inside)}, density {number(area / inside.size, 4)}",
+        f"area {number(area)} pixels, width {number(width, 1)}, extent {'×'.join(map(str, figures.extent.values))}, "
+        f"first pixel {start}, density {number(density, 4)}",
     ]
-    if inside.ndim <= 2 and inside.shape[-1] <= WIDEST:
-        lines += ["", *blocks(np.atleast_2d(inside.values))]
+    if fp.ndim <= 2 and figures.extent.values[-1] <= WIDEST:
+        lines += ["", *blocks(np.atleast_2d(_boxed(fp).values))]
     return lines
 
 

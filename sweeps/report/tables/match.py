@@ -23,8 +23,8 @@ def match_report(found: xr.Dataset, sizes: xr.Dataset) -> list[Any]:
     for i, name in enumerate(found.chosen.values.tolist()):
         jump = float(found.jump.sel(layer=name))
         part, mean = float(found.chosen_share[i]), float(found.chosen_tightness[i])
-        told = "–" if mean != mean else f"{mean:.2f}"
-        table.add_row(name, f"{float(found.chosen_figure[i]):.4g}", f"{jump:g}", f"{part:.1%}", told)
+        tightness = "–" if mean != mean else f"{mean:.2f}"
+        table.add_row(name, f"{float(found.chosen_figure[i]):.4g}", f"{jump:g}", f"{part:.1%}", tightness)
     quantiles = sizes.quantiles.sel(measure="size")
     spread = ", ".join(f"{float(v):.3g}" for v in quantiles.values)
     lines = [

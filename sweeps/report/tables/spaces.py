@@ -131,8 +131,8 @@ def _architectures(data: xr.Dataset) -> list[Any]:
     )
     cells = [" ".join(f"{n}={v}" for n, v in zip(labels, row, strict=True)) for row in chosen]
     table = folded([*kept.values(), Column("architecture", cells, "left")])
-    said = data.attrs.get("satisfying")
-    return [*([f"drawn from {number(int(said))} architectures"] if said else []), table, *_more(data.sizes[dim])]
+    total = data.attrs.get("satisfying")
+    return [*([f"drawn from {number(int(total))} architectures"] if total else []), table, *_more(data.sizes[dim])]
 
 
 def _cell(value: Any) -> str:

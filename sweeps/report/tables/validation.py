@@ -10,11 +10,10 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.report.terminal import Column, folded, number
+from rfscale.sweeps.validation.space import totals
 
 if TYPE_CHECKING:
     import xarray as xr
-
-CELLS = ["stage", "kind", "overlap_bin"]
 
 
 def report(ds: xr.Dataset, depth: int | None = None) -> list[Any]:
@@ -35,32 +34,34 @@ def _error(value: float) -> str:
 
 
 def _space(ds: xr.Dataset) -> list[Any]:
-    maps = ds.maps.sum().item()
-    size = int(ds.attrs["architectures"])
+    whole = totals(ds)
+    maps, size = whole.maps.item(), int(ds.attrs["architectures"])
     many = f"{size:,}" if size < 10**15 else f"{float(size) if size < 10**300 else np.inf:.3g}"
     drawn = f"{ds.attrs['random']:,} drawn of " if "random" in ds.attrs else ""
     merged = "" if drawn else f"; {ds.attrs['evaluated']:,} states evaluated"
     lines: list[Any] = [f"{drawn}{many} architectures, {maps:,.0f} maps{merged}"]
-    whole = ds[["valued", "inexact", "inside", "inside_inexact", "impossible"]].sum(CELLS)
     rows = []
     for f in ds.formula.values:
         for g in ds.figure.values:
-            c = {k: int(v) for k, v in whole.sel(formula=f, figure=g).data_vars.items()}
-            worst = float(ds.max_error.sel(formula=f, figure=g).max().item())
-            in_exact = _share(c["inside"] - c["inside_inexact"], c["inside"])
+            part = whole.sel(formula=f, figure=g)
+            c = {str(k): int(part[k]) for k in part.data_vars if k != "max_error"}
+            in_exact, error = _share(c["inside"] - c["inside_inexact"], c["inside"]), _error(part.max_error.item())
             rows.append((f, g, _share(c["valued"], maps), _share(c["valued"] - c["inexact"], c["valued"]),
-                         _share(c["inside"], maps), in_exact, f"{c['impossible']:,}", _error(worst)))  # fmt: skip
+                         _share(c["inside"], maps), in_exact, f"{c['impossible']:,}", error))  # fmt: skip
     heads = ("formula", "figure", "has a value", "exact", "in its domain", "exact there", "impossible", "largest error")
     columns = zip(heads, zip(*rows, strict=True), strict=True)
     lines.append(folded([Column(h, list(v), "left" if h in heads[:2] else "right") for h, v in columns]))
-    if ds.sizes["rank"]:
-        bad = ds.isel(rank=0).worst_error
-        for f in ds.formula.values:
-            if bad.sel(formula=f, figure="area").item() > 0:
-                row = ds.isel(rank=0).sel(formula=f, figure="area")
-                name = f"{row.worst_stage.item()} of architecture {row.worst_index.item()}"
-                lines.append(f"worst area of {f}: {name}")
-    return lines
+    return lines + (_worst(ds.isel(rank=0).sel(figure="area")) if ds.sizes["rank"] else [])
+
+
+def _worst(ds: xr.Dataset) -> list[str]:
+    """The architectures with the largest errors of the area."""
+    rows = [ds.sel(formula=f) for f in ds.formula.values]
+    return [
+        f"worst area of {row.formula.item()}: {row.worst_stage.item()} of architecture {row.worst_index.item()}"
+        for row in rows
+        if row.worst_error.item() > 0
+    ]
 
 
 def _network(whole: xr.Dataset, depth: int | None) -> list[Any]:
@@ -87,8 +88,7 @@ def _departs(ds: xr.Dataset, formula: str) -> str:
         return "has no value here"
     if not at:
         return "exact wherever it has a value"
-    error = abs(part.relative_error.sel(layer=at).item())
-    return f"departs at {at}" + (", in the overlap" if not error > 1e-9 else "")
+    return f"departs at {at}" + (", in the overlap" if ds.attrs[f"{formula}_departs_in"] == "overlap" else "")
 
 
 def _percent(value: float) -> str:

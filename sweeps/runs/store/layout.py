@@ -198,9 +198,8 @@ class Plan:
         for name, spec in self.source.variables(stage).items():
             tail = (axes,) if spec.per_axis and axes else ()
             shape, shard, chunk = ((*part, *tail) for part in (grid.shape, grid.shard, grid.chunk))
-            attributes = {"units": spec.units, "long_name": spec.long_name}
             names = [*dims, "axis"] if tail else dims
-            made[name] = array_metadata(shape, shard, chunk, spec.dtype, names, attributes)
+            made[name] = array_metadata(shape, shard, chunk, spec.dtype, names, spec.attrs())
         return made
 
     def made(self, number: int, run: Map = map) -> dict[str, bytes]:

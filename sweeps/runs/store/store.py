@@ -24,7 +24,7 @@ import numba
 
 from rfscale.engine import __version__
 from rfscale.engine.errors import InputError
-from rfscale.engine.files import check_folder
+from rfscale.engine.files import PARTIAL, check_folder
 from rfscale.sweeps.machine import size_text
 from rfscale.sweeps.runs.blocks import MEMORY
 from rfscale.sweeps.runs.labelled import blocks_of, wanted_stages
@@ -276,7 +276,7 @@ class _Store:
 
     def _sweep(self) -> None:
         """Remove the files that a process left half written."""
-        for stray in self.target.rglob("*.partial"):
+        for stray in self.target.rglob(f"*{PARTIAL}*"):
             stray.unlink(missing_ok=True)
 
     def write(self, done: set[int], client: Client | None, progress: Progress) -> int:

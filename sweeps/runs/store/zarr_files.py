@@ -8,9 +8,7 @@ compressed where they lie.
 from __future__ import annotations
 
 import json
-import os
 import struct
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from math import prod
@@ -18,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from rfscale.engine.files import atomically
 
 LEVEL = 0  # of zstd, its default. On figures, which repeat, level -5 is 1.3 times as fast and 3 times as large
 MISSING = 2**64 - 1  # in the index of a shard: a chunk that lies outside the array
@@ -133,17 +133,10 @@ def write_json(folder: Path, content: dict[str, Any]) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; a process that is killed here leaves a .partial file."""
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
-    try:
+    """Write a file whole or not at all, and make its folder if need be."""
+    with atomically(path) as temporary:
         try:
-            file = temporary.open("wb")
+            temporary.write_bytes(content)
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = temporary.open("wb")
-        with file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+            temporary.write_bytes(content)

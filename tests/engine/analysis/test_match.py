@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import rfscale as rf
-from rfscale.engine.analysis.match import best_maps, candidates, match
+from rfscale.engine.analysis.match import candidates, match
 from rfscale.engine.errors import InputError
 from rfscale.engine.network.network import Network
+from rfscale.engine.objects.fit import best_maps
 from rfscale.engine.objects.histogram import fpn_levels, share_below, shares
 from rfscale.engine.objects.sizes import object_sizes
 
@@ -133,7 +134,7 @@ def test_of_layers_alike_the_stage_stands_for_all():
         ({"k": 99}, "k is 99, but vgg11 has only"),
         ({"k": 0}, "k is 0"),
         ({"k": 2, "layers": ["conv1_1"]}, "either layers or k"),
-        ({"layers": ["fc8"]}, "'fc8' sees the whole image"),
+        ({"layers": ["fc8"]}, "'fc8' has a global receptive field"),
         ({"layers": ["conv9"]}, "no layer 'conv9'"),
         ({"layers": []}, "layers is empty"),
         ({"factor": 1}, "factor is 1; it must be a number above 1"),

@@ -1,0 +1,225 @@
+"""Margins: what each axis of a tiled image needs, read off one long crop.
+
+Two things decide a margin. The outputs' footprints reach out of the tile (`reach`), and at the edges of a crop every
+layer pads with zeros where the whole image has entries; what depends on such an entry is *affected*. Both are followed
+exactly through the axis maps of the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import lcm
+
+import numpy as np
+
+from rfscale.engine.errors import SKIP_GLOBAL_OPS, InputError, Parameter
+from rfscale.engine.footprints.plan import GlobalOps, Plan, resolve
+from rfscale.engine.network.axis_maps import AxisMap
+from rfscale.engine.network.layer import IMAGE
+from rfscale.engine.network.network import Network, Size
+from rfscale.engine.network.ops import OPS
+
+MAX_CROP = 1 << 22  # pixels along one axis, while margins are searched
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one axis needs: tiles and crops begin at multiples of `period`.
+
+    Attributes
+    ----------
+    period : int
+    reach : tuple of int
+        Pixels before and after a tile that its outputs depend on; the farthest of them changes the output.
+    margin : tuple of int
+        Pixels before and after a tile that its crop must have, unless the image ends there: the least with which every
+        layer's entries keep their places. Multiples of the period, except after the tile where the network takes no
+        crop of such a length.
+    scale : dict
+        For each output (entries, pixels): so many entries on so many pixels.
+    """
+
+    period: int
+    reach: tuple[int, int]
+    margin: tuple[int, int]
+    scale: dict[str, tuple[int, int]]
+
+
+def find_sides(
+    network: Network, layers: Sequence[str] | None, global_ops: GlobalOps, image: Size | None = None
+) -> tuple[list[Side], tuple[str, ...]]:
+    """What each axis needs, and the layers that were left out."""
+    plan = resolve(network, None, global_ops)
+    names = _outputs(plan, layers, global_ops)
+    needed = _needed(plan, [network.index(n) for n in names])
+    _check_tileable(plan, needed)
+    reaches = [s.intervals for i, s in enumerate(plan.steps) if i in needed and s.intervals]
+    periods = [lcm(*(r[axis].shift for r in reaches)) for axis in range(len(network.axes))]
+    blocks = [4 + 4 * (max(r[axis].extent for r in reaches) // p) for axis, p in enumerate(periods)]
+    while True:
+        size = _fitting(network, global_ops, blocks, periods, image)
+        crop = resolve(network, size, global_ops)
+        sizes = network.map_sizes(size)
+        sides = [_side(crop, sizes, needed, names, axis, period) for axis, period in enumerate(periods)]
+        short = [a for a, s in enumerate(sides) if max(s.margin) + s.period > size[a] // 2]
+        if not short:
+            return sides, plan.dropped
+        for axis in short:
+            blocks[axis] *= 2
+
+
+def _fitting(
+    network: Network, global_ops: GlobalOps, blocks: Sequence[int], periods: Sequence[int], image: Size | None
+) -> Size:
+    """A long crop that the network takes: a multiple of the period, and a rest where it must be (unpadded U-Nets)."""
+    if max(b * p for b, p in zip(blocks, periods, strict=True)) > MAX_CROP:
+        raise InputError(
+            f"{network.name} is affected by more than {MAX_CROP} pixels at the edges of a crop; it cannot be tiled"
+        )
+    rests = [tuple(r % p for p in periods) for r in range(max(periods))]
+    if image is not None:
+        rests.insert(1, tuple(n % p for n, p in zip(image, periods, strict=True)))
+    first_error: InputError | None = None
+    for rest in rests:
+        size = tuple(b * p + r for b, p, r in zip(blocks, periods, rest, strict=True))
+        try:
+            network.map_sizes(size)
+            if image is not None:
+                check_alike(network, size, global_ops, image)
+        except InputError as error:
+            first_error = first_error or error
+            continue
+        return size
+    raise InputError(f"no crop fits {network.name}: {first_error}")
+
+
+def _side(crop: Plan, sizes: dict[str, Size], needed: set[int], names: list[str], axis: int, period: int) -> Side:
+    """What one axis needs, read off a long crop whose one end or other is open."""
+    size = sizes[IMAGE][axis]
+    affected = [_affected(crop, sizes, axis, needed, end) for end in ("start", "end")]
+    reach, margin, scale = [0, 0], [0, 0], {}
+    for name in names:
+        intervals = crop.steps[crop.network.index(name)].intervals
+        assert intervals is not None
+        bounds, shift = intervals[axis].bounds, intervals[axis].shift
+        reach[0] = max([reach[0], *(-b[0] for b in bounds if b)])
+        reach[1] = max([reach[1], *(b[1] - shift + 1 for b in bounds if b)])
+        scale[name] = entries, pixels = len(bounds), shift
+        at = np.flatnonzero(affected[0][name])
+        if len(at):  # the tile begins at the first multiple of the period from which nothing is affected
+            margin[0] = max(margin[0], -(-(int(at[-1]) + 1) * pixels // (entries * period)) * period)
+        at = np.flatnonzero(affected[1][name])
+        sound = int(at[0]) if len(at) else len(affected[1][name])
+        margin[1] = max(margin[1], size - min(size, sound * pixels // entries) // period * period)
+    return Side(period, (reach[0], reach[1]), (margin[0], margin[1]), scale)
+
+
+def _outputs(plan: Plan, layers: Sequence[str] | None, global_ops: GlobalOps) -> list[str]:
+    """Names of the maps that must be exact; none with a global receptive field."""
+    network = plan.network
+    names = list(layers) if layers is not None else list(network.outputs)
+    if layers is None and global_ops == "skip":
+        local = [n for n in names if not plan.steps[network.index(n)].is_global]
+        names = local or names
+    for name in names:
+        if plan.steps[network.index(name)].is_global:
+            cause = _cause(network, name)
+            raise InputError(
+                f"layer {name!r} cannot be tiled: {cause!r} ({network[cause].op}) has a global receptive field",
+                remedy=(
+                    "name the maps before it as ", Parameter("layers"), ", or give ", SKIP_GLOBAL_OPS,
+                    " where it is only one branch of a merge",
+                ),
+            )  # fmt: skip
+    if not names:
+        raise InputError("layers is empty; name at least one map")
+    return names
+
+
+def _cause(network: Network, name: str) -> str:
+    """The first global op upstream of a layer."""
+    upstream = {name}
+    for layer in reversed(network.layers):
+        if layer.name in upstream:
+            upstream.update(layer.inputs)
+    return next(x.name for x in network.layers if x.name in upstream and OPS[x.op].kind == "global")
+
+
+def _needed(plan: Plan, ends: Sequence[int]) -> set[int]:
+    needed = set(ends)
+    for i in range(max(ends), -1, -1):
+        if i in needed:
+            needed.update(s for s in plan.steps[i].sources if s >= 0)
+    return needed
+
+
+def _check_tileable(plan: Plan, needed: set[int]) -> None:
+    for i in sorted(needed):
+        layer = plan.steps[i].layer
+        same = isinstance(layer.params.get("padding"), str)
+        if OPS[layer.op].needs_size(layer.params) and not same:
+            raise InputError(
+                f"layer {layer.name!r} ({layer.op}) cannot be tiled: its map depends on the size of the image; write "
+                "it with a fixed scale or amount"
+            )
+        if layer.params.get("mode") == "circular":
+            raise InputError(f"layer {layer.name!r} (pad) cannot be tiled: it wraps around the image")
+
+
+def _affected(plan: Plan, sizes: dict[str, Size], axis: int, needed: set[int], end: str) -> dict[str, np.ndarray]:
+    """Per layer, which entries along one axis differ from those of an image that goes on beyond one end of the crop."""
+    out = {IMAGE: np.zeros(sizes[IMAGE][axis], bool)}
+    known: dict[tuple[int, int, int], np.ndarray] = {}
+    for i, step in enumerate(plan.steps):
+        if i not in needed:
+            continue
+        name = step.layer.name
+        sources = [out[plan.steps[s].layer.name if s >= 0 else IMAGE] for s in step.sources]
+        if step.maps is None:
+            out[name] = np.logical_or.reduce(sources) if len(sources) > 1 else sources[0]
+            continue
+        key = id(sources[0]), id(step.maps[axis]), sizes[name][axis]
+        if key not in known:
+            known[key] = _next_affected(sources[0], step.maps[axis], sizes[name][axis], end)
+        out[name] = known[key]
+    return out
+
+
+def _next_affected(affected: np.ndarray, axis_map: AxisMap, size: int, end: str) -> np.ndarray:
+    """Which of `size` entries after one layer read an affected entry, or one beyond the open end."""
+    n = len(affected)
+    o = np.arange(size)
+    block, phase = o // axis_map.up, o % axis_map.up
+    taps, counts = axis_map.table.taps, axis_map.table.counts
+    out = np.zeros(size, bool)
+    for t in range(taps.shape[1]):
+        reads = axis_map.down * block + taps[phase, t]
+        beyond = reads < 0 if end == "start" else reads >= n
+        inside = (reads >= 0) & (reads < n)
+        wrong = beyond | (inside & affected[np.clip(reads, 0, n - 1)])
+        if axis_map.border != "zeros":
+            wrong |= ~inside & ~beyond & _copied(reads, axis_map.border, affected)
+        out |= wrong & (t < counts[phase])
+    return out
+
+
+def _copied(reads: np.ndarray, border: str, affected: np.ndarray) -> np.ndarray:
+    """Whether the entry that a read beyond the closed end copies is affected."""
+    n = len(affected)
+    if border == "reflect":
+        reads = np.where(reads < 0, -reads, np.where(reads >= n, 2 * (n - 1) - reads, reads))
+    out: np.ndarray = affected[np.clip(reads, 0, n - 1)]
+    return out
+
+
+def check_alike(network: Network, lengths: Size, global_ops: GlobalOps, image: Size) -> None:
+    """Raise an InputError unless every layer reads a crop as it reads the image."""
+    whole = resolve(network, image, global_ops)
+    for step, other in zip(resolve(network, lengths, global_ops).steps, whole.steps, strict=True):
+        of_crop, of_image = ([(m.up, m.down, m.taps, m.border) for m in s.maps or ()] for s in (step, other))
+        if of_crop != of_image:
+            raise InputError(
+                f"layer {step.layer.name!r} ({step.layer.op}) reads a crop of {'×'.join(map(str, lengths))} pixels "
+                "other than the whole image: its map depends on the size; give an image of a multiple of the period"
+            )
