@@ -30,7 +30,7 @@ OVERLAP_BINS = 10
 _SHIFT = 50  # of the bits of a float64: what is left is exponent and two bits of mantissa
 _OFFSET = (1023 + LOWEST) * PER_OCTAVE
 
-VERSION = formula_recurrence.VERSION ^ frames.VERSION  # of the functions that are inlined from there
+VERSION = formula_recurrence.VERSION ^ frames.VERSION  # of the functions that are inlined: see `source_version`
 
 
 # scalars: counting ---------------------------------------------------------------------------------------------------
@@ -215,34 +215,18 @@ def _lines(counts, choices, s, split, draws, counter):
     return first, stop, counter
 
 
-@inline
-def _next_drawn(counts, chains, s, first, p, stop, kept):
-    """Return the next line from p on that was drawn, how often it was, and the layers still kept; `stop`: none."""
-    while p < stop and counts[s, p] == 0:
-        kept = min(kept, chains[first + p, 3])
-        p += 1
-    times = np.int64(1)
-    if p < stop:
-        times = counts[s, p]
-        counts[s, p] = 0
-    return p, times, kept
-
-
 @jit
 def walk(task, tasks, begin, end, sources, members, tables, pieces, tally, version=VERSION):
     """Walk depth first through all architectures of some stages after each source, and count their errors.
 
-    Piece i of begin..end-1 is one of `per_group` of group i // per_group. One call is one task of several, each for a
-    thread: it takes every n-th piece, and has tables of its own. (In a prange numba would optimise all this four times
-    over.)
+    Piece i of begin..end-1 is one of group i // per_group. One call is one task of several, each for a thread: it takes
+    every n-th piece, and has tables of its own. (In a prange numba would optimise all this four times over.)
 
     Parameters
     ----------
     task, tasks, begin, end : int
     sources : Sources; members : Members; tables : Tables; pieces : Pieces; tally : Tally
         Described in `rfscale.sweeps.validation.kernel_tables`; the tally is added to.
-    version : int
-        Of the functions that are inlined from other files.
     """
     stages, variant, next_live, chains, layers, first_frame, width, power, most_choices = tables
     split, per_group, drawn, seed = pieces
@@ -256,7 +240,7 @@ def walk(task, tasks, begin, end, sources, members, tables, pieces, tally, versi
     value, flag = np.empty((frames, largest, 2 + 2 * axes)), np.empty((frames, largest, axes), np.int64)
     exact, error, inside = np.empty(1 + axes), np.empty(3 + 3 * axes), np.empty(3, np.int64)
     # by stage: live value and frame that it reads, its cell; the next line and where to stop; the line before, and how
-    # many of its layers' frames are still there; the choice
+    # many of its layers' frames are still there
     alive, reads, cell = np.zeros(depth + 1, np.int64), np.zeros(depth + 1, np.int64), np.zeros(depth, np.int64)
     position, stop, last = np.zeros(depth, np.int64), np.zeros(depth, np.int64), np.zeros(depth, np.int64)
     kept, choice, later = np.zeros(depth, np.int64), np.zeros(depth, np.int64), np.zeros(depth + 1, np.int64)
@@ -278,18 +262,20 @@ def walk(task, tasks, begin, end, sources, members, tables, pieces, tally, versi
                 cell[s], last[s], kept[s] = _cell(figures, reads[s], stages, s), -2, 0
                 position[s], stop[s], counter = _lines(counts, stages[s, 0], s, split, draws, counter)
             line, p, times = variant[stages[s, 1] + alive[s]], position[s], np.int64(1)
-            if sampled:
-                p, times, kept[s] = _next_drawn(counts, chains, s, line, p, stop[s], kept[s])
+            # here and not in a function of its own, for which numba counts references: a quarter of a sample's time
+            while sampled and p < stop[s] and counts[s, p] == 0:
+                kept[s] = min(kept[s], chains[line + p, 3])
+                p += 1
             if p >= stop[s]:
                 s -= 1
                 continue
+            if sampled:
+                times, counts[s, p] = counts[s, p], 0
             position[s] = p + 1
-            line, to, keep = line + p, reads[s], min(kept[s], chains[line + p, 3])
-            beside = last[s] == p - 1 and chains[line, 5] == 1
-            for i in range(chains[line, 2]):
+            line, keep = line + p, min(kept[s], chains[line + p, 3])
+            beside, to = last[s] == p - 1 and chains[line, 5] == 1, first_frame[s] + keep - 1 if keep else reads[s]
+            for i in range(keep, chains[line, 2]):  # the layers that differ from those of the line before
                 f, to, layer = to, first_frame[s] + i, chains[line, 1] + i
-                if i < keep:  # as in the line before
-                    continue
                 for a in range(axes):
                     advance_set(figures, place, used, bits, layers, layer, f, to, a, width, i == keep and beside)
                 for j in range(n_members):

@@ -1,4 +1,4 @@
-"""The atlas of domains: each formula behind each window, over the overlap of its input, against plain sets.
+"""The atlas of domains: each formula after each window, over the overlap of its input, against plain sets.
 
 The exact side is a set of pixels as one big integer, and shares nothing with the formulas. Two inputs are tried: a
 solid one, [0, 96) at the jumps 1 … 96, and one with a gap, [0, 48) and [72, 120), at the same jumps.
@@ -17,30 +17,18 @@ if TYPE_CHECKING:
     import xarray as xr
 
 KERNELS, STRIDES, DILATIONS = range(1, 8), range(1, 5), range(1, 9)
-
-
 PIXELS = 96
-
-
 INPUTS = {"solid": (1 << 96) - 1, "gap": ((1 << 48) - 1) | (((1 << 48) - 1) << 72)}
-
-
 FORMULAS = ("published", "closed_form", "interval")
-
-
 NONE, EXACT, OFF, IMPOSSIBLE = range(4)
-
-
 VERDICTS = ("no formula", "exact", "off", "impossible")
-
-
 TOLERANCE = 1e-9
 
 
 def atlas(
     kernels: Sequence[int] = KERNELS, strides: Sequence[int] = STRIDES, dilations: Sequence[int] = DILATIONS
 ) -> xr.Dataset:
-    """Return every formula's scale S'/S and overlap P' behind every window, beside the exact ones.
+    """Return every formula's scale S'/S and overlap P' after every window, beside the exact ones.
 
     Returns
     -------
@@ -105,13 +93,13 @@ def _about(text: str) -> dict[str, str]:
 
 
 def _exact(pixels: int, k: int, s: int, d: int, jump: int) -> tuple[int, int, int, float]:
-    """Pixels, shared and extent behind a window, and the overlap of its input, from a set as a big integer."""
-    behind = 0
+    """Pixels, shared and extent after a window, and the overlap of its input, from a set as a big integer."""
+    after = 0
     for i in range(k):
-        behind |= pixels << (i * d * jump)
-    shared = (behind & (behind << (s * jump))).bit_count()
+        after |= pixels << (i * d * jump)
+    shared = (after & (after << (s * jump))).bit_count()
     given = (pixels & (pixels << jump)).bit_count() / pixels.bit_count()
-    return behind.bit_count(), shared, behind.bit_length(), given
+    return after.bit_count(), shared, after.bit_length(), given
 
 
 def _verdicts(scale: np.ndarray, overlap: np.ndarray, error: np.ndarray, difference: np.ndarray) -> np.ndarray:

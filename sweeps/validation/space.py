@@ -18,10 +18,7 @@ if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
 
 QUANTILES = (0.5, 0.9, 0.99)
-
-
 CELL = ("stage", "kind", "overlap_bin")
-
 
 TEXT = {
     "maps": "maps: outputs of a stage, all architectures so far told apart",
@@ -57,7 +54,7 @@ class Collected:
                 whole[stage, at] = rows.swapaxes(0, 1)
 
     def dataset(self, worst: int) -> xr.Dataset:
-        """Return everything as a dataset."""
+        """Return the counts, the errors and the worst maps as a dataset."""
         import xarray as xr
 
         from rfscale.sweeps.validation.replay import FORMULAS
@@ -124,11 +121,11 @@ class Collected:
                 name = self.walk.programs[stage].stage
                 for i, value in enumerate((str(index), name, network_text(network), str(space.labels(index)))):
                     text[(i, *at)] = value
-        said = ("worst_index", "worst_stage", "worst_network", "worst_labels")
+        variables = ("worst_index", "worst_stage", "worst_network", "worst_labels")
         names = ("index in the space, the later stages at their first choice", "stage whose map it is",
                  "the stages so far as JSON, for rfscale profile", "choices")  # fmt: skip
         out: dict[str, Any] = {"worst_error": (dims, error, {"units": "1", "long_name": "error of the worst maps"})}
-        for name, values, long_name in zip(said, text, names, strict=True):
+        for name, values, long_name in zip(variables, text, names, strict=True):
             out[name] = (dims, values, {"units": "1", "long_name": long_name})
         return out
 
