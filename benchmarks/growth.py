@@ -175,8 +175,8 @@ def by_image(small: bool) -> Series:
 
 def by_threads(small: bool) -> list[Series]:
     """The same work on one thread and on all."""
+    from benchmarks.memory import copy
     from rfscale import evaluate
-    from rfscale.engine.kernels import formulas
     from rfscale.sweeps.spaces.chains import chains
     from rfscale.sweeps.validation.validate import validate
 
@@ -186,7 +186,6 @@ def by_threads(small: bool) -> list[Series]:
     buffer = Blocks(space_of(CHOICES, 1)).empty(0, 0, PIECE)
     S, P = (np.linspace(0, end, 10**6 if small else 10**8) for end in (100, 0.9))
     a, b = np.zeros_like(S), np.zeros_like(S)
-    copy: Any = formulas.copy
     works: dict[str, Callable[[], Any]] = {
         f"all figures of {space.size:,} architectures": lambda: last_stage(space, buffer),
         f"validation of {chain.size:,} chains": lambda: validate(chain),

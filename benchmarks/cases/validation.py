@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.memory import copy
 from benchmarks.registry import Case, Contender, case, sized
 from rfscale import evaluate
 from rfscale.engine.formulas.registry import PUBLISHED
-from rfscale.engine.kernels import formulas
 
 POINTS = sized(10**8, 10**6)
 LAYERS = 20
@@ -34,7 +34,6 @@ def arrays() -> tuple[np.ndarray, ...]:
 
 def _floor(readme: bool) -> Contender:
     S, P, a, b = arrays()
-    copy: Any = formulas.copy
     return Contender(
         lambda: copy(S, P, a, b), rounds=5, note="STREAM-like: the same bytes, only copied", aim=0.8, readme=readme
     )

@@ -138,7 +138,7 @@ def _analytic(plan: Plan) -> Data:
     published, closed = published_values(plan), closed_values(plan)
     ndim = len(plan.network.axes)
     overlap = [
-        (nan,) * ndim if c.reason else tuple(1 - u / w for w, u in zip(c.pixels, c.fresh, strict=True)) for c in closed
+        (nan,) * ndim if c.reason else tuple(1 - u / w for w, u in zip(c.pixels, c.new, strict=True)) for c in closed
     ]
     reasons = [
         "; ".join(f"{kind}: {v.reason}" for kind, v in (("published", p), ("closed_form", c)) if v.reason)

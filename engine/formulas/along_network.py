@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, nan
+from math import inf, isnan, nan
 
 from rfscale.engine.footprints.plan import Plan, Step
-from rfscale.engine.formulas.registry import PUBLISHED, PUBLISHED_BY_WINDOW, START, Formula, advance
+from rfscale.engine.formulas.registry import START, advance, leaves_gaps, published_after
 from rfscale.engine.network.ops import OPS
 
 
@@ -21,10 +21,10 @@ class Published:
 
 @dataclass(frozen=True)
 class Closed:
-    """The closed form on each axis: pixels, those fresh to the next entry, and whether a formula can go on."""
+    """The closed form on each axis: pixels, those that the next entry has not, and whether a formula can go on."""
 
     pixels: tuple[int, ...]
-    fresh: tuple[int, ...]
+    new: tuple[int, ...]
     regular: bool
     reason: str = ""
 
@@ -34,16 +34,15 @@ def windows(step: Step) -> list[tuple[int, int, int] | None]:
     return [axis_map.window for axis_map in step.maps or ()]
 
 
-def published_formula(step: Step, before: Published) -> Formula | None:
+def _published_after(step: Step, before: Published) -> Published:
     """The article's formula for a layer, if it has one."""
+    if before.reason:
+        return before
     shapes = set(windows(step))
-    if len(shapes) != 1:
-        return None
-    shape = shapes.pop()
-    if shape == (7, 2, 1) and (before.area, before.overlap) == START:
-        return PUBLISHED["conv7_s2_first"]
-    name = PUBLISHED_BY_WINDOW.get(shape) if shape else None
-    return PUBLISHED[name] if name else None
+    area, overlap = published_after(shapes.pop() if len(shapes) == 1 else None, before.area, before.overlap)
+    return Published(
+        float(area), float(overlap), f"the article has no formula for {_name(step)}" if isnan(area) else ""
+    )
 
 
 def published_values(plan: Plan) -> list[Published]:
@@ -58,12 +57,7 @@ def published_values(plan: Plan) -> list[Published]:
         elif OPS[step.layer.op].kind == "merge":
             out.append(max(branches, key=lambda b: b.area if b.area == b.area else inf))
         else:
-            before = branches[0]
-            formula = None if before.reason else published_formula(step, before)
-            if formula is None:
-                out.append(Published(nan, nan, before.reason or f"the article has no formula for {_name(step)}"))
-            else:
-                out.append(Published(*formula(before.area, before.overlap)))
+            out.append(_published_after(step, branches[0]))
     return out
 
 
@@ -96,14 +90,10 @@ def _advanced(step: Step, before: Closed) -> Closed:
     if all(k == s == 1 for k, s, _ in shapes):  # pads and crops
         return before
     if not before.regular:
-        return _outside("behind a dilated layer that left holes no formula in (S, P) is exact")
-    values = [advance(w, u, k, s, d) for w, u, (k, s, d) in zip(before.pixels, before.fresh, shapes, strict=True)]
-    holes = any(
-        # taps d apart leave single runs again where the stride keeps to every d-th entry
-        k > 1 and d * u > w and s % d
-        for w, u, (k, s, d) in zip(before.pixels, before.fresh, shapes, strict=True)
-    )
-    return Closed(tuple(int(v[0]) for v in values), tuple(int(v[1]) for v in values), not holes)
+        return _outside("after a dilated layer that left holes no formula in (S, P) is exact")
+    values = [advance(w, u, k, s, d) for w, u, (k, s, d) in zip(before.pixels, before.new, shapes, strict=True)]
+    gaps = any(leaves_gaps(w, u, *shape) for w, u, shape in zip(before.pixels, before.new, shapes, strict=True))
+    return Closed(tuple(int(v[0]) for v in values), tuple(int(v[1]) for v in values), not gaps)
 
 
 def _merged(plan: Plan, step: Step, branches: list[Closed]) -> Closed:

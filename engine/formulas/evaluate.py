@@ -13,10 +13,7 @@ from rfscale.engine.network.spec import whole
 
 Layer = str | Sequence[int]
 
-
 WINDOW = ("kernel", "stride", "dilation")
-
-
 IN_A_ROW: dict[str, list[str]] = {"conv1": [], "conv3_pool2": ["conv3", "pool2"]}
 
 
@@ -34,7 +31,7 @@ def evaluate(
         From the first layer to the last: either names of ``FORMULAS["published"]``, such as ``["conv3", "pool2"]``,
         or windows (kernel, stride, dilation) of ``FORMULAS["closed_form"]``, such as ``[(3, 1, 2), (5, 2, 1)]``.
     S : float, array or xr.DataArray
-        What an entry of the first map sees: the area in pixels for published formulas, the pixels on one axis for
+        Of an entry's footprint in the first map: the area in pixels for published formulas, the pixels on one axis for
         windows.
     P : float, array or xr.DataArray
         Spatial overlap of that map, from 0 to 1. Both are broadcast to one another.
@@ -44,7 +41,7 @@ def evaluate(
     Returns
     -------
     tuple
-        S and P behind the last layer, float64: arrays, or DataArrays where S or P is one.
+        S and P after the last layer, float64: arrays, or DataArrays where S or P is one.
 
     Raises
     ------

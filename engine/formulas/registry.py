@@ -1,7 +1,8 @@
 """The analytic formulas, as one registry: equation, source, domain and a function over numbers, numpy or xarray.
 
 `FORMULAS["published"]` holds the article's formulas exactly as it prints them, wrong ones included: they are what the
-exact engine judges. S is the area of a square footprint in pixels, P the share of it that the next entry also sees.
+exact engine judges. S is the area of a square footprint in pixels, P the share of it that the next entry's has as well.
+They take numbers, numpy arrays, xarray objects, and `fractions.Fraction`, with exact results.
 
 `FORMULAS["closed_form"]` is ours, per axis, for any kernel, stride and dilation. `FORMULAS["interval"]` is the
 arithmetic of bounding boxes.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -19,17 +21,10 @@ ARTICLE = (
     "M. R. Sanatkar, 'Analysis and Applications of Multi-Scale CNN Feature Maps', blog article; "
     "github.com/rezasanatkar/cnn_spatial_scale"
 )
-
-
 OURS = "derived in docs/theory.md"
+START = (1.0, 0.0)  # a pixel: its footprint is itself, and shares nothing with the next one
 
-
-START = (1.0, 0.0)  # a pixel sees itself and shares nothing
-
-
-Value = Any  # a number, a numpy array or an xarray object
-
-
+Value = Any  # a number or fraction, a numpy array or an xarray object
 Pair = tuple[Value, Value]
 
 
@@ -69,17 +64,26 @@ class Family(Mapping[str, Formula]):
         return hash(self.name)
 
 
+def _is_array(value: Value) -> bool:
+    return hasattr(value, "__array_ufunc__")
+
+
 def _max(a: Value, b: Value) -> Value:
-    return max(a, b) if isinstance(a, int | float) and isinstance(b, int | float) else np.maximum(a, b)
+    return np.maximum(a, b) if _is_array(a) or _is_array(b) else max(a, b)
 
 
 def _min(a: Value, b: Value) -> Value:
-    return min(a, b) if isinstance(a, int | float) and isinstance(b, int | float) else np.minimum(a, b)
+    return np.minimum(a, b) if _is_array(a) or _is_array(b) else min(a, b)
 
 
 def _ratio(a: Value, b: Value) -> Value:
     """a/b where 0 divides without an exception, as numpy has it."""
-    return np.float64(a) / b if isinstance(b, int | float) and b == 0 else a / b
+    return np.float64(a) / float(b) if not _is_array(b) and b == 0 else a / b
+
+
+def _over_half(P: Value) -> Value:
+    """max(P - 1/2, 0), without a float where P is a fraction."""
+    return _max((2 * P - 1) / 2, 0 * P)
 
 
 # the article's formulas ---------------------------------------------------------------------------------------------
@@ -104,7 +108,7 @@ def conv3_s2(S: Value, P: Value) -> Pair:
 
 def conv7_s2_first(S: Value, P: Value) -> Pair:
     """7×7 window, stride 2, on the image itself."""
-    return 49 + 0 * S, 5 / 7 + 0 * P
+    return 49 + 0 * S, (5 + 0 * P) / 7
 
 
 def conv1(S: Value, P: Value) -> Pair:
@@ -114,15 +118,15 @@ def conv1(S: Value, P: Value) -> Pair:
 
 def conv1_s2(S: Value, P: Value) -> Pair:
     """1×1 window, stride 2."""
-    return S, 2 * _max(P - 0.5, 0.0)
+    return S, 2 * _over_half(P)
 
 
 def dilated3(S: Value, P: Value) -> Pair:
     """3×3 window, dilation 2, stride 1."""
-    over = _max(P - 0.5, 0.0)
+    over = _over_half(P)
     q = 1 - P
     low, high = 15 * P, 6 + 3 * q - (14 + 4 * q) * over
-    below = P < 0.5
+    below = P < 0.5  # at 1/2 the two are equal
     return 9 * S - 24 * over * S, _ratio(low * below + high * (1 - below), 9 - 24 * over)
 
 
@@ -134,29 +138,38 @@ def conv3_pool2(S: Value, P: Value) -> Pair:
 # closed form, per axis ----------------------------------------------------------------------------------------------
 
 
-def advance(pixels: Value, fresh: Value, kernel: int, stride: int = 1, dilation: int = 1) -> Pair:
-    """One window on one axis, in pixel counts: `pixels` of the set, `fresh` those that the next entry does not see.
+def advance(pixels: Value, new: Value, kernel: int, stride: int = 1, dilation: int = 1) -> Pair:
+    """One window on one axis, in pixel counts: `pixels` of the set, `new` those that the next entry's set has not.
 
     Exact in whole numbers where every residue class of the set modulo the jump is one run, all of nearly one length,
-    as in every undilated chain. ``fresh = pixels*(1 - P)``.
+    as in every undilated chain. ``new = pixels*(1 - P)``.
     """
-    step = dilation * fresh
+    step = dilation * new
     wider = pixels + (kernel - 1) * _min(pixels, step)
-    closed = _min(wider, stride * fresh)
+    closed = _min(wider, stride * new)
     apart = step > pixels
     if apart is False:
         return wider, closed
-    # taps further apart than the set is long: copies of it, and each meets the copies of the next entry by itself
+    # taps further apart than the set is long: copies of it, and each overlaps with those of the next entry by itself
     shared = 0 * pixels
     for i in range(1 - kernel, kernel):
-        shared = shared + (kernel - abs(i)) * _max(pixels - abs(stride - i * dilation) * fresh, 0 * pixels)
+        shared = shared + (kernel - abs(i)) * _max(pixels - abs(stride - i * dilation) * new, 0 * pixels)
     return wider, closed * (1 - apart) + (wider - shared) * apart
+
+
+def leaves_gaps(pixels: Value, new: Value, kernel: int, stride: int, dilation: int) -> Value:
+    """Whether the closed form's domain ends after a window: further windows have no exact formula in (S, P).
+
+    Its taps are further apart than the set is long, so that the output's set has gaps. Where the stride keeps to every
+    d-th entry, gaps fall on gaps, and every residue class is a single run again.
+    """
+    return (dilation * new > pixels) & (kernel > 1 and stride % dilation > 0)
 
 
 def closed_form(pixels: Value, overlap: Value, kernel: int, stride: int = 1, dilation: int = 1) -> Pair:
     """One window on one axis: pixels w and overlap P of the input to those of the output."""
-    wider, fresh = advance(pixels, pixels * (1 - overlap), kernel, stride, dilation)
-    return wider, _max(1 - fresh / wider, 0.0)
+    wider, new = advance(pixels, pixels * (1 - overlap), kernel, stride, dilation)
+    return wider, _max(1 - new / wider, 0.0)
 
 
 def interval(
@@ -174,8 +187,6 @@ def _published(
 
 
 _UNDILATED = "exact for area and overlap on interior single-path square chains without dilated layers before it"
-
-
 _SCALE3 = "S + 4(1-P)S + 4(1-P)^2 S"
 
 
@@ -219,6 +230,26 @@ PUBLISHED_BY_WINDOW = {
 }
 
 
+FIRST_WINDOW = (7, 2, 1)  # its formula, conv7_s2_first, is for the image alone: S = 1, P = 0
+
+
+def published_name(window: tuple[int, int, int] | None) -> str:
+    """Return the name of the article's formula for a window of taps, stride, dilation; "" if it has none."""
+    return "conv7_s2_first" if window == FIRST_WINDOW else PUBLISHED_BY_WINDOW.get(window or (0, 0, 0), "")
+
+
+def published_after(window: tuple[int, int, int] | None, S: Value, P: Value) -> Pair:
+    """Return the article's S and P after a window on both axes; nan where it has no formula."""
+    name = published_name(window)
+    if not name:
+        return nan * S, nan * P
+    area, overlap = PUBLISHED[name](S, P)
+    if window != FIRST_WINDOW:
+        return area, overlap
+    image = (START[0] == S) & (START[1] == P)
+    return np.where(image, area, nan), np.where(image, overlap, nan)
+
+
 CLOSED_FORM = Family(
     "closed_form",
     {
@@ -228,7 +259,7 @@ CLOSED_FORM = Family(
             "w' = w(1 + (k-1) min(1, d(1-P))); "
             "P' = max(0, 1 - s(1-P)w/w') for d(1-P) <= 1, else "
             "P' = sum over |i| < k of (k-|i|) max(0, 1 - |s - i d|(1-P)) / k",
-            "exact while no layer before it had d(1-P) > 1. Behind such a layer no formula in (S, P) can be: {0,2,4} "
+            "exact while no layer before it had d(1-P) > 1. After such a layer no formula in (S, P) can be: {0,2,4} "
             "at jump 1 and {0,1,2} at jump 3 both have S = 9, P = 0, and a 3×3 layer makes 49 of one, 81 of the other",
             OURS,
             closed_form,

@@ -1,6 +1,9 @@
-"""Formulas layer after layer over arrays, fused: each number is read once and written once.
+"""Kernels of `rf.evaluate`: formulas layer after layer over arrays, fused: each number is read once and written once.
 
-Kernels and the scalars they inline stand in one file: numba's cache does not see a change in another one.
+The formulas are the compiled twins of `rfscale.engine.formulas.registry`, to rounding: factors common to numerator and
+denominator are divided out. tests/engine/formulas/test_evaluate.py compares the two. Areas S and pixels w are in
+pixels, overlaps P are shares from 0 to 1. Kernels and the scalars they inline stand in one file: numba's cache does not
+see a change in another one.
 """
 
 from __future__ import annotations
@@ -11,23 +14,19 @@ import numpy as np
 from rfscale.engine.kernels.jit import inline
 
 BLOCK = 1024  # points: their areas and overlaps fill half a first-level cache
-
-
 TASKS = 64  # some more than there are threads
-
 
 WINDOW, CONV1_S2, CONV3, CONV3_S2, POOL2, CONV7_S2_FIRST, DILATED3 = range(7)
 
 
 # numpy's division: a check for 0 at every point would keep the compiler from using vectors
 vectors = numba.njit(cache=True, nogil=True, error_model="numpy")
-
-
 parallel = numba.njit(cache=True, nogil=True, error_model="numpy", parallel=True)
 
 
 @inline
 def _dilated3(S, P):
+    """S' = (9 - 24·max(P - 1/2, 0))·S; P' as printed, ±inf where its divisor is 0 (P = 7/8)."""
     over, q = max(P - 0.5, 0.0), 1.0 - P
     shared = 15.0 * P if P < 0.5 else 6.0 + 3.0 * q - (14.0 + 4.0 * q) * over
     wider = 9.0 - 24.0 * over
@@ -36,20 +35,24 @@ def _dilated3(S, P):
 
 @inline
 def _window(w, P, k, s, d):
-    fresh = w * (1.0 - P)
-    step = d * fresh
+    """Pixels and overlap: w' = w + (k-1)·min(w, d·u), u = w·(1-P); P' = max(0, 1 - min(w', s·u)/w') for d·u <= w.
+
+    Otherwise w'·P' is the sum over |i| < k of (k - |i|)·max(0, w - |s - i·d|·u).
+    """
+    new = w * (1.0 - P)
+    step = d * new
     wider = w + (k - 1) * min(w, step)
     if step <= w:
-        return wider, max(1.0 - min(wider, s * fresh) / wider, 0.0)
+        return wider, max(1.0 - min(wider, s * new) / wider, 0.0)
     shared = 0.0
     for i in range(1 - k, k):
-        shared += (k - abs(i)) * max(w - abs(s - i * d) * fresh, 0.0)
+        shared += (k - abs(i)) * max(w - abs(s - i * d) * new, 0.0)
     return wider, shared / wider
 
 
 @inline
 def _layer(code, k, s, d, x, y, a, b, n):
-    """Write n areas and overlaps behind a layer to a and b; those before it are in x and y, which may be a and b.
+    """Write n areas and overlaps after a layer to a and b; those before it are in x and y, which may be a and b.
 
     From 0 on: the compiler sees that no index is negative, and uses vectors.
     """
@@ -82,14 +85,14 @@ def _layer(code, k, s, d, x, y, a, b, n):
 
 @vectors
 def _one(layers, S, P, out_S, out_P, low, high):
-    """Write the points low..high-1 behind a single layer, straight to where they belong."""
+    """Write the points low..high-1 after a single layer, straight to where they belong."""
     S, P, out_S, out_P = S[low:high], P[low:high], out_S[low:high], out_P[low:high]
     _layer(layers[0, 0], layers[0, 1], layers[0, 2], layers[0, 3], S, P, out_S, out_P, high - low)
 
 
 @vectors
 def _many(layers, S, P, out_S, out_P, low, high):
-    """Write the points low..high-1 behind any number of layers, by way of blocks in the first-level cache.
+    """Write the points low..high-1 after any number of layers, by way of blocks in the first-level cache.
 
     Layers outside and points inside, so that points go through the vector units side by side. Inlined, as a call counts
     references to every array by atomic operations.
@@ -107,7 +110,7 @@ def _many(layers, S, P, out_S, out_P, low, high):
 
 @parallel
 def evaluate(layers, S, P, out_S, out_P):
-    """Write S and P behind layers in a row.
+    """Write S and P after layers in a row.
 
     Parameters
     ----------
@@ -123,11 +126,3 @@ def evaluate(layers, S, P, out_S, out_P):
             _one(layers, S, P, out_S, out_P, low, high)
         else:
             _many(layers, S, P, out_S, out_P, low, high)
-
-
-@parallel
-def copy(S, P, out_S, out_P):
-    """Two arrays copied to two others, as STREAM does it: what the memory allows."""
-    for i in numba.prange(S.shape[0]):
-        out_S[i] = S[i]
-        out_P[i] = P[i]

@@ -5,7 +5,9 @@ numba's cache does not watch this file: delete `__pycache__` after a change here
 
 from __future__ import annotations
 
+from linecache import getlines
 from typing import Any
+from zlib import crc32
 
 import numba
 from numba.core import types
@@ -13,6 +15,15 @@ from numba.extending import intrinsic
 
 jit = numba.njit(cache=True, nogil=True)
 inline = numba.njit(cache=True, nogil=True, inline="always")
+
+
+def source_version(file: str, module: dict[str, Any]) -> int:
+    """Return a number of a module's source, from its `__file__` and `globals()`.
+
+    numba's cache watches only a kernel's own file. A kernel that inlines functions of another file has that file's
+    number as the default of its last parameter: defaults are part of the signature, and so of the cache's key.
+    """
+    return crc32("".join(getlines(file, module)).encode())
 
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]  # kernels as plain Python, for coverage and debugging

@@ -18,7 +18,11 @@ FAR = np.int64(1) << np.int64(62)
 
 @jit
 def pair(a: Any, b: Any, fit: Any) -> Any:
-    """Cost of the objects between two neighbouring chosen values, a < b."""
+    """Cost of the objects between two neighbouring chosen values, a < b, in the units of the fit.
+
+    Coverage: max(0, below(b) - above(a)), the objects that neither covers. Tightness: the sum of |log2(value/size)|,
+    each object with the nearer value; up to the break-even point (log2 a + log2 b)/2 that is a.
+    """
     if not fit.nearest:
         return max(np.int64(0), fit.below[b] - fit.above[a])
     first, last = fit.below[a], fit.below[b]
@@ -75,7 +79,7 @@ def least_to_go(fit: Any, usable: Any, k: Any) -> Any:
 
 @jit
 def _better(i, j, w, f, c, key, rest, ahead, g, by_cost):
-    """Whether label i is at least as good as label j whatever comes behind, ties going to the smaller key.
+    """Whether label i is at least as good as label j whatever follows, ties going to the smaller key.
 
     `rest` is the tail of a label's value, `ahead` its pair with the node's own value g. All maps still to come have
     values of at least g. Where i's value is the smaller one, it loses most against j if none comes; where it is the
@@ -97,41 +101,51 @@ def _better(i, j, w, f, c, key, rest, ahead, g, by_cost):
 
 
 @jit
-def _kept(count, w, f, c, key, rest, ahead, g, by_cost, n, keep, seen):
-    """Write to `keep` the labels that no `n` others with different keys are better than; return how many."""
-    first = f[:count] + rest[:count]
-    order = np.argsort(key[:count], kind="mergesort")
-    second = first if by_cost else c[:count]
+def _kept(search, found, fit, g, keep, others):
+    """Write to `keep` the labels of a node of value g that no n others with different keys are better than.
+
+    Return how many; `others` is work space for n keys.
+    """
+    n, by_cost = search.n, search.by_cost
+    w, f, c, key = found[:, 0], found[:, 1], found[:, 2], found[:, 3]
+    rest, ahead = np.zeros(len(w), np.int64), np.zeros(len(w), np.int64)
+    for i in range(len(w)):
+        if w[i] >= 0:
+            rest[i] = fit.tail[w[i]]
+            ahead[i] = pair(w[i], g, fit) if w[i] < g else 0
+    first = f + rest
+    order = np.argsort(key, kind="mergesort")
+    second = first if by_cost else c
     order = order[np.argsort(second[order], kind="mergesort")]
-    leading = c[:count] if by_cost else first
+    leading = c if by_cost else first
     order = order[np.argsort(leading[order], kind="mergesort")]
     kept = 0
     for j in order:
-        n_seen = 0
+        n_others = 0
         for at in range(kept):
             i = keep[at]
             if not _better(i, j, w, f, c, key, rest, ahead, g, by_cost):
                 continue
             if key[i] == key[j]:
-                n_seen = n
+                n_others = n
             else:
                 new = True
-                for s in range(n_seen):
-                    new = new and seen[s] != key[i]
+                for s in range(n_others):
+                    new = new and others[s] != key[i]
                 if new:
-                    seen[n_seen] = key[i]
-                    n_seen += 1
-            if n_seen >= n:
+                    others[n_others] = key[i]
+                    n_others += 1
+            if n_others >= n:
                 break
-        if n_seen < n:
+        if n_others < n:
             keep[kept] = j
             kept += 1
     return kept
 
 
 @jit
-def _beaten(front, n_front, c, f):
-    """Place of a point in the front (cost rising, fit falling), or -1 if the front has one that is as good."""
+def _place(front, n_front, c, f):
+    """Place of a point in the front (cost rising, fit falling), or -1 if one of the front is as good in both."""
     low, high = 0, n_front
     while low < high:
         half = (low + high) // 2
@@ -144,7 +158,7 @@ def _beaten(front, n_front, c, f):
 
 @jit
 def _insert(front, n_front, at, row):
-    """Put a point into the front, and take those out that it beats."""
+    """Put a point into the front, and take out those that it dominates."""
     start = at - 1 if at and front[at - 1, 0] == row[0] else at
     end = at
     while end < n_front and front[end, 1] >= row[1]:
@@ -161,7 +175,8 @@ def _insert(front, n_front, at, row):
 
 
 @jit
-def _room(table, needed):
+def _grown(table, needed):
+    """Return the table, or a copy of at least twice the rows where it has fewer than are needed."""
     if needed <= table.shape[0]:
         return table
     out = np.empty((max(needed, 2 * table.shape[0]), table.shape[1]), np.int64)
@@ -170,114 +185,107 @@ def _room(table, needed):
 
 
 @jit
-def next_labels(
-    level, k, n, by_cost, carry, limit, remaining, choices, exact,
-    edge_ptr, edges, ptr, labels, value, usable, to_end, fit, low, front, n_front, most,
-):  # fmt: skip
-    """Labels of the next level.
+def _arriving(search, level, ptr, labels, v, m, front, n_front, found):
+    """Write to `found` the labels with m maps that reach node v by its edges; return it and their number.
+
+    Left out: labels whose cost at the end passes the limit, that cannot become complete, or that end no better than a
+    point of the front, however well the maps still to come fit.
+    """
+    edges, low, to_end = level.edges, level.low, level.to_end[v]
+    limit, choices, exact = search.limit, level.choices, search.exact
+    count = 0
+    for e in range(level.edge_ptr[v], level.edge_ptr[v + 1]):
+        at = edges[e, 0] * (search.k + 1) + m
+        found = _grown(found, count + ptr[at + 1] - ptr[at])
+        for r in range(ptr[at], ptr[at + 1]):
+            w, f, c = labels[r, 0], labels[r, 1], labels[r, 2] + edges[e, 2]
+            to_go = low[m, max(w, 0)]
+            if c + to_end > limit or to_go >= FAR:
+                continue
+            if n_front and _place(front, n_front, c + to_end, f + to_go) < 0:
+                continue
+            key = labels[r, 3] * choices + edges[e, 1]
+            if not exact:
+                key ^= (key >> 29) ^ (key << 17)
+                key *= np.int64(0x1E3779B97F4A7C15)
+            found[count] = (w, f, c, key, r, edges[e, 1], 0)
+            count += 1
+    return found, count
+
+
+@jit
+def _choosing(search, level, fit, v, m, fewer, front, n_front, found, count):
+    """Add to `found` the labels of node v with m - 1 maps (`fewer`), with the node's own map chosen as well.
+
+    Complete ones go to the front where labels with all k maps do not go on. Return found, count, front, n_front.
+    """
+    g, to_end, low, complete = level.value[v], level.to_end[v], level.low[m, level.value[v]], m == search.k
+    found = _grown(found, count + fewer.shape[0])
+    point = np.empty(6, np.int64)
+    for r in range(fewer.shape[0]):
+        w, c = fewer[r, 0], fewer[r, 2] + to_end
+        if w >= g or (not complete and low >= FAR):
+            continue
+        f = fewer[r, 1] + (fit.head[g] if m == 1 else pair(w, g, fit)) + (fit.tail[g] if complete else 0)
+        to_front = complete and not search.carry
+        if n_front or to_front:
+            place = _place(front, n_front, c, f + (0 if complete else low))
+            if place < 0:
+                continue
+            if to_front:
+                front = _grown(front, n_front + 1)
+                point[0], point[1], point[2] = c, f, level.number
+                point[3], point[4], point[5] = fewer[r, 4], fewer[r, 5], v
+                n_front = _insert(front, n_front, place, point)
+                continue
+        found[count] = fewer[r]
+        found[count, 0], found[count, 1], found[count, 6] = (-1 if complete else g), f, 1
+        count += 1
+    return found, count, front, n_front
+
+
+@jit
+def next_labels(search, level, fit, ptr, labels, front, n_front):
+    """Labels of the next level: those that arrive at each node, with its own map chosen or not, less dominated ones.
 
     Parameters
     ----------
-    level, remaining : int
-        Number of the next level, and of levels behind it.
-    k, n : int
-        Maps; labels to keep per node, m and what cannot be compared.
-    by_cost : bool
-        Whether a label must not cost more either to be better; otherwise a better fit is better whatever it costs.
-    carry : bool
-        Whether labels with all k maps go on; otherwise they go to the front, with the least cost to the end.
-    limit : int
-        Of the cost at the end.
-    choices, exact : of the stage; whether keys are whole numbers (the index), else hashes
-    edge_ptr, edges : int64 arrays (nodes + 1,), (edges, 3)
-        Per node of the next level: node before, choice, cost.
+    search : Search; level : Step; fit : Fit
+        Described in sweeps/answers/design.
     ptr, labels : int64 arrays
         Of the level before; columns w, f, c, key, row before, choice, chosen.
-    value, usable, to_end : arrays (nodes,)
-        Number of the value of each node, whether it may be chosen, least cost to the end.
-    fit : Fit
-    low : int64 array (k + 1, values)
-        Least cost to go, of `least_to_go`.
     front, n_front : int64 array (rows, 6), int
         Columns cost, fit, level, row before, choice, node.
-    most : int
-        Labels that fit the memory.
 
     Returns
     -------
-    ptr, labels, front, n_front; labels is empty with ptr[0] == -1 where they pass `most`
+    ptr, labels, front, n_front; labels is empty with ptr[0] == -1 where they pass `search.most`
     """
-    n_nodes = len(value)
-    out = np.empty((1024, 7), np.int64)
-    out_ptr = np.zeros(n_nodes * (k + 1) + 1, np.int64)
-    size = np.int64(0)
+    k, value, remaining = search.k, level.value, level.remaining
+    out, size = np.empty((1024, 7), np.int64), np.int64(0)
+    out_ptr = np.zeros(len(value) * (k + 1) + 1, np.int64)
     found = np.empty((1024, 7), np.int64)
-    keep, seen = np.empty(1024, np.int64), np.empty(n, np.int64)
-    point = np.empty(6, np.int64)
-    for v in range(n_nodes):
-        g = value[v]
+    keep, others = np.empty(1024, np.int64), np.empty(search.n, np.int64)
+    for v in range(len(value)):
         for m in range(k + 1):
             out_ptr[v * (k + 1) + m] = size
-            if to_end[v] >= FAR or m + remaining + 1 < k:
+            if level.to_end[v] >= FAR or m + remaining + 1 < k:
                 continue
             count = 0
-            if m < k or carry:
-                for e in range(edge_ptr[v], edge_ptr[v + 1]):
-                    at = edges[e, 0] * (k + 1) + m
-                    found = _room(found, count + ptr[at + 1] - ptr[at])
-                    for r in range(ptr[at], ptr[at + 1]):
-                        w, f, c = labels[r, 0], labels[r, 1], labels[r, 2] + edges[e, 2]
-                        if c + to_end[v] > limit:
-                            continue
-                        if low[m, max(w, 0)] >= FAR:
-                            continue
-                        if n_front and _beaten(front, n_front, c + to_end[v], f + low[m, max(w, 0)]) < 0:
-                            continue
-                        key = labels[r, 3] * choices + edges[e, 1]
-                        if not exact:
-                            key ^= (key >> 29) ^ (key << 17)
-                            key *= np.int64(0x1E3779B97F4A7C15)
-                        found[count] = (w, f, c, key, r, edges[e, 1], 0)
-                        count += 1
-            if m and usable[v]:
-                first, last = out_ptr[v * (k + 1) + m - 1], size
-                found = _room(found, count + last - first)
-                for r in range(first, last):
-                    w = out[r, 0]
-                    if w >= g:
-                        continue
-                    f = out[r, 1] + (fit.head[g] if m == 1 else pair(w, g, fit)) + (fit.tail[g] if m == k else 0)
-                    if m < k and low[m, g] >= FAR:
-                        continue
-                    if n_front or (m == k and not carry):
-                        place = _beaten(front, n_front, out[r, 2] + to_end[v], f + (0 if m == k else low[m, g]))
-                        if place < 0:
-                            continue
-                        if m == k and not carry:
-                            front = _room(front, n_front + 1)
-                            point[0], point[1], point[2] = out[r, 2] + to_end[v], f, level
-                            point[3], point[4], point[5] = out[r, 4], out[r, 5], v
-                            n_front = _insert(front, n_front, place, point)
-                            continue
-                    found[count] = out[r]
-                    found[count, 0], found[count, 1], found[count, 6] = (-1 if m == k else g), f, 1
-                    count += 1
+            if m < k or search.carry:
+                found, count = _arriving(search, level, ptr, labels, v, m, front, n_front, found)
+            if m and level.usable[v]:
+                fewer = out[out_ptr[v * (k + 1) + m - 1] : size]
+                found, count, front, n_front = _choosing(search, level, fit, v, m, fewer, front, n_front, found, count)
             if not count or (remaining == 0 and m < k - 1):
                 continue
             if len(keep) < count:
                 keep = np.empty(2 * count, np.int64)
-            rest, ahead = np.zeros(count, np.int64), np.zeros(count, np.int64)
-            for i in range(count):
-                w = found[i, 0]
-                if w >= 0:
-                    rest[i] = fit.tail[w]
-                    ahead[i] = pair(w, g, fit) if w < g else 0
-            kept = _kept(count, found[:, 0], found[:, 1], found[:, 2], found[:, 3], rest, ahead, g, by_cost,
-                         n, keep, seen)  # fmt: skip
-            if size + kept > most:
+            kept = _kept(search, found[:count], fit, value[v], keep, others)
+            if size + kept > search.most:
                 out_ptr[0] = -1
                 return out_ptr, out[:0].copy(), front, n_front
-            out = _room(out, size + kept)
+            out = _grown(out, size + kept)
             for i in range(kept):
                 out[size + i] = found[keep[i]]
             size += kept

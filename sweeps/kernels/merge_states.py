@@ -1,22 +1,25 @@
-"""Kernels that merge states of chains, exact and by the formulas, as they come.
+"""Kernels of the levels of `rf.validate`: formulas carried along the choices of a stage, and equal states merged.
 
-Kernels and the scalars they inline stand in one file: numba's cache does not see a change in another one.
+`rfscale.sweeps.validation.levels` says what `Nodes` and `EdgeSources` are.
 """
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
 from rfscale.engine.kernels.jit import inline, jit
+from rfscale.sweeps.kernels.formula_recurrence import VERSION, advance_state, snap
+
+# division by 0 is inf or nan, as numpy has it: the article's formulas meet it
+parallel = numba.njit(cache=True, nogil=True, error_model="numpy", parallel=True)
 
 _ROUND = 16  # bits of S and P that may differ between states that merge: 1.5e-11 relative
 
 
-# scalars -------------------------------------------------------------------------------------------------------------
-
-
 @inline
 def _key(value):
+    """A number as an integer that is equal for values alike to some 2^-36, and -1 for nan."""
     if np.isnan(value):
         return np.int64(-1)
     return (np.float64(value).view(np.int64) + (np.int64(1) << (_ROUND - 1))) >> _ROUND
@@ -32,54 +35,97 @@ def _hash(exact, live, flags, state, i):
     return code ^ (code >> np.uint64(32))
 
 
-# drivers -------------------------------------------------------------------------------------------------------------
+@parallel
+def advance_edges(sources, state, flags, tables, first_line, choices, pixels, shared, out, out_flags, version=VERSION):
+    """Carry the formulas of every row along every choice of one stage; windows are alike on all axes.
+
+    Parameters
+    ----------
+    sources : EdgeSources
+        Exact extent and jump of each row, which chains its choices stand for, and its row of `pixels` and `shared`.
+    state : float64 array (n, 4); flags : int64 array (n, 1)
+        S, P, w, u and the flags of each row.
+    tables : Tables
+    first_line : int
+        The stage's first line in `tables.chains`.
+    choices : int
+    pixels, shared : int32 arrays (m, choices)
+        Exact figures after each row's choices.
+    out : float64 array (n, choices, 4); out_flags : int64 array (n, choices, 1)
+        Written.
+    version : int
+        Of the functions that are inlined from another file.
+    """
+    chains, layers, power = tables.chains, tables.layers, tables.power
+    extent, jump, variant, source = sources.extent, sources.jump, sources.variant, sources.source
+    for row in numba.prange(state.shape[0]):
+        figures = np.empty((1, 1, 4), np.int64)
+        value, flag = np.empty((1, 1, 4)), np.empty((1, 1, 1), np.int64)
+        first, x = first_line + variant[row] * choices, source[row]
+        for line in range(first, first + choices):
+            c = chains[line, 0]
+            for i in range(4):
+                value[0, 0, i] = state[row, i]
+            flag[0, 0, 0], figures[0, 0, 0], figures[0, 0, 2] = flags[row, 0], extent[row], jump[row]
+            for at in range(chains[line, 1], chains[line, 1] + chains[line, 2]):
+                advance_state(value, flag, figures, 0, 0, 0, layers, at)
+                figures[0, 0, 0] += (layers[at, 0] - 1) * layers[at, 2] * figures[0, 0, 2]
+                figures[0, 0, 2] *= layers[at, 1]
+            size = np.float64(pixels[x, c])
+            area = size
+            for _ in range(power - 1):
+                area *= size
+            snap(value, 0, 0, area, shared[x, c] / size)
+            for i in range(4):
+                out[row, c, i] = value[0, 0, i]
+            out_flags[row, c, 0] = flag[0, 0, 0]
 
 
 @jit
-def join(exact, live, state, flags, weight, row, choice, used, table, n_exact, n_live, n_state, n_flags, n_weight,
-         n_row, n_choice):  # fmt: skip
+def join(edges, nodes, used, table):
     """Merge edges that end in one state, exact and by the formulas, and return how many nodes there are now.
 
     Parameters
     ----------
-    exact, live, state, flags, weight, row, choice : arrays over edges
-        State in the pool, live value, state of the formulas, architectures, and where the edge comes from.
+    edges : Nodes
+        State in the pool, live value, state of the formulas, architectures, and where each edge comes from.
+    nodes : Nodes
+        The nodes, with the edge by which each was first met. Written.
     used : int
         Nodes so far.
     table : int32 array
-        Finds a node by content; a power of two, at least twice as long as nodes will be many; -1 is empty.
-    n_exact ... n_choice : arrays over nodes
-        The nodes, with the edge that each was first met by. Written.
+        Finds a node by content; a power of two, at least twice as long as there will be nodes; -1 is empty.
     """
     mask = np.uint64(table.shape[0] - 1)
+    exact, live, state, flags = edges.exact, edges.live, edges.state, edges.flags
     for i in range(exact.shape[0]):
-        slot = _hash(exact[i], live[i], flags[i], state, i) & mask
+        slot = _hash(exact[i], live[i], flags[i, 0], state, i) & mask
         while True:
             n = table[np.int64(slot)]
             if n < 0:
                 table[np.int64(slot)] = used
-                n_exact[used], n_live[used], n_flags[used], n_weight[used] = exact[i], live[i], flags[i], weight[i]
-                n_row[used], n_choice[used] = row[i], choice[i]
-                n_state[used] = state[i]
+                nodes.exact[used], nodes.live[used], nodes.flags[used, 0] = exact[i], live[i], flags[i, 0]
+                nodes.weight[used], nodes.row[used], nodes.choice[used] = edges.weight[i], edges.row[i], edges.choice[i]
+                nodes.state[used] = state[i]
                 used += 1
                 break
-            same = n_exact[n] == exact[i] and n_live[n] == live[i] and n_flags[n] == flags[i]
+            same = nodes.exact[n] == exact[i] and nodes.live[n] == live[i] and nodes.flags[n, 0] == flags[i, 0]
             for column in range(4):
-                same = same and _key(n_state[n, column]) == _key(state[i, column])
+                same = same and _key(nodes.state[n, column]) == _key(state[i, column])
             if same:
-                n_weight[n] += weight[i]
+                nodes.weight[n] += edges.weight[i]
                 break
             slot = (slot + np.uint64(1)) & mask
     return used
 
 
 @jit
-def rehash(exact, live, state, flags, used, size):
-    """Return a table of `size` slots that finds the nodes."""
+def rehash(nodes, used, size):
+    """Return a table of `size` slots that finds the first `used` nodes."""
     table = np.full(size, -1, np.int32)
     mask = np.uint64(size - 1)
     for n in range(used):
-        slot = _hash(exact[n], live[n], flags[n], state, n) & mask
+        slot = _hash(nodes.exact[n], nodes.live[n], nodes.flags[n, 0], nodes.state, n) & mask
         while table[np.int64(slot)] >= 0:
             slot = (slot + np.uint64(1)) & mask
         table[np.int64(slot)] = n

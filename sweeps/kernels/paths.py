@@ -11,11 +11,7 @@ import numpy as np
 from rfscale.engine.kernels.jit import inline, jit
 
 BASE_BITS = 32
-
-
 _MASK = np.int64(0xFFFFFFFF)
-
-
 FAR = np.int64(1) << np.int64(62)
 
 
@@ -100,7 +96,7 @@ def renumber(keys):
 
 @jit
 def undominated(group, values):
-    """Which rows no other row of their group is at least as good as in every column; of equal rows the first.
+    """Which rows are Pareto-optimal in their group: none other is at least as good in all columns; of equals the first.
 
     Rows come sorted by group, then by all columns in order. Smaller is better.
     """
@@ -111,16 +107,16 @@ def undominated(group, values):
     for i in range(n):
         if i == 0 or group[i] != group[i - 1]:
             n_kept = 0
-        beaten = False
+        dominated = False
         for j in range(n_kept - 1, -1, -1):  # from the last: in two columns it decides
-            beaten = True
+            dominated = True
             for column in range(columns):
                 if values[kept[j], column] > values[i, column]:
-                    beaten = False
+                    dominated = False
                     break
-            if beaten or columns <= 2:
+            if dominated or columns <= 2:
                 break
-        if not beaten:
+        if not dominated:
             keep[i] = True
             kept[n_kept] = i
             n_kept += 1

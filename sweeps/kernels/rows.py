@@ -9,7 +9,6 @@ from rfscale.engine.kernels.jit import inline
 
 parallel = numba.njit(cache=True, nogil=True, parallel=True)
 
-
 TASKS = 64  # pieces of a block: some more than there are threads
 
 
@@ -53,7 +52,7 @@ def walk(nodes, follow, begin, end):
 
 @parallel
 def copy_rows(nodes, pixels, extent, jump, shared, begin, end, out_pixels, out_extent, out_jump, out_shared):
-    """Write the figures of architectures begin..end-1: each row of a table holds those behind one node.
+    """Write the figures of architectures begin..end-1: each row of a table holds those after one node.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rfscale.engine.formulas.registry import PUBLISHED, PUBLISHED_BY_WINDOW, START, advance
+from rfscale.engine.formulas.registry import START, advance, leaves_gaps, published_after
 from rfscale.sweeps.kernels import rows
 from rfscale.sweeps.spaces.stages import ChainLayer
 from rfscale.sweeps.states.compile import AxisLayer, Program
@@ -20,7 +20,8 @@ class Values(NamedTuple):
     """Values of the formulas of n architectures: what the next layer needs.
 
     `area`, `overlap` (n,) are the article's, nan where it has no formula; `pixels`, `new` (axes, n) the closed form's
-    in whole numbers; `regular` says whether a formula can go on from here, `inside` whether there is a value at all.
+    in whole numbers, `new` being those that the next entry has not; `regular` says whether a formula can go on from
+    here, `inside` whether there is a value at all.
     """
 
     area: np.ndarray
@@ -95,29 +96,18 @@ class Formulas:
         return ends[at]
 
     def _published(self, before: Values, windows: list[AxisLayer]) -> tuple[np.ndarray, np.ndarray]:
-        nothing = np.full_like(before.area, np.nan)
-        if self.ndim != 2 or len(set(windows)) > 1:
-            return nothing, nothing
-        if windows[0] == (7, 2, 1):
-            first = (before.area == START[0]) & (before.overlap == START[1])
-            area, overlap = PUBLISHED["conv7_s2_first"](before.area, before.overlap)
-            return np.where(first, area, np.nan), np.where(first, overlap, np.nan)
-        name = PUBLISHED_BY_WINDOW.get(windows[0])
-        return PUBLISHED[name](before.area, before.overlap) if name else (nothing, nothing)
+        alike = self.ndim == 2 and len(set(windows)) == 1
+        return published_after(windows[0] if alike else None, before.area, before.overlap)
 
     def _closed(
         self, before: Values, windows: list[AxisLayer]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         if all(k == s == 1 for k, s, _ in windows):
             return before.pixels, before.new, before.regular, before.inside
-        pairs = [advance(w, u, *shape) for w, u, shape in zip(before.pixels, before.new, windows, strict=True)]
-        gaps = [
-            # taps d apart leave single runs again where the stride keeps to every d-th entry
-            (k > 1 and s % d > 0) & (d * u > w)
-            for w, u, (k, s, d) in zip(before.pixels, before.new, windows, strict=True)
-        ]
+        axes = list(zip(before.pixels, before.new, windows, strict=True))
+        pairs = [advance(w, u, *window) for w, u, window in axes]
         inside = before.inside & before.regular
-        regular = inside & ~np.logical_or.reduce(gaps)
-        pixels = np.where(inside, np.stack([p for p, _ in pairs]), 1)
-        new = np.where(inside, np.stack([f for _, f in pairs]), 1)
+        regular = inside & ~np.logical_or.reduce([leaves_gaps(w, u, *window) for w, u, window in axes])
+        pixels = np.where(inside, np.stack([w for w, _ in pairs]), 1)
+        new = np.where(inside, np.stack([u for _, u in pairs]), 1)
         return pixels, new, regular, inside

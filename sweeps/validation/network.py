@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rfscale.engine.network.network import Network
 
 FORMULAS = ("published", "closed_form", "interval", "path_variance")
-MAX_CELLS = 1 << 22  # of a map of path counts that is drawn to check their variance
+MAX_PIXELS = 1 << 22  # of a map of path counts that is worked out to check their variance
 
 
 def validate_network(network: Network) -> xr.Dataset:
@@ -79,31 +79,31 @@ def _values(plan: Plan, network: Network, ds: xr.Dataset) -> tuple[np.ndarray, n
     value, slide = np.full((n, len(FORMULAS)), nan), np.full((n, len(FORMULAS), ndim), nan)
     exact = np.repeat(ds.area.values[:, None], len(FORMULAS), axis=1)
     inside = np.zeros((n, len(FORMULAS)), bool)
-    seen = ~ds.is_global.values
+    finite = ~ds.is_global.values
     closed, strict = _continued(plan), closed_values(plan)
     published = published_values(plan)
     for i in range(n):
         value[i, 0], slide[i, 0], inside[i, 0] = published[i].area, published[i].overlap, not published[i].reason
         if closed[i].pixels:
             value[i, 1] = prod(closed[i].pixels)
-            slide[i, 1] = [1 - u / w for w, u in zip(closed[i].pixels, closed[i].fresh, strict=True)]
+            slide[i, 1] = [1 - u / w for w, u in zip(closed[i].pixels, closed[i].new, strict=True)]
         inside[i, 1] = not strict[i].reason
     inside[:, 0] &= _published_inside(plan, strict)
     extent, jump = ds.extent.values, ds.jump.values
     with np.errstate(invalid="ignore"):
-        value[:, 2] = np.where(seen, extent.prod(axis=1), nan)
-        slide[:, 2] = np.where(seen[:, None], np.maximum(0.0, 1 - jump / extent), nan)
-    inside[:, 2] = seen & np.isclose(ds.density.values, 1, atol=EXACT)
+        value[:, 2] = np.where(finite, extent.prod(axis=1), nan)
+        slide[:, 2] = np.where(finite[:, None], np.maximum(0.0, 1 - jump / extent), nan)
+    inside[:, 2] = finite & np.isclose(ds.density.values, 1, atol=EXACT)
     exact[:, 3] = nan
     for i, name in enumerate(ds.layer.values):
-        if seen[i]:
+        if finite[i]:
             value[i, 3], exact[i, 3] = _variance(network, str(name), extent[i])
             inside[i, 3] = value[i, 3] == value[i, 3]
     return value, exact, inside, slide
 
 
 def _published_inside(plan: Plan, strict: list[Closed]) -> np.ndarray:
-    """Where the article's formulas have all they ask for: one path, holes that never mattered, d = 2 at P <= 1/2."""
+    """Where the article's formulas are exact: one path, no holes that matter, d = 2 at P <= 1/2 alone."""
     out = np.zeros(len(plan.steps), bool)
     start = Closed((1,) * len(plan.network.axes), (1,) * len(plan.network.axes), True)
     for i, step in enumerate(plan.steps):
@@ -112,8 +112,8 @@ def _published_inside(plan: Plan, strict: list[Closed]) -> np.ndarray:
         shapes = {s for s in windows(step) if s}
         known = (source < 0 or out[source]) and len(step.sources) == 1 and OPS[step.layer.op].kind != "merge"
         point = shapes <= {(1, 1, 1)}
-        crowded = (3, 1, 2) in shapes and any(2 * u < w for w, u in zip(before.pixels, before.fresh, strict=True))
-        out[i] = known and (point or (before.regular and not before.reason)) and not crowded
+        too_near = (3, 1, 2) in shapes and any(2 * u < w for w, u in zip(before.pixels, before.new, strict=True))
+        out[i] = known and (point or (before.regular and not before.reason)) and not too_near
     return out
 
 
@@ -137,7 +137,7 @@ def _along(before: Closed, shapes: list[tuple[int, int, int] | None], value: Clo
     given = [s for s in shapes if s is not None]
     if not before.pixels or len(given) < len(before.pixels):
         return before if before.pixels and not shapes else value
-    pairs = [advance(w, u, k, s, d) for w, u, (k, s, d) in zip(before.pixels, before.fresh, given, strict=True)]
+    pairs = [advance(w, u, k, s, d) for w, u, (k, s, d) in zip(before.pixels, before.new, given, strict=True)]
     return Closed(tuple(int(w) for w, _ in pairs), tuple(int(u) for _, u in pairs), False, value.reason)
 
 
@@ -147,7 +147,7 @@ def _variance(network: Network, layer: str, extent: np.ndarray) -> tuple[float, 
         formula = float(chain_variance(network, layer)[0])
     except InputError:
         return nan, nan
-    if extent.prod() > MAX_CELLS:
+    if extent.prod() > MAX_PIXELS:
         return formula, nan
     weights = path_counts(network, layer)
     along = weights.sum([d for d in weights.dims if d != network.axes[0]]).values

@@ -36,7 +36,7 @@ class Collected:
         self.worst = np.full(shape, -1.0)
         self.place = np.zeros((*shape, table_worst_place[2].shape[-1]), np.int64)
         for stage, names in enumerate(flat.kinds):
-            first = flat.stages[stage, 3]
+            first = flat.tables.stages[stage, 3]
             at = [self.kinds.index(k) for k in names]
             for whole, part in zip((self.table, self.worst, self.place), table_worst_place, strict=True):
                 rows = part[first : first + OVERLAP_BINS * len(at)].reshape(OVERLAP_BINS, len(at), *part.shape[1:])

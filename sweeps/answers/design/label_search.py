@@ -53,6 +53,60 @@ class Task:
     limit: int = NO_LIMIT
 
 
+class Search(NamedTuple):
+    """What the kernel is to find.
+
+    Attributes
+    ----------
+    k, n : int
+        Maps; labels to keep per node, maps chosen and what cannot be compared.
+    by_cost : bool
+        Whether a label must not cost more either to be better; otherwise a better fit is better whatever it costs.
+    carry : bool
+        Whether labels with all k maps go on; otherwise they go to the front, with the least cost to the end.
+    limit : int
+        Of the cost at the end.
+    exact : bool
+        Whether keys are whole numbers (the index), else hashes.
+    most : int
+        Labels that fit the memory.
+    """
+
+    k: int
+    n: int
+    by_cost: bool
+    carry: bool
+    limit: int
+    exact: bool
+    most: int
+
+
+class Step(NamedTuple):
+    """The way from one level to the next.
+
+    Attributes
+    ----------
+    number, remaining, choices : int
+        Of the next level; levels after it; choices of its stage.
+    edge_ptr, edges : int64 arrays (nodes + 1,), (edges, 3)
+        Per node of the next level: node before, choice, cost.
+    value, usable, to_end : arrays (nodes,)
+        Number of the value of each node, whether it may be chosen, least cost to the end.
+    low : int64 array (k + 1, values)
+        Least cost to go, of `least_to_go`.
+    """
+
+    number: int
+    remaining: int
+    choices: int
+    edge_ptr: np.ndarray
+    edges: np.ndarray
+    value: np.ndarray
+    usable: np.ndarray
+    to_end: np.ndarray
+    low: np.ndarray
+
+
 class Found(NamedTuple):
     """An architecture: choice at every stage, end node, fit in units, cost."""
 
@@ -133,15 +187,16 @@ def _forward(task: Task, n: int, within: int | None) -> tuple[Trail, np.ndarray,
     if within is not None:
         points[0, :2], n_points = (-1, within + 1), 1  # dominates all that fit less well
     trail: Trail = []
+    cheapest = within is None
+    by_cost, exact = cheapest or task.limit < NO_LIMIT, graph.space.size < 2**62
+    search = Search(k, n, by_cost, not cheapest, task.limit, exact, graph.memory // 64)
     for level in range(levels):
-        cheapest = within is None
         edge_ptr, edges = _edges(graph.follow[level], task.weights[level], len(task.value[level]), cheapest)
-        ptr, labels, points, n_points = next_labels(
-            level, k, n, cheapest or task.limit < NO_LIMIT, not cheapest, task.limit, levels - 1 - level,
-            graph.follow[level].shape[1], graph.space.size < 2**62, edge_ptr, edges, ptr, labels, task.value[level],
-            task.usable[level], to_end[level + 1], task.fit, least_to_go(task.fit, last_use >= level, k), points,
-            n_points, graph.memory // 64,
+        step = Step(
+            level, levels - 1 - level, graph.follow[level].shape[1], edge_ptr, edges, task.value[level],
+            task.usable[level], to_end[level + 1], least_to_go(task.fit, last_use >= level, k),
         )  # fmt: skip
+        ptr, labels, points, n_points = next_labels(search, step, task.fit, ptr, labels, points, n_points)
         if ptr[0] < 0:
             raise InputError(
                 f"the ways to reach stage {graph.space.stages[level].name!r} need more than "

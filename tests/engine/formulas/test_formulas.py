@@ -239,10 +239,10 @@ def test_xarray_datasets(name: str) -> None:
 def test_whole_arrays_stay_whole() -> None:
     w, u = np.array([1, 3, 7, 9]), np.array([1, 3, 2, 1])
     for k, s, d in [(3, 1, 1), (3, 2, 2), (2, 3, 4), (1, 2, 1)]:
-        wider, fresh = advance(w, u, k, s, d)
-        assert wider.dtype == fresh.dtype == np.int64
+        wider, new = advance(w, u, k, s, d)
+        assert wider.dtype == new.dtype == np.int64
         expected = [advance(int(a), int(b), k, s, d) for a, b in zip(w, u, strict=True)]
-        assert list(zip(wider.tolist(), fresh.tolist(), strict=True)) == expected
+        assert list(zip(wider.tolist(), new.tolist(), strict=True)) == expected
 
 
 def test_intervals_vectorise() -> None:

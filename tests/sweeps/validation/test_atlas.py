@@ -17,10 +17,10 @@ def small():
 def test_exact_side_equals_plain_sets(small):
     for name, pixels in (("solid", set(range(96))), ("gap", {*range(48), *range(72, 120)})):
         for k, s, d, jump in ((3, 2, 2, 5), (2, 1, 3, 40), (3, 3, 1, 96)):
-            behind = {x + i * d * jump for x in pixels for i in range(k)}
+            after = {x + i * d * jump for x in pixels for i in range(k)}
             point = small.sel(input=name, kernel=k, stride=s, dilation=d, jump=jump)
-            assert point.exact_scale == (len(behind) / 96) ** 2
-            assert point.exact_overlap == len(behind & {x + s * jump for x in behind}) / len(behind)
+            assert point.exact_scale == (len(after) / 96) ** 2
+            assert point.exact_overlap == len(after & {x + s * jump for x in after}) / len(after)
             assert point.input_overlap == len(pixels & {x + jump for x in pixels}) / 96
 
 

@@ -13,7 +13,7 @@ from rfscale.engine.errors import InputError
 from rfscale.engine.formulas.registry import CLOSED_FORM, PUBLISHED, PUBLISHED_BY_WINDOW
 from rfscale.sweeps.spaces.chains import chains
 from rfscale.sweeps.spaces.space import Space
-from rfscale.sweeps.validation import walk_space as validate_states
+from rfscale.sweeps.validation import walk_space
 from rfscale.sweeps.validation.gaussian import gaussian, gaussian_distance
 from rfscale.sweeps.validation.validate import validate
 from tests.oracles import spaces as reference
@@ -101,12 +101,12 @@ def totals(report):
     return np.stack([p.values for p in parts], axis=-1)
 
 
-@pytest.mark.parametrize("merge_pays", [1, 1 << 60])
+@pytest.mark.parametrize("merge_cost", [1, 1 << 60])
 @pytest.mark.parametrize("spec", SQUARE, ids=lambda s: s["name"])
-def test_whole_space_equals_brute_force(spec, merge_pays, monkeypatch):
-    monkeypatch.setattr(validate_states, "MERGE_PAYS", merge_pays)
-    monkeypatch.setattr(validate_states, "EDGES", 7)
-    monkeypatch.setattr(validate_states, "CALL", 50)
+def test_whole_space_equals_brute_force(spec, merge_cost, monkeypatch):
+    monkeypatch.setattr(walk_space, "MERGE_COST", merge_cost)
+    monkeypatch.setattr(walk_space, "MAX_EDGES_PER_MERGE", 7)
+    monkeypatch.setattr(walk_space, "MAPS_PER_CALL", 50)
     space = Space.from_dict(spec)
     report = validate(space)
     assert report.maps.sum(("kind", "overlap_bin")).values.tolist() == list(space.stage_sizes)
@@ -115,7 +115,7 @@ def test_whole_space_equals_brute_force(spec, merge_pays, monkeypatch):
 
 @pytest.mark.parametrize("spec", OBLONG, ids=lambda s: s["name"])
 def test_windows_that_differ_between_axes(spec, monkeypatch):
-    monkeypatch.setattr(validate_states, "CALL", 50)
+    monkeypatch.setattr(walk_space, "MAPS_PER_CALL", 50)
     space = Space.from_dict(spec)
     assert not space.square
     report = validate(space)
@@ -177,11 +177,11 @@ def test_worst_networks_replay():
 
 @pytest.mark.parametrize("options", [{}, {"random": 30_000, "seed": 5}])
 def test_threads_give_the_same_bits(options, monkeypatch):
-    monkeypatch.setattr(validate_states, "MERGE_PAYS", 100)
+    monkeypatch.setattr(walk_space, "MERGE_COST", 100)
     space = chains([1, 2, 3, 7], [1, 2], [1, 2, 3], 4)
     reports = []
     for threads in (1, 2, 7):  # Python's threads; the kernel has no others
-        monkeypatch.setattr(validate_states, "thread_count", lambda n=threads: n)
+        monkeypatch.setattr(walk_space, "thread_count", lambda n=threads: n)
         reports.append(validate(space, **options))
     assert reports[0].identical(reports[1])
     assert reports[0].identical(reports[2])

@@ -2,7 +2,7 @@
 
 Run it for the table of docs/validity.md::
 
-    python -m rfscale.sweeps.validation.facts
+    python docs/facts.py
 """
 
 from __future__ import annotations
@@ -11,22 +11,18 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import product
 
-from rfscale.engine.formulas.registry import PUBLISHED_BY_WINDOW
+from rfscale.engine.formulas.registry import FIRST_WINDOW, PUBLISHED, PUBLISHED_BY_WINDOW
 
 Windows = tuple[tuple[int, int, int], ...]  # kernel, stride, dilation of each layer
-
-
 Pair = tuple[Fraction, Fraction]
-
-
 Count = tuple[int, int]  # cases, exceptions
 
-
+IMAGE = (Fraction(1), Fraction(0))
 LAYERS = tuple(product((1, 2, 3, 5), (1, 2), (1, 2, 3)))
 
 
-def behind(pixels: int, jump: int, window: tuple[int, int, int]) -> tuple[int, int]:
-    """Return the set and the jump behind a window."""
+def after(pixels: int, jump: int, window: tuple[int, int, int]) -> tuple[int, int]:
+    """Return the set and the jump after a window."""
     k, s, d = window
     out = 0
     for i in range(k):
@@ -40,35 +36,12 @@ def exact(pixels: int, jump: int) -> Pair:
     return Fraction(n * n), Fraction((pixels & (pixels << jump)).bit_count(), n)
 
 
-def article(name: str, S: Fraction, P: Fraction) -> Pair | None:
-    """Return a formula of `rfscale.engine.formulas.registry.PUBLISHED` in whole fractions; None where it divides by 0.
-
-    Written out a second time, for exact numbers; `tests` hold the two together.
-    """
-    q, half = 1 - P, Fraction(1, 2)
-    if name == "conv1":
-        return S, P
-    if name == "conv1_s2":
-        return S, 2 * max(P - half, Fraction(0))
-    if name == "pool2":
-        return (2 - P) ** 2 * S, P / (2 - P)
-    scale = S + 4 * q * S + 4 * q**2 * S
-    if name == "conv3":
-        return scale, (1 + q * (5 - 2 * P)) / (1 + 4 * q * (2 - P))
-    if name == "conv3_s2":
-        return scale, (1 + 2 * q) / (1 + 4 * q * (2 - P))
-    over = max(P - half, Fraction(0))
-    below = 9 - 24 * over
-    top = 15 * P if half > P else 6 + 3 * q - (14 + 4 * q) * over
-    return (below * S, top / below) if below else None
-
-
 def chains(layers: tuple[tuple[int, int, int], ...], depth: int) -> Iterator[tuple[Windows, int, int]]:
-    """Every chain of up to `depth` of some layers, with the set and the jump behind it."""
+    """Every chain of up to `depth` of some layers, with the set and the jump after it."""
     level: list[tuple[Windows, int, int]] = [((), 1, 1)]
     yield from level
     for _ in range(depth):
-        level = [((*chain, w), *behind(x, j, w)) for chain, x, j in level for w in layers]
+        level = [((*chain, w), *after(x, j, w)) for chain, x, j in level for w in layers]
         yield from level
 
 
@@ -79,19 +52,19 @@ def undilated_published(depth: int = 7, gaps: bool = False) -> Count:
     """
     windows = {w: name for w, name in PUBLISHED_BY_WINDOW.items() if w[2] == 1}
     cases = wrong = 0
-    level: list[tuple[Pair, int, int]] = [((Fraction(1), Fraction(0)), 1, 1)]
-    level.append(((Fraction(49), Fraction(5, 7)), *behind(1, 1, (7, 2, 1))))
+    level: list[tuple[Pair, int, int]] = [(IMAGE, 1, 1)]
+    level.append((PUBLISHED["conv7_s2_first"](*IMAGE), *after(1, 1, FIRST_WINDOW)))
     for _ in range(depth):
-        after = []
+        following = []
         for pair, x, j in level:
             for window, name in windows.items():
-                y, step = behind(x, j, window)
-                value = article(name, *pair)
+                y, step = after(x, j, window)
+                value = PUBLISHED[name](*pair)
                 if not gaps or y.bit_count() < y.bit_length():
                     cases += 1
                     wrong += value != exact(y, step)
-                after.append((value or pair, y, step))
-        level = after
+                following.append((value, y, step))
+        level = following
     return cases, wrong
 
 
@@ -102,8 +75,7 @@ def undilated_with_gaps(depth: int = 7) -> Count:
 
 def _area_of_3x3_is_exact(pixels: int, jump: int) -> bool:
     area, overlap = exact(pixels, jump)
-    value = article("conv3", area, overlap)
-    return value is not None and value[0] == exact(behind(pixels, jump, (3, 1, 1))[0], jump)[0]
+    return PUBLISHED["conv3"](area, overlap)[0] == exact(after(pixels, jump, (3, 1, 1))[0], jump)[0]
 
 
 def _no_gap_of_one(pixels: int, jump: int) -> bool:
@@ -112,7 +84,7 @@ def _no_gap_of_one(pixels: int, jump: int) -> bool:
 
 
 def gap_criterion_on_chains(depth: int = 3) -> Count:
-    """The area formula of a 3×3 is exact behind a chain with dilation if and only if X ∩ (X+2J) ⊂ X+J."""
+    """The area formula of a 3×3 is exact after a chain with dilation if and only if X ∩ (X+2J) ⊂ X+J."""
     cases = wrong = 0
     for chain, x, j in chains(LAYERS, depth):
         if any(k > 1 and d > 1 for k, _, d in chain):
@@ -122,7 +94,7 @@ def gap_criterion_on_chains(depth: int = 3) -> Count:
 
 
 def gap_criterion_on_sets(size: int = 14, jumps: int = 7) -> Count:
-    """… and behind any set of pixels whatever, at any jump."""
+    """… and after any set of pixels whatever, at any jump."""
     sets = range(1, 1 << size, 2)
     wrong = sum(_area_of_3x3_is_exact(x, j) != _no_gap_of_one(x, j) for x in sets for j in range(1, jumps + 1))
     return len(sets) * jumps, wrong
@@ -141,8 +113,8 @@ def dilated_below_half(width: int = 120) -> Count:
     for x, j, S, P in _solid(width):
         if 2 * P <= 1:
             cases += 1
-            truth = exact(behind(x, j, (3, 1, 2))[0], j)
-            wrong += not (article("dilated3", S, P) == truth == (9 * S, 5 * P / 3))
+            truth = exact(after(x, j, (3, 1, 2))[0], j)
+            wrong += not (PUBLISHED["dilated3"](S, P) == truth == (9 * S, 5 * P / 3))
     return cases, wrong
 
 
@@ -152,7 +124,7 @@ def dilated_above_half(width: int = 120) -> Count:
     for x, j, S, P in _solid(width):
         if 2 * P > 1:
             cases += 1
-            wrong += exact(behind(x, j, (3, 1, 2))[0], j) != ((5 - 4 * P) ** 2 * S, (4 - 3 * P) / (5 - 4 * P))
+            wrong += exact(after(x, j, (3, 1, 2))[0], j) != ((5 - 4 * P) ** 2 * S, (4 - 3 * P) / (5 - 4 * P))
     return cases, wrong
 
 
@@ -162,7 +134,7 @@ def dilated_as_printed_above_half(width: int = 120) -> Count:
     for x, j, S, P in _solid(width):
         if 2 * P > 1:
             cases += 1
-            right += article("dilated3", S, P) == exact(behind(x, j, (3, 1, 2))[0], j)
+            right += PUBLISHED["dilated3"](S, P) == exact(after(x, j, (3, 1, 2))[0], j)
     return cases, right
 
 
@@ -173,22 +145,22 @@ def dilated_needs_solid(depth: int = 3) -> Count:
         S, P = exact(x, j)
         if x.bit_count() < x.bit_length() and 2 * P <= 1:
             cases += 1
-            wrong += article("dilated3", S, P) != exact(behind(x, j, (3, 1, 2))[0], j)
+            wrong += PUBLISHED["dilated3"](S, P) != exact(after(x, j, (3, 1, 2))[0], j)
     return cases, wrong
 
 
 FACTS: tuple[tuple[str, Callable[..., Count]], ...] = (
     ("published formulas without dilation are exact in area and overlap: all chains of up to 7 of their layers, also "
-     "behind the 7×7, s = 2", undilated_published),
+     "after the 7×7, s = 2", undilated_published),
     ("… those of these whose footprint has gaps", undilated_with_gaps),
-    ("area of a 3×3 behind a dilated chain is exact if and only if X ∩ (X+2J) ⊂ X+J: all chains of kernels 1, 2, 3, 5, "
+    ("area of a 3×3 after a dilated chain is exact if and only if X ∩ (X+2J) ⊂ X+J: all chains of kernels 1, 2, 3, 5, "
      "strides 1–2, dilations 1–3, up to 3 layers", gap_criterion_on_chains),
-    ("… behind any set: all in 14 pixels that have the first, jumps 1–7", gap_criterion_on_sets),
+    ("… after any set: all in 14 pixels that have the first, jumps 1–7", gap_criterion_on_sets),
     ("3×3, d = 2 on a solid input at P ≤ ½ is exact as printed, 9S and 5P/3: all widths and jumps up to 120",
      dilated_below_half),
     ("… at P > ½ the truth is (5−4P)²S and (4−3P)/(5−4P)", dilated_above_half),
     ("… at P > ½ what is printed is wrong", dilated_as_printed_above_half),
-    ("3×3, d = 2 at P ≤ ½ is exact on inputs with gaps as well (it is not): all those behind the chains of the third "
+    ("3×3, d = 2 at P ≤ ½ is exact on inputs with gaps as well (it is not): all those after the chains of the third "
      "line", dilated_needs_solid),
 )  # fmt: skip
 
