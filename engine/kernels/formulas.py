@@ -123,11 +123,3 @@ def evaluate(layers, S, P, out_S, out_P):
             _one(layers, S, P, out_S, out_P, low, high)
         else:
             _many(layers, S, P, out_S, out_P, low, high)
-
-
-@parallel
-def copy(S, P, out_S, out_P):
-    """Two arrays copied to two others, as STREAM does it: what the memory allows."""
-    for i in numba.prange(S.shape[0]):
-        out_S[i] = S[i]
-        out_P[i] = P[i]
