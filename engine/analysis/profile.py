@@ -63,7 +63,8 @@ def profile(
 
     Examples
     --------
-    >>> ds = profile(Network.sequential({"kernel": 3}, {"kernel": 3, "dilation": 2}))
+    >>> import rfscale as rf
+    >>> ds = profile(rf.Network.sequential({"kernel": 3}, {"kernel": 3, "dilation": 2}))
     >>> ds.area.values.tolist()
     [9.0, 49.0]
     """
