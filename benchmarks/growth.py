@@ -22,6 +22,7 @@ import numpy as np
 import rfscale as rf
 from benchmarks import machine as load
 from benchmarks.cases.sweeps import anew, space_of
+from benchmarks.floors import copy
 from benchmarks.results import duration
 from rfscale.engine.footprints.forward import trace
 from rfscale.sweeps.runs.blocks import Blocks
@@ -175,21 +176,16 @@ def by_image(small: bool) -> Series:
 
 def by_threads(small: bool) -> list[Series]:
     """The same work on one thread and on all."""
-    from benchmarks.memory import copy
-    from rfscale import evaluate
-    from rfscale.sweeps.spaces.chains import chains
-    from rfscale.sweeps.validation.validate import validate
-
     counts = sorted({1, numba.config.NUMBA_NUM_THREADS})
     depth = 7 if small else 13
-    space, chain = space_of(CHOICES, depth), chains([1, 3, 5, 7], [1, 2, 3], 1, 3 if small else 6)
+    space, chain = space_of(CHOICES, depth), rf.chains([1, 3, 5, 7], [1, 2, 3], 1, 3 if small else 6)
     buffer = Blocks(space_of(CHOICES, 1)).empty(0, 0, PIECE)
     S, P = (np.linspace(0, end, 10**6 if small else 10**8) for end in (100, 0.9))
     a, b = np.zeros_like(S), np.zeros_like(S)
     works: dict[str, Callable[[], Any]] = {
         f"all figures of {space.size:,} architectures": lambda: last_stage(space, buffer),
-        f"validation of {chain.size:,} chains": lambda: validate(chain),
-        f"published 3×3 over {len(S):.0e} points": lambda: evaluate(["conv3"], S, P, out=(a, b)),
+        f"validation of {chain.size:,} chains": lambda: rf.validate(chain),
+        f"published 3×3 over {len(S):.0e} points": lambda: rf.evaluate(["conv3"], S, P, out=(a, b)),
     }
     plain = [_on(n, lambda: copy(S, P, a, b)) for n in counts]
     gain = plain[0] / plain[-1]
@@ -210,16 +206,16 @@ def _on(n: int, work: Callable[[], Any]) -> float:
 
 def _of_threads(seconds: list[float], counts: list[int], copied: float, busy: float) -> str:
     gain = seconds[0] / seconds[-1]
-    said = f"{counts[-1]} threads are {gain:.2f} times as fast as one (a plain copy: {copied:.2f} times)"
+    text = f"{counts[-1]} threads are {gain:.2f} times as fast as one (a plain copy: {copied:.2f} times)"
     if busy > 0.25:
-        return f"{said}: but other processes had {busy:.1f} processors meanwhile, so this says nothing"
+        return f"{text}: but other processes had {busy:.1f} processors meanwhile, so this says nothing"
     if gain < 1:
-        return f"{said}: too little work to share"
+        return f"{text}: too little work to share"
     if gain > 0.8 * counts[-1]:
-        return f"{said}: the processors limit"
+        return f"{text}: the processors limit"
     alike = copied / 1.25 < gain < copied * 1.15
     limit = "as much as a copy gains: memory bandwidth may limit" if alike else "the part on one thread limits"
-    return f"{said}: {limit}"
+    return f"{text}: {limit}"
 
 
 def by_workers(small: bool) -> Series:

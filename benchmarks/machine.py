@@ -1,6 +1,6 @@
 """The machine while we measure: packages, load average, and processor time that is not ours.
 
-The last is for Linux only (/proc/stat); elsewhere nothing is said of it.
+The last is for Linux only (/proc/stat); elsewhere it is unknown.
 """
 
 from __future__ import annotations

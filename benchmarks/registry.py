@@ -2,7 +2,7 @@
 
 A case is built once; its check runs before any timing. `scale` of a contender says how many of it make up our one call,
 where running all would take hours (autograd answers one entry of one layer a call). The cases themselves stand in
-benchmarks/cases_*.py, one file a room.
+benchmarks/cases/, one file for each subject.
 
 RFSCALE_BENCH_SMALL=1 makes the large cases small, for a run that only shows that none is broken.
 """
@@ -32,9 +32,9 @@ class Contender:
     note : str
         What it leaves out or does besides.
     aim : float, optional
-        Multiple of our time that issue 4 asks for, at least.
+        Multiple of our time that the project aims at, at least.
     verdict : callable, optional
-        What is to be said of its answer, where that differs from ours: a function of the answer.
+        What the notes say of its answer, where that differs from ours: a function of the answer.
     readme : bool
         Whether README's short table has it, besides docs/benchmarks.md.
     """
@@ -53,7 +53,8 @@ class Case:
     """One question, our answer (`ours`) and others'.
 
     `check` is given our answer, and raises AssertionError unless it is the others' as well. `items` of a
-    `unit` are what one call of ours answers, `rate_aim` how many of them a second issue 4 asks for.
+    `unit` are what one call of ours answers, `rate_aim` how many of them a second the project aims at. A case whose
+    `ours` is no call of a user is not `public`: README leaves it out, and docs/benchmarks.md has it in an appendix.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Case:
     items: float = 0.0
     unit: str = ""
     rate_aim: float | None = None
+    public: bool = True
 
 
 CASES: dict[str, Callable[[], Case]] = {}

@@ -17,10 +17,11 @@ ROOT = Path(__file__).parents[1]
 README, DOCS = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
 CHART = ROOT / "docs" / "pictures" / "benchmarks.png"
 MARKS = "<!-- benchmarks -->", "<!-- /benchmarks -->"
+INSIDE = "<!-- inside -->", "<!-- /inside -->"
 
 
 def note(row: Row) -> str:
-    """Return what is to be known of a row: what it leaves out, what it gets wrong, what was aimed at."""
+    """Return the notes on a row: what it leaves out, what it gets wrong, the aim."""
     info = row.info
     parts = [info["note"], info.get("verdict", "")]
     if info.get("items"):
@@ -38,10 +39,10 @@ def slower(row: Row) -> str:
     return multiple(row.ratio) if row.ratio >= 1 else f"**{multiple(row.ratio)} (faster)**"
 
 
-def full_table(results: Results) -> str:
-    """Return all contenders of all cases."""
+def full_table(cases: dict[str, list[Row]]) -> str:
+    """Return all contenders of some cases."""
     out = ["| question | who | time | × ours | notes |", "| --- | --- | ---: | ---: | --- |"]
-    for name, rows in results.cases.items():
+    for name, rows in cases.items():
         for row in rows:
             first = name if row.who == OURS else ""
             who, ratio = (f"**{OURS}**", "1") if row.who == OURS else (row.who, slower(row))
@@ -50,20 +51,19 @@ def full_table(results: Results) -> str:
 
 
 def short_table(results: Results) -> str:
-    """Return the contenders that the registry marks for README, one line each."""
+    """Return the contenders that the registry marks for README, one line each, where ours is a call of a user."""
     out = [
         "| question | rfscale | the other way | its time | × ours | notes |",
         "| --- | ---: | --- | ---: | ---: | --- |",
     ]
     before = ""
-    for name, rows in results.cases.items():
+    for name, rows in results.part(public=True).items():
         ours = rows[0]
         for row in rows[1:]:
             if row.info["readme"]:
-                first, time, said = ("", "", note(row)) if name == before else (name, duration(ours.seconds), note(row))
-                if name != before and ours.info.get("rate_aim"):
-                    said = f"ours: {note(ours)}"
-                out.append(f"| {first} | {time} | {row.who} | {duration(row.seconds)} | {slower(row)} | {said} |")
+                first, time = ("", "") if name == before else (name, duration(ours.seconds))
+                notes = f"ours: {note(ours)}" if first and ours.info.get("rate_aim") else note(row)
+                out.append(f"| {first} | {time} | {row.who} | {duration(row.seconds)} | {slower(row)} | {notes} |")
                 before = name
     return "\n".join(out)
 
@@ -101,17 +101,19 @@ def main() -> None:
     results = read(given.results)
     conditions = " ".join(results.conditions())
     short = f"{short_table(results)}\n\n{summary(results)} Measured on {conditions}"
-    full = f"{summary(results)}\n\n{conditions}\n\n{full_table(results)}"
-    texts = {README: replaced(README.read_text(), short), DOCS: replaced(DOCS.read_text(), full)}
+    full = f"{summary(results)}\n\n{conditions}\n\n{full_table(results.part(public=True))}"
+    inside = full_table(results.part(public=False))
+    docs = replaced(replaced(DOCS.read_text(), full), inside, INSIDE)
+    texts = {README: replaced(README.read_text(), short), DOCS: docs}
     if given.print:
-        print(short, full, sep="\n\n")
+        print(short, full, inside, sep="\n\n")
         with tempfile.TemporaryDirectory() as folder:
             draw(results, Path(folder) / CHART.name)
         return
     for path, text in texts.items():
         path.write_text(text)
     draw(results, CHART)
-    print(full)
+    print(full, inside, sep="\n\n")
 
 
 if __name__ == "__main__":

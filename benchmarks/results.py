@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 OURS = "rfscale"
-BUSY = 0.1  # processors that others may use before it is said
+BUSY = 0.1  # processors that others may use before a warning is printed
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Row:
 
     @property
     def missed(self) -> bool:
-        """Whether issue 4 asks for a larger multiple of our time, or a higher rate."""
+        """Whether the aim is a larger multiple of our time, or a higher rate."""
         rate = self.info.get("rate_aim")
         if rate:
             return self.info["items"] / self.seconds < rate
@@ -39,6 +39,10 @@ class Results:
     small: bool
     busiest: float | None  # most processors that others used while one contender ran
 
+    def part(self, public: bool) -> dict[str, list[Row]]:
+        """Return the cases whose `ours` is a call of a user, or the others."""
+        return {name: rows for name, rows in self.cases.items() if rows[0].info["public"] is public}
+
     def conditions(self) -> list[str]:
         """Return sentences on the machine, its packages, and what else it did."""
         cpu = self.machine.get("cpu", {})
@@ -47,10 +51,10 @@ class Results:
         out = [f"{name}, Python {self.machine['python_version']}, {packages}."]
         load, busy = self.machine.get("load_average"), self.machine.get("others_busy")
         if load is not None:
-            said = f"Load average at the start {load:.2f}"
-            said += f"; other processes kept {busy:.2f} of the processors busy then" if busy is not None else ""
-            said += f", and at most {self.busiest:.2f} while anything was timed" if self.busiest is not None else ""
-            out.append(said + ".")
+            text = f"Load average at the start {load:.2f}"
+            text += f"; other processes kept {busy:.2f} of the processors busy then" if busy is not None else ""
+            text += f", and at most {self.busiest:.2f} while anything was timed" if self.busiest is not None else ""
+            out.append(text + ".")
         if max(busy or 0, self.busiest or 0) > BUSY:
             out.append("**The machine was not quiet: take the ratios as rough.**")
         if self.small:

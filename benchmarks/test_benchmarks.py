@@ -44,7 +44,7 @@ def test_speed(benchmark, name, contender):
     chosen = case.ours if contender == "rfscale" else case.others[contender]
     benchmark.group = case.name
     benchmark.extra_info.update(case=name, contender=contender, small=SMALL, **described(case, chosen))
-    gc.collect()  # what earlier cases left is not paid for by this one
+    gc.collect()  # so that this case does not spend time on what earlier ones left
     others = Others()
     if chosen.rounds:
         answer = benchmark.pedantic(chosen.call, rounds=1 if SMALL else chosen.rounds, warmup_rounds=0)
@@ -59,7 +59,7 @@ def described(case: Case, chosen: Contender) -> dict[str, object]:
     """What the report needs to know of a contender."""
     info: dict[str, object] = {"scale": chosen.scale, "note": chosen.note, "aim": chosen.aim, "readme": chosen.readme}
     if chosen is case.ours:
-        info |= {"items": case.items, "unit": case.unit, "rate_aim": case.rate_aim}
+        info |= {"items": case.items, "unit": case.unit, "rate_aim": case.rate_aim, "public": case.public}
     return info
 
 

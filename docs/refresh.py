@@ -1,4 +1,4 @@
-"""Run the commands that docs/validity.md cites, and put what they print behind them.
+"""Run the commands that docs/validity.md cites, and put what they print after them.
 
 A block that begins with ``$ `` holds one command and its output; ``<!-- run: … -->`` is followed by a table::
 

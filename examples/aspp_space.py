@@ -7,13 +7,12 @@ Run it for a table of the ASPP heads whose footprints have no holes::
 
 from __future__ import annotations
 
-from rfscale.engine import Network, NetworkBuilder
-from rfscale.sweeps import NetworkSpace
+import rfscale as rf
 
 
-def aspp(stride: int, small: int, step: int, pooling: bool) -> Network:
+def aspp(stride: int, small: int, step: int, pooling: bool) -> rf.Network:
     """Return a small backbone at `stride`, and an ASPP head with rates small, small + step, small + 2*step."""
-    b = NetworkBuilder(f"aspp-{stride}-{small}-{step}")
+    b = rf.NetworkBuilder(f"aspp-{stride}-{small}-{step}")
     x = b.conv("stem", kernel=7, stride=2, padding=3)
     x = b.max_pool("pool", kernel=3, stride=2, padding=1)
     for i in range(4, stride.bit_length() + 1):
@@ -29,9 +28,9 @@ def aspp(stride: int, small: int, step: int, pooling: bool) -> Network:
     return b.build()
 
 
-def unet(depth: int, kernel: int, bottleneck: int, mode: str) -> Network:
+def unet(depth: int, kernel: int, bottleneck: int, mode: str) -> rf.Network:
     """Return a U-Net: `depth` levels down and up again, and a dilated convolution at the bottom."""
-    b = NetworkBuilder(f"unet-{depth}-{kernel}-{bottleneck}-{mode}")
+    b = rf.NetworkBuilder(f"unet-{depth}-{kernel}-{bottleneck}-{mode}")
     same = kernel // 2
     skips = []
     for level in range(depth):
@@ -46,13 +45,11 @@ def unet(depth: int, kernel: int, bottleneck: int, mode: str) -> Network:
     return b.build()
 
 
-ASPP = NetworkSpace(aspp, {"stride": [8, 16], "small": [1, 2, 3, 6], "step": [1, 2, 4, 6], "pooling": [False, True]})
-UNET = NetworkSpace(
+ASPP = rf.NetworkSpace(aspp, {"stride": [8, 16], "small": [1, 2, 3, 6], "step": [1, 2, 4, 6], "pooling": [False, True]})
+UNET = rf.NetworkSpace(
     unet, {"depth": [1, 2, 3, 4], "kernel": [3, 5], "bottleneck": [1, 2, 4], "mode": ["nearest", "bilinear"]}
 )
 
 if __name__ == "__main__":
-    import rfscale as rf
-
     figures = rf.sweep(ASPP)["networks"].dataset
     print(figures.where(figures.density == 1, drop=True)[["area", "density"]].to_dataframe().dropna())

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 import rfscale as rf
-from benchmarks.registry import Case, Contender, bigints, case, sized
+from benchmarks.cases import bigints
+from benchmarks.registry import Case, Contender, case, sized
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import trace
 from tests.oracles import plain_sets as reference
@@ -34,7 +35,7 @@ def _sets_case(size: int) -> Case:
                 assert len(mine) == len(its) == 1
                 assert [_bits(f, size) for f in mine[0]] == [list(r) for r in its[0]]
 
-    others = {"Python big integers": Contender(lambda: bigints.trace(net, (size, size)), readme=size == 512)}
+    others = {"Python big integers": Contender(lambda: bigints.trace(net, (size, size)))}
     if size == 512 and find_spec("torch"):
         entries = sum(int(np.prod(s)) for s in net.map_sizes(size).values())
         others["torch autograd"] = Contender(
@@ -43,13 +44,13 @@ def _sets_case(size: int) -> Case:
             rounds=1,
             note=f"one of {entries:,} entries timed, of the last map",
             aim=10_000,
-            readme=True,
         )
     return Case(
         f"sets of all entries of all layers, ResNet-50 at {size}²",
         Contender(lambda: trace(net, size, "skip").terms),
         check,
         others,
+        public=False,
     )
 
 
@@ -81,7 +82,7 @@ def sets_1024() -> Case:
 
 @case
 def one_entry() -> Case:
-    """The pixels behind the middle entry of the last map, as a picture."""
+    """The input pixels of the middle entry of the last map, as a picture."""
     size = sized(512, 224)
     net = rf.load("resnet50", input_size=size)
     middle = _middle(net, "layer4", size)
@@ -108,7 +109,7 @@ def one_entry() -> Case:
     if find_spec("torch"):
         others["torch autograd"] = Contender(_autograd(net, "layer4", size), rounds=3, readme=True)
     return Case(
-        f"pixels behind one entry of the last map, ResNet-50 at {size}²",
+        f"input pixels of one entry of the last map, ResNet-50 at {size}²",
         Contender(lambda: rf.footprint(net, "layer4", entry=middle, input_size=size)),
         check,
         others,
@@ -157,6 +158,7 @@ def figures_512() -> Case:
         Contender(ours),
         check,
         {"Python big integers and numpy": Contender(bigint, note="without gaps")},
+        public=False,
     )
 
 

@@ -1,4 +1,4 @@
-"""Extent of the last map of a PyTorch module, against the other packages; what they answer is put beside the time.
+"""Extent of the last map of a PyTorch module, against the other packages; their answers are given beside the times.
 
 Ours reads the module (torch.export) and profiles it. The exact extent is checked against autograd on the layers that
 were read, where the image is large enough to hold it.
@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from typing import Any
 
 import rfscale as rf
+from benchmarks.cases.peer_packages import Extent, by_gradient, installed
 from benchmarks.registry import Case, Contender, case
-from benchmarks.registry.peer_packages import Extent, by_gradient, installed
 
 
 def _extent(module: Any, size: int) -> Extent:
@@ -23,7 +23,7 @@ def _extent(module: Any, size: int) -> Extent:
 
 
 def _by_autograd(module: Any, size: int) -> Extent:
-    """Bounding box of the pixels behind the middle entry, by the gradient of the layers that were read."""
+    """Bounding box of the input pixels of the middle entry, by the gradient of the layers that were read."""
     from tests.oracles.autograd import torch_footprint
 
     network = rf.load(module, example_input=(1, 3, size, size))
@@ -39,8 +39,8 @@ def _case(name: str, module: Any, size: int, exact: Extent, *, slow: bool = Fals
         assert answer == exact == _by_autograd(module, size)
 
     def verdict(answer: Extent) -> str:
-        said = f"says {answer[0]}×{answer[1]}"
-        return f"{said}, right" if answer == exact else f"**{said}, wrong: {exact[0]}×{exact[1]}**"
+        answered = f"says {answer[0]}×{answer[1]}"
+        return f"{answered}, right" if answer == exact else f"**{answered}, wrong: {exact[0]}×{exact[1]}**"
 
     rounds = 1 if slow else 3
     others = {
@@ -83,7 +83,7 @@ if find_spec("torch"):
 
     @case
     def peers_aspp() -> Case:
-        return _case("ASPP behind a 3×3", Branches().eval(), 96, (39, 39))
+        return _case("ASPP after a 3×3", Branches().eval(), 96, (39, 39))
 
     @case
     def peers_oblong() -> Case:

@@ -17,7 +17,7 @@ HELP = ("-m", "rfscale", "--help")
 
 
 def _python(*arguments: str, empty: bool = False) -> Callable[[], str]:
-    """A fresh Python process, with the kernels of earlier ones or with none."""
+    """A new Python process, with the kernels of earlier ones or with none."""
 
     def run() -> str:
         with tempfile.TemporaryDirectory() as nothing:
@@ -41,7 +41,7 @@ def _check(answer: str) -> None:
 @case
 def cold_profile() -> Case:
     return Case(
-        "cold start: `rfscale profile resnet50` in a fresh process",
+        "cold start: `rfscale profile resnet50` in a new process",
         Contender(_python(*PROFILE), rounds=ROUNDS, note="kernels cached"),
         _check,
         {
@@ -49,7 +49,10 @@ def cold_profile() -> Case:
                 _python(*PROFILE, empty=True), rounds=2, note="once per installation", readme=True
             ),
             "import numpy, numba, xarray": Contender(
-                _python("-c", "import numpy, numba, xarray"), rounds=ROUNDS, note="what we stand on", readme=True
+                _python("-c", "import numpy, numba, xarray"),
+                rounds=ROUNDS,
+                note="what rfscale needs",
+                readme=True,
             ),
         },
     )
@@ -72,7 +75,7 @@ def cold_import() -> Case:
 
 @case
 def first_call() -> Case:
-    """The first answers in a process, kernels cached: what a script pays once, and then no more."""
+    """The first answers in a process, kernels cached: a cost that a script has once."""
     first = "import rfscale as rf; print(rf.profile(rf.load('resnet50')).extent.sel(layer='layer4').values)"
     empty = {"with an empty kernel cache": Contender(_python("-c", first, empty=True), rounds=2)}
     again = first + "\nfor _ in range(10): rf.profile(rf.load('resnet50'))"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numba
 import numpy as np
+import xarray as xr
 
 import rfscale as rf
 from benchmarks.registry import Case, Contender, case, sized
@@ -42,6 +43,11 @@ def fill(space: rf.Space) -> list[dict[str, np.ndarray]]:
     return out
 
 
+def figures(tree: xr.DataTree) -> list[dict[str, np.ndarray]]:
+    """The figures of every stage of a sweep, as `fill` has them."""
+    return [{str(name): v.values.ravel() for name, v in stage.data_vars.items()} for stage in tree.children.values()]
+
+
 def floor(space: rf.Space, threads: int) -> list[np.ndarray]:
     """Arrays of the sizes and types that `fill` makes, allocated as there and filled with one number by numpy."""
     arrays = [np.empty(n, np.int32) for n in space.stage_sizes for _ in FIGURES]
@@ -69,9 +75,11 @@ def _case(name: str, choices: Sequence[Choice], depth: int, readme: bool = False
     depth -= sized(0, 3)
     space = space_of(choices, depth)
 
-    def check(answer: list[dict[str, np.ndarray]]) -> None:
+    def check(answer: xr.DataTree) -> None:
         extent, jump = _recurrence(choices, depth)
-        last = answer[-1]
+        last = figures(answer)[-1]
+        for name, values in fill(space)[-1].items():
+            np.testing.assert_array_equal(last[name], values)
         np.testing.assert_array_equal(last["extent"], extent)
         np.testing.assert_array_equal(last["jump"], jump)
         for i in range(0, space.size, max(1, space.size // 50)):
@@ -80,7 +88,7 @@ def _case(name: str, choices: Sequence[Choice], depth: int, readme: bool = False
 
     threads = numba.get_num_threads()
     others = {
-        "as a labelled DataTree (rf.sweep)": Contender(lambda: rf.sweep(space), note="what a user calls"),
+        "the same figures without labels": Contender(lambda: fill(space), note="inside rf.sweep"),
         "write floor, one thread": Contender(lambda: floor(space, 1), note="numpy fills the same arrays"),
         "numpy recurrence": Contender(
             lambda: _recurrence(choices, depth), note="extent and jump of the last stage only"
@@ -92,7 +100,7 @@ def _case(name: str, choices: Sequence[Choice], depth: int, readme: bool = False
         )
     return Case(
         f"{name}, {len(choices)} choices, depth {depth}: {space.size:,} architectures",
-        Contender(lambda: fill(space), note=f"all {depth} stages, {threads} threads"),
+        Contender(lambda: rf.sweep(anew(space)), note=f"all {depth} stages, {threads} threads"),
         check,
         others,
         items=float(sum(space.stage_sizes)),
@@ -142,8 +150,8 @@ def space_loop() -> Case:
     def profiles() -> list[Any]:
         return [rf.profile(space.network(i)) for i in range(0, space.size, 27)]
 
-    def check(answer: list[dict[str, np.ndarray]]) -> None:
-        last = answer[-1]
+    def check(answer: xr.DataTree) -> None:
+        last = figures(answer)[-1]
         assert list(zip(last["pixels"].tolist(), last["extent"].tolist(), strict=True)) == loop()
         for i, profile in zip(range(0, space.size, 27), profiles(), strict=True):
             assert last["pixels"][i] ** 2 == profile.area.isel(layer=-1)
@@ -152,7 +160,7 @@ def space_loop() -> Case:
         "rf.profile of each": Contender(profiles, scale=27, rounds=2, note="one in 27 timed", aim=1000, readme=True),
         "Python loop over sets": Contender(loop, rounds=3, note="one axis, the last stage only"),
     }
-    return Case(f"a small space, {space.size} architectures", Contender(lambda: fill(space)), check, others)
+    return Case(f"a small space, {space.size} architectures", Contender(lambda: rf.sweep(anew(space))), check, others)
 
 
 @case
@@ -166,14 +174,15 @@ def space_loop_large() -> Case:
         chains = (np.unravel_index(int(i), (len(choices),) * depth) for i in some)
         return [_pixels([choices[int(c)] for c in chain]) for chain in chains]
 
-    def check(answer: list[dict[str, np.ndarray]]) -> None:
-        last = {key: values[some] for key, values in answer[-1].items()}
+    def check(answer: xr.DataTree) -> None:
+        whole = figures(answer)[-1]
+        last = {key: values[some] for key, values in whole.items()}
         assert list(zip(last["pixels"].tolist(), last["extent"].tolist(), strict=True)) == loop()
-        np.testing.assert_array_equal(answer[-1]["extent"], _recurrence(choices, depth)[0])
+        np.testing.assert_array_equal(whole["extent"], _recurrence(choices, depth)[0])
 
     return Case(
         f"a space of {space.size:,} architectures, one by one",
-        Contender(lambda: fill(space), note="all figures of all stages"),
+        Contender(lambda: rf.sweep(anew(space)), note="all figures of all stages"),
         check,
         {
             "Python loop over sets": Contender(

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.memory import copy
+import rfscale as rf
+from benchmarks.floors import copy
 from benchmarks.registry import Case, Contender, case, sized
-from rfscale import evaluate
 from rfscale.engine.formulas.registry import PUBLISHED
 
 POINTS = sized(10**8, 10**6)
@@ -50,7 +50,7 @@ def _formula(name: str, texts: tuple[str, str]) -> Case:
             numexpr.evaluate(text, {"S": S, "P": P}, out=out)
 
     def ours() -> tuple[np.ndarray, np.ndarray]:
-        return evaluate([name], S, P, out=(a, b))
+        return rf.evaluate([name], S, P, out=(a, b))
 
     def check(answer: tuple[np.ndarray, np.ndarray]) -> None:
         _near(answer, plain)
@@ -104,7 +104,7 @@ def recurrence_20() -> Case:
         return x, y
 
     def ours() -> tuple[np.ndarray, np.ndarray]:
-        return evaluate(["conv3"] * LAYERS, S, P, out=(a, b))
+        return rf.evaluate(["conv3"] * LAYERS, S, P, out=(a, b))
 
     def check(answer: tuple[np.ndarray, np.ndarray]) -> None:
         for got, right in zip(answer, numpy_loop(), strict=True):
@@ -123,18 +123,15 @@ def recurrence_20() -> Case:
 @case
 def validation_undilated() -> Case:
     """All formulas against the exact figures over 21^6 chains; per architecture in Python on a sample."""
-    from rfscale.sweeps.spaces.chains import chains
-    from rfscale.sweeps.spaces.space import Space
-    from rfscale.sweeps.validation.validate import validate
     from tests.sweeps.validation.test_validation import brute
 
-    space = chains([1, 2, 3, 4, 5, 6, 7], [1, 2, 3], 1, sized(6, 3))
+    space = rf.chains([1, 2, 3, 4, 5, 6, 7], [1, 2, 3], 1, sized(6, 3))
     small = {"stages": [{"name": f"s{i}", "kernel": [1, 3, 7], "stride": [1, 2, 3]} for i in range(4)]}
 
     def check(answer: Any) -> None:
         assert answer.maps.sum() == sum(space.stage_sizes)
         assert answer.inexact.sel(formula="closed_form").sum() == 0  # no chain here is dilated
-        report = validate(Space.from_dict(small))
+        report = rf.validate(rf.Space.from_dict(small))
         wanted = brute(small, 2)
         cells = ("kind", "overlap_bin")
         np.testing.assert_array_equal(report.inexact.sum(cells).values, wanted[..., 1])
@@ -143,7 +140,7 @@ def validation_undilated() -> Case:
     loop = sum(9**n for n in range(1, 5))
     return Case(
         f"validation of all formulas over {space.size:,} chains",
-        Contender(lambda: validate(space), rounds=2),
+        Contender(lambda: rf.validate(space), rounds=2),
         check,
         {
             "Python loop over sets": Contender(

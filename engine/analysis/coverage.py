@@ -93,8 +93,8 @@ def coverage(
 
     Examples
     --------
-    >>> from rfscale import Network
-    >>> coverage(Network.sequential({"kernel": 2, "stride": 3}, axes=1), "conv1", 8).values.tolist()
+    >>> import rfscale as rf
+    >>> coverage(rf.Network.sequential({"kernel": 2, "stride": 3}, axes=1), "conv1", 8).values.tolist()
     [1, 1, 0, 1, 1, 0, 1, 1]
     """
     import xarray as xr

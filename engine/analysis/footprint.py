@@ -57,8 +57,8 @@ def footprint(
 
     Examples
     --------
-    >>> from rfscale import Network
-    >>> net = Network.sequential(*[{"kernel": 3, "dilation": 2}] * 5)
+    >>> import rfscale as rf
+    >>> net = rf.Network.sequential(*[{"kernel": 3, "dilation": 2}] * 5)
     >>> fp = footprint(net, "conv5")
     >>> fp.shape, int(fp.sum())
     ((21, 21), 121)

@@ -79,8 +79,8 @@ def path_counts(
 
     Examples
     --------
-    >>> from rfscale import Network
-    >>> net = Network.sequential({"kernel": 3}, {"kernel": 3}, axes=1)
+    >>> import rfscale as rf
+    >>> net = rf.Network.sequential({"kernel": 3}, {"kernel": 3}, axes=1)
     >>> (path_counts(net, "conv2") * 9).values.round(12).tolist()
     [1.0, 2.0, 3.0, 2.0, 1.0]
     """

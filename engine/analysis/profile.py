@@ -63,8 +63,8 @@ def profile(
 
     Examples
     --------
-    >>> from rfscale import Network
-    >>> ds = profile(Network.sequential({"kernel": 3}, {"kernel": 3, "dilation": 2}))
+    >>> import rfscale as rf
+    >>> ds = profile(rf.Network.sequential({"kernel": 3}, {"kernel": 3, "dilation": 2}))
     >>> ds.area.values.tolist()
     [9.0, 49.0]
     """

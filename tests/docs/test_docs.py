@@ -36,10 +36,10 @@ def test_the_readme_reads_a_model(capsys):
     """The block that needs PyTorch prints what its comment says."""
     text = (ROOT / "README.md").read_text()
     block = text.split("<!-- needs the torch extra -->\n```py\n")[1].split("```")[0]
-    said = re.search(r"# (8: .*)$", block, re.MULTILINE)
+    comment = re.search(r"# (8: .*)$", block, re.MULTILINE)
     exec(compile(block, "README.md", "exec"), {})
-    assert said is not None
-    assert capsys.readouterr().out == said[1] + "\n"
+    assert comment is not None
+    assert capsys.readouterr().out == comment[1] + "\n"
 
 
 def blocks(path: Path) -> list[tuple[int, str]]:

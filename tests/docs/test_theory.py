@@ -34,8 +34,8 @@ Map = tuple[frozenset[int], int]  # the set of entry 0 on one axis, and the jump
 # plain sets on one axis ---------------------------------------------------------------------------------------------
 
 
-def behind(before: Map, k: int, s: int = 1, d: int = 1) -> Map:
-    """Interior footprint behind a window layer, without its padding."""
+def apply_layer(before: Map, k: int, s: int = 1, d: int = 1) -> Map:
+    """Interior footprint after a window layer, without its padding."""
     pixels, jump = before
     return frozenset(x + i * d * jump for x in pixels for i in range(k)), jump * s
 
@@ -45,7 +45,7 @@ def moved(pixels: frozenset[int], by: int) -> frozenset[int]:
 
 
 def figures(at: Map) -> tuple[int, int]:
-    """Pixels w and fresh pixels u."""
+    """Pixels w and new pixels u."""
     pixels, jump = at
     return len(pixels), len(pixels - moved(pixels, jump))
 
@@ -378,7 +378,7 @@ def test_6_1_chains_are_sumsets_and_commute() -> None:
         at, steps = PIXEL, []
         for k, s, d in layers:
             steps.append((k, d * at[1]))
-            at = behind(at, k, s, d)
+            at = apply_layer(at, k, s, d)
         rng.shuffle(steps)
         assert at[0] == {sum(c) for c in itertools.product(*([i * a for i in range(k)] for k, a in steps))}
 
@@ -392,7 +392,7 @@ def test_6_2_overlap_is_a_sumset() -> None:
 
 def test_6_3_solid_stays_solid() -> None:
     for w, jump, k, d, s in itertools.product(range(1, 10), range(1, 6), range(2, 5), range(1, 4), range(1, 4)):
-        out = behind((frozenset(range(w)), jump), k, s, d)
+        out = apply_layer((frozenset(range(w)), jump), k, s, d)
         a = d * jump
         assert solid(out[0]) == (a <= w)
         if a <= w:
@@ -402,7 +402,7 @@ def test_6_3_solid_stays_solid() -> None:
 
 
 def test_6_4_holes_close_again() -> None:
-    assert behind((frozenset({0, 2, 4}), 1), 2)[0] == set(range(6))
+    assert apply_layer((frozenset({0, 2, 4}), 1), 2)[0] == set(range(6))
 
 
 def free_of_holes(steps: list[tuple[int, int]]) -> bool:
@@ -421,7 +421,7 @@ def test_6_5_criterion_for_holes() -> None:
         for steps in itertools.combinations_with_replacement(kinds, depth):
             at = PIXEL
             for k, a in steps:
-                at = behind((at[0], 1), k, 1, a)
+                at = apply_layer((at[0], 1), k, 1, a)
             assert free_of_holes(list(steps)) == solid(at[0]), steps
 
 
@@ -434,15 +434,15 @@ def hdc(rates: tuple[int, ...], kernel: int = 3) -> bool:
 
 
 def test_6_6_dilation_rates() -> None:
-    def behind_rates(rates: tuple[int, ...]) -> frozenset[int]:
+    def after_rates(rates: tuple[int, ...]) -> frozenset[int]:
         at = PIXEL
         for r in rates:
-            at = behind(at, 3, 1, r)
+            at = apply_layer(at, 3, 1, r)
         return at[0]
 
-    assert behind_rates((1, 2, 5)) == set(range(17))
-    assert not solid(behind_rates((1, 2, 9)))
-    assert behind_rates((2, 2, 2)) == set(range(0, 13, 2))
+    assert after_rates((1, 2, 5)) == set(range(17))
+    assert not solid(after_rates((1, 2, 9)))
+    assert after_rates((2, 2, 2)) == set(range(0, 13, 2))
     assert hdc((2, 2, 2))  # it does not look at the first rate
     for n in (2, 3, 4):
         for rates in itertools.combinations_with_replacement(range(1, 11), n - 1):
@@ -480,7 +480,7 @@ def test_7_2_closed_form_on_regular_maps() -> None:
         assert regular(at)
         w, u = figures(at)
         for k, s, d in LAYERS:
-            out = behind(at, k, s, d)
+            out = apply_layer(at, k, s, d)
             assert advance(w, u, k, s, d) == figures(out), (at, k, s, d)
             if d * u <= w or s % d == 0:
                 assert regular(out), (at, k, s, d)
@@ -499,7 +499,7 @@ def test_7_3_regular_maps_stay_regular() -> None:
         w, u = figures(at)
         for k, s, d in itertools.product(range(1, 5), range(1, 8), range(1, 4)):
             if d * u <= w:
-                assert regular(behind(at, k, s, d))
+                assert regular(apply_layer(at, k, s, d))
 
 
 def test_7_4_undilated_chains() -> None:
@@ -509,14 +509,14 @@ def test_7_4_undilated_chains() -> None:
     for _ in range(4):
         after = []
         for (at, (w, u)), (k, s, d) in itertools.product(states, layers):
-            out, value = behind(at, k, s, d), advance(w, u, k, s, d)
+            out, value = apply_layer(at, k, s, d), advance(w, u, k, s, d)
             assert value == figures(out)
             assert regular(out)
             after.append((out, value))
         states = after
         count += len(states)
     assert count == 22620
-    gappy = behind(behind(PIXEL, 2, 3), 2, 3)
+    gappy = apply_layer(apply_layer(PIXEL, 2, 3), 2, 3)
     assert gappy == ({0, 1, 3, 4}, 9)
     assert figures(gappy) == (4, 4)
 
@@ -531,17 +531,17 @@ def test_7_5_dilated_chains_until_holes() -> None:
                 break
             k, s, d = rng.randint(1, 5), rng.randint(1, 3), rng.randint(1, 4)
             still = k == 1 or d * value[1] <= value[0]
-            at, value = behind(at, k, s, d), advance(*value, k, s, d)
+            at, value = apply_layer(at, k, s, d), advance(*value, k, s, d)
             assert value == figures(at)
             inside += 1
     assert inside > 4000
 
 
 def test_7_6_what_a_wide_layer_leaves() -> None:
-    assert not regular(behind(PIXEL, 3, 1, 2))
-    assert behind(PIXEL, 3, 2, 2) == ({0, 2, 4}, 2)
-    assert regular(behind(PIXEL, 3, 2, 2))
-    assert figures(behind(behind(PIXEL, 3, 2, 2), 3)) == advance(3, 1, 3)
+    assert not regular(apply_layer(PIXEL, 3, 1, 2))
+    assert apply_layer(PIXEL, 3, 2, 2) == ({0, 2, 4}, 2)
+    assert regular(apply_layer(PIXEL, 3, 2, 2))
+    assert figures(apply_layer(apply_layer(PIXEL, 3, 2, 2), 3)) == advance(3, 1, 3)
 
 
 def test_7_6_in_shares() -> None:
@@ -555,8 +555,8 @@ def test_7_6_in_shares() -> None:
             shared = sum((k - abs(i)) * max(Fraction(0), 1 - abs(s - i * d) * q) for i in range(1 - k, k)) / k
         found = closed_form(w, 1 - u / w, k, s, d)
         assert found == pytest.approx((float(w * wider), float(shared)), abs=1e-12)
-        new, fresh = advance(w, u, k, s, d)
-        assert (new, 1 - Fraction(fresh, new)) == (w * wider, shared)
+        pixels, new = advance(w, u, k, s, d)
+        assert (pixels, 1 - Fraction(new, pixels)) == (w * wider, shared)
 
 
 @pytest.mark.parametrize("family", ["chain", "residual", "aspp", "inception", "all_ops"])
@@ -590,15 +590,15 @@ def test_7_7_parallel_dilations_are_outside_the_domain() -> None:
 
 
 def test_8_1_equal_figures_unequal_outcome() -> None:
-    holes, apart = behind(PIXEL, 3, 1, 2), behind(PIXEL, 3, 3)
+    holes, apart = apply_layer(PIXEL, 3, 1, 2), apply_layer(PIXEL, 3, 3)
     assert (holes, apart) == (({0, 2, 4}, 1), ({0, 1, 2}, 3))
     assert figures(holes) == figures(apart) == (3, 3)
-    assert [figures(behind(at, 3))[0] ** 2 for at in (holes, apart)] == [49, 81]
+    assert [figures(apply_layer(at, 3))[0] ** 2 for at in (holes, apart)] == [49, 81]
     assert float(row(net({"kernel": 3, "dilation": 2}, {"kernel": 3})).area) == 49
     assert float(row(net({"kernel": 3, "stride": 3}, {"kernel": 3})).area) == 81
 
 
-def test_8_2_any_map_behind_an_undilated_layer() -> None:
+def test_8_2_any_map_after_an_undilated_layer() -> None:
     rng = random.Random(82)
     for _ in range(1000):
         at = random_map(rng)
@@ -606,8 +606,8 @@ def test_8_2_any_map_behind_an_undilated_layer() -> None:
         for k in range(1, 6):
             missing = gaps(at)
             wider = w + (k - 1) * u - sum(max(0, k - 1 - g) for g in missing)
-            fresh = u - sum(g <= k - 1 for g in missing)
-            assert figures(behind(at, k)) == (wider, fresh)
+            new = u - sum(g <= k - 1 for g in missing)
+            assert figures(apply_layer(at, k)) == (wider, new)
 
 
 def small_maps() -> Iterator[Map]:
@@ -620,24 +620,26 @@ def small_maps() -> Iterator[Map]:
 def test_8_3_when_the_area_of_a_3x3_is_exact() -> None:
     for x, j in small_maps():
         w, u = figures((x, j))
-        exact = figures(behind((x, j), 3))[0] == w + 2 * u
+        exact = figures(apply_layer((x, j), 3))[0] == w + 2 * u
         assert exact == (x & moved(x, 2 * j) <= moved(x, j)) == (1 not in gaps((x, j)))
 
 
 def test_8_4_when_the_overlap_of_a_3x3_is_exact() -> None:
     for x, j in small_maps():
         w, u = figures((x, j))
-        exact = overlap(behind((x, j), 3)) == 1 - Fraction(u, w + 2 * u)
+        exact = overlap(apply_layer((x, j), 3)) == 1 - Fraction(u, w + 2 * u)
         one = x & moved(x, 2 * j) <= moved(x, j)
         two = x & moved(x, 3 * j) <= moved(x, j) | moved(x, 2 * j)
         assert exact == (one and two)
-    after = behind(behind(PIXEL, 2, 1, 3), 3)
+    after = apply_layer(apply_layer(PIXEL, 2, 1, 3), 3)
     assert figures(after)[0] == advance(2, 2, 3)[0] == 6
     assert (overlap(after), closed_form(2, 0.0, 3)[1]) == (Fraction(5, 6), pytest.approx(2 / 3))
 
 
 def test_8_5_order() -> None:
-    assert behind(behind(PIXEL, 3), 3, 1, 2) == behind(behind(PIXEL, 3, 1, 2), 3) == (set(range(7)), 1)
+    assert (
+        apply_layer(apply_layer(PIXEL, 3), 3, 1, 2) == apply_layer(apply_layer(PIXEL, 3, 1, 2), 3) == (set(range(7)), 1)
+    )
     assert advance(*advance(1, 1, 3), 3, 1, 2)[0] ** 2 == 49
     assert advance(*advance(1, 1, 3, 1, 2), 3)[0] ** 2 == 81
 
@@ -658,12 +660,12 @@ Q = np.linspace(0, 1, 101)[1:]
 
 def through(at: Map, name: str) -> Map:
     for k, s, d in SHAPES[name]:
-        at = behind(at, k, s, d)
+        at = apply_layer(at, k, s, d)
     return at
 
 
 def published_exact(name: str, at: Map) -> tuple[bool, bool]:
-    """Whether a published formula gives the true area, and the true overlap, behind a map."""
+    """Whether a published formula gives the true area, and the true overlap, after a map."""
     out = through(at, name)
     S, P = PUBLISHED[name](float(figures(at)[0] ** 2), float(overlap(at)))
     return abs(S - figures(out)[0] ** 2) < 1e-6 * max(1, abs(S)), abs(P - float(overlap(out))) < 1e-9
@@ -690,7 +692,7 @@ def test_9_table() -> None:
 def test_9_1_to_9_7_undilated_square_chains(first: str | None) -> None:
     """All chains of the published undilated layers up to depth 5, formula upon formula; 9.5 gaps included."""
     names = [n for n in SHAPES if n != "dilated3"]
-    states = [(behind(PIXEL, 7, 2), PUBLISHED[first](*START)) if first else (PIXEL, START)]
+    states = [(apply_layer(PIXEL, 7, 2), PUBLISHED[first](*START)) if first else (PIXEL, START)]
     count = 0
     for _ in range(4 if first else 5):
         after = []
@@ -706,7 +708,7 @@ def test_9_1_to_9_7_undilated_square_chains(first: str | None) -> None:
 
 def test_9_4_first_layer() -> None:
     assert PUBLISHED["conv7_s2_first"](*START) == (49, 5 / 7)
-    assert figures(behind(PIXEL, 7, 2)) == (7, 2)
+    assert figures(apply_layer(PIXEL, 7, 2)) == (7, 2)
 
 
 def test_9_6_pointwise_is_always_exact() -> None:
@@ -743,7 +745,7 @@ def test_9_10_negative_area() -> None:
     layers = [{"kernel": 3}] * 4 + [{"kernel": 3, "dilation": 2}]
     at = PIXEL
     for layer in layers[:4]:
-        at = behind(at, layer["kernel"])
+        at = apply_layer(at, layer["kernel"])
     assert figures(at) == (9, 1)
     assert PUBLISHED["dilated3"](81, 8 / 9)[0] == pytest.approx(-27)
     last = row(net(*layers))
@@ -786,7 +788,7 @@ def test_9_12_five_dilated_layers() -> None:
 
 
 def test_9_13_other_numbers_of_the_article() -> None:
-    assert [overlap(behind(PIXEL, 3, s)) for s in (1, 2, 3)] == [Fraction(2, 3), Fraction(1, 3), 0]
+    assert [overlap(apply_layer(PIXEL, 3, s)) for s in (1, 2, 3)] == [Fraction(2, 3), Fraction(1, 3), 0]
     assert PUBLISHED["pool2"](9, 2 / 3)[1] == pytest.approx(1 / 2)
     ds = rf.profile(build("stack20"))
     assert ds.area.values.tolist() == [(2 * n + 1) ** 2 for n in range(1, 21)]
@@ -975,7 +977,7 @@ def test_11_5_sigma_does_not_notice_holes() -> None:
     assert (len(counts), max(counts) + 1) == (11, 21)
 
 
-# 12 everything ------------------------------------------------------------------------------------------------------
+# 12 global receptive fields -------------------------------------------------------------------------------------------
 
 SQUEEZE = [
     {"name": "conv", "kernel": 3, "padding": 1},

@@ -1,6 +1,6 @@
 """Random networks: spec dicts whose merges have equal sizes and equal jumps by construction.
 
-Two doors: `random_network(rng, family, ndim)` for plain seeded loops, and the hypothesis strategies `networks()` and
+Two ways in: `random_network(rng, family, ndim)` for plain seeded loops, and the hypothesis strategies `networks()` and
 `cases()`. A spec always carries an `input_size`, small enough for the oracle of `tests/oracles/plain_sets.py`, and is
 valid in the interior and in the finite mode.
 
@@ -58,7 +58,7 @@ class Draft:
         self.sizes: dict[str, Size] = {reference.IMAGE: self.input_size}
         self.jumps: dict[str, tuple[Fraction, ...]] = {reference.IMAGE: (Fraction(1),) * ndim}
         self.extents: dict[str, tuple[Fraction, ...]] = {reference.IMAGE: (Fraction(1),) * ndim}
-        self.global_ops: set[str] = set()  # layers that are wholly behind global ops
+        self.global_ops: set[str] = set()  # layers that are wholly downstream of global ops
 
     # ---------------------------------------------------------------- drawing
 
@@ -126,7 +126,7 @@ class Draft:
             if max(p - self.sizes[source][a % self.ndim] for a, p in enumerate(params["padding"])) >= limit:
                 raise UnfitError("a pad that copies more than there is")
         size = tuple(reference.axis_size(op, params, a, n) for a, n in enumerate(self.sizes[source]))
-        if reference.is_everything(op, params):
+        if reference.is_global_op(op, params):
             return size, self.jumps[source], self.extents[source], True
         jumps, extents = [], []
         for a, n in enumerate(self.sizes[source]):
@@ -630,7 +630,7 @@ _FAMILIES: dict[str, Callable[[Draft], None]] = {
 FAMILIES = tuple(_FAMILIES)
 
 
-# -------------------------------------------------------------------- doors
+# -------------------------------------------------------------------- random networks
 
 
 def random_network(rng: random.Random, family: str | None = None, ndim: int | None = None) -> Spec:

@@ -37,8 +37,8 @@ def torch_footprint(
 ) -> set[tuple[int, ...]]:
     """Pixels with a positive gradient from one entry of one layer, on an image of `input_size`.
 
-    A global op is one path from each entry that there is: behind it, pixels that an earlier layer never read stay out,
-    where the definition of docs/formats.md says "everything".
+    A global op is one path from each entry that there is: downstream of it, pixels that an earlier layer never read
+    stay out, where the definition (docs/theory.md, 12.1) says the whole image.
     """
     image = torch.ones((1, 1, *input_size), dtype=torch.float64, requires_grad=True)
     value = torch_maps(net, image)[layer][(0, 0, *entry)]

@@ -6,7 +6,7 @@ reads ones in the place of values; maxima, norms and standard deviations are mea
 sees. The gradient of each node is replaced by where it is not zero on the way back: nothing under- or overflows.
 Entries are judged with all their channels, because readers do not tell channels apart.
 
-With ``global_ops="skip"`` a mean over all pixels of a map, and all behind it alone, is a constant.
+With ``global_ops="skip"`` a mean over all pixels of a map, and all that reads it alone, is a constant.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ Conventions
 - *Finite* (``input_size`` given): every map has entries 0..n-1, and a read outside, at any layer, is padding.
 - *Interior* (``input_size`` None): no borders, entries and pixels are any whole numbers. What depends on a map's
   size (``same`` with a stride, resize, adaptive pooling, crop by size) takes it from ``net.input_size``.
-- A node behind a global op sees the whole image. ``global_ops="skip"`` leaves such branches out where they merge with
-  others.
+- The footprint of a node downstream of a global op is the whole image. ``global_ops="skip"`` leaves such branches out
+  where they merge with others.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Params = Mapping[str, Any]
 IMAGE = "input"
 MERGES = frozenset({"add", "multiply", "concat"})
 POOLS = frozenset({"max_pool", "avg_pool", "lp_pool"})
-EVERYTHING = frozenset({"global_pool", "linear", "attention"})
+GLOBAL_OPS = frozenset({"global_pool", "linear", "attention"})
 
 
 class Figures(TypedDict):
@@ -51,9 +51,9 @@ def _at(params: Params, key: str, axis: int) -> int:
     return int(params[key][axis])
 
 
-def is_everything(op: str, params: Params) -> bool:
+def is_global_op(op: str, params: Params) -> bool:
     """Whether every output entry of such a layer reads every entry of its input."""
-    return op in EVERYTHING or (op == "adaptive_pool" and all(size == 1 for size in params["size"]))
+    return op in GLOBAL_OPS or (op == "adaptive_pool" and all(size == 1 for size in params["size"]))
 
 
 def sides(op: str, params: Params, axis: int, n: int | None) -> tuple[int, int]:
@@ -79,7 +79,7 @@ def axis_size(op: str, params: Params, axis: int, n: int) -> int:
     """Entries on one axis of the output, from `n` entries of the input. Less than 1: nothing is left."""
     if op == "attention":
         return n
-    if is_everything(op, params):
+    if is_global_op(op, params):
         return 1
     if op == "conv" or op in POOLS:
         before, after = sides(op, params, axis, n)
@@ -124,7 +124,7 @@ def axis_reads(op: str, params: Params, axis: int, o: int, n: int | None, finite
     Parameters
     ----------
     op, params
-        The layer. Not an everything-op.
+        The layer. Not a global op.
     axis : int
     o : int
         Output entry.
@@ -271,7 +271,7 @@ def map_sizes(net: Network, input_size: tuple[int, ...]) -> dict[str, Cell]:
 
 
 def merged_size(branches: list[tuple[Cell, bool]]) -> Cell | None:
-    """Size of a merge of branches (size, wholly behind global ops?), or None if they differ."""
+    """Size of a merge of branches (size, wholly downstream of global ops?), or None if they differ."""
     wide = {size for size, is_global in branches if not (is_global and max(size) == 1)}
     if not wide:
         return branches[0][0]
@@ -279,18 +279,18 @@ def merged_size(branches: list[tuple[Cell, bool]]) -> Cell | None:
 
 
 def global_nodes(net: Network, global_ops: str = "include") -> set[str]:
-    """Names of the layers that see everything because a global op is behind them."""
+    """Names of the layers whose receptive field is global: a global op is upstream of them."""
     found: set[str] = set()
     for layer in net.layers:
-        behind = [name in found for name in layer.inputs]
-        merged = any(behind) if global_ops == "include" else all(behind)
-        if is_everything(layer.op, layer.params) or merged:
+        upstream = [name in found for name in layer.inputs]
+        merged = any(upstream) if global_ops == "include" else all(upstream)
+        if is_global_op(layer.op, layer.params) or merged:
             found.add(layer.name)
     return found
 
 
 def jump(net: Network, layer: str) -> tuple[Fraction, ...] | None:
-    """Input pixels between neighbouring entries, per axis. None behind a global op, whose entries have no neighbours.
+    """Input pixels between neighbouring entries, per axis. None downstream of a global op: no neighbours there.
 
     A merge has the jump of its first branch that has one.
     """
@@ -298,7 +298,7 @@ def jump(net: Network, layer: str) -> tuple[Fraction, ...] | None:
     sizes = None if net.input_size is None else map_sizes(net, net.input_size)
     for node in net.layers:
         before = next((jumps[name] for name in node.inputs if jumps[name] is not None), None)
-        if before is None or is_everything(node.op, node.params):
+        if before is None or is_global_op(node.op, node.params):
             jumps[node.name] = None
             continue
         step = []
@@ -348,10 +348,10 @@ def footprint(
     Returns
     -------
     set of tuples of int, or None
-        None for the infinite footprint of a node behind a global op, in the interior.
+        None for the infinite footprint of a node downstream of a global op, in the interior.
     """
     walk = _Walk(net, layer, entry, input_size, global_ops)
-    if layer in walk.seeing_everything:
+    if layer in walk.global_nodes:
         return None if walk.sizes is None else _all_cells(walk.sizes[IMAGE])
     reached: dict[str, set[Cell]] = {layer: {entry}}
     for node in reversed(net.layers):
@@ -391,11 +391,13 @@ def path_counts(
     Raises
     ------
     ValueError
-        In the interior behind a global op, where there are infinitely many.
+        In the interior downstream of a global op, where there are infinitely many.
     """
     walk = _Walk(net, layer, entry, input_size, global_ops)
-    if walk.sizes is None and layer in walk.seeing_everything:
-        raise ValueError(f"layer {layer!r} is behind a global op: without an input_size its paths are infinitely many")
+    if walk.sizes is None and layer in walk.global_nodes:
+        raise ValueError(
+            f"layer {layer!r} is downstream of a global op: without an input_size its paths are infinitely many"
+        )
     reached: dict[str, Counter[Cell]] = {layer: Counter({entry: 1})}
     for node in reversed(net.layers):
         counts: Counter[Cell] = reached.pop(node.name, Counter())
@@ -403,7 +405,7 @@ def path_counts(
             continue
         for source in walk.branches(node):
             wanted = reached.setdefault(source, Counter())
-            if is_everything(node.op, node.params):
+            if is_global_op(node.op, node.params):
                 assert walk.sizes is not None
                 total = sum(counts.values())
                 for t in _all_cells(walk.sizes[source]):
@@ -466,7 +468,7 @@ class _Walk:
         self.known_sizes = None if known is None else map_sizes(net, known)
         self.sizes = self.known_sizes if self.finite else None
         self.wholly_global = global_nodes(net, "skip")
-        self.seeing_everything = global_nodes(net, global_ops)
+        self.global_nodes = global_nodes(net, global_ops)
         if layer != IMAGE and layer not in {node.name for node in net.layers}:
             raise ValueError(f"no layer {layer!r}")
         if len(entry) != len(net.axes):
@@ -476,7 +478,7 @@ class _Walk:
 
     def branches(self, node: Any) -> list[str]:
         """Inputs of a layer to walk on to."""
-        local = [name for name in node.inputs if name not in self.seeing_everything]
+        local = [name for name in node.inputs if name not in self.global_nodes]
         if self.global_ops == "skip" and node.op in MERGES and local:
             return local
         return list(node.inputs)

@@ -110,7 +110,7 @@ def architectures(spec: dict[str, Any], ndim: int) -> Iterator[tuple[dict[str, i
 
 
 def figures(spec: dict[str, Any], stages: list[list[Layer]], ndim: int) -> list[Figures]:
-    """Figures behind each stage of one architecture."""
+    """Figures after each stage of one architecture."""
     sets, jumps = [{0} for _ in range(ndim)], [1] * ndim
     size = spec.get("input_size")
     sizes = list(_per_axis(size, ndim)) if size else None

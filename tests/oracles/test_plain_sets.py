@@ -260,7 +260,7 @@ def test_globals() -> None:
     assert reference.figures(net, "l4", (0,)) is None
     assert seen(net, 0, 8) == list(range(8))
     assert seen(net, 0, global_ops="skip") == seen(net, 0, 8, global_ops="skip") == [0, 1, 2, 3]
-    # a node that has nothing but global branches sees everything, skip or not
+    # the receptive field of a node that has only global branches is global, skip or not
     assert seen(net, 0, 8, layer="l2", global_ops="skip") == list(range(8))
     assert reference.footprint(net, "l2", (0,), global_ops="skip") is None
     assert reference.jump(net, "l4") == (Fraction(1),)
