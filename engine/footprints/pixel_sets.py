@@ -48,20 +48,23 @@ class Family:
             blocks = n // gcd(n, layer.down)
             size = layer.up * blocks
             repeat = self.sets.repeat * layer.down * blocks // n
-        first, last, bits, words = sets.apply_map(self.sets, layer.table, size, MAX_WORDS)
+        outputs = 1 if layer.reads_all else size  # one set for all
+        first, last, bits, words = sets.apply_map(*self.sets, *layer.table, outputs, MAX_WORDS)
         if words * size > MAX_WORDS:
             raise InputError(
                 f"the footprints of its {size} entries take {words * size * 8} bytes on one axis, more than the limit "
                 f"of {MAX_WORDS * 8}",
                 remedy=("analyse a smaller ", INPUT_SIZE),
             )
+        if outputs < size:
+            first, last, bits = (np.repeat(a, size, axis=0) for a in (first, last, bits))
         return Family(Sets(first, last, bits, repeat))
 
     def listed(self, n: int) -> Family:
         """The same interior sets, listed over n entries, a multiple of their number."""
         if n == len(self):
             return self
-        first, last, bits, _ = sets.apply_map(self.sets, IDENTITY.table, n, MAX_WORDS)
+        first, last, bits, _ = sets.apply_map(*self.sets, *IDENTITY.table, n, MAX_WORDS)
         return Family(Sets(first, last, bits, self.sets.repeat * (n // len(self))))
 
     def unite(self, other: Family) -> Family:
@@ -75,7 +78,7 @@ class Family:
 
     def with_next(self) -> Family:
         """Union of each entry's set with that of the next entry; in finite mode the last entry stays alone."""
-        first, last, bits, _ = sets.apply_map(self.sets, window_map(2, 1, 1, 0).table, len(self), 2 * MAX_WORDS)
+        first, last, bits, _ = sets.apply_map(*self.sets, *window_map(2, 1, 1, 0).table, len(self), 2 * MAX_WORDS)
         return Family(Sets(first, last, bits, self.sets.repeat))
 
     @property

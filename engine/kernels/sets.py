@@ -75,7 +75,7 @@ def _or_row(out, o, out_word, bits, i, words, position):
 
 
 @jit
-def apply_map(family, axis_map, n_out, limit):
+def apply_map(first, last, bits, repeat, up, down, taps, counts, border, n_out, limit):
     """Sets of the outputs of a layer: F'(o) = ∪ F(down·⌊o/up⌋ + t) over the taps t of phase o mod up.
 
     A read outside the entries of a finite family follows the border of the map; an output that reads nothing has the
@@ -83,9 +83,10 @@ def apply_map(family, axis_map, n_out, limit):
 
     Parameters
     ----------
-    family : Sets
-        What the layer reads.
-    axis_map : rfscale.engine.network.axis_maps.MapTable
+    first, last, bits, repeat
+        `Sets` that the layer reads, one by one: as a named tuple they take 1 µs more to hand over.
+    up, down, taps, counts, border
+        A `rfscale.engine.network.axis_maps.MapTable`, one by one.
     n_out : int
         Outputs 0..n_out-1 are made.
     limit : int
@@ -99,8 +100,6 @@ def apply_map(family, axis_map, n_out, limit):
     words : int
         Words that the widest row needs.
     """
-    first, last, bits, repeat = family
-    up, down, taps, counts, border = axis_map
     n = first.shape[0]
     out_first = np.empty(n_out, np.int64)
     out_last = np.empty(n_out, np.int64)
