@@ -16,14 +16,8 @@ import numpy as np
 from rfscale.engine.kernels.jit import inline, jit, popcount
 
 parallel = numba.njit(cache=True, nogil=True, parallel=True)
-
-
 _ONE = np.uint64(1)
-
-
 _FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
-
-
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
