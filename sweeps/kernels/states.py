@@ -19,11 +19,7 @@ parallel = jit_with(parallel=True)
 
 
 _ONE = np.uint64(1)
-
-
 _FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
-
-
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
