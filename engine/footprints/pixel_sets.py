@@ -69,12 +69,12 @@ class Family:
 
     def unite(self, other: Family) -> Family:
         """Entry by entry union with a family of the same length."""
-        first, last, bits = sets.unite(self.sets, other.sets)
+        first, last, bits = sets.unite(*self.sets, *other.sets)
         return Family(Sets(first, last, bits, self.sets.repeat))
 
     def compare(self, other: Family) -> int:
         """Bit 0: contains `other` entry by entry; bit 1: is contained in it."""
-        return 3 if self is other else int(sets.compare(self.sets, other.sets))
+        return 3 if self is other else int(sets.compare(*self.sets, *other.sets))
 
     def with_next(self) -> Family:
         """Union of each entry's set with that of the next entry; in finite mode the last entry stays alone."""
@@ -85,7 +85,7 @@ class Family:
     def measures(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Pixels of each set, its longest gap, and pixels shared with the next entry's (-1: no next)."""
         if self._measures is None:
-            self._measures = sets.measure(self.sets)
+            self._measures = sets.measure(*self.sets)
         return self._measures
 
     def row(self, entry: int) -> tuple[int, np.ndarray]:
