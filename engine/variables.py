@@ -63,6 +63,8 @@ PROFILE: dict[str, Variable] = {
     "jump": Variable(LAYER_AXIS, "f", PIXEL, "input pixels between neighbouring entries"),
     "extent": Variable(LAYER_AXIS, "f", PIXEL, "bounding box of the footprint; inf: global receptive field"),
     "start": Variable(LAYER_AXIS, "f", PIXEL, "first pixel of the footprint"),
+    "centre": Variable(LAYER_AXIS, "f", PIXEL, "middle of the footprint's bounding box before any clipping"),
+    "entry": Variable(LAYER_AXIS, "i", ONE, "entry of the map that the figures are of; interior: within the period"),
     "area": Variable(LAYER, "f", PIXEL, "spatial scale: pixels of the footprint; inf: global receptive field"),
     "width": Variable(LAYER, "f", PIXEL, "spatial scale width: square root of the area"),
     "density": Variable(LAYER, "f", ONE, "area / product of the extents; below 1 means holes"),
@@ -88,6 +90,7 @@ ENTRY_MAP: dict[str, Variable] = {
     "density": Variable(ENTRY, "f", ONE, "area / product of the extents; nan: reads only padding"),
     "extent": Variable(ENTRY_AXIS, "i", PIXEL, "bounding box of the footprint"),
     "start": Variable(ENTRY_AXIS, "i", PIXEL, "first pixel of the footprint"),
+    "centre": Variable(ENTRY_AXIS, "f", PIXEL, "middle of the footprint's bounding box before any clipping"),
     "max_gap": Variable(ENTRY_AXIS, "i", PIXEL, "longest run of missing pixels inside the extent"),
     "overlap": Variable(ENTRY_AXIS, "f", ONE, "share of the footprint in that of the next entry along the axis"),
 }

@@ -10,7 +10,7 @@ import numpy as np
 
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import trace
-from rfscale.engine.footprints.plan import Entry, GlobalOps, attributes, check_entry
+from rfscale.engine.footprints.plan import Entry, GlobalOps, attributes
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
 from rfscale.engine.variables import FOOTPRINT, FOOTPRINT_FIGURES, annotate, annotate_array, provenance
@@ -35,7 +35,8 @@ def footprint(
     layer : str
         Name of the layer.
     entry : "center" or sequence of int
-        One whole number per axis. Interior entries may be any; "center" is entry 0 there.
+        One whole number per axis. Interior entries may be any; "center" is that of the largest footprint there, as
+        in `profile` (0 where all are alike). ``attrs["entry"]`` says which it is.
     input_size : int or sequence of int, optional
         Pixels per axis (finite). Without it the footprint is interior: no borders, pixels of any number.
     global_ops : {"include", "skip"}
@@ -68,9 +69,9 @@ def footprint(
     network = as_network(network, reading, input_size)
     index = network.index(layer)
     traced = trace(network, input_size, global_ops)
-    size = traced.plan.steps[index].size if traced.plan.input_size else None
-    at = check_entry(entry, size, len(network.axes), layer)
-    grid, origin = FootprintFigures(traced).pixels(index, at)
+    counted = FootprintFigures(traced)
+    at = counted.entry(index, entry)
+    grid, origin = counted.pixels(index, at)
     coords = {axis: np.arange(n) + o for axis, n, o in zip(network.axes, grid.shape, origin, strict=True)}
     out = xr.DataArray(grid, coords, network.axes, name="footprint")
     out.attrs = attributes(traced.plan, f"footprint {layer}", list(at), global_ops)

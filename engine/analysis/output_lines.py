@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import prod
+from math import nan, prod
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 from rfscale.engine.errors import InputError
@@ -78,7 +78,9 @@ def output_lines(
     for output in network.outputs:
         layer = output
         if dataset.is_global.sel(layer=output):
-            lines[f"{output}: global receptive field"] = None
+            area, image = float(dataset.area.sel(layer=output)), prod(dataset.attrs.get("input_size", ()))
+            missed = f", {area:.0f} of the image's {image} pixels" if area < image else ""
+            lines[f"{output}: global receptive field{missed}"] = None
             if not local:
                 continue
             layer = local[-1]
@@ -93,15 +95,22 @@ def _line(asked: _Asked, dataset: xr.Dataset, layer: str) -> str:
     finite = asked.input_size is not None
     gap, density = int(row.max_gap.max()), float(row.density)
     holes = f"holes (density {density:.3g}, longest gap {gap})" if gap else f"no gaps, density {density:.3g}"
+    where = f"first pixel {_axes(row.start.values)}" if finite else f"padding {_axes(_padding(asked, layer))}"
     parts = [
         f"extent {_axes(row.extent.values)}",
         f"stride {_axes(row.jump.values)}",
-        f"first pixel {_axes(row.start.values)}" if finite else f"padding {_axes(0.0 - row.start.values)}",
+        where,
         "no holes" if density == 1 else holes,  # a union of boxes lacks corners, without a gap on either axis
         f"overlap {_axes(row.overlap.values)}",
         _effective(asked, layer),
     ]
     return f"{layer}: {', '.join(parts)}"
+
+
+def _padding(asked: _Asked, layer: str) -> list[float]:
+    """Pixels by which entry 0 reaches beyond the image, which need not be the entry of the largest footprint."""
+    step = resolve(asked.network, None, asked.global_ops).steps[asked.network.index(layer)]
+    return [nan if i.start is None else 0.0 - i.start for i in step.intervals or ()]
 
 
 def _effective(asked: _Asked, layer: str) -> str:

@@ -22,6 +22,8 @@ from rfscale.engine.footprints.backward import (
     read_table,
     windows,
 )
+from rfscale.engine.footprints.footprint_figures import FootprintFigures
+from rfscale.engine.footprints.forward import trace
 from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, Step, attributes, check_entry, resolve
 from rfscale.engine.kernels import grids
 from rfscale.engine.network.axis_maps import IDENTITY
@@ -55,7 +57,8 @@ def path_counts(
     layer : str
         Name of the layer.
     entry : "center" or sequence of int
-        One whole number per axis. "center" is n // 2 of a map of n; in interior mode it is entry 0.
+        One whole number per axis. "center" is n // 2 of a map of n; in interior mode the entry of the largest
+        footprint, as in `profile` (0 where all are alike). ``attrs["entry"]`` says which it is.
     input_size : int or sequence of int, optional
         Pixels per axis (finite). Without it the counts are interior: no borders, pixels of any number.
     global_ops : {"include", "skip"}
@@ -88,6 +91,9 @@ def path_counts(
     index = network.index(layer)
     plan = resolve(network, input_size, global_ops)
     at = check_entry(entry, plan.map_size(index), len(network.axes), layer)
+    phases = prod(len(i.bounds) for i in plan.steps[index].intervals or ())
+    if plan.input_size is None and isinstance(entry, str) and phases > 1:
+        at = FootprintFigures(trace(network, input_size, global_ops)).entry(index)
     shares, origin, paths = _shares(plan, index, at)
     coords = {axis: np.arange(n) + o for axis, n, o in zip(network.axes, shares.shape, origin, strict=True)}
     out = xr.DataArray(shares, coords, network.axes, name="path_counts")

@@ -40,8 +40,9 @@ def profile(
     network : Network, or what `load` takes
     input_size : int or sequence of int, optional
         Pixels per axis. With it the figures are finite: those of `entry`, every map cut to its entries. Without it they
-        are interior, no borders, whatever size the network itself carries: those of the largest footprint of all
-        phases, and of equally large ones of that which shares least with its neighbours.
+        are interior, no borders, whatever size the network itself carries. Interior maps may have several phases: the
+        figures are those of the largest footprint; of equally large ones, of the one that shares least with its
+        neighbours; then of the first. `footprint` and `path_counts` take the same entry as their "center".
     entry : "center" or sequence of int
         Finite mode only: which entry of every map; n // 2 is the centre of n.
     global_ops : {"include", "skip"}
@@ -53,8 +54,13 @@ def profile(
     Returns
     -------
     xr.Dataset
-        Over (layer[, axis]), in depth order; `rfscale.engine.variables.PROFILE` says what each variable is. `start` is
-        minus the effective padding in interior mode, and the first pixel of the entry's footprint in finite mode.
+        Over (layer[, axis]), in depth order; `rfscale.engine.variables.PROFILE` says what each variable is. `entry`
+        says which entry of the map a row's figures are of (interior: the position within the period, 0 where all
+        entries are alike), so that `start`, `extent` and `centre` are of one footprint: in interior mode centre is
+        start + (extent - 1)/2, entry o, whole periods away, looks at centre + (o - entry)·jump, and start is minus the
+        effective padding where the entry is 0. In finite mode start and extent are cut at the borders, and centre is
+        not: the middle of the bounding box if the map went on beyond its borders, nan downstream of a global op and of
+        merged maps of different jumps.
 
     Raises
     ------
@@ -78,17 +84,13 @@ def profile(
             argument=Parameter("entry"), value=entry, remedy=("give ", INPUT_SIZE),
         )  # fmt: skip
     rows = [counted.figures(i, entry) for i in range(len(plan.steps))]
-    # one phase: the largest footprint is that of entry 0
-    starts = [r.first if plan.input_size or r.phases == 1 else counted.start(i) for i, r in enumerate(rows)]
-    return _dataset(plan, rows, starts, entry, global_ops)
+    return _dataset(plan, rows, entry, global_ops)
 
 
-def _dataset(
-    plan: Plan, rows: list[Figures], starts: list[tuple[float, ...]], entry: Entry, global_ops: GlobalOps
-) -> xr.Dataset:
+def _dataset(plan: Plan, rows: list[Figures], entry: Entry, global_ops: GlobalOps) -> xr.Dataset:
     import xarray as xr
 
-    data = {**_exact(plan, rows, starts), **_analytic(plan), **_costs(plan)}
+    data = {**_exact(plan, rows, entry), **_analytic(plan), **_costs(plan)}
     coords = {"layer": np.array([s.layer.name for s in plan.steps], object), "axis": list(plan.network.axes)}
     dataset = xr.Dataset(data, coords)
     dataset.attrs = attributes(plan, "profile", entry, global_ops)
@@ -110,17 +112,41 @@ def _variable(dims: tuple[str, ...], values: Any, dtype: Any) -> xr.Variable:
     return xr.Variable(dims, np.array(values, dtype), fastpath=True)
 
 
-def _exact(plan: Plan, rows: list[Figures], starts: list[tuple[float, ...]]) -> Data:
+def _entries(plan: Plan, rows: list[Figures], entry: Entry) -> np.ndarray:
+    """The entry of each layer that the figures are of, int64 (layers, axes)."""
+    ndim = len(plan.network.axes)
+    if plan.input_size is None:
+        return np.array([row.entry or (0,) * ndim for row in rows], np.int64)
+    if isinstance(entry, str):
+        return np.array([step.size for step in plan.steps], np.int64) // 2
+    return np.tile(np.array(entry, np.int64), (len(rows), 1))
+
+
+def _centres(plan: Plan, figures: Figures, entries: np.ndarray) -> np.ndarray:
+    """The middle of the extents before clipping, float64 (layers, axes); nan where there is none or it is infinite."""
+    if plan.input_size is None:
+        middles = np.stack(figures.first, axis=1) + (np.stack(figures.extent, axis=1) - 1) / 2
+        return np.where(figures.area[:, None] > 0, middles, nan)
+    out = np.full(entries.shape, nan)
+    for row, at, step in zip(out, entries.tolist(), plan.steps, strict=True):
+        if step.intervals:
+            row[:] = [i.middle(o) for i, o in zip(step.intervals, at, strict=True)]
+    return out
+
+
+def _exact(plan: Plan, rows: list[Figures], entry: Entry) -> Data:
     """The exact figures of every layer."""
     ndim = len(plan.network.axes)
-    figures = stacked(rows, float)
+    figures, entries = stacked(rows, float), _entries(plan, rows, entry)
     sized = all(s.size for s in plan.steps)
     return {
         "op": _per_layer([s.layer.op for s in plan.steps], object),
         **({"map_size": _per_axis([s.size for s in plan.steps], np.int64)} if sized else {}),
         "jump": _per_axis([s.jump or (nan,) * ndim for s in plan.steps]),
         "extent": _per_axis(np.stack(figures.extent, axis=1)),
-        "start": _per_axis(starts),
+        "start": _per_axis(np.stack(figures.first, axis=1)),
+        "centre": _per_axis(_centres(plan, figures, entries)),
+        "entry": _per_axis(entries, np.int64),
         "area": _per_layer(figures.area),
         "width": _per_layer(figures.width),
         "density": _per_layer(figures.density),

@@ -19,25 +19,28 @@ Product = tuple[int, ...]  # a set per axis
 
 
 def largest_phase(area: np.ndarray, shared: np.ndarray) -> int:
-    """Flat position of the largest footprint; of equally large ones, of that which shares least with its neighbours."""
+    """Flat position of the largest footprint; of equally large ones, of the first that shares least with the next."""
     return int(np.where(area == area.max(), shared, np.iinfo(np.int64).max).argmin())
 
 
 def product_figures(term: Term, at: tuple[int, ...] | None) -> Figures:
     """Return the figures of one product, each axis by itself; `at` None: of the phase with the largest footprint."""
     phases = 1
+    entry: tuple[int, ...] = ()
     if at is None:  # the largest product has the largest set on each axis
         phases = prod(len(f) for f in term)
-        at = (0,) * len(term) if phases == 1 else tuple(largest_phase(f.measures[0], f.measures[2]) for f in term)
+        at = (0,) * len(term)
+        if phases > 1:
+            at = entry = tuple(largest_phase(f.measures[0], f.measures[2]) for f in term)
     pixels, gap, common = zip(*([int(m[i]) for m in f.measures] for f, i in zip(term, at, strict=True)), strict=True)
     area = prod(pixels)
     if area == 0:
         none = (0,) * len(term)
-        return Figures(0, none, none, none, none, 1, phases)
+        return Figures(0, none, none, none, none, 1, phases, entry)
     first = tuple(int(f.sets.first[i]) for f, i in zip(term, at, strict=True))
     extent = tuple(int(f.sets.last[i]) - a + 1 for f, i, a in zip(term, at, first, strict=True))
     shared = tuple(-1 if c < 0 else area // p * c for c, p in zip(common, pixels, strict=True))
-    return Figures(area, first, extent, gap, shared, 1, phases)
+    return Figures(area, first, extent, gap, shared, 1, phases, entry)
 
 
 def union_figures(terms: Sequence[Term], at: Sequence[int]) -> Figures:

@@ -28,6 +28,8 @@ class Figures(NamedTuple):
         Products that the footprint is a union of; 0 where it is no small one.
     phases : int
         Footprints that the map repeats, where these are the figures of the largest (interior mode).
+    entry : tuple of int
+        Position of the largest within the period, per axis (interior mode); empty where there is one phase only.
     """
 
     area: Any
@@ -37,6 +39,7 @@ class Figures(NamedTuple):
     shared: tuple[Any, ...]
     terms: int = 0
     phases: int = 1
+    entry: tuple[int, ...] = ()
 
     @property
     def width(self) -> Any:

@@ -40,11 +40,14 @@ class FootprintFigures:
             return self._figures(index, None)
         return self._figures(index, check_entry(entry, step.size, len(self.plan.network.axes), step.layer.name))
 
-    def start(self, index: int) -> tuple[float, ...]:
-        """First pixel of entry 0's footprint per axis, interior mode; nan where there is none."""
-        ndim = len(self.plan.network.axes)
-        found = self._figures(index, (0,) * ndim)
-        return found.first if found.area else (nan,) * ndim
+    def entry(self, index: int, entry: Entry = "center") -> tuple[int, ...]:
+        """Return the entry that is asked for; "center" in interior mode: that of the largest footprint."""
+        step, ndim = self.plan.steps[index], len(self.plan.network.axes)
+        size = step.size if self.plan.input_size else None
+        at = check_entry(entry, size, ndim, step.layer.name)
+        if size or not isinstance(entry, str) or all(len(i.bounds) == 1 for i in step.intervals or ()):
+            return at
+        return self._figures(index, None).entry or at
 
     def map_figures(self, index: int) -> Figures:
         """Figures of all entries of a layer, finite mode: arrays that broadcast to the map's size."""
@@ -121,8 +124,8 @@ class FootprintFigures:
             return self._grid_figures(index, None)
         shape = figures.area.shape
         shared = np.sum([np.broadcast_to(s, shape) for s in figures.shared], axis=0)
-        largest = np.unravel_index(largest_phase(figures.area, shared), shape)
-        return union_figures(terms, tuple(int(i) for i in largest))._replace(phases=prod(shape))
+        largest = tuple(int(i) for i in np.unravel_index(largest_phase(figures.area, shared), shape))
+        return union_figures(terms, largest)._replace(phases=prod(shape), entry=largest)
 
     def _grid_figures(self, index: int, at: tuple[int, ...] | None) -> Figures:
         """Figures from bit grids, entry by entry: for unions of too many products."""
@@ -133,8 +136,11 @@ class FootprintFigures:
         intervals = self.plan.steps[index].intervals
         assert intervals is not None
         shape = tuple(len(i.bounds) for i in intervals)
-        every = figures_of(self.plan, index, np.ndindex(*shape))
-        return max(every, key=lambda f: (f.area, -sum(f.shared)))._replace(phases=prod(shape))
+        if prod(shape) == 1:
+            return grid_figures(self.plan, index, (0,) * len(shape))
+        every = zip(np.ndindex(*shape), figures_of(self.plan, index, np.ndindex(*shape)), strict=True)
+        entry, figures = max(every, key=lambda found: (found[1].area, -sum(found[1].shared)))
+        return figures._replace(phases=prod(shape), entry=entry)
 
     def _grid_map(self, index: int, shape: Size) -> Figures:
         from rfscale.engine.footprints.backward import figures_of

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from math import gcd, lcm
+from math import gcd, lcm, nan
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.network.axis_maps import MAX_TAPS, AxisMap
@@ -57,6 +57,11 @@ class Intervals:
         q, u = divmod(entry, len(self.bounds))
         bound = self.bounds[u]
         return None if bound is None else (bound[0] + self.shift * q, bound[1] + self.shift * q)
+
+    def middle(self, entry: int) -> float:
+        """Middle of the interval of any entry; nan where it reads nothing."""
+        bounds = self.at(entry)
+        return nan if bounds is None else (bounds[0] + bounds[1]) / 2
 
     def apply(self, layer: AxisMap) -> Intervals:
         """Intervals after one more layer."""

@@ -249,7 +249,7 @@ def attributes(
         mode="finite" if size else "interior",
         global_ops=global_ops,
         input_size=list(size) if size else None,
-        entry=(entry if isinstance(entry, str) or entry is None else listed(entry) or [entry]) if size else None,
+        entry=listed(entry) or [entry] if not isinstance(entry, str | None) else entry if size else None,
         assumed=[f"{op}: {treatment}" for op, treatment in assumed.items()] if assumed else None,
         dropped=list(plan.dropped) or None,
     )

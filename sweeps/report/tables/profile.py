@@ -143,10 +143,11 @@ def _summary(ds: xr.Dataset) -> list[str]:
     if ds.attrs.get("mode") == "finite":
         lines.append("the formulas know no borders: near them, or where the image is small, they give too much")
     if any(ds.is_global.values):
-        lines.append(f"{int(ds.is_global.sum())} layers see the whole image ('all')")
+        shown = " ('all')" if ds.attrs.get("mode") != "finite" else ""
+        lines.append(f"{int(ds.is_global.sum())} layers have a global receptive field{shown}")
     if dropped := ds.attrs.get("dropped"):
         more = f" and {len(dropped) - NAMED} more" if len(dropped) > NAMED else ""
-        lines.append(f"left out of merges, for they see the whole image: {', '.join(dropped[:NAMED])}{more}")
+        lines.append(f"left out of merges, for their receptive field is global: {', '.join(dropped[:NAMED])}{more}")
     return lines
 
 

@@ -97,7 +97,7 @@ def test_profile_of_other_dimensions_compares_pixels(rfscale, tmp_path):
 def test_profile_finite(rfscale):
     _, own, _ = rfscale("profile", "vgg11", "--finite")
     assert "image 224×224, entry centre of every map" in own
-    assert "3 layers see the whole image" in own
+    assert "3 layers have a global receptive field" in own
     _, corner, _ = rfscale("profile", "stack", "--param", "n=3", "--input-size", "8x9", "--entry", "0,0")
     assert "image 8×9, entry 0,0 of every map" in corner
     assert " 4 " in next(line for line in corner.splitlines() if line.startswith("conv3"))
@@ -105,7 +105,7 @@ def test_profile_finite(rfscale):
 
 def test_profile_globals(rfscale):
     _, out, _ = rfscale("profile", "dorn", "--global-ops", "skip", "--outputs-only")
-    assert "left out of merges, for they see the whole image: encoder.conv" in out
+    assert "left out of merges, for their receptive field is global: encoder.conv" in out
     assert " 1311 " in out
 
 
