@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
-from math import prod
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
@@ -27,7 +26,7 @@ def coverage_counts(traced: Trace, index: int) -> np.ndarray | None:
     """How many footprints of a layer each pixel is in; None where they are no small union of products."""
     size, route = traced.plan.input_size, traced.route(index)
     assert size is not None
-    if route in (Route.GLOBAL, Route.GRIDS):
+    if route is Route.GRIDS:
         return None
     terms = traced.products(index)
     if route is Route.PRODUCT:
@@ -105,10 +104,7 @@ def coverage(
         raise InputError(f"{network.name} carries no input_size", remedy=("give ", INPUT_SIZE))
     index = network.index(layer)
     traced = trace(network, size)
-    if traced.plan.steps[index].is_global:
-        counts: np.ndarray | None = np.full(traced.plan.input_size or (), prod(traced.plan.steps[index].size or ()))
-    else:
-        counts = coverage_counts(traced, index)
+    counts = coverage_counts(traced, index)
     if counts is None:
         raise InputError(
             f"the footprints of layer {layer!r} are no small union of products: coverage counts those only"

@@ -1,7 +1,7 @@
 """Halo: the margin that tiled inference needs so that a tile's outputs equal those of the whole image.
 
 A tile is a box of image pixels; its outputs are the entries at its place. The network is run on a *crop*: the tile and
-a margin on each side that does not touch the border of the image. `rfscale.engine.analysis.margins` works it out.
+a margin on each side that does not touch the border of the image. `rfscale.engine.footprints.margins` works it out.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, Unpack
 
-from rfscale.engine.analysis.margins import Side, check_alike, find_sides
 from rfscale.engine.errors import InputError
+from rfscale.engine.footprints.margins import Side, check_alike, find_sides
 from rfscale.engine.footprints.plan import GlobalOps
 from rfscale.engine.network.network import Network, Size, check_size
 from rfscale.engine.readers.load import as_network

@@ -7,7 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 from rfscale.engine.errors import InputError
-from rfscale.engine.footprints.backward import map_size, windows
+from rfscale.engine.footprints.backward import windows
 from rfscale.engine.footprints.plan import Entry, GlobalOps, check_entry, resolve
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.load import as_network
@@ -112,7 +112,7 @@ def _effective(asked: _Asked, layer: str) -> str:
     network, size, entry, how, mass = asked
     plan, index = resolve(network, size, how), network.index(layer)
     try:
-        at = check_entry(entry, map_size(plan, index), len(network.axes), layer)
+        at = check_entry(entry, plan.map_size(index), len(network.axes), layer)
         cells = sum(prod(hi - lo for lo, hi in window) for window in windows(plan, index, at).values())
         if cells > MAX_CELLS // len(network.outputs):
             return f"effective box not computed, it takes {cells:.1e} path counts"

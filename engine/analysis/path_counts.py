@@ -17,16 +17,14 @@ from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.backward import (
     IMAGE,
     Window,
+    axis_maps,
     check_cells,
-    is_broadcast,
-    map_size,
     read_table,
     windows,
 )
 from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, Step, attributes, check_entry, resolve
 from rfscale.engine.kernels import grids
 from rfscale.engine.network.axis_maps import IDENTITY
-from rfscale.engine.network.ops import OPS
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
 from rfscale.engine.variables import PATH_COUNTS, annotate_array
@@ -89,7 +87,7 @@ def path_counts(
     network = as_network(network, reading, input_size)
     index = network.index(layer)
     plan = resolve(network, input_size, global_ops)
-    at = check_entry(entry, map_size(plan, index), len(network.axes), layer)
+    at = check_entry(entry, plan.map_size(index), len(network.axes), layer)
     shares, origin, paths = _shares(plan, index, at)
     coords = {axis: np.arange(n) + o for axis, n, o in zip(network.axes, shares.shape, origin, strict=True)}
     out = xr.DataArray(shares, coords, network.axes, name="path_counts")
@@ -162,7 +160,7 @@ def _counts(plan: Plan, index: int, reached: dict[int, Window], axes: tuple[int,
         for source in step.sources:
             if source not in boxes:
                 continue
-            if OPS[step.layer.op].kind == "global" or is_broadcast(plan, step, source):
+            if axis_maps(plan, step, source)[0].reads_all:
                 back = np.full([hi - lo for lo, hi in boxes[source]], grid.sum())
             else:
                 back = _counts_back(plan, step, source, axes, grid, boxes)
@@ -174,7 +172,7 @@ def _counts_back(
     plan: Plan, step: Step, source: int, axes: tuple[int, ...], grid: np.ndarray, boxes: dict[int, Window]
 ) -> np.ndarray:
     """Counts of one layer's input from those of its output."""
-    size = map_size(plan, source)
+    size = plan.map_size(source)
     window, target = boxes[plan.network.index(step.layer.name)], boxes[source]
     for place, axis in enumerate(axes):
         axis_map, outputs, entries = step.maps[axis] if step.maps else IDENTITY, window[place], target[place]

@@ -17,9 +17,8 @@ from rfscale.engine.footprints.intervals import LIMIT
 from rfscale.engine.footprints.plan import Plan, Step, unbounded
 from rfscale.engine.kernels import grids
 from rfscale.engine.kernels.borders import border_entry
-from rfscale.engine.network.axis_maps import BORDERS, IDENTITY, AxisMap
+from rfscale.engine.network.axis_maps import BORDERS, IDENTITY, AxisMap, whole_map
 from rfscale.engine.network.network import Size
-from rfscale.engine.network.ops import OPS
 
 MAX_CELLS = 1 << 31  # of one grid of bits: 256 MiB
 MAX_READS = 1 << 27  # entries of one table of reads: 1 GiB
@@ -75,16 +74,11 @@ def check_cells(plan: Plan, reached: dict[int, Window], limit: int) -> None:
             raise InputError(f"the walk back needs a grid of {shape} entries of {name}; at most {limit} are supported")
 
 
-def map_size(plan: Plan, position: int) -> Size | None:
-    """Entries per axis of a layer, or of the image; None in interior mode."""
-    if plan.input_size is None:
-        return None
-    return plan.input_size if position == IMAGE else plan.steps[position].size
-
-
-def is_broadcast(plan: Plan, step: Step, source: int) -> bool:
-    """Whether a merge spreads a branch that a global op made one entry wide."""
-    return step.maps is None and map_size(plan, source) != (step.size if plan.input_size else None)
+def axis_maps(plan: Plan, step: Step, source: int) -> tuple[AxisMap, ...]:
+    """How a layer reads one of its sources, per axis."""
+    if step.maps is not None:
+        return step.maps
+    return (whole_map(1) if plan.is_broadcast(step, source) else IDENTITY,) * len(plan.network.axes)
 
 
 def _listed(entries: Entry | Sequence[Entry]) -> list[Entry]:
@@ -92,15 +86,10 @@ def _listed(entries: Entry | Sequence[Entry]) -> list[Entry]:
 
 
 def _read_window(plan: Plan, step: Step, source: int, window: Window) -> Window:
-    size = map_size(plan, source)
-    if OPS[step.layer.op].kind == "global":
-        assert size is not None
-        return tuple((0, n) for n in size)
-    if is_broadcast(plan, step, source):
-        return ((0, 1),) * len(window)
-    if step.maps is None:
+    sizes = plan.map_size(source) or (None,) * len(window)
+    if step.maps is None and not plan.is_broadcast(step, source):
         return window
-    axes = zip(step.maps, window, size or (None,) * len(window), strict=True)
+    axes = zip(axis_maps(plan, step, source), window, sizes, strict=True)
     return tuple(_read_range(m, lo, hi, n) for m, (lo, hi), n in axes)
 
 
@@ -153,6 +142,8 @@ def _back(grid: np.ndarray, maps: Sequence[AxisMap], window: Window, target: Win
     if window == target and all(m.is_identity for m in maps):
         return grid
     lead = 3 - len(maps)
+    if maps[0].reads_all:
+        return grids.full([1] * lead + [hi - lo for lo, hi in target], bool(grid.any()))
     bounds = list(zip(maps, window, target, size or (None,) * len(maps), strict=True))
     shape = (1,) * lead + tuple(hi - lo for lo, hi in target)
     # windows that reach far beyond a finite map would be spread over a buffer of the whole reach
@@ -192,7 +183,7 @@ def grid_bits(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) ->
     plan : Plan
         Interior or finite: with a plan's input size, the footprint is cut at the borders of every layer.
     layer_index : int
-        Position of the layer, without a global receptive field.
+        Position of the layer; in interior mode without a global receptive field.
     entries : tuple of int, or sequence of such
         One entry, or several. Inside the map in finite mode, any in interior mode.
 
@@ -219,9 +210,9 @@ def grid_bits(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) ->
         step, grid = plan.steps[position], walked.pop(position)
         for source in dict.fromkeys(step.sources):
             if source in reached:
-                maps = step.maps or (IDENTITY,) * ndim
+                maps = axis_maps(plan, step, source)
                 try:
-                    read = _back(grid, maps, reached[position], reached[source], map_size(plan, source))
+                    read = _back(grid, maps, reached[position], reached[source], plan.map_size(source))
                 except InputError as error:
                     raise error.within(f"layer {step.layer.name!r} ({step.layer.op})") from None
                 walked[source] = walked[source] | read if source in walked else read
@@ -239,12 +230,9 @@ def _drawn(entries: list[Entry], window: Window) -> np.ndarray:
 def grid_pixels(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) -> tuple[np.ndarray, Size]:
     """Return the union of the footprints of some entries as a grid of bool, and the pixel of its first cell.
 
-    Finite: the whole image. Interior: the bounding box, of no cells where it is empty. Parameters as for
-    `grid_bits`; a layer with a global receptive field is no error in finite mode.
+    Finite: the whole image. Interior: the bounding box, of no cells where it is empty. Parameters as for `grid_bits`.
     """
     size = plan.input_size
-    if size and plan.steps[layer_index].is_global:
-        return np.ones(size, bool), (0,) * len(size)
     bits, window = grid_bits(plan, layer_index, entries)
     ndim = len(window)
     cells = grids.unpack(bits, window[-1][1] - window[-1][0]).reshape([hi - lo for lo, hi in window])
@@ -269,7 +257,7 @@ def figures_of(plan: Plan, layer_index: int, entries: Iterable[Entry]) -> Iterat
 
     In row-major order each footprint is walked once, not once more for each axis as the next entry of another.
     """
-    size = map_size(plan, layer_index)
+    size = plan.map_size(layer_index)
     walked: dict[Entry, tuple[np.ndarray, Window]] = {}
 
     def walk(entry: Entry) -> tuple[np.ndarray, Window]:

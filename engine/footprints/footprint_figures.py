@@ -17,7 +17,7 @@ from rfscale.engine.footprints.entry_figures import (
 from rfscale.engine.footprints.figures import Figures, stacked
 from rfscale.engine.footprints.forward import Route, Trace
 from rfscale.engine.footprints.map_figures import map_figures
-from rfscale.engine.footprints.plan import Entry, Step, check_entry, unbounded
+from rfscale.engine.footprints.plan import Entry, check_entry, unbounded
 from rfscale.engine.footprints.unions import Term
 from rfscale.engine.network.network import Size
 
@@ -51,8 +51,6 @@ class FootprintFigures:
         step, route = self.plan.steps[index], self.traced.route(index)
         assert step.size is not None
         assert self.plan.input_size is not None
-        if route is Route.GLOBAL:
-            return _global_map(step.size, self.plan.input_size)
         return (self._map(self.traced.products(index)) if route is not Route.GRIDS else None) or self._grid_map(
             index, step.size
         )
@@ -70,11 +68,11 @@ class FootprintFigures:
         from rfscale.engine.footprints.backward import grid_pixels
 
         layer, size, route = self.plan.steps[index].layer.name, self.plan.input_size, self.traced.route(index)
-        if route is Route.GLOBAL and size is None:
+        if route is Route.INFINITE:
             raise unbounded(layer)
         if size:
             _check_pixels(layer, size)
-        if route in (Route.GLOBAL, Route.GRIDS):
+        if route is Route.GRIDS:
             return grid_pixels(self.plan, index, at)
         rows = union_rows(self.traced.products(index), at)
         window = [(0, n) for n in size or ()]
@@ -103,20 +101,13 @@ class FootprintFigures:
 
     def _counted(self, index: int, at: tuple[int, ...] | None) -> Figures:
         route = self.traced.route(index)
-        if route is Route.GLOBAL:
-            return self._global_figures(self.plan.steps[index], at)
+        if route is Route.INFINITE:
+            ndim = len(self.plan.network.axes)
+            return Figures(inf, (nan,) * ndim, (inf,) * ndim, (0,) * ndim, (inf,) * ndim)
         if route is Route.GRIDS:
             return self._grid_figures(index, at)
         terms = self.traced.products(index)
         return product_figures(terms[0], at) if route is Route.PRODUCT else self._union_figures(index, at)
-
-    def _global_figures(self, step: Step, at: tuple[int, ...] | None) -> Figures:
-        size, ndim = self.plan.input_size, len(self.plan.network.axes)
-        if size is None or step.size is None or at is None:
-            return Figures(inf, (nan,) * ndim, (inf,) * ndim, (0,) * ndim, (inf,) * ndim)
-        area = prod(size)
-        shared = tuple(area if i + 1 < n else -1 for i, n in zip(at, step.size, strict=True))
-        return Figures(area, (0,) * ndim, size, (0,) * ndim, shared)
 
     def _union_figures(self, index: int, at: tuple[int, ...] | None) -> Figures:
         """Figures of a union of several products."""
@@ -160,16 +151,3 @@ def _check_pixels(layer: str, size: Size) -> None:
 def _identity(terms: list[Term]) -> tuple[int, ...]:
     """What tells terms apart: their families, which the trace keeps alive."""
     return tuple(id(f) for term in terms for f in term)
-
-
-def _global_map(shape: Size, size: Size) -> Figures:
-    """Figures of a finite map with a global receptive field: every footprint is the whole image."""
-    area = np.full(shape, prod(size), np.int64)
-    shared = []
-    for axis in range(len(shape)):
-        row = area.copy()
-        row[(slice(None),) * axis + (-1,)] = -1
-        shared.append(row)
-    zero = np.zeros((1,) * len(shape), np.int64)
-    extents = tuple(np.full((1,) * len(shape), n, np.int64) for n in size)
-    return Figures(area, (zero,) * len(shape), extents, (zero,) * len(shape), tuple(shared))

@@ -10,7 +10,7 @@ from rfscale.engine.errors import INPUT_SIZE, InputError
 from rfscale.engine.footprints.cache import Memory
 from rfscale.engine.footprints.plan import GlobalOps, Plan, Step, resolve
 from rfscale.engine.footprints.unions import Term, unite
-from rfscale.engine.network.axis_maps import AxisMap
+from rfscale.engine.network.axis_maps import AxisMap, whole_map
 from rfscale.engine.network.network import Network
 
 MAX_HELD = 1 << 30  # words of all sets of a trace: 8 GiB
@@ -19,7 +19,7 @@ MAX_HELD = 1 << 30  # words of all sets of a trace: 8 GiB
 class Route(Enum):
     """How the footprints of a layer are counted and drawn."""
 
-    GLOBAL = "global"  # an infinite footprint, or the whole image
+    INFINITE = "infinite"  # downstream of a global op, without borders
     PRODUCT = "product"  # each axis by itself
     UNION = "union"  # several products, by masks of the terms that hold a pixel
     GRIDS = "grids"  # too many products: entry by entry, on bit grids
@@ -33,7 +33,7 @@ class Trace:
     ----------
     plan : Plan
     terms : tuple of (list of Term or None)
-        Per layer; None for a layer with a global receptive field, or whose union grew too many terms.
+        Per layer; None for an infinite footprint, or one whose union grew too many terms.
     """
 
     plan: Plan
@@ -41,8 +41,8 @@ class Trace:
 
     def route(self, index: int) -> Route:
         """How the footprints of a layer are counted and drawn."""
-        if self.plan.steps[index].is_global:
-            return Route.GLOBAL
+        if self.plan.steps[index].is_global and self.plan.input_size is None:
+            return Route.INFINITE
         terms = self.terms[index]
         if terms is None:
             return Route.GRIDS
@@ -85,15 +85,18 @@ def trace(
     terms: list[list[Term] | None] = []
     held = 0
     for step in plan.steps:
-        if step.passes and not step.is_global:
+        infinite = step.is_global and not finite
+        if step.passes and not infinite:
             source = step.sources[0]
             terms.append(image if source < 0 else terms[source])
             continue
         branches = [image if s < 0 else terms[s] for s in step.sources]
         known = [b for b in branches if b is not None]
-        if step.is_global or len(known) < len(branches):
+        if infinite or len(known) < len(branches):
             terms.append(None)
         elif step.maps is None:
+            if step.is_global:
+                known = [_broadcast(b, plan, step, s, memory) for b, s in zip(known, step.sources, strict=True)]
             terms.append(known[0] if len(known) == 1 else unite(known, memory.compare))
         else:
             try:
@@ -104,10 +107,20 @@ def trace(
                         f"the footprints of the layers up to here take more than {MAX_HELD * 8} bytes",
                         remedy=("analyse a smaller ", INPUT_SIZE, " or fewer layers"),
                     )
-                terms.append(made)
+                if len(made) > 1 and step.maps[0].reads_all:  # one set per axis and term is left: many become alike
+                    terms.append(unite([[term] for term in made], memory.compare))
+                else:
+                    terms.append(made)
             except InputError as error:
                 raise error.within(f"layer {step.layer.name!r} ({step.layer.op})") from None
     return Trace(plan, tuple(terms))
+
+
+def _broadcast(terms: list[Term], plan: Plan, step: Step, source: int, memory: Memory) -> list[Term]:
+    """Terms of a branch of a merge, spread over the merged map if the branch is one entry wide."""
+    if not plan.is_broadcast(step, source):
+        return terms
+    return _apply(terms, step, (whole_map(1),) * len(plan.network.axes), True, memory)
 
 
 def _apply(terms: list[Term], step: Step, maps: tuple[AxisMap, ...], finite: bool, memory: Memory) -> list[Term]:

@@ -48,41 +48,44 @@ class Family:
             blocks = n // gcd(n, layer.down)
             size = layer.up * blocks
             repeat = self.sets.repeat * layer.down * blocks // n
-        first, last, bits, words = sets.apply_map(self.sets, layer.table, size, MAX_WORDS)
+        outputs = 1 if layer.reads_all else size  # one set for all
+        first, last, bits, words = sets.apply_map(*self.sets, *layer.table, outputs, MAX_WORDS)
         if words * size > MAX_WORDS:
             raise InputError(
                 f"the footprints of its {size} entries take {words * size * 8} bytes on one axis, more than the limit "
                 f"of {MAX_WORDS * 8}",
                 remedy=("analyse a smaller ", INPUT_SIZE),
             )
+        if outputs < size:
+            first, last, bits = (np.repeat(a, size, axis=0) for a in (first, last, bits))
         return Family(Sets(first, last, bits, repeat))
 
     def listed(self, n: int) -> Family:
         """The same interior sets, listed over n entries, a multiple of their number."""
         if n == len(self):
             return self
-        first, last, bits, _ = sets.apply_map(self.sets, IDENTITY.table, n, MAX_WORDS)
+        first, last, bits, _ = sets.apply_map(*self.sets, *IDENTITY.table, n, MAX_WORDS)
         return Family(Sets(first, last, bits, self.sets.repeat * (n // len(self))))
 
     def unite(self, other: Family) -> Family:
         """Entry by entry union with a family of the same length."""
-        first, last, bits = sets.unite(self.sets, other.sets)
+        first, last, bits = sets.unite(*self.sets, *other.sets)
         return Family(Sets(first, last, bits, self.sets.repeat))
 
     def compare(self, other: Family) -> int:
         """Bit 0: contains `other` entry by entry; bit 1: is contained in it."""
-        return 3 if self is other else int(sets.compare(self.sets, other.sets))
+        return 3 if self is other else int(sets.compare(*self.sets, *other.sets))
 
     def with_next(self) -> Family:
         """Union of each entry's set with that of the next entry; in finite mode the last entry stays alone."""
-        first, last, bits, _ = sets.apply_map(self.sets, window_map(2, 1, 1, 0).table, len(self), 2 * MAX_WORDS)
+        first, last, bits, _ = sets.apply_map(*self.sets, *window_map(2, 1, 1, 0).table, len(self), 2 * MAX_WORDS)
         return Family(Sets(first, last, bits, self.sets.repeat))
 
     @property
     def measures(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Pixels of each set, its longest gap, and pixels shared with the next entry's (-1: no next)."""
         if self._measures is None:
-            self._measures = sets.measure(self.sets)
+            self._measures = sets.measure(*self.sets)
         return self._measures
 
     def row(self, entry: int) -> tuple[int, np.ndarray]:

@@ -1,4 +1,4 @@
-"""A network made ready for one analysis: sizes, axis maps, jumps, and which layers have a global receptive field."""
+"""A network made ready for one analysis: sizes, axis maps, jumps, and which layers are downstream of a global op."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ class Step:
     sources : tuple of int
         Positions of the layers it reads, -1 for the image; branches that `global_ops="skip"` drops are left out.
     maps : tuple of AxisMap or None
-        One per axis; None for a merge.
+        One per axis; None for a merge, and in interior mode for a global op.
     size : tuple of int or None
         Entries per axis; None where no size is known.
     is_global : bool
-        The layer has a global receptive field: each entry depends on the whole image.
+        The layer has a global receptive field: it is a global op, or downstream of one. In interior mode its
+        footprints are infinite; in finite mode they are what its paths lead to, as those of any layer.
     intervals : tuple of Intervals or None
-        One per axis; None for a global receptive field, and downstream of a merge of maps of different jumps.
+        One per axis, of footprints without borders; None for a global receptive field, and downstream of a merge of
+        maps of different jumps.
     aligned : bool
         The branches that it merges have one centre.
     passes : bool
@@ -66,6 +68,16 @@ class Plan:
     input_size: Size | None
     steps: tuple[Step, ...]
     dropped: tuple[str, ...]
+
+    def map_size(self, position: int) -> Size | None:
+        """Entries per axis of a layer, or of the image (-1); None in interior mode."""
+        if self.input_size is None:
+            return None
+        return self.input_size if position < 0 else self.steps[position].size
+
+    def is_broadcast(self, step: Step, source: int) -> bool:
+        """Whether a merge spreads a branch that a global op made one entry wide."""
+        return step.maps is None and self.input_size is not None and self.map_size(source) != step.size
 
 
 MAX_PLANS = 8  # kept beside one network
@@ -117,7 +129,8 @@ def _resolve(network: Network, input_size: Size | None, global_ops: GlobalOps, m
         if OPS[layer.op].kind == "merge" and layer.name not in global_names:
             dropped.update((s, None) for s in sources if s in global_names)
             sources = tuple(s for s in sources if s not in global_names)
-        maps = _maps(network, layer, sizes) if OPS[layer.op].kind == "map" else None
+        has_maps = OPS[layer.op].kind == "map" or (input_size is not None and OPS[layer.op].kind == "global")
+        maps = _maps(network, layer, sizes) if has_maps else None
         intervals, aligned = None, True
         if layer.name not in global_names:
             branches = [image if s == IMAGE else steps[number[s]].intervals for s in sources]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from rfscale.engine.kernels.jit import inline
+from rfscale.engine.kernels.jit import inline, jit_with
 
 BLOCK = 1024  # points: their areas and overlaps fill half a first-level cache
 TASKS = 64  # some more than there are threads
@@ -20,8 +20,8 @@ WINDOW, CONV1_S2, CONV3, CONV3_S2, POOL2, CONV7_S2_FIRST, DILATED3 = range(7)
 
 
 # numpy's division: a check for 0 at every point would keep the compiler from using vectors
-vectors = numba.njit(cache=True, nogil=True, error_model="numpy")
-parallel = numba.njit(cache=True, nogil=True, error_model="numpy", parallel=True)
+vectors = jit_with(error_model="numpy")
+parallel = jit_with(error_model="numpy", parallel=True)
 
 
 @inline

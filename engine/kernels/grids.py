@@ -7,6 +7,7 @@ the leading axes are plain, and bits beyond the window are 0. Networks of one an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -53,6 +54,14 @@ def pack(grid: np.ndarray) -> np.ndarray:
     padded = np.zeros((*grid.shape[:-1], width), bool)
     padded[..., : grid.shape[-1]] = grid
     return np.packbits(padded, axis=-1, bitorder="little").view("<u8").astype(np.uint64, copy=False)
+
+
+def full(shape: Sequence[int], value: bool) -> np.ndarray:
+    """Bit grid of a shape (a, b, n) whose cells all have one value."""
+    bits = np.full((*shape[:-1], -(-shape[-1] // 64)), FULL_WORD if value else 0, np.uint64)
+    if shape[-1] & 63:
+        bits[..., -1] &= (np.uint64(1) << np.uint64(shape[-1] & 63)) - np.uint64(1)
+    return bits
 
 
 def unpack(bits: np.ndarray, n: int) -> np.ndarray:

@@ -5,6 +5,7 @@ numba's cache does not watch this file: delete `__pycache__` after a change here
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from linecache import getlines
 from typing import Any
 from zlib import crc32
@@ -13,8 +14,26 @@ import numba
 from numba.core import types
 from numba.extending import intrinsic
 
-jit = numba.njit(cache=True, nogil=True)
-inline = numba.njit(cache=True, nogil=True, inline="always")
+from rfscale.engine.kernels.jit_cache import kernel_cache
+
+JIT_DISABLED = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]  # kernels as plain Python: coverage, debugging
+
+
+def jit_with(**options: Any) -> Callable[..., Any]:
+    """Return a decorator that compiles a kernel without the GIL, with further options of numba, and caches it."""
+    compiled = numba.njit(nogil=True, **options)
+
+    def decorated(function: Callable[..., Any]) -> Any:
+        dispatcher = compiled(function)
+        if not JIT_DISABLED:
+            dispatcher._cache = kernel_cache(function)
+        return dispatcher
+
+    return decorated
+
+
+jit = jit_with()
+inline = jit_with(inline="always")
 
 
 def source_version(file: str, module: dict[str, Any]) -> int:
@@ -26,7 +45,7 @@ def source_version(file: str, module: dict[str, Any]) -> int:
     return crc32("".join(getlines(file, module)).encode())
 
 
-if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]  # kernels as plain Python, for coverage and debugging
+if JIT_DISABLED:
 
     def popcount(word: Any) -> Any:
         """Number of set bits of a uint64."""

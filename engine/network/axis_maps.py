@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import gcd
@@ -47,12 +47,17 @@ class AxisMap:
 
     up: int
     down: int
-    taps: tuple[tuple[int, ...], ...]
+    taps: tuple[Sequence[int], ...]
     border: str = "zeros"
 
     @property
     def is_identity(self) -> bool:
         return self.up == self.down == 1 and self.taps == ((0,),)
+
+    @property
+    def reads_all(self) -> bool:
+        """Every output reads every entry of the input."""
+        return self.down == 0
 
     @cached_property
     def progression(self) -> Progression | None:
@@ -94,6 +99,15 @@ def window_map(kernel: int, stride: int = 1, dilation: int = 1, pad: int = 0) ->
     """Convolution, pooling, slice, pad, crop: a window of `kernel` taps, `dilation` apart."""
     _guard(kernel, f"kernel {kernel}")
     return AxisMap(1, stride, (tuple(dilation * i - pad for i in range(kernel)),))
+
+
+@lru_cache(maxsize=4096)
+def whole_map(n: int) -> AxisMap:
+    """Global pooling, linear layer, full attention: each output reads all `n` entries. `down` is 0: one set for all.
+
+    With n = 1 it spreads a map of one entry over one of any size.
+    """
+    return AxisMap(1, 0, (range(n),))
 
 
 @lru_cache(maxsize=4096)

@@ -21,6 +21,7 @@ from rfscale.engine.network.axis_maps import (
     border_map,
     resample_map,
     transposed_map,
+    whole_map,
     window_map,
 )
 
@@ -44,7 +45,8 @@ class Op:
     """One op: its parameters, and per axis its output size and its map.
 
     `size(p, axis, n)` gives the output entries for an input of n; `axis_map(p, axis, n)` the map, where n may be None
-    if `needs_size(p)` is false.
+    if `needs_size(p)` is false and the kind is not "global": such a layer reads its whole map, which ends in finite
+    mode only.
     """
 
     params: Mapping[str, Param]
@@ -146,6 +148,10 @@ def _known(n: int | None) -> int:
     return n
 
 
+def _whole(p: Values, a: int, n: int | None) -> AxisMap:
+    return whole_map(_known(n))
+
+
 _KERNEL = Param("axis", required=True)
 _ONE = Param("axis", default=1)
 _PADDING = Param("sides", default=0, minimum=0)
@@ -165,6 +171,7 @@ _POOL = {
 }
 _SCALE = {"scale": Param("axis", required=True)}
 _SIZE = {"size": Param("axis", required=True)}
+_ALL_TO_ONE = Op({}, kind="global", size=lambda p, a, n: 1, axis_map=_whole)
 _POOLING = Op(_POOL, size=_window_size, axis_map=_window, needs_size=_same_needs_size)
 _SHUFFLE = Op(
     _SCALE, size=lambda p, a, n: n * p["scale"][a], axis_map=lambda p, a, n: resample_map(1, p["scale"][a], "nearest")
@@ -235,7 +242,7 @@ OPS: dict[str, Op] = {
     "add": Op({}, kind="merge"),
     "multiply": Op({}, kind="merge"),
     "concat": Op({}, kind="merge"),
-    "global_pool": Op({}, kind="global", size=lambda p, a, n: 1),
-    "linear": Op({}, kind="global", size=lambda p, a, n: 1),
-    "attention": Op({}, kind="global"),
+    "global_pool": _ALL_TO_ONE,
+    "linear": _ALL_TO_ONE,
+    "attention": Op({}, kind="global", axis_map=_whole),
 }

@@ -17,8 +17,6 @@ from rfscale.engine.network.network import Network
 from rfscale.engine.zoo.blocks import Kernel, normed
 
 CITATION = "Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016, Table 1"
-
-
 ROW, COLUMN = (1, 7), (7, 1)
 
 

@@ -13,8 +13,6 @@ from rfscale.engine.network.network import Network
 from rfscale.engine.network.spec import whole
 
 CITATION = "Sanatkar, article on spatial scales (github.com/rezasanatkar/cnn_spatial_scale)"
-
-
 Size = int | tuple[int, ...]
 
 

@@ -8,16 +8,15 @@ numba's cache watches this file alone: the version of the functions that are inl
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from rfscale.engine.kernels.jit import inline
+from rfscale.engine.kernels.jit import inline, jit_with
 from rfscale.sweeps.kernels import formula_recurrence, frames
 from rfscale.sweeps.kernels.formula_recurrence import CLOSED_INSIDE, PUBLISHED_INSIDE, SOLID, advance_state, snap
 from rfscale.sweeps.kernels.frames import advance_set
 
 # division by 0 is inf or nan, as numpy has it: the article's formulas meet it
-jit = numba.njit(cache=True, nogil=True, error_model="numpy")
+jit = jit_with(error_model="numpy")
 
 EXACT = 1e-9  # relative error of an area, difference of an overlap, that rounding may make
 LOWEST, HIGHEST, PER_OCTAVE = -16, 8, 4  # powers of two between which errors are told apart

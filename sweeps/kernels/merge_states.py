@@ -8,11 +8,11 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from rfscale.engine.kernels.jit import inline, jit
+from rfscale.engine.kernels.jit import inline, jit, jit_with
 from rfscale.sweeps.kernels.formula_recurrence import VERSION, advance_state, snap
 
 # division by 0 is inf or nan, as numpy has it: the article's formulas meet it
-parallel = numba.njit(cache=True, nogil=True, error_model="numpy", parallel=True)
+parallel = jit_with(error_model="numpy", parallel=True)
 
 _ROUND = 16  # bits of S and P that may differ between states that merge: 1.5e-11 relative
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from rfscale.engine.kernels.jit import inline
+from rfscale.engine.kernels.jit import inline, jit_with
 
-parallel = numba.njit(cache=True, nogil=True, parallel=True)
+parallel = jit_with(parallel=True)
 
 TASKS = 64  # pieces of a block: some more than there are threads
 

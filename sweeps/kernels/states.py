@@ -13,17 +13,13 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from rfscale.engine.kernels.jit import inline, jit, popcount
+from rfscale.engine.kernels.jit import inline, jit, jit_with, popcount
 
-parallel = numba.njit(cache=True, nogil=True, parallel=True)
+parallel = jit_with(parallel=True)
 
 
 _ONE = np.uint64(1)
-
-
 _FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
-
-
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 

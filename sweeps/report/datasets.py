@@ -78,13 +78,17 @@ def _zarr(data: Data, path: Path) -> None:
 
 
 def records(data: xr.Dataset) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Return a dataset as a tidy table: column names, and one row per layer or entry; the axes become columns."""
+    """Return a dataset as a tidy table: column names, and one row per layer or entry; the axes become columns.
+
+    Labels that are coordinates along a dim of another name are columns too: the factors of an architecture.
+    """
     import xarray as xr
 
     dims = [str(d) for d in data.dims if d != "axis"]
+    labels = [str(c) for c in data.coords if c not in data.dims]
     columns: dict[str, list[Any]] = {}
     shape = data.sizes
-    for name in [*dims, *map(str, data.data_vars)]:
+    for name in [*dims, *labels, *map(str, data.data_vars)]:
         array = data[name] if name in data.variables else xr.DataArray(range(shape[name]), dims=name)
         parts = {name: array}
         if "axis" in array.dims:

@@ -49,14 +49,8 @@ class Claim:
 
 
 SCALES, OVERLAP = "3×3 layers of stride 1", "spatial overlap"
-
-
 POOL, STACKS, RESNET = "2×2 pooling", "twenty 3×3 layers, a pool every 4", "ResNet-50"
-
-
 DETECTORS, DILATED, DEPTH = "multi-scale detectors", "dilated layers", "depth estimation"
-
-
 COMPANIONS = "companions"
 
 
@@ -86,11 +80,7 @@ _TOKENS = {
 
 
 _SSD_MAPS = ("conv4_3", "fc7", "conv6_2", "conv7_2", "conv8_2", "conv9_2")
-
-
 _RESNET_MAPS = (("conv2_3", 35, 11), ("conv3_4", 99, 23), ("conv4_6", 291, 41), ("conv5_3", 483, 50))
-
-
 _CONTEXT = (3, 5, 9, 17, 33, 65, 67)
 
 

@@ -35,14 +35,8 @@ if TYPE_CHECKING:
     from rfscale.sweeps.reproduction.verdicts import Result
 
 Profiles = Mapping[str, "xr.Dataset"]
-
-
 Printed = Mapping[tuple[str, str], "float | None"]
-
-
 LEVELS = (2, 3, 4, 5)
-
-
 FIELD_LAYERS = {"dilated5": "conv5", "vgg16": "conv5_3", "resnet50-v1": "layer4"}  # whose path counts are drawn
 
 

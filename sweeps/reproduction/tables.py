@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 LISTED = 4  # so many members of a group are listed in its row, more are cut to first … last
-
-
 HEADERS = ("claim", "published", "formula", "exact", "exact pixels", "exact extent", "verdict")
 
 

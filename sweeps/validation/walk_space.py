@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
 
 Progress = Callable[[int, int], object]
-
-
 MAX_EDGES_PER_MERGE = 1 << 18
 MAX_NODES = 1 << 22
 MERGE_COST = 16  # architectures walked through in the time that merging one edge takes

@@ -4,7 +4,8 @@ Two ways in: `random_network(rng, family, ndim)` for plain seeded loops, and the
 `cases()`. A spec always carries an `input_size`, small enough for the oracle of `tests/oracles/plain_sets.py`, and is
 valid in the interior and in the finite mode.
 
-Families: chain, residual, aspp, fpn, unet, inception, all_ops (every op and every mode of docs/formats.md).
+Families: chain, residual, aspp, fpn, unet, inception, all_ops (every op and every mode of docs/formats.md), global_ops
+(global ops on maps that miss pixels).
 """
 
 from __future__ import annotations
@@ -618,6 +619,29 @@ def _with_global(d: Draft, x: str) -> str:
     return d.add("multiply", x, gate) if d.chance(0.8) else d.add("concat", gate, x)
 
 
+def global_ops(d: Draft) -> None:
+    """Layers that miss pixels, or many products, then a global op beside the map or alone; and so on once more."""
+    x = reference.IMAGE
+    for _ in range(d.rng.randint(1, 2)):
+        for _ in range(d.rng.randint(1, 2)):
+            x = d.attempt(lambda x=x: _missing(d, x), lambda x=x: _mixed(d, x), lambda x=x: keeping(d, x))  # type: ignore[misc]
+        if d.chance(0.5):
+            x = d.attempt(lambda x=x: _mixed(d, x), lambda x=x: keeping(d, x))  # type: ignore[misc]
+        x = _with_global(d, x)
+        if d.chance(0.5):
+            x = window(d, x)
+    if d.chance(0.3):
+        d.add(d.rng.choice(["global_pool", "linear", "attention"]), x)
+
+
+def _missing(d: Draft, x: str) -> str:
+    """A layer that leaves pixels out: kernel below stride, holes of a dilation, or what a floor cuts off."""
+    stride = d.per_axis(lambda: d.rng.choice([2, 3, 1]))
+    kernel = d.per_axis(lambda: d.rng.choice([1, 2, 3] if d.ndim < 3 else [1, 2]))
+    dilation = d.per_axis(lambda: d.rng.choice([1, 2, 3]))
+    return d.add(d.rng.choice(["conv", "max_pool", "avg_pool"]), x, kernel=kernel, stride=stride, dilation=dilation)
+
+
 _FAMILIES: dict[str, Callable[[Draft], None]] = {
     "chain": chain,
     "residual": residual,
@@ -626,6 +650,7 @@ _FAMILIES: dict[str, Callable[[Draft], None]] = {
     "unet": unet,
     "inception": inception,
     "all_ops": all_ops,
+    "global_ops": global_ops,
 }
 FAMILIES = tuple(_FAMILIES)
 

@@ -35,11 +35,7 @@ LINEAR_MODES = ("linear", "bilinear", "trilinear")
 def torch_footprint(
     net: Network, layer: str, entry: tuple[int, ...], input_size: tuple[int, ...]
 ) -> set[tuple[int, ...]]:
-    """Pixels with a positive gradient from one entry of one layer, on an image of `input_size`.
-
-    A global op is one path from each entry that there is: downstream of it, pixels that an earlier layer never read
-    stay out, where the definition (docs/theory.md, 12.1) says the whole image.
-    """
+    """Pixels with a positive gradient from one entry of one layer, on an image of `input_size`."""
     image = torch.ones((1, 1, *input_size), dtype=torch.float64, requires_grad=True)
     value = torch_maps(net, image)[layer][(0, 0, *entry)]
     if not value.requires_grad:

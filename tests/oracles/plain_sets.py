@@ -9,8 +9,8 @@ Conventions
 - *Finite* (``input_size`` given): every map has entries 0..n-1, and a read outside, at any layer, is padding.
 - *Interior* (``input_size`` None): no borders, entries and pixels are any whole numbers. What depends on a map's
   size (``same`` with a stride, resize, adaptive pooling, crop by size) takes it from ``net.input_size``.
-- The footprint of a node downstream of a global op is the whole image. ``global_ops="skip"`` leaves such branches out
-  where they merge with others.
+- A global op reads every entry of its map. In the interior, a map has no end, so what is downstream of a global op has
+  no bounds. ``global_ops="skip"`` leaves such branches out where they merge with others.
 """
 
 from __future__ import annotations
@@ -351,13 +351,19 @@ def footprint(
         None for the infinite footprint of a node downstream of a global op, in the interior.
     """
     walk = _Walk(net, layer, entry, input_size, global_ops)
-    if layer in walk.global_nodes:
-        return None if walk.sizes is None else _all_cells(walk.sizes[IMAGE])
+    if walk.sizes is None and layer in walk.global_nodes:
+        return None
     reached: dict[str, set[Cell]] = {layer: {entry}}
     for node in reversed(net.layers):
         entries = reached.pop(node.name, set())
+        if not entries:
+            continue
         for source in walk.branches(node):
             wanted = reached.setdefault(source, set())
+            if is_global_op(node.op, node.params):
+                assert walk.sizes is not None
+                wanted.update(_all_cells(walk.sizes[source]))
+                continue
             taps = walk.taps(node, source)
             for o in entries:
                 wanted.update(itertools.product(*(tap(o[axis]) for axis, tap in enumerate(taps))))

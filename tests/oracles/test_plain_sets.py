@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import random
 from collections import Counter
 from fractions import Fraction
@@ -266,8 +265,8 @@ def test_globals() -> None:
     assert reference.jump(net, "l4") == (Fraction(1),)
     assert reference.jump(net, "l2") is None
     one = network({"kernel": 1, "stride": 2}, {"op": "adaptive_pool", "size": 1})
-    assert len(reference.footprint(one, "l2", (0, 0), (6, 6)) or ()) == 36  # by definition
-    assert len(reference.path_counts(one, "l2", (0, 0), (6, 6))) == 9  # what really arrives
+    assert reference.footprint(one, "l2", (0, 0), (6, 6)) == square({0, 2, 4})  # the pool's map reads no odd pixel
+    assert set(reference.path_counts(one, "l2", (0, 0), (6, 6))) == square({0, 2, 4})
 
 
 def test_path_counts() -> None:
@@ -318,8 +317,8 @@ def test_random_networks_are_valid_in_both_modes(family: str, ndim: int) -> None
         for skip in ("include", "skip"):
             for finite in (size, None):
                 pixels = reference.footprint(net, layer, entry, finite, skip)
-                if layer in reference.global_nodes(net, skip):
-                    assert pixels is None if finite is None else len(pixels or ()) == math.prod(size)
+                if layer in reference.global_nodes(net, skip) and finite is None:
+                    assert pixels is None
                 else:
                     assert pixels == set(reference.path_counts(net, layer, entry, finite, skip))
 
@@ -363,9 +362,8 @@ def test_finite_is_interior_far_from_borders(case: tuple[strategies.Spec, str, s
     except ValueError:  # crops that make merges fit on the small image, not on every one
         reject()
     interior = reference.footprint(net, layer, (middle,), None, "skip")
-    everything = {(x,) for x in range(2520)}
-    finite = reference.footprint(net, layer, (middle,), big, "skip")
-    assert finite == (everything if interior is None else interior)
+    assume(interior is not None)
+    assert reference.footprint(net, layer, (middle,), big, "skip") == interior
 
 
 # ------------------------------------------------------------------ PyTorch
@@ -385,5 +383,4 @@ def test_autograd_agrees(family: str, ndim: int) -> None:
         assert torch_sizes(net, size) == reference.map_sizes(net, size)
         pixels = torch_footprint(net, layer, entry, size)
         assert pixels == set(reference.path_counts(net, layer, entry, size)), (spec, layer, entry)
-        if layer not in reference.global_nodes(net):
-            assert pixels == reference.footprint(net, layer, entry, size)
+        assert pixels == reference.footprint(net, layer, entry, size)

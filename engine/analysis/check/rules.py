@@ -6,11 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Level = Literal["note", "warning", "error"]
-
-
 LEVELS: tuple[Level, ...] = ("note", "warning", "error")
-
-
 Limits = tuple[float | None, float | None, float | None]
 
 

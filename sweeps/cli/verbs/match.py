@@ -22,7 +22,7 @@ from rfscale.sweeps.cli.options import (
     size_of,
     write_data,
 )
-from rfscale.sweeps.report.tables.match import match_report, stored_parts
+from rfscale.sweeps.report.tables.match import CSV_NOTE, match_report, stored_parts
 
 
 @takes_network
@@ -111,7 +111,9 @@ def match(
             input_size=size_of(net, input_size, finite),
         )
     found.attrs["command"] = context.obj["command"]
-    written = write_data(stored_parts(found, out), out)
+    written = write_data(stored_parts(found, sizes, out), out)
+    if out is not None and out.suffix == ".csv":
+        written[0] += f": {CSV_NOTE}"
     if plot:
         from rfscale.sweeps.report.pictures.match import match_figure
         from rfscale.sweeps.report.pictures.style import save

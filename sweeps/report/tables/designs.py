@@ -87,5 +87,5 @@ def write_designs(found: xr.Dataset, space: Space, out: Path) -> list[str]:
     for name in ("map_layer", "map_width", "map_jump"):
         for j in range(found.sizes["map"]):
             flat[f"{name}_{j + 1}"] = found[name].isel(map=j)
-    write(flat.reset_coords(_factors(found)), out / "designs.csv")
+    write(flat, out / "designs.csv")
     return [f"written: {out}/{space.name}-*.yaml, {found.sizes['rank']} networks, and {out / 'designs.csv'}"]

@@ -44,13 +44,24 @@ def match_report(found: xr.Dataset, sizes: xr.Dataset) -> list[Any]:
     return [title, table, *lines, f"best maps by {attrs['objective']}, of all layers", _best_table(found)]
 
 
-def stored_parts(found: xr.Dataset, out: Path | None) -> Any:
-    """A match as its file holds it: one dataset; in JSON one table per kind of row; in CSV the table of layers."""
-    if out is None or out.suffix not in (".csv", ".json"):
+CSV_NOTE = "the table of layers alone; the chosen maps, gaps and objects go to .json, .nc and .zarr"
+
+
+def stored_parts(found: xr.Dataset, sizes: xr.Dataset, out: Path | None) -> Any:
+    """A match as its file holds it: one dataset; in JSON one table per kind of row; in CSV the table of layers.
+
+    The sizes of the objects come with it: `quantiles`, `modes` and what is `left_out`.
+    """
+    if out is None:
+        return found
+    objects = sizes[["quantiles", "modes", "left_out"]].sel(measure="size").reset_coords(drop=True)
+    attrs = {k: sizes.attrs[k] for k in ("notes",) if sizes.attrs.get(k)}
+    found = found.assign(objects.data_vars).assign_coords(objects.coords).assign_attrs(attrs)
+    if out.suffix not in (".csv", ".json"):
         return found
     import xarray as xr
 
-    dims = ("layer", "bin", "chosen", "gap", "level", "maps")
+    dims = ("layer", "bin", "chosen", "gap", "level", "maps", "q", "mode", "reason")
     groups = {d: [str(n) for n, v in found.data_vars.items() if v.dims == (d,)] for d in dims}
     nodes = {d: found[names].reset_coords(drop=True) for d, names in groups.items()}
     nodes = {d: node.drop_vars([c for c in node.coords if c != d]) for d, node in nodes.items()}

@@ -97,7 +97,7 @@ def test_a_layer_unites_what_it_reads(rows, repeat, up, down, taps):
             if 0 <= i < n:
                 out |= {p + q * repeat for p in rows[i]}
         expected.append(out)
-    first, last, bits, _ = sets.apply_map(f.sets, MapTable(up, down, table, counts, 0), 7, 1 << 20)
+    first, last, bits, _ = sets.apply_map(*f.sets, *MapTable(up, down, table, counts, 0), 7, 1 << 20)
     assert rows_of(Family(sets.Sets(first, last, bits, 0))) == expected
 
 

@@ -280,7 +280,7 @@ def test_the_verb_writes_networks_that_profile_takes(tmp_path, capsys):
     assert "not beaten in fit and cost at once" in capsys.readouterr().out
     with pytest.raises(InputError, match=r"--out .* is a file"):
         run([spec, "--out", spec])
-    with pytest.raises(InputError, match="--best goes without it"):
+    with pytest.raises(InputError, match="leave --best out"):
         run([spec, "--pareto", "--best", 3])
 
 

@@ -219,6 +219,8 @@ def check_alike(network: Network, lengths: Size, global_ops: GlobalOps, image: S
     """Raise an InputError unless every layer reads a crop as it reads the image."""
     whole = resolve(network, image, global_ops)
     for step, other in zip(resolve(network, lengths, global_ops).steps, whole.steps, strict=True):
+        if step.is_global:
+            continue  # no map that is asked for depends on it
         of_crop, of_image = ([(m.up, m.down, m.taps, m.border) for m in s.maps or ()] for s in (step, other))
         if of_crop != of_image:
             raise InputError(
