@@ -114,6 +114,26 @@ def test_a_program_without_notes_is_read_off_its_stacks(tmp_path):
             assert read["p3.0"].name == noted["p3.0"].name
 
 
+@pytest.mark.parametrize("dynamo", [False, True])
+@pytest.mark.filterwarnings("ignore")  # of the exporters
+def test_onnx_files_give_the_names_that_modules_have(tmp_path, dynamo):
+    pytest.importorskip("onnx")
+    for make in (parts.UNet, parts.Detector, parts.ends_in_dropped):
+        path = tmp_path / f"{make.__name__}.onnx"
+        torch.onnx.export(make().eval(), (torch.zeros(1, 3, 64, 64),), path, dynamo=dynamo, verbose=False)
+        model, file = rf.load(make(), input_size=64), rf.load(path)
+        extents, found = rf.profile(model).extent.values, rf.profile(file).extent.values
+        plain = [n for n in (*model.modules, *(x.name for x in model.layers)) if not set(n) & set(":@")]
+        shared = [name for name in plain if name in file or name in file.modules]
+        assert len(shared) >= len(plain) / 2
+        assert [tuple(found[file.index(n)]) for n in shared] == [tuple(extents[model.index(n)]) for n in shared]
+        if make is parts.UNet:
+            assert [x.name for x in file.layers] == [x.name for x in model.layers]
+            assert file["up1"].name == model["up1"].name
+        if make is parts.Detector:
+            assert [file[f"neck:{i}"].name for i in range(3)] == ["neck.out.0", "neck.out.1", "neck.out.2"]
+
+
 def test_hooks_leave_the_module_as_it_was():
     model = parts.Detector()
     calls = []
