@@ -94,6 +94,8 @@ def _dataset(plan: Plan, rows: list[Figures], entry: Entry, global_ops: GlobalOp
     coords = {"layer": np.array([s.layer.name for s in plan.steps], object), "axis": list(plan.network.axes)}
     dataset = xr.Dataset(data, coords)
     dataset.attrs = attributes(plan, "profile", entry, global_ops)
+    if plan.network.modules:
+        dataset.attrs["modules"] = [f"{name}: {layer}" for name, layer in plan.network.modules.items()]
     return annotate(dataset, PROFILE)
 
 
