@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 
 def run_batch(
-    entries: list[Entry], out: Path, folder: Path, step: Callable[[str], object] = lambda _: None, fresh: bool = False
+    entries: list[Entry],
+    out: Path,
+    folder: Path,
+    step: Callable[[str], object] = lambda _: None,
+    fresh: bool = False,
+    trust: bool = False,
 ) -> xr.Dataset:
     """Run all entries, and return the summary, which is also written to `out`/summary.json after every run.
 
@@ -36,6 +41,8 @@ def run_batch(
         Called with the name of every run that begins.
     fresh : bool
         Run all entries again, also those that are done.
+    trust : bool
+        Entries may name Python code, and .pt2 files that hold some.
     """
     from rfscale.sweeps.report.datasets import write
 
@@ -58,7 +65,7 @@ def run_batch(
             # the summary names the entry before it runs: if it is killed, the same entry continues the sweep
             begun = {**_NOT_RUN, "run": entry["name"], "kind": kind_of_entry(entry), "entry_hash": code}
             write(summary_of([*rows, begun, *_later(entries, len(rows) + 1, known)]), out / "summary.json")
-            rows.append(_run(entry, out, folder) | {"entry_hash": code})
+            rows.append(_run(entry, out, folder, trust) | {"entry_hash": code})
         write(summary_of([*rows, *_later(entries, len(rows), known)]), out / "summary.json")
     return summary_of(rows)
 
@@ -83,7 +90,7 @@ def _clear(entry: Entry, out: Path, *, known: bool) -> None:
         shutil.rmtree(path)
 
 
-def _run(entry: Entry, out: Path, folder: Path) -> dict[str, Any]:
+def _run(entry: Entry, out: Path, folder: Path, trust: bool) -> dict[str, Any]:
     """Run one entry; a failure is its status."""
     kind = kind_of_entry(entry)
     path = out / f"{entry['name']}.zarr"
@@ -91,7 +98,7 @@ def _run(entry: Entry, out: Path, folder: Path) -> dict[str, Any]:
     architectures = 0
     with measured() as cost:
         try:
-            subject = subject_of(entry, folder)
+            subject = subject_of(entry, folder, trust)
             drawn = entry.get("random")
             architectures = min(drawn if isinstance(drawn, int) else getattr(subject, "size", 1), 2**62)
             data = _DO[kind](subject, options_of(entry), path)

@@ -231,8 +231,12 @@ class _Store:
         import fcntl
 
         self.lock.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o644)
+        if self.lock.parent.is_symlink() or self.lock.is_symlink():  # its target is not ours
+            raise InputError(f"{self.lock} is reached by a symbolic link; it is left alone, give another path")
+        file = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
+            if os.fstat(file).st_nlink > 1 or ((held := os.pread(file, 1000, 0)) and not held.startswith(b"process ")):
+                raise InputError(f"{self.lock} is a file of something else; it is left alone, give another path")
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

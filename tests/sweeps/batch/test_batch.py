@@ -154,7 +154,7 @@ runs:
 def test_models_are_made_as_the_verbs_make_them(here):
     (here / "runs.yaml").write_text(MODELS)
     (here / "space.yaml").write_text(SPACE)
-    summary = go(here)
+    summary = go(here, trust=True)
     said = dict(zip(summary.run.values.tolist(), summary.message.values.tolist(), strict=True))
     assert [k for k, v in said.items() if not v] == ["plain", "module", "zoo"], said
     widest = {n: int(xr.open_zarr(here / "out" / f"{n}.zarr", consolidated=False).area.max()) for n in ("plain", "zoo")}
@@ -172,12 +172,30 @@ def test_models_are_made_as_the_verbs_make_them(here):
     assert any("misspelt failed: arg: " in str(line) for line in summary_table(summary))
 
 
+@pytest.mark.parametrize("kind", ["profile", "validate", "sweep", "count"])
+def test_a_batch_file_runs_no_code_unless_it_is_trusted(here, kind):
+    code = "import pathlib\npathlib.Path('ran').touch()\n"
+    (here / "loud.py").write_text(code)
+    for text in ("loud:x", "loud.py:x", "os:system"):
+        (here / "runs.yaml").write_text(f"runs: [{{name: a, {kind}: '{text}'}}]")
+        summary = go(here)
+        assert summary.status.item() == "failed"
+        assert summary.message.item().endswith("which a batch file may not run; if you trust it, give --trust")
+        assert not (here / "ran").exists()
+    (here / "runs.yaml").write_text(f"runs: [{{name: a, {kind}: 'loud.py:x', trust: true}}]")
+    with pytest.raises(InputError, match="has no 'trust'"):
+        read_runs(here / "runs.yaml")
+    (here / "runs.yaml").write_text(f"runs: [{{name: a, {kind}: 'loud.py:x'}}]")
+    go(here, trust=True)
+    assert (here / "ran").exists()
+
+
 def test_a_model_whose_file_changes_is_run_again(here):
     (here / "runs.yaml").write_text("runs: [{name: a, profile: 'plainnet.py:build'}]")
-    assert go(here).status.item() == "done"
+    assert go(here, trust=True).status.item() == "done"
     assert go(here).status.item() == "kept"
     (here / "plainnet.py").write_text((here / "plainnet.py").read_text().replace("n=3", "n=5"))
-    assert go(here).status.item() == "done"
+    assert go(here, trust=True).status.item() == "done"
     assert xr.open_zarr(here / "out" / "a.zarr", consolidated=False).sizes["layer"] == 5
 
 
@@ -208,7 +226,7 @@ def test_torch_modules_are_read_at_the_size_asked_for(here):
   - {name: channels, profile: 'torchnet:Net', example_input: [1, 5, 8, 8]}
 """
     )
-    summary = go(here)
+    summary = go(here, trust=True)
     assert summary.status.values.tolist() == ["done"] * 5 + ["failed"], summary.message.values
     sized = xr.open_zarr(here / "out" / "sized.zarr", consolidated=False)
     assert sized.map_size.values.tolist() == [[24, 32]] * 3

@@ -262,6 +262,25 @@ def test_second_run_is_refused(tmp_path):
     assert write_store(demo(), path).written
 
 
+def test_a_lock_that_is_not_ours_is_left_alone(tmp_path):
+    """Links would overwrite what they lead to."""
+    own = tmp_path / "own.txt"
+    own.write_text("mine")
+    for name, link in [("soft", os.symlink), ("hard", os.link), ("copy", shutil.copy)]:
+        (tmp_path / name / "done").mkdir(parents=True)
+        link(own, tmp_path / name / "done" / "lock")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "done").symlink_to(tmp_path / "elsewhere")
+    before = contents(tmp_path)
+    for name in ("soft", "hard", "copy", "folder"):
+        with pytest.raises(InputError, match="left alone, give another path"):
+            write_store(demo(), tmp_path / name)
+    assert contents(tmp_path) == before
+    assert own.read_text() == "mine"
+    assert not any((tmp_path / "elsewhere").iterdir())
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
