@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -150,6 +151,11 @@ def _is_store(folder: Path) -> bool:
 
 
 PARTIAL = ".partial"  # in the name of a file that is not whole yet
+
+
+def is_partial(name: str) -> bool:
+    """Whether a file has a name of `atomically`, and is not whole."""
+    return re.fullmatch(rf"\..*\.[0-9a-f]{{32}}{re.escape(PARTIAL)}(\..*)?", name) is not None
 
 
 @contextmanager
