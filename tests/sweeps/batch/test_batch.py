@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -170,6 +171,38 @@ def test_models_are_made_as_the_verbs_make_them(here):
     assert said["of-network"].endswith("makes an rf.Network, which takes no example_input")
     assert said["of-space"].endswith("space.yaml is a space; arg goes with networks")
     assert any("misspelt failed: arg: " in str(line) for line in summary_table(summary))
+
+
+def test_a_sweep_that_lost_data_is_not_kept(runs):
+    go(runs)
+    shard = next((runs / "out" / "swept.zarr" / "s2" / "extent").glob("c.*"))
+    content = shard.read_bytes()
+    shard.unlink()
+    assert go(runs).status.sel(run="swept") == "done"
+    assert shard.read_bytes() == content
+    assert go(runs).status.sel(run="swept") == "kept"
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_stores_of_others_are_left_alone(runs, fresh):
+    import zarr
+
+    go(runs)
+    out = runs / "out"
+    (out / "swept.zarr" / "notes.txt").write_text("mine")  # in a store of ours
+    shutil.rmtree(out / "five.zarr")
+    zarr.create_group(out / "five.zarr", attributes={"mine": 1}).create_array("done", shape=2, dtype="i1")
+    shutil.rmtree(out / "judged.zarr")
+    zarr.create_array(out / "judged.zarr", shape=2, dtype="i1")
+    before = {f: f.read_bytes() for f in out.rglob("*") if f.is_file() and f.name != "summary.json"}
+    text = GOOD.replace("five, profile: dilated5", "five, profile: vgg16").replace("depth: 3", "depth: 2")
+    (runs / "runs.yaml").write_text(text.replace("formulas: true", "formulas: false"))
+    summary = go(runs, fresh=fresh)
+    for name in ("five", "judged", "swept"):
+        assert summary.status.sel(run=name) == "failed"
+        assert "give another name" in summary.message.sel(run=name).item()
+        changed = [f for f, content in before.items() if f"{name}.zarr" in str(f) and f.read_bytes() != content]
+        assert not changed
 
 
 @pytest.mark.parametrize("kind", ["profile", "validate", "sweep", "count"])
