@@ -80,7 +80,8 @@ def _draw_counts(ax: Axes, data: xr.DataArray) -> None:
         ax.set_ylim(bottom=-0.05)  # one architecture is still a line
         ax.set_ylabel("architectures, log10")
     else:
-        mesh = ax.pcolormesh(places[1], places[0], logs, cmap=MAPS, shading="nearest")
+        edges = [np.arange(n + 1) - 0.5 for n in data.shape]  # a single value is a cell as well
+        mesh = ax.pcolormesh(edges[1], edges[0], logs, cmap=MAPS)
         ax.figure.colorbar(mesh, ax=ax, label="architectures, log10")
         _ticks(ax.yaxis, data, 0)
         ax.set_ylabel(_named(data, data.dims[0]))
