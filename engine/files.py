@@ -229,6 +229,12 @@ def replacing(path: Path) -> Iterator[Path]:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
+def json_text(content: Any) -> str:
+    """Return JSON whose characters without a shape, such as control and bidirectional ones, are escapes."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    return re.sub(r"[^\n -~]", lambda c: c[0] if c[0].isprintable() else json.dumps(c[0])[1:-1], text)
+
+
 def write_text(text: str, path: Path) -> None:
     """Write a text file, whole or not at all."""
     with replacing(path) as temporary:

@@ -7,12 +7,11 @@ from math import isnan, sqrt
 from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.network.modules import Module, fitting_depth, modules
-from rfscale.sweeps.report.terminal import Column, folded, number, per_axis, same
+from rfscale.sweeps.report.terminal import Column, Table, folded, number, per_axis, same
 
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
-    from rich.table import Table
 
 SCREEN = 24  # rows of a table that is folded to fit a screen
 
