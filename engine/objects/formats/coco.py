@@ -94,7 +94,8 @@ class CocoSource(Base):
                         images.add(entry.get("id"), entry.get("width"), entry.get("height"))
                 elif key == "categories" and not again:
                     for entry in self._entries(stream, key):
-                        self.names[_label(entry.get("id"))] = str(entry.get("name", entry.get("id")))
+                        label = self._label(entry.get("id"))
+                        self.names[label] = str(entry.get("name", label))
                 else:
                     self._early = self._early or key == "annotations"
                     stream.skip()
@@ -112,6 +113,14 @@ class CocoSource(Base):
                 raise InputError(f"objects: {self.path}: entry {number} of {key!r} is {shown(entry)}, not a mapping")
             yield entry
 
+    def _label(self, label: Any) -> Any:
+        """A category as a key; "none" for what is none, such as a list."""
+        if isinstance(label, str | int | float):
+            return label
+        if label is not None:
+            self.notes["categories that are no number or text"] += 1
+        return "none"
+
     def _boxes(self, stream: JsonStream, images: ImageSizes) -> Iterator[Boxes]:
         rows: list[tuple[Any, ...]] = []
         for entry in self._entries(stream, "annotations"):
@@ -124,7 +133,7 @@ class CocoSource(Base):
             if not isinstance(box, list) or len(box) != 4:
                 self.left_out["no box"] += 1
                 continue
-            rows.append((*box, images.number(entry.get("image_id")), 0, _label(entry.get("category_id"))))
+            rows.append((*box, images.number(entry.get("image_id")), 0, self._label(entry.get("category_id"))))
             if len(rows) == CHUNK:
                 yield from self._with_images(rows, images)
                 rows = []
@@ -139,8 +148,3 @@ class CocoSource(Base):
         if rows:
             b = rows_to_boxes(rows)
             yield Boxes(b.width, b.height, widths[known], heights[known], b.x, b.y, b.category, b.count)
-
-
-def _label(value: Any) -> Any:
-    """An id as a category of boxes; a list or a mapping is none."""
-    return value if isinstance(value, str | int | float) else "none"
