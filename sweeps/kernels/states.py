@@ -2,7 +2,7 @@
 
 A pool is a set of columns, one entry per state: `jump`; `extent` and `pixels` of the set; `shared`, the pixels it has
 in common with itself moved by the jump; `start`, the place of its bits in `words`, or -1 for a solid set; `hashes`; and
-`known`, the state behind each of the graph's layers where it was met, else -1.
+`known`, the state after each of the graph's layers where it was met, else -1.
 Bit b of word w is pixel 64*w + b; the first pixel is 0. `table` finds a state by content (open addressing, -1 empty).
 
 Kernels and the scalars they inline stand in one file: numba's cache does not see a change in another one.
@@ -232,18 +232,18 @@ def expand(
 @jit
 def renumber(keys, size):
     """Number the distinct keys (each below `size`) in order of appearance: numbers, and the key of each number."""
-    seen = np.full(size, -1, np.int32)
+    number_of = np.full(size, -1, np.int32)
     flat = keys.reshape(-1)
     numbers = np.empty(flat.shape[0], np.int32)
     distinct = np.empty(flat.shape[0], np.int64)
     n = 0
     for i in range(flat.shape[0]):
         key = flat[i]
-        if seen[key] < 0:
-            seen[key] = n
+        if number_of[key] < 0:
+            number_of[key] = n
             distinct[n] = key
             n += 1
-        numbers[i] = seen[key]
+        numbers[i] = number_of[key]
     return numbers, distinct[:n].copy()
 
 
@@ -281,7 +281,7 @@ def enumerate_range(
     jump, extent, pixels, shared, start, words, sources, live, stages, tries, variant, next_live, leaf,
     parent, kernel, stride, dilation, width, begin, end, chunk, out_pixels, out_extent, out_jump, out_shared,
 ):  # fmt: skip
-    """Figures of all architectures of some stages behind each source, depth first: nothing is merged.
+    """Figures of all architectures of some stages after each source, depth first: nothing is merged.
 
     Architecture i of begin..end-1 has source i // R and the choices of i % R, where R is the product of the stages'
     choices, the last stage fastest.
@@ -299,7 +299,7 @@ def enumerate_range(
     variant : int64 array
         Variant by stage and live value.
     next_live : int64 array
-        Live value behind a stage, by live value and choice.
+        Live value after a stage, by live value and choice.
     leaf : int64 array
         Trie node of each choice.
     parent, kernel, stride, dilation : int64 arrays
