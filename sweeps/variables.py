@@ -105,7 +105,7 @@ CELL = ("stage", "kind", "overlap_bin")
 CELL_FORMULA = (*CELL, "formula", "figure")
 WORST = ("formula", "figure", "rank")
 SPACE_VALIDATION: dict[str, Variable] = {
-    "maps": Variable(CELL, "iOf", ONE, "maps: outputs of a stage, all architectures so far told apart"),
+    "maps": Variable(CELL, "iOf", ONE, "maps: outputs of a stage, each architecture so far by itself"),
     "valued": Variable(CELL_FORMULA, "iOf", ONE, "maps for which the formula has a value"),
     "inexact": Variable(CELL_FORMULA, "iOf", ONE, "of these, off by more than 1e-9"),
     "inside": Variable(CELL_FORMULA, "iOf", ONE, "maps in the formula's domain"),

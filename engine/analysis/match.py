@@ -101,25 +101,43 @@ def match(
         raise InputError("give either layers or k: k asks for the best maps, layers says which")
     sizes = objects if isinstance(objects, xr.Dataset) else object_sizes(objects, resize)
     table = _table(network, input_size, effective)
-    keep = candidates(table, by)
-    if k is not None and whole(k, "k") > len(keep):
-        raise InputError(f"k is {k}, but {network.name} has only {len(keep)} maps of different {by}")
-    most = min(max(MAX_MAPS_LISTED, k or 0), len(keep))
-    found = best_maps(table[by].values[keep], sizes, most, objective, factor)
-    best = [[keep[i] for i in choice.chosen] for choice in found]
-    chosen = _chosen(network, table, layers, k, best[(k or min(DEFAULT_MAPS, len(keep))) - 1])
+    best = _best(network, table, sizes, k, by, objective, factor)
+    chosen = _chosen(network, table, layers, k, best[(k or min(DEFAULT_MAPS, len(best))) - 1])
     coords = {"bin": shares(sizes)[0], "chosen": table.layer.values[chosen], "maps": np.arange(1, len(best) + 1)}
     figures = table[by].values
     levels, fpn = _fpn(table.jump.values[chosen].tolist(), figures[chosen].tolist(), sizes)
     data = _nearest(table, sizes) | _of_chosen(figures[chosen], sizes, factor) | fpn
     data |= _of_best(table, figures, sizes, best, factor)
     out = table.assign_coords(coords | {"level": levels}).assign(data)
-    copied = {key: sizes.attrs.get(key) for key in ("source", "resize", "objects", "boxes", "attribution")}
-    mode = "interior" if input_size is None else f"finite {input_size}"
-    asked: dict[str, Any] = {"by": by, "objective": objective, "factor": float(factor)}
-    how = "chosen" if layers is None else "given"
-    out.attrs = provenance("match", network, mode=mode, layers=how, **asked, **copied)
+    out.attrs = provenance(
+        "match",
+        network,
+        mode="interior" if input_size is None else f"finite {input_size}",
+        layers="chosen" if layers is None else "given",
+        by=by,
+        objective=objective,
+        factor=float(factor),
+        **{key: sizes.attrs.get(key) for key in ("source", "resize", "objects", "boxes", "attribution")},
+    )
     return annotate(out, MATCH, by=by, factor=factor)
+
+
+def _best(
+    network: Network,
+    table: xr.Dataset,
+    sizes: xr.Dataset,
+    k: int | None,
+    by: Measure,
+    objective: Objective,
+    factor: float,
+) -> list[list[int]]:
+    """Return the best 1, 2, … maps: rows of the table."""
+    keep = candidates(table, by)
+    if k is not None and whole(k, "k") > len(keep):
+        raise InputError(f"k is {k}, but {network.name} has only {len(keep)} maps of different {by}")
+    most = min(max(MAX_MAPS_LISTED, k or 0), len(keep))
+    found = best_maps(table[by].values[keep], sizes, most, objective, factor)
+    return [[keep[i] for i in choice.chosen] for choice in found]
 
 
 def _check(network: Network, factor: float, by: str, objective: str, effective: bool) -> None:

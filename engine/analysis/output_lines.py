@@ -47,7 +47,7 @@ def output_lines(
     entry : "center" or sequence of int
         Which entry of every map, with an input size.
     global_ops : {"include", "skip"}
-        "skip" looks past branches with a global receptive field, where they merge with others.
+        "skip" leaves out branches with a global receptive field, where they merge with others.
     mass : float
         Share of the path counts that the effective box holds. It is left out where the outputs together would need
         more than 2^26 path counts.

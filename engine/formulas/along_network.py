@@ -9,6 +9,8 @@ from rfscale.engine.footprints.plan import Plan, Step
 from rfscale.engine.formulas.registry import START, advance, leaves_gaps, published_after
 from rfscale.engine.network.ops import OPS
 
+GLOBAL = "its receptive field is global"
+
 
 @dataclass(frozen=True)
 class Published:
@@ -36,7 +38,7 @@ def windows(step: Step) -> list[tuple[int, int, int] | None]:
 
 def _published_after(step: Step, before: Published) -> Published:
     """The article's formula for a layer, if it has one."""
-    if before.reason:
+    if before.reason or step.passes:
         return before
     shapes = set(windows(step))
     area, overlap = published_after(shapes.pop() if len(shapes) == 1 else None, before.area, before.overlap)
@@ -53,7 +55,7 @@ def published_values(plan: Plan) -> list[Published]:
     for step in plan.steps:
         branches = [image if s < 0 else out[s] for s in step.sources]
         if step.is_global or not flat:
-            out.append(Published(nan, nan, "sees everything" if step.is_global else "the article has two axes"))
+            out.append(Published(nan, nan, GLOBAL if step.is_global else "the article has two axes"))
         elif OPS[step.layer.op].kind == "merge":
             out.append(max(branches, key=lambda b: b.area if b.area == b.area else inf))
         else:
@@ -69,7 +71,7 @@ def closed_values(plan: Plan) -> list[Closed]:
     for step in plan.steps:
         branches = [image if s < 0 else out[s] for s in step.sources]
         if step.is_global:
-            out.append(_outside("sees everything"))
+            out.append(_outside(GLOBAL))
         elif OPS[step.layer.op].kind == "merge":
             out.append(_merged(plan, step, branches))
         else:

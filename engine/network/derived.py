@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 
 
 class Derived(Generic[Owner, Value]):
-    """Values made once for each owner, told apart by identity.
+    """Values made once for each owner, distinguished by identity.
 
     The owner is not changed, so that its pickle and its copies stay as they are. A value must not refer to its owner:
     it would keep it alive.

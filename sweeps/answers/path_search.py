@@ -52,7 +52,7 @@ def best_paths(
     heap: list[tuple[float | int, tuple[int, ...], int, float | int, tuple[int, ...]]] = []
     if to_go[0][0] < far:
         heap.append((to_go[0][0].item(), (), 0, 0, none))
-    seen: dict[tuple[int, int], list[tuple[int, ...]]] = {}
+    earlier: dict[tuple[int, int], list[tuple[int, ...]]] = {}
     found = 0
     while heap and found < k:
         value, path, node, so_far, used = heapq.heappop(heap)
@@ -61,7 +61,7 @@ def best_paths(
             found += 1
             yield value, (*path, node)
             continue
-        if limits and _is_dominated(seen.setdefault((level, node), []), used, limits, k):
+        if limits and _is_dominated(earlier.setdefault((level, node), []), used, limits, k):
             continue
         follow = graph.follow[level][node].tolist()
         steps = weights[level][node].tolist()
@@ -77,17 +77,17 @@ def best_paths(
                 heapq.heappush(heap, (total + to_go[level + 1][after].item(), (*path, c), after, total, spent))
 
 
-def _is_dominated(seen: list[tuple[int, ...]], used: tuple[int, ...], limits: Sequence[Limit], k: int) -> bool:
+def _is_dominated(earlier: list[tuple[int, ...]], used: tuple[int, ...], limits: Sequence[Limit], k: int) -> bool:
     """Whether k earlier paths to a node leave at least as much room in every limit; else note this one."""
     better = 0
-    for other in seen:
+    for other in earlier:
         better += all(
             (o <= u or x.high == np.inf) and (o >= u or x.low == -np.inf)
             for o, u, x in zip(other, used, limits, strict=True)
         )
         if better >= k:
             return True
-    seen.append(used)
+    earlier.append(used)
     return False
 
 

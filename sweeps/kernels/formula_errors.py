@@ -19,7 +19,7 @@ from rfscale.sweeps.kernels.frames import advance_set
 jit = jit_with(error_model="numpy")
 
 EXACT = 1e-9  # relative error of an area, difference of an overlap, that rounding may make
-LOWEST, HIGHEST, PER_OCTAVE = -16, 8, 4  # powers of two between which errors are told apart
+LOWEST, HIGHEST, PER_OCTAVE = -16, 8, 4  # powers of two between which errors are distinguished
 BINS = 3 + PER_OCTAVE * (HIGHEST - LOWEST)  # exact, smaller, the bins, larger
 # further columns: exact in the domain (and not in the first one), in the domain and not exact, impossible
 INSIDE, INSIDE_OFF, IMPOSSIBLE = BINS, BINS + 1, BINS + 2

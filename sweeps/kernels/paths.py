@@ -1,4 +1,4 @@
-"""Kernels over the paths of a layered graph: counts of any size, least sums, sets that no other beats.
+"""Kernels over the paths of a layered graph: counts of any size, least sums, non-dominated sets.
 
 `follow` (n, c) holds the next node by node and choice, -1 where there is none. Counts are rows of digits to the base
 2^32, lowest first, so that they are exact at any size.

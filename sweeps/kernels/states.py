@@ -2,7 +2,7 @@
 
 A pool is a set of columns, one entry per state: `jump`; `extent` and `pixels` of the set; `shared`, the pixels it has
 in common with itself moved by the jump; `start`, the place of its bits in `words`, or -1 for a solid set; `hashes`; and
-`known`, the state behind each of the graph's layers where it was met, else -1.
+`known`, the state after each of the graph's layers where it was met, else -1.
 Bit b of word w is pixel 64*w + b; the first pixel is 0. `table` finds a state by content (open addressing, -1 empty).
 
 Kernels and the scalars they inline stand in one file: numba's cache does not see a change in another one.
@@ -45,7 +45,7 @@ def _or_shifted(words, at, n_words, shift):
 
 @inline
 def _add_window(source, at, solid, extent, kernel, gap, out, out_at, out_words):
-    """Write the sumset of a set and {0, gap, 2*gap, ...}, `kernel` terms, and return its pixels."""
+    """Write X ⊕ {0, gap, 2·gap, ...}, `kernel` terms, and return its pixels; X is one run of `extent` if `solid`."""
     have = (extent + 63) >> 6
     if solid:
         for w in range(have):
@@ -70,7 +70,7 @@ def _add_window(source, at, solid, extent, kernel, gap, out, out_at, out_words):
 
 @inline
 def _shared(words, at, solid, extent, jump):
-    """Pixels that a set has in common with itself moved by `jump`."""
+    """Pixels |X ∩ (X + jump)| of a set of some extent: extent - jump if it is solid, none from jump = extent on."""
     if jump >= extent:
         return np.int64(0)
     if solid:
@@ -137,11 +137,21 @@ def _rehashed(hashes, n, size):
 
 
 @jit
+def _wider(known):
+    """Return the column `known` with room for twice as many states."""
+    wider = np.full((2 * known.shape[0], known.shape[1]), -1, np.int32)
+    wider[: known.shape[0]] = known
+    return wider
+
+
+@jit
 def expand(
     jump, extent, pixels, shared, start, hashes, known, words, table,
     used, sources, parent, kernel, stride, dilation, step_of, limit,
 ):  # fmt: skip
-    """Apply the layers of a trie to states, interning what comes out.
+    """Apply the layers of a trie to states; an output that equals a state of the pool is that state.
+
+    A window of k taps, stride s and dilation d makes of a set X at jump J the set X ⊕ {0, dJ, ..., (k-1)dJ} at jump sJ.
 
     Parameters
     ----------
@@ -162,46 +172,34 @@ def expand(
     -------
     The pool's columns; ends : int32 array (t + 1, n), the state at each trie node; and whether the limit was kept.
     """
-    n_nodes = parent.shape[0]
-    n_rows = sources.shape[0]
-    ends = np.empty((n_nodes + 1, n_rows), np.int32)
+    ends = np.empty((parent.shape[0] + 1, sources.shape[0]), np.int32)
     ends[0] = sources
     remember = known.shape[1] > 0
-    for node in range(n_nodes):
+    for node in range(parent.shape[0]):
         k = kernel[node]
-        s = stride[node]
-        for row in range(n_rows):
+        for row in range(sources.shape[0]):
             i = np.int64(ends[parent[node], row])
             # a state meets the same layer in many places: 2 to 4 times faster on ResNet-like spaces
             if remember and known[i, step_of[node]] >= 0:
                 ends[node + 1, row] = known[i, step_of[node]]
                 continue
-            length = extent[i]
-            step = jump[i]
-            gap = step * dilation[node]
-            solid = start[i] < 0
-            new_jump = step * s
-            new_extent = length + (k - 1) * gap
-            at = used[1]
-            n_words = (new_extent + 63) >> 6
-            count = new_extent
-            new_start = np.int64(-1)
-            if not (solid and (k == 1 or gap <= length)):
+            gap, solid, at = jump[i] * dilation[node], start[i] < 0, used[1]
+            next_jump, wide = jump[i] * stride[node], extent[i] + (k - 1) * gap
+            count, n_words, place = wide, (wide + 63) >> 6, np.int64(-1)
+            if not (solid and (k == 1 or gap <= extent[i])):
                 if at + n_words > words.shape[0]:
                     if at + n_words + used[0] > limit:
                         return jump, extent, pixels, shared, start, hashes, known, words, table, ends, False
                     words = _grown(words, max(2 * words.shape[0], at + n_words))
-                count = _add_window(words, start[i], solid, length, k, gap, words, at, n_words)
-                if count < new_extent:
-                    new_start = at
-            code = _hash(words, at, new_start < 0, new_extent, new_jump)
-            mask = np.uint64(table.shape[0] - 1)
-            slot = code & mask
-            found = np.int64(-1)
-            while table[np.int64(slot)] >= 0:
+                count = _add_window(words, start[i], solid, extent[i], k, gap, words, at, n_words)
+                if count < wide:
+                    place = at
+            code, mask = _hash(words, at, place < 0, wide, next_jump), np.uint64(table.shape[0] - 1)
+            slot, found = code & mask, np.int64(-1)
+            while table[np.int64(slot)] >= 0:  # in a function of its own, this search makes the kernel 1.2 times slower
                 j = np.int64(table[np.int64(slot)])
-                alike = hashes[j] == code and extent[j] == new_extent and jump[j] == new_jump and pixels[j] == count
-                if alike and (new_start < 0 or _same(words, start[j], at, new_extent)):
+                alike = hashes[j] == code and extent[j] == wide and jump[j] == next_jump and pixels[j] == count
+                if alike and (place < 0 or _same(words, start[j], at, wide)):
                     found = j
                     break
                 slot = (slot + _ONE) & mask
@@ -211,15 +209,12 @@ def expand(
                     size = 2 * found
                     jump, extent, pixels = _grown(jump, size), _grown(extent, size), _grown(pixels, size)
                     shared, start, hashes = _grown(shared, size), _grown(start, size), _grown(hashes, size)
-                    wider = np.full((size, known.shape[1]), -1, np.int32)
-                    wider[:found] = known
-                    known = wider
-                jump[found], extent[found], pixels[found] = new_jump, new_extent, count
-                start[found], hashes[found] = new_start, code
-                shared[found] = _shared(words, at, new_start < 0, new_extent, new_jump)
-                table[np.int64(slot)] = found
+                    known = _wider(known)
+                jump[found], extent[found], pixels[found], start[found] = next_jump, wide, count, place
+                hashes[found], table[np.int64(slot)] = code, found
+                shared[found] = _shared(words, at, place < 0, wide, next_jump)
                 used[0] = found + 1
-                if new_start >= 0:
+                if place >= 0:
                     used[1] = at + n_words
                 if 2 * used[0] > table.shape[0]:
                     table = _rehashed(hashes, used[0], 4 * table.shape[0])
@@ -232,18 +227,18 @@ def expand(
 @jit
 def renumber(keys, size):
     """Number the distinct keys (each below `size`) in order of appearance: numbers, and the key of each number."""
-    seen = np.full(size, -1, np.int32)
+    number_of = np.full(size, -1, np.int32)
     flat = keys.reshape(-1)
     numbers = np.empty(flat.shape[0], np.int32)
     distinct = np.empty(flat.shape[0], np.int64)
     n = 0
     for i in range(flat.shape[0]):
         key = flat[i]
-        if seen[key] < 0:
-            seen[key] = n
+        if number_of[key] < 0:
+            number_of[key] = n
             distinct[n] = key
             n += 1
-        numbers[i] = seen[key]
+        numbers[i] = number_of[key]
     return numbers, distinct[:n].copy()
 
 
@@ -253,7 +248,10 @@ def renumber(keys, size):
 
 @inline
 def _fill_trie(base, first, size, at_source, parent, kernel, stride, dilation, meta, scratch, width):
-    """Work out the states of one stage's trie, in slots base + 1 ...; node 0 is slot `at_source`."""
+    """Work out the states of one stage's trie, in slots base + 1 ...; node 0 is slot `at_source`.
+
+    extent' = extent + (k-1)·d·jump and jump' = s·jump; a solid set stays solid while d·jump <= extent.
+    """
     for node in range(size):
         up = parent[first + node]
         src = at_source if up == 0 else base + up
@@ -281,7 +279,7 @@ def enumerate_range(
     jump, extent, pixels, shared, start, words, sources, live, stages, tries, variant, next_live, leaf,
     parent, kernel, stride, dilation, width, begin, end, chunk, out_pixels, out_extent, out_jump, out_shared,
 ):  # fmt: skip
-    """Figures of all architectures of some stages behind each source, depth first: nothing is merged.
+    """Figures of all architectures of some stages after each source, depth first: nothing is merged.
 
     Architecture i of begin..end-1 has source i // R and the choices of i % R, where R is the product of the stages'
     choices, the last stage fastest.
@@ -299,7 +297,7 @@ def enumerate_range(
     variant : int64 array
         Variant by stage and live value.
     next_live : int64 array
-        Live value behind a stage, by live value and choice.
+        Live value after a stage, by live value and choice.
     leaf : int64 array
         Trie node of each choice.
     parent, kernel, stride, dilation : int64 arrays

@@ -102,7 +102,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(OVERLAP, "one 3×3 of stride 2: 33 %", "conv3-stride2", "", 0.33, "overlap", 0.005),
     Claim(OVERLAP, "one 3×3 of stride 3: nothing", "conv3-stride3", "", 0.0, "overlap"),
     Claim(POOL, "an overlap of 2/3 before the pool …", "conv3-pool2", "conv1", 2 / 3, "overlap"),
-    Claim(POOL, "… is 2/4 behind it", "conv3-pool2", "pool1", 2 / 4, "overlap"),
+    Claim(POOL, "… is 2/4 after it", "conv3-pool2", "pool1", 2 / 4, "overlap"),
     Claim(POOL, "a 5×7 map becomes 3×4, rounded up", "pool-of-5x7", "", 3, "map_height", group="5x7"),
     Claim(POOL, "a 5×7 map becomes 3×4, rounded up", "pool-of-5x7", "", 4, "map_width", group="5x7"),
     Claim(STACKS, "no pools", "stack20", "", 50),

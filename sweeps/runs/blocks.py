@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 MEMORY = 1 << 30  # bytes that the states of one axis may take before enumeration goes depth first
 # of ready rows of one stage: they stay in the cache, and rows of 125 are copied 1.7 times as fast as rows of 25
 ROW_BYTES = 1 << 20
-MAX_ROW = 1 << 12  # architectures in a row that are worked out beforehand, in spaces whose states hardly merge
+MAX_ROW = 1 << 12  # architectures in a row that are worked out beforehand, in spaces whose states rarely merge
 
 
 class Blocks:

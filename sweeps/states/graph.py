@@ -128,15 +128,15 @@ class AxisGraph:
                 if level is None:
                     break
                 self.levels.append(level)
-                self._words.append(max(int(self.pool.used.sum()), level.follow.size, *self._words[-1:]))
+                self._words.append(max(sum(self.pool.used.tolist()), level.follow.size, *self._words[-1:]))
                 self._level_bytes += level.follow.nbytes + level.state.nbytes + level.live.nbytes
-                self.nbytes = self.pool.nbytes + self._level_bytes
+            self.nbytes = self.pool.nbytes + self._level_bytes
         return min(stages, bisect_right(self._words, limit))
 
     def merging_is_worthwhile(self, stage: int) -> bool:
         """Whether building the level after a stage saves time if only one more stage follows.
 
-        Where states hardly merge, working out the figures of the last two stages from the level before is faster than
+        Where states rarely merge, working out the figures of the last two stages from the level before is faster than
         interning the states between them: 1.9 times in a space of kernel 2 at dilations 2 to 13.
         """
         candidates = len(self.before(stage).state) * self.programs[stage].choices

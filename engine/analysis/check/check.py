@@ -32,7 +32,7 @@ def check(
         Pixels per axis; by default the network's own. Without any, the rules that need one are left out:
         beyond_input, wasted_growth, border_padding, padded_taps, dead_pixels.
     global_ops : {"include", "skip"}
-        "skip" looks past squeeze-and-excitation.
+        "skip" leaves out branches such as squeeze-and-excitation at merges.
     limits : mapping, optional
         Other limits for rules, (note, warning, error) each.
     **reading
@@ -68,7 +68,7 @@ def check(
         global_ops,
         rules,
     )
-    found = [finding for look in DETECTORS for finding in look(context)]
+    found = [finding for detect in DETECTORS for finding in detect(context)]
     order = {layer.name: i for i, layer in enumerate(network.layers)} | {"input": -1}
     return sorted(found, key=lambda f: (-LEVELS.index(f.level), order[f.layer], f.rule))
 

@@ -1,4 +1,4 @@
-"""A network as the rules of `rfscale check` look at it."""
+"""What the rules of `rfscale check` know of a network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rfscale.engine.network.network import Network, Size
 
 @dataclass
 class Context:
-    """A network as the rules look at it; each figure is worked out when it is first asked for."""
+    """What the rules know of a network; each figure is worked out when it is first asked for."""
 
     network: Network
     given: Size | None
@@ -53,7 +53,7 @@ class Context:
 
     @cached_property
     def figures(self) -> list[Figures | None]:
-        """Interior figures per layer; None for layers that see everything, or without interior."""
+        """Interior figures per layer; None for a global receptive field, or without interior."""
         if self.interior is None:
             return [None] * len(self.plan.steps)
         reader = FootprintFigures(self.interior)
@@ -80,7 +80,7 @@ class Context:
         ]
 
     def _side_branch(self, index: int, readers: dict[int, list[int]]) -> bool:
-        """Whether a layer goes into a merge that sees everything only because of another branch."""
+        """Whether a layer goes into a merge whose receptive field is global only because of another branch."""
         return any(self.plan.steps[r].maps is None and len(self.plan.steps[r].layer.inputs) > 1 for r in readers[index])
 
     @cached_property
@@ -95,11 +95,11 @@ class Context:
 
     @cached_property
     def drifts(self) -> list[tuple[float, float] | None]:
-        """Per layer, pixels by which entries look past their place, and the jump; of the worst axis.
+        """Per layer, pixels from the centre of the image to that of the footprints, and the jump; of the worst axis.
 
-        The centre of a map's footprints is compared with the centre of the image.
+        The centre of the footprints is that of all entries of a map.
         """
-        size = self.size or self._roomy()
+        size = self.size or self._ample_size()
         if size is None or self.interior is None:
             return [None] * len(self.plan.steps)
         sizes = self.network.map_sizes(size)
@@ -117,7 +117,7 @@ class Context:
             out.append(drift)
         return out
 
-    def _roomy(self) -> Size | None:
+    def _ample_size(self) -> Size | None:
         """An image size that divides through the network and holds the largest extent twice."""
         out = []
         for axis in range(len(self.network.axes)):
@@ -134,10 +134,10 @@ class Context:
     def name(self, index: int) -> str:
         return self.plan.steps[index].layer.name if index >= 0 else "input"
 
-    def finding(self, rule: str, index: int, value: float, message: str, most: Level = "error") -> Iterator[Finding]:
-        """Yield the finding, if the figure crosses a limit; at most as bad as `most`."""
+    def finding(self, rule: str, index: int, value: float, message: str, worst: Level = "error") -> Iterator[Finding]:
+        """Yield the finding, if the figure crosses a limit; at most as bad as `worst`."""
         reached = self.rules[rule].level(value)
         if reached:
             level, limit = reached
-            level = min(level, most, key=LEVELS.index)
+            level = min(level, worst, key=LEVELS.index)
             yield Finding(rule, level, self.name(index), float(value), limit, message, self.rules[rule].remedy)

@@ -8,12 +8,13 @@ from math import isfinite, lcm, prod
 import numpy as np
 
 from rfscale.engine.analysis.check.context import Context
-from rfscale.engine.analysis.check.rules import Finding
+from rfscale.engine.analysis.check.dilation import dilated_runs, hdc
+from rfscale.engine.analysis.check.rules import Finding, Level
 from rfscale.engine.analysis.coverage import coverage_counts
 from rfscale.engine.errors import worded
 from rfscale.engine.footprints.figures import Figures
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
-from rfscale.engine.footprints.plan import Plan, Step
+from rfscale.engine.footprints.plan import Step
 from rfscale.engine.network.axis_maps import AxisMap
 
 MAX_TILE = 1 << 20  # entries of one period, when the readers of a map are united
@@ -37,56 +38,21 @@ def _gridding(context: Context) -> Iterator[Finding]:
         if f is None or _density(f) >= 1:
             continue
         density = _density(f)
-        told = (
-            f"its footprint has {f.area:g} of the {prod(f.extent):g} pixels of its extent ({_px(f.extent)}), density "
-        )
-        told += f"{density:.2g}, longest gap {_px(f.max_gap)}"
         if not max(f.max_gap):
             continue  # a cross or a plus of branches, as of 1×7 beside 7×1, is no grid
+        message = (
+            f"its footprint has {f.area:g} of the {prod(f.extent):g} pixels of its extent ({_px(f.extent)}), "
+            f"density {density:.2g}, longest gap {_px(f.max_gap)}"
+        )
         if i in ends:
-            yield from context.finding("gridding", i, density, told)
+            yield from context.finding("gridding", i, density, message)
         elif not any(_holey(context, s) for s in context.plan.steps[i].sources):
-            yield from context.finding("holes_inside", i, density, told)
+            yield from context.finding("holes_inside", i, density, message)
 
 
 def _holey(context: Context, index: int) -> bool:
     f = context.figures[index] if index >= 0 else None
     return f is not None and _density(f) < 1 and max(f.max_gap) > 0
-
-
-def hdc(rates: Sequence[int], kernel: int = 3) -> tuple[int, bool]:
-    """Return M2 of a run of dilated layers, and whether the hybrid-dilated-convolution rule M2 ≤ kernel accepts it.
-
-    P. Wang et al., Understanding convolution for semantic segmentation, WACV 2018, equation 2: M_n = r_n and
-    M_i = max(M_{i+1} − 2 r_i, 2 r_i − M_{i+1}, r_i). The paper asks besides that the rates have no common factor.
-
-    Examples
-    --------
-    >>> hdc([1, 2, 5]), hdc([1, 2, 9]), hdc([2, 2, 2])
-    ((2, True), (5, False), (2, True))
-    """
-    m = rates[-1]
-    for rate in reversed(rates[1:-1]):
-        m = max(m - 2 * rate, 2 * rate - m, rate)
-    return m, m <= kernel
-
-
-def dilated_runs(plan: Plan) -> list[tuple[list[int], list[int], int]]:
-    """Return the dilated runs of convolutions of stride 1 and one kernel: layers, rates and kernel on the last axis."""
-    runs: dict[int, tuple[list[int], list[int], int]] = {}
-    for i, step in enumerate(plan.steps):
-        before = runs.pop(step.sources[0], None) if step.sources and len(step.sources) == 1 else None
-        if step.passes and before:
-            runs[i] = before
-            continue
-        window = step.maps[-1].window if step.maps and step.layer.op == "conv" else None
-        if before and (window is None or window[1] > 1 or window[0] != before[2]):
-            runs[-2 - i] = before  # the run has ended
-            before = None
-        if window and window[1] == 1 and window[0] > 1:
-            layers, rates, kernel = before or ([], [], window[0])
-            runs[i] = [*layers, i], [*rates, window[2]], kernel
-    return [run for run in runs.values() if len(run[0]) > 1 and max(run[1]) > 1]
 
 
 def _hdc_rule(context: Context) -> Iterator[Finding]:
@@ -99,8 +65,8 @@ def _hdc_rule(context: Context) -> Iterator[Finding]:
         if accepted != solid:
             says = f"accepts (M2 = {m} ≤ {kernel})" if accepted else f"rejects (M2 = {m} > {kernel})"
             fact = "has no holes" if solid else f"has density {_density(f):.2g}, longest gap {_px(f.max_gap)}"
-            told = f"the rule {says} the rates {', '.join(map(str, rates))}, but the footprint {fact}"
-            yield from context.finding("hdc_rule", layers[-1], m, told)
+            message = f"the rule {says} the rates {', '.join(map(str, rates))}, but the footprint {fact}"
+            yield from context.finding("hdc_rule", layers[-1], m, message)
 
 
 # overlaps and extents -----------------------------------------------------------------------------------------------
@@ -113,8 +79,8 @@ def _overlaps(context: Context) -> Iterator[Finding]:
             continue
         overlaps = f.overlap
         if i in ends:
-            told = f"neighbours share {min(overlaps):.1%} of their pixels"
-            yield from context.finding("redundant", i, min(overlaps), told)
+            message = f"neighbours share {min(overlaps):.1%} of their pixels"
+            yield from context.finding("redundant", i, min(overlaps), message)
         if step.maps is None or step.layer.op in ("space_to_depth", "slice", "window_attention"):
             continue
         for axis, (axis_map, overlap) in enumerate(zip(step.maps, overlaps, strict=True)):
@@ -122,8 +88,8 @@ def _overlaps(context: Context) -> Iterator[Finding]:
                 continue
             window = axis_map.window
             patches = step.layer.op == "conv" and window is not None and window[0] >= window[1]
-            told = f"neighbours along {context.network.axes[axis]} share {overlap:.1%} of their pixels"
-            found = list(context.finding("patches" if patches else "aliasing", i, overlap, told))
+            message = f"neighbours along {context.network.axes[axis]} share {overlap:.1%} of their pixels"
+            found = list(context.finding("patches" if patches else "aliasing", i, overlap, message))
             yield from found
             if found:
                 break
@@ -136,8 +102,8 @@ def _beyond_input(context: Context) -> Iterator[Finding]:
         f = context.figures[i]
         if f is not None:
             ratio = max(e / n for e, n in zip(f.extent, context.size, strict=True))
-            told = f"its extent of {_px(f.extent)} pixels is {ratio:.2g} times the image of {_px(context.size)}"
-            yield from context.finding("beyond_input", i, ratio, told)
+            message = f"its extent of {_px(f.extent)} pixels is {ratio:.2g} times the image of {_px(context.size)}"
+            yield from context.finding("beyond_input", i, ratio, message)
 
 
 def _wasted_growth(context: Context) -> Iterator[Finding]:
@@ -152,10 +118,10 @@ def _wasted_growth(context: Context) -> Iterator[Finding]:
     wide = [i for i, s in enumerate(steps) if s.maps and not s.is_global and _reads_several(s.maps)]
     wasted = [i for i in wide if steps[i].sources[0] >= 0 and full[steps[i].sources[0]]]
     if wasted:
-        told = (
-            f"every entry sees the whole image before this layer, and {len(wasted)} of {len(wide)} wide layers follow"
+        message = (
+            f"the receptive field is global before this layer, and {len(wasted)} of {len(wide)} wide layers follow"
         )
-        yield from context.finding("wasted_growth", wasted[0], len(wasted) / len(wide), told)
+        yield from context.finding("wasted_growth", wasted[0], len(wasted) / len(wide), message)
 
 
 def _reads_several(maps: tuple[AxisMap, ...]) -> bool:
@@ -190,8 +156,9 @@ def _misaligned(context: Context) -> Iterator[Finding]:
             offset = max(centres) - min(centres)
             if offset > 0:
                 low, high = (context.name(step.sources[centres.index(c)]) for c in (min(centres), max(centres)))
-                told = f"along {name}, {high} looks {offset:g} pixels past {low}, {offset / jump:.2g} entries"
-                yield from context.finding("misaligned", i, offset / jump, told, "note" if context.causal else "error")
+                message = f"along {name}, {high} lies {offset:g} pixels after {low}, {offset / jump:.2g} entries"
+                worst: Level = "note" if context.causal else "error"
+                yield from context.finding("misaligned", i, offset / jump, message, worst)
                 break
 
 
@@ -209,13 +176,13 @@ def _drift(context: Context) -> Iterator[Finding]:
             continue
         pixels, jump = drift
         side = "end" if pixels > 0 else "start"
-        told = f"its entries look {abs(pixels):g} pixels too far to the {side}, {abs(pixels) / jump:.2g} entries"
+        message = f"its footprints lie {abs(pixels):g} pixels too far to the {side}, {abs(pixels) / jump:.2g} entries"
         lopsided = _lopsided(context, i)
         if context.causal:
-            told += ": it is causal"
+            message += ": it is causal"
         elif lopsided:
-            told += f"; padded more on one side: {', '.join(lopsided[:4])}{' …' if len(lopsided) > 4 else ''}"
-        yield from context.finding("drift", i, abs(pixels) / jump, told, "note" if context.causal else "error")
+            message += f"; padded more on one side: {', '.join(lopsided[:4])}{' …' if len(lopsided) > 4 else ''}"
+        yield from context.finding("drift", i, abs(pixels) / jump, message, "note" if context.causal else "error")
 
 
 def _lopsided(context: Context, index: int) -> list[str]:
@@ -250,8 +217,8 @@ def _border_padding(context: Context) -> Iterator[Finding]:
         if f is not None and f.area and isfinite(f.area):
             corner = reader.figures(i, (0,) * len(context.network.axes))
             share = 1 - corner.area / f.area
-            told = f"its corner entry sees {corner.area:g} pixels, {1 - share:.1%} of an entry's without borders"
-            yield from context.finding("border_padding", i, share, told, "note" if context.causal else "error")
+            message = f"its corner entry has {corner.area:g} pixels, {1 - share:.1%} of an entry's without borders"
+            yield from context.finding("border_padding", i, share, message, "note" if context.causal else "error")
 
 
 def _padded_taps(context: Context) -> Iterator[Finding]:
@@ -265,12 +232,12 @@ def _padded_taps(context: Context) -> Iterator[Finding]:
         assert source is not None
         inside = [_inside(m, n, out) for m, n, out in zip(step.maps, source, step.size, strict=True)]
         share = 1 - prod(inside)
-        told = f"on average {share:.1%} of its taps read padding: its map is {_px(source)}"
+        message = f"on average {share:.1%} of its taps read padding: its map is {_px(source)}"
         helped = _beside_global(context, i)
         if helped:
-            told += "; a global branch beside it makes up for that"
+            message += "; a global branch beside it makes up for that"
         dilated = max(step.layer.params.get("dilation", (1,))) > 1
-        yield from context.finding("padded_taps", i, share, told, "error" if dilated and not helped else "note")
+        yield from context.finding("padded_taps", i, share, message, "error" if dilated and not helped else "note")
 
 
 def _inside(axis_map: AxisMap, n: int, out: int) -> float:
@@ -288,7 +255,7 @@ def _inside(axis_map: AxisMap, n: int, out: int) -> float:
 
 
 def _beside_global(context: Context, index: int) -> bool:
-    """Whether a layer, possibly behind pointwise layers, merges with a branch that sees everything."""
+    """Whether a layer, possibly after pointwise layers of its own, merges with a branch of a global receptive field."""
     network, wholly = context.network, context.network.global_layers[1]
     reached = {context.name(index)}
     for layer in network.layers[index + 1 :]:
@@ -315,17 +282,17 @@ def _unread(context: Context) -> Iterator[Finding]:
         dead = 0.0
         if all(s.maps is not None and not s.is_global for s in steps):
             dead = 1 - _read_share(steps)
-            told = f"{dead:.0%} of its entries are read by no layer; it is read by {_names(steps)}"
+            message = f"{dead:.0%} of its entries are read by no layer; it is read by {_names(steps)}"
             if source >= 0 and context.name(source) not in context.network.outputs:
-                yield from context.finding("dead_entries", source, dead, told)
+                yield from context.finding("dead_entries", source, dead, message)
             else:
                 dead = 0.0
         for r, step in zip(those, steps, strict=True):
             if step.maps is not None and not step.is_global:
                 skipped = 1 - _read_share([step])
-                told = f"it reads {1 - skipped:.0%} of the entries of {context.name(source)} and skips {skipped:.0%}"
+                message = f"it reads {1 - skipped:.0%} of the entries of {context.name(source)} and skips {skipped:.0%}"
                 if skipped > dead:
-                    yield from context.finding("skipped_entries", r, skipped, told)
+                    yield from context.finding("skipped_entries", r, skipped, message)
 
 
 def _names(steps: Sequence[Step]) -> str:
@@ -365,9 +332,9 @@ def _dead_pixels(context: Context) -> Iterator[Finding]:
         if len(rows)
     )
     ends = _names([context.plan.steps[i] for i in context.ends[:4]])
-    told = f"no entry of {ends} sees {int(dead.sum())} of {dead.size} pixels"
+    message = f"{int(dead.sum())} of {dead.size} pixels are in no footprint of {ends}"
     yield from context.finding(
-        "dead_pixels", context.ends[-1], share, told + (f"; whole rows at {where}" if where else "")
+        "dead_pixels", context.ends[-1], share, message + (f"; whole rows at {where}" if where else "")
     )
 
 
@@ -381,8 +348,8 @@ def _checkerboard(context: Context) -> Iterator[Finding]:
         if step.layer.op == "conv_transpose" and step.maps:
             counts = [len(taps) for m in step.maps for taps in m.taps]
             ratio = max(counts) / min(counts) if min(counts) else float("inf")
-            told = f"its output entries have {min(counts)} to {max(counts)} taps along an axis"
-            yield from context.finding("checkerboard", i, ratio, told)
+            message = f"its output entries have {min(counts)} to {max(counts)} taps along an axis"
+            yield from context.finding("checkerboard", i, ratio, message)
 
 
 DETECTORS: tuple[Callable[[Context], Iterator[Finding]], ...] = (

@@ -108,7 +108,7 @@ RULES: dict[str, Rule] = {
         "replace them by 1×1 layers, or use larger images",
     ),
     "misaligned": Rule(
-        "merged branches look at different places",
+        "merged branches have footprints centred at different places",
         "offset in entries",
         (0.0, 0.5, None),
         "give the branches the same padding and stride offsets, odd kernels, or half-pixel upsampling",
@@ -120,7 +120,7 @@ RULES: dict[str, Rule] = {
         "bring the branches to one stride before the merge",
     ),
     "drift": Rule(
-        "entries do not look at their own place in the image",
+        "footprints are not centred at the place of their entry",
         "drift in entries",
         (0.5, 0.95, None),
         "use odd kernels, or put the odd pixel of the padding on the other side in every second layer; ignore this in "
@@ -158,7 +158,7 @@ RULES: dict[str, Rule] = {
         "move the stride to a layer whose kernel is at least the stride",
     ),
     "dead_pixels": Rule(
-        "no entry sees some pixels of the image",
+        "some pixels of the image are in no footprint",
         "share of the pixels",
         (0.0, 0.01, 0.1),
         "use kernels of at least the stride, or pad so that the last window fits",

@@ -10,7 +10,7 @@ import pytest
 
 import rfscale as rf
 from rfscale.engine.analysis.check.check import check, worst
-from rfscale.engine.analysis.check.detectors import hdc
+from rfscale.engine.analysis.check.dilation import hdc
 from rfscale.engine.analysis.check.formats import written
 from rfscale.engine.analysis.check.rules import LEVELS, RULES, Finding
 from rfscale.engine.analysis.coverage import coverage
