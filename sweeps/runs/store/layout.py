@@ -27,7 +27,7 @@ from rfscale.sweeps.runs.store.zarr_files import (
     chunk_key,
     encode,
     is_whole,
-    settle_names,
+    settle,
     write_whole,
 )
 from rfscale.sweeps.spaces.network_space import NetworkSpace
@@ -244,17 +244,17 @@ class Plan:
         return (axes,) if spec.per_axis and axes else ()
 
     def write(self, numbers: Iterable[int], run: Map = map) -> int:
-        """Write blocks, tick each off when it is written, and return their bytes before compression."""
+        """Write blocks, tick them off when they have reached the disk, and return their bytes before compression."""
         root = Path(self.options.path)
-        written = 0
+        numbers, files = list(numbers), []
         for number in numbers:
-            files = self.made(number, run)
-            for file, content in files.items():
+            for file, content in self.made(number, run).items():
                 write_whole(root / file, content)
-            settle_names({(root / file).parent for file in files})
+                files.append(root / file)
+        settle(files)
+        for number in numbers:
             write_whole(root / DONE / chunk_key([number]), TICK)
-            written += self.block_bytes(number)
-        return written
+        return sum(map(self.block_bytes, numbers))
 
 
 _turn = threading.Lock()  # `fill` is not thread-safe, and a Dask worker may have several threads

@@ -37,7 +37,7 @@ from rfscale.sweeps.runs.store.zarr_files import (
     group_metadata,
     json_content,
     label_files,
-    settle_names,
+    settle,
     write_whole,
 )
 from rfscale.sweeps.spaces.network_space import NetworkSpace
@@ -315,10 +315,10 @@ class _Store:
             if not _is_same(self.target / path, content):
                 write_whole(self.target / path, content)
         if self._found_mark() is None:
-            settle_names({(self.target / path).parent for path in files})
+            settle(self.target / path for path in files)
             root = group_metadata({**attributes(self.plan.space, "run"), MARK: json.dumps(self.mark)})
             write_whole(self.target / METADATA, json_content(root))
-            settle_names([self.target])
+            settle([self.target / METADATA])
 
     def _sweep(self) -> None:
         """Remove the files that a process left half written."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import struct
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from math import prod
 from pathlib import Path
@@ -167,25 +169,25 @@ def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, and make its folder if need be."""
     with atomically(path) as temporary:
         try:
-            _write_through(temporary, content)
+            temporary.write_bytes(content)
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_through(temporary, content)
+            temporary.write_bytes(content)
 
 
-def _write_through(path: Path, content: bytes) -> None:
-    """Write a file to the disk itself: where the machine loses power, its name must not outlive what it holds."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def settle(files: Iterable[Path]) -> None:
+    """Write files, and their names in their folders, to the disk itself: a loss of power must not take them.
+
+    Side by side: a disk takes many of them in the time of a few.
+    """
+    files = set(files)
+    with ThreadPoolExecutor(16) as pool:
+        deque(pool.map(_sync, files | {file.parent for file in files}), maxlen=0)
 
 
-def settle_names(folders: Iterable[Path]) -> None:
-    """Write the names in folders to the disk itself."""
-    for folder in folders:
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
