@@ -53,7 +53,9 @@ def published_values(plan: Plan) -> list[Published]:
     for step in plan.steps:
         branches = [image if s < 0 else out[s] for s in step.sources]
         if step.is_global or not flat:
-            out.append(Published(nan, nan, "sees everything" if step.is_global else "the article has two axes"))
+            out.append(
+                Published(nan, nan, "its receptive field is global" if step.is_global else "the article has two axes")
+            )
         elif OPS[step.layer.op].kind == "merge":
             out.append(max(branches, key=lambda b: b.area if b.area == b.area else inf))
         else:
@@ -69,7 +71,7 @@ def closed_values(plan: Plan) -> list[Closed]:
     for step in plan.steps:
         branches = [image if s < 0 else out[s] for s in step.sources]
         if step.is_global:
-            out.append(_outside("sees everything"))
+            out.append(_outside("its receptive field is global"))
         elif OPS[step.layer.op].kind == "merge":
             out.append(_merged(plan, step, branches))
         else:

@@ -53,7 +53,7 @@ class Context:
 
     @cached_property
     def figures(self) -> list[Figures | None]:
-        """Interior figures per layer; None for layers that see everything, or without interior."""
+        """Interior figures per layer; None for those with a global receptive field, or without interior."""
         if self.interior is None:
             return [None] * len(self.plan.steps)
         reader = FootprintFigures(self.interior)
@@ -80,7 +80,7 @@ class Context:
         ]
 
     def _side_branch(self, index: int, readers: dict[int, list[int]]) -> bool:
-        """Whether a layer goes into a merge that sees everything only because of another branch."""
+        """Whether a layer goes into a merge that is global only because of another branch."""
         return any(self.plan.steps[r].maps is None and len(self.plan.steps[r].layer.inputs) > 1 for r in readers[index])
 
     @cached_property

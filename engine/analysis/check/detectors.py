@@ -288,7 +288,7 @@ def _inside(axis_map: AxisMap, n: int, out: int) -> float:
 
 
 def _beside_global(context: Context, index: int) -> bool:
-    """Whether a layer, possibly behind pointwise layers, merges with a branch that sees everything."""
+    """Whether a layer, possibly with pointwise layers after it, merges with a branch of global ops."""
     network, wholly = context.network, context.network.global_layers[1]
     reached = {context.name(index)}
     for layer in network.layers[index + 1 :]:
