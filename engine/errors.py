@@ -7,6 +7,7 @@ in the place of its name; nobody searches a finished text for it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -108,7 +109,8 @@ class InputError(ValueError):
         message = subject + worded(self.problem, wording)
         if self.remedy is not None:
             message += "; " + worded(self.remedy, wording)
-        return ": ".join([*(worded(place, wording) for place in self.where), message])
+        whole = ": ".join([*(worded(place, wording) for place in self.where), message])
+        return visible(re.sub(r"\s*[\t\n\v\f\r]\s*", " ", whole))
 
     def __str__(self) -> str:
         return self.text()
@@ -139,6 +141,22 @@ def nearest(name: object, known: Iterable[str]) -> str:
     if len(names) <= 30:
         return "known: " + ", ".join(names)
     return f"{len(names)} names are known"
+
+
+def visible(text: str) -> str:
+    r"""Return a text with the characters that have no shape of their own as escapes.
+
+    These are control and bidirectional characters, on which a terminal or a picture would act, and lone surrogates.
+
+    Examples
+    --------
+    >>> print(visible("conv\x1b[31m\r\u202e"))
+    conv\x1b[31m\r\u202e
+    """
+    if text.isprintable():
+        return text
+    keep = "\u00a0\u202f\u3000"  # blanks that are as wide as they look
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
 
 
 def shown(value: object, limit: int = 60) -> str:

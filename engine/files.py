@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from os import PathLike
@@ -121,10 +122,10 @@ def check_target(path: Path | None, suffixes: Sequence[str], option: str) -> Non
     check_folder(path.absolute().parent, option)
     if path.is_dir() and path.suffix != ".zarr":
         raise InputError(f"{option} {path} is a folder; give the name of a file")
-    if path.is_dir() and not _is_store(path):
-        raise InputError(f"{option} {path} is a folder that holds no zarr store; it is not replaced, give another name")
     if (path / "done").is_dir():
         raise InputError(f"{option} {path} is the store of a sweep; it is not replaced, give another name")
+    if path.is_dir():
+        check_own_store(path, option)
     if path.suffix == ".zarr" and path.is_file():
         raise InputError(f"{option} {path} is a file, where a zarr store is a folder; give another name")
     if path.suffix in NEEDS:
@@ -145,11 +146,56 @@ def need_package(package: str, extra: str, why: str) -> None:
         raise InputError(f"{package} is needed {why}: pip install 'rfscale[{extra}]'")
 
 
-def _is_store(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in ("zarr.json", ".zgroup", ".zattrs"))
+def check_own_store(store: Path, what: str) -> None:
+    """Raise an InputError unless a folder is a Zarr store that rfscale wrote, with nothing of anyone else in it.
+
+    Only such a folder may be removed or replaced.
+    """
+    try:
+        attributes = json.loads((store / "zarr.json").read_bytes())["attributes"]
+        reason = "" if attributes["software"].startswith("rfscale ") else "was written by other software"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        reason = "is a folder that holds no store of rfscale"
+    if store.is_symlink():
+        reason = "is a symbolic link"
+    for file in () if reason else sorted(store.rglob("*")):
+        name = file.relative_to(store).as_posix()
+        known = _OF_A_STORE.fullmatch(name) or is_partial(file.name)
+        if file.is_symlink() or (not file.is_dir() and not known):
+            reason = f"holds {shown(name)}, which is not of rfscale"
+            break
+    if reason:
+        raise InputError(f"{what} {store} {reason}; it is left alone, give another name")
+
+
+_OF_A_STORE = re.compile(r"done/lock|(.*/)?(zarr\.json|c([./]\d+)*)")  # metadata and chunks
+
+
+def check_not_read(written: Path, read: Iterable[str]) -> None:
+    """Raise an InputError if a file that is to be written is among those that are named as input.
+
+    Parameters
+    ----------
+    written : Path
+    read : iterable of str
+        Names that may be files, also as file.py:factory.
+    """
+    for text in read:
+        for name in {text, text.rpartition(":")[0]} - {""}:
+            try:
+                same = written.samefile(name)
+            except (OSError, ValueError):  # one of them is no file
+                continue
+            if same:
+                raise InputError(f"{written} is read by the same command; it is not overwritten, give another name")
 
 
 PARTIAL = ".partial"  # in the name of a file that is not whole yet
+
+
+def is_partial(name: str) -> bool:
+    """Whether a file has a name of `atomically`, and is not whole."""
+    return re.fullmatch(rf"\..*\.[0-9a-f]{{32}}{re.escape(PARTIAL)}(\..*)?", name) is not None
 
 
 @contextmanager
@@ -181,6 +227,12 @@ def replacing(path: Path) -> Iterator[Path]:
             yield temporary
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def json_text(content: Any) -> str:
+    """Return JSON whose characters without a shape, such as control and bidirectional ones, are escapes."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    return re.sub(r"[^\n -~]", lambda c: c[0] if c[0].isprintable() else json.dumps(c[0])[1:-1], text)
 
 
 def write_text(text: str, path: Path) -> None:

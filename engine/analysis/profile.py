@@ -94,6 +94,8 @@ def _dataset(plan: Plan, rows: list[Figures], entry: Entry, global_ops: GlobalOp
     data = {**_exact(plan, rows, entry), **_analytic(plan), **_costs(plan)}
     dataset = xr.Dataset(data, _coordinates(tuple([s.layer.name for s in plan.steps]), plan.network.axes))
     dataset.attrs = attributes(plan, "profile", entry, global_ops)
+    if plan.network.modules:
+        dataset.attrs["modules"] = [f"{name}: {layer}" for name, layer in plan.network.modules.items()]
     return annotate(dataset, PROFILE)
 
 

@@ -17,6 +17,7 @@ from rfscale.engine.errors import SKIP_GLOBAL_OPS, InputError, Parameter
 from rfscale.engine.footprints.plan import GlobalOps, Plan, resolve
 from rfscale.engine.network.axis_maps import AxisMap
 from rfscale.engine.network.layer import IMAGE
+from rfscale.engine.network.modules import module_layers
 from rfscale.engine.network.network import Network, Size
 from rfscale.engine.network.ops import OPS
 
@@ -118,7 +119,8 @@ def _side(crop: Plan, sizes: dict[str, Size], needed: set[int], names: list[str]
 def _outputs(plan: Plan, layers: Sequence[str] | None, global_ops: GlobalOps) -> list[str]:
     """Names of the maps that must be exact; none with a global receptive field."""
     network = plan.network
-    names = list(layers) if layers is not None else list(network.outputs)
+    named = network.outputs if layers is None else [x for name in layers for x in module_layers(network, name)]
+    names = list(dict.fromkeys(named))
     if layers is None and global_ops == "skip":
         local = [n for n in names if not plan.steps[network.index(n)].is_global]
         names = local or names

@@ -1,23 +1,28 @@
-"""Module paths: the parts of a network that dotted layer names tell apart, each by the layer that ends it."""
+"""Names of modules: the parts of a model, each by the layer that it returns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from rfscale.engine.errors import InputError, nearest, shown
-from rfscale.engine.network.network import Network
+
+if TYPE_CHECKING:
+    from rfscale.engine.network.network import Network
+
+CALL, KEY = "@", ":"  # head@1 is the second call of a module, neck:p3 one of several maps that it returns
+LISTED = 8  # names that an error lists
 
 
 class Module(NamedTuple):
-    """Layers whose names share their first parts.
+    """Layers whose names share their first parts, by one map that they make.
 
     Attributes
     ----------
     name : str
         The parts that they share, or the whole name of a layer that stands alone.
     last : int
-        Position of the layer that makes what the others read: the one of that name, or the last.
+        Position of the layer that makes what the others read: the one that the module returns, or the last.
     layers : int
         How many layers.
     """
@@ -27,26 +32,43 @@ class Module(NamedTuple):
     layers: int
 
 
-def modules(names: Sequence[str], depth: int) -> list[Module]:
-    """Return the modules of the first `depth` parts of layer names, in the order of their last layers.
+def modules(names: Sequence[str], depth: int, returned: Mapping[str, str] | None = None) -> list[Module]:
+    """Return the modules of the first `depth` parts of layer names, in the order of the layers that they return.
+
+    Parameters
+    ----------
+    names : sequence of str
+    depth : int
+    returned : mapping, optional
+        Layers that modules return, as in `Network.modules`; a module with several has an item for each.
 
     Examples
     --------
     >>> [tuple(m) for m in modules(["stem.conv", "body.0.conv1", "body.0.conv2", "body.0", "body.1.conv1"], 2)]
     [('stem.conv', 0, 1), ('body.0', 3, 3), ('body.1.conv1', 4, 1)]
+    >>> [tuple(m) for m in modules(["up.concat", "up.conv.0", "out"], 1, {"up": "up.conv.0"})]
+    [('up', 1, 2), ('out', 2, 1)]
     """
+    at = {name: position for position, name in enumerate(names)}
+    ends: dict[str, dict[str, int]] = {}
+    for name, layer in (returned or {}).items():
+        if layer in at:
+            ends.setdefault(name.partition(KEY)[0].partition(CALL)[0], {})[name] = at[layer]
     found: dict[str, list[int]] = {}
     for position, name in enumerate(names):
         found.setdefault(".".join(name.split(".")[:depth]), []).append(position)
     parts = []
     for prefix, positions in found.items():
-        named = [p for p in positions if names[p] == prefix]
-        last = (named or positions)[-1]
-        parts.append(Module(prefix if len(positions) > 1 else names[last], last, len(positions)))
+        if len(positions) == 1:
+            parts.append(Module(names[positions[0]], positions[0], 1))
+            continue
+        makes = {prefix: at[prefix]} if prefix in at else ends.get(prefix, {prefix: positions[-1]})
+        makes = {prefix: makes[prefix]} if prefix in makes else makes
+        parts += [Module(name, last, len(positions)) for name, last in makes.items()]
     return sorted(parts, key=lambda m: m.last)
 
 
-def fitting_depth(names: Sequence[str], rows: int) -> int:
+def fitting_depth(names: Sequence[str], rows: int, returned: Mapping[str, str] | None = None) -> int:
     """Return the largest depth that leaves at most so many modules, or 1.
 
     Examples
@@ -55,11 +77,14 @@ def fitting_depth(names: Sequence[str], rows: int) -> int:
     2
     """
     deepest = max((name.count(".") + 1 for name in names), default=1)
-    return next((d for d in range(deepest, 1, -1) if len(modules(names, d)) <= rows), 1)
+    return next((d for d in range(deepest, 1, -1) if len(modules(names, d, returned)) <= rows), 1)
 
 
-def module_layer(network: Network, name: str) -> str:
-    """Return the layer of a name, or the last layer of the module of that name.
+def module_layers(network: Network, name: str) -> list[str]:
+    """Return the layer of a name, or the layers that the module of that name returns, in all its calls.
+
+    Of a network that does not say what its modules return (specs, the zoo), a module is the layers whose names begin
+    with its name, and returns the last.
 
     Raises
     ------
@@ -68,15 +93,45 @@ def module_layer(network: Network, name: str) -> str:
 
     Examples
     --------
-    >>> module_layer(Network.sequential({"name": "stem.conv", "kernel": 3}), "stem")
-    'stem.conv'
+    >>> from rfscale.engine.network.network import Network
+    >>> module_layers(Network.sequential({"name": "stem.conv", "kernel": 3}), "stem")
+    ['stem.conv']
     """
+    layers = [layer.name for layer in network.layers]
     if name in network:
-        return name
-    inside = [layer.name for layer in network.layers if layer.name.startswith(f"{name}.")]
-    if inside:
-        return inside[-1]
-    known = {".".join(parts[:n]) for x in network.layers for parts in [x.name.split(".")] for n in range(1, len(parts))}
-    raise InputError(
-        f"{network.name} has no layer {shown(name)}; {nearest(name, known | {x.name for x in network.layers})}"
-    )
+        return [name]
+    if isinstance(name, str):
+        if name in network.modules:
+            return [network.modules[name]]
+        several = _several(network, name)
+        if several:
+            return list(dict.fromkeys(several.values()))
+        inside = [layer for layer in layers if layer.startswith(f"{name}.")]
+        if inside and not network.modules:
+            return inside[-1:]
+    known = {".".join(parts[:n]) for x in layers for parts in [x.split(".")] for n in range(1, len(parts))}
+    known = set(network.modules) or known
+    raise InputError(f"{network.name} has no layer {shown(name)}; {nearest(name, known | set(layers))}")
+
+
+def module_layer(network: Network, name: str) -> str:
+    """Return the layer of a name, or the one that the module of that name returns, as `module_layers`.
+
+    Raises
+    ------
+    InputError
+        Where a module returns several maps, too, with their names.
+    """
+    layers = module_layers(network, name)
+    if len(layers) > 1:
+        names = list(_several(network, name))
+        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+        raise InputError(f"{name!r} of {network.name} is several maps; name one: {', '.join(names[:LISTED])}{more}")
+    return layers[0]
+
+
+def _several(network: Network, name: str) -> dict[str, str]:
+    """Names of the maps and calls of a module, with their layers."""
+    starts = (f"{name}{CALL}", f"{name}{KEY}")
+    own = {layer.name: layer.name for layer in network.layers if layer.name.startswith(starts)}
+    return own | {key: layer for key, layer in network.modules.items() if key.startswith(starts)}

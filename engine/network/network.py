@@ -12,6 +12,7 @@ from typing import Any, NoReturn, Self
 from rfscale.engine.errors import INPUT_SIZE, InputError, Parameter, nearest, shown
 from rfscale.engine.network.derived import Derived
 from rfscale.engine.network.layer import IMAGE, Layer, ordered, read_layers
+from rfscale.engine.network.modules import module_layer
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import (
     AXES,
@@ -19,6 +20,7 @@ from rfscale.engine.network.spec import (
     MAX_LAYERS,
     NETWORK_KEYS,
     check_assumed,
+    check_modules,
     count_axes,
     layer_inputs,
     listed,
@@ -50,6 +52,8 @@ class Network:
         The maps that matter: those the spec names, or the layers nobody reads.
     assumed : mapping
         Operators of a model that its reader did not know, and what it took each for.
+    modules : mapping
+        Names of a model's modules that are no names of layers, and the layer that each returns.
 
     Raises
     ------
@@ -66,6 +70,7 @@ class Network:
         "input_channels",
         "input_size",
         "layers",
+        "modules",
         "name",
         "outputs",
     )
@@ -77,6 +82,7 @@ class Network:
     input_channels: int
     outputs: tuple[str, ...]
     assumed: Mapping[str, str]
+    modules: Mapping[str, str]
     _named_outputs: tuple[str, ...]
     _index: Mapping[str, int]
 
@@ -90,6 +96,7 @@ class Network:
         input_channels: int = INPUT_CHANNELS,
         outputs: Sequence[str] = (),
         assumed: Mapping[str, str] | None = None,
+        modules: Mapping[str, str] | None = None,
     ) -> None:
         in_order = ordered(layers)
         read = {source for layer in in_order for source in layer.inputs}
@@ -101,17 +108,20 @@ class Network:
             layers=in_order,
             outputs=tuple(outputs) or tuple(x.name for x in in_order if x.name not in read),
             assumed=dict(assumed or {}),
+            modules=dict(modules or {}),
             _named_outputs=tuple(outputs),
         )
-        for output in outputs:
-            self[output]
+        for name in (*outputs, *self.modules.values()):
+            self._check_layer(name)
+        for name in self._index.keys() & self.modules.keys():
+            raise InputError(f"modules: {name!r} is the name of a layer; modules are those of other names")
         if input_size is not None:
             self.map_sizes()
 
-    def _fill(self, *, layers: tuple[Layer, ...], assumed: Mapping[str, str], **attributes: Any) -> None:
+    def _fill(self, *, layers: tuple[Layer, ...], **attributes: Any) -> None:
         """Set the attributes, once: when the network is made, or comes out of a pickle."""
-        index = {layer.name: i for i, layer in enumerate(layers)}
-        attributes |= {"layers": layers, "assumed": MappingProxyType(dict(assumed)), "_index": MappingProxyType(index)}
+        attributes |= {"layers": layers, "_index": {layer.name: i for i, layer in enumerate(layers)}}
+        attributes |= {name: MappingProxyType(dict(attributes[name])) for name in ("assumed", "modules", "_index")}
         for name, value in attributes.items():
             object.__setattr__(self, name, value)
 
@@ -123,7 +133,10 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         kept = [name for name in Network.__slots__ if name not in ("__weakref__", "_index")]
-        return {**{name: getattr(self, name) for name in kept}, "assumed": dict(self.assumed)}
+        return {name: getattr(self, name) for name in kept} | {
+            "assumed": dict(self.assumed),
+            "modules": dict(self.modules),
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._fill(**state)
@@ -162,6 +175,7 @@ class Network:
             input_channels=whole(spec.get("input_channels", INPUT_CHANNELS), "input_channels"),
             outputs=outputs,
             assumed=check_assumed(spec.get("assumed")),
+            modules=check_modules(spec.get("modules")),
         )
 
     @classmethod
@@ -200,6 +214,8 @@ class Network:
             spec["outputs"] = list(self._named_outputs)
         if self.assumed:
             spec["assumed"] = dict(self.assumed)
+        if self.modules:
+            spec["modules"] = dict(self.modules)
         spec["layers"] = []
         before = IMAGE
         for layer in self.layers:
@@ -226,10 +242,7 @@ class Network:
         return len(self.layers)
 
     def __getitem__(self, name: str) -> Layer:
-        try:
-            return self.layers[self._index[name]]
-        except (KeyError, TypeError):
-            raise InputError(f"{self.name} has no layer {shown(name)}; {nearest(name, self._index)}") from None
+        return self.layers[self.index(name)]
 
     def __contains__(self, name: object) -> bool:
         return name in self._index
@@ -245,9 +258,21 @@ class Network:
         return f"<Network {self.name}: {len(self)} layers, axes {', '.join(self.axes)}{size}>"
 
     def index(self, name: str) -> int:
-        """Return the position of a layer."""
-        self[name]
-        return self._index[name]
+        """Return the position of a layer, or of the layer that a module returns.
+
+        Raises
+        ------
+        InputError
+            With the nearest names; or, where a module returns several maps, with their names.
+        """
+        try:
+            return self._index[name]
+        except (KeyError, TypeError):
+            return self._index[module_layer(self, name)]
+
+    def _check_layer(self, name: str) -> None:
+        if name not in self._index:
+            raise InputError(f"{self.name} has no layer {shown(name)}; {nearest(name, self._index)}")
 
     @property
     def global_layers(self) -> tuple[frozenset[str], frozenset[str]]:

@@ -14,7 +14,7 @@ MAX_LAYERS = 100_000
 
 INPUT_CHANNELS = 3  # of an image whose spec does not say
 AXES = {1: ("x",), 2: ("y", "x"), 3: ("z", "y", "x")}
-NETWORK_KEYS = ("name", "layers", "input_size", "axes", "input_channels", "outputs", "assumed")
+NETWORK_KEYS = ("name", "layers", "input_size", "axes", "input_channels", "outputs", "assumed", "modules")
 COMMON_KEYS = ("name", "op", "inputs", "channels", "groups", "bias")
 MODE_ALIASES = {"linear": "bilinear", "trilinear": "bilinear"}
 PADDING_WORDS = ("same", "same_lower", "valid")
@@ -201,6 +201,15 @@ def check_assumed(value: object) -> dict[str, str]:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(text, str) for pair in value.items() for text in pair):
         raise InputError(f"assumed is {shown(value)}; it must be a mapping of texts, such as {{aten.flip: pointwise}}")
+    return dict(value)
+
+
+def check_modules(value: object) -> dict[str, str]:
+    """Return the layers that modules return, as a spec carries them: a layer's name by the module's."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(text, str) for pair in value.items() for text in pair):
+        raise InputError(f"modules is {shown(value)}; it must be a mapping of names, such as {{up1: up1.conv.1}}")
     return dict(value)
 
 

@@ -77,9 +77,14 @@ class ArraySource(Base):
 
 
 def rows_to_boxes(rows: list[tuple[Any, ...]]) -> Boxes:
-    """Boxes of rows (x, y, width, height, image_width, image_height, category), one each."""
+    """Boxes of rows (x, y, width, height, image_width, image_height, category), one each.
+
+    A box whose place is not a number has no size either: it is left out as "not a number".
+    """
     columns = list(zip(*rows, strict=True))
     x, y, width, height, image_width, image_height = (numbers(c) for c in columns[:6])
+    with np.errstate(invalid="ignore"):
+        width = np.where(np.isfinite(x + y), width, np.nan)
     category = np.empty(len(rows), object)
     category[:] = columns[6]
     return Boxes(width, height, image_width, image_height, x, y, category, np.ones(len(rows)))

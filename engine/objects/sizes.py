@@ -111,7 +111,7 @@ class Tally:
         self.total += round(float(count.sum()))
         good = self._sound(boxes, count)
         category = self._numbers(boxes.category)
-        image_width, image_height = boxes.image_width, boxes.image_height
+        image_width, image_height = _known_sizes(boxes)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             relative = np.sqrt(boxes.width * boxes.height / (image_width * image_height))
             aspect = boxes.width / boxes.height
@@ -130,17 +130,16 @@ class Tally:
     def _sound(self, boxes: Boxes, count: np.ndarray) -> np.ndarray:
         """Which boxes can be used; the others are counted by reason, each under its first."""
         width, height = boxes.width, boxes.height
-        image_width, image_height = boxes.image_width, boxes.image_height
+        image_width, image_height = _known_sizes(boxes)
         right = np.where(np.isnan(boxes.x), 0, boxes.x) + width
         bottom = np.where(np.isnan(boxes.y), 0, boxes.y) + height
-        unknown = ~((image_width > 0) & (image_height > 0) & np.isfinite(image_width + image_height))
         left = np.ones(len(width), bool)
         with np.errstate(invalid="ignore"):
             reasons = {
                 "not a number": ~np.isfinite(width + height),
                 "negative size": (width < 0) | (height < 0),
                 "zero size": (width == 0) | (height == 0),
-                "no image size": unknown & self.rule.needs_image,
+                "image size unknown": np.isnan(image_width) & self.rule.needs_image,
                 "outside the image": (np.minimum(boxes.x, boxes.y) < -SLACK)
                 | (right > image_width + SLACK)
                 | (bottom > image_height + SLACK),
@@ -180,6 +179,14 @@ class Tally:
         bins = np.floor(np.log2(values) * BINS).astype(np.int64) - self.low[measure]
         cells = category * counts.shape[1] + np.clip(bins, 0, counts.shape[1] - 1)
         counts += np.bincount(cells, weights, counts.size).reshape(counts.shape)
+
+
+def _known_sizes(boxes: Boxes) -> tuple[np.ndarray, np.ndarray]:
+    """Widths and heights of the images; NaN where a file says 0, −1 or nothing."""
+    width, height = boxes.image_width, boxes.image_height
+    with np.errstate(invalid="ignore"):
+        known = (width > 0) & (height > 0) & np.isfinite(width + height)
+    return np.where(known, width, np.nan), np.where(known, height, np.nan)
 
 
 def _counted(source: Source, rule: Resize, categories: Sequence[str] | None) -> Tally:

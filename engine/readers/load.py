@@ -28,6 +28,7 @@ def load(
     axes: Sequence[int] | None = None,
     image: str | None = None,
     name: str | None = None,
+    trust: bool = False,
     **arguments: Any,
 ) -> Network:
     """Return a network.
@@ -51,6 +52,8 @@ def load(
         Of ONNX models: the input that is the image; by default the first of at least three dims.
     name : str, optional
         Of models, and where a builder of the zoo takes one: the network's name.
+    trust : bool
+        Of .pt2 files: load one that may run code, see docs/reading-models.md. Others are read as data.
     **arguments
         Passed to the zoo's builder or the factory. An option above that a factory has a parameter for is the factory's.
 
@@ -65,7 +68,7 @@ def load(
     'resnet50'
     """
     options = {"example_input": example_input, "input_size": input_size, "unknown": unknown}
-    options |= {"axes": axes, "image": image, "name": name}
+    options |= {"axes": axes, "image": image, "name": name, "trust": trust or None}
     reading = {key: value for key, value in options.items() if value is not None}
     if not isinstance(source, str | PathLike):
         return _from_object(source, arguments, reading)
@@ -75,6 +78,7 @@ def load(
         from rfscale.engine.readers.python import find
 
         found = find(text)
+        _check_no_trust(text, reading)
         return _from_python(text, found, *_apart(found, arguments, reading))
     if kind == "zoo":
         arguments |= {key: reading.pop(key) for key in ("input_size", "name") if key in reading}
@@ -108,7 +112,7 @@ def as_network(
     for key in reading:
         if key not in SizedReading.__annotations__:
             raise TypeError(f"unexpected keyword argument {key!r}; {nearest(key, SizedReading.__annotations__)}")
-    options = {key: value for key, value in reading.items() if value is not None}
+    options = {key: value for key, value in reading.items() if value is not None and value is not False}
     arguments: Any = options.pop("arguments", {})
     if not isinstance(arguments, Mapping):
         raise InputError(f"arguments is {shown(arguments)}; it must be a mapping, such as {{'weights': None}}")
@@ -137,6 +141,8 @@ def load_named(
         Size that is going to be analysed: models are read at it; other networks stay as they are.
     """
     kind = kind_of(text)
+    if kind != "program":
+        _check_no_trust(text, reading)
     if reading and kind in WITHOUT_READER:
         raise InputError(
             f"{text} is {WITHOUT_READER[kind]}", remedy=(Parameter(next(iter(reading))), " goes with models")
@@ -207,6 +213,11 @@ def _check_no_arguments(what: str, arguments: Mapping[str, Any]) -> None:
         raise InputError(f"{what} takes no parameter {shown(key)}; {nearest(key, options)}")
 
 
+def _check_no_trust(what: str, reading: Mapping[str, Any]) -> None:
+    if reading.get("trust"):
+        raise InputError(f"{what} is no .pt2 file", remedy=("leave ", Parameter("trust"), " out"))
+
+
 def _from_object(
     source: Any,
     arguments: Mapping[str, Any],
@@ -219,6 +230,7 @@ def _from_object(
             raise InputError(f"{shown(source)} is {_described(source)}; {key} goes with models")
         return source if isinstance(source, Network) else Network.from_dict(source)
     _check_no_arguments(type(source).__name__, arguments)
+    _check_no_trust(type(source).__name__, reading)
     return _from_model(source, reading, input_size)
 
 
@@ -254,23 +266,16 @@ def _from_program(text: str, reading: Mapping[str, Any]) -> Network:
             raise InputError(
                 f"{text} is of the size that it was exported with", remedy=("leave ", Parameter(key), " out")
             )
-    try:
-        import torch
-    except ImportError:
-        raise InputError(f"{text} is a PyTorch program; to read it: pip install 'rfscale[torch]'") from None
-    if not Path(text).is_file():
-        raise InputError(f"{text}: {'is a folder' if Path(text).is_dir() else 'No such file or directory'}")
-    try:
-        program = torch.export.load(text)
-    except Exception as error:  # a zip archive that may hold anything
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"{text} is not a program of torch.export.save: {shown(lines[0], 200)}") from None
+    from rfscale.engine.readers.torch.program_file import load_program
+
+    options = dict(reading)
+    program = load_program(text, trust=options.pop("trust", False))
     shapes = [
         node.meta["val"].shape for node in program.graph.nodes if node.name in program.graph_signature.user_inputs
     ]
     if any(not isinstance(n, int) for shape in shapes for n in shape):
         raise InputError(f"{text} leaves the sizes of its input open; export it without dynamic_shapes")
-    return _from_model(program, {"name": Path(text).stem, **reading})
+    return _from_model(program, {"name": Path(text).stem, **options})
 
 
 def _from_python(

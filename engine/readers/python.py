@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Mapping
 from importlib import import_module, util
@@ -97,9 +98,7 @@ def _module(where: str) -> Any:
         path = Path(where)
         if not path.is_file():
             raise InputError(f"{where}: there is no such file")
-        folder = str(path.absolute().parent)
-        if folder not in sys.path:
-            sys.path.insert(0, folder)  # its neighbours, as `python file.py` has them
+        _add_folder(str(path.absolute().parent))  # its neighbours, as `python file.py` has them
         spec = util.spec_from_file_location(path.stem, path)
         assert spec is not None
         assert spec.loader is not None
@@ -114,9 +113,19 @@ def _module(where: str) -> Any:
                 sys.modules[path.stem] = before
             raise
         return module
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # a module beside the user, as `python -m` has it
+    _add_folder("")  # a module beside the user, as `python -m` has it
     return import_module(where)
+
+
+def _add_folder(folder: str) -> None:
+    """Let modules be imported from a folder: before installed packages, after Python's own.
+
+    A `types.py` of the user must not be imported in the place of Python's, here or in worker processes.
+    """
+    if folder not in sys.path:
+        own = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
+        places = [i for i, entry in enumerate(sys.path) if entry in own or entry.endswith("lib-dynload")]
+        sys.path.insert(places[-1] + 1 if places else 0, folder)
 
 
 def _with_torchvision(action: Callable[[], Any]) -> Any:

@@ -28,6 +28,8 @@ class Reading(TypedDict, total=False):
     axes : sequence of int
     image : str
     name : str
+    trust : bool
+        Load a .pt2 file that may run code.
     arguments : mapping
         Parameters of the zoo's builder or of the factory, which `rfscale.load` takes as keywords.
     """
@@ -37,6 +39,7 @@ class Reading(TypedDict, total=False):
     axes: Sequence[int] | None
     image: str | None
     name: str | None
+    trust: bool
     arguments: Mapping[str, Any]
 
 

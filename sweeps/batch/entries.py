@@ -22,11 +22,15 @@ KINDS = {
     "profile": ("input_size", "entry", "global_ops", *READING_OPTIONS),
 }
 
+TRUST = Parameter("trust")
+
 Entry = dict[str, Any]
 
 
 def file_wording(reference: Reference) -> str:
     """Return what a batch file calls a parameter: input_size, global_ops: skip, arg: {width: …}."""
+    if reference == TRUST:  # the file may not say that it is to be trusted
+        return "--trust"
     if isinstance(reference, FactoryArguments):
         return "arg: {" + ", ".join(f"{name}: …" for name in reference.names) + "}"
     name = reference.name if reference.key is None else f"{reference.name} of {reference.key}"
@@ -99,8 +103,11 @@ def options_of(entry: Entry) -> Entry:
     return {key: entry[key] for key in KINDS[kind_of_entry(entry)] if key in entry and key not in READING_OPTIONS}
 
 
-def subject_of(entry: Entry, folder: Path) -> Any:
-    """Return the space or network of an entry: a file beside the batch, a name, or a description."""
+def subject_of(entry: Entry, folder: Path, trust: bool = False) -> Any:
+    """Return the space or network of an entry: a file beside the batch, a name, or a description.
+
+    Without `trust` names of Python code are refused: a batch file is data.
+    """
     from rfscale.engine.network.network import Network
     from rfscale.sweeps.spaces.chains import chains
     from rfscale.sweeps.spaces.space import Space
@@ -120,7 +127,7 @@ def subject_of(entry: Entry, folder: Path) -> Any:
                 )
             subject = chains(**given)
     else:
-        subject = _named(entry, str(given), folder)
+        subject = _named(entry, str(given), folder, trust)
     if isinstance(subject, Network) and kind in ("sweep", "count"):
         raise InputError(f"{kind} needs a space, and {shown(given)} is a network")
     if not isinstance(subject, Network) and kind == "profile":
@@ -128,9 +135,9 @@ def subject_of(entry: Entry, folder: Path) -> Any:
     return subject
 
 
-def _named(entry: Entry, text: str, folder: Path) -> Any:
+def _named(entry: Entry, text: str, folder: Path, trust: bool) -> Any:
     """Return the space or network of a name; what fails says by which keys it was made and read."""
-    from rfscale.engine.readers.load import load_named
+    from rfscale.engine.readers.load import kind_of, load_named
     from rfscale.engine.readers.quiet import quiet
     from rfscale.sweeps.spaces.load import find_space
 
@@ -138,11 +145,17 @@ def _named(entry: Entry, text: str, folder: Path) -> Any:
     text = f"{folder / path}{name}" if (folder / path).is_file() else text
     keys = [key for key in READING_OPTIONS if key in entry]
     try:
+        kind = kind_of(text)
+        if kind == "python" and not trust:
+            raise InputError(
+                f"{text} names Python code, which a batch file may not run", remedy=("if you trust it, give ", TRUST)
+            )
         space = find_space(text, [Parameter(key) for key in keys])
         if space is not None:
             return space
         with quiet():
-            return load_named(text, entry.get("arg", {}), reader_parameters(entry), entry.get("input_size"))
+            reading = reader_parameters(entry) | ({"trust": True} if trust and kind == "program" else {})
+            return load_named(text, entry.get("arg", {}), reading, entry.get("input_size"))
     except InputError as error:
         raise (error.within(", ".join(keys)) if keys else error) from None
 

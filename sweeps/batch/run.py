@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.errors import InputError
+from rfscale.engine.files import check_own_store
 from rfscale.sweeps.batch.entries import Entry, entry_hash, file_wording, kind_of_entry, options_of, subject_of
 from rfscale.sweeps.batch.summary import known_rows, summary_of
 from rfscale.sweeps.machine import machine, measured
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 
 
 def run_batch(
-    entries: list[Entry], out: Path, folder: Path, step: Callable[[str], object] = lambda _: None, fresh: bool = False
+    entries: list[Entry],
+    out: Path,
+    folder: Path,
+    step: Callable[[str], object] = lambda _: None,
+    fresh: bool = False,
+    trust: bool = False,
 ) -> xr.Dataset:
     """Run all entries, and return the summary, which is also written to `out`/summary.json after every run.
 
@@ -36,6 +42,8 @@ def run_batch(
         Called with the name of every run that begins.
     fresh : bool
         Run all entries again, also those that are done.
+    trust : bool
+        Entries may name Python code, and .pt2 files that hold some.
     """
     from rfscale.sweeps.report.datasets import write
 
@@ -49,16 +57,14 @@ def run_batch(
         step(entry["name"])
         code, before = entry_hash(entry, folder), known.get(entry["name"])
         same = before is not None and before["entry_hash"] == code and before["status"] in ("done", "kept")
-        if before and same and not fresh and (out / f"{entry['name']}.zarr").is_dir():
+        if before and same and not fresh and _is_there(entry, out / f"{entry['name']}.zarr", folder, trust):
             rows.append({**before, "status": "kept"})
         else:
             stale = before is not None and before["entry_hash"] != code  # made from another entry: begin again
-            if fresh or stale:
-                _clear(entry, out, known=before is not None)
             # the summary names the entry before it runs: if it is killed, the same entry continues the sweep
             begun = {**_NOT_RUN, "run": entry["name"], "kind": kind_of_entry(entry), "entry_hash": code}
             write(summary_of([*rows, begun, *_later(entries, len(rows) + 1, known)]), out / "summary.json")
-            rows.append(_run(entry, out, folder) | {"entry_hash": code})
+            rows.append(_run(entry, out, folder, trust, clear=fresh or stale) | {"entry_hash": code})
         write(summary_of([*rows, *_later(entries, len(rows), known)]), out / "summary.json")
     return summary_of(rows)
 
@@ -74,24 +80,39 @@ def _later(entries: list[Entry], first: int, known: Mapping[str, dict[str, Any]]
     return [known[e["name"]] for e in entries[first:] if e["name"] in known]
 
 
-def _clear(entry: Entry, out: Path, *, known: bool) -> None:
-    """Remove a store that this entry can neither continue nor replace."""
+def _is_there(entry: Entry, path: Path, folder: Path, trust: bool) -> bool:
+    """Whether the result of an entry that is done is still there; of a sweep, all bytes of all its blocks."""
+    if kind_of_entry(entry) != "sweep" or not path.is_dir():
+        return path.is_dir()
+    from rfscale.sweeps.runs.store.layout import Options, Plan
+
+    try:
+        plan = Plan(subject_of(entry, folder, trust), Options(str(path), **options_of(entry)))
+        return all(map(plan.is_stored, range(plan.blocks)))
+    except InputError:
+        return False
+
+
+def _clear(entry: Entry, path: Path) -> None:
+    """Remove a store that this entry can neither continue nor replace, if rfscale wrote it and nobody added to it."""
     import shutil
 
-    path = out / f"{entry['name']}.zarr"
-    if (path / "done").is_dir() or (known and kind_of_entry(entry) == "sweep" and (path / "zarr.json").is_file()):
+    if (path / "zarr.json").is_file() and ((path / "done").is_dir() or kind_of_entry(entry) == "sweep"):
+        check_own_store(path, "store")
         shutil.rmtree(path)
 
 
-def _run(entry: Entry, out: Path, folder: Path) -> dict[str, Any]:
-    """Run one entry; a failure is its status."""
+def _run(entry: Entry, out: Path, folder: Path, trust: bool, *, clear: bool) -> dict[str, Any]:
+    """Run one entry, `clear`: without what is there; a failure is its status."""
     kind = kind_of_entry(entry)
     path = out / f"{entry['name']}.zarr"
     row: dict[str, Any] = {"run": entry["name"], "kind": kind, "status": "done", "message": ""}
     architectures = 0
     with measured() as cost:
         try:
-            subject = subject_of(entry, folder)
+            subject = subject_of(entry, folder, trust)
+            if clear:
+                _clear(entry, path)
             drawn = entry.get("random")
             architectures = min(drawn if isinstance(drawn, int) else getattr(subject, "size", 1), 2**62)
             data = _DO[kind](subject, options_of(entry), path)

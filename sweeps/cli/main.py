@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +18,8 @@ from rfscale.engine.errors import InputError, nearest
 from rfscale.sweeps.cli.options import shell_wording
 from rfscale.sweeps.cli.startup import finish, prepare
 from rfscale.sweeps.cli.verbs import VERBS
+
+OUTPUTS = ("--out", "--plot")
 
 app = typer.Typer(
     add_completion=False,
@@ -68,6 +71,7 @@ def _run(args: list[str]) -> int:
         known = [verb.__name__ for verb in VERBS]
         if not args[0].startswith("-") and args[0] not in known:
             raise InputError(f"no verb {args[0]!r}", remedy=nearest(args[0], known))
+        _check_outputs(args)
         command = typer.main.get_command(app)
         code = command.main(args, "rfscale", standalone_mode=False, obj={"command": shlex.join(["rfscale", *args])})
         return code if isinstance(code, int) else 0
@@ -79,6 +83,24 @@ def _run(args: list[str]) -> int:
         return 130
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1
+
+
+def _check_outputs(args: list[str]) -> None:
+    """Refuse an output that is an input of the same command, whichever verb it is."""
+    if not any(arg.partition("=")[0] in OUTPUTS for arg in args):
+        return
+    from rfscale.engine.files import check_not_read
+
+    written, read = [], []
+    for before, arg in zip(["", *args], args, strict=False):
+        option, equals, value = arg.partition("=")
+        if before in OUTPUTS or (equals and option in OUTPUTS):
+            written.append(Path(arg if before in OUTPUTS else value))
+        else:
+            read += [arg, value]
+    for path in written:
+        if path.is_file() or path.suffix == ".zarr":  # the folder of a batch may hold the summary to compare with
+            check_not_read(path, read)
 
 
 def _fail(message: str) -> int:

@@ -29,6 +29,7 @@ class Model:
     unknown: list[str] | None = None
     axes: str | None = None
     image: str | None = None
+    trust: bool = False
 
     def load(self, input_size: str | None = None) -> Network:
         """Return the network; models are read at `input_size`, the text of --input-size, where that is given."""
@@ -42,7 +43,7 @@ class Model:
     @property
     def given(self) -> list[str]:
         """Names of the options given that say how it is made or read."""
-        return [name for name in READING_OPTIONS if getattr(self, name)]
+        return [name for name in (*READING_OPTIONS, "trust") if getattr(self, name)]
 
     def _reading(self) -> dict[str, Any]:
         """The options given, as parameters of a reader."""
@@ -56,7 +57,7 @@ class Model:
             given["axes"] = _fitting("axes", self.axes, numbers(self.axes))
         if self.image is not None:
             given["image"] = self.image
-        return reader_parameters(given)
+        return reader_parameters(given) | ({"trust": True} if self.trust else {})
 
 
 def _fitting(name: str, text: str, value: Any) -> Any:
@@ -94,13 +95,14 @@ def takes_network(verb: Callable[..., None]) -> Callable[..., None]:
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_hint(name, option))
         )
 
+    parameters.append(inspect.Parameter("trust", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_TRUST))
     signature = inspect.Signature(parameters)
 
     def run(*args: Any, **options: Any) -> None:
         bound = signature.bind(*args, **options)
         bound.apply_defaults()
         given = bound.arguments
-        reading = {name: given.pop(name) for name in READING_OPTIONS}
+        reading = {name: given.pop(name) for name in (*READING_OPTIONS, "trust")}
         text = given.pop(model)
         if text is None:
             _refuse(reading)
@@ -110,6 +112,9 @@ def takes_network(verb: Callable[..., None]) -> Callable[..., None]:
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     run.__signature__ = signature  # type: ignore[attr-defined]
     return run
+
+
+_TRUST = Annotated[bool, typer.Option("--trust", help="Load a .pt2 file that may run code: you trust its maker.")]
 
 
 def _hint(name: str, option: ReadingOption) -> Any:
@@ -123,7 +128,7 @@ def _refuse(reading: dict[str, Any]) -> None:
     """Refuse options of a network where there is none."""
     for name, value in reading.items():
         if value:
-            text = value if isinstance(value, str) else value[0]
+            text = value[0] if isinstance(value, list) else value if isinstance(value, str) else None
             raise InputError((Parameter(name, text), " goes with a network"), remedy="give its name")
 
 

@@ -122,12 +122,12 @@ def fold_of(text: str | None) -> int | None:
 
 
 def layers_of(net: Network, text: str | None) -> list[str] | None:
-    """Return names with commas between as layers; the name of a module is its last layer."""
+    """Return names with commas between as layers; the name of a module is all that it returns."""
     if text is None:
         return None
-    from rfscale.engine.network.modules import module_layer
+    from rfscale.engine.network.modules import module_layers
 
-    return [module_layer(net, name.strip()) for name in text.split(",") if name.strip()]
+    return [layer for name in text.split(",") if name.strip() for layer in module_layers(net, name.strip())]
 
 
 # files ---------------------------------------------------------------------------------------------------------------

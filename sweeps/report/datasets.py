@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import csv
-import json
+import re
 from collections.abc import Callable
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rfscale.engine.errors import InputError
-from rfscale.engine.files import DATA, check_target, replacing
+from rfscale.engine.errors import InputError, visible
+from rfscale.engine.files import DATA, check_target, json_text, replacing
 
 if TYPE_CHECKING:
     import xarray as xr
 
-if TYPE_CHECKING:
     Data = xr.Dataset | xr.DataArray | xr.DataTree
 
 
@@ -41,22 +40,42 @@ def write(data: Data, path: Path) -> None:
 
 
 def storable(data: xr.Dataset) -> xr.Dataset:
-    """Return the dataset as every store can keep it: text as objects, whole numbers past int64 as text."""
+    """Return the dataset as every store can keep it: text as objects, whole numbers past int64 as text.
+
+    In text, NUL and lone surrogates, which no store takes, are written as escapes.
+    """
+    import numpy as np
+
     text: dict[Any, Any] = {name: v.astype(object) for name, v in data.variables.items() if v.dtype.kind in "UT"}
     objects = {name: v for name, v in data.data_vars.items() if v.dtype == object}
     text |= {n: v.astype(str).astype(object) for n, v in objects.items() if all(type(x) is int for x in v.values.flat)}
+    for name, v in {**data.variables, **text}.items():
+        if v.dtype == object and any(isinstance(x, str) and UNSTORABLE.search(x) for x in v.values.flat):
+            cells = [_storable_text(x) if isinstance(x, str) else x for x in v.values.flat]
+            text[name] = v.copy(data=np.array([*cells, None], object)[:-1].reshape(v.shape))
     out = data.assign_coords({k: v for k, v in text.items() if k in data.coords})
     out = out.assign({k: v for k, v in text.items() if k in data.data_vars})
     out.attrs = {str(k): _plain(v) for k, v in data.attrs.items() if v is not None}
+    for variable in out.variables.values():
+        variable.attrs = {k: _storable_text(v) if isinstance(v, str) else v for k, v in variable.attrs.items()}
     return out
+
+
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def _storable_text(text: str) -> str:
+    return UNSTORABLE.sub(lambda c: visible(c[0]), text)
 
 
 def _plain(value: Any) -> Any:
     """Return an attribute as text, a number, or a list of numbers: netCDF knows no lists of text, no truth values."""
     if isinstance(value, str):
-        return value
+        return _storable_text(value)
     if isinstance(value, list | tuple):
-        return ", ".join(value) if all(isinstance(v, str) for v in value) else [_plain(v) for v in value]
+        return (
+            _storable_text(", ".join(value)) if all(isinstance(v, str) for v in value) else [_plain(v) for v in value]
+        )
     value = value.item() if hasattr(value, "item") else value
     return int(value) if isinstance(value, bool) else value
 
@@ -136,8 +155,26 @@ def _csv(data: Data, path: Path) -> None:
     names, rows = records(made)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows(rows)
+        writer.writerow([csv_cell(name) for name in names])
+        writer.writerows([csv_cell(value) for value in row] for row in rows)
+
+
+def csv_cell(value: Any) -> Any:
+    """Return a value as a cell that breaks no row and that a spreadsheet takes for no formula.
+
+    Text has its characters without a shape as escapes, and an apostrophe before a first =, +, - or @; numbers, those in
+    text too, stay as they are.
+    """
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    if not text.lstrip().startswith(("=", "+", "-", "@")):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
 
 
 def _json(data: Data, path: Path) -> None:
@@ -148,7 +185,7 @@ def _json(data: Data, path: Path) -> None:
         content = {group: _json_content(node.to_dataset(inherit=False)) for group, node in data.subtree_with_keys}
     else:
         content = _json_content(_as_dataset(data, ".json"))
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    path.write_text(json_text(content) + "\n", encoding="utf-8")
 
 
 def _json_content(data: xr.Dataset) -> dict[str, Any]:

@@ -9,10 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rfscale.engine.errors import visible
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 SECONDS_BEFORE_SHOWN = 1.0
+
+
+def escaped(text: str) -> str:
+    """Return a name as the bar shows it: neither control characters nor the markup of `rich` are acted on."""
+    return visible(text).replace("[", r"\[")
 
 
 class ProgressBar:
@@ -25,6 +32,7 @@ class ProgressBar:
     """
 
     def __init__(self, label: str, steps: int | None, architectures: int, shown: Progress | None) -> None:
+        label = escaped(label)
         self.label, self.architectures, self._shown = label, architectures, shown
         self.done, self._steps = 0.0, 0
         self._begun: tuple[float, float] | None = None  # when, and the share that was done before
@@ -33,7 +41,7 @@ class ProgressBar:
     def step(self, name: str) -> None:
         """Show the name of a step that begins."""
         if self._shown and self._task is not None:
-            self._shown.update(self._task, description=f"{self.label}: {name}", completed=self._steps)
+            self._shown.update(self._task, description=f"{self.label}: {escaped(name)}", completed=self._steps)
         self._steps += 1
 
     def share(self, done: int, total: int) -> None:

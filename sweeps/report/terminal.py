@@ -1,43 +1,179 @@
 """What the terminal shows: texts, tables and their cells.
 
-Tables read well at 100 columns, and in a pipe: no colour codes, nothing cut off.
+Tables read well at 100 columns. In a pipe they have no colour codes and are as wide as they need to be. In a narrower
+terminal names are folded at their separators, then columns are left out, and a line says which: no number is ever cut.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isinf, isnan
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from rfscale.engine.errors import visible
 
-PIPE_WIDTH = 1000  # characters: a table in a pipe is as wide as it needs to be
 MAX_SPACED_COLUMNS = 12  # a table of more columns has narrower gaps, to fit into 100 characters
-MIN_NAME_WIDTH = 10  # characters that a narrow terminal leaves of a long name
+MIN_NAME_WIDTH = 10  # characters of a column of names that is folded
+LINE_WIDTH = 100_000  # characters: lines of text and tables in a pipe are not folded
 RELATIVE_TOLERANCE = 1e-9  # formulas are floats
 
 
-def say(*parts: Any) -> None:
-    """Print texts and tables to stdout; in a pipe without colours and as wide as they need to be."""
-    from rich.console import Console
+class Column(NamedTuple):
+    """A column of a table, which leaves it out if all its cells are `quiet`."""
 
-    terminal = sys.stdout.isatty()
-    console = Console(highlight=False, markup=False, soft_wrap=False, width=None if terminal else PIPE_WIDTH)
-    with console.capture() as capture:
-        for i, part in enumerate(parts):
-            table = not isinstance(part, str)
-            if i and (table or not isinstance(parts[i - 1], str)):  # an empty line above and below a table
-                console.print()
-            console.print(part, soft_wrap=not table)
-    text = "\n".join(line.rstrip() for line in capture.get().splitlines())
+    header: str
+    cells: Sequence[str]
+    justify: str = "right"
+    quiet: tuple[str, ...] = ()
+
+
+class Table(NamedTuple):
+    """Columns of cells; `sections` are titles that stand before the rows of these numbers."""
+
+    columns: Sequence[Column]
+    sections: Mapping[int, str] = {}
+    fold_headers: bool = False  # even where there is room
+
+
+def folded(columns: Sequence[Column]) -> Table:
+    """Return the table of the columns that have a cell which is not quiet."""
+    return Table([c for c in columns if not c.cells or any(cell not in c.quiet for cell in c.cells)])
+
+
+def say(*parts: str | Table) -> None:
+    """Print texts and tables to stdout."""
+    text = rendered(parts, terminal_width())
     try:
         print(text, flush=True)
     except BrokenPipeError:  # the reader of the pipe has ended, as in `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
+
+
+def terminal_width() -> int | None:
+    """Return the characters of a line of the terminal, or None where stdout is a pipe or a file."""
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def rendered(parts: Sequence[str | Table], width: int | None) -> str:
+    """Return texts and tables as lines, an empty one above and below a table.
+
+    Parameters
+    ----------
+    parts : sequence of str or Table
+        A text is one line.
+    width : int, optional
+        Characters that a row may have; without it rows are as long as they need to be.
+    """
+    lines: list[str] = []
+    for i, part in enumerate(parts):
+        if i and not (isinstance(part, str) and isinstance(parts[i - 1], str)):
+            lines.append("")
+        lines += [visible(part).rstrip()] if isinstance(part, str) else _table_lines(part, width)
+    return "\n".join(lines)
+
+
+# tables -------------------------------------------------------------------------------------------------------------
+
+
+def _table_lines(table: Table, width: int | None) -> list[str]:
+    """A table as lines, with one that names the columns for which the terminal is too narrow."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    columns = [c._replace(header=visible(c.header), cells=[visible(cell) for cell in c.cells]) for c in table.columns]
+    if table.fold_headers:
+        columns = [c if c.justify == "left" else _narrowed(c, _least_width(c)) for c in columns]
+    kept, dropped = columns, list[str]()
+    if width is not None:
+        kept, dropped = _fitted(columns, width)
+    out = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _gap(kept) - 1, 0, 0))
+    for column in kept:
+        out.add_column(Text(column.header), justify=column.justify, no_wrap=True, overflow="fold")  # type: ignore[arg-type]
+    for i, row in enumerate(zip(*(c.cells for c in kept), strict=True)):
+        if i in table.sections:
+            if i:
+                out.add_section()
+            out.add_row(Text(_lines(visible(table.sections[i]), _width(kept[0]))))
+        out.add_row(*map(Text, row))
+    console = Console(width=LINE_WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
+    with console.capture() as capture:
+        console.print(out)
+    lines = [line.rstrip() for line in capture.get().splitlines()]
+    if dropped:
+        names = ", ".join(dropped)
+        lines += ["", f"columns left out at {width} characters: {names}; a wider terminal, a pipe or --out shows them"]
+    return lines
+
+
+def _gap(columns: Sequence[Column]) -> int:
+    """Blanks between two columns."""
+    return 2 if len(columns) <= MAX_SPACED_COLUMNS else 1
+
+
+def _fitted(columns: list[Column], width: int) -> tuple[list[Column], list[str]]:
+    """Return the columns that a width has room for, names folded where they must be, and the headers of the others.
+
+    Columns of figures go first, from the right; the first column stays.
+    """
+    kept, dropped = list(columns), list[str]()
+    while len(kept) > 1 and sum(map(_least_width, kept)) + _gap(kept) * (len(kept) - 1) > width:
+        figures = [i for i, c in enumerate(kept) if i and c.justify == "right"]
+        dropped.append(kept.pop(figures[-1] if figures else -1).header)
+    widths = [_width(c) for c in kept]
+    excess = sum(widths) + _gap(kept) * (len(kept) - 1) - width
+    for i in sorted(range(len(kept)), key=lambda i: (kept[i].justify == "left", -widths[i])):
+        if excess > 0:
+            least = _least_width(kept[i]) if len(kept) > 1 else min(width, _least_width(kept[i]))
+            room = max(least, widths[i] - excess)
+            excess -= widths[i] - room
+            kept[i] = _narrowed(kept[i], room)
+    return kept, [" ".join(header.split("\n")) for header in reversed(dropped)]
+
+
+def _width(column: Column) -> int:
+    from rich.cells import cell_len
+
+    return max(cell_len(line) for text in (column.header, *column.cells) for line in text.split("\n"))
+
+
+def _least_width(column: Column) -> int:
+    """The width of a column whose header, and whose cells if they are names, are folded at separators."""
+    from rich.cells import cell_len
+
+    folds = (column.header, *column.cells) if column.justify == "left" else (column.header,)
+    longest = max(cell_len(word) for text in folds for word in ["", *text.split()])
+    if column.justify == "left":
+        return min(_width(column), max(MIN_NAME_WIDTH, min(longest, 2 * MIN_NAME_WIDTH)))
+    return max(longest, *(cell_len(cell) for cell in column.cells), 0)
+
+
+def _narrowed(column: Column, width: int) -> Column:
+    """The column with its header, and its cells if they are names, in lines of at most `width` characters."""
+    cells = [_lines(cell, width) for cell in column.cells] if column.justify == "left" else column.cells
+    return column._replace(header=_lines(column.header, width), cells=cells)
+
+
+def _lines(text: str, width: int) -> str:
+    """A text in lines that end after a word; within a word that is too long, after a separator where there is one."""
+    from rich.cells import cell_len, chop_cells
+
+    lines = [""]
+    for word in re.findall(r"\s*\S+", text):
+        parts = [word] if cell_len(word.strip()) <= width else re.findall(r"[^/._,=]+[/._,=]*|[/._,=]+", word)
+        for part in parts:
+            if cell_len((lines[-1] + part).strip()) <= width:
+                lines[-1] += part
+            else:
+                lines += chop_cells(part.lstrip(), width)
+    return "\n".join(line.strip() for line in lines if line)
 
 
 # cells --------------------------------------------------------------------------------------------------------------
@@ -63,55 +199,3 @@ def per_axis(values: Iterable[float], digits: int = 3) -> str:
 def same(a: float, b: float) -> bool:
     """Whether two figures are equal but for rounding; infinities are, NaN is equal to nothing."""
     return a == b or abs(a - b) <= RELATIVE_TOLERANCE * max(1.0, abs(b))
-
-
-def plain_table(*headers: tuple[str, str]) -> Table:
-    """Return an empty table of the house style; a header is (text, "left" or "right")."""
-    from rich import box
-    from rich.table import Table
-
-    gap = 1 if len(headers) <= MAX_SPACED_COLUMNS else 0  # beside the one blank between columns
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0))
-    for text, justify in headers:
-        table.add_column(text, justify=justify, overflow="fold", no_wrap=justify == "right")  # type: ignore[arg-type]
-    return table
-
-
-class Column(NamedTuple):
-    """A column of a table, which leaves it out if all its cells are `quiet`."""
-
-    header: str
-    cells: Sequence[str]
-    justify: str = "right"
-    quiet: tuple[str, ...] = ()
-
-
-def folded(columns: Sequence[Column]) -> Table:
-    """Return the table of the columns that have a cell which is not quiet."""
-    kept = _fitted([c for c in columns if not c.cells or any(cell not in c.quiet for cell in c.cells)])
-    table = plain_table(*((c.header, c.justify) for c in kept))
-    for row in zip(*(c.cells for c in kept), strict=True):
-        table.add_row(*row)
-    return table
-
-
-def _fitted(columns: list[Column]) -> list[Column]:
-    """The columns with long names cut at their start, where the terminal is too narrow; a pipe gets them whole."""
-    if not sys.stdout.isatty():
-        return columns
-    from shutil import get_terminal_size
-
-    widths = [max(len(text) for text in (c.header, *c.cells)) for c in columns]
-    excess = (
-        sum(widths)
-        + (2 if len(columns) <= MAX_SPACED_COLUMNS else 1) * (len(columns) - 1)
-        - get_terminal_size().columns
-    )
-    for i in sorted(range(len(columns)), key=lambda i: -widths[i]):
-        if excess <= 0 or columns[i].justify != "left" or widths[i] <= MIN_NAME_WIDTH:
-            continue
-        room = max(MIN_NAME_WIDTH, widths[i] - excess)
-        excess -= widths[i] - room
-        cells = [text if len(text) <= room else "…" + text[1 - room :] for text in columns[i].cells]
-        columns[i] = columns[i]._replace(cells=cells)
-    return columns

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rfscale.sweeps.report.terminal import number, per_axis, plain_table, same
+from rfscale.sweeps.report.terminal import Column, Table, number, per_axis, same
 from rfscale.sweeps.reproduction.verdicts import COUNTED, Result
 
 if TYPE_CHECKING:
@@ -57,18 +57,16 @@ def _joined(cells: Sequence[str]) -> str:
     return " · ".join(cells) if len(cells) <= LISTED else f"{cells[0]} … {cells[-1]}"
 
 
-def terminal_table(table: Sequence[tuple[str, list[str]]]) -> Any:
+def terminal_table(table: Sequence[tuple[str, list[str]]]) -> Table:
     """Return the table for the terminal; it reads well at 120 columns."""
-    from rich.text import Text
-
-    sides = ("left" if h in ("claim", "verdict") else "right" for h in HEADERS)
-    out = plain_table(*((h.replace(" ", "\n"), side) for h, side in zip(HEADERS, sides, strict=True)))
-    for section, members in groupby(table, key=lambda row: row[0]):
-        out.add_row(Text(section, style="bold"))
-        for _, cells in members:
-            out.add_row(*cells)
-        out.add_section()
-    return out
+    sections, titles = [section for section, _ in table], {}
+    for i, section in enumerate(sections):
+        if i == 0 or section != sections[i - 1]:
+            titles[i] = section
+    columns = zip(HEADERS, zip(*(cells for _, cells in table), strict=True), strict=True)
+    return Table(
+        [Column(h, cells, "left" if h in ("claim", "verdict") else "right") for h, cells in columns], titles, True
+    )
 
 
 def markdown(table: Sequence[tuple[str, list[str]]], notes: Sequence[str]) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from rfscale.engine.analysis.check.rules import LEVELS, RULES, Finding, Level
-from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.errors import InputError, nearest, shown, visible
+from rfscale.engine.files import json_text
 from rfscale.engine.network.network import Network
 from rfscale.engine.variables import provenance
 from rfscale.engine.version import __version__
@@ -39,7 +39,7 @@ def _text(findings: Sequence[Finding], network: Network, artifact: str | None) -
         lines.append(f"    {f.message} ({rule.figure} {f.value:.3g} {sign} {f.threshold:g})")
         lines.append(f"    remedy: {f.remedy}")
     counts = [f"{n} {level}{'s' if n != 1 else ''}" for level in reversed(LEVELS) if (n := _count(findings, level))]
-    return "\n".join([*lines, f"{network.name}: {', '.join(counts) or 'nothing found'}"])
+    return "\n".join(visible(line) for line in [*lines, f"{network.name}: {', '.join(counts) or 'nothing found'}"])
 
 
 def _count(findings: Sequence[Finding], level: Level) -> int:
@@ -52,7 +52,7 @@ def _json(findings: Sequence[Finding], network: Network, artifact: str | None) -
         "counts": {level: _count(findings, level) for level in LEVELS},
         "findings": [{**vars(f), "value": _finite(f.value), "figure": RULES[f.rule].figure} for f in findings],
     }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    return json_text(content)
 
 
 def _finite(value: float) -> float | str:
@@ -75,7 +75,7 @@ def _sarif(findings: Sequence[Finding], network: Network, artifact: str | None) 
     results = [_result(f, network, artifact) for f in findings]
     run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
     schema = "https://json.schemastore.org/sarif-2.1.0.json"
-    return json.dumps({"$schema": schema, "version": "2.1.0", "runs": [run]}, indent=1, ensure_ascii=False)
+    return json_text({"$schema": schema, "version": "2.1.0", "runs": [run]})
 
 
 def _result(finding: Finding, network: Network, artifact: str | None) -> dict[str, Any]:

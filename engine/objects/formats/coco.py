@@ -40,8 +40,8 @@ class ImageSizes:
             real = isinstance(value, int | float) and not isinstance(value, bool)
             column.append(float(value) if real else float("nan"))
 
-    def find(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Widths and heights of some images; NaN for those that are not known."""
+    def find(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Whether the file lists some images, and their widths and heights; NaN where it does not say them."""
         if self._sorted is None:
             ids = np.frombuffer(self._ids, np.int64) if self._ids else np.zeros(0, np.int64)
             order = np.argsort(ids, kind="stable")
@@ -53,7 +53,7 @@ class ImageSizes:
         ids, widths, heights = self._sorted
         at = np.searchsorted(ids, labels)
         known = ids[at] == labels
-        return np.where(known, widths[at], np.nan), np.where(known, heights[at], np.nan)
+        return known, widths[at], heights[at]
 
 
 class CocoSource(Base):
@@ -94,7 +94,7 @@ class CocoSource(Base):
                         images.add(entry.get("id"), entry.get("width"), entry.get("height"))
                 elif key == "categories" and not again:
                     for entry in self._entries(stream, key):
-                        self.names[entry.get("id")] = str(entry.get("name", entry.get("id")))
+                        self.names[_label(entry.get("id"))] = str(entry.get("name", entry.get("id")))
                 else:
                     self._early = self._early or key == "annotations"
                     stream.skip()
@@ -124,16 +124,23 @@ class CocoSource(Base):
             if not isinstance(box, list) or len(box) != 4:
                 self.left_out["no box"] += 1
                 continue
-            rows.append((*box, images.number(entry.get("image_id")), 0, entry.get("category_id", "none")))
+            rows.append((*box, images.number(entry.get("image_id")), 0, _label(entry.get("category_id"))))
             if len(rows) == CHUNK:
-                yield _with_images(rows, images)
+                yield from self._with_images(rows, images)
                 rows = []
+        yield from self._with_images(rows, images)
+
+    def _with_images(self, rows: list[tuple[Any, ...]], images: ImageSizes) -> Iterator[Boxes]:
+        """Boxes of the rows whose image the file lists."""
+        known, widths, heights = images.find(np.array([row[4] for row in rows], np.int64))
+        if not known.all():
+            self.left_out["unknown image"] += int((~known).sum())
+            rows = [row for row, listed in zip(rows, known.tolist(), strict=True) if listed]
         if rows:
-            yield _with_images(rows, images)
+            b = rows_to_boxes(rows)
+            yield Boxes(b.width, b.height, widths[known], heights[known], b.x, b.y, b.category, b.count)
 
 
-def _with_images(rows: list[tuple[Any, ...]], images: ImageSizes) -> Boxes:
-    labels = np.array([row[4] for row in rows], np.int64)
-    boxes = rows_to_boxes(rows)
-    widths, heights = images.find(labels)
-    return Boxes(boxes.width, boxes.height, widths, heights, boxes.x, boxes.y, boxes.category, boxes.count)
+def _label(value: Any) -> Any:
+    """An id as a category of boxes; a list or a mapping is none."""
+    return value if isinstance(value, str | int | float) else "none"

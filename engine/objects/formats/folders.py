@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from math import nan
+from math import isfinite, isnan, nan
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -154,6 +154,12 @@ class YoloSource(Base):
                 f"objects: {where} has {len(given)} numbers after the class; a box has 4, an outline pairs"
             )
         self.notes["relative boxes"] += 1
+        if not all(map(isfinite, given)):
+            self.left_out["not a number"] += 1
+            return None
+        if isnan(width):
+            self.left_out["image size unknown"] += 1
+            return None
         if max(w, h) > TOO_LARGE:
             self.left_out["mixed units"] += 1
             self._refuse_pixels(where)

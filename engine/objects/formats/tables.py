@@ -69,6 +69,9 @@ def _used(path: Path, columns: list[str]) -> list[str]:
             f"objects: {path} has no column {', '.join(missing)}; needed are {', '.join(NEEDED)}, there are "
             f"{', '.join(columns[:12])}"
         )
+    twice = [name for name in (*NEEDED, *OPTIONAL) if columns.count(name) > 1]
+    if twice:
+        raise InputError(f"objects: {path} has the column {twice[0]} {columns.count(twice[0])} times; leave one")
     return [name for name in (*NEEDED, *OPTIONAL) if name in columns]
 
 

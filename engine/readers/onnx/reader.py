@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
@@ -14,6 +13,7 @@ from rfscale.engine.readers.onnx import ops
 from rfscale.engine.readers.onnx.folding import folded, shape_value
 from rfscale.engine.readers.onnx.graph_inputs import declared_dims, image_input, image_shape, initializer
 from rfscale.engine.readers.onnx.model_file import load_model
+from rfscale.engine.readers.onnx.module_outputs import ModuleCalls
 from rfscale.engine.readers.onnx.registry import ONNX, Node
 from rfscale.engine.readers.onnx.shapes import InferredShapes, constant_of
 from rfscale.engine.readers.tensors.layout import UnreadableError
@@ -33,7 +33,6 @@ from rfscale.engine.readers.tensors.unknowns import Unknowns
 _FILLED_BY = (ops,)  # importing it fills the table
 
 MAX_ELEMENTS = 1 << 32  # of a constant that a node makes; whatever needs more is broken or hostile
-_WEIGHTED = ("Conv", "ConvTranspose", "Gemm")
 _CONTROL = ("If", "Loop", "Scan", "SequenceMap")
 
 
@@ -80,19 +79,24 @@ def read_onnx(
     shape = image_shape(first, example_input, input_size, axes, label)
     inferred = InferredShapes(model, first.name, shape)
     tracker, tensor, channels = image_tracker(shape, axes)
-    reader = GraphReader(tracker, Unknowns(unknown, "ONNX"), inferred, label)
+    reader = GraphReader(tracker, Unknowns(unknown, "ONNX"), inferred, label, ModuleCalls(graph))
     reader.elsewhere = {t.name for t in graph.initializer if t.data_location == 1}
     reader.values |= weights | {
         i.name: Constant(declared_dims(i.type.tensor_type)) for i in graph.input if i.name not in weights
     }
     reader.values[first.name] = tensor
-    return tracker.network(name or Path(label).stem, reader.run(graph), channels, reader.unknowns.assumed)
+    outputs = reader.run(graph)
+    returned = reader.calls.returned(graph, reader.values)
+    return tracker.network(name or Path(label).stem, outputs, channels, reader.unknowns.assumed, returned)
 
 
 class GraphReader:
     """Goes over the nodes in the order of the file."""
 
-    def __init__(self, tracker: Tracker, unknowns: Unknowns, shapes: InferredShapes, label: str) -> None:
+    def __init__(
+        self, tracker: Tracker, unknowns: Unknowns, shapes: InferredShapes, label: str, calls: ModuleCalls
+    ) -> None:
+        self.calls = calls
         self.tracker = tracker
         self.unknowns = unknowns
         self.shapes = shapes
@@ -116,7 +120,7 @@ class GraphReader:
         """An output as a layer of its very shape, where its layout allows that."""
         if not isinstance(value, Tracked) or node is None:
             return value
-        self.tracker.path = _path(node)
+        self.tracker.path = self.calls.path(node)
         return settle(self.tracker, value)
 
     def visit(self, node: Any) -> None:
@@ -146,7 +150,7 @@ class GraphReader:
             if node.op_type in ("Mul", "Where") and sum(v.shape[-1] > 1 for v in inputs if v and len(v.shape) > 1) > 1:
                 self._products.update(outputs)
             return [folded(node.op_type, inputs, attrs, shapes[0])] + [constant_of(s) for s in shapes[1:]]
-        self.tracker.path = _path(node)
+        self.tracker.path = self.calls.path(node)
         if node.op_type == "Conv" and self._products.intersection(node.input[1:2]):
             self.unknowns.assumed[node.name or outputs[0]] = "a mask of its weights was not read, every tap counts"
         same = next((v.shape for v in inputs if isinstance(v, Tracked)), ())  # what an unknown operator may keep
@@ -188,15 +192,3 @@ def _attribute(attribute: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return list(value) if attribute.type > 5 else value
-
-
-def _path(node: Any) -> str:
-    """Module that a node comes from: that of its weights, what torch's exporter noted, or the node's own name."""
-    weights = next((i for i in node.input[1:2] if i.endswith(".weight")), None)
-    if weights and node.op_type in _WEIGHTED:
-        return weights.removesuffix(".weight")
-    for entry in node.metadata_props:
-        if entry.key == "pkg.torch.onnx.name_scopes":
-            scopes = re.findall(r"'([^']*)'", entry.value)[:-1]
-            return scopes[-1] if scopes else ""
-    return (node.name or next(iter(node.output), "")).strip("/").replace("/", ".")

@@ -25,6 +25,7 @@ from rfscale.engine.readers.tensors.layout import (
     spatial,
     whole_axis,
 )
+from rfscale.engine.readers.tensors.naming import Returned, layer_names, module_names
 
 Shape = tuple[int, ...]
 _IMAGE_LAYER = -1
@@ -252,21 +253,33 @@ class Tracker:
     # the network ----------------------------------------------------------------------------------------------------
 
     def network(
-        self, name: str, outputs: Iterable[object], image_channels: int, assumed: Mapping[str, str] | None = None
+        self,
+        name: str,
+        outputs: Iterable[object],
+        image_channels: int,
+        assumed: Mapping[str, str] | None = None,
+        returned: Sequence[Returned] | None = None,
     ) -> Network:
-        """Return the network of what the outputs read, its layers named by module; `assumed` as in `Network`."""
+        """Return the network of what the outputs read, its layers named by module.
+
+        `assumed` is as in `Network`, `returned` what the modules return, where that is known.
+        """
         ends = list(dict.fromkeys(t.layer for t in outputs if isinstance(t, Tracked) and t.layer >= 0))
         if not ends:
             raise InputError(f"{name}: no output depends on the image through a layer")
         needed = self._read_by(ends)
         drafts = [self.drafts[i] for i in needed]
-        names = dict(zip(needed, _names(drafts), strict=True)) | {_IMAGE_LAYER: IMAGE}
+        kept = set(needed)
+        returned = None if returned is None else [r for r in returned if r.layer in kept]
+        named = layer_names([d.op for d in drafts], [d.path for d in drafts], needed, returned)
+        names = dict(zip(needed, named, strict=True)) | {_IMAGE_LAYER: IMAGE}
         layers = [
             Layer(names[i], d.op, tuple(names[s] for s in d.sources), Params(d.params))
             for i, d in zip(needed, drafts, strict=True)
         ]
         options: dict[str, Any] = {"name": name, "axes": len(self.image), "input_size": self.image}
         options |= {"input_channels": image_channels, "outputs": tuple(names[i] for i in ends), "assumed": assumed}
+        options["modules"] = module_names(returned or (), names)
         network = Network(layers, **options)
         fixed = _with_channels(network, {names[i]: d.before for i, d in zip(needed, drafts, strict=True)})
         return network if len(fixed) == len(layers) else Network(fixed, **options)
@@ -303,28 +316,6 @@ def _one_per_axis(factors: Iterable[Any]) -> list[dict[int, Any]]:
             rounds.append(free := {})
         free[f.axis] = f
     return rounds
-
-
-def _names(drafts: Sequence[_Draft]) -> list[str]:
-    """Names of layers.
-
-    The last layer that a module writes is named by the module's path, others have the op after it.
-    """
-    last = {draft.path: i for i, draft in enumerate(drafts)}
-    taken = {IMAGE} | {path for path in last if path}
-    names = []
-    for i, draft in enumerate(drafts):
-        if draft.path and last[draft.path] == i and draft.path != IMAGE:
-            names.append(draft.path)
-            continue
-        base = name = f"{draft.path}.{draft.op}" if draft.path else draft.op
-        number = 1
-        while name in taken:
-            number += 1
-            name = f"{base}{number}"
-        taken.add(name)
-        names.append(name)
-    return names
 
 
 def _with_channels(network: Network, wanted: Mapping[str, int | None]) -> list[Layer]:

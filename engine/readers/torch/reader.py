@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rfscale.engine.errors import EXAMPLE_INPUT, InputError, shown
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.tensors.layout import UnreadableError
+from rfscale.engine.readers.tensors.naming import Returned
 from rfscale.engine.readers.tensors.spatial_ops import settle
 from rfscale.engine.readers.tensors.tracking import (
     Constant,
@@ -24,6 +25,7 @@ from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch import ops as aten
 from rfscale.engine.readers.torch import window_ops as aten_windows
 from rfscale.engine.readers.torch.masks import NOT_READ, WITHOUT_VALUES, Masks
+from rfscale.engine.readers.torch.module_outputs import note_from_stacks, noted, notes
 from rfscale.engine.readers.torch.registry import ATEN
 
 if TYPE_CHECKING:
@@ -77,7 +79,8 @@ def export(module: Any, example_input: Any) -> Any:
     training = [m for m in module.modules() if m.training]
     module.eval()
     try:
-        return torch.export.export(module, inputs)
+        with noted(module):
+            return torch.export.export(module, inputs)
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
@@ -126,12 +129,13 @@ def read_program(
     tracker, first, channels = image_tracker(tuple(image.meta["val"].shape), axes)
     reader = GraphReader(tracker, Unknowns(unknown, "torch"), Masks(program))
     values: dict[Any, Any] = {image: first}
+    note_from_stacks(program)
     outputs = _flat(reader.run(graph, values))
     reader.unknowns.check(name)
     *_, last = graph.graph.nodes
     made_by = dict(zip(map(id, (values[n] for n in last.all_input_nodes)), last.all_input_nodes, strict=True))
     ends = [reader.settled(t, made_by.get(id(t))) for t in outputs]
-    return tracker.network(name, ends, channels, reader.unknowns.assumed)
+    return tracker.network(name, ends, channels, reader.unknowns.assumed, reader.returned)
 
 
 class GraphReader:
@@ -141,6 +145,7 @@ class GraphReader:
         self.tracker = tracker
         self.masks = masks
         self.unknowns = unknowns
+        self.returned: list[Returned] = []  # by modules
 
     def run(self, graph: Any, values: dict[Any, Any]) -> Any:
         for node in graph.graph.nodes:
@@ -150,6 +155,10 @@ class GraphReader:
                 self._call(graph, node, values)
             elif node not in values:
                 values[node] = _constant(node)
+            found = notes(node)
+            if found and isinstance(values[node], Tracked):
+                values[node] = self.settled(values[node], node)
+                self.returned += [Returned(*note, values[node].layer) for note in found]
         return ()
 
     def settled(self, value: Any, node: Any) -> Any:

@@ -18,6 +18,9 @@ def batch(
         Path | None, typer.Option(metavar="SUMMARY", help="An earlier summary.json (or its folder) to compare with.")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do all runs again, also those that are done.")] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Runs may name Python code, module:factory, and .pt2 files with code.")
+    ] = False,
 ) -> None:
     """Run sweeps, counts, validations and profiles in order.
 
@@ -38,7 +41,7 @@ def batch(
     if before is not None:
         check_against(entries, before)
     with progress("batch", len(entries)) as bar:
-        summary = run_batch(entries, out, runs.absolute().parent, bar.step, fresh)
+        summary = run_batch(entries, out, runs.absolute().parent, bar.step, fresh, trust)
     if before is not None:
         summary = compare(summary, before)
     say(*summary_table(summary), f"written: {out / 'summary.json'}")

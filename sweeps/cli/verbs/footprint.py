@@ -26,7 +26,7 @@ from rfscale.sweeps.cli.options import (
 def footprint(
     context: typer.Context,
     network: NetworkArgument,
-    layer: Annotated[str, typer.Argument(metavar="LAYER", help="Name of a layer, or of a module: its last layer.")],
+    layer: Annotated[str, typer.Argument(metavar="LAYER", help="Name of a layer, or of a module: what it returns.")],
     input_size: InputSize = None,
     finite: Finite = False,
     entry: Entry = "center",

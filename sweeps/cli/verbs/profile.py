@@ -42,7 +42,7 @@ def profile(
         typer.Option(
             metavar="N|all",
             help="Fold the table by module: one row for all layers whose names share N parts, with the figures of the "
-            "module's last layer. Without: as deep as fits a screen. Files and pictures get every layer.",
+            "layer that the module returns. Without: as deep as fits a screen. Files and pictures get every layer.",
         ),
     ] = None,
     layers: Annotated[
@@ -107,10 +107,10 @@ def _output_lines(net: Network, size: Any, entry: Any, ds: xr.Dataset) -> list[s
 
 
 def _matching(globs: str, net: Network, names: list[str]) -> list[int]:
-    """Positions of the layers that patterns match; the plain name of a module is its last layer."""
+    """Positions of the layers that patterns match; the plain name of a module is what it returns."""
     from fnmatch import fnmatchcase
 
-    from rfscale.engine.network.modules import module_layer
+    from rfscale.engine.network.modules import module_layers
 
     patterns = [p.strip() for p in globs.split(",") if p.strip()]
     if not patterns:
@@ -120,7 +120,7 @@ def _matching(globs: str, net: Network, names: list[str]) -> list[int]:
         hits = {i for i, name in enumerate(names) if fnmatchcase(name, pattern)}
         if not hits:
             try:
-                hits = {names.index(module_layer(net, pattern))}
+                hits = {names.index(layer) for layer in module_layers(net, pattern)}
             except ValueError:  # InputError is one
                 raise InputError(f"--layers: no layer is called {pattern!r}; {nearest(pattern, names)}") from None
         found |= hits

@@ -17,7 +17,7 @@ def design_figure(found: xr.Dataset, sizes: xr.Dataset) -> Figure:
     """Return the picture: the object sizes with the maps of the best design, and fit against cost of all."""
     from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-    from rfscale.sweeps.report.pictures.style import BLUE, GREEN, ORANGE, figure
+    from rfscale.sweeps.report.pictures.style import BLUE, GREEN, ORANGE, figure, label
 
     attrs = found.attrs
     cost, fit = attrs["cost"], attrs["objective"]
@@ -30,11 +30,13 @@ def design_figure(found: xr.Dataset, sizes: xr.Dataset) -> Figure:
         for i, (layer, value) in enumerate(zip(best.map_layer.values, values, strict=True)):
             left.axvline(value, color=ORANGE, lw=1.6)
             place = (value, 0.96 - 0.07 * (i % 3))
-            left.annotate(f" {layer} {value:.4g} px", place, xycoords=("data", "axes fraction"), fontsize=8.5)
+            left.annotate(
+                f" {label(layer, 30)} {value:.4g} px", place, xycoords=("data", "axes fraction"), fontsize=8.5
+            )
         left.set_xscale("log", base=2)
         left.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
         left.set_ylim(0, 1.3 * float(share.max()))
-        left.set_xlabel(f"pixels; objects by √(width·height), {attrs['source']}")
+        left.set_xlabel(f"pixels; objects by √(width·height), {label(attrs['source'])}")
         left.yaxis.set_major_formatter(PercentFormatter(1.0))
         left.set_title(f"the design that fits best, |log2| {float(best.tightness):.3f}")
         y = found[fit].values

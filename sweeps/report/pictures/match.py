@@ -17,7 +17,7 @@ def match_figure(found: xr.Dataset) -> Figure:
     """Return the picture of a match (a dataset of `rf.match`)."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    from rfscale.sweeps.report.pictures.style import figure
+    from rfscale.sweeps.report.pictures.style import figure, label
 
     wide = min(13.0, max(9.0, 5.0 + 0.06 * found.sizes["layer"]))
     with figure(wide, 5.6, 1, 2, sharey=True, width_ratios=[5, 3]) as (fig, axes):
@@ -31,9 +31,9 @@ def match_figure(found: xr.Dataset) -> Figure:
         left.yaxis.set_minor_formatter(NullFormatter())
         left.set_ylabel("pixels of the image")
         image = "no borders" if found.attrs["mode"] == "interior" else str(found.attrs["mode"])
-        left.set_title(f"{found.attrs['network']}: receptive field of each layer, {image}")
+        left.set_title(f"{label(found.attrs['network'], 40)}: receptive field of each layer, {image}")
         rule = "" if found.attrs["resize"] == "none" else f"\nresized by {found.attrs['resize']}"
-        right.set_title(f"{Path(found.attrs['source']).name}{rule}", fontsize=10)
+        right.set_title(f"{label(Path(found.attrs['source']).name)}{rule}", fontsize=10)
         covered, factor = float(found.coverage), found.attrs["factor"]
         fig.supxlabel(
             f"{covered:.0%} of {found.attrs['objects']} objects lie within a factor of {factor:g} of a chosen map; "
@@ -50,7 +50,7 @@ def _limits(found: xr.Dataset) -> tuple[float, float]:
 
 
 def _profile(ax: Axes, found: xr.Dataset) -> None:
-    from rfscale.sweeps.report.pictures.style import BLUE, ORANGE, PURPLE, SKY, STAR, TICKS
+    from rfscale.sweeps.report.pictures.style import BLUE, ORANGE, PURPLE, SKY, STAR, TICK_LETTERS, TICKS, label
 
     steps = np.arange(found.sizes["layer"])
     names = [str(n) for n in found.layer.values]
@@ -64,7 +64,7 @@ def _profile(ax: Axes, found: xr.Dataset) -> None:
         ax.axhspan(low, high, color=ORANGE, alpha=0.10, lw=0)
     every = -(-len(names) // TICKS)
     picked = list(range(0, len(names), every))
-    ax.set_xticks(picked, [names[i] for i in picked], rotation=90, fontsize=7.5)
+    ax.set_xticks(picked, [label(names[i], TICK_LETTERS) for i in picked], rotation=90, fontsize=7.5)
     ax.set_xlim(-0.7, len(names) + 0.4)
     ax.legend(loc="upper left")
 
@@ -84,7 +84,7 @@ def _bands(found: xr.Dataset) -> list[tuple[float, float]]:
 def _histogram(ax: Axes, found: xr.Dataset) -> None:
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    from rfscale.sweeps.report.pictures.style import BLUE, GREY, INK, ORANGE
+    from rfscale.sweeps.report.pictures.style import BLUE, GREY, INK, ORANGE, TICK_LETTERS, label
 
     centres, share = found.bin.values, found.share.values
     bands = _bands(found)
@@ -102,7 +102,13 @@ def _histogram(ax: Axes, found: xr.Dataset) -> None:
         ax.axhline(figure, color=ORANGE, lw=1.2)
         style: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": 8.5, "color": INK}
         box = {"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 0.6}
-        ax.annotate(f"{name} {figure:.0f} px", (0.99, 2**place), xycoords=("axes fraction", "data"), bbox=box, **style)
+        ax.annotate(
+            f"{label(name, TICK_LETTERS)} {figure:.0f} px",
+            (0.99, 2**place),
+            xycoords=("axes fraction", "data"),
+            bbox=box,
+            **style,
+        )
     for low, high, part in zip(found.gap_low.values, found.gap_high.values, found.gap_share.values, strict=True):
         if part >= 0.005:
             text = f"gap {low:.3g}–{high:.4g} px: {part:.1%}"

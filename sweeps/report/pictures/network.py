@@ -15,9 +15,11 @@ from rfscale.sweeps.report.pictures.style import (
     PAPER,
     RED,
     SKY,
+    TICK_LETTERS,
     TICKS,
     WEIGHTS,
     figure,
+    label,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def profile_figure(ds: xr.Dataset) -> Figure:
         top, bottom = axes[:, 0]
         draw_profile(top, steps, ds)
         size = f", image {per_axis(ds.attrs['input_size'])}" if "input_size" in ds.attrs else ", no borders"
-        top.set_title(f"{ds.attrs['network']}: receptive field of each layer{size}")
+        top.set_title(f"{label(ds.attrs['network'])}: receptive field of each layer{size}")
         top.set_ylabel("pixels of the image")
         top.legend(loc="upper left")
         overlap = ds.overlap.where(~ds.is_global)
@@ -80,7 +82,7 @@ def draw_profile(ax: Axes, steps: Sequence[int], ds: xr.Dataset) -> None:
 def _layer_ticks(ax: Axes, names: Sequence[str]) -> None:
     every = -(-len(names) // TICKS)
     picked = list(range(0, len(names), every))
-    ax.set_xticks(picked, [names[i] for i in picked], rotation=90, fontsize=8)
+    ax.set_xticks(picked, [label(names[i], TICK_LETTERS) for i in picked], rotation=90, fontsize=8)
     ax.set_xlim(-0.7, len(names) - 0.3)
 
 
@@ -96,7 +98,7 @@ def map_figure(data: xr.DataArray) -> Figure:
             draw_footprint(ax, data)
         else:
             draw_path_counts(ax, data)
-        ax.set_title(f"{data.attrs['network']}: {data.attrs['long_name']}", fontsize=10, wrap=True)
+        ax.set_title(f"{label(data.attrs['network'])}: {label(data.attrs['long_name'], 90)}", fontsize=10, wrap=True)
     return fig
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.report.pictures.style import BLUE, GREEN, ORANGE, SKY, figure
+from rfscale.sweeps.report.pictures.style import BLUE, GREEN, ORANGE, SKY, figure, label
 from rfscale.sweeps.spaces.space import Space
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def space_figure(space: Space, extents: Mapping[str, list[xr.DataArray]]) -> Fig
     with figure(max(7.0, 0.45 * len(names) + 3) * len(extents), 4.6, 1, len(extents)) as (fig, grid):
         for ax, (axis, counts) in zip(grid[0], extents.items(), strict=True):
             _distributions(ax, names, counts)
-            ax.set_title(f"{space.name}: extents{f' along {axis}' if axis else ''} by stage")
+            ax.set_title(f"{label(space.name)}: extents{f' along {axis}' if axis else ''} by stage")
     return fig
 
 
@@ -47,7 +47,7 @@ def _distributions(ax: Axes, names: list[str], counts: list[xr.DataArray]) -> No
     logs = np.log10(shares, where=shares > 0, out=np.full(shares.shape, np.nan))
     mesh = ax.pcolormesh(np.arange(len(names) + 1) - 0.5, edges, logs, cmap=MAPS, vmax=0)
     ax.figure.colorbar(mesh, ax=ax, label="share of the stage's architectures, log10")
-    ax.set_xticks(range(len(names)), names, rotation=90 if len("".join(names)) > 40 else 0)
+    ax.set_xticks(range(len(names)), [label(n, 30) for n in names], rotation=90 if len("".join(names)) > 40 else 0)
     ax.set_yscale("log")
     ax.set_ylabel("extent, pixels")
 
@@ -80,30 +80,31 @@ def _draw_counts(ax: Axes, data: xr.DataArray) -> None:
         ax.set_ylim(bottom=-0.05)  # one architecture is still a line
         ax.set_ylabel("architectures, log10")
     else:
-        mesh = ax.pcolormesh(places[1], places[0], logs, cmap=MAPS, shading="nearest")
+        edges = [np.arange(n + 1) - 0.5 for n in data.shape]  # a single value is a cell as well
+        mesh = ax.pcolormesh(edges[1], edges[0], logs, cmap=MAPS)
         ax.figure.colorbar(mesh, ax=ax, label="architectures, log10")
         _ticks(ax.yaxis, data, 0)
         ax.set_ylabel(_named(data, data.dims[0]))
     if len(data.dims) == 2 or not numbers:
         _ticks(ax.xaxis, data, -1)
     ax.set_xlabel(_named(data, data.dims[-1]))
-    ax.set_title(f"architectures by {' and '.join(map(str, data.dims))}")
+    ax.set_title(f"architectures by {' and '.join(label(d, 30) for d in data.dims)}")
 
 
 def _ticks(axis: Any, data: xr.DataArray, at: int) -> None:
     """Name some of the values that occur."""
     values = data[data.dims[at]].values
     picked = range(0, len(values), -(-len(values) // 12))
-    axis.set_ticks(list(picked), [str(values[i]) for i in picked])
+    axis.set_ticks(list(picked), [label(values[i], 30) for i in picked])
 
 
 def _named(data: Any, name: Any) -> str:
     units = data[name].attrs.get("units", "")
-    return f"{name}{', pixels' if units == 'pixel' else ''}"
+    return f"{label(name)}{', pixels' if units == 'pixel' else ''}"
 
 
 def _draw_front(ax: Axes, data: xr.Dataset) -> None:
-    names = [str(o) for o in data.objective.values]
+    names = [label(o) for o in data.objective.values]
     values = data.objectives.values
     if values.shape[1] == 2:
         ax.plot(values[:, 0], values[:, 1], "o-", color=BLUE, ms=4, lw=1, drawstyle="steps-post")
@@ -121,12 +122,12 @@ def _draw_rows(ax: Axes, data: xr.Dataset) -> None:
     extent = next(str(n) for n in data.data_vars if str(n).startswith("extent"))
     x = "width" if y == "objective" and data.attrs.get("objective", "").strip("-") == extent else extent
     solid = data.density.values == 1
-    for picked, color, label in ((solid, GREEN, "without holes"), (~solid, ORANGE, "with holes")):
+    for picked, color, kind in ((solid, GREEN, "without holes"), (~solid, ORANGE, "with holes")):
         if picked.any():
             places = data[x].values[picked], data[y].values[picked]
-            ax.plot(*places, "o", color=color, ms=5, alpha=0.7, mec=SKY, mew=0.3, label=label)
+            ax.plot(*places, "o", color=color, ms=5, alpha=0.7, mec=SKY, mew=0.3, label=kind)
     ax.set_xlabel(_named(data, x))
-    ax.set_ylabel(data.attrs.get("objective", y) if y == "objective" else _named(data, y))
+    ax.set_ylabel(label(data.attrs.get("objective", y)) if y == "objective" else _named(data, y))
     drawn = f"{data.sizes.get('sample')} architectures, drawn at random"
     ax.set_title("the best architectures" if "rank" in data.dims else drawn)
     ax.legend()

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, filterwarnings
 
+from rfscale.engine.errors import visible
 from rfscale.engine.files import replacing
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ WEIGHTS = "paths, share of the busiest pixel"
 
 
 TICKS = 26  # layer names that fit on an axis
+TICK_LETTERS = 30  # of a layer name that fit under an axis
 
 
 _STYLE: dict[Any, Any] = {
@@ -77,12 +80,21 @@ def figure(width: float, height: float, rows: int = 1, columns: int = 1, **grid:
         yield fig, fig.subplots(rows, columns, squeeze=False, **grid)
 
 
+def label(text: object, most: int = 60) -> str:
+    """Return a name from a file as a picture shows it: without escapes and formulas, cut in the middle where long."""
+    shown = visible(str(text))
+    if len(shown) > most:
+        shown = f"{shown[: most // 2]}…{shown[-most // 2 + 1 :]}"
+    return shown.replace("$", r"\$")
+
+
 def save(fig: Figure, path: Path) -> None:
     """Write a figure, whole or not at all."""
     from matplotlib import rc_context
 
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": "rfscale"}
-    with rc_context(_STYLE), replacing(path) as temporary:
+    with rc_context(_STYLE), replacing(path) as temporary, catch_warnings():
+        filterwarnings("ignore", message="Glyph")  # of a name in a script that the font lacks: it is drawn as a box
         fig.savefig(temporary, metadata=metadata)
 
 

@@ -32,11 +32,9 @@ def gaussian_figure(data: xr.Dataset) -> Figure:
 
 def save_plot(ds: xr.Dataset, path: Path) -> None:
     """Draw shares of maps by error (a space), errors by layer (a network), or distances by depth (gaussian)."""
-    from rfscale.sweeps.report.pictures.style import figure, save
+    from rfscale.sweeps.report.pictures.style import figure, label, save
 
     if "window" in ds.dims:
-        pass
-
         fig = gaussian_figure(ds)
     elif "stage" in ds.dims:
         with figure(4.5 * ds.sizes["figure"], 5, 1, ds.sizes["figure"]) as (fig, axes):
@@ -47,7 +45,9 @@ def save_plot(ds: xr.Dataset, path: Path) -> None:
             ax = axes.flat[0]
             for f in ds.formula.values:
                 ax.plot(np.abs(ds.relative_error.sel(formula=f)), "o-", ms=3, label=str(f))
-            ax.set(yscale="symlog", xlabel="layer", ylabel="relative error of the area", title=ds.attrs["network"])
+            ax.set(
+                yscale="symlog", xlabel="layer", ylabel="relative error of the area", title=label(ds.attrs["network"])
+            )
             ax.set_yscale("symlog", linthresh=1e-3)
             ax.legend()
     save(fig, path)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from rfscale.engine.errors import InputError
+from rfscale.engine.errors import InputError, visible
 from rfscale.engine.files import check_folder, write_text
 from rfscale.sweeps.report.datasets import write
 from rfscale.sweeps.report.tables.spaces import ROWS, number
@@ -71,15 +72,21 @@ def check_out(out: Path | None) -> None:
     check_folder(out if out.is_dir() else out.absolute().parent, "--out")
 
 
+def file_stem(name: str) -> str:
+    """Return the name of a space as the start of file names: without folders, control characters and great length."""
+    return re.sub(r"[^\w.+ -]", "_", visible(name)).lstrip(". ")[:80] or "design"
+
+
 def write_designs(found: xr.Dataset, space: Space, out: Path) -> list[str]:
     """Write each design as a spec file that `rfscale profile` takes, and the table of all; return what was written."""
     out.mkdir(exist_ok=True)
     digits = len(str(found.sizes["rank"] - 1))
+    stem = file_stem(space.name)
     for i in range(found.sizes["rank"]):
-        name = f"{space.name}-{i:0{digits}d}"
+        name = f"{stem}-{i:0{digits}d}"
         spec = {**space.network(_row(found, i)).to_dict(), "name": name}
         one = found.isel(rank=i)
-        head = f"# {_maps(one, found.attrs['by'])}; mean |log2| {float(one.tightness):.4f}\n"
+        head = f"# {visible(_maps(one, found.attrs['by']))}; mean |log2| {float(one.tightness):.4f}\n"
         write_text(
             head + yaml.safe_dump(spec, sort_keys=False, default_flow_style=None, width=120), out / f"{name}.yaml"
         )
@@ -88,4 +95,4 @@ def write_designs(found: xr.Dataset, space: Space, out: Path) -> list[str]:
         for j in range(found.sizes["map"]):
             flat[f"{name}_{j + 1}"] = found[name].isel(map=j)
     write(flat, out / "designs.csv")
-    return [f"written: {out}/{space.name}-*.yaml, {found.sizes['rank']} networks, and {out / 'designs.csv'}"]
+    return [f"written: {out}/{stem}-*.yaml, {found.sizes['rank']} networks, and {out / 'designs.csv'}"]

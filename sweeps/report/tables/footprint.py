@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rfscale.sweeps.report.terminal import number, per_axis
+from rfscale.sweeps.report.terminal import number, per_axis, terminal_width
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,8 +31,14 @@ def footprint_report(fp: xr.DataArray, figures: xr.Dataset) -> list[Any]:
         f"first pixel {start}, density {number(density, 4)}",
     ]
     if fp.ndim <= 2 and figures.extent.values[-1] <= WIDEST:
-        lines += ["", *blocks(np.atleast_2d(_boxed(fp).values))]
+        lines += ["", *_fitting(blocks(np.atleast_2d(_boxed(fp).values)))]
     return lines
+
+
+def _fitting(drawn: list[str]) -> list[str]:
+    """A drawing, or a line that says that the terminal is too narrow for it."""
+    width, room = max(map(len, drawn)), terminal_width()
+    return drawn if room is None or width <= room else [f"its drawing is {width} characters wide; --plot draws it too"]
 
 
 def _boxed(data: xr.DataArray) -> xr.DataArray:
@@ -76,7 +82,7 @@ def path_counts_report(weights: xr.DataArray, field: xr.Dataset) -> list[Any]:
         f"{share} of the paths lie in {'×'.join(map(str, field.box_extent.values))} pixels from {start} on",
     ]
     if inside.ndim <= 2 and inside.shape[-1] <= WIDEST:
-        lines += ["", *shades(np.atleast_2d(inside.values))]
+        lines += ["", *_fitting(shades(np.atleast_2d(inside.values)))]
     return lines
 
 

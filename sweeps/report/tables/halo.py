@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rfscale.sweeps.report.terminal import Column, folded
+
 if TYPE_CHECKING:
     import xarray as xr
 
 
 def halo_report(found: xr.Dataset) -> list[Any]:
     """Return the table of margins, and the cost of a tile in words."""
-    from rfscale.sweeps.report.terminal import plain_table
-
-    headers = (("axis", "left"), ("before", "right"), ("after", "right"), ("margin before", "right"))
     title = f"{found.attrs['network']}: pixels beyond a tile that {', '.join(found.attrs['layers'][:4])} depend on"
-    table = plain_table(*headers, ("margin after", "right"), ("period", "right"))
-    for i, axis in enumerate(found.axis.values.tolist()):
-        cells = [*found.reach.values[i].tolist(), *found.margin.values[i].tolist(), int(found.period[i])]
-        table.add_row(axis, *map(str, cells))
+    sides = {"before": found.reach[:, 0], "after": found.reach[:, 1], "margin before": found.margin[:, 0],
+             "margin after": found.margin[:, 1], "period": found.period}  # fmt: skip
+    figures = [Column(name, [str(v) for v in values.values.tolist()]) for name, values in sides.items()]
+    table = folded([Column("axis", found.axis.values.tolist(), "left"), *figures])
     lines = ["a margin is a reach rounded up to the period, so that a crop keeps the phase of every layer"]
     if found.attrs.get("dropped"):
         lines.append(f"left out, for their receptive field is global: {', '.join(found.attrs['dropped'])}")

@@ -5,26 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rfscale.sweeps.report.terminal import Column, Table, folded
+
 if TYPE_CHECKING:
     import xarray as xr
-    from rich.table import Table
 
 # what they print ----------------------------------------------------------------------------------------------------
 
 
 def match_report(found: xr.Dataset, sizes: xr.Dataset) -> list[Any]:
     """Return the table of the chosen maps, and what fits and what does not in words."""
-    from rfscale.sweeps.report.terminal import plain_table
-
     attrs = found.attrs
     by, factor = attrs["by"], attrs["factor"]
-    headers = [("map", "left"), (f"{by} px", "right"), ("jump px", "right"), ("objects nearest", "right")]
-    table = plain_table(*headers, ("|log2|", "right"))
-    for i, name in enumerate(found.chosen.values.tolist()):
-        jump = float(found.jump.sel(layer=name))
-        part, mean = float(found.chosen_share[i]), float(found.chosen_tightness[i])
-        tightness = "–" if mean != mean else f"{mean:.2f}"
-        table.add_row(name, f"{float(found.chosen_figure[i]):.4g}", f"{jump:g}", f"{part:.1%}", tightness)
+    names = found.chosen.values.tolist()
+    table = folded([
+        Column("map", names, "left"),
+        Column(f"{by} px", [f"{v:.4g}" for v in found.chosen_figure.values.tolist()]),
+        Column("jump px", [f"{v:g}" for v in found.jump.sel(layer=names).values.tolist()]),
+        Column("objects nearest", [f"{v:.1%}" for v in found.chosen_share.values.tolist()]),
+        Column("|log2|", ["–" if v != v else f"{v:.2f}" for v in found.chosen_tightness.values.tolist()]),
+    ])  # fmt: skip
     quantiles = sizes.quantiles.sel(measure="size")
     spread = ", ".join(f"{float(v):.3g}" for v in quantiles.values)
     lines = [
@@ -80,11 +80,9 @@ def _left_out(sizes: xr.Dataset) -> list[str]:
 
 
 def _best_table(found: xr.Dataset) -> Table:
-    from rfscale.sweeps.report.terminal import plain_table
-
-    headers = (("maps", "right"), ("best", "left"), ("|log2|", "right"), ("covered", "right"))
-    table = plain_table(*headers)
-    for i, n in enumerate(found.maps.values.tolist()):
-        names = str(found.best_layers.values[i])
-        table.add_row(str(n), names, f"{float(found.best_tightness[i]):.3f}", f"{float(found.best_coverage[i]):.1%}")
-    return table
+    return folded([
+        Column("maps", [str(n) for n in found.maps.values.tolist()]),
+        Column("best", [str(names) for names in found.best_layers.values], "left"),
+        Column("|log2|", [f"{v:.3f}" for v in found.best_tightness.values.tolist()]),
+        Column("covered", [f"{v:.1%}" for v in found.best_coverage.values.tolist()]),
+    ])  # fmt: skip

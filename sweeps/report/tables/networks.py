@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.network.ops import OPS
-from rfscale.sweeps.report.terminal import Column, folded, per_axis, plain_table
+from rfscale.sweeps.report.terminal import Column, Table, folded, per_axis
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from rfscale.engine.network.layer import Layer
     from rfscale.engine.network.network import Network
 
@@ -20,10 +18,10 @@ def zoo_table() -> Table:
     """Return the table of all networks that come along."""
     from rfscale.engine.zoo.registry import NETWORKS
 
-    table = plain_table(("name", "left"), ("network", "left"))
-    for entry in NETWORKS.values():
-        table.add_row(entry.name, entry.summary)
-    return table
+    entries = NETWORKS.values()
+    return folded(
+        [Column("name", [e.name for e in entries], "left"), Column("network", [e.summary for e in entries], "left")]
+    )
 
 
 def layer_report(name: str, network: Network) -> list[Any]:

@@ -7,12 +7,11 @@ from math import isnan, sqrt
 from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.network.modules import Module, fitting_depth, modules
-from rfscale.sweeps.report.terminal import Column, folded, number, per_axis, same
+from rfscale.sweeps.report.terminal import Column, Table, folded, number, per_axis, same
 
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
-    from rich.table import Table
 
 SCREEN = 24  # rows of a table that is folded to fit a screen
 
@@ -28,12 +27,12 @@ def profile_report(ds: xr.Dataset, depth: int | None = None, outputs: Sequence[s
     ds : xr.Dataset
         Profile of a network, or of some of its layers.
     depth : int, optional
-        The table has one row for all layers whose names share so many parts, with the figures of the last of them; 0
-        is as many parts as fit a screen. Without it every layer has a row.
+        The table has one row for all layers whose names share so many parts, with the figures of what that module
+        returns; 0 is as many parts as fit a screen. Without it every layer has a row.
     outputs : sequence of str
         Lines of `rfscale.engine.analysis.output_lines.output_lines`.
     """
-    rows, fold = folded_rows([str(n) for n in ds.layer.values], depth)
+    rows, fold = folded_rows(ds, depth)
     table, legend = _table(ds.isel(layer=[m.last for m in rows]), rows)
     parts: list[Any] = [_title(ds), table]
     for lines in (legend, outputs, [*fold, *_summary(ds)]):
@@ -41,13 +40,15 @@ def profile_report(ds: xr.Dataset, depth: int | None = None, outputs: Sequence[s
     return parts
 
 
-def folded_rows(names: Sequence[str], depth: int | None) -> tuple[list[Module], list[str]]:
+def folded_rows(ds: xr.Dataset, depth: int | None) -> tuple[list[Module], list[str]]:
     """Return the rows of a table over layers, `depth` as in `profile_report`, and the line that says so."""
-    depth = fitting_depth(names, SCREEN) if depth == 0 else depth
-    rows = [Module(n, i, 1) for i, n in enumerate(names)] if depth is None else modules(names, depth)
+    names = [str(n) for n in ds.layer.values]
+    returned = dict(text.rsplit(": ", 1) for text in ds.attrs.get("modules", ()))
+    depth = fitting_depth(names, SCREEN, returned) if depth == 0 else depth
+    rows = [Module(n, i, 1) for i, n in enumerate(names)] if depth is None else modules(names, depth, returned)
     if len(rows) == len(names):
         return rows, []
-    text = f"{len(names)} layers, folded by module to depth {depth}: a row is the last layer of its module; "
+    text = f"{len(names)} layers, folded by module to depth {depth}: a row is what its module returns; "
     return rows, [f"{text}--depth all shows every layer"]
 
 

@@ -42,6 +42,8 @@ def summary_report(space: Space | NetworkSpace, out: Path, summary: Summary) -> 
         )
     else:
         lines.append("the store was complete already")
+    if summary.damaged:
+        lines.append(f"{summary.damaged} of them had lost files, or bytes of files, and were written again")
     return [*lines, f"written: {out}"]
 
 

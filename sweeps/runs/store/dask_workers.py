@@ -6,6 +6,7 @@ Blocks share no file, so that tasks may run anywhere, and twice. `dask` and `dis
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
 import sys
@@ -145,8 +146,8 @@ def local_client(workers: int) -> Iterator[Client]:
     settings: dict[str, Any] = {"threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
     settings |= {"silence_logs": logging.CRITICAL, "preload": [__name__]}
     # Dask gives a worker up that is missing 15 s after it was killed, also when it was killed again in the meantime
-    patient = {"distributed.deploy.lost-worker-timeout": "1 hour"}
-    with import_module("dask").config.set(patient):
+    config = {"distributed.deploy.lost-worker-timeout": "1 hour"}
+    with import_module("dask").config.set(config), _without_working_folder():
         try:
             cluster = dask.LocalCluster(n_workers=workers, **settings)
         except RuntimeError:
@@ -156,6 +157,24 @@ def local_client(workers: int) -> Iterator[Client]:
             ) from None
         with cluster, dask.Client(cluster, set_as_default=False) as client:
             yield client
+
+
+@contextmanager
+def _without_working_folder() -> Iterator[None]:
+    """Keep new Python processes from importing what lies in the working folder, such as a `types.py`.
+
+    They are started with ``python -c``, which searches that folder first, also for Python's own modules.
+    """
+    name = "PYTHONSAFEPATH"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name)
+        else:
+            os.environ[name] = before
 
 
 def dask_setup(worker: Any) -> None:

@@ -18,9 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from rfscale.engine.errors import InputError
+from rfscale.engine.variables import Variable
 from rfscale.sweeps.runs.blocks import MEMORY
 from rfscale.sweeps.runs.labelled import blocks_of, check_dims, wanted_stages
-from rfscale.sweeps.runs.store.zarr_files import Map, array_metadata, chunk_key, encode, write_whole
+from rfscale.sweeps.runs.store.zarr_files import (
+    Map,
+    array_metadata,
+    chunk_key,
+    encode,
+    is_whole,
+    settle_names,
+    write_whole,
+)
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.space import Space
 
@@ -28,6 +37,7 @@ BLOCK_BYTES = 1 << 27  # of a block before compression: 0.1 to 0.3 s of work
 NETWORK_BLOCK = 256  # networks in a block of a NetworkSpace: about as much work
 CHUNK = 1 << 20  # architectures that are compressed together: what a reader of one value has to decode
 DONE = "done"
+TICK = b"\1"  # of a block that is stored
 
 
 @dataclass(frozen=True)
@@ -193,10 +203,10 @@ class Plan:
 
     def arrays(self, stage: str) -> dict[str, dict[str, Any]]:
         """Return the metadata of the arrays of a stage, by name."""
-        grid, dims, axes = self.grids[stage], list(self.source.dims(stage)), len(self.source.axis_labels)
+        grid, dims = self.grids[stage], list(self.source.dims(stage))
         made = {}
         for name, spec in self.source.variables(stage).items():
-            tail = (axes,) if spec.per_axis and axes else ()
+            tail = self._tail(spec)
             shape, shard, chunk = ((*part, *tail) for part in (grid.shape, grid.shard, grid.chunk))
             names = [*dims, "axis"] if tail else dims
             made[name] = array_metadata(shape, shard, chunk, spec.dtype, names, spec.attrs())
@@ -217,14 +227,32 @@ class Plan:
             files[file] = encode(values, (*grid.shard, *tail), (*grid.chunk, *tail), run)
         return files
 
+    def is_stored(self, number: int) -> bool:
+        """Whether the files of a block are in the store, with all their bytes."""
+        stage, inner = self.place(number)
+        grid = self.grids[stage]
+        position, _, _ = grid.block(inner)
+        for name, spec in self.source.variables(stage).items():
+            tail = self._tail(spec)
+            file = Path(self.options.path) / stage / name / chunk_key((*position, *(0 for _ in tail)))
+            if not is_whole(file, (*grid.shard, *tail), (*grid.chunk, *tail)):
+                return False
+        return True
+
+    def _tail(self, spec: Variable) -> tuple[int, ...]:
+        axes = len(self.source.axis_labels)
+        return (axes,) if spec.per_axis and axes else ()
+
     def write(self, numbers: Iterable[int], run: Map = map) -> int:
         """Write blocks, tick each off when it is written, and return their bytes before compression."""
         root = Path(self.options.path)
         written = 0
         for number in numbers:
-            for file, content in self.made(number, run).items():
+            files = self.made(number, run)
+            for file, content in files.items():
                 write_whole(root / file, content)
-            write_whole(root / DONE / chunk_key([number]), b"\1")
+            settle_names({(root / file).parent for file in files})
+            write_whole(root / DONE / chunk_key([number]), TICK)
             written += self.block_bytes(number)
         return written
 

@@ -24,12 +24,22 @@ import numba
 
 from rfscale.engine import __version__
 from rfscale.engine.errors import InputError
-from rfscale.engine.files import PARTIAL, check_folder
+from rfscale.engine.files import PARTIAL, check_folder, is_partial
 from rfscale.sweeps.machine import size_text
 from rfscale.sweeps.runs.blocks import MEMORY
 from rfscale.sweeps.runs.labelled import blocks_of, wanted_stages
-from rfscale.sweeps.runs.store.layout import BLOCK_BYTES, DONE, Options, Plan
-from rfscale.sweeps.runs.store.zarr_files import BYTES, array_metadata, group_metadata, write_json, write_labels
+from rfscale.sweeps.runs.store.layout import BLOCK_BYTES, DONE, TICK, Options, Plan
+from rfscale.sweeps.runs.store.zarr_files import (
+    BYTES,
+    METADATA,
+    array_metadata,
+    chunk_key,
+    group_metadata,
+    json_content,
+    label_files,
+    settle_names,
+    write_whole,
+)
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.provenance import attributes
 from rfscale.sweeps.spaces.space import Space
@@ -38,7 +48,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from distributed import Client
 
-LAYOUT = 1
+LAYOUT = 2
 MARK = "sweep"  # the attribute of the root that says what the store holds
 LOCK = "lock"  # a file beside the chunks of `done`, where no reader of groups looks
 
@@ -57,6 +67,8 @@ class Summary:
         States that this process met; 0 where workers did it all.
     blocks, written : int
         Blocks of the store, and those that this call wrote.
+    damaged : int
+        Of the written ones, those that were stored before but had lost files, or bytes of them.
     bytes, size : int
         Bytes of the arrays before compression, and of the store on the disk.
     seconds : float
@@ -68,6 +80,7 @@ class Summary:
     states: int
     blocks: int
     written: int
+    damaged: int
     bytes: int
     size: int
     seconds: float
@@ -123,7 +136,7 @@ def write_store(
     rate = plan.architectures * written / plan.nbytes / seconds
     size = sum(f.stat().st_size for f in target.rglob("*") if f.is_file())
     new = plan.blocks - len(done)
-    return Summary(plan.architectures, plan.states, plan.blocks, new, plan.nbytes, size, seconds, rate)
+    return Summary(plan.architectures, plan.states, plan.blocks, new, store.damaged, plan.nbytes, size, seconds, rate)
 
 
 def run_stored(
@@ -172,6 +185,7 @@ class _Store:
     def __init__(self, target: Path, plan: Plan) -> None:
         self.target, self.plan = target, plan
         self.lock = target / DONE / LOCK
+        self.damaged = 0
         self.mark = {
             "layout": LAYOUT,
             "software": __version__,
@@ -191,24 +205,33 @@ class _Store:
         found = self._found_mark()
         if found is not None:
             self._compare(found)
-            names = os.listdir(self.target / DONE)
-            return {int(n[2:]) for n in names if n[:2] == "c." and n[2:].isdigit()}  # all-0 chunks are never written
-        if any(self.target.iterdir()) and not self._bare():
-            raise InputError(f"store {self.target} is a folder of something else; it is left alone, give another path")
+            numbers = (n[2:] for n in os.listdir(self.target / DONE) if n[:2] == "c." and n[2:].isdecimal())
+            return {int(n) for n in numbers if int(n) < self.plan.blocks}  # all-0 chunks are never written
+        stranger = self._stranger()
+        if stranger is not None:
+            raise InputError(
+                f"store {self.target} is a folder of something else, such as {stranger.name}; it is left alone, "
+                "give another path"
+            )
         return set()
 
     def _found_mark(self) -> dict[str, Any] | None:
         try:
-            return json.loads(json.loads((self.target / "zarr.json").read_bytes())["attributes"][MARK])
+            return json.loads(json.loads((self.target / METADATA).read_bytes())["attributes"][MARK])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def _bare(self) -> bool:
-        """Whether the process that made this store ended before it was ready for the first block."""
-        folder = self.target / DONE
-        if not folder.is_dir() or any(n.startswith("c.") for n in os.listdir(folder)):
-            return False
-        return self.lock.is_file() or (os.listdir(self.target), os.listdir(folder)) == ([DONE], [])
+    def _stranger(self) -> Path | None:
+        """Something in the folder that the beginning of this very store, before its first block, does not have."""
+        own = self._first_files()
+        for path in sorted(self.target.rglob("*")):
+            name = path.relative_to(self.target).as_posix()
+            if path.is_symlink() or not (path.is_dir() or path == self.lock or is_partial(path.name)):
+                if name not in own or path.read_bytes() != own[name]:
+                    return path
+            elif path.is_dir() and not any(file.startswith(f"{name}/") for file in own):
+                return path
+        return None
 
     def _compare(self, found: dict[str, Any]) -> None:
         if found.get("software") != __version__ or found.get("layout") != LAYOUT:
@@ -231,8 +254,12 @@ class _Store:
         import fcntl
 
         self.lock.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o644)
+        if self.lock.parent.is_symlink() or self.lock.is_symlink():  # its target is not ours
+            raise InputError(f"{self.lock} is reached by a symbolic link; it is left alone, give another path")
+        file = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
+            if os.fstat(file).st_nlink > 1 or ((held := os.pread(file, 1000, 0)) and not held.startswith(b"process ")):
+                raise InputError(f"{self.lock} is a file of something else; it is left alone, give another path")
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -250,34 +277,54 @@ class _Store:
     def prepare(self) -> set[int]:
         """Make the arrays if there are none, and return the blocks that are stored."""
         done = self.done()
-        if self._found_mark() is None:
-            self._create()
+        self._create()
         self._sweep()
-        return done
+        with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+            numbers = sorted(done)
+            stored = [n for n, whole in zip(numbers, pool.map(self._is_stored, numbers), strict=True) if whole]
+        self.damaged = len(done) - len(stored)
+        return set(stored)
+
+    def _is_stored(self, number: int) -> bool:
+        """Whether a block that is ticked off is there; where it is not, the tick goes, so that no reader trusts it."""
+        tick = self.target / DONE / chunk_key([number])
+        if tick.read_bytes() == TICK and self.plan.is_stored(number):
+            return True
+        tick.unlink()
+        return False
+
+    def _first_files(self) -> dict[str, bytes]:
+        """Groups, arrays and labels: the files that a store begins with, by path; the root's comes last, apart."""
+        plan, source = self.plan, self.plan.source
+        files: dict[str, bytes] = {}
+        for stage in plan.stages:
+            labels = [*source.dims(stage).items(), *([("axis", source.axis_labels)] if source.axis_labels else [])]
+            for dim, values in labels:
+                files |= {f"{stage}/{path}": content for path, content in label_files(dim, values).items()}
+            for name, made in plan.arrays(stage).items():
+                files[f"{stage}/{name}/{METADATA}"] = json_content(made)
+            files[f"{stage}/{METADATA}"] = json_content(group_metadata(source.attrs(stage)))
+        about = {"long_name": "whether a block is stored", "units": "1"}
+        array = array_metadata([plan.blocks], [1], [1], "int8", ["block"], about, [BYTES])
+        return files | {f"{DONE}/{METADATA}": json_content(array)}
 
     def _create(self) -> None:
-        """Make groups and arrays; the attributes of the root come last, and say that all is ready."""
-        for left in self.target.iterdir():  # of a process that ended here
-            if left.name != DONE:
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
-        plan, source = self.plan, self.plan.source
-        for stage in plan.stages:
-            folder = self.target / stage
-            for dim, labels in source.dims(stage).items():
-                write_labels(folder, dim, labels)
-            if source.axis_labels:
-                write_labels(folder, "axis", source.axis_labels)
-            for name, made in plan.arrays(stage).items():
-                write_json(folder / name, made)
-            write_json(folder, group_metadata(source.attrs(stage)))
-        about = {"long_name": "whether a block is stored", "units": "1"}
-        write_json(self.target / DONE, array_metadata([plan.blocks], [1], [1], "int8", ["block"], about, [BYTES]))
-        write_json(self.target, group_metadata({**attributes(plan.space, "run"), MARK: json.dumps(self.mark)}))
+        """Make groups and arrays, or those that are lost; the root's attributes come last: all is ready."""
+        files = self._first_files()
+        for path, content in files.items():
+            if not _is_same(self.target / path, content):
+                write_whole(self.target / path, content)
+        if self._found_mark() is None:
+            settle_names({(self.target / path).parent for path in files})
+            root = group_metadata({**attributes(self.plan.space, "run"), MARK: json.dumps(self.mark)})
+            write_whole(self.target / METADATA, json_content(root))
+            settle_names([self.target])
 
     def _sweep(self) -> None:
         """Remove the files that a process left half written."""
         for stray in self.target.rglob(f"*{PARTIAL}*"):
-            stray.unlink(missing_ok=True)
+            if is_partial(stray.name):
+                stray.unlink(missing_ok=True)
 
     def write(self, done: set[int], client: Client | None, progress: Progress) -> int:
         """Write the blocks that are missing; return their bytes before compression."""
@@ -313,6 +360,17 @@ class _Store:
                 f"the disk of {self.target} is full; {stored}: make room, and go on with the same command"
             )
         return InputError(f"cannot write {self.target}: {error.strerror or error}; {stored}")
+
+
+def _is_same(path: Path, content: bytes) -> bool:
+    """Whether a file has a content; attributes of arrays and groups are the user's to change."""
+    try:
+        found = path.read_bytes()
+        if path.name != METADATA:
+            return found == content
+        return {**json.loads(found), "attributes": {}} == {**json.loads(content), "attributes": {}}
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def _listed(value: object) -> str:

@@ -8,6 +8,7 @@ compressed where they lie.
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
@@ -19,9 +20,11 @@ import numpy as np
 
 from rfscale.engine.files import atomically
 
+METADATA = "zarr.json"  # of an array or group, in its folder
 LEVEL = 0  # of zstd, its default. On figures, which repeat, level -5 is 1.3 times as fast and 3 times as large
 MISSING = 2**64 - 1  # in the index of a shard: a chunk that lies outside the array
-ZSTD = {"name": "zstd", "configuration": {"level": LEVEL, "checksum": False}}
+ZSTD = {"name": "zstd", "configuration": {"level": LEVEL, "checksum": True}}
+CRC = {"name": "crc32c"}  # of a chunk as it lies on the disk: zstd's own does not cover all of its header
 BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
 
 Map = Callable[[Callable[[Any], bytes], Iterable[Any]], Iterable[bytes]]
@@ -34,13 +37,13 @@ def array_metadata(
     dtype: str,
     dims: Sequence[str],
     attributes: dict[str, Any],
-    codecs: Sequence[dict[str, Any]] = (BYTES, ZSTD),
+    codecs: Sequence[dict[str, Any]] = (BYTES, ZSTD, CRC),
     fill_value: Any = 0,
 ) -> dict[str, Any]:
     """Return the content of an array's zarr.json; without shards where shard and chunk are the same."""
     codecs = list(codecs)
     if tuple(shard) != tuple(chunk):
-        index = [BYTES, {"name": "crc32c"}]
+        index = [BYTES, CRC]
         parts = {"chunk_shape": chunk, "codecs": codecs, "index_codecs": index, "index_location": "end"}
         codecs = [{"name": "sharding_indexed", "configuration": parts}]
     return {
@@ -94,13 +97,16 @@ def encode(values: np.ndarray, shard: Sequence[int], chunk: Sequence[int], run: 
     lengths = [len(m) for m in made]
     index[: len(made), 0] = np.cumsum([0, *lengths[:-1]])
     index[: len(made), 1] = lengths
-    raw = index.tobytes()
-    return b"".join([*made, raw, struct.pack("<I", _crc32c(raw))])
+    return b"".join([*made, _with_crc(index.tobytes())])
 
 
 def _compressed(values: np.ndarray) -> bytes:
     codecs: Any = import_module("numcodecs")  # comes with zarr, without types
-    return bytes(codecs.Zstd(level=LEVEL).encode(values))
+    return _with_crc(bytes(codecs.Zstd(level=LEVEL, checksum=True).encode(values)))
+
+
+def _with_crc(raw: bytes) -> bytes:
+    return raw + struct.pack("<I", _crc32c(raw))
 
 
 def _crc32c(raw: bytes) -> int:
@@ -109,8 +115,34 @@ def _crc32c(raw: bytes) -> int:
     return int(google_crc32c.value(raw))
 
 
-def write_labels(folder: Path, dim: str, labels: Sequence[Any]) -> None:
-    """Write the labels of a dim as an array: whole numbers, floats, truth values or text."""
+def is_whole(path: Path, shard: Sequence[int], chunk: Sequence[int]) -> bool:
+    """Whether the file of a shard is there with every byte that `encode` gave it; nothing is decompressed."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return False
+    if tuple(shard) == tuple(chunk):
+        return _has_crc(content)
+    size = 16 * (prod(shard) // prod(chunk)) + 4
+    if not _has_crc(content[-size:]) or len(content) < size:
+        return False
+    index = np.frombuffer(content[-size:-4], "<u8").reshape(-1, 2).tolist()
+    end = 0
+    for start, length in index:
+        if start == MISSING:
+            break
+        if start != end or not _has_crc(content[start : start + length]):
+            return False
+        end += length
+    return end + size == len(content)
+
+
+def _has_crc(raw: bytes) -> bool:
+    return len(raw) > 4 and raw[-4:] == struct.pack("<I", _crc32c(raw[:-4]))
+
+
+def label_files(dim: str, labels: Sequence[Any]) -> dict[str, bytes]:
+    """Return the files of the labels of a dim, an array of whole numbers, floats, truth values or text, by path."""
     values = np.array(labels)
     n = [len(values)]
     if values.dtype.kind in "iu":
@@ -123,20 +155,37 @@ def write_labels(folder: Path, dim: str, labels: Sequence[Any]) -> None:
         texts = [str(v).encode() for v in labels]
         made = array_metadata(n, n, n, "string", [dim], {}, [{"name": "vlen-utf8", "configuration": {}}], "")
         raw = struct.pack("<I", len(texts)) + b"".join(struct.pack("<I", len(t)) + t for t in texts)
-    write_whole(folder / dim / chunk_key([0]), raw)
-    write_json(folder / dim, made)
+    return {f"{dim}/{chunk_key([0])}": raw, f"{dim}/{METADATA}": json_content(made)}
 
 
-def write_json(folder: Path, content: dict[str, Any]) -> None:
-    """Write the metadata of an array or group."""
-    write_whole(folder / "zarr.json", json.dumps(content, indent=1).encode())
+def json_content(content: dict[str, Any]) -> bytes:
+    """Return the file of the metadata of an array or group."""
+    return json.dumps(content, indent=1).encode()
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, and make its folder if need be."""
     with atomically(path) as temporary:
         try:
-            temporary.write_bytes(content)
+            _write_through(temporary, content)
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(content)
+            _write_through(temporary, content)
+
+
+def _write_through(path: Path, content: bytes) -> None:
+    """Write a file to the disk itself: where the machine loses power, its name must not outlive what it holds."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def settle_names(folders: Iterable[Path]) -> None:
+    """Write the names in folders to the disk itself."""
+    for folder in folders:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

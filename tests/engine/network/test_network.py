@@ -138,6 +138,47 @@ def test_what_a_reader_assumed_is_part_of_the_network(tmp_path):
     assert "assumed" not in plain.to_dict()
 
 
+def test_what_modules_return_is_part_of_the_network(tmp_path):
+    layers = [{"name": "up.cat", "kernel": 3}, {"name": "up.conv.0", "kernel": 5}, {"name": "out", "kernel": 1}]
+    modules = {"up": "up.conv.0", "up.conv": "up.conv.0", ":p3": "out", "neck:a": "up.cat", "neck:b": "out"}
+    net = Network.from_dict({"layers": layers, "modules": modules})
+    for suffix, text in ((".json", json.dumps(net.to_dict())), (".yaml", yaml.safe_dump(net.to_dict()))):
+        path = tmp_path / f"net{suffix}"
+        path.write_text(text)
+        assert Network.from_file(path) == net
+        assert Network.from_file(path).modules == modules
+    assert pickle.loads(pickle.dumps(net)).modules == modules
+    assert net != Network.from_dict({"layers": layers})
+    assert (net.index("up"), net["up.conv"].name, net[":p3"].name, "up" in net) == (1, "up.conv.0", "out", False)
+    with pytest.raises(InputError, match="'neck' of network is several maps; name one: neck:a, neck:b"):
+        net.index("neck")
+    with pytest.raises(TypeError):
+        net.modules["up"] = "out"
+
+
+@pytest.mark.parametrize(
+    ("modules", "match"),
+    [
+        (["up"], "modules is .*; it must be a mapping of names"),
+        ({"up": 1}, "modules is .*; it must be a mapping of names"),
+        ({"up": "con1"}, "no layer 'con1'; did you mean 'conv1'"),
+        ({"conv1": "conv1"}, "modules: 'conv1' is the name of a layer"),
+    ],
+)
+def test_modules_that_are_none_are_refused(modules, match):
+    with pytest.raises(InputError, match=match):
+        Network.from_dict({"layers": [{"kernel": 3}], "modules": modules})
+
+
+def test_a_prefix_stands_for_its_last_layer_where_modules_are_not_known():
+    net = Network.from_dict({"layers": [{"name": "a.conv", "kernel": 3}, {"name": "a.pool.0", "kernel": 2}]})
+    assert (net["a"].name, net["a.pool"].name) == ("a.pool.0", "a.pool.0")
+    with pytest.raises(InputError, match="no layer 'b'"):
+        net["b"]
+    with pytest.raises(InputError, match="no layer None"):
+        net[None]
+
+
 def test_layers_may_read_layers_further_down():
     branches = [{"name": n, "kernel": k, "padding": k // 2, "inputs": "input"} for n, k in (("a", 3), ("b", 1))]
     net = Network.from_dict({"layers": [{"name": "sum", "op": "add", "inputs": ["a", "b"]}, *branches]})

@@ -190,15 +190,56 @@ def test_bad_boxes_are_counted_and_left_out(tmp_path):
     path = write_json(tmp_path / "a.json", content)
     found = object_sizes(path)
     assert found.left_out.to_series().to_dict() == {
-        "not a number": 1,
+        "not a number": 2,
         "zero size": 1,
         "negative size": 1,
         "outside the image": 1,
         "below one pixel": 1,
         "no box": 1,
+        "unknown image": 1,
     }
-    assert (found.attrs["boxes"], found.attrs["objects"]) == (12, 6)
-    assert object_sizes(path, "short=800").left_out.sel(reason="no image size").item() == 1
+    assert (found.attrs["boxes"], found.attrs["objects"]) == (12, 4)
+
+
+@pytest.mark.parametrize("size", [(0, 0), (-1, -1), (640, 0), (None, None), (float("nan"), 480), ("a", "b")])
+def test_images_of_unknown_size_keep_their_boxes_where_no_rule_needs_it(tmp_path, size):
+    content = coco([*BOXES, (100, 100, 640, 480)])
+    for image in content["images"]:
+        image["width"], image["height"] = size
+    path = write_json(tmp_path / "a.json", content)
+    for rule in ("none", "scale=0.5"):
+        found = object_sizes(path, rule)
+        assert (found.attrs["objects"], found.left_out.size, found.relative.sum()) == (5, 0, 0)
+    for rule in ("short=800", "square=300", "letterbox=640"):
+        with pytest.raises(InputError, match=r"none of the 5 boxes .*: 5 image size unknown"):
+            object_sizes(path, rule)
+
+
+@pytest.mark.parametrize("size", ["", "<size><width>0</width><height>0</height></size>",
+                                  "<size><width>-1</width><height>-1</height></size>"])  # fmt: skip
+def test_voc_agrees_with_coco_about_unknown_sizes(tmp_path, size):
+    box = "<xmin>{}</xmin><ymin>2</ymin><xmax>{}</xmax><ymax>9</ymax>"
+    things = "".join(f"<object><bndbox>{box.format(*x)}</bndbox></object>" for x in ((1, 900), (1, 5), ("nan", 5)))
+    (tmp_path / "a.xml").write_text(f"<annotation>{size}{things}</annotation>")
+    found = object_sizes(tmp_path)
+    assert (found.attrs["objects"], found.left_out.to_series().to_dict()) == (2, {"not a number": 1})
+    with pytest.raises(InputError, match="2 image size unknown"):
+        object_sizes(tmp_path, "short=800")
+
+
+def test_places_that_are_no_numbers_are_left_out_by_all_formats(tmp_path):
+    content = coco([*BOXES, (float("nan"), 1, 5, 5), (None, 1, 5, 5), ("a", 1, 5, 5)])
+    content["annotations"][0]["category_id"] = [1]
+    content["categories"].append({"id": {"a": 1}, "name": "odd"})
+    found = object_sizes(write_json(tmp_path / "a.json", content))
+    assert (found.attrs["objects"], found.left_out.to_series().to_dict()) == (4, {"not a number": 3})
+    labels = yolo(tmp_path)
+    (labels / "3.txt").write_text("0 0.5 0.5 0.1 0.1\n0 0.5 0.5 0.2 0.2\n")  # no picture
+    with (labels / "1.txt").open("a") as file:
+        file.write("0 nan 0.5 0.1 0.1\n0 0.5 0.5 inf 0.1\n0 0.1 0.1 0.3 nan 0.3 0.5\n")
+    found = object_sizes(labels)
+    assert found.attrs["objects"] == 4
+    assert found.left_out.to_series().to_dict() == {"not a number": 3, "image size unknown": 2}
 
 
 @pytest.mark.parametrize(
@@ -215,7 +256,7 @@ def test_bad_boxes_are_counted_and_left_out(tmp_path):
         ('{"images": [], "annotations": []}', "holds no boxes"),
         ('{"images" [], "annotations": []}', "not JSON: : expected"),
         ('{"images": [{"id": }], ' + " " * 99, "not JSON: Expecting value"),
-        ('{"images": [], "annotations": [{"bbox": [0, 0, 0, 0]}]}', "none of the 1 boxes .* 1 zero size"),
+        ('{"images": [], "annotations": [{"bbox": [0, 0, 0, 0]}]}', "none of the 1 boxes .* 1 unknown image"),
     ],
 )
 def test_bad_coco_is_one_line(tmp_path, text, message):
@@ -241,6 +282,7 @@ def test_truncated_gzip_and_binary(tmp_path):
         ("", "is empty"),
         ("a,b\n1,2\n", "has no column image_width, image_height, width, height; .* there are a, b"),
         ("image_width,image_height,width,height\n", "holds no boxes"),
+        ("image_width,image_height,width,height,width\n9,9,9,9,1\n", "has the column width 2 times; leave one"),
         ("image_width,image_height,width,height\n640,480,0.5,0.2\n640,480,0.1,0.1\n", "look like shares of the image"),
     ],
 )
@@ -295,7 +337,7 @@ def test_mixed_units_in_yolo(tmp_path):
         (np.array([["a", "b"]]), {}, "must be numbers"),
         (np.ones((2, 2)), {"format": "cocoa"}, "did you mean 'coco'"),
         (np.ones((2, 2)), {"resize": "tall=3"}, "write it as one of"),
-        (np.full((2, 2), 9.0), {"resize": "short=800"}, "2 no image size"),
+        (np.full((2, 2), 9.0), {"resize": "short=800"}, "2 image size unknown"),
     ],
 )
 def test_bad_calls_are_one_line(objects, kw, message):

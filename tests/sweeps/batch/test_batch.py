@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -154,7 +155,7 @@ runs:
 def test_models_are_made_as_the_verbs_make_them(here):
     (here / "runs.yaml").write_text(MODELS)
     (here / "space.yaml").write_text(SPACE)
-    summary = go(here)
+    summary = go(here, trust=True)
     said = dict(zip(summary.run.values.tolist(), summary.message.values.tolist(), strict=True))
     assert [k for k, v in said.items() if not v] == ["plain", "module", "zoo"], said
     widest = {n: int(xr.open_zarr(here / "out" / f"{n}.zarr", consolidated=False).area.max()) for n in ("plain", "zoo")}
@@ -172,12 +173,62 @@ def test_models_are_made_as_the_verbs_make_them(here):
     assert any("misspelt failed: arg: " in str(line) for line in summary_table(summary))
 
 
+def test_a_sweep_that_lost_data_is_not_kept(runs):
+    go(runs)
+    shard = next((runs / "out" / "swept.zarr" / "s2" / "extent").glob("c.*"))
+    content = shard.read_bytes()
+    shard.unlink()
+    assert go(runs).status.sel(run="swept") == "done"
+    assert shard.read_bytes() == content
+    assert go(runs).status.sel(run="swept") == "kept"
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_stores_of_others_are_left_alone(runs, fresh):
+    import zarr
+
+    go(runs)
+    out = runs / "out"
+    (out / "swept.zarr" / "notes.txt").write_text("mine")  # in a store of ours
+    shutil.rmtree(out / "five.zarr")
+    zarr.create_group(out / "five.zarr", attributes={"mine": 1}).create_array("done", shape=2, dtype="i1")
+    shutil.rmtree(out / "judged.zarr")
+    zarr.create_array(out / "judged.zarr", shape=2, dtype="i1")
+    before = {f: f.read_bytes() for f in out.rglob("*") if f.is_file() and f.name != "summary.json"}
+    text = GOOD.replace("five, profile: dilated5", "five, profile: vgg16").replace("depth: 3", "depth: 2")
+    (runs / "runs.yaml").write_text(text.replace("formulas: true", "formulas: false"))
+    summary = go(runs, fresh=fresh)
+    for name in ("five", "judged", "swept"):
+        assert summary.status.sel(run=name) == "failed"
+        assert "give another name" in summary.message.sel(run=name).item()
+        changed = [f for f, content in before.items() if f"{name}.zarr" in str(f) and f.read_bytes() != content]
+        assert not changed
+
+
+@pytest.mark.parametrize("kind", ["profile", "validate", "sweep", "count"])
+def test_a_batch_file_runs_no_code_unless_it_is_trusted(here, kind):
+    code = "import pathlib\npathlib.Path('ran').touch()\n"
+    (here / "loud.py").write_text(code)
+    for text in ("loud:x", "loud.py:x", "os:system"):
+        (here / "runs.yaml").write_text(f"runs: [{{name: a, {kind}: '{text}'}}]")
+        summary = go(here)
+        assert summary.status.item() == "failed"
+        assert summary.message.item().endswith("which a batch file may not run; if you trust it, give --trust")
+        assert not (here / "ran").exists()
+    (here / "runs.yaml").write_text(f"runs: [{{name: a, {kind}: 'loud.py:x', trust: true}}]")
+    with pytest.raises(InputError, match="has no 'trust'"):
+        read_runs(here / "runs.yaml")
+    (here / "runs.yaml").write_text(f"runs: [{{name: a, {kind}: 'loud.py:x'}}]")
+    go(here, trust=True)
+    assert (here / "ran").exists()
+
+
 def test_a_model_whose_file_changes_is_run_again(here):
     (here / "runs.yaml").write_text("runs: [{name: a, profile: 'plainnet.py:build'}]")
-    assert go(here).status.item() == "done"
+    assert go(here, trust=True).status.item() == "done"
     assert go(here).status.item() == "kept"
     (here / "plainnet.py").write_text((here / "plainnet.py").read_text().replace("n=3", "n=5"))
-    assert go(here).status.item() == "done"
+    assert go(here, trust=True).status.item() == "done"
     assert xr.open_zarr(here / "out" / "a.zarr", consolidated=False).sizes["layer"] == 5
 
 
@@ -208,7 +259,7 @@ def test_torch_modules_are_read_at_the_size_asked_for(here):
   - {name: channels, profile: 'torchnet:Net', example_input: [1, 5, 8, 8]}
 """
     )
-    summary = go(here)
+    summary = go(here, trust=True)
     assert summary.status.values.tolist() == ["done"] * 5 + ["failed"], summary.message.values
     sized = xr.open_zarr(here / "out" / "sized.zarr", consolidated=False)
     assert sized.map_size.values.tolist() == [[24, 32]] * 3

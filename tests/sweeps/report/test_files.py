@@ -109,6 +109,19 @@ def test_the_table_of_designs_is_in_its_file(rfscale, folder):
     compare(cells(out), columns(folder / "made" / "designs.csv"))
 
 
+@pytest.mark.parametrize("where", ["extent == 93", "jump == 2", "extent == 93, jump == 4"])
+def test_a_picture_of_counts_shows_a_side_of_a_single_value(where):
+    from matplotlib.collections import QuadMesh
+
+    import rfscale as rf
+    from rfscale.sweeps.report.pictures.spaces import answer_figure
+
+    figure = answer_figure(rf.count(rf.Space.from_dict(DEMO), ["extent", "jump"], where))
+    mesh = next(c for c in figure.axes[0].collections if isinstance(c, QuadMesh))
+    corners = mesh.get_coordinates().reshape(-1, 2)
+    assert (corners.max(axis=0) - corners.min(axis=0) >= 1).all()
+
+
 def compare(printed: list[str], file: dict[str, set]) -> None:
     """Find every word and number of the printed cells in the columns of a file."""
     values = [x for column in file.values() for v in column if (x := number(v)) is not None and math.isfinite(x)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -136,3 +138,19 @@ def test_a_client_that_fails_is_closed(address, monkeypatch):
 def test_a_cluster_that_is_there_already(client, tmp_path):
     with distributed.remote_client(client.scheduler.address) as other:
         assert write_store(rf.Space.from_dict(DEMO), tmp_path / "a.zarr", client=other).written
+
+
+def test_files_of_the_working_folder_do_not_stand_for_modules_of_python(tmp_path):
+    for name in ("types", "queue", "random"):
+        (tmp_path / f"{name}.py").write_text(f"open('ran-{name}', 'w'); raise SystemError")
+    (tmp_path / "space.yaml").write_text("stages: [{name: a, kernel: [1, 3]}, {name: b, kernel: [3, 5]}]")
+    (tmp_path / "net.py").write_text(
+        "import random, rfscale as rf, side\ndef build(): return rf.Network.sequential({'kernel': side.K})"
+    )
+    (tmp_path / "side.py").write_text("K = random = 3")
+    for words in (["sweep", "space.yaml", "--out", "a.zarr", "--workers", "1"], ["profile", "net:build"],
+                  ["profile", "net.py:build"]):  # fmt: skip
+        command = [sys.executable, "-P", "-m", "rfscale", *words]  # as the installed command: this folder is not added
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert not list(tmp_path.glob("ran-*"))

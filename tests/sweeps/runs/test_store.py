@@ -118,9 +118,8 @@ def test_zarr_writes_the_same_values(tmp_path):
         ((1, 1, 5), (1, 1, 1)),
     ]:
         shutil.rmtree(path, ignore_errors=True)
-        shards.write_json(
-            path, shards.array_metadata(values.shape, shard, chunk, "int32", list("abc"), {"units": "pixel"})
-        )
+        made = shards.array_metadata(values.shape, shard, chunk, "int32", list("abc"), {"units": "pixel"})
+        shards.write_whole(path / "zarr.json", shards.json_content(made))
         for at in np.ndindex(*(-(-n // s) for n, s in zip(values.shape, shard, strict=True))):
             part = values[tuple(slice(p * s, (p + 1) * s) for p, s in zip(at, shard, strict=True))]
             shards.write_whole(path / shards.chunk_key(at), shards.encode(np.ascontiguousarray(part), shard, chunk))
@@ -130,7 +129,8 @@ def test_zarr_writes_the_same_values(tmp_path):
         assert (ours[1:5, 2:4] == -1).all()
         assert np.array_equal(ours[0], values[0])
     for labels in (["x", "yé", ""], [1, -2], [0.5, 2.0], [True, False]):
-        shards.write_labels(tmp_path, "k", labels)
+        for file, content in shards.label_files("k", labels).items():
+            shards.write_whole(tmp_path / file, content)
         assert zarr.open_array(tmp_path / "k")[:].tolist() == labels
 
 
@@ -170,7 +170,7 @@ def test_kill_9_and_resume(tmp_path):
         kills += process.wait() == -signal.SIGKILL
     assert kills >= 2
     before = len(list(broken.glob("done/c.*")))
-    (broken / "s7" / "extent" / "c.0.0.abc.partial").write_bytes(b"half")
+    (broken / "s7" / "extent" / f".c.0.{'ab' * 16}.partial.0").write_bytes(b"half")
     subprocess.run([*script, str(broken)], check=True)
     assert before < len(list(broken.glob("done/c.*")))
     assert contents(broken) == contents(tmp_path / "whole")
@@ -181,13 +181,104 @@ def test_killed_while_it_was_created(tmp_path):
     write_store(demo(), whole)
     (broken / "done").mkdir(parents=True)
     (broken / "done" / "lock").touch()
-    shutil.copytree(whole / "s1", broken / "other")
-    (broken / "zarr.json").write_text('{"attributes": {}')
+    shutil.copytree(whole / "s1" / "stem_kernel", broken / "s1" / "stem_kernel")
+    (broken / "s1" / f".zarr.{'0f' * 16}.partial.json").write_text('{"attributes": {}')
     write_store(demo(), broken)
     assert contents(broken) == contents(whole)
     (tmp_path / "barer" / "done").mkdir(parents=True)  # before the lock was made
     write_store(demo(), tmp_path / "barer")
     assert contents(tmp_path / "barer") == contents(whole)
+
+
+def test_a_beginning_that_holds_anything_else_is_left_alone(tmp_path):
+    strangers = {"notes.txt": "mine", "zarr.json": "{}", "other/a": "mine", "s1/extent/zarr.json": "{}", "s1/mine": "",
+                 "zarr.json.partial": "mine", "done/c.mine": "mine", "s1/link": None, "folder/": None}  # fmt: skip
+    for i, (name, text) in enumerate(strangers.items()):
+        path = tmp_path / str(i)
+        (path / "done").mkdir(parents=True)
+        (path / "done" / "lock").write_text("process 1 on here")
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        if text is not None:
+            (path / name).write_text(text)
+        elif name.endswith("/"):
+            (path / name).mkdir()
+        else:
+            (path / name).symlink_to(tmp_path)
+        before = contents(path)
+        with pytest.raises(InputError, match=r"is a folder of something else, such as .*left alone"):
+            write_store(demo(), path)
+        assert contents(path) == before
+
+
+def damages(path, draw):
+    """Ways to lose data of a store, each with the files that it may strike."""
+    chunks = [f for f in path.rglob("c.*") if f.parent.name != "done"]
+    shards = [f for f in chunks if f.parent.name not in demo().dims and f.parent.name != "axis"]
+
+    def flip(file):
+        content = bytearray(file.read_bytes())
+        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+        file.write_bytes(content)
+
+    yield "missing", shards, Path.unlink
+    yield "empty", chunks, lambda file: file.write_bytes(b"")
+    yield "short", shards, lambda file: file.write_bytes(file.read_bytes()[:-1])
+    yield "long", shards, lambda file: file.write_bytes(file.read_bytes() + b"\0")
+    yield "flipped", chunks, flip
+    yield "metadata", list(path.glob("*/*/zarr.json")), lambda file: file.write_bytes(b"")
+
+
+def test_lost_data_is_found_and_written_again(tmp_path):
+    draw = random.Random(3)
+    path = tmp_path / "a.zarr"
+    write_store(demo(), path, block_bytes=SMALL)
+    before = contents(path)
+    for name, files, damage in damages(path, draw):
+        for _ in range(4):
+            damage(draw.choice(files))
+            assert contents(path) != before, name
+            summary = write_store(demo(), path, block_bytes=SMALL)
+            assert contents(path) == before, name
+            assert summary.damaged == summary.written
+    tick = path / "done" / "c.3"
+    tick.write_bytes(b"\3")
+    assert write_store(demo(), path, block_bytes=SMALL).damaged == 1
+    assert contents(path) == before
+
+
+def test_readers_see_every_flipped_bit(tmp_path):
+    """Plain zarr: no flipped bit of a shard passes."""
+    draw = random.Random(5)
+    path = tmp_path / "a.zarr"
+    for block_bytes in (SMALL, blockstore.BLOCK_BYTES):  # with chunks in shards, and without
+        shutil.rmtree(path, ignore_errors=True)
+        write_store(demo(), path, block_bytes=block_bytes)
+        shards = sorted(path.glob("s3/extent/c.*"))
+        for _ in range(30):
+            file = draw.choice(shards)
+            content = file.read_bytes()
+            flipped = bytearray(content)
+            flipped[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+            file.write_bytes(flipped)
+            with pytest.raises((ValueError, RuntimeError, OSError)):
+                zarr.open_array(path / "s3" / "extent", mode="r")[:]
+            file.write_bytes(content)
+
+
+def test_data_reach_the_disk_before_the_tick(tmp_path, monkeypatch):
+    order = []
+    sync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (order.append(os.readlink(f"/proc/self/fd/{file}")), sync(file))[1])
+    monkeypatch.setattr(Path, "replace", lambda a, b: (order.append(f"-> {b}"), replace(a, b))[1])
+    write_store(demo(), tmp_path / "a.zarr", block_bytes=SMALL)
+    ticks = [i for i, entry in enumerate(order) if "-> " in entry and "/done/c." in entry]
+    assert len(ticks) > 3
+    for begin, tick in zip([-1, *ticks], ticks, strict=False):
+        block = order[begin + 1 : tick]
+        for i, entry in enumerate(block):
+            if entry.startswith("-> ") and "/c." in entry:  # its content before, its name after
+                assert any(e.startswith(str(Path(entry[3:]).parent) + "/.c") for e in block[:i])
+                assert str(Path(entry[3:]).parent) in block[i:]
 
 
 def test_full_disk(tmp_path, monkeypatch):
@@ -260,6 +351,25 @@ def test_second_run_is_refused(tmp_path):
     ):
         write_store(demo(), path)
     assert write_store(demo(), path).written
+
+
+def test_a_lock_that_is_not_ours_is_left_alone(tmp_path):
+    """Links would overwrite what they lead to."""
+    own = tmp_path / "own.txt"
+    own.write_text("mine")
+    for name, link in [("soft", os.symlink), ("hard", os.link), ("copy", shutil.copy)]:
+        (tmp_path / name / "done").mkdir(parents=True)
+        link(own, tmp_path / name / "done" / "lock")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "done").symlink_to(tmp_path / "elsewhere")
+    before = contents(tmp_path)
+    for name in ("soft", "hard", "copy", "folder"):
+        with pytest.raises(InputError, match="left alone, give another path"):
+            write_store(demo(), tmp_path / name)
+    assert contents(tmp_path) == before
+    assert own.read_text() == "mine"
+    assert not any((tmp_path / "elsewhere").iterdir())
 
 
 @pytest.mark.parametrize(

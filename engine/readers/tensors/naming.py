@@ -1,0 +1,102 @@
+"""Names of layers and modules: what a model's modules return decides which layer has a module's name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rfscale.engine.network.layer import IMAGE
+from rfscale.engine.network.modules import CALL, KEY
+
+
+class Returned(NamedTuple):
+    """One map that one call of a module returns.
+
+    Attributes
+    ----------
+    path : str
+        Of the module; empty for the model itself.
+    call : int
+        From 0.
+    key : str
+        Where in the structure that it returns: keys and positions with dots between, empty for a tensor alone.
+    layer : int
+    """
+
+    path: str
+    call: int
+    key: str
+    layer: int
+
+
+def returned_names(returned: Sequence[Returned]) -> dict[str, int]:
+    """Names of what modules return, with the layers.
+
+    ``up1`` is what a module returns; ``head@0`` and ``head@1`` what its calls return, if they differ; ``neck:p3`` one
+    of several maps that a call returns, ``:p3`` one of those of the model itself.
+    """
+    calls: dict[str, dict[int, dict[str, int]]] = {}
+    for r in returned:
+        calls.setdefault(r.path, {}).setdefault(r.call, {})[r.key] = r.layer
+    names: dict[str, int] = {}
+    for path, by_call in calls.items():
+        found = [set(keys.values()) for keys in by_call.values()]
+        alike = all(f == found[0] for f in found)
+        for call, keys in by_call.items():
+            name = path if alike else f"{path}{CALL}{call}"
+            if len(set(keys.values())) == 1:
+                names[name] = next(iter(keys.values()))
+            else:
+                names |= {f"{name}{KEY}{key}": layer for key, layer in keys.items()}
+    names.pop("", None)
+    return names
+
+
+def layer_names(
+    ops: Sequence[str], paths: Sequence[str], numbers: Sequence[int], returned: Sequence[Returned] | None
+) -> list[str]:
+    """Names of layers.
+
+    A layer is named by the path of the module that wrote it if it is what that module returns, otherwise it has the
+    op after it. Where it is not known what modules return (None), each returns the last layer that it wrote.
+
+    Parameters
+    ----------
+    ops, paths, numbers : sequence of str, str and int
+        Of the layers: op, module that wrote it, and number.
+    returned : sequence of Returned, or None
+    """
+    if returned is None:
+        last = dict(zip(paths, numbers, strict=True))
+        own = {number: path for path, number in last.items()}
+    else:
+        own = {}
+        written = dict(zip(numbers, paths, strict=True))
+        for name, layer in returned_names(returned).items():
+            if KEY not in name and name.partition(CALL)[0] == written.get(layer):
+                own[layer] = name
+    taken = {IMAGE, *own.values(), *paths}
+    names = []
+    for op, path, number in zip(ops, paths, numbers, strict=True):
+        name = own.get(number, "")
+        if not name or name == IMAGE:
+            base = name = f"{path}.{op}" if path else op
+            count = 1
+            while name in taken:
+                count += 1
+                name = f"{base}{count}"
+            taken.add(name)
+        names.append(name)
+    return names
+
+
+def module_names(returned: Sequence[Returned], names: dict[int, str]) -> dict[str, str]:
+    """Names of what modules return that are no names of layers, with the layers' names, as in `Network.modules`.
+
+    The maps of the model itself are called by their keys alone, ``p3``, unless a layer or module has that name.
+    """
+    taken = {*names.values(), IMAGE}
+    found = {name: names[layer] for name, layer in returned_names(returned).items() if name not in taken}
+    own = {name: name[1:] for name in found if name.startswith(KEY)}  # of the model itself
+    free = {name: short for name, short in own.items() if short not in taken and short not in found}
+    return {free.get(name, name): layer for name, layer in found.items()}

@@ -1,0 +1,157 @@
+"""Files of torch.export.save that would run code: each way that torch knows, refused before anything runs."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import pickle
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import rfscale as rf
+from rfscale.engine import InputError
+from rfscale.engine.readers.torch.program_file import load_program
+
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
+
+GRAPH = "good/models/model.json"
+CONSTANTS = "good/data/constants/model_constants_config.json"
+
+
+class Touch:
+    """Its pickle makes the file `ran`."""
+
+    def __reduce__(self):
+        return os.mkdir, ("ran",)
+
+
+@pytest.fixture
+def records(tmp_path, monkeypatch):
+    """The records of a good program, in a folder of its own."""
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    made = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.BatchNorm2d(4)).eval()
+    torch.export.save(torch.export.export(made, (torch.zeros(1, 3, 16, 16),)), "good.pt2")
+    with zipfile.ZipFile("good.pt2") as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def save(records, changed, path="bad.pt2"):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (records | changed).items():
+            archive.writestr(name, content)
+
+
+def saved(value):
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
+def graph(records, change):
+    content = json.loads(records[GRAPH])
+    change(content["graph_module"])
+    return {GRAPH: json.dumps(content).encode()}
+
+
+def constant(file, content):
+    entry = {"path_name": file, "is_param": False, "use_pickle": True, "tensor_meta": None}
+    return {CONSTANTS: json.dumps({"config": {"c": entry}}).encode(), f"good/data/constants/{file}": content}
+
+
+def with_symbolic_size(text):
+    def change(module):
+        size = {"as_expr": {"expr_str": text, "hint": None}}
+        module["graph"]["tensor_values"]["conv2d"]["sizes"][2] = size
+
+    return lambda records: graph(records, change)
+
+
+def with_argument_type(records):
+    def change(module):
+        names = {"default_factory_module": "this", "default_factory_name": "d", "dict_context": []}
+        spec = [1, {"type": "collections.defaultdict", "context": json.dumps(names), "children_spec": []}]
+        module["module_call_graph"][0]["signature"]["in_spec"] = json.dumps(spec)
+
+    return graph(records, change)
+
+
+def with_operator(name):
+    return lambda records: graph(records, lambda module: module["graph"]["nodes"][1].update(target=name))
+
+
+HOSTILE = {
+    "sample inputs": lambda r: {"good/data/sample_inputs/model.pt": saved(((Touch(),), {}))},
+    "bare pickle": lambda r: {"good/data/sample_inputs/model.pt": pickle.dumps(Touch())},
+    "old weights": lambda r: {"good/data/weights/model.pt": saved({"w": Touch()})},
+    "old constants": lambda r: {"good/data/constants/model.pt": saved({"c": Touch()})},
+    "older archive": lambda r: {"version": b"8.8", "serialized_state_dict.pt": saved({"w": Touch()})},
+    "constant": lambda r: constant("tensor_0", saved(Touch())),
+    "opaque object": lambda r: constant("opaque_obj_0", pickle.dumps(Touch())),
+    "script object": lambda r: constant("custom_obj_0", saved(Touch())),
+    "compiled library": lambda r: {"good/data/aotinductor/model/a.so": b"\x7fELF"},
+    "symbolic size": with_symbolic_size("__import__('os').mkdir('ran')"),
+    "text in a symbolic size": with_symbolic_size("Symbol('x', positive=S(\"__import__('os').mkdir('ran')\"))"),
+    "method in a symbolic size": with_symbolic_size("Symbol('x').func.__class__"),
+    "type of arguments": with_argument_type,
+    "function": with_operator("torch.serialization.os.mkdir"),
+    "operator that opens files": with_operator("torch.ops.aten.from_file.default"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_code_in_a_program_is_refused_and_not_run(records, kind):
+    save(records, HOSTILE[kind](records))
+    with pytest.raises(InputError, match=r"^bad\.pt2 may run code .*nothing was run; .* give trust$") as raised:
+        rf.load("bad.pt2")
+    assert "\n" not in str(raised.value)
+    assert not Path("ran").exists()
+
+
+def test_a_trusted_program_is_loaded_as_torch_does(records, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("torch._export.serde.serialize"), "disabled", True)  # its text is misformed
+    save(records, HOSTILE["sample inputs"](records))
+    assert len(rf.load("bad.pt2", trust=True).layers) == 1
+    assert Path("ran").exists()
+
+
+def test_two_records_of_one_name(records):
+    save(records, {})
+    with zipfile.ZipFile("bad.pt2", "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr(GRAPH, records[GRAPH])
+    with pytest.raises(InputError, match="two of its records have one name"):
+        rf.load("bad.pt2")
+
+
+def test_a_good_program_is_the_same_network_either_way(records):
+    assert rf.load("good.pt2") == rf.load("good.pt2", trust=True) == rf.load("good.pt2", trust=False)
+    assert rf.profile("good.pt2", trust=False).extent.values[-1].tolist() == [3, 3]
+
+
+def test_symbolic_sizes_inside_are_read(tmp_path, monkeypatch):
+    """What torch.export writes itself for sizes that depend on data passes the check."""
+    import torch
+
+    class Chosen(torch.nn.Module):
+        def forward(self, x):
+            count = x.sum().to(torch.int64).item()
+            torch._check(count >= 2)
+            torch._check(count <= 9)
+            return torch.nn.functional.max_pool2d(x, 3), torch.zeros(2 * count + 1)
+
+    monkeypatch.chdir(tmp_path)
+    torch.export.save(torch.export.export(Chosen(), (torch.ones(1, 1, 9, 9),)), "chosen.pt2")
+    assert "expr_str" in zipfile.ZipFile("chosen.pt2").read("chosen/models/model.json").decode()
+    assert str(load_program("chosen.pt2").graph) == str(load_program("chosen.pt2", trust=True).graph)
+
+
+def test_trust_is_for_programs():
+    with pytest.raises(InputError, match=r"resnet50 is no \.pt2 file; leave trust out"):
+        rf.load("resnet50", trust=True)

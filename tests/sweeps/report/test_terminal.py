@@ -1,0 +1,137 @@
+"""Tables in terminals of any width: every number is whole, and a line names the columns that have no room."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+
+import pytest
+
+from rfscale.sweeps.report import terminal
+from rfscale.sweeps.report.terminal import Column, Table, folded, rendered
+from tests.sweeps.some_spaces import ANISOTROPIC, DEMO
+
+WIDTHS = (60, 80, 100, 120)
+CASES = (
+    "profile resnet50 --depth all",
+    "profile fpn-resnet50 --finite",
+    "match resnet50 --k 5",
+    "halo unet-padded --tile 512",
+    "networks",
+    "networks resnet50",
+    "validate resnet18",
+    "validate chains --kernel 1-4 --depth 3",
+    "validate gaussian",
+    "sweep demo.json",
+    "sweep demo.json --count extent,jump",
+    "sweep demo.json --best macs",
+    "sweep demo.json --pareto macs,-extent",
+    "sweep wide.json --sample 5",
+    "design demo.json --maps 3 --best 4",
+    "reproduce --no-pictures --out rep",
+    "batch runs.yaml --out runs",
+    "check resnet50 --fail-on never",
+    "footprint dilated5 conv5",
+)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo.json").write_text(json.dumps(DEMO))
+    (tmp_path / "wide.json").write_text(json.dumps(ANISOTROPIC))
+    (tmp_path / "runs.yaml").write_text(
+        "runs: [{name: a-profile, profile: dilated5}, {name: a-count, count: demo.json}]"
+    )
+    return tmp_path
+
+
+def words(text: str) -> set[str]:
+    return set(text.split())
+
+
+def letters(texts) -> Counter[str]:
+    return Counter(re.sub(r"[\s─]", "", "".join(texts)))
+
+
+def check_width(parts, width: int) -> None:
+    """Hold the lines of a width against the cells of the tables."""
+    text = rendered(parts, width)
+    for table in (p for p in parts if isinstance(p, Table)):
+        lines = rendered([table], width).splitlines()
+        named = [line for line in lines if line.startswith("columns left out at ")]
+        left_out = named[0].partition(": ")[2].partition(";")[0].split(", ") if named else []
+        rows = [line for line in lines if line not in named]
+        assert max(map(len, rows), default=0) <= width
+        assert all(row in text for row in rows)
+        kept = list(table.columns)
+        for header in reversed(left_out):
+            kept.pop(max(i for i, c in enumerate(kept) if c.header == header))
+        assert kept[0].header == table.columns[0].header
+        for column in kept:
+            if column.justify == "right":
+                assert words(" ".join(column.cells)) <= words(" ".join(rows)), column.header
+        cells = [text for c in kept for text in (c.header, *c.cells)] + list(table.sections.values())
+        assert letters(rows) == letters(cells)  # folded, but nothing is lost
+    for line in (p for p in parts if isinstance(p, str)):
+        assert line.rstrip() in text
+
+
+@pytest.mark.parametrize("command", CASES)
+def test_no_number_is_cut(rfscale, folder, monkeypatch, command):
+    printed: list = []
+    monkeypatch.setattr(terminal, "terminal_width", lambda: printed.append(None))
+    monkeypatch.setattr(terminal, "rendered", lambda parts, width: printed.append(parts) or rendered(parts, width))
+    code, out, err = rfscale(*command.split())
+    assert (code, err) == (0, "")
+    if command.startswith("check"):  # lines of text alone
+        return
+    parts = next(p for p in printed if p is not None)
+    for width in WIDTHS:
+        check_width(parts, width)
+    for table in (p for p in parts if isinstance(p, Table)):  # the pipe
+        for column in table.columns:
+            assert words(" ".join(column.cells)) <= words(out), column.header
+
+
+def test_a_drawing_that_has_no_room_is_a_line(rfscale, monkeypatch):
+    from rfscale.sweeps.report.tables import footprint
+
+    monkeypatch.setattr(footprint, "terminal_width", lambda: 20)
+    assert "its drawing is 21 characters wide; --plot" in rfscale("footprint", "dilated5", "conv5")[1]
+    assert "its drawing is 42 characters wide" in rfscale("footprint", "dilated5", "conv5", "--path-counts")[1]
+
+
+def test_columns_of_figures_leave_before_the_architecture():
+    columns = [Column("rank", ["0"]), *(Column(f"figure{i}", ["3106930688"]) for i in range(6))]
+    columns.append(Column("architecture", ["kernel=3 dilation=2 stride=1"], "left"))
+    lines = rendered([folded(columns)], 60).splitlines()
+    assert lines[-1] == (
+        "columns left out at 60 characters: figure3, figure4, figure5; a wider terminal, a pipe or --out shows them"
+    )
+    assert "architecture" in lines[0]
+    assert lines[2].split()[:4] == ["0", "3106930688", "3106930688", "3106930688"]
+    wide = rendered([folded(columns)], 200)
+    assert "left out" not in wide
+    assert wide == rendered([folded(columns)], None)
+
+
+def test_names_are_folded_at_separators_and_whole():
+    name = "encoder.layer3.0.downsample.convolution"
+    rows = rendered([folded([Column("layer", [name, "x" * 250], "left"), Column("area", ["12345678", "1"])])], 30)
+    lines = rows.splitlines()
+    assert max(map(len, lines)) <= 30
+    assert lines[2].split() == ["encoder.layer3.0.", "12345678"]
+    assert "".join(w for line in lines[2:] for w in line.split() if not w.isdigit()) == name + "x" * 250
+
+
+def test_wide_characters_count_twice():
+    assert rendered(
+        [folded([Column("層", ["畳み込み", "a"], "left"), Column("n", ["1", "2"])])], None
+    ).splitlines() == [
+        "層        n",
+        "───────────",
+        "畳み込み  1",
+        "a         2",
+    ]
