@@ -57,8 +57,8 @@ def halo(
     layers : sequence of str, optional
         The maps that must be exact; by default the network's outputs.
     global_ops : {"include", "skip"}
-        Layers that see the whole image cannot be tiled. "skip" leaves them out where they merge with others: the result
-        holds for what is left.
+        Layers with a global receptive field cannot be tiled. "skip" leaves them out where they merge with others: the
+        result holds for what is left.
     **reading
         How a model is read, as in `load`: example_input, input_size, unknown, axes, image, name, arguments.
 

@@ -327,6 +327,7 @@ def test_4_3_figures_of_several_phases() -> None:
     assert seen(network, "conv2", (1, 1)) == square({0, 1})
     last = row(network)
     assert (float(last.area), int(last.phases), last.jump.values.tolist()) == (4, 4, [0.5, 0.5])
+    assert last.entry.values.tolist() == [0, 0]  # all four are alike: the first that shares least with the next
 
 
 # 5 finite maps ------------------------------------------------------------------------------------------------------
@@ -987,13 +988,15 @@ SQUEEZE = [
 
 
 @pytest.mark.parametrize("op", ["global_pool", "attention", "linear"])
-def test_12_1_global_layers_see_everything(op: str) -> None:
+def test_12_1_global_layers_read_their_whole_map(op: str) -> None:
     network = net({"kernel": 3, "padding": 1}, {"op": op})
     assert len(seen(network, network.layers[1].name, size=9)) == 81
     last = row(network)
     assert (float(last.area), last.extent.values.tolist()) == (inf, [inf, inf])
     assert (float(last.density), last.overlap.values.tolist()) == (1, [1, 1])
     assert bool(last.is_global)
+    strided = net({"kernel": 1, "stride": 2}, {"op": op})
+    assert seen(strided, strided.layers[1].name, size=6) == square({0, 2, 4})
 
 
 def test_12_2_globals_can_be_skipped() -> None:

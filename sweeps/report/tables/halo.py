@@ -19,7 +19,7 @@ def halo_report(found: xr.Dataset) -> list[Any]:
     table = folded([Column("axis", found.axis.values.tolist(), "left"), *figures])
     lines = ["a margin is a reach rounded up to the period, so that a crop keeps the phase of every layer"]
     if found.attrs.get("dropped"):
-        lines.append(f"left out, as they see the whole image: {', '.join(found.attrs['dropped'])}")
+        lines.append(f"left out, for their receptive field is global: {', '.join(found.attrs['dropped'])}")
     if "tile" in found:
         tile, crop, useful = ("×".join(map(str, found[v].values.tolist())) for v in ("tile", "crop", "useful"))
         lines.append(

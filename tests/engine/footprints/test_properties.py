@@ -215,3 +215,47 @@ def test_intervals_know_their_jump_as_a_fraction():
     net = Network.sequential({"op": "upsample", "scale": 3})
     assert resolve(net).steps[0].intervals[0].jump == (1, 3)
     assert Intervals(((0, 0), (2, 2)), 4).jump == (2, 1)
+
+
+def test_a_global_op_is_a_layer_whose_window_is_its_map():
+    """A pool with a floor leaves the last row over, and so does all that follows a global op after it."""
+    net = Network.from_dict(
+        {
+            "input_size": [7, 9],
+            "layers": [
+                {"name": "pool", "op": "max_pool", "kernel": 2},
+                {"name": "squeeze", "op": "global_pool"},
+                {"name": "scale", "op": "multiply", "inputs": ["pool", "squeeze"]},
+                {"name": "attend", "op": "attention"},
+            ],
+        }
+    )
+    ds = rf.profile(net, (7, 9))
+    assert ds.area.values.tolist() == [4, 48, 48, 48]
+    assert ds.is_global.values.tolist() == [False, True, True, True]
+    assert np.isinf(rf.profile(net).area.values[1:]).all()
+    assert rf.coverage(net, "attend").values.tolist() == [[12] * 8 + [0]] * 6 + [[0] * 9]
+    seen_by_all = rf.entry_map(net, "scale", (7, 9))
+    assert (seen_by_all.area == 48).all()
+    assert (seen_by_all.overlap.isel(entry_x=0, axis=1) == 1).all()
+    assert (rf.footprint(net, "attend", (0, 0), (7, 9)) == (rf.path_counts(net, "attend", (0, 0), (7, 9)) > 0)).all()
+
+
+def test_full_attention_makes_no_table_of_all_pairs():
+    maps = resolve(Network.sequential({"op": "attention"}, axes=1), 100_000).steps[0].maps
+    assert maps[0].table.taps.size == 100_000
+    assert rf.profile(Network.sequential({"op": "attention"}, axes=1), 10_000).area.values.tolist() == [10_000]
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_global_ops_on_maps_that_miss_pixels_are_counted_on_grids_alike(ndim, monkeypatch):
+    """With room for one term only, unions that a global op reads fall back to grids and give the same figures."""
+    rng = random.Random(f"global grids {ndim}")
+    for _ in range(12):
+        net = Network.from_dict(random_network(rng, "global_ops", ndim))
+        usual = rf.profile(net, net.input_size)
+        with monkeypatch.context() as patch:
+            patch.setattr("rfscale.engine.footprints.unions.MAX_TERMS", 1)
+            walked = rf.profile(net, net.input_size)
+        for name in ("area", "max_gap", "overlap", "extent", "start", "centre"):
+            np.testing.assert_array_equal(usual[name], walked[name])
