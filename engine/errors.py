@@ -46,6 +46,7 @@ Wording = Callable[[Reference], str]
 INPUT_SIZE = Parameter("input_size")
 EXAMPLE_INPUT = Parameter("example_input")
 SKIP_GLOBAL_OPS = Parameter("global_ops", "skip")
+MAX_CHARACTERS = 4000  # of a message
 
 
 def python_wording(reference: Reference) -> str:
@@ -110,7 +111,7 @@ class InputError(ValueError):
         if self.remedy is not None:
             message += "; " + worded(self.remedy, wording)
         whole = ": ".join([*(worded(place, wording) for place in self.where), message])
-        return visible(re.sub(r"\s*[\t\n\v\f\r]\s*", " ", whole))
+        return shortened(visible(re.sub(r"\s*[\t\n\v\f\r]\s*", " ", whole)))
 
     def __str__(self) -> str:
         return self.text()
@@ -166,3 +167,12 @@ def shown(value: object, limit: int = 60) -> str:
     except (ValueError, RecursionError):  # an int of more than 4300 digits, a nest without end
         text = f"a {type(value).__name__} too large to print"
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def shortened(text: str, limit: int = MAX_CHARACTERS) -> str:
+    """Return a message of at most `limit` characters: a longer one without its middle, for its end has the remedy."""
+    if len(text) <= limit:
+        return text
+    note = f" … ({len(text)} characters, shortened) … "
+    kept = limit - len(note)
+    return text[: kept - kept // 3] + note + text[len(text) - kept // 3 :]

@@ -58,7 +58,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _json(path: object, text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_unique)
+        data = json.loads(text, object_pairs_hook=_unique)
+        if "\\u" in text:  # an escape may be half of a character
+            json.dumps(data, ensure_ascii=False).encode()
+        return data
+    except UnicodeEncodeError as error:
+        half = error.object[error.start : error.start + 1]
+        raise InputError(f"{path} has the half character {half!r} in a text") from None
     except RecursionError:
         raise InputError(f"{path} is nested too deeply") from None
     except ValueError as error:  # JSONDecodeError among them
@@ -204,7 +210,7 @@ def atomically(path: Path) -> Iterator[Path]:
 
     The name is no other process's or thread's, and keeps the suffix. A process that is killed leaves it there.
     """
-    temporary = path.with_name(f".{path.stem}.{uuid4().hex}{PARTIAL}{path.suffix}")
+    temporary = path.with_name(f".{path.stem[:30]}.{uuid4().hex}{PARTIAL}{path.suffix}")  # names end at 255 bytes
     old = temporary.with_suffix(".old")
     try:
         yield temporary

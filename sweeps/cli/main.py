@@ -1,6 +1,7 @@
 """The command `rfscale`: one verb per question. Verbs live in `sweeps/cli/verbs`; here they meet the shell.
 
-Exit codes: 0 done, 2 bad input (one line on stderr), 130 interrupted, 141 the reader of the output went away.
+Exit codes: 0 done; 2 bad input, 70 an error of rfscale, 71 the system refused (memory, disk), each with one line on
+stderr; 130 interrupted, 141 the reader of the output went away.
 Nothing heavy is imported here or at the top of the modules that hold verbs, so that ``rfscale --help`` is instant.
 """
 
@@ -9,13 +10,14 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from rfscale.engine.errors import InputError, nearest
-from rfscale.sweeps.cli.options import shell_wording
+from rfscale.sweeps.cli.failures import INTERRUPTED, SYSTEM_ERROR, close_streams, open_streams, report_failure
 from rfscale.sweeps.cli.startup import finish, prepare
 from rfscale.sweeps.cli.verbs import VERBS
 
@@ -56,33 +58,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv` (by default that of the process) and return its exit code."""
     if argv is not None:
         return _run(list(argv))
-    prepare(sys.argv[1:])
-    code = _run(sys.argv[1:])
-    finish()
+    code = INTERRUPTED
+    with suppress(KeyboardInterrupt):  # a second Ctrl-C, while the first is reported
+        prepare(sys.argv[1:])
+        code = _run(sys.argv[1:])
+        finish()
+    if not close_streams() and code == 0:
+        code = SYSTEM_ERROR
     return code
 
 
 def _run(args: list[str]) -> int:
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # an ASCII terminal gets ? for ×, not a traceback
+    open_streams()
     args = args or ["--help"]
     try:
         known = [verb.__name__ for verb in VERBS]
         if not args[0].startswith("-") and args[0] not in known:
             raise InputError(f"no verb {args[0]!r}", remedy=nearest(args[0], known))
         _check_outputs(args)
+        line = shlex.join(["rfscale", *args]).encode("utf-8", "replace").decode()  # kept in files, which are UTF-8
         command = typer.main.get_command(app)
-        code = command.main(args, "rfscale", standalone_mode=False, obj={"command": shlex.join(["rfscale", *args])})
-        return code if isinstance(code, int) else 0
-    except InputError as error:
-        return _fail(error.text(shell_wording))
-    except typer.TyperException as error:
-        return _fail(_usage(error))
-    except (KeyboardInterrupt, typer.Abort):
-        return 130
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
+        with command.make_context("rfscale", args, obj={"command": line}) as context:  # `main` of typer hides errors
+            command.invoke(context)
+        return 0
+    except BaseException as error:
+        return report_failure(error)
 
 
 def _check_outputs(args: list[str]) -> None:
@@ -101,24 +101,6 @@ def _check_outputs(args: list[str]) -> None:
     for path in written:
         if path.is_file() or path.suffix == ".zarr":  # the folder of a batch may hold the summary to compare with
             check_not_read(path, read)
-
-
-def _fail(message: str) -> int:
-    print("rfscale:", " ".join(message.split()), file=sys.stderr)
-    return 2
-
-
-def _usage(error: Any) -> str:
-    """Return what is wrong with the arguments, with the nearest names or the way to the help."""
-    context = getattr(error, "ctx", None)
-    message: str = error.format_message()
-    if context is None:
-        return message
-    option = getattr(error, "option_name", None)
-    if option and hasattr(error, "possibilities"):  # an option that does not exist: only that error has them
-        known = [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
-        return f"{context.info_name} has no option {option}; {nearest(option, known)}"
-    return f"{message.rstrip('.')}; see {context.command_path} --help"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Only `main` of the command uses this: whoever imports rfscale keeps a process as
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -30,5 +31,6 @@ def prepare(args: Sequence[str]) -> None:
 
 
 def finish() -> None:
-    """Let the interpreter end without a last search for garbage among all objects."""
+    """Let the interpreter end without a last search for garbage among all objects, or at once at a further Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.freeze()

@@ -14,7 +14,7 @@ from rfscale.engine.readers.tensors.layout import UnreadableError, common, neutr
 from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, Unknown, check_result
 
 WORDS = ("pointwise", "everything")
-_SHOWN = 12
+OPERATORS_WITH_NODE = 12  # of a message; of the further ones it has the names
 
 
 class Unknowns:
@@ -83,15 +83,16 @@ class Unknowns:
         """Raise InputError if any operator stayed unknown: one line that lists them all."""
         if not self.found:
             return
-        listed = []
-        for op, nodes in list(self.found.items())[:_SHOWN]:
+        listed: list[str] = []
+        for op, nodes in self.found.items():
             node, reason = nodes[0]
+            if len(listed) >= OPERATORS_WITH_NODE:
+                listed.append(op)
+                continue
             times = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
             listed.append(f"{op} (at {node}{times}{': ' + reason if reason else ''})")
-        more = len(self.found) - _SHOWN
         raise InputError(
-            f"{name} has {self.source} operators that are not known: {'; '.join(listed)}"
-            f"{f'; and {more} more' if more > 0 else ''}",
+            f"{name} has {self.source} operators that are not known: {'; '.join(listed)}",
             remedy=(
                 "to go on, say what to take them for: ", Parameter("unknown", "pointwise"), ", ",
                 Parameter("unknown", "everything"), ", or one by one ",
