@@ -32,6 +32,8 @@ def read_mapping(path: str | PathLike[str]) -> Mapping[str, Any]:
     try:
         if file.is_dir():
             raise InputError(f"{path} is a folder; give a .yaml or .json file")
+        if file.exists() and not file.is_file():  # a device or a pipe may have no end
+            raise InputError(f"{path} is no regular file; give a .yaml or .json file")
         if file.stat().st_size > MAX_BYTES:
             raise InputError(f"{path} has {file.stat().st_size} bytes; at most {MAX_BYTES} are read")
         text = file.read_text(encoding="utf-8")

@@ -14,6 +14,7 @@ import numpy as np
 from rfscale.engine.errors import InputError
 
 CHUNK = 1 << 16  # boxes per chunk
+MAX_FILE_BYTES = 64 << 20  # of the labels of one image
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,15 @@ def _number(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         return np.nan
+
+
+def check_image_labels(path: Path) -> None:
+    """Refuse what cannot be the labels of one image: they are read whole."""
+    if not path.is_file():
+        raise InputError(f"objects: {path} is no regular file")
+    size = path.stat().st_size
+    if size > MAX_FILE_BYTES:
+        raise InputError(f"objects: {path} has {size} bytes; at most {MAX_FILE_BYTES} are read per image")
 
 
 @contextmanager

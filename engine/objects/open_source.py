@@ -37,6 +37,8 @@ def open_source(
     path = Path(objects)
     if not path.exists():
         raise InputError(f"objects: there is no file or folder {path}")
+    if not path.is_dir() and not path.is_file():  # a device or a pipe may have no end, and is read once
+        raise InputError(f"objects: {path} is no regular file")
     kind = format or _guess(path)
     if path.is_dir() != (kind in ("voc", "yolo")):
         raise InputError(f"objects: {path} is a {'folder' if path.is_dir() else 'file'}, which {kind} is not")

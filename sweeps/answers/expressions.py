@@ -23,6 +23,7 @@ AXIS_FIGURES = ("pixels", "extent", "jump", "shared", "overlap")
 WHOLE_FIGURES = ("area", "width", "density")
 COSTS = ("params", "macs")
 MAX_TEXT = 10_000  # characters
+MAX_DEPTH = 100
 MAX_WHOLE = 2.0**61  # whole numbers from here on are floats, before they pass int64
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: np.add,
@@ -153,6 +154,14 @@ def _take_linear(
     return None
 
 
+def _deeper_than(node: ast.AST, limit: int) -> bool:
+    """Whether an expression nests more than `limit` deep: it is worked out by recursion."""
+    level: list[ast.AST] = [node]
+    for _ in range(limit):
+        level = [child for parent in level for child in ast.iter_child_nodes(parent) if isinstance(child, ast.expr)]
+    return bool(level)
+
+
 def dotted_name(node: ast.AST) -> str | None:
     """Return the dotted name of a node, or None."""
     if isinstance(node, ast.Name):
@@ -259,11 +268,14 @@ class ExpressionParser:
 
     def tree(self, text: str, what: str) -> ast.expr:
         try:
-            return ast.parse(text.strip(), mode="eval").body
+            tree = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise InputError(
                 f"{what} is {shown(text)}, which cannot be read; write for example 's2.extent >= 400'"
             ) from None
+        if _deeper_than(tree, MAX_DEPTH):
+            raise InputError(f"{what} is {shown(text)}, which is nested more than {MAX_DEPTH} deep; write it shorter")
+        return tree
 
     def _expression(self, node: ast.expr, text: str, what: str) -> Expression:
         terms: dict[str, Term] = {}

@@ -89,7 +89,8 @@ def _stored(data: Data) -> xr.Dataset | xr.DataTree:
 
 
 def _netcdf(data: Data, path: Path) -> None:
-    _stored(data).to_netcdf(path, engine="h5netcdf")
+    # made in memory: on a full disk HDF5 ends the process
+    path.write_bytes(_stored(data).to_netcdf(None, engine="h5netcdf"))
 
 
 def _zarr(data: Data, path: Path) -> None:

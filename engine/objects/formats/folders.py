@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from rfscale.engine.errors import InputError, shown
-from rfscale.engine.objects.boxes import CHUNK, Base, Boxes, reading, rows_to_boxes
+from rfscale.engine.objects.boxes import CHUNK, Base, Boxes, check_image_labels, reading, rows_to_boxes
 
 Row = tuple[Any, ...]  # x, y, width, height, image_width, image_height, category
 PICTURES = frozenset(".avif .bmp .gif .heic .heif .jp2 .jpeg .jpg .mpo .png .tif .tiff .webp".split())
@@ -53,6 +53,7 @@ class VocSource(Base):
     def _rows(self) -> Iterator[Row]:
         for path in sorted(self.folder.rglob("*.xml")):
             with reading(path):
+                check_image_labels(path)
                 try:
                     root = ElementTree.parse(path).getroot()
                 except ElementTree.ParseError as error:
@@ -96,6 +97,7 @@ class YoloSource(Base):
         for name in NAME_FILES:
             if (folder / name).is_file():
                 with reading(folder / name):
+                    check_image_labels(folder / name)
                     lines = (folder / name).read_text(encoding="utf-8").splitlines()
                 self.names = {str(i): line.strip() for i, line in enumerate(lines)}
 
@@ -119,6 +121,7 @@ class YoloSource(Base):
             if path.name in NAME_FILES:
                 continue
             with reading(path):
+                check_image_labels(path)
                 lines = path.read_text(encoding="utf-8").splitlines()
             height, width = self._image(path) if lines else (nan, nan)
             for number, line in enumerate(lines, start=1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from importlib.util import find_spec
+from io import BufferedReader, FileIO, RawIOBase, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,30 @@ from rfscale.engine.objects.boxes import CHUNK, Base, Boxes, numbers, reading
 
 NEEDED = ("image_width", "image_height", "width", "height")
 OPTIONAL = ("x", "y", "category", "count")
+MAX_LINE_BYTES = 1 << 24
+READ_BYTES = 1 << 18
+
+
+class BoundedLines(RawIOBase):
+    """A binary file that is refused at a line longer than `MAX_LINE_BYTES`: parsers hold a line in memory."""
+
+    def __init__(self, file: Any, path: Path) -> None:
+        self._file, self._path, self._line_bytes = file, path, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        self._line_bytes = len(data) - 1 - end if (end := data.rfind(b"\n")) >= 0 else self._line_bytes + len(data)
+        if self._line_bytes > MAX_LINE_BYTES:
+            raise InputError(f"objects: {self._path} has a line of more than {MAX_LINE_BYTES} bytes; it is no table")
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 class CsvSource(Base):
@@ -31,23 +56,26 @@ class CsvSource(Base):
             comments, columns, separator = self._header()
             used = _used(self.path, columns)
             table = pd.read_csv(
-                self.path,
+                self._opened(),
                 sep=separator,
                 skiprows=comments,
                 usecols=used,
                 chunksize=CHUNK,
                 dtype={"category": str} if "category" in used else None,
-                compression="gzip" if _packed(self.path) else None,
                 encoding="utf-8-sig",
                 low_memory=False,
             )
             for part in table:
                 yield _boxes({name: part[name].to_numpy() for name in used})
 
+    def _opened(self) -> BufferedReader:
+        """The bytes of the table, unpacked, in lines of bounded length."""
+        file = gzip.GzipFile(self.path) if _packed(self.path) else FileIO(self.path)
+        return BufferedReader(BoundedLines(file, self.path), READ_BYTES)
+
     def _header(self) -> tuple[int, list[str], str]:
         """Comment lines, column names and separator."""
-        opened = gzip.open if _packed(self.path) else open
-        with opened(self.path, "rt", encoding="utf-8-sig") as file:
+        with TextIOWrapper(self._opened(), "utf-8-sig") as file:
             comments, line = 0, file.readline()
             while line.startswith("#"):
                 comments, line = comments + 1, file.readline()

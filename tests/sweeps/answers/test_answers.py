@@ -367,3 +367,10 @@ def test_bad_questions_by_space():
         rf.best(rf.Space.from_dict(no_size), "macs")
     assert rf.best(rf.Space.from_dict(no_size), "params", k=1).params.item() > 0
     assert rf.count(rf.Space.from_dict(DEMO), where="extent < 0").item() == 0
+
+
+@pytest.mark.parametrize("text", ["not " * 2400 + "extent", "-" * 5000 + "1 < jump", "+".join("1" * 2400) + "< jump"])
+def test_deeply_nested_expressions_are_refused(brute, text):
+    with pytest.raises(InputError, match=r"nested more than 100 deep|cannot be read") as caught:
+        ExpressionParser(brute["demo"].space).where(text)
+    assert len(str(caught.value)) < 200
