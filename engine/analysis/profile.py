@@ -32,6 +32,7 @@ def profile(
     input_size: int | Sequence[int] | None = None,
     entry: Entry = "center",
     global_ops: GlobalOps = "include",
+    layers: Sequence[str] | None = None,
     **reading: Unpack[Reading],
 ) -> xr.Dataset:
     """Return the exact figures of every layer, beside those of the formulas.
@@ -49,6 +50,8 @@ def profile(
     global_ops : {"include", "skip"}
         "skip" leaves branches with a global receptive field out of merges, so that squeeze-and-excitation can be
         looked past; attrs["dropped"] names them.
+    layers : sequence of str, optional
+        The layers to give, by default all; `entry` need lie in their maps only.
     **reading
         How a model is read, as in `load`: example_input, unknown, axes, image, name, arguments.
 
@@ -84,8 +87,10 @@ def profile(
             "but without an input size all entries are alike",
             argument=Parameter("entry"), value=entry, remedy=("give ", INPUT_SIZE),
         )  # fmt: skip
-    rows = [counted.figures(i, entry) for i in range(len(plan.steps))]
-    return _dataset(plan, rows, entry, global_ops)
+    kept = range(len(plan.steps)) if layers is None else sorted({network.index(name) for name in layers})
+    rows = [counted.figures(i, entry if i in kept else "center") for i in range(len(plan.steps))]
+    dataset = _dataset(plan, rows, entry, global_ops)
+    return dataset if layers is None else dataset.isel(layer=kept)
 
 
 def _dataset(plan: Plan, rows: list[Figures], entry: Entry, global_ops: GlobalOps) -> xr.Dataset:

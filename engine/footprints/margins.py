@@ -13,7 +13,7 @@ from math import lcm
 
 import numpy as np
 
-from rfscale.engine.errors import SKIP_GLOBAL_OPS, InputError, Parameter
+from rfscale.engine.errors import INPUT_SIZE, SKIP_GLOBAL_OPS, InputError, Parameter
 from rfscale.engine.footprints.plan import GlobalOps, Plan, resolve
 from rfscale.engine.network.axis_maps import AxisMap
 from rfscale.engine.network.layer import IMAGE
@@ -51,7 +51,13 @@ def find_sides(
     network: Network, layers: Sequence[str] | None, global_ops: GlobalOps, image: Size | None = None
 ) -> tuple[list[Side], tuple[str, ...]]:
     """What each axis needs, and the layers that were left out."""
-    plan = resolve(network, None, global_ops)
+    try:
+        plan = resolve(network, None, global_ops)
+    except InputError as error:
+        if isinstance(error.remedy, tuple) and INPUT_SIZE in error.remedy:  # tiles are not of one size of the image
+            error.remedy = "to be tiled, it needs a fixed scale or amount"
+            error.args = (str(error),)
+        raise
     names = _outputs(plan, layers, global_ops)
     needed = _needed(plan, [network.index(n) for n in names])
     _check_tileable(plan, needed)

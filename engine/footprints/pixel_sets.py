@@ -108,6 +108,11 @@ def image_family(size: int | None) -> Family:
     if size is None:
         zero = np.zeros(1, np.int64)
         return Family(Sets(zero, zero, np.ones((1, 1), np.uint64), 1))
+    if size > MAX_WORDS:
+        raise InputError(
+            f"the sets of {size} pixels take {size * 8} bytes on one axis, more than the limit of {MAX_WORDS * 8}",
+            remedy=("analyse a smaller ", INPUT_SIZE),
+        )
     pixels = np.arange(size, dtype=np.int64)
     bits = np.uint64(1) << (pixels & 63).astype(np.uint64)
     return Family(Sets(pixels, pixels, bits[:, None], 0))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.errors import InputError, Parameter, nearest, shown
 from rfscale.engine.objects.boxes import ArraySource, Source, reading
 
 FORMATS = ("coco", "voc", "yolo", "csv", "parquet", "npy")
@@ -43,7 +43,10 @@ def open_source(
     if path.is_dir() != (kind in ("voc", "yolo")):
         raise InputError(f"objects: {path} is a {'folder' if path.is_dir() else 'file'}, which {kind} is not")
     if (images is not None or image_size is not None) and kind != "yolo":
-        raise InputError(f"images and image_size go with YOLO folders; {kind} says the image sizes itself")
+        raise InputError(
+            (Parameter("images"), " and ", Parameter("image_size"), " go with YOLO folders"),
+            remedy=f"{kind} says the image sizes itself",
+        )
     return _made(kind, path, images, image_size, crowd)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import InputError, Parameter, shown
 from rfscale.engine.objects.boxes import CHUNK, Base, Boxes, check_image_labels, reading, rows_to_boxes
 
 Row = tuple[Any, ...]  # x, y, width, height, image_width, image_height, category
@@ -105,8 +105,14 @@ class YoloSource(Base):
         folder = Path(images) if images is not None else _sibling(self.folder)
         if folder is None:
             raise InputError(
-                f"objects: YOLO sizes in {self.folder} are relative to the image; give images (a folder of pictures) "
-                "or image_size (height, width)"
+                f"objects: YOLO sizes in {self.folder} are relative to the image",
+                remedy=(
+                    "give ",
+                    Parameter("images"),
+                    " (a folder of pictures) or ",
+                    Parameter("image_size"),
+                    " (height, width)",
+                ),
             )
         if not folder.is_dir():
             raise InputError(f"images: there is no folder {folder}")

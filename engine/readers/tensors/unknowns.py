@@ -47,6 +47,7 @@ class Unknowns:
         self.source = source
         self.found: dict[str, list[tuple[str, str]]] = {}
         self.assumed: dict[str, str] = {}
+        self.fitting = set(WORDS)  # what the message can offer
 
     def replace(
         self, tracker: Tracker, op: str, node: str, values: Sequence[Any], reason: str, shape_known: bool = True
@@ -66,8 +67,17 @@ class Unknowns:
             except UnreadableError as error:
                 wanted = treatment if isinstance(treatment, str) else "the layer given"
                 reason = f"cannot be {wanted}: {error}"
+        elif shape_known:
+            self._leave_what_fits(tracker.shape, [v.shape for v in values if isinstance(v, Tracked)])
         self.found.setdefault(op, []).append((node, reason))
         return Unknown()
+
+    def _leave_what_fits(self, shape: Any, given: Sequence[Any]) -> None:
+        """Of the words, keep those that can stand for an operator of that result and those inputs, as well."""
+        if shape and not isinstance(shape[0], int):  # several tensors
+            self.fitting.clear()
+        elif shape not in given:
+            self.fitting.discard("pointwise")
 
     def _treatment(self, op: str, node: str) -> tuple[str, Any]:
         """What the user says of a node, by its name, its module or its operator, and under which of these."""
@@ -91,14 +101,13 @@ class Unknowns:
                 continue
             times = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
             listed.append(f"{op} (at {node}{times}{': ' + reason if reason else ''})")
-        raise InputError(
-            f"{name} has {self.source} operators that are not known: {'; '.join(listed)}",
-            remedy=(
-                "to go on, say what to take them for: ", Parameter("unknown", "pointwise"), ", ",
-                Parameter("unknown", "everything"), ", or one by one ",
-                Parameter("unknown", {next(iter(self.found)): "pointwise"}),
-            ),
-        )  # fmt: skip
+        first, word = next(iter(self.found)), next((w for w in WORDS if w in self.fitting), None)
+        words = [part for w in WORDS if w in self.fitting for part in (Parameter("unknown", w), ", ")]
+        remedy: tuple[Any, ...] = ("take the part of the model before them",)
+        if word is not None:
+            one_by_one = ("or one by one ", Parameter("unknown", {first: word}))
+            remedy = ("to go on, say what to take them for: ", *words, *one_by_one)
+        raise InputError(f"{name} has {self.source} operators that are not known: {'; '.join(listed)}", remedy=remedy)
 
 
 def _stand_in(k: Tracker, treatment: Any, values: list[Tracked], shape_known: bool) -> Any:

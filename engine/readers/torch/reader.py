@@ -6,7 +6,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rfscale.engine.errors import EXAMPLE_INPUT, InputError, shown
+from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, shown
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.tensors.layout import UnreadableError
 from rfscale.engine.readers.tensors.naming import Returned
@@ -83,14 +83,49 @@ def export(module: Any, example_input: Any) -> Any:
             return torch.export.export(module, inputs)
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        near = _nearest_size(module, inputs)
+        remedy: tuple[Any, ...] = (
+            "give another ",
+            EXAMPLE_INPUT,
+            ", or the part of the module without data-dependent code",
+        )
+        if near:
+            pixels, multiple = "×".join(map(str, near[0])), near[1]
+            remedy = (f"try {pixels} pixels, multiples of {multiple}: give ", INPUT_SIZE, " or another ", EXAMPLE_INPUT)
         raise InputError(
             f"torch.export cannot follow {type(module).__name__} on an input of "
             f"{' and '.join('×'.join(map(str, i.shape)) for i in inputs)}: {shown(reason, 200)}",
-            remedy=("give another ", EXAMPLE_INPUT, ", or the part of the module without data-dependent code"),
+            remedy=remedy,
         ) from None
     finally:
         for m in training:
             m.training = True
+
+
+MULTIPLES = (2, 4, 8, 16, 32, 64, 128)  # pixels that sizes of images are multiples of
+
+
+def _nearest_size(module: Any, inputs: tuple[Any, ...]) -> tuple[tuple[int, ...], int] | None:
+    """The nearest pixels per axis that the module takes where it refuses its input, and their common factor, or None.
+
+    Only shapes are worked out.
+    """
+    import torch
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    image, *others = inputs
+    pixels = tuple(image.shape[2:])
+    for multiple in MULTIPLES:
+        near = tuple(max(multiple, (n + multiple // 2) // multiple * multiple) for n in pixels)
+        if near == pixels:
+            continue
+        try:
+            with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
+                module(torch.empty(*image.shape[:2], *near, device=image.device), *others)
+            return near, multiple
+        except Exception:  # whatever the module raises at that size
+            continue
+    return None
 
 
 _DECLARED: list[Any] = []  # torch forgets a library that nobody holds

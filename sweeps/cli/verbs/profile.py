@@ -67,17 +67,17 @@ def profile(
     rows = None if chosen and depth is None else fold_of(depth)
     net = network.load(input_size)
     size, at, how = size_of(net, input_size, finite), entry_of(entry), global_ops_of(global_ops)
+    names = list(net.outputs) if outputs_only else [layer.name for layer in net.layers]
+    asked = None if layers is None else _matching(layers, net, names)
     from rfscale.engine.analysis.profile import profile as compute
     from rfscale.sweeps.report.progress import progress
     from rfscale.sweeps.report.tables.profile import profile_report
     from rfscale.sweeps.report.terminal import say
 
     with progress(f"profile of {net.name}") as bar:
-        ds = whole = compute(net, size, at, how)
-        if outputs_only:
-            ds = ds.sel(layer=list(net.outputs))
-        if layers is not None:
-            ds = ds.isel(layer=_matching(layers, net, [str(n) for n in ds.layer.values]))
+        ds = whole = compute(net, size, at, how, asked)
+        if outputs_only and asked is None:
+            ds = ds.sel(layer=names)
         bar.step("outputs")
         outputs = [] if layers is not None else _output_lines(net, size, at, whole)
     ds.attrs["command"] = context.obj["command"]
@@ -106,8 +106,8 @@ def _output_lines(net: Network, size: Any, entry: Any, ds: xr.Dataset) -> list[s
     return lines
 
 
-def _matching(globs: str, net: Network, names: list[str]) -> list[int]:
-    """Positions of the layers that patterns match; the plain name of a module is what it returns."""
+def _matching(globs: str, net: Network, names: list[str]) -> list[str]:
+    """Names of the layers that patterns match; the plain name of a module is what it returns."""
     from fnmatch import fnmatchcase
 
     from rfscale.engine.network.modules import module_layers
@@ -115,13 +115,13 @@ def _matching(globs: str, net: Network, names: list[str]) -> list[int]:
     patterns = [p.strip() for p in globs.split(",") if p.strip()]
     if not patterns:
         raise InputError("--layers is empty; give names or patterns, such as 'layer4*'")
-    found: set[int] = set()
+    found: set[str] = set()
     for pattern in patterns:
-        hits = {i for i, name in enumerate(names) if fnmatchcase(name, pattern)}
+        hits = {name for name in names if fnmatchcase(name, pattern)}
         if not hits:
             try:
-                hits = {names.index(layer) for layer in module_layers(net, pattern)}
+                hits = {names[names.index(layer)] for layer in module_layers(net, pattern)}
             except ValueError:  # InputError is one
                 raise InputError(f"--layers: no layer is called {pattern!r}; {nearest(pattern, names)}") from None
         found |= hits
-    return sorted(found)
+    return [name for name in names if name in found]
