@@ -45,10 +45,10 @@ class Installed(NamedTuple):
 def test_the_packages_of_pyproject_are_the_folders():
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     folders = {path.parent.relative_to(ROOT) for name in ("engine", "sweeps") for path in ROOT.glob(f"{name}/**/*.py")}
-    names = {"rfscale." + ".".join(folder.parts) for folder in folders - {Path("sweeps/rfscale")}}
+    names = {"rfscale." + ".".join(folder.parts) for folder in folders - {Path("sweeps/cli/face")}}
     assert tool["packages"] == sorted({"rfscale", *names})
     assert all((ROOT / folder / "__init__.py").exists() for folder in folders)
-    assert tool["package-dir"] == {"rfscale": "sweeps/rfscale", "rfscale.engine": "engine", "rfscale.sweeps": "sweeps"}
+    assert tool["package-dir"] == {"rfscale": "sweeps/cli/face", "rfscale.engine": "engine", "rfscale.sweeps": "sweeps"}
 
 
 def test_every_public_name_is_in_the_stub_that_editors_read():

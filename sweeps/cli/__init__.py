@@ -1,1 +1,1 @@
-"""The command `rfscale`."""
+"""The ways in: the command `rfscale`, and in `face` what `import rfscale` gives."""

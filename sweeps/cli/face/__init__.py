@@ -8,7 +8,7 @@
     rf.footprint("resnet50", "layer3")  # the input pixels of one entry
 
 Every public name is here and is imported when it is first used, so that ``import rfscale`` takes no time. The source
-of this package is the folder `sweeps/rfscale`; `rfscale.engine` and `rfscale.sweeps` are the folders of those names.
+of this package is the folder `sweeps/cli/face`; `rfscale.engine` and `rfscale.sweeps` are the folders of those names.
 """
 
 import lazy_loader
