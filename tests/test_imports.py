@@ -48,7 +48,7 @@ def modules():
     for package in ("engine", "sweeps"):
         for path in sorted((ROOT / package).rglob("*.py")):
             inside = path.relative_to(ROOT).with_suffix("")
-            if inside.parts[:2] != ("sweeps", "rfscale"):  # the source of rfscale itself
+            if inside.parts[:3] != ("sweeps", "cli", "face"):  # the source of rfscale itself
                 yield "rfscale." + ".".join(inside.parts).removesuffix(".__init__")
 
 

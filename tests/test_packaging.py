@@ -17,7 +17,7 @@ import pytest
 
 from tests import ROOT
 
-STUB = ROOT / "sweeps" / "rfscale" / "__init__.pyi"
+STUB = ROOT / "sweeps" / "cli" / "face" / "__init__.pyi"
 PUBLIC = """
     FORMULAS InputError Network NetworkBuilder NetworkSpace Space __version__ best chains check count coverage derive
     design effective_field entry_map evaluate footprint halo load match object_sizes output_lines pareto path_counts
