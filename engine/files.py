@@ -66,7 +66,7 @@ def _json(path: object, text: str) -> Any:
         return data
     except UnicodeEncodeError as error:
         half = error.object[error.start : error.start + 1]
-        raise InputError(f"{path} has the half character {half!r} in a text") from None
+        raise InputError(f"{path} has the lone surrogate {half!r} in a text") from None
     except RecursionError:
         raise InputError(f"{path} is nested too deeply") from None
     except ValueError as error:  # JSONDecodeError among them

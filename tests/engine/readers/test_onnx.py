@@ -232,7 +232,7 @@ def test_resizes_that_no_layer_is_are_listed(index):
     every = list(unreadable_resizes())
     assert len(every) == 8
     proto, message = every[index]
-    with pytest.raises(InputError, match=rf"Resize.*{message}.*unknown='pointwise'"):
+    with pytest.raises(InputError, match=rf"Resize.*{message}.*unknown='everything'"):
         rf.load(proto)
 
 

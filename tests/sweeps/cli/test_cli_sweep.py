@@ -137,7 +137,7 @@ def test_pictures_of_spaces(rfscale, folder):
         (["--out", "a.csv"], "Zarr store"),
         (["--out", "a.nc", "--workers", "2"], "write stores"),
         (["--out", "no/where.zarr"], "there is no folder"),
-        (["--out", "demo.json"], "Zarr store"),
+        (["--out", "demo.json"], "is read by the same command"),
         (["--out", "a.zarr", "--stages", "s9"], "did you mean"),
         (["--threads", "1000"], "this machine has 1 to"),
         (["--best", "mac"], "did you mean 'macs'"),

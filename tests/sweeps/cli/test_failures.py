@@ -120,7 +120,7 @@ def test_lone_surrogates(rfscale, tmp_path, monkeypatch):
         option = "--plot" if suffix in ("png", "svg") else "--out"
         code, _, err = rfscale("profile", "net.json", option, f"x.{suffix}")
         assert (code, err.count("\n")) == (2, 1), suffix
-        assert "net.json has the half character '\\ud800' in a text" in err
+        assert "net.json has the lone surrogate '\\ud800' in a text" in err
     name = os.fsdecode(b"net\xff.yaml")  # a name of a file that is no UTF-8
     (tmp_path / name).write_text("layers: [{kernel: 3}]")
     assert rfscale("profile", name, "--out", "y.json")[0] == 0

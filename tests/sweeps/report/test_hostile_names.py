@@ -16,7 +16,7 @@ from rfscale.sweeps.report.tables.designs import file_stem
 
 NAMES = (
     "a\x1b[31mred\x1b]0;title\x07", "b\rover", "c\nbroken", "d\u202eright-to-left", "e\u200bnothing", "=cmd()", "+1-A1",
-    "-2+3", "@SUM(A1)", "\t=1", r"$\frac{a$", r"$x$", "f" * 250, "g\ud800alone", "h\x00nul", "i\x9bcsi", "[bold]j[/]",
+    "-2+3", "@SUM(A1)", "\t=1", r"$\frac{a$", r"$x$", "f" * 250, "h\x00nul", "i\x9bcsi", "[bold]j[/]",
     ":smile:", "k\u2028line", "../../l",
 )  # fmt: skip
 RAW = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -122,7 +122,7 @@ def test_designs_stay_in_their_folder(harmless, folder):
     assert "written: made" in out
     assert sorted(p.name for p in folder.parent.iterdir()) == ["inside"]
     specs = sorted((folder / "made").glob("*.yaml"))
-    assert len(specs) == 40
+    assert len(specs) == 2 * len(NAMES)
     assert all(RAW.search(p.read_text(encoding="utf-8")) is None for p in specs)
     harmless("profile", specs[0])
 
