@@ -67,7 +67,7 @@ class Unknowns:
             except UnreadableError as error:
                 wanted = treatment if isinstance(treatment, str) else "the layer given"
                 reason = f"cannot be {wanted}: {error}"
-        elif shape_known:
+        if shape_known:
             self._leave_what_fits(tracker.shape, [v.shape for v in values if isinstance(v, Tracked)])
         self.found.setdefault(op, []).append((node, reason))
         return Unknown()
@@ -84,10 +84,12 @@ class Unknowns:
         if not isinstance(self.allowed, Mapping):
             return op, self.allowed
         parts = op.split(".")
-        of_node = (node, *node.rsplit(":", 1)[::-1])
-        names = (*of_node, op, ".".join(parts[:2]), parts[1] if len(parts) > 1 else op, parts[-1])
+        of_operator = (op, ".".join(parts[:2]), parts[1] if len(parts) > 1 else op, parts[-1])
+        names = (node, *node.rsplit(":", 1)[::-1], *of_operator)
         found = next((n for n in names if n in self.allowed), None)
-        return (found if found in of_node else op, self.allowed[found]) if found is not None else (op, None)
+        if found is None:
+            return op, None
+        return op if found in of_operator else found, self.allowed[found]
 
     def check(self, name: str) -> None:
         """Raise InputError if any operator stayed unknown: one line that lists them all."""
