@@ -80,7 +80,7 @@ def export(module: Any, example_input: Any) -> Any:
     module.eval()
     try:
         with noted(module):
-            return torch.export.export(module, inputs)
+            return _followed(module, inputs, device)
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         near = _nearest_size(module, inputs)
@@ -100,6 +100,19 @@ def export(module: Any, example_input: Any) -> Any:
     finally:
         for m in training:
             m.training = True
+
+
+def _followed(module: Any, inputs: tuple[Any, ...], device: Any) -> Any:
+    """The exported program; a module on the meta device makes its constants there, too."""
+    import torch
+
+    try:
+        return torch.export.export(module, inputs)
+    except Exception:
+        if device.type != "meta":
+            raise
+    with device:  # a forward that makes tensors, such as coordinates, makes them on the CPU otherwise
+        return torch.export.export(module, inputs)
 
 
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128)  # pixels that sizes of images are multiples of

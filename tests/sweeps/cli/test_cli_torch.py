@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+import rfscale as rf
+
 pytestmark = pytest.mark.torch
 
 
@@ -26,6 +28,14 @@ def test_options_reach_the_reader(here, rfscale):
     assert rfscale("profile", "torchnet:Flipped", "--unknown", "flip={kernel: 3, padding: 1}")[0] == 0
     _, out, _ = rfscale("profile", "torchnet:Pair", "--example-input", "1,3,8,8", "--example-input", "1,4,8,8")
     assert "body.1: extent 5" in out
+
+
+def test_tensors_made_in_forward_follow_a_module_on_the_meta_device(here, rfscale):
+    code, out, err = rfscale("profile", "torchnet:Coordinates", "--arg", "depth=1", "--input-size", "16")
+    assert (code, err) == (0, "")
+    assert out.startswith("Coordinates: image 16×16")
+    net = rf.load("torchnet:Coordinates", depth=1, input_size=16)
+    assert rf.profile(net).extent.values[-1].tolist() == [3, 3]
 
 
 def test_programs_of_torch_export(here, rfscale):
