@@ -51,10 +51,10 @@ class _Hook:
         with suppress(Exception):
             from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot
 
-            tracer = get_proxy_mode().tracer  # type: ignore[union-attr]
+            mode: Any = get_proxy_mode()
             for key, tensor in _tensors(output):
                 with suppress(Exception):  # a constant has no node
-                    node = get_proxy_slot(tensor, tracer).proxy.node
+                    node = get_proxy_slot(tensor, mode.tracer).proxy.node
                     node.meta.setdefault(_NOTES, []).extend(Note(path, call, key) for path in self.paths)
 
 
