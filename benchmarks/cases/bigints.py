@@ -12,26 +12,22 @@ from rfscale.engine.network.network import Network
 Row = list[int]  # the set of every entry, bit b for pixel b
 
 
-def trace(
-    network: Network, input_size: tuple[int, int], global_ops: str = "skip"
-) -> list[list[tuple[Row, Row]] | None]:
-    """Return the terms of every layer; None for a layer with a global receptive field."""
+def trace(network: Network, input_size: tuple[int, int], global_ops: str = "skip") -> list[list[tuple[Row, Row]]]:
+    """Return the terms of every layer."""
     plan = resolve(network, input_size, global_ops)  # type: ignore[arg-type]
     image = [1 << i for i in range(max(input_size))]
-    terms: list[list[tuple[Row, Row]] | None] = []
+    terms: list[list[tuple[Row, Row]]] = []
     cache: dict[tuple[int, int, int], Row] = {}
     start = [(image[: input_size[0]], image[: input_size[1]])]
     if input_size[0] == input_size[1]:
         start = [(start[0][0], start[0][0])]
     for step in plan.steps:
         branches = [start if s < 0 else terms[s] for s in step.sources]
-        if step.is_global or any(b is None for b in branches):
-            terms.append(None)
-        elif step.maps is None:
-            terms.append(_union([t for b in branches if b for t in b]))
+        if step.maps is None:
+            terms.append(_union([t for b in branches for t in b]))
         else:
             out = []
-            for term in branches[0] or []:
+            for term in branches[0]:
                 rows = []
                 for row, layer, n in zip(term, step.maps, step.size or (), strict=True):
                     key = id(row), id(layer), n
