@@ -66,7 +66,6 @@ _STYLE: dict[Any, Any] = {
     "savefig.dpi": 160,
     "svg.hashsalt": "rfscale",  # the same picture is the same file
     "svg.fonttype": "none",
-    "text.parse_math": False,  # a name may have $ in it
 }
 
 

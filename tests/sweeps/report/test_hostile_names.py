@@ -150,3 +150,14 @@ def test_cells_of_csv(value, cell):
 )
 def test_names_of_spaces_as_names_of_files(name, stem):
     assert file_stem(name) == stem
+
+
+def test_powers_on_a_log_axis_are_drawn_as_powers(tmp_path):
+    from rfscale.sweeps.report.pictures.style import save
+    from rfscale.sweeps.report.pictures.validation import gaussian_figure
+    from rfscale.sweeps.validation.gaussian import gaussian
+
+    save(gaussian_figure(gaussian((3,), (1,), (1,), 20)), tmp_path / "powers.svg")
+    drawn = re.sub(r"<!--.*?-->", "", (tmp_path / "powers.svg").read_text(), flags=re.S)
+    assert "layers in a row" in drawn
+    assert "mathdefault" not in drawn
