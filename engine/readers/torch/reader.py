@@ -64,8 +64,45 @@ def read_torch(
     InputError
         Where torch.export cannot follow the module, or for every operator that is not known, with its node.
     """
-    program = export(module, example_input)
-    return read_program(program, name or type(module).__name__, unknown, axes)
+    import torch
+
+    label = name or type(module).__name__
+    if isinstance(module, torch.export.ExportedProgram):
+        return read_program(module, label, unknown, axes)
+    return read_module(module, example_input, label, unknown, axes)
+
+
+def read_module(
+    module: Any,
+    example_input: Any,
+    name: str,
+    unknown: str | Mapping[str, Any] | None = None,
+    axes: Sequence[int] | None = None,
+) -> Network:
+    """Return the network of a module: it runs once without values, and once with them where it asks for values."""
+    import torch
+
+    from rfscale.engine.readers.torch.trace import run as trace
+
+    device = next((p.device for p in (*module.parameters(), *module.buffers())), torch.device("cpu"))
+    inputs = _inputs(example_input, device)
+    image = inputs[0]
+    failed: Exception | None = None
+    for on_meta in (True, False):
+        tracker, first, channels = image_tracker(tuple(image.shape), axes)
+        unknowns = Unknowns(unknown, "torch")
+        try:
+            with trace.unchanged(module):
+                traced = trace.run(module, inputs, {}, image, first, tracker, unknowns, on_meta=on_meta)
+        except InputError:
+            raise
+        except Exception as error:
+            if __import__("os").environ.get("RFDEBUG"): import traceback; traceback.print_exc()
+            failed = error
+            continue
+        unknowns.check(name)
+        return tracker.network(name, traced.outputs, channels, unknowns.assumed, traced.returned)
+    raise failed
 
 
 def export(module: Any, example_input: Any) -> Any:
