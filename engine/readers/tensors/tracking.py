@@ -206,7 +206,7 @@ class Tracker:
         Without `shrink` the map keeps its size, so that it can be merged with maps that keep their entries.
         """
         gone = {d % len(t.dims) for d in which}
-        factors = [f for d in gone for f in spatial(t.dims[d])]
+        factors = [f for d in gone for f in spatial(t.dims[d]) if f.size > 1]
         dims = tuple(() if d in gone else dim for d, dim in enumerate(t.dims))
         if not factors:
             return replace(t, dims=dims)
@@ -264,7 +264,10 @@ class Tracker:
 
         `assumed` is as in `Network`, `returned` what the modules return, where that is known.
         """
-        ends = list(dict.fromkeys(t.layer for t in outputs if isinstance(t, Tracked) and t.layer >= 0))
+        made = [t.layer for t in outputs if isinstance(t, Tracked)]
+        ends = list(dict.fromkeys(layer for layer in made if layer >= 0))
+        if made and not ends:  # the model is pointwise from end to end
+            ends = [self.emit("pointwise", [_IMAGE_LAYER])]
         if not ends:
             raise InputError(f"{name}: no output depends on the image through a layer")
         needed = self._read_by(ends)

@@ -10,7 +10,10 @@ from rfscale.engine.readers.tensors import spatial_ops as sp
 from rfscale.engine.readers.tensors.layout import UnreadableError, length, neutral, regroup, spatial, with_dim
 from rfscale.engine.readers.tensors.products import attend, einsum, matmul, weighted
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
+from rfscale.engine.readers.torch import write_ops
 from rfscale.engine.readers.torch.registry import aten, listed
+
+_FILLED_BY = (write_ops,)  # importing them fills the table
 
 POINTWISE = """
 abs acos alias asin atan bernoulli bitwise_not ceil celu clamp clamp_max clamp_min clip cos cosh dropout elu erf erfc
