@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from rfscale.engine.readers.tensors.layout import UnreadableError, common, spatial, with_dim
+from rfscale.engine.readers.tensors.layout import UnreadableError, common, spatial, whole_axis, with_dim
 from rfscale.engine.readers.tensors.spatial_ops import narrow, pad_dim, spread_apart
 from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker
 
@@ -31,8 +31,19 @@ def write_slice(k: Tracker, base: Any, new: Any, d: int, start: int, stop: int, 
         return k.elementwise(held, "concat", shape)
     parts = list(_kept(k, base, d, start, stop, step)) if isinstance(base, Tracked) else []
     if isinstance(new, Tracked):
+        new = _on_the_axis_of(base, new, d)
         parts.append(placed(k, new, d, start, step, shape[d]))
     return k.merge("concat", parts, common([p.dims for p in parts], shape))
+
+
+def _on_the_axis_of(base: Any, new: Tracked, d: int) -> Tracked:
+    """One entry that was selected has lost its axis: it is that of the entries around it."""
+    if spatial(new.dims[d]) or not isinstance(base, Tracked) or not spatial(base.dims[d]):
+        return new
+    axis = base.dims[d][0].axis
+    if axis in {f.axis for dim in new.dims for f in spatial(dim)} or new.map[axis] != 1 or new.shape[d] != 1:
+        raise UnreadableError("it writes entries of another axis, or one entry many times")
+    return replace(new, dims=with_dim(new.dims, d, whole_axis(axis, 1)))
 
 
 def lies_along(k: Tracker, t: Tracked, d: int) -> bool:

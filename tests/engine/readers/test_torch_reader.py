@@ -55,6 +55,17 @@ def test_entries_equal_autograd_through_the_exported_graph(model):
     assert not found.differing
 
 
+@pytest.mark.parametrize("model", [*JUDGED, "torchvision.models:vit_b_16@224", "timm:maxvit_nano_rw_256@256"])
+def test_running_a_model_gives_the_network_of_torch_export(model):
+    from rfscale.engine.readers.torch.reader import read_program
+    from tests.engine.readers.exported import exported
+
+    name, _, size = model.partition("@")
+    shape = (1, 3, int(size), int(size))
+    ran = rf.load(module(name), example_input=shape, name=name)
+    assert ran.to_dict() == read_program(exported(module(name), shape), name).to_dict()
+
+
 INTERPOLATIONS = [
     {"mode": mode, "scale_factor": by}
     for mode in ("nearest", "nearest-exact", "bilinear", "bicubic")
@@ -164,14 +175,6 @@ def test_in_place_additions_change_what_they_were_given():
 
     assert ops(read(forward)) == ["conv", "add", "conv"]
 
-    def part(m, x):
-        y = m.conv(x)
-        y[:, :2].add_(m.conv(y)[:, :2])
-        return m.conv(y)
-
-    with pytest.raises(InputError, match="writes into a part of a tensor"):
-        read(part)
-
 
 def test_an_axis_reduced_alone_and_spread_again():
     net = read(lambda m, x: m.conv(x) * m.conv(x).mean(dim=3, keepdim=True))
@@ -257,27 +260,8 @@ def test_modules_are_left_as_they_were():
     assert [m.training for m in made.modules()] == [True, False, True]
 
 
-def test_what_export_cannot_follow_ends_in_one_line():
-    with pytest.raises(InputError, match=r"torch\.export cannot follow") as caught:
-        read(lambda m, x: m.conv(x) if x.sum() > 0 else x)
-    assert "\n" not in str(caught.value)
+def test_what_cannot_be_called_so_ends_in_one_line():
     with pytest.raises(InputError, match="cannot be called"):
         rf.load("torchvision.models:resnet18", weights=None, no_such_argument=1)
     with pytest.raises(InputError, match="takes no parameter 'examples'"):
         rf.load(module("torchvision.models:alexnet"), examples=3)
-
-
-@pytest.mark.parametrize(
-    ("made", "size", "words"),
-    [
-        ("Conv2d", (3, 16, 16), "2-D and the image has 1 axes"),
-        ("Conv3d", (1, 3, 24, 24), "3-D and the image has 2 axes"),
-    ],
-)
-def test_an_image_without_a_batch_is_refused(made, size, words):
-    """Torch takes it, with its channels in the batch's place; a reader would name the wrong axes."""
-    import torch
-
-    layer = getattr(torch.nn, made)(size[0], 4, 3)
-    with pytest.raises(InputError, match=words):
-        rf.load(torch.nn.Sequential(layer), example_input=size)

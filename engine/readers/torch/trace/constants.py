@@ -90,7 +90,7 @@ def mask_after(name: str, args: Any, kwargs: Any, view: Callable[[Any], View]) -
     about = {"fixed": False, "without_values": any(v.without_values for v in views)}
     if name in _CHOOSE:
         about["without_values"] |= any(
-            isinstance(a, torch.Tensor) and _is_kernel(a) and view(a).fixed and a.device.type == "meta" for a in args
+            isinstance(a, torch.Tensor) and _has_taps(a) and view(a).fixed and a.device.type == "meta" for a in args
         )
     return {**about, "pattern": _pattern(name, args, kwargs, view)}
 
@@ -109,8 +109,8 @@ def _pattern(name: str, args: Any, kwargs: Any, view: Callable[[Any], View]) -> 
     return getattr(torch.ops.aten, name)(inner, *args[1:], **kwargs) if moves else inner
 
 
-def _is_kernel(tensor: Any) -> bool:
-    return tensor.dim() > 2 and max(tensor.shape[2:]) > 1
+def _has_taps(tensor: Any) -> bool:
+    return max(tensor.shape[-2:], default=1) > 1
 
 
 def taps(weights: Any, view: Callable[[Any], View]) -> tuple[Any, bool]:
@@ -121,7 +121,7 @@ def taps(weights: Any, view: Callable[[Any], View]) -> tuple[Any, bool]:
     about = view(weights)
     if not about.computed or weights.dim() < 3:
         return None, False
-    lost = _is_kernel(weights) and (about.without_values or (about.fixed and weights.device.type == "meta"))
+    lost = _has_taps(weights) and (about.without_values or (about.fixed and weights.device.type == "meta"))
     pattern = nonzero(weights, view)
     if pattern is None:
         return None, lost

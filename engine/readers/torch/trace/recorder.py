@@ -19,10 +19,11 @@ from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls
 from rfscale.engine.readers.torch.trace.storages import Step, Storage, Values, View
 
 VALUES = frozenset("item is_nonzero _local_scalar_dense equal nonzero masked_select unique _unique2 allclose".split())
+WHOLE = frozenset("lstm gru rnn_tanh rnn_relu".split())  # their pieces are one layer for each step of time
 DECIDED = "the values of one example image decide what runs after it"
 
 
-class NeedsValues(Exception):
+class NeedsValuesError(Exception):
     """The model asks for values of the image, which has none on the meta device."""
 
 
@@ -30,10 +31,14 @@ class Operator(NamedTuple):
     """What is known of an ATen operator before it is called."""
 
     name: str  # without overload and the sign of the in-place variant
-    handler: Handler | None
     written: tuple[int, ...]  # positions of arguments that it changes
     out: str | None  # keyword of the tensor that takes its result
     is_view: bool
+
+    @property
+    def handler(self) -> Handler | None:
+        """What reads it, if anything does."""
+        return ATEN.get(self.name)
 
 
 @cache
@@ -47,7 +52,7 @@ def operator(func: Any) -> Operator:
     base = name.rstrip("_") if in_place else name
     is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
     positions = tuple(i for i in written if not schema.arguments[i].kwarg_only)
-    return Operator(base, ATEN.get(base), positions, outs[0] if outs else None, is_view)
+    return Operator(base, positions, outs[0] if outs else None, is_view)
 
 
 class Recorder(TorchDispatchMode):
@@ -164,7 +169,7 @@ class Recorder(TorchDispatchMode):
     def _decided(self, func: Any, op: Operator, args: Any, kwargs: Any) -> Any:
         """What asks for values of the image; in Python they decide what runs next."""
         if self._on_meta:
-            raise NeedsValues(op.name)
+            raise NeedsValuesError(op.name)
         self.unknowns.assumed[self._label(op.name)] = DECIDED
         out = func(*args, **kwargs)
         for tensor in constants.flat_tensors([out]):
@@ -180,7 +185,7 @@ class Recorder(TorchDispatchMode):
             check_result(value, shapes)
             return value
         except UnreadableError as reason:
-            if self._decomposed(func, called):
+            if op.name not in WHOLE and self._decomposed(func, called):
                 return NotImplemented
             self.tracker.shape, self.tracker.path = shapes, self.calls.path
             return self.unknowns.replace(self.tracker, str(func), label, flat, str(reason))
@@ -236,8 +241,8 @@ class Recorder(TorchDispatchMode):
         results = list(out) if several else [out]
         held = list(value) if isinstance(value, list | tuple) else [value] * len(results)
         parent = tensors[0] if tensors else None
-        shared = None
-        if op.is_view and op.handler is not None and parent is not None:
+        shared, handler = None, op.handler
+        if op.is_view and handler is not None and parent is not None:
             source = twins.get(id(parent), parent) if twins else parent
             shared = source.untyped_storage()._cdata
             rest, named = resolved or constants.mapped((args, kwargs), lambda t: self.values.view(t).value)
@@ -246,8 +251,8 @@ class Recorder(TorchDispatchMode):
                 continue
             if v is None:
                 v = constants.constant_of(tensor)
-            if shared is not None and tensor.untyped_storage()._cdata == shared:
-                step = Step(op.name, op.handler, tuple(rest[1:]), named, _shapes(out), position if several else None)
+            if shared is not None and handler is not None and tensor.untyped_storage()._cdata == shared:
+                step = Step(op.name, handler, tuple(rest[1:]), named, _shapes(out), position if several else None)
                 self.values.shared(tensor, v, self.values.view(parent), step, **about)
             else:
                 self.values.new(tensor, v, **about)

@@ -3,74 +3,89 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 
+from rfscale.engine.errors import InputError
 from rfscale.engine.readers.tensors.naming import Returned
 from rfscale.engine.readers.tensors.spatial_ops import settle
-from rfscale.engine.readers.tensors.tracking import Tracked, Tracker
+from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, image_tracker
 from rfscale.engine.readers.tensors.unknowns import Unknowns
-from rfscale.engine.readers.torch.trace.constants import mapped
+from rfscale.engine.readers.torch.example_input import ModelInputs, TensorInput, mapped
 from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls, tensors
-from rfscale.engine.readers.torch.trace.recorder import Recorder
+from rfscale.engine.readers.torch.trace.recorder import NeedsValuesError, Recorder
 from rfscale.engine.readers.torch.trace.storages import View
 
 SEED = 0  # of the values of an image that a model branches on
 
 
 class Traced:
-    """One run of a model: its tracker, what its modules return, and the values of what it returns itself.
+    """What one run of a model gave.
 
     Attributes
     ----------
+    tracker, unknowns : Tracker and Unknowns
+        The layers that were written, and the operators that are not known.
+    channels : int
+        Of the image.
     outputs : list
         Values of the tensors that the model returns.
     returned : list of Returned
+        What its modules return.
     """
 
-    def __init__(self, tracker: Tracker) -> None:
-        self.tracker = tracker
+    def __init__(self, inputs: ModelInputs, unknown: str | Mapping[str, Any] | None) -> None:
+        self.tracker, self.image, self.channels = image_tracker(inputs.image.shape, inputs.axes)
+        self.unknowns = Unknowns(unknown, "torch")
         self.outputs: list[Any] = []
         self.returned: list[Returned] = []
 
 
-def run(
-    module: Any,
-    args: Sequence[Any],
-    kwargs: dict[str, Any],
-    image: Any,
-    first: Tracked,
-    tracker: Tracker,
-    unknowns: Unknowns,
-    *,
-    on_meta: bool,
-) -> Traced:
-    """Run a module and return what was read.
+class Tracer:
+    """Runs a module on inputs and reads it: without values of the image, and with them where it asks for them.
 
     Parameters
     ----------
     module : torch.nn.Module
-        In evaluation mode.
-    args, kwargs
-        What it is called with; tensors have their shapes, types and, where they matter, values.
-    image : tensor
-        The one of these whose pixels count.
-    first, tracker : Tracked and Tracker
-        The image for handlers, and the network being written.
-    unknowns : Unknowns
-    on_meta : bool
-        Run without values of what depends on the image.
-
-    Raises
-    ------
-    Exception
-        Whatever the module raises; `NeedsValues` where it asks for values of the image and `on_meta` is given.
+    unknown : {"pointwise", "everything"} or mapping, optional
+        As for `read_torch`.
     """
-    traced = Traced(tracker)
-    recorder: Recorder
+
+    def __init__(self, module: Any, unknown: str | Mapping[str, Any] | None = None) -> None:
+        self.module = module
+        self.unknown = unknown
+        self._ran = False
+
+    def __call__(self, inputs: ModelInputs) -> Traced:
+        """Return what a run on these inputs gave; raises what the module raises."""
+        first, self._ran = not self._ran, True
+        try:
+            return self._run(inputs, on_meta=True)
+        except InputError:
+            raise
+        except Exception as error:
+            # a size that does not fit fails in both ways; the first error of a module may come of the missing values
+            if not first and not _wants_values(error):
+                raise
+        return self._run(inputs, on_meta=False)
+
+    def _run(self, inputs: ModelInputs, *, on_meta: bool) -> Traced:
+        traced = Traced(inputs, self.unknown)
+        with unchanged(self.module):
+            _run(self.module, inputs, traced, on_meta)
+        return traced
+
+
+def _wants_values(error: Exception) -> bool:
+    return isinstance(error, NeedsValuesError | NotImplementedError | TypeError) or "meta" in str(error)
+
+
+def _run(module: Any, inputs: ModelInputs, traced: Traced, on_meta: bool) -> None:
+    """Run a module in evaluation mode while its operators are recorded."""
+    tracker = traced.tracker
 
     def returned(paths: list[str], call: int, key: str, tensor: Any) -> None:
         view = recorder.values.view(tensor)
@@ -79,12 +94,11 @@ def run(
             traced.returned += [Returned(path, call, key, view.value.layer) for path in paths]
 
     calls = ModuleCalls(module, returned)
-    recorder = Recorder(tracker, unknowns, calls, module, on_meta)
-    made = image.to("meta") if on_meta else _with_values(image)
-    args, kwargs = mapped((args, kwargs), lambda t: made if t is image else t)
-    recorder.values.new(made, first)
+    recorder = Recorder(tracker, traced.unknowns, calls, module, on_meta)
+    image, args, kwargs = _tensors(module, inputs, on_meta)
+    recorder.values.new(image, traced.image)
     with ExitStack() as stack:
-        stack.enter_context(_quiet_state())
+        stack.enter_context(_inference())
         stack.callback(recorder.restore)
         stack.enter_context(calls)
         with recorder:
@@ -94,7 +108,29 @@ def run(
         if isinstance(view.value, Tracked):
             settled(tracker, view)
         traced.outputs.append(view.value)
-    return traced
+
+
+def _tensors(module: Any, inputs: ModelInputs, on_meta: bool) -> tuple[Any, Any, Any]:
+    """The image, and the arguments of the call with it: other tensors have their values or zeros."""
+    device = next((p.device for p in (*module.parameters(), *module.buffers())), torch.device("cpu"))
+    device = torch.device("cpu") if device.type == "meta" else device
+    given = inputs.image
+    if on_meta:
+        image = torch.empty(given.shape, dtype=given.dtype, device="meta")
+    elif given.value is not None and given.value.device.type != "meta":
+        image = given.value.detach().to(device, copy=True)
+    else:
+        values = torch.rand(given.shape, generator=torch.Generator().manual_seed(SEED))
+        image = (values if given.dtype.is_floating_point else values * 256).to(device, given.dtype)
+    others: dict[int, Any] = {id(given): image}
+
+    def tensor(t: TensorInput) -> Any:
+        if id(t) not in others:
+            kept = None if t.value is None or t.value.device.type == "meta" else t.value.detach().to(device)
+            others[id(t)] = torch.zeros(t.shape, dtype=t.dtype, device=device) if kept is None else kept
+        return others[id(t)]
+
+    return image, mapped(inputs.args, tensor), mapped(inputs.kwargs, tensor)
 
 
 def settled(tracker: Tracker, view: View) -> None:
@@ -103,16 +139,8 @@ def settled(tracker: Tracker, view: View) -> None:
     view.value = settle(tracker, view.value)
 
 
-def _with_values(image: Any) -> Any:
-    """An image on the CPU with values in [0, 1), those that were given where there are some."""
-    if image.device.type != "meta" and image.numel() and not getattr(image, "_rfscale_made", False):
-        return image.clone()
-    made = torch.rand(image.shape, generator=torch.Generator().manual_seed(SEED), dtype=torch.float32)
-    return made.to(image.dtype) if image.dtype.is_floating_point else (made * 255).to(image.dtype)
-
-
 @contextmanager
-def _quiet_state() -> Iterator[None]:
+def _inference() -> Iterator[None]:
     """Inference without fused attention, and random numbers that leave the user's as they were."""
     mha = torch.backends.mha
     fast = mha.get_fastpath_enabled()

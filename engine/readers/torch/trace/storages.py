@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rfscale.engine.readers.tensors.layout import UnreadableError
-from rfscale.engine.readers.tensors.tracking import Constant, Tracker, Unknown
+from rfscale.engine.readers.tensors.tracking import Constant, Tracker, Unknown, guarded
 from rfscale.engine.readers.torch.registry import ATEN, Handler
 
 _KEY = "_rfscale_view"  # attribute of a tensor
@@ -125,7 +125,7 @@ class Values:
             view.fixed, view.pattern = False, None
         else:
             try:
-                whole = _written(self._tracker, self.current(view.parent), view.step, value)
+                whole = guarded(_written, self._tracker, self.current(view.parent), view.step, value)
             except UnreadableError:
                 whole = Unknown()
             self._put(view.parent, whole)
@@ -152,13 +152,13 @@ def _again(tracker: Tracker, parent: Any, step: Step) -> Any:
         return Constant(shapes)
     tracker.shape = step.shapes
     try:
-        out = step.handler(tracker, parent, *step.args, **step.kwargs)
+        out = guarded(step.handler, tracker, parent, *step.args, **step.kwargs)
     except UnreadableError:
         return Unknown()
     return out if step.position is None else out[step.position]
 
 
-_SAME = frozenset("alias detach contiguous to _to_copy view_as_real type_as clone lift_fresh dropout resolve_conj".split())
+_SAME = frozenset("alias detach contiguous to _to_copy type_as clone lift_fresh dropout resolve_conj".split())
 _RESHAPED = frozenset(
     "view reshape flatten unflatten _unsafe_view squeeze unsqueeze view_as reshape_as _reshape_alias".split()
 )
@@ -181,7 +181,7 @@ def _written(tracker: Tracker, parent: Any, step: Step, value: Any) -> Any:
         order = [d % rank for d in args[0]]
         return ATEN["permute"](tracker, value, [order.index(d) for d in range(rank)])
     if step.name in ("transpose", "swapaxes", "swapdims", "t", "numpy_T", "mT"):
-        a, b = args[:2] if len(args) > 1 else (-1, -2)
+        a, b = (args[0], args[1]) if len(args) > 1 else (-1, -2)
         return ATEN["transpose"](tracker, value, a, b)
     if step.name in ("movedim", "moveaxis"):
         return ATEN["movedim"](tracker, value, args[1], args[0])
@@ -195,9 +195,9 @@ def _written(tracker: Tracker, parent: Any, step: Step, value: Any) -> Any:
 def _span(step: Step, args: Any, named: Any, shape: Any) -> tuple[int, int, int, int]:
     """Entries start, start + by, … before stop of a dim that a view shows."""
     if step.name == "slice":
-        dim, start, stop, by = (*args, *(0, None, None, 1)[len(args) :])
-        first, last, by = slice(start, stop, by).indices(shape[dim])
-        return first, last, by, dim
+        full: list[Any] = [*args, *(0, None, None, 1)[len(args) :]]
+        dim = full[0]
+        return (*slice(*full[1:]).indices(shape[dim]), dim)
     if step.name == "narrow":
         dim, start, size = args
         first = start % shape[dim] if start < 0 else start
