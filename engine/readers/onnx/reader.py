@@ -9,13 +9,13 @@ from typing import Any
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.network.network import Network
-from rfscale.engine.readers.onnx import ops
-from rfscale.engine.readers.onnx.folding import folded, shape_value
-from rfscale.engine.readers.onnx.graph_inputs import declared_dims, image_input, image_shape, initializer
-from rfscale.engine.readers.onnx.model_file import load_model
+from rfscale.engine.readers.onnx.operators import ops
+from rfscale.engine.readers.onnx.graph.folding import folded, shape_value
+from rfscale.engine.readers.onnx.graph.image import declared_dims, image_input, image_shape, initializer
+from rfscale.engine.readers.onnx.graph.model_file import load_model
 from rfscale.engine.readers.onnx.module_outputs import ModuleCalls
-from rfscale.engine.readers.onnx.registry import ONNX, Node
-from rfscale.engine.readers.onnx.shapes import InferredShapes, constant_of
+from rfscale.engine.readers.onnx.operators.registry import ONNX, Node
+from rfscale.engine.readers.onnx.graph.shapes import InferredShapes, constant_of
 from rfscale.engine.readers.tensors.layout import UnreadableError
 from rfscale.engine.readers.tensors.spatial_ops import settle
 from rfscale.engine.readers.tensors.tracking import (

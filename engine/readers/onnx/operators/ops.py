@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.readers.onnx.registry import Node, onnx
-from rfscale.engine.readers.onnx.resize import resample
-from rfscale.engine.readers.onnx.window_ops import convolve, deconvolve, pool
+from rfscale.engine.readers.onnx.operators.registry import Node, onnx
+from rfscale.engine.readers.onnx.operators.resize import resample
+from rfscale.engine.readers.onnx.operators.window_ops import convolve, deconvolve, pool
 from rfscale.engine.readers.tensors import spatial_ops as sp
 from rfscale.engine.readers.tensors.layout import UnreadableError, length, neutral, regroup, spatial, with_dim
 from rfscale.engine.readers.tensors.products import attend, einsum, matmul, weighted

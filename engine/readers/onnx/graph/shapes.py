@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.readers.onnx.constants import is_kept
+from rfscale.engine.readers.onnx.graph.constants import is_kept
 from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked
 
 POOLS = ("MaxPool", "AveragePool", "LpPool")

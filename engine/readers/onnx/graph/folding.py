@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.readers.onnx.constants import MAX_FLOATS, MAX_VALUES, is_kept, values_of
-from rfscale.engine.readers.onnx.shapes import constant_of
+from rfscale.engine.readers.onnx.graph.constants import MAX_FLOATS, MAX_VALUES, is_kept, values_of
+from rfscale.engine.readers.onnx.graph.shapes import constant_of
 from rfscale.engine.readers.tensors.tracking import Constant, Shape
 
 _DTYPES: dict[int, Any] = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}

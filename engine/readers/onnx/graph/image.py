@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, shown
-from rfscale.engine.readers.onnx.constants import is_kept, values_of
-from rfscale.engine.readers.onnx.model_file import one_line
+from rfscale.engine.readers.onnx.graph.constants import is_kept, values_of
+from rfscale.engine.readers.onnx.graph.model_file import one_line
 from rfscale.engine.readers.tensors.tracking import Constant, Shape
 
 

@@ -1,0 +1,1 @@
+"""What ONNX operators do to tracked tensors."""
