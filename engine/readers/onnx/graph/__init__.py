@@ -1,1 +1,1 @@
-"""ONNX files before they are read: loaded, counted, rewritten in standard operators, with the shapes of their tensors."""
+"""ONNX files before they are read: loaded and counted, the image found, the shapes of tensors worked out."""

@@ -2,46 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from rfscale.engine.readers.tensors.layout import UnreadableError
-from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracker
-
-
-class Node(NamedTuple):
-    """One node: attributes as Python values, inputs as tensors or None, the shapes of what it makes."""
-
-    op: str
-    attrs: Mapping[str, Any]
-    inputs: Sequence[Any]
-    shapes: Sequence[Shape | None]
-    opset: int
-
-    def ints(self, name: str, position: int) -> list[int] | None:
-        """Whole numbers that are an attribute in old opsets and a constant input in new ones; None if absent."""
-        if name in self.attrs:
-            value = self.attrs[name]
-            return [int(v) for v in value] if isinstance(value, list) else [int(value)]
-        if len(self.inputs) <= position or self.inputs[position] is None:
-            return None
-        given = self.inputs[position]
-        if not isinstance(given, Constant) or given.value is None:
-            raise UnreadableError(f"its {name} are not constant")
-        return [int(v) for v in np.ravel(given.value)]
-
+from rfscale.engine.readers.onnx.graph.node import Node
+from rfscale.engine.readers.tensors.tracking import Tracker
 
 Handler = Callable[[Tracker, Node], Any]
-ONNX: dict[str, Handler] = {}
+Control = Callable[[Any, Any, Node], Any]
+Rewrite = Callable[[Any, Node], list[Any]]
+ONNX: dict[tuple[str, str], Handler] = {}
 
 
-def onnx(*names: str) -> Callable[[Handler], Handler]:
-    """Register a handler under the names of operators."""
+CONTROL: dict[str, Control] = {}
+REWRITES: dict[tuple[str, str], Rewrite] = {}
+
+
+class Ends(NamedTuple):
+    """One of several outputs that cannot be read, where the others can."""
+
+    reason: str
+
+
+def onnx(*names: str, domain: str = "") -> Callable[[Handler], Handler]:
+    """Register a handler under the names of operators of a domain."""
 
     def register(handler: Handler) -> Handler:
-        ONNX.update(dict.fromkeys(names, handler))
+        ONNX.update(dict.fromkeys(((domain, name) for name in names), handler))
         return handler
+
+    return register
+
+
+def control(*names: str) -> Callable[[Control], Control]:
+    """Register what follows graphs inside nodes, or sequences: it gets the reader, the node, and the node as read."""
+
+    def register(follow: Control) -> Control:
+        CONTROL.update(dict.fromkeys(names, follow))
+        return follow
+
+    return register
+
+
+def rewritten(*names: str, domain: str = "com.microsoft") -> Callable[[Rewrite], Rewrite]:
+    """Register what writes an operator in others: it gets the node, and the node as read, and returns nodes."""
+
+    def register(rewrite: Rewrite) -> Rewrite:
+        REWRITES.update(dict.fromkeys(((domain, name) for name in names), rewrite))
+        return rewrite
 
     return register
