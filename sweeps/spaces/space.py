@@ -162,12 +162,12 @@ class Space(Labelled):
         """Return the labels of the factors met up to stage number `stage`."""
         return {n: self.dims[n] for new in self.introduced[: stage + 1] for n in new}
 
-    def layers(self, where: int | Mapping[str, Any]) -> dict[str, list[ChainLayer]]:
+    def layers(self, where: int | Mapping[Any, Any]) -> dict[str, list[ChainLayer]]:
         """Return the layers of one architecture, stage by stage."""
         chosen = self.chosen(where)
         return {s.name: s.layers(chosen, len(self.axes)) for s in self.stages}
 
-    def outputs(self, where: int | Mapping[str, Any]) -> dict[str, str]:
+    def outputs(self, where: int | Mapping[Any, Any]) -> dict[str, str]:
         """Return, per stage, the layer whose map the stage's figures belong to; "input" where there is none."""
         last, out, built = "input", {}, self.layers(where)
         for stage in self.stages:
@@ -177,7 +177,7 @@ class Space(Labelled):
             out[stage.name] = last
         return out
 
-    def network(self, where: int | Mapping[str, Any]) -> Network:
+    def network(self, where: int | Mapping[Any, Any]) -> Network:
         """Return one architecture as a network.
 
         Parameters

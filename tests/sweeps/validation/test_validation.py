@@ -15,6 +15,7 @@ from rfscale.sweeps.spaces.chains import chains
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.validation import walk_space
 from rfscale.sweeps.validation.gaussian import gaussian, gaussian_distance
+from rfscale.sweeps.validation.space import shares_by_error
 from rfscale.sweeps.validation.validate import validate
 from tests.oracles import spaces as reference
 from tests.sweeps import some_spaces as spaces
@@ -185,6 +186,18 @@ def test_threads_give_the_same_bits(options, monkeypatch):
         reports.append(validate(space, **options))
     assert reports[0].identical(reports[1])
     assert reports[0].identical(reports[2])
+
+
+def test_shares_by_error():
+    report = validate(chains([2, 3, 7], [1, 2], [1, 2], 3))
+    found = shares_by_error(report)
+    assert found.error_bin.values.tolist() == report.error_bin.values[:-1].tolist()
+    for f, g in ((f, g) for f in report.formula.values for g in report.figure.values):
+        counts = report.histogram.sel(formula=f, figure=g).sum("stage").values.tolist()
+        share = found.sel(formula=f, figure=g).values
+        np.testing.assert_allclose(share, [sum(counts[: i + 1]) / sum(counts) for i in range(len(share))])
+    assert (found.isel(error_bin=0) < 1).any()
+    assert shares_by_error(report * 0).isnull().all()  # no maps, no shares
 
 
 def test_random_sample():
