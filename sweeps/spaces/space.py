@@ -13,7 +13,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 
 from rfscale.engine.errors import InputError, nearest, shown
-from rfscale.engine.network.spec import AXES, listed, per_axis, whole
+from rfscale.engine.network.spec import AXES, listed, per_axis, text_name, whole
 from rfscale.sweeps.spaces.index import Labelled
 from rfscale.sweeps.spaces.stages import PER_AXIS, ChainLayer, Factor, Stage, StageReader, check_name
 
@@ -80,9 +80,7 @@ class Space(Labelled):
         for key in spec:
             if key not in SPACE_KEYS:
                 raise InputError(f"a space has no {shown(key)}; {nearest(key, SPACE_KEYS)}")
-        name = spec.get("name", "space")
-        if not isinstance(name, str) or not name:
-            raise InputError(f"name of the space is {shown(name)}; it must be a string")
+        name = text_name(spec.get("name", "space"), "name of the space")
         kept = copy.deepcopy({k: v for k, v in spec.items() if v is not None})
         given = listed(spec.get("stages"))
         if not given:
