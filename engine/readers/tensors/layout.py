@@ -61,11 +61,15 @@ def with_dim(dims: Dims, d: int, *new: Dim) -> Dims:
 
 def length(dim: Dim) -> int:
     """Entries of a dim."""
+    if len(dim) <= 1:
+        return dim[0].size if dim else 1
     return prod(f.size for f in dim)
 
 
 def spatial(dim: Dim) -> tuple[Factor, ...]:
     """Return the spatial factors of a dim, those of a sequence with extra tokens included."""
+    if not dim:
+        return ()
     return tuple(g for f in dim for g in (f.inner or (f,)) if g.axis != NEUTRAL)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -43,7 +44,7 @@ class Tracked:
     map: Size
     dims: Dims
 
-    @property
+    @cached_property
     def shape(self) -> Shape:
         return tuple(length(d) for d in self.dims)
 

@@ -289,8 +289,10 @@ def test_sizes_that_a_file_leaves_open():
         dim = open_size.graph.input[0].type.tensor_type.shape.dim[d]
         dim.Clear()
         dim.dim_param = name
-    with pytest.raises(InputError, match="give input_size"):
-        rf.load(open_size)
+    net = rf.load(open_size)
+    assert net.input_size == (224, 224)
+    assert net.assumed == {"size of 'x'": "224×224 (the file leaves it open)"}
+    assert rf.load(open_size, input_size=64).assumed == {}
     assert rf.load(open_size, input_size=(32, 48)).input_size == (32, 48)
     assert rf.load(open_size, example_input=(2, 1, 20, 30)).input_size == (20, 30)
 

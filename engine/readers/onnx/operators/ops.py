@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.readers.onnx.registry import Node, onnx
-from rfscale.engine.readers.onnx.resize import resample
-from rfscale.engine.readers.onnx.window_ops import convolve, deconvolve, pool
+from rfscale.engine.readers.onnx.graph.node import Node
+from rfscale.engine.readers.onnx.operators.registry import onnx
+from rfscale.engine.readers.onnx.operators.resize import resample
+from rfscale.engine.readers.onnx.operators.window_ops import convolve, deconvolve, pool
 from rfscale.engine.readers.tensors import spatial_ops as sp
 from rfscale.engine.readers.tensors.layout import UnreadableError, length, neutral, regroup, spatial, with_dim
 from rfscale.engine.readers.tensors.products import attend, einsum, matmul, weighted
@@ -48,7 +49,7 @@ def _without_values(k: Tracker, node: Node) -> Constant:
 def _batch_norm(k: Tracker, node: Node) -> Any:
     """By running statistics entry by entry; in training, which has more outputs in old opsets, over the whole map."""
     x = node.inputs[0]
-    training = node.attrs.get("training_mode", 0) if node.opset >= 14 else len(node.shapes) > 1
+    training = node.attrs.get("training_mode", 0) if node.opset >= 14 else node.outputs > 1
     if training and isinstance(x, Tracked):
         x = k.statistic(x, [0, *range(2, len(x.dims))])
     return [k.elementwise([x, *node.inputs[1:]]), *(Constant(s or ()) for s in node.shapes[1:])]

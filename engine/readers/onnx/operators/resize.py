@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.readers.onnx.registry import Node
+from rfscale.engine.readers.onnx.graph.node import Node
 from rfscale.engine.readers.tensors import spatial_ops as sp
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker

@@ -1,0 +1,1 @@
+"""ONNX files before they are read: loaded and counted, the image found, the shapes of tensors worked out."""

@@ -1,0 +1,159 @@
+"""ONNX operators that pick, sort, write and transform entries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from rfscale.engine.readers.onnx.graph.node import Node
+from rfscale.engine.readers.onnx.operators.registry import onnx
+from rfscale.engine.readers.tensors import spatial_ops as sp
+from rfscale.engine.readers.tensors import window_ops as wd
+from rfscale.engine.readers.tensors.layout import UnreadableError, common, length, neutral, regroup, spatial, with_dim
+from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
+
+_PICKS = "which entries it picks depends on their values"
+
+
+@onnx("GatherElements", "ScatterElements", "Scatter")
+def _elements(k: Tracker, node: Node) -> Any:
+    """Entries picked or put along one dim, the others as they are."""
+    parts = [v for v in node.inputs if isinstance(v, Tracked)]
+    d = node.attrs.get("axis", 0) % len(k.shape)
+    others = [n for e, n in enumerate(k.shape) if e != d]
+    for t in parts:
+        if spatial(t.dims[d]):
+            raise UnreadableError(_PICKS)
+        if [n for e, n in enumerate(t.shape) if e != d] != others:
+            raise UnreadableError("it picks or puts only some of the entries of a map")
+    return k.elementwise([replace(t, dims=with_dim(t.dims, d, neutral(k.shape[d]))) for t in parts])
+
+
+@onnx("GatherND", "ScatterND")
+def _positions(k: Tracker, node: Node) -> Any:
+    raise UnreadableError("it picks or puts entries by a table of positions")
+
+
+@onnx("CumSum", "CumProd", "ReverseSequence")
+def _one_way(k: Tracker, node: Node) -> Any:
+    """What goes along one dim in an order; along channels each entry reads itself."""
+    x = node.inputs[0]
+    dims = [node.attrs.get("time_axis", 0)] if node.op == "ReverseSequence" else node.ints("axis", 1) or [0]
+    if any(spatial(x.dims[d]) for d in dims):
+        raise UnreadableError("it goes along a spatial axis one way")
+    return k.elementwise(node.inputs[:1])
+
+
+@onnx("Trilu", "Bernoulli", "BitCast")
+def _itself(k: Tracker, node: Node) -> Any:
+    return k.elementwise(node.inputs[:1])
+
+
+@onnx("OneHot")
+def _one_hot(k: Tracker, node: Node) -> Any:
+    index = node.inputs[0]
+    if not isinstance(index, Tracked):
+        raise UnreadableError("its values depend on the image")
+    d = node.attrs.get("axis", -1) % len(k.shape)
+    dims = (*index.dims[:d], neutral(k.shape[d]), *index.dims[d:])
+    return replace(index, dims=dims)
+
+
+@onnx("SwiGLU")
+def _halves(k: Tracker, node: Node) -> Any:
+    x = node.inputs[0]
+    changed = [d for d, (m, n) in enumerate(zip(x.shape, k.shape, strict=True)) if m != n]
+    if any(spatial(x.dims[d]) for d in changed):
+        raise UnreadableError("it multiplies the halves of a map")
+    return replace(x, dims=tuple(neutral(k.shape[d]) if d in changed else dim for d, dim in enumerate(x.dims)))
+
+
+@onnx("Det")
+def _determinant(k: Tracker, node: Node) -> Any:
+    x = node.inputs[0]
+    return k.reduction(x, [len(x.dims) - 2, len(x.dims) - 1])
+
+
+@onnx("CenterCropPad")
+def _centered(k: Tracker, node: Node) -> Any:
+    """Each axis cut or padded to a size, as much at the start as at the end, rounded down."""
+    x = node.inputs[0]
+    wanted = k.shape
+    for d, (n, m) in enumerate(zip(x.shape, wanted, strict=True)):
+        if m < n:
+            x = sp.narrow(k, x, d, (n - m) // 2, (n - m) // 2 + m)
+        elif m > n:
+            before = [(m - n) // 2 if e == d else 0 for e in range(len(wanted))]
+            after = [m - n - (m - n) // 2 if e == d else 0 for e in range(len(wanted))]
+            x = sp.pad(k, x, before, after)
+    return x
+
+
+@onnx("STFT")
+def _spectra(k: Tracker, node: Node) -> Any:
+    """Spectra of windows: batch, samples, parts → batch, windows, frequencies, parts."""
+    x, shape = node.inputs[0], tuple(k.shape)
+    step, given = node.ints("frame_step", 1), node.ints("frame_length", 3)
+    kernel = given[0] if given else length(_window(node))
+    if step is None or any(isinstance(v, Tracked) for v in node.inputs[1:]):
+        raise UnreadableError("its windows depend on the image")
+    dims = (x.dims[0], x.dims[2], x.dims[1]) if len(x.dims) == 3 else (x.dims[0], (), x.dims[1])
+    before, channels = length(dims[1]), shape[2] * shape[3]
+    k.shape = (shape[0], channels, shape[1])
+    t = wd.window(
+        k, "conv", replace(x, dims=dims), [kernel], step, [0, 0], [1], mixes=True, weights=(before, channels, 1, False)
+    )
+    k.shape = shape
+    return replace(t, dims=(t.dims[0], t.dims[2], neutral(shape[2]), neutral(shape[3])))
+
+
+def _window(node: Node) -> Any:
+    if len(node.inputs) < 3 or not isinstance(node.inputs[2], Constant) or len(node.inputs[2].shape) != 1:
+        raise UnreadableError("the length of its windows is not known")
+    return neutral(node.inputs[2].shape[0])
+
+
+@onnx("DFT")
+def _spectrum(k: Tracker, node: Node) -> Any:
+    """Each frequency reads all along the axis."""
+    x, shape = node.inputs[0], tuple(k.shape)
+    given = node.ints("axis", 2)
+    d = (given[0] if given else 1 if node.opset < 20 else -2) % len(x.dims)
+    out = k.reduce(x, [d], shrink=False)
+    return replace(
+        out, dims=(*(neutral(shape[e]) if e in (d, len(shape) - 1) else out.dims[e] for e in range(len(shape))),)
+    )
+
+
+@onnx("Col2Im")
+def _fold(k: Tracker, node: Node) -> Any:
+    """Windows added up on the map that they were cut from."""
+    x, shape = node.inputs[0], tuple(k.shape)
+    size, kernel = node.ints("image_shape", 1), node.ints("block_shape", 2)
+    if size is None or kernel is None or len(size) != 2:
+        raise UnreadableError("its sizes are not constant, or not of two axes")
+    ones = [1] * len(size)
+    stride, dilation = node.attrs.get("strides", ones), node.attrs.get("dilations", ones)
+    pads = node.attrs.get("pads", [0] * (2 * len(size)))
+    spans = list(zip(size, kernel, dilation, pads, pads[len(size) :], stride, strict=False))
+    count = [(n + p + q - d * (f - 1) - 1) // s + 1 for n, f, d, p, q, s in spans]
+    batch, channels = shape[:2]
+    if kernel == stride and max(dilation) == 1 and not any(pads) and spatial(x.dims[1]):
+        split = regroup(x.dims, [batch, channels, *kernel, *count])
+        return replace(x, dims=regroup(tuple(split[d] for d in (0, 1, 4, 2, 5, 3)), shape))
+    x = replace(x, dims=regroup(x.dims, [batch, x.shape[1], *count]))
+    extra = [n - ((c - 1) * s - p - q + d * (f - 1) + 1) for c, (n, f, d, p, q, s) in zip(count, spans, strict=True)]
+    out = wd.window(k, "conv_transpose", x, kernel, stride, pads, dilation, extra=extra)
+    return replace(out, dims=(out.dims[0], neutral(channels), *out.dims[2:]))
+
+
+def joined_along_new(k: Tracker, values: Sequence[Any], d: int, shape: Sequence[int]) -> Any:
+    """Tensors of one shape side by side along a new dim."""
+    parts = [v for v in values if isinstance(v, Tracked)]
+    if not parts:
+        return Constant(tuple(shape))
+    one = [n for e, n in enumerate(shape) if e != d]
+    parts = k.aligned(parts)
+    dims = common([p.dims for p in parts], one)
+    return k.merge("concat", parts, (*dims[:d], neutral(shape[d]), *dims[d:]))
