@@ -31,19 +31,23 @@ def write_slice(k: Tracker, base: Any, new: Any, d: int, start: int, stop: int, 
         return k.elementwise(held, "concat", shape)
     parts = list(_kept(k, base, d, start, stop, step)) if isinstance(base, Tracked) else []
     if isinstance(new, Tracked):
-        new = _on_the_axis_of(base, new, d)
+        new = _on_the_axis_of(k, base, new, d)
         parts.append(placed(k, new, d, start, step, shape[d]))
     return k.merge("concat", parts, common([p.dims for p in parts], shape))
 
 
-def _on_the_axis_of(base: Any, new: Tracked, d: int) -> Tracked:
-    """One entry that was selected has lost its axis: it is that of the entries around it."""
+def _on_the_axis_of(k: Tracker, base: Any, new: Tracked, d: int) -> Tracked:
+    """One entry that was selected has lost its axis: it is that of the entries around it, repeated where it is long."""
     if spatial(new.dims[d]) or not isinstance(base, Tracked) or not spatial(base.dims[d]):
         return new
     axis = base.dims[d][0].axis
-    if axis in {f.axis for dim in new.dims for f in spatial(dim)} or new.map[axis] != 1 or new.shape[d] != 1:
-        raise UnreadableError("it writes entries of another axis, or one entry many times")
-    return replace(new, dims=with_dim(new.dims, d, whole_axis(axis, 1)))
+    if axis in {f.axis for dim in new.dims for f in spatial(dim)} or new.map[axis] != 1:
+        raise UnreadableError("it writes entries of another axis")
+    n = new.shape[d]
+    dims = with_dim(new.dims, d, whole_axis(axis, n))
+    if n == 1:
+        return replace(new, dims=dims)
+    return k.after(new, "resize", dims, size=[n if a == axis else m for a, m in enumerate(new.map)])
 
 
 def lies_along(k: Tracker, t: Tracked, d: int) -> bool:
