@@ -124,7 +124,7 @@ class GraphReader:
         op = node.op_type
         own = node.domain in OWN_DOMAIN
         if any(isinstance(v, Unknown) for v in inputs) and not (own and op == "If"):
-            return [Unknown() for _ in outputs]
+            return [Unknown(inputs)] * len(outputs)
         attrs = attributes(node)
         tracked = any(isinstance(v, Tracked | list) for v in inputs)
         if own and op in _OF_SHAPE and tracked and isinstance(inputs[0], Tracked):

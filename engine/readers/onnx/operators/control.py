@@ -39,9 +39,9 @@ def _if(reader: GraphReader, node: Any, read: Node) -> list[Any]:
     out: list[Any] = []
     for a, b in zip(yes, no, strict=False):
         if isinstance(a, Unknown) or (isinstance(b, Unknown) and not isinstance(condition, Constant)):
-            out.append(Unknown())
+            out.append(Unknown((a, b)))
         elif isinstance(condition, Unknown):
-            out.append(a if _same_tensor(a, b) else Unknown())
+            out.append(a if _same_tensor(a, b) else Unknown((a, b, condition)))
         elif _alike(reader.tracker, a, b):
             out.append(a if _same_tensor(a, b) or not isinstance(condition, Tracked) else _with(reader, a, condition))
         elif isinstance(condition, Constant):
@@ -165,7 +165,7 @@ def _part(k: Tracker, value: Any, axis: int, index: int) -> Any:
 def _stacked(k: Tracker, values: Sequence[Any], d: int) -> Any:
     """What the turns of a loop make, side by side along a new dim."""
     if any(isinstance(v, Unknown) for v in values):
-        return Unknown()
+        return Unknown(tuple(values))
     shape = list(values[0].shape)
     d %= len(shape) + 1
     shape.insert(d, len(values))

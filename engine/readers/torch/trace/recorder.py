@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rfscale.engine.readers.tensors.layout import UnreadableError
-from rfscale.engine.readers.tensors.tracking import Constant, Tracker, Unknown, check_result, guarded
+from rfscale.engine.readers.tensors.tracking import Constant, Stop, Tracker, Unknown, check_result, guarded
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch.masks import NOT_READ, WITHOUT_VALUES
 from rfscale.engine.readers.torch.registry import ATEN, Handler
@@ -73,7 +74,7 @@ class Recorder(TorchDispatchMode):
         self.tracker = tracker
         self.unknowns = unknowns
         self.calls = calls
-        self.values = Values(tracker, self._unseen)
+        self.values = Values(tracker, self._unseen, self._stopped)
         self._parameters = {id(p) for p in module.parameters()}
         self._owned = self._parameters | {id(b) for b in module.buffers()}
         self._pieces: Any = None
@@ -98,7 +99,9 @@ class Recorder(TorchDispatchMode):
     # constants ------------------------------------------------------------------------------------------------------
 
     def _unseen(self, tensor: Any) -> View:
-        value = Unknown() if self._outside and id(tensor) not in self._owned else constants.constant_of(tensor)
+        outside = self._outside and id(tensor) not in self._owned
+        reason = "values of the image left torch, and may have come back"
+        value = self._stopped("numpy", reason, ()) if outside else constants.constant_of(tensor)
         return View(value, Storage(), self.values, fixed=id(tensor) not in self._parameters, computed=False)
 
     def _constant(self, func: Any, args: Any, kwargs: Any, tensors: list[Any]) -> Any:
@@ -122,7 +125,7 @@ class Recorder(TorchDispatchMode):
     def _dependent(self, func: Any, args: Any, kwargs: Any, tensors: list[Any]) -> Any:
         op = operator(func)
         if op.name in VALUES:
-            return self._decided(func, op, args, kwargs)
+            return self._decided(func, op, args, kwargs, [self.values.view(t).value for t in tensors])
         if op.name == "resolve_neg":  # on the way to numpy
             self._outside = True
         label = self._label(op.name)
@@ -141,7 +144,7 @@ class Recorder(TorchDispatchMode):
         if not results:
             return out
         if any(isinstance(v, Unknown) for v in flat):
-            value: Any = [Unknown()] * len(results) if isinstance(out, list | tuple) else Unknown()
+            value: Any = Unknown(tuple(flat))
         else:
             self.tracker.shape = _shapes(out)
             weights = self._masked(op, args, label)
@@ -166,15 +169,21 @@ class Recorder(TorchDispatchMode):
         name = f"{name}_{count}" if count else name
         return f"{self.calls.path}:{name}" if self.calls.path else name
 
-    def _decided(self, func: Any, op: Operator, args: Any, kwargs: Any) -> Any:
+    def _decided(self, func: Any, op: Operator, args: Any, kwargs: Any, flat: list[Any]) -> Any:
         """What asks for values of the image; in Python they decide what runs next."""
         if self._on_meta:
             raise NeedsValuesError(op.name)
         self.unknowns.assumed[self._label(op.name)] = DECIDED
         out = func(*args, **kwargs)
         for tensor in constants.flat_tensors([out]):
-            self.values.new(tensor, Unknown())
+            self.values.new(tensor, self._stopped(op.name, DECIDED, tuple(flat)))
         return out
+
+    def _stopped(self, name: str, reason: str, values: Sequence[Any]) -> Unknown:
+        """What stands for a tensor where the analysis ends."""
+        stands = Unknown(tuple(values), Stop(self._label(name), f"aten.{name}", reason))
+        self.unknowns.found.append(stands)
+        return stands
 
     def _handled(self, func: Any, op: Operator, called: Any, given: Any, flat: list[Any], label: str) -> Any:
         shapes = self.tracker.shape
@@ -192,13 +201,13 @@ class Recorder(TorchDispatchMode):
 
     def _decomposed(self, func: Any, called: Any) -> bool:
         """Read an operator by what torch makes it of, unless a piece of it is not known either."""
-        found = {key: list(nodes) for key, nodes in self.unknowns.found.items()}
+        known = len(self.unknowns.found)
         if not func._can_decompose():
             return False
         with self:
             self._pieces = func.decompose(*called[0], **called[1])
         if any(isinstance(self.values.view(t).value, Unknown) for t in constants.flat_tensors([self._pieces])):
-            self.unknowns.found = found
+            del self.unknowns.found[known:]
             return False
         return True
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from rfscale.engine.readers.tensors.layout import UnreadableError
 from rfscale.engine.readers.tensors.tracking import Constant, Tracker, Unknown, guarded
 from rfscale.engine.readers.torch.registry import ATEN, Handler
 
+Stopped: TypeAlias = Callable[[str, str, Sequence[Any]], Unknown]
 _KEY = "_rfscale_view"  # attribute of a tensor
 
 
@@ -77,11 +78,14 @@ class Values:
     tracker : Tracker
     unseen : callable
         ``unseen(tensor)``: the view of a tensor that no operator of this run has made.
+    stopped : callable
+        ``stopped(operator, reason, values)``: what stands for a tensor where the analysis ends.
     """
 
-    def __init__(self, tracker: Tracker, unseen: Callable[[Any], View]) -> None:
+    def __init__(self, tracker: Tracker, unseen: Callable[[Any], View], stopped: Stopped) -> None:
         self._tracker = tracker
         self._unseen = unseen
+        self._stopped = stopped
         self._kept: dict[int, tuple[Any, View]] = {}  # of tensors that outlive the run: no attribute stays at them
 
     def view(self, tensor: Any) -> View:
@@ -124,10 +128,11 @@ class Values:
             view.storage.version += 1
             view.fixed, view.pattern = False, None
         else:
+            parent = self.current(view.parent)
             try:
-                whole = guarded(_written, self._tracker, self.current(view.parent), view.step, value)
-            except UnreadableError:
-                whole = Unknown()
+                whole = guarded(_written, self._tracker, parent, view.step, value)
+            except UnreadableError as reason:
+                whole = self._stopped(view.step.name, f"written through: {reason}", (parent, value))
             self._put(view.parent, whole)
         view.value, view.version = value, view.storage.version
 
@@ -139,22 +144,23 @@ class Values:
 
     def _renew(self, view: View) -> None:
         if view.parent is not None and view.step is not None:
-            view.value = _again(self._tracker, self.current(view.parent), view.step)
+            parent = self.current(view.parent)
+            try:
+                view.value = _again(self._tracker, parent, view.step)
+            except UnreadableError as reason:
+                view.value = self._stopped(view.step.name, str(reason), (parent,))
         view.version = view.storage.version
 
 
 def _again(tracker: Tracker, parent: Any, step: Step) -> Any:
     """What a view shows of its parent now."""
     if isinstance(parent, Unknown):
-        return parent
+        return Unknown((parent,))
     shapes = step.shapes if step.position is None else step.shapes[step.position]
     if isinstance(parent, Constant):
         return Constant(shapes)
     tracker.shape = step.shapes
-    try:
-        out = guarded(step.handler, tracker, parent, *step.args, **step.kwargs)
-    except UnreadableError:
-        return Unknown()
+    out = guarded(step.handler, tracker, parent, *step.args, **step.kwargs)
     return out if step.position is None else out[step.position]
 
 
@@ -167,7 +173,7 @@ _RESHAPED = frozenset(
 def _written(tracker: Tracker, parent: Any, step: Step, value: Any) -> Any:
     """What a parent holds after one of its views was written."""
     if isinstance(value, Unknown) or isinstance(parent, Unknown):
-        return Unknown()
+        return Unknown((parent, value))
     if isinstance(value, Constant) and isinstance(parent, Constant):
         return Constant(parent.shape)
     tracker.shape = parent.shape
