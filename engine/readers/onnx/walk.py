@@ -244,7 +244,7 @@ class GraphReader:
     def unknowns_apart(self) -> Iterator[None]:
         """Read what may not matter: operators that are not known there are not reported."""
         found, assumed = self.unknowns.found, self.unknowns.assumed
-        self.unknowns.found, self.unknowns.assumed = {}, dict(assumed)
+        self.unknowns.found, self.unknowns.assumed = [], dict(assumed)
         try:
             yield
         finally:

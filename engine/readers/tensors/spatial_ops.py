@@ -46,7 +46,7 @@ def clean(k: Tracker, t: Tracked, ndim: int, mixes: bool = False) -> tuple[Track
             raise UnreadableError("it acts on a map whose channels hold pixels")
         t = k.reduce(t, [first - 1], "space_to_depth")
     for d in range(first, len(t.dims)):
-        t = _whole(k, t, d)
+        t = whole_dim(k, t, d)
     axes: Axes = [next((f.axis for f in spatial(dim)), None) for dim in t.dims[first:]]
     taken = {f.axis for dim in t.dims for f in spatial(dim)}
     if len(set(axes) - {None}) < len([a for a in axes if a is not None]) or any(
@@ -65,7 +65,7 @@ def clean(k: Tracker, t: Tracked, ndim: int, mixes: bool = False) -> tuple[Track
     return t, axes
 
 
-def _whole(k: Tracker, t: Tracked, d: int) -> Tracked:
+def whole_dim(k: Tracker, t: Tracked, d: int) -> Tracked:
     """Make one dim a whole axis, if it carries any part of one."""
     dim = t.dims[d]
     if not spatial(dim):
@@ -101,7 +101,7 @@ def settle(k: Tracker, t: Tracked) -> Tracked:
         out = replace(out, dims=tuple(neutral(length(t.dims[d])) if d in low else x for d, x in enumerate(out.dims)))
         out = _shuffled(k, out)
         for d in range(len(out.dims)):
-            out = _whole(k, out, d)
+            out = whole_dim(k, out, d)
         check_fit(out.dims, out.map, t.shape)
     except UnreadableError:
         return t
@@ -224,19 +224,19 @@ def pad_dim(k: Tracker, t: Tracked, d: int, lo: int, hi: int, mode: str = "zeros
         return pad_dim(k, t, d, max(0, lo), max(0, hi), mode) if max(lo, hi) > 0 else t
     if not lo and not hi:
         return t
-    t = _as_axis(k, t, d)
+    t = as_axis(k, t, d)
     if not spatial(t.dims[d]):
         return replace(t, dims=with_dim(t.dims, d, neutral(n + lo + hi)))
     if mode == "zeros" and _is_sequence(t.dims[d]):
         return replace(t, dims=with_dim(t.dims, d, _with_extra(t.dims[d], lo, hi)))
-    t = _whole(k, t, d)
+    t = whole_dim(k, t, d)
     axis, ndim = t.dims[d][0].axis, len(t.map)
     sides = axis_values([axis], [lo], ndim, 0) + axis_values([axis], [hi], ndim, 0)
     given: dict[str, Any] = {} if mode == "zeros" else {"mode": mode}
     return k.after(t, "pad", _lengthened(t, d, n + lo + hi), padding=sides, **given)
 
 
-def _as_axis(k: Tracker, t: Tracked, d: int) -> Tracked:
+def as_axis(k: Tracker, t: Tracked, d: int) -> Tracked:
     """Give a dim that stands where an axis does, and carries none, the axis that no dim carries.
 
     Such a dim is what a slice of one entry leaves, or a map that was expanded.
@@ -270,19 +270,6 @@ def _with_extra(dim: Dim, lo: int, hi: int) -> Dim:
     return (Factor(length(dim) + lo + hi, axis, 1, dim, lo),)
 
 
-def spread_apart(k: Tracker, t: Tracked, d: int, step: int) -> Tracked:
-    """The entries of a dim `step` apart, with nothing between them."""
-    n = length(t.dims[d])
-    if step == 1 or n == 1:
-        return t
-    t = _as_axis(k, t, d)
-    if not spatial(t.dims[d]):
-        return replace(t, dims=with_dim(t.dims, d, neutral((n - 1) * step + 1)))
-    t = _whole(k, t, d)
-    stride = axis_values([t.dims[d][0].axis], [step], len(t.map), 1)
-    return k.after(t, "conv_transpose", _lengthened(t, d, (n - 1) * step + 1), kernel=1, stride=stride)
-
-
 def _lengthened(t: Tracked, d: int, n: int) -> Dims:
     return with_dim(t.dims, d, whole_axis(t.dims[d][0].axis, n))
 
@@ -291,7 +278,7 @@ def roll(k: Tracker, t: Tracked, d: int, shift: int) -> Tracked:
     """Entries that leave at one end come back at the other."""
     if not shift or not spatial(t.dims[d]):
         return t
-    t = _whole(k, t, d)
+    t = whole_dim(k, t, d)
     return k.after(t, "roll", t.dims, shift=axis_values([t.dims[d][0].axis], [shift], len(t.map), 0))
 
 

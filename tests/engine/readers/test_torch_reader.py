@@ -193,9 +193,9 @@ def test_an_unknown_operator_ends_the_analysis_there():
     def forward(m, x):
         """Three branches: one whole, one up to an operator that is not known, one that meets it."""
         a, b, c = m.conv(x), m.conv(m.conv(x)), m.conv(m.conv(m.conv(x)))
-        return {"a": m.conv(a), "b": m.conv(torch.flip(b, [2])) + c, "c": m.conv(torch.flip(b, [2]))}
+        return {"a": m.conv(a), "b": m.conv(torch.argsort(b, 2)) + c, "c": m.conv(torch.argsort(b, 2))}
 
-    with pytest.warns(rf.PartlyReadWarning, match=r"flip: aten\.flip\.default .*unknown='pointwise'") as said:
+    with pytest.warns(rf.PartlyReadWarning, match=r"argsort: aten\.argsort\.default .*unknown='pointwise'") as said:
         net = read(forward)
     assert len(said) == 1
     assert "\n" not in str(said[0].message)
@@ -204,7 +204,7 @@ def test_an_unknown_operator_ends_the_analysis_there():
     assert whole.extent.values.tolist() == [5, 5]
     assert [other.extent.values.tolist() for other in others] == [[5, 5], [7, 7]]  # the maps before it
     assert set(ops(net)) == {"conv"}
-    assert list(net.left_out) == ["flip: aten.flip.default", "flip_1: aten.flip.default"]
+    assert list(net.left_out) == ["argsort: aten.argsort.default", "argsort_1: aten.argsort.default"]
     assert rf.profile(net).attrs["left_out"] == [f"{what}: {reason}" for what, reason in net.left_out.items()]
     again = rf.Network.from_dict(net.to_dict())
     assert again.left_out == net.left_out
@@ -218,7 +218,7 @@ def test_an_unknown_operator_that_no_output_reads_does_not_matter():
     import torch
 
     def forward(m, x):
-        torch.flip(m.conv(x), [2])
+        torch.argsort(m.conv(x), 2)
         return m.conv(x)
 
     assert not read(forward).left_out
@@ -300,19 +300,19 @@ def test_unknown_operators_are_listed_all_at_once():
     import torch
 
     def forward(m, x):
-        return torch.flip(m.conv(x), [2]) + torch.cummax(m.conv(x), 3)[0] + torch.sort(x, 2)[0]
+        return torch.argsort(m.conv(x), 2) + torch.sort(x, 2)[0]
 
-    with pytest.warns(rf.PartlyReadWarning, match=r"aten\.flip.*aten\.cummax.*unknown='pointwise'"):
-        assert ops(read(forward)) == ["conv", "conv"]
-    with pytest.raises(InputError, match=r"aten\.flip.*aten\.cummax.*unknown='pointwise'") as caught:
-        read(lambda m, x: torch.flip(x, [2]) + torch.cummax(x, 3)[0])  # nothing is left
+    with pytest.warns(rf.PartlyReadWarning, match=r"aten\.argsort.*aten\.sort.*unknown='pointwise'"):
+        assert ops(read(forward)) == ["conv"]
+    with pytest.raises(InputError, match=r"aten\.argsort.*aten\.sort.*unknown='pointwise'") as caught:
+        read(lambda m, x: torch.argsort(x, 2) + torch.sort(x, 3)[0])  # nothing is left
     assert "\n" not in str(caught.value)
-    net = read(lambda m, x: torch.flip(m.conv(x), [2]), unknown={"flip": "pointwise"})
+    net = read(lambda m, x: torch.argsort(m.conv(x), 2), unknown={"argsort": "pointwise"})
     assert ops(net) == ["conv"]
-    assert rf.profile(net).attrs["assumed"] == ["aten.flip.default: pointwise"]
-    assert rf.footprint(net, net.outputs[0]).attrs["assumed"] == ["aten.flip.default: pointwise"]
+    assert rf.profile(net).attrs["assumed"] == ["aten.argsort.default: pointwise"]
+    assert rf.footprint(net, net.outputs[0]).attrs["assumed"] == ["aten.argsort.default: pointwise"]
     with pytest.raises(InputError, match="unknown"):
-        read(forward, unknown={"flip": "sideways"})
+        read(forward, unknown={"argsort": "sideways"})
 
 
 def test_modules_are_left_as_they_were():
