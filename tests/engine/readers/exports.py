@@ -1,6 +1,7 @@
 """ONNX exports of PyTorch models give the figures of the models themselves.
 
-`python -m tests.engine.readers.exports` reads all. A row a model and exporter: how many layers and modules have the same name in both, and how many of these differ.
+`python -m tests.engine.readers.exports` reads all. A row a
+model and exporter: how many layers and modules have the same name in both, and how many of these differ.
 """
 
 from __future__ import annotations
