@@ -27,7 +27,16 @@ TIMM = """
 resnet26d.bt_in1k resnetv2_50 seresnet18 gernet_s repvgg_a0 hrnet_w18_small mixnet_s ghostnet_100 tf_efficientnet_lite0
 rexnet_100 cspresnet50 dla34 res2net50_26w_4s convnext_atto efficientformer_l1 mobileone_s0 fastvit_t8 poolformer_s12
 """.split()
-SIZES = {"inception_v3": 299, "maxvit_t": 224, "vit_b_16": 224, "swin_t": 224, "swin_v2_t": 256, "efficientformer_l1": 224}
+SIZES = {
+    "vgg11_bn": 224,
+    "alexnet": 224,
+    "inception_v3": 299,
+    "maxvit_t": 224,
+    "vit_b_16": 224,
+    "swin_t": 224,
+    "swin_v2_t": 256,
+    "efficientformer_l1": 224,
+}
 
 
 def models() -> Iterator[tuple[str, Callable[[], Any], int]]:
