@@ -16,6 +16,7 @@ from rfscale.engine.readers.onnx.model_file import load_model
 from rfscale.engine.readers.onnx.module_outputs import ModuleCalls
 from rfscale.engine.readers.onnx.registry import ONNX, Node
 from rfscale.engine.readers.onnx.shapes import InferredShapes, constant_of
+from rfscale.engine.readers.tensors.finished import finished
 from rfscale.engine.readers.tensors.layout import UnreadableError
 from rfscale.engine.readers.tensors.spatial_ops import settle
 from rfscale.engine.readers.tensors.tracking import (
@@ -69,7 +70,8 @@ def read_onnx(
     Raises
     ------
     InputError
-        One line: a file that is no ONNX model, a graph with a cycle, sizes that are open, operators that are not known.
+        One line: a file that is no ONNX model, a graph with a cycle, sizes that are open, or nothing that is left
+        without the operators that are not known.
     """
     model, label = load_model(source)
     graph = model.graph
@@ -87,7 +89,7 @@ def read_onnx(
     reader.values[first.name] = tensor
     outputs = reader.run(graph)
     returned = reader.calls.returned(graph, reader.values)
-    return tracker.network(name or Path(label).stem, outputs, channels, reader.unknowns.assumed, returned)
+    return finished(tracker, name or Path(label).stem, outputs, channels, reader.unknowns, returned)
 
 
 class GraphReader:
@@ -112,7 +114,6 @@ class GraphReader:
         missing = [o.name for o in graph.output if o.name not in self.values]
         if missing:
             raise InputError(f"{self.label}: no node makes the output {shown(missing[0])}")
-        self.unknowns.check(self.label)
         made_by = {name: node for node in graph.node for name in node.output}
         return [self._settled(self.values[o.name], made_by.get(o.name)) for o in graph.output]
 
@@ -139,7 +140,7 @@ class GraphReader:
 
     def _result(self, node: Any, inputs: list[Any], outputs: list[str]) -> Any:
         if any(isinstance(v, Unknown) for v in inputs):
-            return [Unknown() for _ in outputs]
+            return [Unknown(inputs)] * len(outputs)
         attrs = {a.name: _attribute(a) for a in node.attribute}
         tracked = any(isinstance(v, Tracked) for v in inputs)
         if node.op_type in ("Shape", "Size") and tracked:
@@ -171,8 +172,10 @@ class GraphReader:
             name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
             label = node.name or (outputs[0] if outputs else "?")
             known = bool(shapes) and shapes[0] is not None
+            several = len(shapes) > 1 and None not in shapes
+            self.tracker.shape = list(shapes) if several else shapes[0] if known else same
             out = self.unknowns.replace(self.tracker, name, label, inputs, str(reason), known)
-            return [out for _ in outputs] if isinstance(out, Unknown) else out
+            return out if isinstance(out, list) else [out] * len(outputs)
 
     def _check_sizes(self, node: Any, shapes: Sequence[Shape | None]) -> None:
         """Refuse a constant that no memory would hold."""
