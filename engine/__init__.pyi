@@ -9,7 +9,7 @@ from .analysis.match import match
 from .analysis.output_lines import output_lines
 from .analysis.path_counts import path_counts
 from .analysis.profile import profile
-from .errors import InputError
+from .errors import InputError, PartlyReadWarning
 from .formulas.evaluate import evaluate
 from .formulas.registry import FORMULAS
 from .network.builder import NetworkBuilder
@@ -26,6 +26,7 @@ __all__ = [
     "Network",
     "NetworkBuilder",
     "NetworkLike",
+    "PartlyReadWarning",
     "Reading",
     "__version__",
     "check",

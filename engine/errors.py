@@ -117,6 +117,10 @@ class InputError(ValueError):
         return self.text()
 
 
+class PartlyReadWarning(UserWarning):
+    """A model was read in part: its network ends at an operator that is not known, and says so in `left_out`."""
+
+
 class UnequalJumpsError(InputError):
     """Branches whose maps have different jumps merge in `layer`, and no input size says which entries meet."""
 

@@ -70,6 +70,10 @@ class Flipped(Net):
     def forward(self, x):
         return torch.flip(self.body(x), [2])
 
+class Turned(Net):
+    def forward(self, x):
+        return self.body(torch.flip(x, [2]))
+
 class Coordinates(Net):
     def forward(self, x):
         row = torch.linspace(-1, 1, x.shape[2]).view(1, 1, -1, 1).expand(x.shape[0], 1, x.shape[2], x.shape[3])

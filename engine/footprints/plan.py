@@ -242,14 +242,15 @@ def attributes(
     plan: Plan, call: str, entry: str | int | Sequence[int] | None = None, global_ops: GlobalOps = "include"
 ) -> dict[str, object]:
     """Attrs of a dataset of one network: where it comes from, so that it can be made again."""
-    size, assumed = plan.input_size, plan.network.assumed
+    size, network = plan.input_size, plan.network
     return provenance(
         call,
-        plan.network,
+        network,
         mode="finite" if size else "interior",
         global_ops=global_ops,
         input_size=list(size) if size else None,
         entry=listed(entry) or [entry] if not isinstance(entry, str | None) else entry if size else None,
-        assumed=[f"{op}: {treatment}" for op, treatment in assumed.items()] if assumed else None,
+        assumed=[f"{op}: {treatment}" for op, treatment in network.assumed.items()] or None,
+        left_out=[f"{what}: {reason}" for what, reason in network.left_out.items()] or None,
         dropped=list(plan.dropped) or None,
     )

@@ -19,8 +19,7 @@ from rfscale.engine.network.spec import (
     INPUT_CHANNELS,
     MAX_LAYERS,
     NETWORK_KEYS,
-    check_assumed,
-    check_modules,
+    check_texts,
     count_axes,
     layer_inputs,
     listed,
@@ -30,6 +29,7 @@ from rfscale.engine.network.spec import (
 )
 
 Size = tuple[int, ...]
+_MAPPINGS = ("assumed", "left_out", "modules")  # attributes that are texts by text
 
 
 class Network:
@@ -52,6 +52,8 @@ class Network:
         The maps that matter: those the spec names, or the layers nobody reads.
     assumed : mapping
         Operators of a model that its reader did not know, and what it took each for.
+    left_out : mapping
+        Operators of a model at which its reader stopped, ``node: operator``, and why. What depends on them is no layer.
     modules : mapping
         Names of a model's modules that are no names of layers, and the layer that each returns.
 
@@ -70,6 +72,7 @@ class Network:
         "input_channels",
         "input_size",
         "layers",
+        "left_out",
         "modules",
         "name",
         "outputs",
@@ -82,6 +85,7 @@ class Network:
     input_channels: int
     outputs: tuple[str, ...]
     assumed: Mapping[str, str]
+    left_out: Mapping[str, str]
     modules: Mapping[str, str]
     _named_outputs: tuple[str, ...]
     _index: Mapping[str, int]
@@ -96,6 +100,7 @@ class Network:
         input_channels: int = INPUT_CHANNELS,
         outputs: Sequence[str] = (),
         assumed: Mapping[str, str] | None = None,
+        left_out: Mapping[str, str] | None = None,
         modules: Mapping[str, str] | None = None,
     ) -> None:
         in_order = ordered(layers)
@@ -108,6 +113,7 @@ class Network:
             layers=in_order,
             outputs=tuple(outputs) or tuple(x.name for x in in_order if x.name not in read),
             assumed=dict(assumed or {}),
+            left_out=dict(left_out or {}),
             modules=dict(modules or {}),
             _named_outputs=tuple(outputs),
         )
@@ -121,7 +127,7 @@ class Network:
     def _fill(self, *, layers: tuple[Layer, ...], **attributes: Any) -> None:
         """Set the attributes, once: when the network is made, or comes out of a pickle."""
         attributes |= {"layers": layers, "_index": {layer.name: i for i, layer in enumerate(layers)}}
-        attributes |= {name: MappingProxyType(dict(attributes[name])) for name in ("assumed", "modules", "_index")}
+        attributes |= {name: MappingProxyType(dict(attributes[name])) for name in (*_MAPPINGS, "_index")}
         for name, value in attributes.items():
             object.__setattr__(self, name, value)
 
@@ -133,10 +139,7 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         kept = [name for name in Network.__slots__ if name not in ("__weakref__", "_index")]
-        return {name: getattr(self, name) for name in kept} | {
-            "assumed": dict(self.assumed),
-            "modules": dict(self.modules),
-        }
+        return {name: getattr(self, name) for name in kept} | {name: dict(getattr(self, name)) for name in _MAPPINGS}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._fill(**state)
@@ -174,8 +177,7 @@ class Network:
             input_size=None if spec.get("input_size") is None else check_size(spec["input_size"], ndim),
             input_channels=whole(spec.get("input_channels", INPUT_CHANNELS), "input_channels"),
             outputs=outputs,
-            assumed=check_assumed(spec.get("assumed")),
-            modules=check_modules(spec.get("modules")),
+            **{key: check_texts(spec.get(key), key) for key in _MAPPINGS},
         )
 
     @classmethod
@@ -212,10 +214,7 @@ class Network:
             spec["input_channels"] = self.input_channels
         if self._named_outputs:
             spec["outputs"] = list(self._named_outputs)
-        if self.assumed:
-            spec["assumed"] = dict(self.assumed)
-        if self.modules:
-            spec["modules"] = dict(self.modules)
+        spec |= {key: dict(getattr(self, key)) for key in _MAPPINGS if getattr(self, key)}
         spec["layers"] = []
         before = IMAGE
         for layer in self.layers:

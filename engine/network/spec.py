@@ -14,7 +14,7 @@ MAX_LAYERS = 100_000
 
 INPUT_CHANNELS = 3  # of an image whose spec does not say
 AXES = {1: ("x",), 2: ("y", "x"), 3: ("z", "y", "x")}
-NETWORK_KEYS = ("name", "layers", "input_size", "axes", "input_channels", "outputs", "assumed", "modules")
+NETWORK_KEYS = ("name", "layers", "input_size", "axes", "input_channels", "outputs", "assumed", "left_out", "modules")
 COMMON_KEYS = ("name", "op", "inputs", "channels", "groups", "bias")
 MODE_ALIASES = {"linear": "bilinear", "trilinear": "bilinear"}
 PADDING_WORDS = ("same", "same_lower", "valid")
@@ -195,21 +195,19 @@ def _check_resampling(out: dict[str, Any], label: str) -> None:
     out["coordinates"] = coordinates
 
 
-def check_assumed(value: object) -> dict[str, str]:
-    """Return what a reader took unknown operators for, as a spec carries it: text by operator."""
+_TEXTS = {  # mappings of a spec: what each is of, and an example
+    "assumed": "texts, such as {aten.flip: pointwise}",
+    "left_out": "texts, such as {'boxes.nms: torchvision.nms': its values decide}",
+    "modules": "names, such as {up1: up1.conv.1}",
+}
+
+
+def check_texts(value: object, key: str) -> dict[str, str]:
+    """Return a mapping of a spec from text to text: `assumed`, `left_out` or `modules`; empty for None."""
     if value is None:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(text, str) for pair in value.items() for text in pair):
-        raise InputError(f"assumed is {shown(value)}; it must be a mapping of texts, such as {{aten.flip: pointwise}}")
-    return dict(value)
-
-
-def check_modules(value: object) -> dict[str, str]:
-    """Return the layers that modules return, as a spec carries them: a layer's name by the module's."""
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping) or not all(isinstance(text, str) for pair in value.items() for text in pair):
-        raise InputError(f"modules is {shown(value)}; it must be a mapping of names, such as {{up1: up1.conv.1}}")
+        raise InputError(f"{key} is {shown(value)}; it must be a mapping of {_TEXTS[key]}")
     return dict(value)
 
 

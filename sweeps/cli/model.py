@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
-from rfscale.engine.errors import InputError, Parameter
+from rfscale.engine.errors import InputError, Parameter, shortened
 from rfscale.engine.readers.options import READING_OPTIONS, ReadingOption, reader_parameters
 from rfscale.engine.readers.quiet import quiet
 from rfscale.sweeps.cli.options import flag, numbers, pixels
@@ -38,7 +39,18 @@ class Model:
         from rfscale.sweeps.report.progress import progress
 
         with progress(f"reading {self.text}"), quiet():
-            return load_named(self.text, args, reading, size)
+            network = load_named(self.text, args, reading, size)
+        if network.left_out:
+            self._say_left_out(network)
+        return network
+
+    def _say_left_out(self, network: Network) -> None:
+        """Say on a line of stderr what a network that was read in part lacks."""
+        from rfscale.engine.readers.load import kind_of
+        from rfscale.engine.readers.tensors.finished import left_out_note
+
+        remedy = "" if kind_of(self.text) == "spec" else f"; {flag('unknown')} says what to take them for, to go on"
+        print("rfscale:", shortened(left_out_note(network) + remedy), file=sys.stderr)
 
     @property
     def given(self) -> list[str]:

@@ -14,7 +14,8 @@ from rfscale.engine.readers.onnx.graph.shapes import InferredShapes
 from rfscale.engine.readers.onnx.graph.sizes import shapes_to_try
 from rfscale.engine.readers.onnx.module_outputs import ModuleCalls
 from rfscale.engine.readers.onnx.walk import GraphReader
-from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, image_tracker
+from rfscale.engine.readers.tensors.finished import finished
+from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Unknown, image_tracker
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 
 
@@ -52,7 +53,8 @@ def read_onnx(
     Raises
     ------
     InputError
-        One line: a file that is no ONNX model, a graph with a cycle, operators that are not known.
+        One line: a file that is no ONNX model, a graph with a cycle, or nothing that is left without the operators
+        that are not known.
     """
     model, label = load_model(source)
     graph = model.graph
@@ -78,26 +80,23 @@ def read_onnx(
             )
         if best is None or attempt.misfits < best.misfits:
             best = attempt
-        if not best.misfits:
+        if not best.misfits[0]:
             break
     if best is None:
         raise failure or InputError(f"{label} cannot be read")
     _note_dims(best, first, found, axes)
     reader = best.reader
-    reader.unknowns.check(label)
     returned = calls.returned(graph, reader.values)
-    return reader.tracker.network(
-        name or Path(label).stem, best.outputs, best.channels, reader.unknowns.assumed, returned
-    )
+    return finished(reader.tracker, name or Path(label).stem, best.outputs, best.channels, reader.unknowns, returned)
 
 
 class _Attempt(NamedTuple):
-    """A graph as read at one size; `misfits` counts what does not fit that size."""
+    """A graph as read at one size, and what does not fit that size: outputs, and operators on the way to them."""
 
     reader: GraphReader
     outputs: list[Any]
     channels: int
-    misfits: int
+    misfits: tuple[int, int]
 
 
 def _attempt(
@@ -127,12 +126,12 @@ def _attempt(
     }
     reader.values.update({**weights, **others, image.name: tensor})
     outputs = reader.run(graph)
-    misfits = sum(map(len, reader.unknowns.found.values()))
+    misfits = sum(isinstance(value, Unknown) for value in outputs)
     for value, info in zip(outputs, graph.output, strict=True):
         declared = declared_dims(info)
         if isinstance(value, Tracked) and len(declared) == len(value.dims):
             misfits += any(n not in (0, m) for n, m in zip(declared, value.shape, strict=True))
-    return _Attempt(reader, outputs, channels, misfits)
+    return _Attempt(reader, outputs, channels, (misfits, len(reader.unknowns.found)))
 
 
 def _note_dims(attempt: _Attempt, image: Any, found: Roles, axes: Sequence[int] | None) -> None:

@@ -124,7 +124,7 @@ class GraphReader:
         op = node.op_type
         own = node.domain in OWN_DOMAIN
         if any(isinstance(v, Unknown) for v in inputs) and not (own and op == "If"):
-            return [Unknown() for _ in outputs]
+            return [Unknown(tuple(inputs))] * len(outputs)
         attrs = attributes(node)
         tracked = any(isinstance(v, Tracked | list) for v in inputs)
         if own and op in _OF_SHAPE and tracked and isinstance(inputs[0], Tracked):
@@ -172,11 +172,15 @@ class GraphReader:
             raise UnreadableError(f"the shape of its output cannot be inferred{because}")
         out = guarded(handler, self.tracker, read)
         check_result(out, list(shapes) if len(shapes) > 1 else shapes[0] if shapes else None)
-        return [self._ended(node, read, v) if isinstance(v, Ends) else v for v in out] if type(out) is list else out
+        if not isinstance(out, list):
+            return out
+        return [self._ended(node, read, v, i) if isinstance(v, Ends) else v for i, v in enumerate(out)]
 
-    def _ended(self, node: Any, read: Node, end: Ends) -> Any:
+    def _ended(self, node: Any, read: Node, end: Ends, position: int) -> Any:
         """One of several outputs that cannot be read."""
-        return self._replaced(node, read, end.reason, False)
+        shape = read.shapes[position] if position < len(read.shapes) else None
+        self.tracker.shape = shape or ()
+        return self._replaced(node, read, end.reason, shape is not None)
 
     def _path_of(self, node: Any) -> str:
         """Module of a node: that of the outermost node around it."""
@@ -192,12 +196,12 @@ class GraphReader:
         except UnreadableError as reason:
             if self._rewriting and read.op not in CONTROL:
                 raise  # the node that it was written for is what is not known
-            if read.op in CONTROL or not read.shapes:  # shapes are worked out for what is read by a handler
-                shapes = self.shapes.of(node, read, self.values)
-                self.tracker.shape = shapes[0] if shapes and shapes[0] is not None else same
-            known = bool(shapes) and shapes[0] is not None
+            if not read.shapes:  # they are worked out for what is read by a handler
+                shapes = self.shapes.of(node, read, self.values) or [None]
+            known = None not in shapes
+            self.tracker.shape = (list(shapes) if len(shapes) > 1 else shapes[0]) if known else same
             out = self._replaced(node, read, str(reason), known)
-            return [out for _ in outputs] if isinstance(out, Unknown) else out
+            return out if isinstance(out, list) else [out] * len(outputs)
 
     def _replaced(self, node: Any, read: Node, reason: str, known: bool) -> Any:
         self.tracker.path = self._path_of(node)
@@ -244,7 +248,7 @@ class GraphReader:
     def unknowns_apart(self) -> Iterator[None]:
         """Read what may not matter: operators that are not known there are not reported."""
         found, assumed = self.unknowns.found, self.unknowns.assumed
-        self.unknowns.found, self.unknowns.assumed = {}, dict(assumed)
+        self.unknowns.found, self.unknowns.assumed = [], dict(assumed)
         try:
             yield
         finally:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from rfscale.engine.errors import InputError, shown
-from rfscale.engine.network.costs import channels
-from rfscale.engine.network.layer import IMAGE, Layer, Params
-from rfscale.engine.network.network import Network, Size
+from rfscale.engine.network.network import Size
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import MAX_LAYERS, layer_params
 from rfscale.engine.readers.tensors.layout import (
@@ -26,10 +24,9 @@ from rfscale.engine.readers.tensors.layout import (
     spatial,
     whole_axis,
 )
-from rfscale.engine.readers.tensors.naming import Returned, layer_names, module_names
 
 Shape = tuple[int, ...]
-_IMAGE_LAYER = -1
+IMAGE_LAYER = -1
 _SHARED = ("global_pool", "window_attention", "slice", "resize", "space_to_depth", "pixel_shuffle")
 
 
@@ -67,8 +64,36 @@ class Constant:
     taps: Any = None
 
 
+class Stop(NamedTuple):
+    """An operator at which the analysis ends.
+
+    Attributes
+    ----------
+    node : str
+    operator : str
+    reason : str
+        Why it cannot be read; empty where nothing is known of the operator.
+    """
+
+    node: str
+    operator: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
 class Unknown:
-    """What an unknown operator returns: all that is computed from it is unknown too, and not reported again."""
+    """What an unknown operator returns: all that is computed from it is unknown too, and not reported again.
+
+    Attributes
+    ----------
+    read : sequence
+        The values that it was computed from: those that are known are the last before it.
+    stop : Stop, optional
+        The operator that is unknown; None for what is computed from others that are.
+    """
+
+    read: Sequence[Any] = ()
+    stop: Stop | None = None
 
 
 @dataclass
@@ -251,50 +276,6 @@ class Tracker:
             return replace(seen, dims=t.dims)
         return self.merge("multiply", [t, seen], t.dims)
 
-    # the network ----------------------------------------------------------------------------------------------------
-
-    def network(
-        self,
-        name: str,
-        outputs: Iterable[object],
-        image_channels: int,
-        assumed: Mapping[str, str] | None = None,
-        returned: Sequence[Returned] | None = None,
-    ) -> Network:
-        """Return the network of what the outputs read, its layers named by module.
-
-        `assumed` is as in `Network`, `returned` what the modules return, where that is known.
-        """
-        ends = list(dict.fromkeys(t.layer for t in outputs if isinstance(t, Tracked) and t.layer >= 0))
-        if not ends:
-            raise InputError(f"{name}: no output depends on the image through a layer")
-        needed = self._read_by(ends)
-        drafts = [self.drafts[i] for i in needed]
-        kept = set(needed)
-        returned = None if returned is None else [r for r in returned if r.layer in kept]
-        named = layer_names([d.op for d in drafts], [d.path for d in drafts], needed, returned)
-        names = dict(zip(needed, named, strict=True)) | {_IMAGE_LAYER: IMAGE}
-        layers = [
-            Layer(names[i], d.op, tuple(names[s] for s in d.sources), Params(d.params))
-            for i, d in zip(needed, drafts, strict=True)
-        ]
-        options: dict[str, Any] = {"name": name, "axes": len(self.image), "input_size": self.image}
-        options |= {"input_channels": image_channels, "outputs": tuple(names[i] for i in ends), "assumed": assumed}
-        options["modules"] = module_names(returned or (), names)
-        network = Network(layers, **options)
-        fixed = _with_channels(network, {names[i]: d.before for i, d in zip(needed, drafts, strict=True)})
-        return network if len(fixed) == len(layers) else Network(fixed, **options)
-
-    def _read_by(self, ends: Sequence[int]) -> list[int]:
-        """Layers that some layers read, and these, in order."""
-        needed, todo = set(ends), list(ends)
-        while todo:
-            for source in self.drafts[todo.pop()].sources:
-                if source >= 0 and source not in needed:
-                    needed.add(source)
-                    todo.append(source)
-        return sorted(needed)
-
 
 def _is_whole(t: Tracked) -> bool:
     """Each axis lies from end to end in a dim of its own."""
@@ -317,20 +298,6 @@ def _one_per_axis(factors: Iterable[Any]) -> list[dict[int, Any]]:
             rounds.append(free := {})
         free[f.axis] = f
     return rounds
-
-
-def _with_channels(network: Network, wanted: Mapping[str, int | None]) -> list[Layer]:
-    """Layers with a pointwise one, which says the channels, in front of each that reads only some channels of a map."""
-    known = channels(network)
-    out: list[Layer] = []
-    for layer in network.layers:
-        before = wanted.get(layer.name)
-        if before is not None and before > 0 and known[layer.inputs[0]] != before:
-            part = Layer(f"{layer.name}.channels", "pointwise", layer.inputs, Params({"channels": before}))
-            out.append(part)
-            layer = replace(layer, inputs=(part.name,))
-        out.append(layer)
-    return out
 
 
 _MISFITS = (KeyError, ValueError, IndexError, TypeError, AttributeError, ZeroDivisionError, OverflowError)
@@ -383,4 +350,4 @@ def image_tracker(shape: Shape, axes: Sequence[int] | None = None) -> tuple[Trac
         raise InputError(f"the image has shape {'×'.join(map(str, shape))}; every size must be at least 1")
     layout = tuple(whole_axis(dims.index(d), n) if d in dims else neutral(n) for d, n in enumerate(shape))
     others = [n for d, n in enumerate(shape) if d not in dims]
-    return Tracker(size), Tracked(_IMAGE_LAYER, size, layout), others[-1] if others else 1
+    return Tracker(size), Tracked(IMAGE_LAYER, size, layout), others[-1] if others else 1

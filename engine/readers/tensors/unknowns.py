@@ -11,7 +11,7 @@ from rfscale.engine.errors import InputError, Parameter
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.readers.tensors import spatial_ops as sp
 from rfscale.engine.readers.tensors.layout import UnreadableError, common, neutral, spatial, whole_axis, with_dim
-from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, Unknown, check_result
+from rfscale.engine.readers.tensors.tracking import Stop, Tracked, Tracker, Unknown, check_result
 
 WORDS = ("pointwise", "everything")
 OPERATORS_WITH_NODE = 12  # of a message; of the further ones it has the names
@@ -25,6 +25,13 @@ class Unknowns:
     allowed : {"pointwise", "everything"}, mapping or None
     source : str
         "torch" or "ONNX", for messages.
+
+    Attributes
+    ----------
+    found : list of Unknown
+        What stands for each operator at which the analysis ends.
+    assumed : dict
+        What operators were taken for, as in `Network`.
     """
 
     def __init__(self, allowed: str | Mapping[str, Any] | None, source: str) -> None:
@@ -35,48 +42,68 @@ class Unknowns:
                 remedy="it must be 'pointwise', 'everything' or a mapping by operator",
             )
         for op, treatment in allowed.items() if isinstance(allowed, Mapping) else ():
-            is_layer = isinstance(treatment, Mapping) and OPS.get(str(treatment.get("op", "conv"))) is not None
-            if treatment not in WORDS and not is_layer:
+            several = isinstance(treatment, list | tuple) and bool(treatment)
+            if not all(map(_is_treatment, treatment if several else [treatment])):
                 raise InputError(
                     argument=Parameter("unknown", key=str(op)),
                     value=treatment,
-                    remedy="it must be 'pointwise', 'everything' or a layer such as "
-                    "{'op': 'conv', 'kernel': 3, 'padding': 1}",
+                    remedy="it must be 'pointwise', 'everything', a layer such as "
+                    "{'op': 'conv', 'kernel': 3, 'padding': 1}, or a list of these, one for each output",
                 )
         self.allowed = allowed
         self.source = source
-        self.found: dict[str, list[tuple[str, str]]] = {}
+        self.found: list[Unknown] = []
         self.assumed: dict[str, str] = {}
         self.fitting = set(WORDS)  # what the message can offer
 
     def replace(
         self, tracker: Tracker, op: str, node: str, values: Sequence[Any], reason: str, shape_known: bool = True
     ) -> Any:
-        """Return what stands for an operator that cannot be read: as the user says, or `Unknown` for the list.
+        """Return what stands for an operator that cannot be read: as the user says, or `Unknown`, where analysis ends.
 
-        `node` is its name, in torch after its module and a colon; `shape_known` whether the tracker has its shape.
+        Parameters
+        ----------
+        tracker : Tracker
+            With the shape of the result, or a list of the shapes of several.
+        op, node : str
+            Its operator and name, in torch after its module and a colon.
+        values : sequence
+            What it reads.
+        reason : str
+            Why it cannot be read; empty where nothing is known of the operator.
+        shape_known : bool
+            Whether the tracker has its shape.
+
+        Returns
+        -------
+        Tracked, Unknown, or list of Tracked
+            A list where the tracker has several shapes.
+
+        Raises
+        ------
+        InputError
+            Where what the user says of this operator or node cannot stand for it.
         """
         key, treatment = self._treatment(op, node)
         if treatment is not None:
             try:
                 out = _stand_in(tracker, treatment, [v for v in values if isinstance(v, Tracked)], shape_known)
-                if shape_known:
-                    check_result(out, tracker.shape)
-                self.assumed[key] = treatment if isinstance(treatment, str) else str(dict(treatment))
+                self.assumed[key] = treatment if isinstance(treatment, str) else _written(treatment)
                 return out
             except UnreadableError as error:
                 wanted = treatment if isinstance(treatment, str) else "the layer given"
                 reason = f"cannot be {wanted}: {error}"
+                if isinstance(self.allowed, Mapping):
+                    raise InputError(f"{op} (at {node}) {reason}", argument=Parameter("unknown", key=key)) from None
         if shape_known:
             self._leave_what_fits(tracker.shape, [v.shape for v in values if isinstance(v, Tracked)])
-        self.found.setdefault(op, []).append((node, reason))
-        return Unknown()
+        stands = Unknown(tuple(values), Stop(node, op, reason))
+        self.found.append(stands)
+        return stands
 
     def _leave_what_fits(self, shape: Any, given: Sequence[Any]) -> None:
         """Of the words, keep those that can stand for an operator of that result and those inputs, as well."""
-        if shape and not isinstance(shape[0], int):  # several tensors
-            self.fitting.clear()
-        elif shape not in given:
+        if any(part not in given for part in _shapes(shape)):
             self.fitting.discard("pointwise")
 
     def _treatment(self, op: str, node: str) -> tuple[str, Any]:
@@ -91,30 +118,64 @@ class Unknowns:
             return op, None
         return op if found in of_operator else found, self.allowed[found]
 
-    def check(self, name: str) -> None:
-        """Raise InputError if any operator stayed unknown: one line that lists them all."""
-        if not self.found:
-            return
+    def error(self, name: str, stops: Sequence[Stop]) -> InputError:
+        """Return the error that lists operators where nothing is left without them."""
+        by_operator: dict[str, list[Stop]] = {}
+        for stop in stops:
+            by_operator.setdefault(stop.operator, []).append(stop)
         listed: list[str] = []
-        for op, nodes in self.found.items():
-            node, reason = nodes[0]
+        for op, here in by_operator.items():
             if len(listed) >= OPERATORS_WITH_NODE:
                 listed.append(op)
                 continue
-            times = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
-            listed.append(f"{op} (at {node}{times}{': ' + reason if reason else ''})")
-        first, word = next(iter(self.found)), next((w for w in WORDS if w in self.fitting), None)
-        words = [part for w in WORDS if w in self.fitting for part in (Parameter("unknown", w), ", ")]
-        remedy: tuple[Any, ...] = ("take the part of the model before them",)
-        if word is not None:
-            one_by_one = ("or one by one ", Parameter("unknown", {first: word}))
-            remedy = ("to go on, say what to take them for: ", *words, *one_by_one)
-        raise InputError(f"{name} has {self.source} operators that are not known: {'; '.join(listed)}", remedy=remedy)
+            times, reason = f" and {len(here) - 1} more" if len(here) > 1 else "", here[0].reason
+            listed.append(f"{op} (at {here[0].node}{times}{': ' + reason if reason else ''})")
+        problem = f"{name} has {self.source} operators that are not known: {'; '.join(listed)}"
+        return InputError(problem, remedy=self.remedy(stops) or "take the part of the model before them")
+
+    def remedy(self, stops: Sequence[Stop]) -> tuple[Any, ...]:
+        """Return how to go on past operators, if there is a way: part of a text."""
+        words = [w for w in WORDS if w in self.fitting]
+        if not words:
+            return ()
+        offered = [part for w in words for part in (Parameter("unknown", w), ", ")]
+        one_by_one = Parameter("unknown", {stops[0].operator: words[0]})
+        return ("to go on, say what to take them for: ", *offered, "or one by one ", one_by_one)
+
+
+def _is_treatment(treatment: Any) -> bool:
+    is_layer = isinstance(treatment, Mapping) and OPS.get(str(treatment.get("op", "conv"))) is not None
+    return treatment in WORDS or is_layer
+
+
+def _written(treatment: Any) -> str:
+    """What an operator was taken for, as a text."""
+    return str(dict(treatment) if isinstance(treatment, Mapping) else list(treatment))
+
+
+def _shapes(shape: Any) -> list[Any]:
+    """Shapes of the tensors that an operator returns: of one, or of several."""
+    return list(shape) if isinstance(shape, list) else [shape]
 
 
 def _stand_in(k: Tracker, treatment: Any, values: list[Tracked], shape_known: bool) -> Any:
-    if k.shape and not isinstance(k.shape[0], int):
-        raise UnreadableError("it returns several tensors")
+    """What stands for an operator: one tensor, or a list of as many as it returns."""
+    shapes = _shapes(k.shape)
+    several = isinstance(treatment, list | tuple)
+    treatments = list(treatment) if several else [treatment] * len(shapes)
+    if len(treatments) != len(shapes):
+        raise UnreadableError(f"it returns {len(shapes)} tensors, and {len(treatments)} treatments are given")
+    made = []
+    for shape, one in zip(shapes, treatments, strict=True):
+        tracker = replace(k, shape=shape)  # the same layers
+        out = _one_stand_in(tracker, one, values, shape_known)
+        if shape_known:
+            check_result(out, shape)
+        made.append(out)
+    return made if isinstance(k.shape, list) else made[0]
+
+
+def _one_stand_in(k: Tracker, treatment: Any, values: list[Tracked], shape_known: bool) -> Tracked:
     if treatment == "pointwise":
         same = [v for v in values if v.shape == k.shape]
         if not same:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, shown
 from rfscale.engine.network.network import Network
+from rfscale.engine.readers.tensors.finished import finished
 from rfscale.engine.readers.tensors.layout import UnreadableError
 from rfscale.engine.readers.tensors.naming import Returned
 from rfscale.engine.readers.tensors.spatial_ops import settle
@@ -62,7 +63,7 @@ def read_torch(
     Raises
     ------
     InputError
-        Where torch.export cannot follow the module, or for every operator that is not known, with its node.
+        Where torch.export cannot follow the module, or nothing is left without the operators that are not known.
     """
     program = export(module, example_input)
     return read_program(program, name or type(module).__name__, unknown, axes)
@@ -179,11 +180,10 @@ def read_program(
     values: dict[Any, Any] = {image: first}
     note_from_stacks(program)
     outputs = _flat(reader.run(graph, values))
-    reader.unknowns.check(name)
     *_, last = graph.graph.nodes
     made_by = dict(zip(map(id, (values[n] for n in last.all_input_nodes)), last.all_input_nodes, strict=True))
     ends = [reader.settled(t, made_by.get(id(t))) for t in outputs]
-    return tracker.network(name, ends, channels, reader.unknowns.assumed, reader.returned)
+    return finished(tracker, name, ends, channels, reader.unknowns, reader.returned)
 
 
 class GraphReader:
@@ -223,12 +223,12 @@ class GraphReader:
         args = _resolve(node.args, values)
         target = node.target
         if target is operator.getitem:
-            values[node] = Unknown() if isinstance(args[0], Unknown) else _item(args, node)
+            values[node] = args[0] if isinstance(args[0], Unknown) else _item(args, node)
             return
         kwargs = _resolve(node.kwargs, values) if node.kwargs else {}
         flat = [*_flat(args), *_flat(kwargs.values())]
         if any(isinstance(v, Unknown) for v in flat):
-            values[node] = Unknown()
+            values[node] = Unknown(flat)
             return
         if not any(isinstance(v, Tracked) for v in flat):
             values[node] = _constant(node)
@@ -260,10 +260,10 @@ class GraphReader:
         name = node.target.__name__.split(".")[0]
         in_place = name.endswith("_") and not name.endswith("__")
         handler = ATEN.get(name.rstrip("_") if in_place else name)
+        shapes = self.tracker.shape
         try:
             if handler is None:
                 raise UnreadableError("")
-            shapes = self.tracker.shape
             out = guarded(handler, self.tracker, *args, **kwargs)
             check_result(out, shapes)
             if in_place and node.args[0] in values:
@@ -271,7 +271,11 @@ class GraphReader:
             return out
         except UnreadableError as reason:
             label = f"{self.tracker.path}:{node.name}" if self.tracker.path else node.name
-            return self.unknowns.replace(self.tracker, str(node.target), label, flat, str(reason))
+            self.tracker.shape = shapes
+            out = self.unknowns.replace(self.tracker, str(node.target), label, flat, str(reason))
+            if in_place and isinstance(out, Unknown):  # nor are the other views of what it writes into known any more
+                values.update(dict.fromkeys(_views(_root(node.args[0])), out))
+            return out
 
 
 def _overwrite(node: Any, out: Any, values: dict[Any, Any]) -> None:
@@ -280,16 +284,22 @@ def _overwrite(node: Any, out: Any, values: dict[Any, Any]) -> None:
     before = values[target]
     if not isinstance(out, Tracked | Constant) or (isinstance(out, Constant) and isinstance(before, Constant)):
         return
-    if not (isinstance(out, Tracked) and isinstance(before, Tracked)) or out.layer != before.layer:
-        root = target
-        while _is_view(root):
-            root = root.args[0]
-        if any(v is not target and any(user > node for user in v.users) for v in _views(root)):
-            raise UnreadableError("it writes into a part of a tensor that is read again")
+    changed = not (isinstance(out, Tracked) and isinstance(before, Tracked)) or out.layer != before.layer
+    if changed and any(v is not target and any(user > node for user in v.users) for v in _views(_root(target))):
+        raise UnreadableError("it writes into a part of a tensor that is read again")
     values[target] = out
 
 
+def _root(node: Any) -> Any:
+    """The tensor that a view is a part of."""
+    while _is_view(node):
+        node = node.args[0]
+    return node
+
+
 def _is_view(node: Any) -> bool:
+    if node.target is operator.getitem:
+        return _is_view(node.args[0])
     schema = getattr(node.target, "_schema", None)
     return schema is not None and any(r.alias_info and not r.alias_info.is_write for r in schema.returns)
 

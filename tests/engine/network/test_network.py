@@ -58,7 +58,9 @@ def test_hash_follows_the_structure_and_not_the_name():
     assert one.hash != Network.sequential({"kernel": 3, "padding": 1}).hash
 
 
-@pytest.mark.parametrize("name", ["name", "layers", "axes", "input_size", "outputs", "assumed", "hash", "new"])
+@pytest.mark.parametrize(
+    "name", ["name", "layers", "axes", "input_size", "outputs", "assumed", "left_out", "hash", "new"]
+)
 def test_no_attribute_of_a_network_can_be_set(name):
     net = Network.sequential(CONV)
     with pytest.raises(AttributeError, match="build a new network"):
@@ -124,18 +126,19 @@ def test_what_was_worked_out_goes_with_the_network():
     assert len(lengths) == 0
 
 
-def test_what_a_reader_assumed_is_part_of_the_network(tmp_path):
-    net = Network.sequential(CONV, assumed={"my.Foo": "{'op': 'conv', 'kernel': 3}", "aten.flip.default": "pointwise"})
+@pytest.mark.parametrize("key", ["assumed", "left_out"])
+def test_what_a_reader_assumed_or_left_out_is_part_of_the_network(tmp_path, key):
+    net = Network.sequential(CONV, **{key: {"my.Foo": "{'op': 'conv', 'kernel': 3}", "flip: aten.flip": "no reason"}})
     for suffix, text in ((".json", json.dumps(net.to_dict())), (".yaml", yaml.safe_dump(net.to_dict()))):
         path = tmp_path / f"net{suffix}"
         path.write_text(text)
         assert Network.from_file(path) == net
-        assert Network.from_file(path).assumed == net.assumed
-    assert pickle.loads(pickle.dumps(net)).assumed == net.assumed
-    assert profile(net).attrs["assumed"][1] == "aten.flip.default: pointwise"
+        assert getattr(Network.from_file(path), key) == getattr(net, key)
+    assert getattr(pickle.loads(pickle.dumps(net)), key) == getattr(net, key)
+    assert profile(net).attrs[key][1] == "flip: aten.flip: no reason"
     plain = Network.sequential(CONV)
     assert net != plain
-    assert "assumed" not in plain.to_dict()
+    assert key not in plain.to_dict()
 
 
 def test_what_modules_return_is_part_of_the_network(tmp_path):
@@ -222,6 +225,7 @@ def test_aligned_tells_branches_of_one_centre():
 
 BAD = {
     "assumed list": ({"layers": [CONV], "assumed": ["aten.flip"]}, "must be a mapping of texts"),
+    "left_out text": ({"layers": [CONV], "left_out": "nms"}, "left_out is 'nms'; it must be a mapping of texts"),
     "assumed layer": ({"layers": [CONV], "assumed": {"my.Foo": {"kernel": 3}}}, "must be a mapping of texts"),
     "empty": ({}, "needs 'layers'"),
     "no list": ({"layers": {"a": 1}}, "needs 'layers'"),

@@ -1,6 +1,7 @@
-"""ONNX exports of PyTorch models give the figures of the models themselves; `python -m tests.engine.readers.exports` reads all.
+"""ONNX exports of PyTorch models give the figures of the models themselves.
 
-A row a model and exporter: how many layers and modules have the same name in both, and how many of these differ.
+`python -m tests.engine.readers.exports` reads all, most of an hour, nearly all of it torch.onnx.export. A row for each
+model and exporter: how many layers and modules have the same name in both, and how many of these differ.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ EXPORTERS = {"dynamo 18": (True, 18), "dynamo 20": (True, 20), "script 17": (Fal
 TORCHVISION = """
 resnet18 resnet50 resnext50_32x4d wide_resnet50_2 vgg11_bn alexnet squeezenet1_1 densenet121 googlenet inception_v3
 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large mnasnet0_5 shufflenet_v2_x0_5 efficientnet_b0 efficientnet_v2_s
-regnet_y_400mf convnext_tiny vit_b_16 swin_t swin_v2_t maxvit_t segmentation.fcn_resnet50 segmentation.deeplabv3_resnet50
-segmentation.lraspp_mobilenet_v3_large
+regnet_y_400mf convnext_tiny vit_b_16 swin_t swin_v2_t maxvit_t segmentation.fcn_resnet50
+segmentation.deeplabv3_resnet50 segmentation.lraspp_mobilenet_v3_large
 """.split()
 TIMM = """
 resnet26d.bt_in1k resnetv2_50 seresnet18 gernet_s repvgg_a0 hrnet_w18_small mixnet_s ghostnet_100 tf_efficientnet_lite0
@@ -117,7 +118,7 @@ def main() -> None:
                 shared, wrong = differing(make(), size, exporter)
                 print(f"{name:28} {exporter:10} {shared:4} {len(wrong):4} {wrong[:3]}", end=" ")
             except Exception as error:
-                print(f"{name:28} {exporter:10} {type(error).__name__}: {' '.join(str(error).split())[:200]}", end=" ")
+                print(f"{name:28} {exporter:10} {type(error).__name__}: {str(error).splitlines()[0][:200]}", end=" ")
             print(f"{time.perf_counter() - start:.1f} s", flush=True)
 
 

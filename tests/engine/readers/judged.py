@@ -24,6 +24,7 @@ class Verdict(NamedTuple):
 
 def tracked(program, name):
     """The network of a program with every layer kept, and what the reader holds at each node."""
+    from rfscale.engine.readers.tensors.finished import finished
     from rfscale.engine.readers.tensors.tracking import Tracked, image_tracker
     from rfscale.engine.readers.tensors.unknowns import Unknowns
     from rfscale.engine.readers.torch.reader import GraphReader
@@ -33,9 +34,9 @@ def tracked(program, name):
     values = {image: first}
     reader = GraphReader(tracker, Unknowns(None, "torch"))
     reader.run(program.graph_module, values)
-    reader.unknowns.check(name)
+    assert not reader.unknowns.found
     held = {n: v for n, v in values.items() if isinstance(v, Tracked) and v.layer >= 0}
-    net = tracker.network(name, held.values(), channels)
+    net = finished(tracker, name, held.values(), channels, reader.unknowns)
     layers = dict.fromkeys(v.layer for v in held.values())
     return net, dict(zip(layers, net.outputs, strict=True)), held
 

@@ -169,8 +169,73 @@ def test_in_place_additions_change_what_they_were_given():
         y[:, :2].add_(m.conv(y)[:, :2])
         return m.conv(y)
 
-    with pytest.raises(InputError, match="writes into a part of a tensor"):
-        read(part)
+    with pytest.warns(rf.PartlyReadWarning, match="writes into a part of a tensor"):
+        net = read(part)
+    assert ops(net) == ["conv", "conv"]  # nothing that reads the tensor after the write
+
+
+def test_what_an_unknown_operator_writes_into_is_unknown_in_every_view():
+    def forward(m, x):
+        y = m.conv(x)
+        y[:, 2:].cumsum_(3)
+        return m.conv(y), m.conv(x)
+
+    with pytest.warns(rf.PartlyReadWarning):
+        net = read(forward)
+    assert ops(net) == ["conv", "conv"]
+
+
+def test_an_unknown_operator_ends_the_analysis_there():
+    import torch
+
+    def forward(m, x):
+        """Three branches: one whole, one up to an operator that is not known, one that meets it."""
+        a, b, c = m.conv(x), m.conv(m.conv(x)), m.conv(m.conv(m.conv(x)))
+        return {"a": m.conv(a), "b": m.conv(torch.flip(b, [2])) + c, "c": m.conv(torch.flip(b, [2]))}
+
+    with pytest.warns(rf.PartlyReadWarning, match=r"flip: aten\.flip\.default .*unknown='pointwise'") as said:
+        net = read(forward)
+    assert len(said) == 1
+    assert "\n" not in str(said[0].message)
+    assert said[0].filename == __file__
+    whole, *others = (rf.profile(net).sel(layer=name) for name in net.outputs)
+    assert whole.extent.values.tolist() == [5, 5]
+    assert [other.extent.values.tolist() for other in others] == [[5, 5], [7, 7]]  # the maps before it
+    assert set(ops(net)) == {"conv"}
+    assert list(net.left_out) == ["flip: aten.flip.default", "flip_1: aten.flip.default"]
+    assert rf.profile(net).attrs["left_out"] == [f"{what}: {reason}" for what, reason in net.left_out.items()]
+    again = rf.Network.from_dict(net.to_dict())
+    assert again.left_out == net.left_out
+    assert again.hash == net.hash
+    on = read(forward, unknown="pointwise")
+    assert not on.left_out
+    assert "add" in ops(on)
+
+
+def test_an_unknown_operator_that_no_output_reads_does_not_matter():
+    import torch
+
+    def forward(m, x):
+        torch.flip(m.conv(x), [2])
+        return m.conv(x)
+
+    assert not read(forward).left_out
+
+
+def test_what_stands_for_an_operator_of_several_outputs():
+    import torch
+
+    def forward(m, x):
+        values, indices = torch.cummax(m.conv(x), 3)
+        return values, m.conv(indices.float())
+
+    assert rf.profile(read(forward, unknown="everything")).is_global.sum() > 1
+    assert rf.profile(read(forward, unknown="pointwise")).extent.values[-1].tolist() == [5, 5]
+    layers = ["pointwise", {"op": "conv", "kernel": [1, 5], "padding": [0, 2]}]
+    net = read(forward, unknown={"cummax": layers})
+    assert rf.profile(net).extent.values[-1].tolist() == [5, 9]
+    with pytest.raises(InputError, match="it returns 2 tensors, and 1 treatments are given"):
+        read(forward, unknown={"cummax": layers[:1]})
 
 
 def test_an_axis_reduced_alone_and_spread_again():
@@ -235,11 +300,11 @@ def test_unknown_operators_are_listed_all_at_once():
     def forward(m, x):
         return torch.flip(m.conv(x), [2]) + torch.cummax(m.conv(x), 3)[0] + torch.sort(x, 2)[0]
 
-    with pytest.raises(InputError, match=r"aten\.flip.*aten\.cummax.*take the part of the model before them") as caught:
-        read(forward)
+    with pytest.warns(rf.PartlyReadWarning, match=r"aten\.flip.*aten\.cummax.*unknown='pointwise'"):
+        assert ops(read(forward)) == ["conv", "conv"]
+    with pytest.raises(InputError, match=r"aten\.flip.*aten\.cummax.*unknown='pointwise'") as caught:
+        read(lambda m, x: torch.flip(x, [2]) + torch.cummax(x, 3)[0])  # nothing is left
     assert "\n" not in str(caught.value)
-    with pytest.raises(InputError, match=r"aten\.flip.*unknown='pointwise'"):
-        read(lambda m, x: torch.flip(m.conv(x), [2]))
     net = read(lambda m, x: torch.flip(m.conv(x), [2]), unknown={"flip": "pointwise"})
     assert ops(net) == ["conv"]
     assert rf.profile(net).attrs["assumed"] == ["aten.flip.default: pointwise"]

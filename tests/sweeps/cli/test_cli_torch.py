@@ -30,6 +30,19 @@ def test_options_reach_the_reader(here, rfscale):
     assert "body.1: extent 5" in out
 
 
+def test_a_model_that_is_read_in_part_says_so_on_stderr(here, rfscale):
+    code, out, err = rfscale("profile", "torchnet:Flipped", "--out", "part.json")
+    assert code == 0
+    assert out.startswith("Flipped: interior")
+    assert err.count("\n") == 1
+    assert "Flipped is read in part" in err
+    assert "flip: aten.flip.default (it orders or picks" in err
+    assert "--unknown says" in err
+    assert "left_out" in (here / "part.json").read_text()
+    with pytest.warns(rf.PartlyReadWarning):
+        rf.load("torchnet:Flipped")
+
+
 def test_tensors_made_in_forward_follow_a_module_on_the_meta_device(here, rfscale):
     code, out, err = rfscale("profile", "torchnet:Coordinates", "--arg", "depth=1", "--input-size", "16")
     assert (code, err) == (0, "")
@@ -55,11 +68,11 @@ def test_programs_of_torch_export(here, rfscale):
 WRONG_TORCH = {
     "data-dependent": (["torchnet:Branching"], "torch.export cannot follow Branching on an input of 1×3×224×224"),
     "unknown operator": (
-        ["torchnet:Flipped"],
+        ["torchnet:Turned"],
         "aten.flip.default (at flip: it orders or picks entries along",
     ),
     "how to go on": (
-        ["torchnet:Flipped"],
+        ["torchnet:Turned"],
         "or one by one --unknown aten.flip.default=pointwise",
     ),
     "treatment": (["torchnet:Flipped", "--unknown", "flip=sideways"], "--unknown flip is 'sideways'; it must be"),

@@ -149,7 +149,7 @@ def _roles_at(node: Any, position: int, labels: Sequence[int | None], weights: M
         time = 1 if attributes(node).get("layout") else 0
         w = weights.get(node.input[1])
         return Roles(_held([labels[time]]), labels[2], w.shape[-1] if w is not None else 0)
-    if position == 0 and op in CHANNELS_AT_THE_END and rank >= 3:
+    if position == 0 and op in CHANNELS_AT_THE_END and rank == 3:
         return Roles(_held(labels[1:-1]), labels[-1])
     if op in ("Gather", "OneHot") and position == (1 if op == "Gather" else 0):  # an embedding of tokens
         return Roles(_held(labels)[-1:])

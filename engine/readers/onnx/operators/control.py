@@ -34,14 +34,17 @@ def _if(reader: GraphReader, node: Any, read: Node) -> list[Any]:
     if isinstance(condition, Constant) and condition.value is not None:
         return reader.subgraph(node, branches[0 if np.all(condition.value) else 1], {})
     yes = reader.subgraph(node, branches[0], {})
-    with reader.unknowns_apart():
+    if isinstance(condition, Constant):  # the second does not matter where it differs
+        with reader.unknowns_apart():
+            no = reader.subgraph(node, branches[1], {})
+    else:
         no = reader.subgraph(node, branches[1], {})
     out: list[Any] = []
     for a, b in zip(yes, no, strict=False):
         if isinstance(a, Unknown) or (isinstance(b, Unknown) and not isinstance(condition, Constant)):
-            out.append(Unknown())
+            out.append(Unknown((condition, a, b)))
         elif isinstance(condition, Unknown):
-            out.append(a if _same_tensor(a, b) else Unknown())
+            out.append(a if _same_tensor(a, b) else Unknown((condition, a, b)))
         elif _alike(reader.tracker, a, b):
             out.append(a if _same_tensor(a, b) or not isinstance(condition, Tracked) else _with(reader, a, condition))
         elif isinstance(condition, Constant):
@@ -165,7 +168,7 @@ def _part(k: Tracker, value: Any, axis: int, index: int) -> Any:
 def _stacked(k: Tracker, values: Sequence[Any], d: int) -> Any:
     """What the turns of a loop make, side by side along a new dim."""
     if any(isinstance(v, Unknown) for v in values):
-        return Unknown()
+        return Unknown(tuple(values))
     shape = list(values[0].shape)
     d %= len(shape) + 1
     shape.insert(d, len(values))
