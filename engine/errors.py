@@ -140,7 +140,7 @@ def nearest(name: object, known: Iterable[str]) -> str:
     import difflib
 
     names = sorted(known)
-    close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5) if isinstance(name, str) else []
     if close:
         return "did you mean " + " or ".join(repr(c) for c in close) + "?"
     if len(names) <= 30:

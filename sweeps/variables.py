@@ -134,19 +134,6 @@ GAUSSIAN: dict[str, Variable] = {
     "distance": Variable(("window", "depth"), "f", ONE, "total-variation distance from the normal"),
     "variance": Variable(("window", "depth"), "f", "pixel^2", "variance of the path counts along one axis"),
 }
-WINDOW_JUMP = ("kernel", "stride", "dilation", "jump")
-ATLAS: dict[str, Variable] = {
-    "scale": Variable(("input", "formula", *WINDOW_JUMP), "f", ONE, "scale S'/S by the formula"),
-    "overlap": Variable(("input", "formula", *WINDOW_JUMP), "f", ONE, "overlap P' by the formula"),
-    "exact_scale": Variable(("input", *WINDOW_JUMP), "f", ONE, "exact scale S'/S"),
-    "exact_overlap": Variable(("input", *WINDOW_JUMP), "f", ONE, "exact overlap P'"),
-    "scale_error": Variable(("input", "formula", *WINDOW_JUMP), "f", ONE, "relative error of the scale"),
-    "overlap_error": Variable(
-        ("input", "formula", *WINDOW_JUMP), "f", ONE, "difference of the overlap from the exact one"
-    ),
-    "verdict": Variable(("input", "formula", *WINDOW_JUMP), "i", ONE, "no formula, exact, off, impossible"),
-    "input_overlap": Variable(("input", "jump"), "f", ONE, "overlap P of the input"),
-}
 
 # the article, and batches
 

@@ -65,6 +65,7 @@ reveal_type(rf.profile(net, 224))
 reveal_type(rf.halo("net.yaml", 64, unknown="pointwise"))
 reveal_type(rf.check("resnet50"))
 reveal_type(rf.count(rf.Space.from_file("space.yaml"), by="extent"))
+reveal_type(rf.Space.from_file("space.yaml").network(rf.best(rf.Space.from_file("space.yaml"), "macs").isel(rank=0)))
 reveal_type([formula for formula in rf.FORMULAS])
 def widest(network: rf.Network | str) -> float:
     return float(rf.profile(network).extent.max())
@@ -80,7 +81,7 @@ def test_mypy_knows_the_types_of_a_few_lines(tmp_path):
     out = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
     shown = re.findall(r'Revealed type is "(.*)"', out)
     names = ["xarray.core.dataset.Dataset"] * 2 + ["list[rfscale.engine.analysis.check.rules.Finding]"]
-    names += ["xarray.core.dataarray.DataArray", "list[str]"]
+    names += ["xarray.core.dataarray.DataArray", "rfscale.engine.network.network.Network", "list[str]"]
     assert [re.sub(r"\bbuiltins\.", "", name) for name in shown] == names, out
     errors = [line for line in out.splitlines() if " error: " in line]
     assert ["exmple_input" in errors[0], "incompatible type" in errors[1], len(errors)] == [True, True, 2], out

@@ -16,7 +16,6 @@ from rfscale.engine.variables import annotate, annotate_array, provenance
 from rfscale.engine.version import SOFTWARE
 from rfscale.sweeps import variables as of_many
 from rfscale.sweeps.batch.summary import compare
-from rfscale.sweeps.validation.atlas import atlas
 from rfscale.sweeps.validation.gaussian import gaussian
 
 STAGES = [
@@ -105,7 +104,6 @@ RESULTS = {
     "validation of a space": (lambda: rf.validate(square()), of_many.SPACE_VALIDATION),
     "validation of two axes": (lambda: rf.validate(oblong(), random=9), of_many.SPACE_VALIDATION),
     "gaussian": (lambda: gaussian([3], depth=3), of_many.GAUSSIAN),
-    "atlas": (lambda: atlas([3], [1], [1, 2]), of_many.ATLAS),
     "claims": (claims, of_many.CLAIMS),
 }
 

@@ -93,22 +93,15 @@ def match(
     >>> found.chosen.values.tolist(), round(float(found.tightness), 2)
     (['conv3_1', 'conv5_2'], 0.19)
     """
-    import xarray as xr
-
     network = as_network(network, reading, input_size)
     _check(network, factor, by, objective, effective)
     if k is not None and layers is not None:
         raise InputError("give either layers or k: k asks for the best maps, layers says which")
-    sizes = objects if isinstance(objects, xr.Dataset) else object_sizes(objects, resize)
+    sizes: Any = objects if hasattr(objects, "data_vars") else object_sizes(objects, resize)
     table = _table(network, input_size, effective)
     best = _best(network, table, sizes, k, by, objective, factor)
     chosen = _chosen(network, table, layers, k, best[(k or min(DEFAULT_MAPS, len(best))) - 1])
-    coords = {"bin": shares(sizes)[0], "chosen": table.layer.values[chosen], "maps": np.arange(1, len(best) + 1)}
-    figures = table[by].values
-    levels, fpn = _fpn(table.jump.values[chosen].tolist(), figures[chosen].tolist(), sizes)
-    data = _nearest(table, sizes) | _of_chosen(figures[chosen], sizes, factor) | fpn
-    data |= _of_best(table, figures, sizes, best, factor)
-    out = table.assign_coords(coords | {"level": levels}).assign(data)
+    out = _compared(table, sizes, chosen, best, by, factor)
     out.attrs = provenance(
         "match",
         network,
@@ -120,6 +113,18 @@ def match(
         **{key: sizes.attrs.get(key) for key in ("source", "resize", "objects", "boxes", "attribution")},
     )
     return annotate(out, MATCH, by=by, factor=factor)
+
+
+def _compared(
+    table: xr.Dataset, sizes: xr.Dataset, chosen: list[int], best: list[list[int]], by: Measure, factor: float
+) -> xr.Dataset:
+    """Return the table of layers with what is found by size, chosen map, gap, number of maps and level."""
+    figures = table[by].values
+    levels, fpn = _fpn(table.jump.values[chosen].tolist(), figures[chosen].tolist(), sizes)
+    coords = {"bin": shares(sizes)[0], "chosen": table.layer.values[chosen], "maps": np.arange(1, len(best) + 1)}
+    data = _nearest(table, sizes) | _of_chosen(figures[chosen], sizes, factor) | fpn
+    data |= _of_best(table, figures, sizes, best, factor)
+    return table.assign_coords(coords | {"level": levels}).assign(data)
 
 
 def _best(

@@ -98,6 +98,8 @@ def _read_range(axis_map: AxisMap, lo: int, hi: int, n: int | None) -> tuple[int
     up, down, taps = axis_map.up, axis_map.down, axis_map.taps
     head = [down * (o // up) + taps[o % up][0] for o in range(lo, min(hi, lo + up)) if taps[o % up]]
     tail = [down * (o // up) + taps[o % up][-1] for o in range(max(lo, hi - up), hi) if taps[o % up]]
+    if down < 0:  # mirrored, one phase: the last output reads first
+        head, tail = tail, head
     if not head:
         return 0, 0
     first, stop = min(head), max(tail) + 1

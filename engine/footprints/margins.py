@@ -15,7 +15,8 @@ import numpy as np
 
 from rfscale.engine.errors import INPUT_SIZE, SKIP_GLOBAL_OPS, InputError, Parameter
 from rfscale.engine.footprints.plan import GlobalOps, Plan, resolve
-from rfscale.engine.network.axis_maps import AxisMap
+from rfscale.engine.kernels.borders import border_entry
+from rfscale.engine.network.axis_maps import BORDERS, AxisMap
 from rfscale.engine.network.layer import IMAGE
 from rfscale.engine.network.modules import module_layers
 from rfscale.engine.network.network import Network, Size
@@ -171,8 +172,8 @@ def _check_tileable(plan: Plan, needed: set[int]) -> None:
                 f"layer {layer.name!r} ({layer.op}) cannot be tiled: its map depends on the size of the image; write "
                 "it with a fixed scale or amount"
             )
-        if layer.params.get("mode") == "circular":
-            raise InputError(f"layer {layer.name!r} (pad) cannot be tiled: it wraps around the image")
+        if any(m.border == "circular" and m.taps != ((0,),) for m in plan.steps[i].maps or ()):
+            raise InputError(f"layer {layer.name!r} ({layer.op}) cannot be tiled: it wraps around the image")
 
 
 def _affected(plan: Plan, sizes: dict[str, Size], axis: int, needed: set[int], end: str) -> dict[str, np.ndarray]:
@@ -189,12 +190,12 @@ def _affected(plan: Plan, sizes: dict[str, Size], axis: int, needed: set[int], e
             continue
         key = id(sources[0]), id(step.maps[axis]), sizes[name][axis]
         if key not in known:
-            known[key] = _next_affected(sources[0], step.maps[axis], sizes[name][axis], end)
+            known[key] = next_affected(sources[0], step.maps[axis], sizes[name][axis], end)
         out[name] = known[key]
     return out
 
 
-def _next_affected(affected: np.ndarray, axis_map: AxisMap, size: int, end: str) -> np.ndarray:
+def next_affected(affected: np.ndarray, axis_map: AxisMap, size: int, end: str) -> np.ndarray:
     """Which of `size` entries after one layer read an affected entry, or one beyond the open end."""
     n = len(affected)
     o = np.arange(size)
@@ -206,18 +207,12 @@ def _next_affected(affected: np.ndarray, axis_map: AxisMap, size: int, end: str)
         beyond = reads < 0 if end == "start" else reads >= n
         inside = (reads >= 0) & (reads < n)
         wrong = beyond | (inside & affected[np.clip(reads, 0, n - 1)])
-        if axis_map.border != "zeros":
-            wrong |= ~inside & ~beyond & _copied(reads, axis_map.border, affected)
-        out |= wrong & (t < counts[phase])
-    return out
-
-
-def _copied(reads: np.ndarray, border: str, affected: np.ndarray) -> np.ndarray:
-    """Whether the entry that a read beyond the closed end copies is affected."""
-    n = len(affected)
-    if border == "reflect":
-        reads = np.where(reads < 0, -reads, np.where(reads >= n, 2 * (n - 1) - reads, reads))
-    out: np.ndarray = affected[np.clip(reads, 0, n - 1)]
+        wrong &= t < counts[phase]
+        if axis_map.border != "zeros":  # a read beyond the closed end copies an entry
+            copies = np.flatnonzero(~inside & ~beyond & (t < counts[phase]))
+            entries = [border_entry(entry, n, BORDERS[axis_map.border]) for entry in reads[copies].tolist()]
+            wrong[copies] = affected[entries]
+        out |= wrong
     return out
 
 

@@ -172,6 +172,11 @@ def closed_form(pixels: Value, overlap: Value, kernel: int, stride: int = 1, dil
     return wider, _max(1 - new / wider, 0.0)
 
 
+def box_overlap(extent: Value, jump: Value) -> Value:
+    """Overlap of two neighbouring bounding boxes on one axis, as a share; that of the footprints if they are solid."""
+    return _max(1 - jump / extent, 0.0)
+
+
 def interval(
     extent: Value, jump: Value, start: Value, kernel: int, stride: int = 1, dilation: int = 1, padding: int = 0
 ) -> tuple[Value, Value, Value]:
@@ -248,6 +253,16 @@ def published_after(window: tuple[int, int, int] | None, S: Value, P: Value) -> 
         return area, overlap
     image = (START[0] == S) & (START[1] == P)
     return np.where(image, area, nan), np.where(image, overlap, nan)
+
+
+def published_is_exact(window: tuple[int, int, int] | None, P: Value, regular: bool) -> bool:
+    """Whether the article's formula is exact after a window on both axes, where S and P before it are.
+
+    `regular` is whether no layer before it left gaps (`leaves_gaps`). The 1×1 of stride 1 is exact on anything; the
+    dilated 3×3 where P <= 1/2; the 7×7 where `published_after` has a value, on the image.
+    """
+    name = published_name(window)
+    return name == "conv1" or (name != "" and regular and not (name == "dilated3" and P > 0.5))
 
 
 CLOSED_FORM = Family(

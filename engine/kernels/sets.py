@@ -28,8 +28,8 @@ class Sets(NamedTuple):
     bits : uint64 array (n, words)
         Bit b of word w of row i is pixel ``64*((first[i] >> 6) + w) + b``.
     repeat : int
-        Above 0 (interior mode) the family goes on without end: set i + n*q is set i moved by repeat*q pixels. With 0
-        (finite mode) the entries end at 0 and n - 1.
+        Interior mode: the family goes on without end, set i + n*q is set i moved by repeat*q pixels, a negative number
+        where a map is mirrored. With 0 (finite mode) the entries end at 0 and n - 1.
     """
 
     first: np.ndarray
@@ -43,7 +43,7 @@ def _row_and_shift(entry, n, repeat, border):
     """Row of an entry, and the pixels by which its set is moved; row -1 for none."""
     if 0 <= entry < n:
         return entry, 0
-    if repeat > 0:
+    if repeat != 0:
         q = entry // n
         return entry - q * n, q * repeat
     return inlined_border_entry(entry, n, border), 0

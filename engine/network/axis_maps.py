@@ -64,7 +64,7 @@ class AxisMap:
         """The taps, if this is a window of evenly spaced ones; None otherwise."""
         taps = self.taps[0]
         steps = {b - a for a, b in itertools.pairwise(taps)}
-        if self.up > 1 or len(steps) > 1 or not taps:
+        if self.up > 1 or self.down < 0 or len(steps) > 1 or not taps:
             return None
         return Progression(taps[0], steps.pop() if steps else 1, len(taps))
 
@@ -189,6 +189,12 @@ def attention_window_map(window: int, dilation: int) -> AxisMap:
 def border_map(pad: int, border: str) -> AxisMap:
     """Padding whose entries copy others (reflect, replicate, circular), or zeros."""
     return AxisMap(1, 1, ((-pad,),), border)
+
+
+@lru_cache(maxsize=1024)
+def flip_map(n: int) -> AxisMap:
+    """A map of `n` entries in reverse: the one map whose jump is negative."""
+    return AxisMap(1, -1, ((n - 1,),))
 
 
 IDENTITY = window_map(1, 1, 1, 0)  # positional as everywhere: one key of the cache, one object

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.network.ops import OPS
-from rfscale.engine.network.spec import layer_inputs, layer_params
+from rfscale.engine.network.spec import layer_inputs, layer_params, text_name
 
 IMAGE = "input"  # the name that layers read the image by
 
@@ -49,9 +49,7 @@ def read_layers(given: Sequence[Any], ndim: int) -> Iterator[Layer]:
         op = layer.get("op", "conv")
         if not isinstance(op, str) or op not in OPS:
             raise InputError(f"layer {position} has an unknown op {shown(op)}; {nearest(op, OPS)}")
-        name = layer.get("name", f"{op}{position}")
-        if not isinstance(name, str) or not name:
-            raise InputError(f"name of layer {position} is {shown(name)}; it must be a string")
+        name = text_name(layer.get("name", f"{op}{position}"), f"name of layer {position}")
         label = f"layer {name!r}"
         inputs = (before,) if layer.get("inputs") is None else layer_inputs(layer["inputs"], label)
         if OPS[op].kind != "merge" and len(inputs) != 1:

@@ -25,6 +25,7 @@ from rfscale.engine.network.spec import (
     listed,
     per_axis,
     shortest,
+    text_name,
     whole,
 )
 
@@ -166,8 +167,8 @@ class Network:
         if len(given) > MAX_LAYERS:
             raise InputError(f"the network has {len(given)} layers; at most {MAX_LAYERS} are supported")
         name = spec.get("name")
-        if name is not None and not isinstance(name, str):
-            raise InputError(f"name of the network is {shown(name)}; it must be a string")
+        if name is not None and name != "":
+            text_name(name, "name of the network")
         ndim = count_axes({**spec, "layers": given})
         outputs = layer_inputs(spec["outputs"], "outputs") if spec.get("outputs") is not None else ()
         return cls(

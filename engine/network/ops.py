@@ -19,6 +19,7 @@ from rfscale.engine.network.axis_maps import (
     adaptive_map,
     attention_window_map,
     border_map,
+    flip_map,
     resample_map,
     transposed_map,
     whole_map,
@@ -139,6 +140,12 @@ def _resampled(p: Values, size_in: int, size_out: int) -> AxisMap:
     return resample_map(size_in, size_out, p["mode"], coordinates, p["rounding"])
 
 
+def _flip_size(p: Values, a: int, n: int) -> int:
+    if p["reverse"][a] > 1:
+        raise InputError(f"reverse is {p['reverse'][a]}; it must be 0 or 1, one number per axis")
+    return n
+
+
 def _always(p: Values) -> bool:
     return True
 
@@ -237,6 +244,12 @@ OPS: dict[str, Op] = {
     "roll": Op(
         {"shift": Param("axis", required=True, minimum=-(2**31))},
         axis_map=lambda p, a, n: border_map(p["shift"][a], "circular"),
+    ),
+    "flip": Op(
+        {"reverse": Param("axis", required=True, minimum=0)},
+        size=_flip_size,
+        axis_map=lambda p, a, n: flip_map(_known(n)) if p["reverse"][a] else IDENTITY,
+        needs_size=_always,
     ),
     "pointwise": Op({}),
     "add": Op({}, kind="merge"),

@@ -35,6 +35,14 @@ def whole(value: object, what: str | Parameter, minimum: int = 1, maximum: int =
     return number
 
 
+def text_name(value: object, what: str) -> str:
+    """Return a name, or raise InputError naming `what`: YAML takes no, 017 and 12:30 for something else."""
+    if isinstance(value, str) and value:
+        return value
+    remedy = "it must not be empty" if isinstance(value, str) else "it must be a string, so put it in quotes"
+    raise InputError(argument=what, value=value, remedy=remedy)
+
+
 def listed(value: object) -> list[Any] | None:
     """Return a list of the values of a sequence, or None for anything that is not one."""
     if value is None or type(value) is int:  # by far the most; what follows is slow

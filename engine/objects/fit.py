@@ -42,6 +42,17 @@ def gaps(sizes: xr.Dataset, widths: np.ndarray, factor: float) -> list[tuple[flo
     return found
 
 
+def covered_ranges(widths: np.ndarray, factor: float) -> list[tuple[float, float]]:
+    """Return the ranges of sizes within `factor` of a width, ascending, joined where they touch."""
+    found: list[tuple[float, float]] = []
+    for width in sorted(widths.tolist()):
+        low, high = width / factor, width * factor
+        if found and low <= found[-1][1]:
+            low = found.pop()[0]
+        found.append((low, high))
+    return found
+
+
 def best_maps(
     widths: np.ndarray, sizes: xr.Dataset, most: int, objective: Objective = "tightness", factor: float = 2.0
 ) -> list[Choice]:

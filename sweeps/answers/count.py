@@ -109,6 +109,22 @@ def extents_by_stage(space: Space) -> dict[str, list[xr.DataArray]]:
     return {axis: [count(space, f"{s.name}.extent{end}") for s in space.stages] for axis, end in axes.items()}
 
 
+def shares_by_extent(counts: Sequence[xr.DataArray], bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the edges of at most `bins` ranges of extents, in pixels, and the share of each in every stage's counts.
+
+    `counts` are those of one axis of `extents_by_stage`; the shares are an array (range, stage).
+    """
+    largest = max(int(c[c.dims[0]].values.max()) for c in counts)
+    edges = np.unique(np.geomspace(1, largest + 1, bins).round()) - 0.5
+    shares = np.zeros((len(edges) - 1, len(counts)))
+    for column, c in enumerate(counts):
+        total = sum(c.values.tolist())  # of any size
+        rows = np.searchsorted(edges, c[c.dims[0]].values, side="right") - 1
+        for row, n in zip(rows.tolist(), c.values.tolist(), strict=True):
+            shares[row, column] += n / total
+    return edges, shares
+
+
 def _cells(
     graph: QuestionGraph, terms: Mapping[str, Term], edges: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], list[np.ndarray], np.ndarray]:

@@ -175,7 +175,9 @@ def _yaml(text: str) -> Any:
 
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a scalar that is not what its tag says raises whatever comes of it
         raise ValueError from error
 
 

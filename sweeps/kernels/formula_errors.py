@@ -12,7 +12,15 @@ import numpy as np
 
 from rfscale.engine.kernels.jit import inline, jit_with
 from rfscale.sweeps.kernels import formula_recurrence, frames
-from rfscale.sweeps.kernels.formula_recurrence import CLOSED_INSIDE, PUBLISHED_INSIDE, SOLID, advance_state, snap
+from rfscale.sweeps.kernels.formula_recurrence import (
+    CLOSED_INSIDE,
+    PUBLISHED_INSIDE,
+    SOLID,
+    advance_state,
+    box_overlap,
+    share,
+    snap,
+)
 from rfscale.sweeps.kernels.frames import advance_set
 
 # division by 0 is inf or nan, as numpy has it: the article's formulas meet it
@@ -43,7 +51,7 @@ def _bin(error):
 
 
 @inline
-def _exact(figures, f, power, exact, error):
+def exact_figures(figures, f, power, exact, error):
     """Write area, product of pixels, and overlap by axis, shared/pixels; and the bounding box's errors.
 
     These are the same for all members of a frame. Errors of areas are relative, those of overlaps differences.
@@ -55,8 +63,8 @@ def _exact(figures, f, power, exact, error):
         pixels, extent = np.float64(figures[f, a, 1]), np.float64(figures[f, a, 0])
         area *= pixels
         box *= extent
-        exact[1 + a] = figures[f, a, 3] / pixels
-        error[2 * n + 1 + a] = abs(max(0.0, 1.0 - figures[f, a, 2] / extent) - exact[1 + a])
+        exact[1 + a] = share(figures[f, a, 3], pixels)
+        error[2 * n + 1 + a] = abs(box_overlap(extent, figures[f, a, 2]) - exact[1 + a])
     for _ in range(power - 1):
         area *= figures[f, 0, 1]
         box *= figures[f, 0, 0]
@@ -282,7 +290,7 @@ def walk(task, tasks, begin, end, sources, members, tables, pieces, tally, versi
             choice[s], kept[s], last[s] = chains[line, 0], chains[line, 2], p
             if s >= split or later[s + 1] == 0:  # maps of the stages that are split: once, not in every piece
                 at = cell[s] + chains[line, 4]
-                _exact(figures, to, power, exact, error)
+                exact_figures(figures, to, power, exact, error)
                 for j in range(n_members):
                     snap(value, to, j, exact[0], exact[1])
                     _errors(value, flag, to, j, power, exact, error, inside)

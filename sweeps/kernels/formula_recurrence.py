@@ -71,11 +71,26 @@ def closed_form(w, u, k, s, d):
 
 
 @inline
+def share(part, whole):
+    """Pixels of a part over those of the whole, of footprints neither empty nor infinite: `figures.share`.
+
+    Of pixels that two neighbouring entries share it is the exact overlap.
+    """
+    return part / np.float64(whole)
+
+
+@inline
+def box_overlap(extent, jump):
+    """Overlap of two neighbouring bounding boxes, pixels on one axis; registry's."""
+    return max(0.0, 1.0 - jump / np.float64(extent))
+
+
+@inline
 def domain(flags, article, P, w, u, extent, jump, k, s, d):
     """Flags of a window's output on one axis, from those of its input, its P, w, u, and its exact extent and jump."""
     after = flags
-    if article == NO_FORMULA or (article == DILATED3 and P > 0.5) or (article != CONV1 and flags & REGULAR == 0):
-        after &= ~PUBLISHED_INSIDE
+    if article != CONV1 and (article == NO_FORMULA or flags & REGULAR == 0 or (article == DILATED3 and P > 0.5)):
+        after &= ~PUBLISHED_INSIDE  # registry's `published_is_exact`
     if k > 1 or s > 1:
         if flags & REGULAR == 0:
             after &= ~CLOSED_INSIDE

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 
 from rfscale.engine.kernels.jit import inline, jit, jit_with
-from rfscale.sweeps.kernels.formula_recurrence import VERSION, advance_state, snap
+from rfscale.sweeps.kernels.formula_recurrence import VERSION, advance_state, share, snap
 
 # division by 0 is inf or nan, as numpy has it: the article's formulas meet it
 parallel = jit_with(error_model="numpy", parallel=True)
@@ -75,7 +75,7 @@ def advance_edges(sources, state, flags, tables, first_line, choices, pixels, sh
             area = size
             for _ in range(power - 1):
                 area *= size
-            snap(value, 0, 0, area, shared[x, c] / size)
+            snap(value, 0, 0, area, share(shared[x, c], size))
             for i in range(4):
                 out[row, c, i] = value[0, 0, i]
             out_flags[row, c, 0] = flag[0, 0, 0]

@@ -14,11 +14,11 @@ from math import isinf, isnan
 from typing import NamedTuple
 
 from rfscale.engine.errors import visible
+from rfscale.engine.formulas.exactness import same
 
 MAX_SPACED_COLUMNS = 12  # a table of more columns has narrower gaps, to fit into 100 characters
 MIN_NAME_WIDTH = 10  # characters of a column of names that is folded
 LINE_WIDTH = 100_000  # characters: lines of text and tables in a pipe are not folded
-RELATIVE_TOLERANCE = 1e-9  # formulas are floats
 
 
 class Column(NamedTuple):
@@ -185,7 +185,7 @@ def number(value: float, digits: int = 3) -> str:
         return "–"
     if isinf(value):
         return "all"
-    if abs(value - round(value)) <= RELATIVE_TOLERANCE * max(1.0, abs(value)):
+    if same(round(value), value):
         return str(round(value)).replace("-", "−")
     return f"{value:.{digits}f}".replace("-", "−")
 
@@ -194,8 +194,3 @@ def per_axis(values: Iterable[float], digits: int = 3) -> str:
     """Return the values of all axes as one cell: once if they are equal, else joined by ×."""
     cells = [number(v, digits) for v in values]
     return cells[0] if len(set(cells)) == 1 else "×".join(cells)
-
-
-def same(a: float, b: float) -> bool:
-    """Whether two figures are equal but for rounding; infinities are, NaN is equal to nothing."""
-    return a == b or abs(a - b) <= RELATIVE_TOLERANCE * max(1.0, abs(b))

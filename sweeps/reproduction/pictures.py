@@ -27,6 +27,7 @@ from rfscale.sweeps.report.pictures.style import (
     figure,
     save,
 )
+from rfscale.sweeps.reproduction.findings import LEVELS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 Profiles = Mapping[str, "xr.Dataset"]
 Printed = Mapping[tuple[str, str], "float | None"]
-LEVELS = (2, 3, 4, 5)
 FIELD_LAYERS = {"dilated5": "conv5", "vgg16": "conv5_3", "resnet50-v1": "layer4"}  # whose path counts are drawn
 
 

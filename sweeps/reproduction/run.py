@@ -18,6 +18,7 @@ from rfscale.sweeps.report.datasets import write
 from rfscale.sweeps.report.progress import progress
 from rfscale.sweeps.report.terminal import say
 from rfscale.sweeps.reproduction.claims import CLAIMS, networks
+from rfscale.sweeps.reproduction.findings import find
 from rfscale.sweeps.reproduction.pictures import DRAWN, FIELD_LAYERS, draw_all
 from rfscale.sweeps.reproduction.tables import markdown, remarks, rows, terminal_table
 from rfscale.sweeps.reproduction.verdicts import QUANTITIES, Result, judge
@@ -77,7 +78,7 @@ def run(out: Path, pictures: bool = True) -> None:
             bar.step(name)
             profiles[name] = profile(network)
         results = judge(CLAIMS, profiles, nets)
-        notes = remarks(results, profiles)
+        notes = remarks(find(results, profiles))
         weights = {}
         for name, layer in FIELD_LAYERS.items():
             bar.step(f"path counts of {name}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from math import isnan
 from typing import TYPE_CHECKING
 
-from rfscale.sweeps.report.terminal import Column, Table, number, per_axis, same
+from rfscale.sweeps.report.terminal import Column, Table, number, per_axis
+from rfscale.sweeps.reproduction.findings import Findings, PooledStack
 from rfscale.sweeps.reproduction.verdicts import COUNTED, Result
 
 if TYPE_CHECKING:
@@ -78,59 +79,39 @@ def markdown(table: Sequence[tuple[str, list[str]]], notes: Sequence[str]) -> st
     return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
 
 
-def remarks(results: Sequence[Result], profiles: Mapping[str, xr.Dataset]) -> list[str]:
-    """Return what the table cannot say in a cell, computed from the results."""
-    counts: dict[str, int] = {}
-    for r in results:
-        counts[r.verdict] = counts.get(r.verdict, 0) + 1
-    tally = "; ".join(f"{n} {text}" for text, n in sorted(counts.items(), key=lambda item: -item[1]))
+def remarks(found: Findings) -> list[str]:
+    """Return what the table cannot say in a cell."""
+    tally = "; ".join(f"{n} {text}" for text, n in found.verdicts)
+    before, after = (", ".join(map(number, widths)) for widths in (found.before, found.after))
     return [
-        f"{len(results)} claims: {tally}.",
-        _about_pools(results, profiles),
-        _about_dilation(profiles),
-        _about_fpn(profiles),
+        f"{found.claims} claims: {tally}.",
+        _about_pools(found.pools),
+        _about_dilation(found.dilated, found.beyond),
+        f"FPN levels 2 to 5 are {before} wide before the top-down path and {after} after it: what the levels can see "
+        "no longer sets them apart, only how finely they sample it.",
         "Widths are square roots of exact pixel counts; footprints are interior (no borders), and where a map has "
         "several phases, the largest. A dash: nothing printed, or no formula for such a layer.",
     ]
 
 
-def _about_pools(results: Sequence[Result], profiles: Mapping[str, xr.Dataset]) -> str:
-    ends = {r.claim.network.removeprefix("pooled-"): r for r in results if r.claim.network.startswith("pooled-")}
-    printed = next(iter(ends.values())).claim.printed
-    assert printed is not None
-    hits = [key for key in ends if any(same(w, printed) for w in profiles[f"pooled-{key}"].width.values)]
-    exact = {key: r.values.exact for key, r in ends.items()}
-    nearest = min(exact, key=lambda key: abs(exact[key] - printed))
-    found = f"only {', '.join(hits)}" if hits else "no layer of any"
-    text = f"{printed:.0f} for the pooled stack: {found} of the {len(ends)} readings of a pool every 4 layers gives it"
-    text += f"; their last maps are {', '.join(number(v) for v in sorted(exact.values()))} wide"
-    text += f", the nearest being {number(exact[nearest])}"
-    if sorted(number(exact["code"])) == sorted(number(printed)):
-        text += f". The article's own code makes {number(exact['code'])}: the print has its digits in another order"
-    dilated = next(r for r in results if r.claim.network == "dilated5" and r.claim.quantity == "width")
-    if same(dilated.values.formula, printed):
-        text += f"; {printed:.0f} = 3⁵ is also what the dilated formula gives for five layers"
+def _about_pools(found: PooledStack) -> str:
+    hits = f"only {', '.join(found.hits)}" if found.hits else "no layer of any"
+    text = f"{found.printed:.0f} for the pooled stack: {hits} of the {len(found.widths)} readings of a pool every 4 "
+    text += f"layers gives it; their last maps are {', '.join(map(number, sorted(found.widths.values())))} wide"
+    text += f", the nearest being {number(found.widths[found.nearest])}"
+    if found.digits_of_code:
+        code = number(found.widths["code"])
+        text += f". The article's own code makes {code}: the print has its digits in another order"
+    if found.dilated_formula:
+        text += f"; {found.printed:.0f} = 3⁵ is also what the dilated formula gives for five layers"
     return text + "."
 
 
-def _about_dilation(profiles: Mapping[str, xr.Dataset]) -> str:
-    row = profiles["dilated5"].sel(layer="conv5")
-    beyond = profiles["plain4-dilated1"].isel(layer=-1)
+def _about_dilation(five: xr.Dataset, beyond: xr.Dataset) -> str:
     return (
-        f"Five 3×3 of dilation 2 see {number(float(row.area))} pixels in a box of {per_axis(row.extent.values)} per "
-        f"axis ({100 * float(row.density):.0f} % of it), none of them adjacent; the formula says "
-        f"{number(float(row.published_area))}. Behind four plain 3×3 the same formula gives "
+        f"Five 3×3 of dilation 2 see {number(float(five.area))} pixels in a box of {per_axis(five.extent.values)} per "
+        f"axis ({100 * float(five.density):.0f} % of it), none of them adjacent; the formula says "
+        f"{number(float(five.published_area))}. Behind four plain 3×3 the same formula gives "
         f"{number(float(beyond.published_area))}, where {number(float(beyond.area))} is true: it drops a term in "
         "(2P−1)² and turns negative for P > 7/8."
-    )
-
-
-def _about_fpn(profiles: Mapping[str, xr.Dataset]) -> str:
-    ds = profiles["fpn-resnet50"]
-    levels = (2, 3, 4, 5)
-    before = ", ".join(number(float(ds.width.sel(layer=f"lateral{i}"))) for i in levels)
-    after = ", ".join(number(float(ds.width.sel(layer=f"P{i}"))) for i in levels)
-    return (
-        f"FPN levels 2 to 5 are {before} wide before the top-down path and {after} after it: what the levels can see "
-        "no longer sets them apart, only how finely they sample it."
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import isnan, nan, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
-from rfscale.sweeps.report.terminal import same
+from rfscale.engine.formulas.exactness import same
 from rfscale.sweeps.reproduction.claims import Claim
 
 if TYPE_CHECKING:

@@ -70,7 +70,7 @@ class Labelled:
             index = index * len(factor.labels) + digit
         return index
 
-    def chosen(self, where: int | Mapping[str, Any]) -> dict[str, Value]:
+    def chosen(self, where: int | Mapping[Any, Any]) -> dict[str, Value]:
         """Return the value of every factor, from an index or labels."""
         rest = whole(self.index(where) if isinstance(where, Mapping) else where, "index", 0, self.size - 1)
         out: dict[str, Value] = {}

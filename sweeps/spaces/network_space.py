@@ -61,7 +61,7 @@ class NetworkSpace(Labelled):
     def __repr__(self) -> str:
         return f"<NetworkSpace {self.name}: {len(self.factors)} factors, {self.size:,} networks>"
 
-    def network(self, where: int | Mapping[str, Any]) -> Network:
+    def network(self, where: int | Mapping[Any, Any]) -> Network:
         """Return one network, by number or labels."""
         from rfscale.engine.network.network import Network
 

@@ -13,7 +13,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 
 from rfscale.engine.errors import InputError, nearest, shown
-from rfscale.engine.network.spec import AXES, listed, per_axis, whole
+from rfscale.engine.network.spec import AXES, listed, per_axis, text_name, whole
 from rfscale.sweeps.spaces.index import Labelled
 from rfscale.sweeps.spaces.stages import PER_AXIS, ChainLayer, Factor, Stage, StageReader, check_name
 
@@ -80,9 +80,7 @@ class Space(Labelled):
         for key in spec:
             if key not in SPACE_KEYS:
                 raise InputError(f"a space has no {shown(key)}; {nearest(key, SPACE_KEYS)}")
-        name = spec.get("name", "space")
-        if not isinstance(name, str) or not name:
-            raise InputError(f"name of the space is {shown(name)}; it must be a string")
+        name = text_name(spec.get("name", "space"), "name of the space")
         kept = copy.deepcopy({k: v for k, v in spec.items() if v is not None})
         given = listed(spec.get("stages"))
         if not given:
@@ -162,12 +160,12 @@ class Space(Labelled):
         """Return the labels of the factors met up to stage number `stage`."""
         return {n: self.dims[n] for new in self.introduced[: stage + 1] for n in new}
 
-    def layers(self, where: int | Mapping[str, Any]) -> dict[str, list[ChainLayer]]:
+    def layers(self, where: int | Mapping[Any, Any]) -> dict[str, list[ChainLayer]]:
         """Return the layers of one architecture, stage by stage."""
         chosen = self.chosen(where)
         return {s.name: s.layers(chosen, len(self.axes)) for s in self.stages}
 
-    def outputs(self, where: int | Mapping[str, Any]) -> dict[str, str]:
+    def outputs(self, where: int | Mapping[Any, Any]) -> dict[str, str]:
         """Return, per stage, the layer whose map the stage's figures belong to; "input" where there is none."""
         last, out, built = "input", {}, self.layers(where)
         for stage in self.stages:
@@ -177,7 +175,7 @@ class Space(Labelled):
             out[stage.name] = last
         return out
 
-    def network(self, where: int | Mapping[str, Any]) -> Network:
+    def network(self, where: int | Mapping[Any, Any]) -> Network:
         """Return one architecture as a network.
 
         Parameters

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rfscale.engine.errors import InputError, nearest, shown
-from rfscale.engine.network.spec import listed, whole
+from rfscale.engine.network.spec import listed, text_name, whole
 from rfscale.sweeps.variables import NETWORKS, VARIABLES
 
 Value = int | str | bool | tuple[int, ...]
@@ -323,8 +323,8 @@ class StageReader:
             label: Any = i
             if isinstance(entry, Mapping):
                 label = entry.get("name", i)
-                if "name" in entry and (not isinstance(label, str) or not label):
-                    raise InputError(f"name of {what} is {shown(label)}; it must be a string")
+                if "name" in entry:
+                    text_name(label, f"name of {what}")
                 if "layers" in entry:
                     self._check_keys(entry, ("name", "layers"), what)
                     layers = listed(entry["layers"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import inf, nan, prod
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from rfscale.engine.analysis.profile import profile
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.plan import Plan, resolve
 from rfscale.engine.formulas.along_network import Closed, closed_values, published_values, windows
-from rfscale.engine.formulas.registry import advance
+from rfscale.engine.formulas.registry import advance, box_overlap, published_is_exact
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.variables import annotate
 from rfscale.sweeps.kernels.formula_errors import EXACT
@@ -92,7 +93,7 @@ def _values(plan: Plan, network: Network, ds: xr.Dataset) -> tuple[np.ndarray, n
     extent, jump = ds.extent.values, ds.jump.values
     with np.errstate(invalid="ignore"):
         value[:, 2] = np.where(finite, extent.prod(axis=1), nan)
-        slide[:, 2] = np.where(finite[:, None], np.maximum(0.0, 1 - jump / extent), nan)
+        slide[:, 2] = np.where(finite[:, None], box_overlap(extent, jump), nan)
     inside[:, 2] = finite & np.isclose(ds.density.values, 1, atol=EXACT)
     exact[:, 3] = nan
     for i, name in enumerate(ds.layer.values):
@@ -103,17 +104,16 @@ def _values(plan: Plan, network: Network, ds: xr.Dataset) -> tuple[np.ndarray, n
 
 
 def _published_inside(plan: Plan, strict: list[Closed]) -> np.ndarray:
-    """Where the article's formulas are exact: one path, no holes that matter, d = 2 at P <= 1/2 alone."""
+    """Where the article's formulas are exact if they have a value: along one path, each layer in its domain."""
     out = np.zeros(len(plan.steps), bool)
     start = Closed((1,) * len(plan.network.axes), (1,) * len(plan.network.axes), True)
     for i, step in enumerate(plan.steps):
         source = step.sources[0]
         before = strict[source] if source >= 0 else start
-        shapes = {s for s in windows(step) if s}
-        known = (source < 0 or out[source]) and len(step.sources) == 1 and OPS[step.layer.op].kind != "merge"
-        point = shapes <= {(1, 1, 1)}
-        too_near = (3, 1, 2) in shapes and any(2 * u < w for w, u in zip(before.pixels, before.new, strict=True))
-        out[i] = known and (point or (before.regular and not before.reason)) and not too_near
+        if len(step.sources) > 1 or OPS[step.layer.op].kind == "merge" or not (source < 0 or out[source]):
+            continue
+        P = max((Fraction(w - u, w) for w, u in zip(before.pixels, before.new, strict=True)), default=0)
+        out[i] = all(published_is_exact(shape, P, before.regular) for shape in windows(step))
     return out
 
 

@@ -143,6 +143,12 @@ def totals(ds: xr.Dataset) -> xr.Dataset:
     return out.assign(max_error=ds.max_error.max(cells))
 
 
+def shares_by_error(ds: xr.Dataset) -> xr.DataArray:
+    """Return the share of all maps whose error is not above each finite edge of a bin; nan without maps."""
+    counts = ds.histogram.sum("stage")
+    return (counts.cumsum("error_bin") / counts.sum("error_bin")).isel(error_bin=slice(-1))
+
+
 def bin_edges() -> np.ndarray:
     """Return the upper edges of the bins of errors."""
     octave = 2.0 ** np.arange(errors.LOWEST, errors.HIGHEST)

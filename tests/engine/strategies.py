@@ -134,7 +134,7 @@ class Draft:
             jump = self.jumps[source][a]
             reach = max((max(r) - min(r) for o in range(8) if (r := _reads(op, params, a, o, n))), default=0)
             jumps.append(jump * reference.axis_step(op, params, a, n))
-            extents.append(self.extents[source][a] + reach * jump)
+            extents.append(self.extents[source][a] + reach * abs(jump))
         return size, tuple(jumps), tuple(extents), source in self.global_ops
 
     def attempt(self, *draws: Callable[[], str], tries: int = 6) -> str:
@@ -200,6 +200,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "upsample": ("scale", "mode", "align_corners", "coordinates", "rounding"),
     "resize": ("size", "mode", "align_corners", "coordinates", "rounding"),
     "roll": ("shift",),
+    "flip": ("reverse",),
     "adaptive_pool": ("size",),
     "pixel_shuffle": ("scale",),
     "space_to_depth": ("scale",),
@@ -358,7 +359,10 @@ def resampled(d: Draft, source: str) -> str:
             return d.add("adaptive_pool", source, size=size)
         mode = d.rng.choice(["nearest", "bilinear", "bicubic"])
         if d.chance(0.5):
-            return d.add("resize", source, size=size, mode=mode, align_corners=mode != "nearest" and d.chance(0.5))
+            corners = (
+                mode != "nearest" and min(*size, *d.sizes[source]) > 1 and d.chance(0.5)
+            )  # of one entry: no interior
+            return d.add("resize", source, size=size, mode=mode, align_corners=corners)
         return d.add("resize", source, size=size, mode=mode, **placed(d, mode, ["half_pixel", "asymmetric"]))
 
     return d.attempt(draw, lambda: d.add("pointwise", source))
@@ -395,7 +399,10 @@ def cutting(d: Draft, source: str) -> str:
     def rolled() -> str:
         return d.add("roll", source, shift=d.per_axis(lambda: d.rng.randint(-9, 9)))
 
-    return d.attempt(d.rng.choice([sliced, cropped, padded, rolled]), lambda: d.add("pointwise", source))
+    def flipped() -> str:
+        return d.add("flip", source, reverse=d.per_axis(lambda: d.rng.randint(0, 1)))
+
+    return d.attempt(d.rng.choice([sliced, cropped, padded, rolled, flipped]), lambda: d.add("pointwise", source))
 
 
 def _totals(sides: Size) -> list[int]:

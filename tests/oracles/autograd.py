@@ -81,6 +81,8 @@ def _layer(op: str, params: Any, inputs: list[torch.Tensor]) -> torch.Tensor:
         return _interpolate(x, tuple(f * n for f, n in zip(params["scale"], size, strict=True)), params)
     if op == "resize":
         return _interpolate(x, params["size"], params)
+    if op == "flip":
+        return torch.flip(x, [2 + a for a in range(ndim) if params["reverse"][a]])
     if op == "roll":
         return torch.roll(x, params["shift"], dims=tuple(range(2, 2 + ndim)))
     if op == "adaptive_pool":

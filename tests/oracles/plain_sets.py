@@ -113,7 +113,7 @@ def axis_size(op: str, params: Params, axis: int, n: int) -> int:
             return size if size <= n else 0
         amount: Cell = params["amount"]
         return n - amount[axis] - amount[len(amount) // 2 + axis]
-    if op in ("pointwise", "roll", "window_attention") or op in MERGES:
+    if op in ("pointwise", "roll", "flip", "window_attention") or op in MERGES:
         return n
     raise ValueError(f"the oracle knows no op {op!r}")
 
@@ -176,6 +176,8 @@ def _unclipped_reads(op: str, params: Params, axis: int, o: int, n: int | None) 
         return [first + dilation * i for i in range(window)]
     if op == "roll":
         return [o - _at(params, "shift", axis)]
+    if op == "flip":
+        return [_known(n, "flip") - 1 - o if _at(params, "reverse", axis) else o]
     if op == "slice":
         return [_at(params, "start", axis) + _at(params, "step", axis) * o]
     if op == "pad":
@@ -325,6 +327,8 @@ def axis_step(op: str, params: Params, axis: int, n: int | None) -> Fraction:
         return Fraction(_known(n, op), params["size"][axis])
     if op == "space_to_depth":
         return Fraction(params["scale"][axis])
+    if op == "flip":
+        return Fraction(-1 if params["reverse"][axis] else 1)
     if op == "slice":
         return Fraction(params["step"][axis])
     return Fraction(1)

@@ -56,6 +56,8 @@ def finished(
     last = sorted({t.layer for t in frontier if t.layer >= 0} - set(ends))
     upstream = _upstream(tracker, [*ends, *last]) if last else set()
     ends += [layer for layer in last if layer not in upstream]
+    if not ends and any(isinstance(t, Tracked) for t in outputs):  # the model is pointwise from end to end
+        ends = [tracker.emit("pointwise", [IMAGE_LAYER])]
     if not ends:
         if stops:
             raise unknowns.error(name, stops)

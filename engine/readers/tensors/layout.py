@@ -178,7 +178,7 @@ def common(every: Sequence[Dims], shape: Sequence[int]) -> Dims:
         kept: Dim = ()
         for dims in every:
             dim = dims[position] if len(dims) >= -position else ()
-            if not spatial(dim) or dim == kept:
+            if not spatial(dim) or dim == kept or length(dim) == 1 < shape[position]:  # one entry goes with all
                 continue
             if kept:
                 raise UnreadableError("it combines tensors whose dims carry different parts of the spatial axes")

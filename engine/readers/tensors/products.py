@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from string import ascii_letters
 from typing import Any
 
+import numpy as np
+
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, restrided, spatial
+from rfscale.engine.readers.tensors.moves import cumulate
 from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker
+
+NO_WEIGHT = -1e4  # a number added to a score from which on its weight is zero
 
 
 def contract(
@@ -51,15 +57,6 @@ def _contained(k: Tracker, layer: int) -> tuple[int, ...]:
     return draft.sources if draft.op in ("window_attention", "add") else ()
 
 
-def attend(k: Tracker, q: Any, key: Any, v: Any) -> Tracked:
-    """Scaled dot product attention: queries and keys along the last dim but one."""
-    batch = "abcdefgh"[: len(q.shape) - 2]
-    weights: Any = Constant((*q.shape[:-1], key.shape[-2]))
-    if isinstance(q, Tracked) or isinstance(key, Tracked):
-        weights = contract(k, [q, key], [batch + "qe", batch + "ke"], batch + "qk", weights.shape)
-    return contract(k, [weights, v], [batch + "qk", batch + "kf"], batch + "qf")
-
-
 def weighted(
     k: Tracker, t: Tracked, dim: int, inputs: int, outputs: int, groups: int = 1, bias: bool = True
 ) -> Tracked:
@@ -94,8 +91,76 @@ def matmul(k: Tracker, a: Any, b: Any, bias: bool = False) -> Tracked:
 
 
 def einsum(k: Tracker, equation: str, values: Sequence[Any]) -> Tracked:
-    """Einsum with an output and without dots."""
+    """Einsum, with dots or without, its output given or not."""
     left, arrow, output = equation.replace(" ", "").partition("->")
-    if "." in left or not arrow:
-        raise UnreadableError(f"einsum {equation!r} has dots or no output")
-    return contract(k, values, left.split(","), output)
+    inputs = left.split(",")
+    free = [c for c in ascii_letters if c not in equation]
+    hidden = [len(v.shape) - len(x) + 3 if "..." in x else 0 for v, x in zip(values, inputs, strict=True)]
+    dots = "".join(free[: max(hidden)])
+    inputs = [x.replace("...", dots[len(dots) - n :]) for x, n in zip(inputs, hidden, strict=True)]
+    if not arrow:  # what is in one place only, in the order of the alphabet
+        letters = "".join(inputs)
+        output = "..." + "".join(sorted(c for c in set(letters) - set(dots) if letters.count(c) == 1))
+    if any(len(set(x)) < len(x) for x in inputs):
+        raise UnreadableError(f"einsum {equation!r} takes a diagonal")
+    return contract(k, values, inputs, output.replace("...", dots))
+
+
+def tensordot(k: Tracker, a: Any, b: Any, of_a: Sequence[int], of_b: Sequence[int]) -> Tracked:
+    """Sum products over pairs of dims; the other dims of `a` come first."""
+    left = list(ascii_letters[: len(a.shape)])
+    right = list(ascii_letters[len(left) : len(left) + len(b.shape)])
+    for i, j in zip(of_a, of_b, strict=True):
+        right[j] = left[i]
+    gone = {left[i] for i in of_a}
+    output = "".join(x for x in left + right if x not in gone)
+    return contract(k, [a, b], ["".join(left), "".join(right)], output)
+
+
+# attention -----------------------------------------------------------------------------------------------------------
+
+
+def attend(k: Tracker, q: Any, key: Any, v: Any, mask: Any = None, causal: bool = False) -> Tracked:
+    """Attention of queries to keys along the last dim but one.
+
+    A mask whose values are not known leaves all.
+    """
+    ways = {"before"} if causal else _ways(mask)
+    if ways:
+        return _one_way(k, q, key, v, backwards="after" in ways)
+    batch = "abcdefgh"[: len(q.shape) - 2]
+    weights: Any = Constant((*q.shape[:-1], key.shape[-2]))
+    if isinstance(q, Tracked) or isinstance(key, Tracked):
+        weights = contract(k, [q, key], [batch + "qe", batch + "ke"], batch + "qk", weights.shape)
+    if isinstance(mask, Tracked):
+        weights = k.elementwise([weights, mask], shape=weights.shape)
+    return contract(k, [weights, v], [batch + "qk", batch + "kf"], batch + "qf")
+
+
+def _ways(mask: Any) -> set[str]:
+    """Which keys a constant mask leaves each query: all of them (nothing), those before it, or those after it."""
+    if not isinstance(mask, Constant) or mask.value is None:
+        return set()
+    value = np.asarray(mask.value)
+    passing: Any = value if value.dtype == bool else value > NO_WEIGHT
+    left = passing.reshape(-1, *value.shape[-2:]).any(0)
+    if left.all():
+        return set()
+    every = np.ones(left.shape, bool)
+    if np.array_equal(left, np.tril(every)):
+        return {"before"}
+    if np.array_equal(left, np.triu(every)):
+        return {"after"}
+    if (left == left[0]).all():
+        raise UnreadableError("its mask leaves out some keys")
+    raise UnreadableError("its mask leaves each query other keys")
+
+
+def _one_way(k: Tracker, q: Any, key: Any, v: Any, backwards: bool) -> Tracked:
+    if not all(isinstance(t, Tracked) and t.dims[-2] == q.dims[-2] for t in (q, key, v)):
+        raise UnreadableError("it attends one way to another sequence")
+    shape = (*k.shape[:-1], 1)
+    parts = [k.reduce(t, [-1], shrink=False) for t in (q, key, v)]
+    seen = cumulate(k, k.elementwise(parts, shape=shape), len(shape) - 2, backwards)
+    out: Tracked = k.elementwise([seen], shape=k.shape)
+    return out

@@ -9,6 +9,7 @@ from typing import Any
 
 from rfscale.engine.readers.tensors.layout import (
     NEUTRAL,
+    Dim,
     Dims,
     Factor,
     UnreadableError,
@@ -22,7 +23,7 @@ from rfscale.engine.readers.tensors.layout import (
     whole_axis,
     with_dim,
 )
-from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, axis_values
+from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, axis_values
 
 Axes = list[int | None]
 MAX_PART = 64  # denominator of a factor: a larger one is no factor that anybody chose
@@ -45,7 +46,7 @@ def clean(k: Tracker, t: Tracked, ndim: int, mixes: bool = False) -> tuple[Track
             raise UnreadableError("it acts on a map whose channels hold pixels")
         t = k.reduce(t, [first - 1], "space_to_depth")
     for d in range(first, len(t.dims)):
-        t = _whole(k, t, d)
+        t = whole_dim(k, t, d)
     axes: Axes = [next((f.axis for f in spatial(dim)), None) for dim in t.dims[first:]]
     taken = {f.axis for dim in t.dims for f in spatial(dim)}
     if len(set(axes) - {None}) < len([a for a in axes if a is not None]) or any(
@@ -64,7 +65,7 @@ def clean(k: Tracker, t: Tracked, ndim: int, mixes: bool = False) -> tuple[Track
     return t, axes
 
 
-def _whole(k: Tracker, t: Tracked, d: int) -> Tracked:
+def whole_dim(k: Tracker, t: Tracked, d: int) -> Tracked:
     """Make one dim a whole axis, if it carries any part of one."""
     dim = t.dims[d]
     if not spatial(dim):
@@ -100,7 +101,7 @@ def settle(k: Tracker, t: Tracked) -> Tracked:
         out = replace(out, dims=tuple(neutral(length(t.dims[d])) if d in low else x for d, x in enumerate(out.dims)))
         out = _shuffled(k, out)
         for d in range(len(out.dims)):
-            out = _whole(k, out, d)
+            out = whole_dim(k, out, d)
         check_fit(out.dims, out.map, t.shape)
     except UnreadableError:
         return t
@@ -211,22 +212,62 @@ def pad(k: Tracker, t: Tracked, before: Sequence[int], after: Sequence[int], mod
     """Padding of any dims, one number per dim and side; negative numbers cut."""
     for d, (lo, hi) in enumerate(zip(before, after, strict=True)):
         if lo or hi:
-            t = _pad_dim(k, t, d, lo, hi, mode)
+            t = pad_dim(k, t, d, lo, hi, mode)
     return t
 
 
-def _pad_dim(k: Tracker, t: Tracked, d: int, lo: int, hi: int, mode: str) -> Tracked:
+def pad_dim(k: Tracker, t: Tracked, d: int, lo: int, hi: int, mode: str = "zeros") -> Tracked:
+    """Padding of one dim: of an axis, of a sequence by extra tokens, or of channels."""
     n = length(t.dims[d])
     if lo < 0 or hi < 0:
         t = narrow(k, t, d, max(0, -lo), n - max(0, -hi), 1)
-        return _pad_dim(k, t, d, max(0, lo), max(0, hi), mode) if max(lo, hi) > 0 else t
+        return pad_dim(k, t, d, max(0, lo), max(0, hi), mode) if max(lo, hi) > 0 else t
+    if not lo and not hi:
+        return t
+    t = as_axis(k, t, d)
     if not spatial(t.dims[d]):
         return replace(t, dims=with_dim(t.dims, d, neutral(n + lo + hi)))
-    t = _whole(k, t, d)
+    if mode == "zeros" and _is_sequence(t.dims[d]):
+        return replace(t, dims=with_dim(t.dims, d, _with_extra(t.dims[d], lo, hi)))
+    t = whole_dim(k, t, d)
     axis, ndim = t.dims[d][0].axis, len(t.map)
     sides = axis_values([axis], [lo], ndim, 0) + axis_values([axis], [hi], ndim, 0)
     given: dict[str, Any] = {} if mode == "zeros" else {"mode": mode}
     return k.after(t, "pad", _lengthened(t, d, n + lo + hi), padding=sides, **given)
+
+
+def as_axis(k: Tracker, t: Tracked, d: int) -> Tracked:
+    """Give a dim that stands where an axis does, and carries none, the axis that no dim carries.
+
+    Such a dim is what a slice of one entry leaves, or a map that was expanded.
+    """
+    ndim, n = len(t.map), length(t.dims[d])
+    axis = d - (len(t.dims) - ndim)
+    held = {f.axis for dim in t.dims for f in spatial(dim)}
+    if spatial(t.dims[d]) or axis < 0 or len(held) == ndim or (n > 1 and len(t.dims) < ndim + 2):
+        return t
+    if axis in held:
+        axis = next(a for a in range(ndim) if a not in held)
+    if t.map[axis] > 1 and t.map[axis] != n:
+        t = _sliced(k, t, axis, 0, 1, 1, t.dims)
+    if t.map[axis] != n:
+        t = k.after(t, "resize", t.dims, size=[n if a == axis else m for a, m in enumerate(t.map)])
+    return replace(t, dims=with_dim(t.dims, d, whole_axis(axis, n)))
+
+
+def _is_sequence(dim: Dim) -> bool:
+    return any(f.inner for f in dim) or len({f.axis for f in dim}) > 1 or any(f.axis == NEUTRAL for f in dim)
+
+
+def _with_extra(dim: Dim, lo: int, hi: int) -> Dim:
+    """A sequence with extra entries, that hold nothing, before and after it."""
+    if len(dim) == 1 and dim[0].inner:
+        f = dim[0]
+        return (f._replace(size=f.size + lo + hi, lead=f.lead + lo),)
+    if any(f.inner for f in dim):
+        raise UnreadableError("it pads a sequence inside another")
+    axis = next(f.axis for f in dim if f.axis != NEUTRAL)
+    return (Factor(length(dim) + lo + hi, axis, 1, dim, lo),)
 
 
 def _lengthened(t: Tracked, d: int, n: int) -> Dims:
@@ -237,18 +278,20 @@ def roll(k: Tracker, t: Tracked, d: int, shift: int) -> Tracked:
     """Entries that leave at one end come back at the other."""
     if not shift or not spatial(t.dims[d]):
         return t
-    t = _whole(k, t, d)
+    t = whole_dim(k, t, d)
     return k.after(t, "roll", t.dims, shift=axis_values([t.dims[d][0].axis], [shift], len(t.map), 0))
 
 
-def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1) -> Tracked:
-    """Entries start, start + step, … before stop of one dim."""
+def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1) -> Any:
+    """Entries start, start + step, … before stop of one dim; where that is none, a constant without entries."""
     dim, n = t.dims[d], length(t.dims[d])
     size = max(0, -(-(stop - start) // step))
     if (start, size) == (0, n):
         return t
-    if size == 0 or step < 1:
-        raise UnreadableError("it leaves nothing of a dim, or reverses it")
+    if step < 1:
+        raise UnreadableError("it reverses a dim")
+    if size == 0:
+        return Constant((*t.shape[:d], 0, *t.shape[d + 1 :]))
 
     def become(new: tuple[Factor, ...]) -> Dims:
         return with_dim(t.dims, d, new)
@@ -266,7 +309,7 @@ def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1)
         step, start, stop = step * f.stride, start * f.stride, min(stop * f.stride, t.map[f.axis])
         if f.stride > 1:
             stop = min(stop, start + (size - 1) * step + 1)
-        return _sliced(k, t, f.axis, start, stop, step, become(joined(whole_axis(f.axis, size))))
+        return _sliced(k, t, f.axis, start, stop, step, become(whole_axis(f.axis, size)))
     if step == 1 and f.size * f.stride == t.map[f.axis]:  # whole windows
         return _sliced(k, t, f.axis, start * f.stride, stop * f.stride, 1, become(joined((f._replace(size=size),))))
     if f.stride == 1 and size == 1 and min(g.stride for g in others) == f.size:  # one entry of each window
@@ -275,7 +318,7 @@ def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1)
     raise UnreadableError("it cuts inside windows of the map")
 
 
-def split(k: Tracker, t: Tracked, d: int, sizes: Sequence[int]) -> list[Tracked]:
+def split(k: Tracker, t: Tracked, d: int, sizes: Sequence[int]) -> list[Any]:
     """Parts of one dim, one after another."""
     d %= len(t.dims)
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
@@ -330,7 +373,7 @@ def concatenate(k: Tracker, values: Sequence[Any], d: int) -> Tracked:
         if isinstance(v, Tracked):
             if not spatial(v.dims[d]):
                 raise UnreadableError("it joins pixels and other entries along one axis")
-            placed.append(_pad_dim(k, v, d, offset, total - n - offset, "zeros"))
+            placed.append(pad_dim(k, v, d, offset, total - n - offset, "zeros"))
         offset += n
     return k.merge("concat", placed, common([p.dims for p in placed], k.shape))
 

@@ -232,7 +232,7 @@ class Tracker:
         Without `shrink` the map keeps its size, so that it can be merged with maps that keep their entries.
         """
         gone = {d % len(t.dims) for d in which}
-        factors = [f for d in gone for f in spatial(t.dims[d])]
+        factors = [f for d in gone for f in spatial(t.dims[d]) if f.size > 1]
         dims = tuple(() if d in gone else dim for d, dim in enumerate(t.dims))
         if not factors:
             return replace(t, dims=dims)

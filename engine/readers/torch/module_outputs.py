@@ -1,12 +1,11 @@
-"""What the modules of a model return: noted at the nodes of the exported graph while it is made, or read off it."""
+"""What the modules of an exported program return: read off the calls that its nodes belong to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, NamedTuple
 
-_NOTES = "rfscale_returned"  # key in a node's meta
+NOTES = "rfscale_returned"  # key in a node's meta
 
 
 class Note(NamedTuple):
@@ -19,47 +18,11 @@ class Note(NamedTuple):
 
 def notes(node: Any) -> list[Note]:
     """What a node's tensor is the output of."""
-    return node.meta.get(_NOTES, [])
-
-
-@contextmanager
-def noted(module: Any) -> Iterator[None]:
-    """Note at the nodes that torch.export writes which modules return them; the module is left as it was."""
-    paths: dict[int, tuple[Any, list[str]]] = {}
-    for path, part in module.named_modules(remove_duplicate=False):
-        paths.setdefault(id(part), (part, []))[1].append(path)
-    handles = []
-    for part, names in paths.values():
-        with suppress(Exception):  # compiled modules take no hooks
-            handles.append(part.register_forward_hook(_Hook(names)))
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-class _Hook:
-    """Notes what a module returns. It changes nothing, and never fails: names are not worth a model."""
-
-    def __init__(self, paths: list[str]) -> None:
-        self.paths = paths
-        self.calls = 0
-
-    def __call__(self, module: Any, args: Any, output: Any) -> None:
-        call, self.calls = self.calls, self.calls + 1
-        with suppress(Exception):
-            from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot
-
-            mode: Any = get_proxy_mode()
-            for key, tensor in _tensors(output):
-                with suppress(Exception):  # a constant has no node
-                    node = get_proxy_slot(tensor, mode.tracer).proxy.node
-                    node.meta.setdefault(_NOTES, []).extend(Note(path, call, key) for path in self.paths)
+    return node.meta.get(NOTES, [])
 
 
 def note_from_stacks(program: Any) -> None:
-    """Note what modules return in a program that was exported without: what is computed inside and read outside."""
+    """Note at the nodes of a program what modules return: what is computed inside and read outside."""
     nodes = list(program.graph_module.graph.nodes)
     if any(notes(n) for n in nodes):
         return
@@ -77,23 +40,17 @@ def note_from_stacks(program: Any) -> None:
     for path, call, outputs in found.values():
         for position, node in enumerate(outputs):
             key = str(position) if len(outputs) > 1 else ""
-            node.meta.setdefault(_NOTES, []).append(Note(path, call, key))
+            node.meta.setdefault(NOTES, []).append(Note(path, call, key))
     from torch.utils._pytree import tree_unflatten
 
     with suppress(Exception):  # an input or a constant among the outputs changes their number
         for key, node in _leaves(tree_unflatten(list(end.args[0]), program.call_spec.out_spec)):
-            node.meta.setdefault(_NOTES, []).append(Note("", 0, key))
+            node.meta.setdefault(NOTES, []).append(Note("", 0, key))
 
 
 def _stack(node: Any) -> dict[str, str]:
     """Path by call of a module, outermost first."""
     return {frame: entry[0] for frame, entry in (node.meta.get("nn_module_stack") or {}).items()}
-
-
-def _tensors(output: Any) -> list[tuple[str, Any]]:
-    import torch
-
-    return [(key, value) for key, value in _leaves(output) if isinstance(value, torch.Tensor)]
 
 
 def _leaves(structure: Any) -> list[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""PyTorch modules in, networks out: through torch.export, without weights or a forward pass."""
+"""PyTorch modules and exported programs in, networks out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, shown
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.tensors.finished import finished
 from rfscale.engine.readers.tensors.layout import UnreadableError
@@ -25,8 +24,10 @@ from rfscale.engine.readers.tensors.tracking import (
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch import ops as aten
 from rfscale.engine.readers.torch import window_ops as aten_windows
+from rfscale.engine.readers.torch.example_input import model_inputs
+from rfscale.engine.readers.torch.fitting_inputs import first_that_runs
 from rfscale.engine.readers.torch.masks import NOT_READ, WITHOUT_VALUES, Masks
-from rfscale.engine.readers.torch.module_outputs import note_from_stacks, noted, notes
+from rfscale.engine.readers.torch.module_outputs import note_from_stacks, notes
 from rfscale.engine.readers.torch.registry import ATEN
 
 if TYPE_CHECKING:
@@ -38,20 +39,26 @@ _WRAPPERS = ("wrap_with_set_grad_enabled", "wrap_with_autocast")
 
 def read_torch(
     module: torch.nn.Module,
-    example_input: Any = (1, 3, 224, 224),
+    example_input: Any = None,
     *,
+    input_size: int | Sequence[int] | None = None,
     name: str | None = None,
     unknown: str | Mapping[str, Any] | None = None,
     axes: Sequence[int] | None = None,
+    image: str | None = None,
 ) -> Network:
-    """Return the network of a PyTorch module.
+    """Return the network of a PyTorch module: its forward runs once, on an image without values.
 
     Parameters
     ----------
     module : torch.nn.Module or torch.export.ExportedProgram
-        Read in evaluation mode and left as it was; parameters may be on the meta device.
-    example_input : sequence of int, tensor, or list of tensors
-        Shape of the image (batch, channels, pixels per axis), or what the module is called with, the image first.
+        Run in evaluation mode and left as it was; parameters may be on the meta device. A module that asks for values
+        of the image runs once more, with those of one example.
+    example_input : int, sequence of int, tensor, or lists, tuples and dicts of these, optional
+        Shape of the image (batch, channels, pixels per axis), or what the module is called with; by default what the
+        module says of itself.
+    input_size : int or sequence of int, optional
+        Pixels per axis in the place of those of that shape.
     name : str, optional
         Name of the network; by default the module's class.
     unknown : {"pointwise", "everything"} or mapping, optional
@@ -59,87 +66,24 @@ def read_torch(
         ``{operator or node: "pointwise" | "everything" | layer}``.
     axes : sequence of int, optional
         Dims of the image that are spatial; by default all after the first two.
+    image : str, optional
+        Parameter or key of the image among several inputs; by default the first floating tensor of three dims.
 
     Raises
     ------
     InputError
-        Where torch.export cannot follow the module, or nothing is left without the operators that are not known.
+        Where the module does not run on its inputs, or nothing that it returns can be read.
     """
-    program = export(module, example_input)
-    return read_program(program, name or type(module).__name__, unknown, axes)
-
-
-def export(module: Any, example_input: Any) -> Any:
-    """Return the exported program of a module: shapes only, nothing is computed."""
     import torch
 
+    label = name or str(getattr(module, "original_name", type(module).__name__))
     if isinstance(module, torch.export.ExportedProgram):
-        return module
-    device = next((p.device for p in (*module.parameters(), *module.buffers())), torch.device("cpu"))
-    inputs = _inputs(example_input, device)
-    training = [m for m in module.modules() if m.training]
-    module.eval()
-    try:
-        with noted(module):
-            return _followed(module, inputs, device)
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        near = _nearest_size(module, inputs)
-        remedy: tuple[Any, ...] = (
-            "give another ",
-            EXAMPLE_INPUT,
-            ", or the part of the module without data-dependent code",
-        )
-        if near:
-            pixels, multiple = "×".join(map(str, near[0])), near[1]
-            remedy = (f"try {pixels} pixels, multiples of {multiple}: give ", INPUT_SIZE, " or another ", EXAMPLE_INPUT)
-        raise InputError(
-            f"torch.export cannot follow {type(module).__name__} on an input of "
-            f"{' and '.join('×'.join(map(str, i.shape)) for i in inputs)}: {shown(reason, 200)}",
-            remedy=remedy,
-        ) from None
-    finally:
-        for m in training:
-            m.training = True
+        return read_program(module, label, unknown, axes)
+    from rfscale.engine.readers.torch.trace.run import Tracer
 
-
-def _followed(module: Any, inputs: tuple[Any, ...], device: Any) -> Any:
-    """The exported program; a module on the meta device makes its constants there, too."""
-    import torch
-
-    try:
-        return torch.export.export(module, inputs)
-    except Exception:
-        if device.type != "meta":
-            raise
-    with device:  # a forward that makes tensors, such as coordinates, makes them on the CPU otherwise
-        return torch.export.export(module, inputs)
-
-
-MULTIPLES = (2, 4, 8, 16, 32, 64, 128)  # pixels that sizes of images are multiples of
-
-
-def _nearest_size(module: Any, inputs: tuple[Any, ...]) -> tuple[tuple[int, ...], int] | None:
-    """The nearest pixels per axis that the module takes where it refuses its input, and their common factor, or None.
-
-    Only shapes are worked out.
-    """
-    import torch
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
-    image, *others = inputs
-    pixels = tuple(image.shape[2:])
-    for multiple in MULTIPLES:
-        near = tuple(max(multiple, (n + multiple // 2) // multiple * multiple) for n in pixels)
-        if near == pixels:
-            continue
-        try:
-            with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
-                module(torch.empty(*image.shape[:2], *near, device=image.device), *others)
-            return near, multiple
-        except Exception:  # whatever the module raises at that size
-            continue
-    return None
+    candidates = model_inputs(module, example_input, input_size, axes, image)
+    _, traced = first_that_runs(module, candidates, Tracer(module, unknown))
+    return finished(traced.tracker, label, traced.outputs, traced.channels, traced.unknowns, traced.returned)
 
 
 _DECLARED: list[Any] = []  # torch forgets a library that nobody holds
@@ -154,17 +98,6 @@ def declare_torchvision_operators() -> None:
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     _DECLARED.append(library)
-
-
-def _inputs(example: Any, device: Any) -> tuple[Any, ...]:
-    import torch
-
-    if isinstance(example, torch.Tensor):
-        return (example,)
-    values = list(example)
-    if values and all(isinstance(v, int) for v in values):
-        values = [values]
-    return tuple(v if isinstance(v, torch.Tensor) else torch.empty(*v, device=device) for v in values)
 
 
 def read_program(

@@ -12,7 +12,7 @@ import numpy as np
 from rfscale.engine.readers.tensors import spatial_ops as sp
 from rfscale.engine.readers.tensors import window_ops as wd
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, regroup, spatial
-from rfscale.engine.readers.tensors.tracking import Tracked, Tracker
+from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.registry import ATEN, Handler, aten, listed
 
 # windows ------------------------------------------------------------------------------------------------------------
@@ -30,13 +30,62 @@ def _conv(
     return wd.convolve(k, x, w, b is not None, listed(stride, n), sides, listed(dilation, n), groups)
 
 
-@aten("convolution")
+@aten("convolution", "_convolution", "convolution_overrideable")
 def _convolution(
-    k: Tracker, x: Any, w: Any, b: Any, stride: Any, padding: Any, dilation: Any, transposed: bool, extra: Any, g: int
-) -> Tracked:
+    k: Tracker, x: Any, w: Any, b: Any, stride: Any, padding: Any, dilation: Any, transposed: bool, extra: Any, g: int,
+    *_: Any,
+) -> Tracked:  # fmt: skip
     if transposed:
         return _conv_transpose(k, x, w, b, stride, padding, extra, g, dilation)
     return _conv(k, x, w, b, stride, padding, dilation, g)
+
+
+@aten("_convolution_mode")
+def _convolution_by_word(
+    k: Tracker, x: Any, w: Any, b: Any, stride: Any, padding: str, dilation: Any, groups: int
+) -> Tracked:
+    return _conv(k, x, w, b, stride, padding, dilation, groups)
+
+
+@aten("mkldnn_convolution")
+def _mkldnn(k: Tracker, x: Any, w: Any, b: Any, padding: Any, stride: Any, dilation: Any, groups: int) -> Tracked:
+    return _conv(k, x, w, b, stride, padding, dilation, groups)
+
+
+@aten("cudnn_convolution")
+def _cudnn(k: Tracker, x: Any, w: Any, padding: Any, stride: Any, dilation: Any, groups: int, *_: Any) -> Tracked:
+    return _conv(k, x, w, None, stride, padding, dilation, groups)
+
+
+@aten("slow_conv3d", "thnn_conv2d", "_slow_conv2d_forward", "slow_conv_dilated2d", "slow_conv3d_forward")
+@aten("slow_conv_dilated3d")
+def _slow_conv(
+    k: Tracker, x: Any, w: Any, _kernel: Any, b: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1
+) -> Tracked:
+    return _conv(k, x, w, b, stride, padding, dilation)
+
+
+@aten("_conv_depthwise2d", "conv_depthwise3d")
+def _depthwise(k: Tracker, x: Any, w: Any, _kernel: Any, b: Any, stride: Any, padding: Any, dilation: Any) -> Tracked:
+    return _conv(k, x, w, b, stride, padding, dilation, x.shape[1])
+
+
+@aten("slow_conv_transpose2d", "slow_conv_transpose3d")
+def _slow_transposed(
+    k: Tracker, x: Any, w: Any, _kernel: Any, b: Any = None, stride: Any = 1, padding: Any = 0, extra: Any = 0,
+    dilation: Any = 1,
+) -> Tracked:  # fmt: skip
+    return _conv_transpose(k, x, w, b, stride, padding, extra, 1, dilation)
+
+
+@aten("conv_tbc")
+def _conv_of_sequences(k: Tracker, x: Tracked, w: Any, _bias: Any, padding: int = 0) -> Tracked:
+    """Time, batch, channels, and a kernel of time, channels in, channels out."""
+    shape = k.shape
+    k.shape = tuple(shape[d] for d in (1, 2, 0))
+    turned = Constant(tuple(w.shape[d] for d in (2, 1, 0)))
+    out = _conv(k, replace(x, dims=tuple(x.dims[d] for d in (1, 2, 0))), turned, True, 1, padding)
+    return replace(out, dims=tuple(out.dims[d] for d in (2, 0, 1)))
 
 
 @aten("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -76,6 +125,7 @@ for _rank in (1, 2, 3):
     ATEN[f"max_pool{_rank}d"] = _pool("max_pool", _rank)
     ATEN[f"avg_pool{_rank}d"] = _pool("avg_pool", _rank)
     ATEN[f"adaptive_avg_pool{_rank}d"] = lambda k, x, size, r=_rank: wd.adaptive_pool(k, x, r)
+    ATEN[f"_adaptive_avg_pool{_rank}d"] = ATEN[f"adaptive_avg_pool{_rank}d"]
 
 
 def _with_indices(rank: int, adaptive: bool) -> Handler:

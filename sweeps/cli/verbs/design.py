@@ -99,7 +99,8 @@ def design(
     found.attrs["command"] = context.obj["command"]
     lines = design_report(found, loaded)
     if out:
-        lines += write_designs(found, loaded, out)
+        networks = (loaded.network(found.isel(rank=i)) for i in range(found.sizes["rank"]))
+        lines += write_designs(found, loaded, networks, out)
     if plot:
         from rfscale.sweeps.report.pictures.style import save
 

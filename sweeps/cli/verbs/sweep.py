@@ -103,7 +103,9 @@ def sweep(
         names = None if stages is None else [s.strip() for s in stages.split(",") if s.strip()]
         data, lines = None, _enumerate(loaded, out, names, formulas, workers, scheduler)
     else:
-        data, lines = None, space_report(loaded)
+        from rfscale.sweeps.runs.describe import describe
+
+        data, lines = None, space_report(describe(loaded))
     if plot:
         from rfscale.sweeps.report.pictures.spaces import answer_figure
         from rfscale.sweeps.report.pictures.style import save

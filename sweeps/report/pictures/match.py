@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rfscale.engine.objects.fit import covered_ranges
+
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+Ranges = Sequence[tuple[float, float]]
 
 
 def match_figure(found: xr.Dataset) -> Figure:
@@ -20,10 +25,11 @@ def match_figure(found: xr.Dataset) -> Figure:
     from rfscale.sweeps.report.pictures.style import figure, label
 
     wide = min(13.0, max(9.0, 5.0 + 0.06 * found.sizes["layer"]))
+    covered = covered_ranges(found.chosen_figure.values, found.attrs["factor"])
     with figure(wide, 5.6, 1, 2, sharey=True, width_ratios=[5, 3]) as (fig, axes):
         left, right = axes[0]
-        _profile(left, found)
-        _histogram(right, found)
+        _profile(left, found, covered)
+        _histogram(right, found, covered)
         left.set_yscale("log", base=2)
         left.set_ylim(_limits(found))
         left.yaxis.set_major_locator(LogLocator(base=2))
@@ -34,9 +40,9 @@ def match_figure(found: xr.Dataset) -> Figure:
         left.set_title(f"{label(found.attrs['network'], 40)}: receptive field of each layer, {image}")
         rule = "" if found.attrs["resize"] == "none" else f"\nresized by {found.attrs['resize']}"
         right.set_title(f"{label(Path(found.attrs['source']).name)}{rule}", fontsize=10)
-        covered, factor = float(found.coverage), found.attrs["factor"]
         fig.supxlabel(
-            f"{covered:.0%} of {found.attrs['objects']} objects lie within a factor of {factor:g} of a chosen map; "
+            f"{float(found.coverage):.0%} of {found.attrs['objects']} objects lie within a factor of "
+            f"{found.attrs['factor']:g} of a chosen map; "
             f"mean |log2({found.attrs['by']} / size)| = {float(found.tightness):.2f}",
             fontsize=10,
         )
@@ -49,7 +55,7 @@ def _limits(found: xr.Dataset) -> tuple[float, float]:
     return max(1.0, min(used.min(), 8.0)) / 1.2, float(top) * 1.25
 
 
-def _profile(ax: Axes, found: xr.Dataset) -> None:
+def _profile(ax: Axes, found: xr.Dataset, covered: Ranges) -> None:
     from rfscale.sweeps.report.pictures.style import BLUE, ORANGE, PURPLE, SKY, STAR, TICK_LETTERS, TICKS, label
 
     steps = np.arange(found.sizes["layer"])
@@ -60,7 +66,7 @@ def _profile(ax: Axes, found: xr.Dataset) -> None:
         ax.plot(steps, found.effective, "--", color=PURPLE, label="effective (95 % of the paths)")
     at = [names.index(str(n)) for n in found.chosen.values]
     ax.plot(at, found.chosen_figure, label="chosen maps", **STAR)
-    for low, high in _bands(found):
+    for low, high in covered:
         ax.axhspan(low, high, color=ORANGE, alpha=0.10, lw=0)
     every = -(-len(names) // TICKS)
     picked = list(range(0, len(names), every))
@@ -69,31 +75,18 @@ def _profile(ax: Axes, found: xr.Dataset) -> None:
     ax.legend(loc="upper left")
 
 
-def _bands(found: xr.Dataset) -> list[tuple[float, float]]:
-    """Ranges of sizes within the factor of a chosen map, joined where they touch."""
-    factor = found.attrs["factor"]
-    out: list[tuple[float, float]] = []
-    for figure in sorted(found.chosen_figure.values.tolist()):
-        low, high = figure / factor, figure * factor
-        if out and low <= out[-1][1]:
-            low = out.pop()[0]
-        out.append((low, high))
-    return out
-
-
-def _histogram(ax: Axes, found: xr.Dataset) -> None:
+def _histogram(ax: Axes, found: xr.Dataset, covered: Ranges) -> None:
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     from rfscale.sweeps.report.pictures.style import BLUE, GREY, INK, ORANGE, TICK_LETTERS, label
 
     centres, share = found.bin.values, found.share.values
-    bands = _bands(found)
-    inside = np.array([any(low <= x <= high for low, high in bands) for x in centres])
+    inside = np.array([any(low <= x <= high for low, high in covered) for x in centres])
     step = 2 ** (np.log2(centres[1] / centres[0]) / 2) if len(centres) > 1 else 2 ** (1 / 32)
     height = centres * step - centres / step
     for mask, color in ((inside, BLUE), (~inside, GREY)):
         ax.barh(centres[mask], share[mask], height[mask], color=color, alpha=0.85, lw=0)
-    for low, high in bands:
+    for low, high in covered:
         ax.axhspan(low, high, color=ORANGE, alpha=0.10, lw=0)
     ax.set_xlim(0, 1.5 * float(share.max()))
     figures = found.chosen_figure.values

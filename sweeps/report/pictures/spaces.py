@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rfscale.engine.errors import InputError
+from rfscale.sweeps.answers.count import shares_by_extent
 from rfscale.sweeps.report.pictures.style import BLUE, GREEN, ORANGE, SKY, figure, label
-from rfscale.sweeps.spaces.space import Space
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from rfscale.sweeps.spaces.space import Space
 
 BINS = 120  # rows of the picture of a space
 MAPS = "viridis"
@@ -36,14 +38,7 @@ def space_figure(space: Space, extents: Mapping[str, list[xr.DataArray]]) -> Fig
 
 def _distributions(ax: Axes, names: list[str], counts: list[xr.DataArray]) -> None:
     """Draw one column for each stage: its share of architectures by extent."""
-    largest = max(int(c[c.dims[0]].values.max()) for c in counts)
-    edges = np.unique(np.geomspace(1, largest + 1, BINS).round()) - 0.5
-    shares = np.zeros((len(edges) - 1, len(names)))
-    for column, c in enumerate(counts):
-        total = sum(c.values.tolist())
-        rows = np.searchsorted(edges, c[c.dims[0]].values, side="right") - 1
-        for row, n in zip(rows.tolist(), c.values.tolist(), strict=True):
-            shares[row, column] += n / total
+    edges, shares = shares_by_extent(counts, BINS)
     logs = np.log10(shares, where=shares > 0, out=np.full(shares.shape, np.nan))
     mesh = ax.pcolormesh(np.arange(len(names) + 1) - 0.5, edges, logs, cmap=MAPS, vmax=0)
     ax.figure.colorbar(mesh, ax=ax, label="share of the stage's architectures, log10")

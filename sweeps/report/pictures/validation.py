@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rfscale.sweeps.validation.space import shares_by_error
+
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
@@ -55,10 +57,10 @@ def save_plot(ds: xr.Dataset, path: Path) -> None:
 
 def _shares(ax: Any, ds: xr.Dataset, name: str) -> None:
     """Shares of maps by error, cumulated."""
-    edges = ds.error_bin.values[:-1]
+    upto = shares_by_error(ds).sel(figure=name)
     for f in ds.formula.values:
-        counts = ds.histogram.sel(formula=f, figure=name).sum("stage").values
-        if counts.sum():
-            ax.step(edges, counts.cumsum()[:-1] / counts.sum(), where="post", label=str(f))
+        share = upto.sel(formula=f)
+        if share.notnull().all():
+            ax.step(upto.error_bin, share, where="post", label=str(f))
     ax.set(xscale="log", ylim=(0, 1.02), xlabel=f"error of the {name} up to", ylabel="share of maps", title=name)
     ax.legend()

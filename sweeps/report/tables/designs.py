@@ -1,8 +1,9 @@
-"""What `rfscale design` shows: the table of designs, their spec files, and a picture. matplotlib only in functions."""
+"""What `rfscale design` shows and writes: the table of designs, and their spec files."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,12 @@ from rfscale.sweeps.report.datasets import write
 from rfscale.sweeps.report.tables.spaces import ROWS, number
 from rfscale.sweeps.report.terminal import Column, folded
 from rfscale.sweeps.report.terminal import number as figure
-from rfscale.sweeps.spaces.space import Space
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from rfscale.engine.network.network import Network
+    from rfscale.sweeps.spaces.space import Space
 
 
 def design_report(found: xr.Dataset, space: Space) -> list[Any]:
@@ -58,11 +61,6 @@ def _maps(one: xr.Dataset, by: str) -> str:
     )
 
 
-def _row(found: xr.Dataset, rank: int) -> dict[str, Any]:
-    """Return the labels of one architecture."""
-    return {name: found[name].values[rank] for name in _factors(found)}
-
-
 def check_out(out: Path | None) -> None:
     """Refuse a bad folder before anything is computed."""
     if out is None:
@@ -77,14 +75,14 @@ def file_stem(name: str) -> str:
     return re.sub(r"[^\w.+ -]", "_", visible(name)).lstrip(". ")[:80] or "design"
 
 
-def write_designs(found: xr.Dataset, space: Space, out: Path) -> list[str]:
+def write_designs(found: xr.Dataset, space: Space, networks: Iterable[Network], out: Path) -> list[str]:
     """Write each design as a spec file that `rfscale profile` takes, and the table of all; return what was written."""
     out.mkdir(exist_ok=True)
     digits = len(str(found.sizes["rank"] - 1))
     stem = file_stem(space.name)
-    for i in range(found.sizes["rank"]):
+    for i, network in enumerate(networks):
         name = f"{stem}-{i:0{digits}d}"
-        spec = {**space.network(_row(found, i)).to_dict(), "name": name}
+        spec = {**network.to_dict(), "name": name}
         one = found.isel(rank=i)
         head = f"# {visible(_maps(one, found.attrs['by']))}; mean |log2| {float(one.tightness):.4f}\n"
         write_text(

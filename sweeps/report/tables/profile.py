@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isnan, sqrt
 from typing import TYPE_CHECKING, Any
 
+from rfscale.engine.analysis.profile_summary import FORMULA_AREAS, FormulaValues, formula_values, profile_summary
 from rfscale.engine.network.modules import Module, fitting_depth, modules
-from rfscale.sweeps.report.terminal import Column, Table, folded, number, per_axis, same
+from rfscale.sweeps.report.terminal import Column, Table, folded, number, per_axis
 
 if TYPE_CHECKING:
-    import numpy as np
     import xarray as xr
 
 SCREEN = 24  # rows of a table that is folded to fit a screen
-
-
 NAMED = 4  # layers that a line lists
+HEADERS = ("published", "closed")  # of the columns of `FORMULA_AREAS`
 
 
 def profile_report(ds: xr.Dataset, depth: int | None = None, outputs: Sequence[str] = ()) -> list[Any]:
@@ -54,8 +52,6 @@ def folded_rows(ds: xr.Dataset, depth: int | None) -> tuple[list[Module], list[s
 
 def _table(ds: xr.Dataset, rows: Sequence[Module]) -> tuple[Table, list[str]]:
     """The rows of a profile, and the legend of their notes."""
-    flat = ds.sizes["axis"] == 2  # else areas are compared, a square root means nothing
-    exact = ds.width.values if flat else ds.area.values
     notes, legend = _notes(ds)
     size = [per_axis(row) for row in ds.map_size.values] if "map_size" in ds else ["–"] * ds.sizes["layer"]
     boxes = [per_axis(row) for row in ds.extent.values]
@@ -66,14 +62,13 @@ def _table(ds: xr.Dataset, rows: Sequence[Module]) -> tuple[Table, list[str]]:
         Column("jump", [per_axis(row) for row in ds.jump.values]),
         Column("extent", boxes),
         Column("start", [per_axis(row) for row in ds.start.values]),
-        *_size_columns(ds, boxes, flat),
+        *_size_columns(ds, boxes),
         Column("density", [number(v) for v in ds.density.values], quiet=("1",)),
         Column("overlap", [per_axis(row) for row in ds.overlap.values]),
         Column("gap", [per_axis(row) for row in ds.max_gap.values], quiet=("0",)),
         Column("terms", [number(v) for v in ds.terms.values], quiet=("0", "1")),
         Column("phases", [number(v) for v in ds.phases.values], quiet=("1",)),
-        Column("published", [_against(a, e, flat) for a, e in zip(ds.published_area.values, exact, strict=True)]),
-        Column("closed", [_against(a, e, flat) for a, e in zip(ds.closed_form_area.values, exact, strict=True)]),
+        *(Column(h, _formula_cells(formula_values(ds, name))) for h, name in zip(HEADERS, FORMULA_AREAS, strict=True)),
         Column("notes", notes, "left", quiet=("",)),
     ]
     return folded(columns), legend
@@ -83,9 +78,9 @@ def _op(module: Module, op: str) -> str:
     return op if module.layers == 1 else f"{module.layers} layers"
 
 
-def _size_columns(ds: xr.Dataset, boxes: list[str], flat: bool) -> list[Column]:
+def _size_columns(ds: xr.Dataset, boxes: list[str]) -> list[Column]:
     """Area and width; neither where every footprint is a full square, whose width is its extent."""
-    if not flat:
+    if ds.sizes["axis"] != 2:  # a square root of the pixels means nothing
         return [Column("pixels", [number(v) for v in ds.area.values])]
     width = [number(v, 1) for v in ds.width.values]
     if width == boxes:
@@ -93,12 +88,13 @@ def _size_columns(ds: xr.Dataset, boxes: list[str], flat: bool) -> list[Column]:
     return [Column("area", [number(v) for v in ds.area.values]), Column("width", width)]
 
 
-def _against(area: float, exact: float, flat: bool) -> str:
-    """A formula's width (or pixels) as a cell: `=` where it is the exact one."""
-    value = area if not flat or area < 0 else sqrt(area)
-    if area < 0:
-        return f"S={number(area, 0)}"
-    return "=" if same(value, exact) else number(value, 1)
+def _formula_cells(formula: FormulaValues) -> list[str]:
+    """A formula's widths (or pixels): `=` where they are the exact ones."""
+    return ["=" if right else _value(v) for v, right in zip(formula.value.tolist(), formula.right, strict=True)]
+
+
+def _value(value: float) -> str:
+    return f"S={number(value, 0)}" if value < 0 else number(value, 1)
 
 
 def _notes(ds: xr.Dataset) -> tuple[list[str], list[str]]:
@@ -133,35 +129,34 @@ def _title(ds: xr.Dataset) -> str:
 
 def _summary(ds: xr.Dataset) -> list[str]:
     """What holds for all layers, those that the table folds included."""
-    flat = ds.sizes["axis"] == 2
-    exact = ds.width.values if flat else ds.area.values
-    holes = ds.layer.values[(ds.max_gap.values > 0).any(axis=1)]
-    some = f"{len(holes)} of {len(ds.layer)} layers have holes, first {holes[0]}" if len(holes) else ""
-    full = (ds.density.values == 1).all()
-    lines = [some or f"no footprint has {'holes' if full else 'gaps; those of a density below 1 lack corners'}"]
-    for name, label in (("published_area", "published formula"), ("closed_form_area", "closed form")):
-        lines.append(f"{label}: {_verdict(ds[name].values, exact, flat, ds.layer.values)}")
-    if ds.attrs.get("mode") == "finite":
+    found, names = profile_summary(ds), ds.layer.values.tolist()
+    holes, finite = found.with_holes, ds.attrs.get("mode") == "finite"
+    some = f"{len(holes)} of {len(names)} layers have holes, first {holes[0]}" if holes else ""
+    gaps = "holes" if found.fills_boxes else "gaps; those of a density below 1 lack corners"
+    lines = [some or f"no footprint has {gaps}"]
+    for name, label in zip(FORMULA_AREAS, ("published formula", "closed form"), strict=True):
+        lines.append(f"{label}: {_verdict(found.formulas[name], names)}")
+    if finite:
         lines.append("the formulas know no borders: near them, or where the image is small, they give too much")
-    if any(ds.is_global.values):
-        shown = " ('all')" if ds.attrs.get("mode") != "finite" else ""
-        lines.append(f"{int(ds.is_global.sum())} layers have a global receptive field{shown}")
+    if found.global_layers:
+        shown = "" if finite else " ('all')"
+        lines.append(f"{found.global_layers} layers have a global receptive field{shown}")
     if dropped := ds.attrs.get("dropped"):
         more = f" and {len(dropped) - NAMED} more" if len(dropped) > NAMED else ""
         lines.append(f"left out of merges, for their receptive field is global: {', '.join(dropped[:NAMED])}{more}")
     return lines
 
 
-def _verdict(areas: np.ndarray, exact: np.ndarray, flat: bool, layers: np.ndarray) -> str:
+def _verdict(formula: FormulaValues, layers: Sequence[str]) -> str:
     """How often a formula is right, and where it first goes wrong."""
-    known = [(a, e, name) for a, e, name in zip(areas, exact, layers, strict=True) if not isnan(a)]
-    wrong = [(a, e, name) for a, e, name in known if not same(sqrt(a) if flat and a >= 0 else a, e)]
+    known, right = int(formula.known.sum()), int(formula.right.sum())
     if not known:
         return "has no value for these layers"
-    text = f"exact for {len(known) - len(wrong)} of {len(layers)} layers ('=')"
-    if wrong:
-        area, true, name = wrong[0]
-        text += f", wrong for {len(wrong)}: first at {name}, {_against(area, true, flat)} for {number(true, 1)}"
-    if len(known) < len(layers):
-        text += f", no value for {len(layers) - len(known)}"
+    text = f"exact for {right} of {len(layers)} layers ('=')"
+    if right < known:
+        at = int((formula.known & ~formula.right).argmax())
+        first, exact = _value(formula.value[at]), number(formula.exact[at], 1)
+        text += f", wrong for {known - right}: first at {layers[at]}, {first} for {exact}"
+    if known < len(layers):
+        text += f", no value for {len(layers) - known}"
     return text

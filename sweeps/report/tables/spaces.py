@@ -12,18 +12,13 @@ import xarray as xr
 from rfscale.sweeps.machine import size_text
 from rfscale.sweeps.report.terminal import Column, folded
 from rfscale.sweeps.report.terminal import number as figure
-from rfscale.sweeps.runs.labelled import blocks_of
+from rfscale.sweeps.runs.describe import Description
 from rfscale.sweeps.runs.store.store import Summary
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.space import Space
 
 ROWS = 30  # of an answer that are printed
-
-
 LABELS = 8  # of a factor that are printed
-
-
-STATES_BYTES = 1 << 28  # that a description may spend on counting states
 
 
 def summary_report(space: Space | NetworkSpace, out: Path, summary: Summary) -> list[Any]:
@@ -55,36 +50,25 @@ def number(value: int) -> str:
     return f"{digits[0]}.{digits[1:3]}e{len(digits) - 1}" if digits else "more than 1e4000"
 
 
-def space_report(space: Space | NetworkSpace) -> list[Any]:
+def space_report(space: Description) -> list[Any]:
     """Return what is printed without options: size, factors, states, and what a store would take."""
-    blocks = blocks_of(space, memory=STATES_BYTES)
-    stages = list(blocks.stages)
-    dims = [list(blocks.dims(s)) for s in stages]
-    new = [[d for d in after if d not in before] for before, after in zip([[], *dims], dims, strict=False)]
+    stages = space.stages
     table = folded([
-        Column("stage", stages, "left"),
-        Column("factors", [", ".join(f"{d} {_few(space.dims[d])}" for d in names) or "–" for names in new], "left"),
-        Column("architectures", [number(blocks.size(s)) for s in stages]),
-        Column("states", _states(blocks, len(stages)), quiet=("–",)),
-        Column("figures", [size_text(blocks.size(s) * blocks.row_bytes(s)) for s in stages]),
+        Column("stage", [s.name for s in stages], "left"),
+        Column("factors", [", ".join(f"{d} {_few(labels)}" for d, labels in s.factors.items()) or "–" for s in stages],
+               "left"),
+        Column("architectures", [number(s.architectures) for s in stages]),
+        Column("states", [" × ".join("many" if n is None else number(n) for n in s.states) or "–" for s in stages],
+               quiet=("–",)),
+        Column("figures", [size_text(s.bytes) for s in stages]),
     ])  # fmt: skip
-    total = sum(blocks.size(s) * blocks.row_bytes(s) for s in stages)
     return [
-        f"{space.name}: {number(space.size)} architectures, {len(space.factors)} factors",
+        f"{space.name}: {number(space.architectures)} architectures, {space.factors} factors",
         table,
-        f"figures: {', '.join(blocks.variables(stages[-1]))}",
-        f"all stages: {size_text(total)} before compression; --out PATH writes them, "
+        f"figures: {', '.join(space.variables)}",
+        f"all stages: {size_text(space.bytes)} before compression; --out PATH writes them, "
         "--count, --best, --pareto and --sample answer without",
     ]
-
-
-def _states(blocks: Any, stages: int) -> list[str]:
-    """Number of states after every stage, per axis where they differ; a dash where there are too many to build."""
-    cells = [[] for _ in range(stages)]  # type: list[list[str]]
-    for counts in blocks.state_counts(build=True):
-        for stage in range(stages):
-            cells[stage].append(number(counts[stage]) if stage < len(counts) else "many")
-    return [" × ".join(c) or "–" for c in cells]
 
 
 def _few(labels: Sequence[Any]) -> str:

@@ -11,6 +11,8 @@ import pytest
 import rfscale as rf
 from rfscale.engine.analysis.halo import Tile, halo, tiles
 from rfscale.engine.errors import InputError
+from rfscale.engine.footprints.margins import next_affected
+from rfscale.engine.footprints.plan import resolve
 from rfscale.engine.network.builder import NetworkBuilder
 from rfscale.engine.network.network import Network
 from tests.oracles import plain_sets as reference
@@ -140,7 +142,7 @@ def test_zoo_figures():
 
 
 def test_a_map_that_a_crop_layer_cuts_needs_more_than_its_reach():
-    """Spoilt entries lie inside the crop: reach alone would be too little."""
+    """Affected entries lie inside the crop: reach alone would be too little."""
     net = chain(*CUT, axes=1)
     found = halo(net)
     assert (found.margin >= found.reach).all()
@@ -152,6 +154,11 @@ def test_a_map_that_a_crop_layer_cuts_needs_more_than_its_reach():
         (rf.load("resnet18"), {}, r"layer 'fc' cannot be tiled: 'avgpool' \(global_pool\)"),
         (chain({"op": "resize", "size": 9}), {}, r"layer 'resize1' \(resize\)"),
         (chain({"op": "pad", "padding": 1, "mode": "circular"}), {}, "wraps around"),
+        (
+            chain({"kernel": 3}, {"op": "roll", "shift": 2}),
+            {},
+            r"'roll2' \(roll\) cannot be tiled: it wraps around",
+        ),
         (chain({"kernel": 3, "stride": 4}), {"tile": 10}, "period 4 of network; give 8 or 12"),
         (chain({"kernel": 3}), {"layers": []}, "layers is empty"),
         (chain({"kernel": 3}), {"layers": ["conv9"]}, "no layer 'conv9'"),
@@ -415,3 +422,25 @@ def test_the_command(capsys):
     assert "tiles of 512×512: run the network on 704×704, 1.89 pixels computed for each of use" in text
     with pytest.raises(InputError, match="--tile is 'wide'"):
         verb(SimpleNamespace(obj={}), "unet-padded", tile="wide")
+
+
+@pytest.mark.parametrize("end", ["start", "end"])
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "bilinear"])
+def test_affected_entries_are_those_that_read_one(mode, end):
+    """By the oracle's reads: an affected entry, also where it is copied, or one beyond the open end."""
+    rng = np.random.default_rng(7)
+    resampled = {"op": "upsample", "scale": 2, "mode": "bilinear"}
+    layer = resampled if mode == "bilinear" else {"op": "pad", "padding": [3, 2], "mode": mode}
+    net = chain(layer, axes=1)
+    n = 9
+    axis_map = resolve(net, (n,)).steps[0].maps[0]
+    size = net.map_sizes((n,))[net.layers[0].name][0]
+    for _ in range(20):
+        affected = rng.random(n) < 0.3
+        found = next_affected(affected, axis_map, size, end)
+        for entry in range(size):
+            params = net.layers[0].params
+            free = reference.axis_reads(net.layers[0].op, params, 0, entry, n, finite=False)
+            beyond = any(t < 0 if end == "start" else t >= n for t in free)
+            copies = reference.axis_reads(net.layers[0].op, params, 0, entry, n, finite=True)
+            assert found[entry] == (beyond or any(affected[t] for t in copies))

@@ -11,7 +11,7 @@ import rfscale as rf
 from rfscale.engine.analysis.match import candidates, match
 from rfscale.engine.errors import InputError
 from rfscale.engine.network.network import Network
-from rfscale.engine.objects.fit import best_maps
+from rfscale.engine.objects.fit import best_maps, covered_ranges, gaps
 from rfscale.engine.objects.histogram import fpn_levels, share_below, shares
 from rfscale.engine.objects.sizes import object_sizes
 
@@ -50,6 +50,20 @@ def test_best_maps_equal_brute_force(objective, seed):
         assert len(choice.chosen) == k
         assert choice.cost == pytest.approx(least, abs=1e-9)
         assert cost(widths[list(choice.chosen)], sizes, objective, factor) == pytest.approx(least, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_covered_ranges_and_gaps_are_all_sizes(seed):
+    rng = np.random.default_rng(seed)
+    sizes = random_sizes(seed)
+    widths, factor = np.exp(rng.uniform(1, 6.5, 5)), float(rng.uniform(1.1, 3))
+    covered = covered_ranges(widths, factor)
+    assert all(low < high for low, high in covered)
+    assert all(a[1] < b[0] for a, b in itertools.pairwise(covered))  # those that touch are joined
+    for x in np.geomspace(1, 1000, 400):
+        assert any(low < x < high for low, high in covered) == any(w / factor < x < w * factor for w in widths)
+    inside = sum(float(np.diff(share_below(sizes, list(ends)))[0]) for ends in covered)
+    assert inside + sum(gap[2] for gap in gaps(sizes, widths, factor)) == pytest.approx(1)
 
 
 def test_best_of_a_network_equals_brute_force_over_its_layers():

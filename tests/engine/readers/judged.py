@@ -59,10 +59,10 @@ def whole_maps(held):
 
 def judge(model: str, size: int, entries: int = 4) -> Verdict:
     """Compare seeded entries of seeded maps, the deepest map among them, with global_ops included and skipped."""
-    from rfscale.engine.readers.torch.reader import export
+    from tests.engine.readers.exported import exported
     from tests.oracles.exported_graph import Judge
 
-    program = export(module(model), (1, 3, size, size))
+    program = exported(module(model), (1, 3, size, size))
     net, names, held = tracked(program, model)
     rng = random.Random(model)
     compared, differing, judging = 0, [], None

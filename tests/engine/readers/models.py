@@ -93,12 +93,13 @@ def row(model: str, known: str | None = None) -> dict[str, object]:
 
     The figures are those of the last map without a global receptive field, global_ops skipped.
     """
-    from rfscale.engine.readers.torch.reader import export, read_program
+    from rfscale.engine.readers.torch.reader import read_program
+    from tests.engine.readers.exported import exported
     from tests.engine.readers.judged import judge_small
 
     made = module(model)
     size = default_size(model, made)
-    program = export(made, (1, 3, size, size))
+    program = exported(made, (1, 3, size, size))
     out: dict[str, object] = {"size": size, "nodes": sum(n.op == "call_function" for n in program.graph.nodes)}
     try:
         net = read_program(program, model)

@@ -13,7 +13,6 @@ from rfscale.engine import InputError
 
 torch = pytest.importorskip("torch")
 
-from rfscale.engine.readers.torch.reader import export  # noqa: E402
 from tests.engine.readers import parts  # noqa: E402
 from tests.engine.readers.returned import judge  # noqa: E402
 
@@ -138,7 +137,7 @@ def test_hooks_leave_the_module_as_it_was():
     model = parts.Detector()
     calls = []
     model.neck.register_forward_hook(lambda module, args, output: calls.append(1))
-    export(model, (1, 3, 64, 64))
+    rf.load(model, input_size=64)
     assert len(calls) == 1
     assert sum(len(m._forward_hooks) for m in model.modules()) == 1
     assert model.training

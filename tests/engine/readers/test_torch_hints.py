@@ -32,7 +32,8 @@ class Roots(torch.nn.Module):
 
     def forward(self, x):
         x = self.conv(x)
-        return torch.cumsum(x, -1) if not self.changes_shape else torch.fft.rfft(x).real
+        grid = torch.zeros(1, 3, 5, 2)
+        return torch.argsort(x, -1) if not self.changes_shape else torch.nn.functional.grid_sample(x, grid)
 
 
 def test_an_odd_size_is_answered_with_the_nearest_that_fits():

@@ -12,6 +12,7 @@ import pytest
 
 import rfscale as rf
 from rfscale.engine import InputError
+from rfscale.sweeps.answers.count import extents_by_stage, shares_by_extent
 from rfscale.sweeps.answers.expressions import ExpressionParser
 from tests.oracles.spaces import factors, table
 from tests.sweeps.some_spaces import ALL, ANISOTROPIC, DEMO, LINE, MIXED, random_space
@@ -239,6 +240,21 @@ def test_bins(brute):
     want = [sum(lo <= r["extent"] < hi for r in b.rows) for lo, hi in ((0, 20), (20, 40), (40, 1000))]
     assert got.values.tolist() == want
     assert got.extent.values.tolist() == [0, 20, 40]
+
+
+def test_shares_by_extent():
+    space = rf.Space.from_dict({"stages": [{"name": f"s{i}", "kernel": [1, 3, 5, 9]} for i in range(4)]})
+    counts = extents_by_stage(space)[""]
+    for bins in (3, 12, 200):
+        edges, shares = shares_by_extent(counts, bins)
+        assert shares.shape == (len(edges) - 1, 4)
+        assert len(edges) <= bins
+        np.testing.assert_allclose(shares.sum(axis=0), 1)
+        for stage, count in enumerate(counts):
+            extents = count[count.dims[0]].values
+            for i, share in enumerate(shares[:, stage]):
+                some = count.values[(extents > edges[i]) & (extents < edges[i + 1])].sum()
+                assert share == pytest.approx(some / space.size)
 
 
 def test_counts_of_any_size():

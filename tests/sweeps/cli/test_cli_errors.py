@@ -23,6 +23,7 @@ WRONG = {
     "param twice": (["profile", "stack", "--param", "n=3", "--param", "n=4"], "--arg n is given twice"),
     "param unreadable": (["profile", "stack", "--param", "n=[3"], "--arg n is '[3'; write a number"),
     "param of a file": (["profile", "net.yaml", "--param", "n=3"], "net.yaml is a file and takes no parameters"),
+    "param beyond YAML": (["profile", "stack", "--arg", "n=!!int ''"], "--arg n is \"!!int ''\"; write a number"),
     "param without network": (["networks", "--param", "n=3"], "--arg n=3 goes with a network; give its name"),
     "bad size": (["profile", "vgg16", "--input-size", "big"], "--input-size is 'big'; give pixels per axis, such as"),
     "size of nothing": (["profile", "vgg16", "--input-size", "0"], "--input-size is 0; it must lie between 1 and"),

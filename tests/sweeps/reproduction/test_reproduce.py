@@ -10,6 +10,7 @@ import rfscale as rf
 from rfscale.sweeps.cli.main import main
 from rfscale.sweeps.reproduction import pictures
 from rfscale.sweeps.reproduction.claims import CLAIMS, READINGS, networks, pooled
+from rfscale.sweeps.reproduction.findings import find
 from rfscale.sweeps.reproduction.run import claims_dataset
 from rfscale.sweeps.reproduction.tables import markdown, remarks, rows
 from rfscale.sweeps.reproduction.verdicts import QUANTITIES, judge, verdict
@@ -161,14 +162,14 @@ def test_table_and_markdown(results, profiles):
     assert len(table) < len(results)  # groups are one row
     growth = table[0][1]
     assert growth[1:] == ["9 … 1681", "9 … 1681", "9 … 1681", "9 … 1681", "3×3 … 41×41", "exact (20 of 20)"]
-    text = markdown(table, remarks(results, profiles))
+    text = markdown(table, remarks(find(results, profiles)))
     assert "| five 3×3 of dilation 2: 243×243 | 243 | 243 | 11 | 121 | 21×21 | formula wrong |" in text
     assert "| S of four plain 3×3, one of dilation 2 | – | −27 | 169 | 169 | 13×13 | formula wrong |" in text
     assert all(line.count("|") == 8 for line in text.splitlines() if line.startswith("|"))
 
 
 def test_remarks_are_computed(results, profiles):
-    text = "\n".join(remarks(results, profiles))
+    text = "\n".join(remarks(find(results, profiles)))
     assert "no layer of any of the 10 readings" in text
     assert "The article's own code makes 234: the print has its digits in another order" in text
     assert "121 pixels in a box of 21 per axis (27 % of it)" in text

@@ -15,6 +15,7 @@ from rfscale.sweeps.spaces.chains import chains
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.validation import walk_space
 from rfscale.sweeps.validation.gaussian import gaussian, gaussian_distance
+from rfscale.sweeps.validation.space import shares_by_error
 from rfscale.sweeps.validation.validate import validate
 from tests.oracles import spaces as reference
 from tests.sweeps import some_spaces as spaces
@@ -185,6 +186,42 @@ def test_threads_give_the_same_bits(options, monkeypatch):
         reports.append(validate(space, **options))
     assert reports[0].identical(reports[1])
     assert reports[0].identical(reports[2])
+
+
+PLAIN, DILATED, POINT = {"kernel": 3}, {"kernel": 3, "dilation": 2}, {"kernel": 1}
+
+
+@pytest.mark.parametrize(
+    ("layers", "inside"),
+    [
+        ([PLAIN, {"kernel": 1, "stride": 2}, PLAIN, {"kernel": 2, "stride": 2}], [True] * 4),
+        ([PLAIN, DILATED], [True, False]),  # P = 2/3: the dilated formula holds up to 1/2
+        ([{"kernel": 3, "stride": 2}, DILATED], [True, True]),  # P = 1/3
+        ([DILATED, POINT, PLAIN, POINT], [True, True, False, False]),  # after gaps only the 1×1 is exact
+        ([DILATED, {"kernel": 1, "stride": 2}], [True, False]),
+        ([{"kernel": 7, "stride": 2}, PLAIN], [True, True]),
+        ([PLAIN, {"kernel": 7, "stride": 2}], [True, False]),  # the 7×7 is for the image
+        ([PLAIN, {"kernel": 5}, PLAIN], [True, False, False]),  # the article has no 5×5
+        ([PLAIN, {"op": "pad", "padding": 3}, PLAIN], [True, True, True]),
+    ],
+)
+def test_domain_of_the_published_formulas_along_a_network(layers, inside):
+    report = validate(rf.Network.sequential(*layers))
+    assert report.in_domain.sel(formula="published").values.tolist() == inside
+    off = abs(report.relative_error.sel(formula="published")) > 1e-9
+    assert not (off & report.in_domain.sel(formula="published")).any()
+
+
+def test_shares_by_error():
+    report = validate(chains([2, 3, 7], [1, 2], [1, 2], 3))
+    found = shares_by_error(report)
+    assert found.error_bin.values.tolist() == report.error_bin.values[:-1].tolist()
+    for f, g in ((f, g) for f in report.formula.values for g in report.figure.values):
+        counts = report.histogram.sel(formula=f, figure=g).sum("stage").values.tolist()
+        share = found.sel(formula=f, figure=g).values
+        np.testing.assert_allclose(share, [sum(counts[: i + 1]) / sum(counts) for i in range(len(share))])
+    assert (found.isel(error_bin=0) < 1).any()
+    assert shares_by_error(report * 0).isnull().all()  # no maps, no shares
 
 
 def test_random_sample():

@@ -5,13 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rfscale.sweeps.report.pictures.atlas import domain_figure, published_figure
-from rfscale.sweeps.validation.atlas import EXACT, IMPOSSIBLE, NONE, OFF, atlas, summary
+from docs.atlas import ATLAS, EXACT, IMPOSSIBLE, NONE, OFF, atlas, domain_figure, published_figure, summary
 
 
 @pytest.fixture(scope="module")
 def small():
     return atlas([1, 2, 3], [1, 2, 3], [1, 2, 3])
+
+
+def test_every_variable_is_described(small):
+    assert set(small.data_vars) | {"input_overlap"} == set(ATLAS)
+    for name, spec in ATLAS.items():
+        assert (small[name].attrs["units"], small[name].attrs["long_name"]) == (spec.units, spec.long_name)
 
 
 def test_exact_side_equals_plain_sets(small):

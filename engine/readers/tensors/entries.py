@@ -1,0 +1,216 @@
+"""Entries of a dim picked by their numbers, and written: what stays, and what is put in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from rfscale.engine.readers.tensors.layout import (
+    UnreadableError,
+    common,
+    length,
+    neutral,
+    spatial,
+    whole_axis,
+    with_dim,
+)
+from rfscale.engine.readers.tensors.moves import flip, repeat_entry, repeated, spread_apart
+from rfscale.engine.readers.tensors.spatial_ops import narrow, pad_dim
+from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker
+
+MAX_STEP = 64  # each entry between those that are written is a part of its own
+MAX_RUNS = 64  # slices that a table is taken apart into
+
+
+# slices --------------------------------------------------------------------------------------------------------------
+
+
+def write_slice(k: Tracker, base: Any, new: Any, d: int, start: int, stop: int, step: int = 1) -> Any:
+    """Return `base` with its entries start, start + step, … before stop along one dim replaced by `new`."""
+    shape = tuple(base.shape)
+    part = len(range(start, stop, step))
+    if part == 0:
+        return base
+    inside = with_length(shape, d, part)
+    if isinstance(new, Tracked):
+        new = k.elementwise([new], shape=inside)
+    if not isinstance(base, Tracked) and not isinstance(new, Tracked):
+        return Constant(shape)
+    if part == shape[d]:
+        return new if isinstance(new, Tracked) else Constant(shape)
+    if not any(isinstance(t, Tracked) and lies_along(k, t, d) for t in (base, new)):  # channels: they have one map
+        held = [replace(t, dims=with_dim(t.dims, d, ())) for t in (base, new) if isinstance(t, Tracked)]
+        return k.elementwise(held, "concat", shape)
+    parts = list(_kept(k, base, d, start, stop, step)) if isinstance(base, Tracked) else []
+    if isinstance(new, Tracked):
+        parts.append(placed(k, _on_the_axis_of(k, base, new, d), d, start, step, shape[d]))
+    return k.merge("concat", parts, common([p.dims for p in parts], shape))
+
+
+def _on_the_axis_of(k: Tracker, base: Any, new: Tracked, d: int) -> Tracked:
+    """One entry that was selected has lost its axis: it is that of the entries around it, repeated where it is long."""
+    if spatial(new.dims[d]) or not isinstance(base, Tracked) or not spatial(base.dims[d]):
+        return new
+    axis = base.dims[d][0].axis
+    if axis in {f.axis for dim in new.dims for f in spatial(dim)} or new.map[axis] != 1:
+        raise UnreadableError("it writes entries of another axis")
+    n = new.shape[d]
+    dims = with_dim(new.dims, d, whole_axis(axis, n))
+    if n == 1:
+        return replace(new, dims=dims)
+    return k.after(new, "resize", dims, size=[n if a == axis else m for a, m in enumerate(new.map)])
+
+
+def lies_along(k: Tracker, t: Tracked, d: int) -> bool:
+    """Whether a dim is, or may be, one of the spatial axes."""
+    if spatial(t.dims[d]):
+        return True
+    held = {f.axis for dim in t.dims for f in spatial(dim)}
+    return d >= len(t.dims) - len(t.map) and len(held) < len(t.map)
+
+
+def with_length(shape: Shape, d: int, n: int) -> Shape:
+    """The shape with another number of entries along one dim."""
+    return (*shape[:d], n, *shape[d + 1 :])
+
+
+def placed(k: Tracker, t: Tracked, d: int, start: int, step: int, size: int) -> Tracked:
+    """Entries put at start, start + step, … of a dim of `size` entries; nothing is at the others."""
+    t = spread_apart(k, t, d, step)
+    return pad_dim(k, t, d, start, size - start - t.shape[d])
+
+
+def _kept(k: Tracker, base: Tracked, d: int, start: int, stop: int, step: int) -> Iterator[Tracked]:
+    """Parts of a tensor that a write leaves, at their places."""
+    size = base.shape[d]
+    last = start + (len(range(start, stop, step)) - 1) * step
+    if step > MAX_STEP:
+        raise UnreadableError(f"it writes every {step}th entry")
+    for first, end, by in [(0, start, 1), *((start + r, last, step) for r in range(1, step)), (last + 1, size, 1)]:
+        if first < end:
+            yield placed(k, narrow(k, base, d, first, end, by), d, first, by, size)
+
+
+# tables --------------------------------------------------------------------------------------------------------------
+
+
+class Run(NamedTuple):
+    """Entries start, start + step, … of a table."""
+
+    start: int
+    entries: int
+    step: int
+
+
+def runs(table: Sequence[int]) -> list[Run]:
+    """Take a table apart into rows of equal steps.
+
+    >>> runs([4, 5, 6, 0, 2, 4, 9])
+    [Run(start=4, entries=3, step=1), Run(start=0, entries=3, step=2), Run(start=9, entries=1, step=1)]
+    """
+    found: list[Run] = []
+    at = 0
+    while at < len(table):
+        end = at + 1
+        step = table[end] - table[at] if end < len(table) else 1
+        while end < len(table) and table[end] - table[end - 1] == step:
+            end += 1
+        if end - at == 2 and end < len(table) and table[end] - table[end - 1] != step and step not in (0, 1, -1):
+            end, step = at + 1, 1  # the second entry belongs rather to what follows
+        found.append(Run(table[at], end - at, step if end - at > 1 else 1))
+        at = end
+    return found
+
+
+def take(k: Tracker, t: Tracked, d: int, table: Sequence[int]) -> Tracked:
+    """Return the entries of a dim that a table names, in its order."""
+    n = length(t.dims[d])
+    table = [i % n for i in table]
+    if not spatial(t.dims[d]):
+        return replace(t, dims=with_dim(t.dims, d, neutral(len(table))))
+    times = _times(table)
+    if times > 1:
+        out = take(k, t, d, table[::times])
+        return replace(out, dims=with_dim(out.dims, d, repeated(out.dims[d], times)))
+    parts = _few(table)
+    if len(parts) == 1:
+        return _run(k, t, d, parts[0])
+    pieces, at = [], 0
+    for run in parts:
+        pieces.append(placed(k, _run(k, t, d, run), d, at, 1, len(table)))
+        at += run.entries
+    return k.merge("concat", pieces, common([p.dims for p in pieces], with_length(t.shape, d, len(table))))
+
+
+def _times(table: Sequence[int]) -> int:
+    """How many times each entry of a table stands there one after another."""
+    times = next((i for i, x in enumerate(table) if x != table[0]), len(table))
+    alike = len(table) % times == 0 and all(table[i] == table[i - i % times] for i in range(len(table)))
+    return times if alike and times < len(table) else 1
+
+
+def _few(table: Sequence[int]) -> list[Run]:
+    found = runs(table)
+    if len(found) > MAX_RUNS:
+        raise UnreadableError(f"a table of its entries is made of {len(found)} slices, more than {MAX_RUNS}")
+    return found
+
+
+def _run(k: Tracker, t: Tracked, d: int, run: Run) -> Tracked:
+    n, start, step = length(t.dims[d]), run.start, run.step
+    if step == 0:
+        return repeat_entry(k, narrow(k, t, d, start, start + 1), d, run.entries)
+    if step < 0:
+        t, start, step = flip(k, t, d), n - 1 - start, -step
+    out: Tracked = narrow(k, t, d, start, start + step * (run.entries - 1) + 1, step)
+    return out
+
+
+def put(k: Tracker, base: Any, d: int, table: Sequence[int], new: Any, adds: bool = False) -> Any:
+    """Return `base` with the entries of a dim that a table names replaced by `new`, or with `new` added to them."""
+    n = base.shape[d]
+    table = [i % n for i in table]
+    if isinstance(new, Tracked):
+        new = k.elementwise([new], shape=with_length(tuple(base.shape), d, len(table)))
+    along = any(isinstance(t, Tracked) and lies_along(k, t, d) for t in (base, new))
+    if adds or not along:
+        held = [base] if adds or len(set(table)) < n else []
+        if isinstance(new, Tracked):
+            held.append(_spread(k, new, d, table, n) if along else replace(new, dims=with_dim(new.dims, d, ())))
+        held = [h if h is not base or along or adds else _any_entry(h, d) for h in held]
+        return k.elementwise(held, "add" if adds else "concat", tuple(base.shape))
+    if len(set(table)) < len(table):
+        raise UnreadableError("it writes several times to one entry")
+    at = 0
+    for run in _few(table):
+        piece = narrow(k, new, d, at, at + run.entries) if isinstance(new, Tracked) else new
+        at += run.entries
+        start, step = run.start, run.step
+        if step < 0:
+            start, step = start + step * (run.entries - 1), -step
+            piece = flip(k, piece, d) if isinstance(piece, Tracked) else piece
+        base = write_slice(k, base, piece, d, start, start + step * (run.entries - 1) + 1, step)
+    return base
+
+
+def _any_entry(value: Any, d: int) -> Any:
+    """A tensor whose channels have one map, for any of them."""
+    if isinstance(value, Tracked):
+        return replace(value, dims=with_dim(value.dims, d, ()))
+    return Constant(with_length(value.shape, d, 1))
+
+
+def _spread(k: Tracker, new: Tracked, d: int, table: Sequence[int], n: int) -> Any:
+    """Entries at the places of a table, several to one place added up."""
+    pieces, at = [], 0
+    for run in _few(table):
+        piece = narrow(k, new, d, at, at + run.entries)
+        at += run.entries
+        start, step = run.start, run.step
+        if step == 0:
+            raise UnreadableError("it writes several times to one entry")
+        if step < 0:
+            piece, start, step = flip(k, piece, d), start + step * (run.entries - 1), -step
+        pieces.append(placed(k, piece, d, start, step, n))
+    return k.merge("add", pieces, common([p.dims for p in pieces], with_length(new.shape, d, n)))

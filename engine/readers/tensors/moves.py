@@ -1,0 +1,69 @@
+"""What moves or repeats the entries of a dim: reversed, spread apart, repeated, accumulated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rfscale.engine.readers.tensors.layout import (
+    Dim,
+    Dims,
+    UnreadableError,
+    joined,
+    length,
+    neutral,
+    spatial,
+    whole_axis,
+    with_dim,
+)
+from rfscale.engine.readers.tensors.spatial_ops import as_axis, whole_dim
+from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, axis_values
+
+
+def flip(k: Tracker, t: Tracked, d: int) -> Tracked:
+    """The entries of a dim in reverse order."""
+    if not spatial(t.dims[d]):
+        return t
+    t = whole_dim(k, t, d)
+    return k.after(t, "flip", t.dims, reverse=axis_values([t.dims[d][0].axis], [1], len(t.map), 0))
+
+
+def spread_apart(k: Tracker, t: Tracked, d: int, step: int) -> Tracked:
+    """The entries of a dim `step` apart, with nothing between them."""
+    n = length(t.dims[d])
+    if step == 1 or n == 1:
+        return t
+    t = as_axis(k, t, d)
+    if not spatial(t.dims[d]):
+        return replace(t, dims=with_dim(t.dims, d, neutral((n - 1) * step + 1)))
+    t = whole_dim(k, t, d)
+    axis = t.dims[d][0].axis
+    stride = axis_values([axis], [step], len(t.map), 1)
+    dims = with_dim(t.dims, d, whole_axis(axis, (n - 1) * step + 1))
+    return k.after(t, "conv_transpose", dims, kernel=1, stride=stride)
+
+
+def repeat_entry(k: Tracker, t: Tracked, d: int, times: int) -> Tracked:
+    """The one entry of a dim, `times` times."""
+    t = as_axis(k, t, d)
+    if not spatial(t.dims[d]):
+        return replace(t, dims=with_dim(t.dims, d, neutral(times)))
+    axis = t.dims[d][0].axis
+    size = [times if a == axis else n for a, n in enumerate(t.map)]
+    return k.after(t, "resize", with_dim(t.dims, d, whole_axis(axis, times)), size=size)
+
+
+def repeated(dim: Dim, times: int) -> Dim:
+    """A dim with each of its entries `times` times, one after another."""
+    return (*dim, *neutral(times)) if spatial(dim) else neutral(length(dim) * times)
+
+
+def flattened(dims: Dims) -> Dims:
+    """All dims in one."""
+    return (joined(f for dim in dims for f in dim),)
+
+
+def cumulate(k: Tracker, t: Tracked, d: int, backwards: bool = False) -> Tracked:
+    """Let each entry see all before it along a dim, and itself; `backwards`: all after it."""
+    if not spatial(t.dims[d]):
+        return t
+    raise UnreadableError("it reads a spatial axis one way")

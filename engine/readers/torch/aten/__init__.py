@@ -1,0 +1,1 @@
+"""Handlers of ATen operators, by what they do."""

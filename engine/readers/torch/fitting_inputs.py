@@ -1,0 +1,194 @@
+"""Find inputs that a module takes: the first candidate that runs, else the nearest size that it accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, shown
+from rfscale.engine.readers.torch.example_input import ModelInputs, TensorInput
+
+MULTIPLES = (2, 4, 8, 16, 32, 64, 128)  # pixels that sizes of images are multiples of
+MOST_PIXELS = 2048  # per axis, of the sizes that are tried
+R = TypeVar("R")
+
+
+def first_that_runs(
+    module: Any, candidates: Sequence[ModelInputs], run: Callable[[ModelInputs], R]
+) -> tuple[ModelInputs, R]:
+    """Return the first inputs that a module takes, and what running it returned.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    candidates : sequence of ModelInputs
+        As of `model_inputs`. Where nobody asked for their size, others are tried after them: the channels that the
+        first convolution wants, and a size that fits.
+    run : callable
+        Runs the module on the inputs; it raises what the module raises.
+
+    Raises
+    ------
+    InputError
+        One line: what the module raised on the first candidate, and a size that it takes.
+    """
+    first: Exception | None = None
+    for inputs in candidates:
+        try:
+            return inputs, run(inputs)
+        except InputError:
+            raise
+        except Exception as error:  # whatever the code of a model raises
+            first = first or error
+    inputs = candidates[0]
+    assert first is not None
+    if inputs.size_is_free:
+        for other in _others(module, inputs, run):
+            with suppress(Exception):
+                return other, run(other)
+    raise refused(module, inputs, first, run) from None
+
+
+def refused(module: Any, inputs: ModelInputs, error: Exception, run: Callable[[ModelInputs], Any]) -> InputError:
+    """Return the error that says that a module does not take its inputs: with a size that it takes, if there is one."""
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    wanted = _channels_wanted(module, inputs, run)
+    remedy: tuple[Any, ...] = ("give another ", EXAMPLE_INPUT, ", or a part of the module")
+    if wanted is not None:
+        remedy = ("give ", EXAMPLE_INPUT, f" {_with_channels(inputs, wanted).image.shape}: it wants {wanted} channels")
+    elif (pixels := fitting_pixels(module, inputs, run)) is not None:
+        multiple = next((m for m in reversed(MULTIPLES) if not any(n % m for n in pixels)), 1)
+        several = f", multiples of {multiple}" if multiple > 1 else ""
+        remedy = ("try ", "×".join(map(str, pixels)), f" pixels{several}: give ", INPUT_SIZE)
+        remedy += (" or another ", EXAMPLE_INPUT)
+    name = getattr(module, "original_name", type(module).__name__)
+    return InputError(f"{name} does not run on an input of {inputs.label}: {shown(reason, 200)}", remedy=remedy)
+
+
+def fitting_pixels(module: Any, inputs: ModelInputs, run: Callable[[ModelInputs], Any]) -> tuple[int, ...] | None:
+    """Return the pixels per axis nearest to those of the image that a module takes; None where none was found."""
+    pixels = inputs.pixels
+    if inputs.image.value is not None or not pixels:
+        return None
+    side = _side_for_linear(module, inputs, run)
+    if side is not None:
+        return (side,) * len(pixels)
+    for multiple in MULTIPLES:
+        near = tuple(max(multiple, (n + multiple // 2) // multiple * multiple) for n in pixels)
+        if near != pixels and _runs(run, inputs.with_pixels(near)):
+            return near
+    return None
+
+
+def _others(module: Any, inputs: ModelInputs, run: Callable[[ModelInputs], Any]) -> Iterator[ModelInputs]:
+    """Further inputs, where those that the module seemed to want fail."""
+    wanted = _channels_wanted(module, inputs, run)
+    if wanted is not None:
+        inputs = _with_channels(inputs, wanted)
+        yield inputs
+    pixels = fitting_pixels(module, inputs, run)
+    if pixels is not None:
+        yield inputs.with_pixels(pixels)
+
+
+def _runs(run: Callable[[ModelInputs], Any], inputs: ModelInputs) -> bool:
+    try:
+        run(inputs)
+    except Exception:  # whatever the module raises at that size
+        return False
+    return True
+
+
+# channels of the first convolution ------------------------------------------------------------------------------------
+
+
+def _channels_wanted(module: Any, inputs: ModelInputs, run: Callable[[ModelInputs], Any]) -> int | None:
+    """Channels that the first convolution called wants, where the image's are others."""
+    called: list[tuple[int, tuple[int, ...]]] = []
+    with _watched(module, ("_ConvNd",), "in_channels", lambda wanted, shape: called.append((wanted, shape))):
+        _runs(run, inputs)
+    if not called:
+        return None
+    wanted, shape = called[0]
+    dim = _channel_dim(inputs)
+    same = shape[-len(inputs.pixels) :] == inputs.pixels and len(shape) == len(inputs.image.shape)
+    return wanted if same and dim is not None and shape[dim] != wanted else None
+
+
+def _channel_dim(inputs: ModelInputs) -> int | None:
+    others = [d for d in range(len(inputs.image.shape)) if d not in inputs.axes]
+    return others[-1] if others else None
+
+
+def _with_channels(inputs: ModelInputs, channels: int) -> ModelInputs:
+    dim = _channel_dim(inputs)
+    shape = tuple(channels if d == dim else n for d, n in enumerate(inputs.image.shape))
+    return inputs.with_image(TensorInput(shape, inputs.image.dtype))
+
+
+# size of a map that a linear layer takes flattened --------------------------------------------------------------------
+
+
+def _side_for_linear(module: Any, inputs: ModelInputs, run: Callable[[ModelInputs], Any]) -> int | None:
+    """Pixels along each axis at which a linear layer gets as many values as it wants, if that is what does not fit."""
+    misfits: list[int] = []
+
+    def sign(side: int) -> int | None:
+        """Whether an image is too large (1), too small (-1) or right (0); None where it fails otherwise."""
+        misfits.clear()
+        if _runs(run, inputs.with_pixels([side] * len(inputs.pixels))):
+            return 0
+        return misfits[0] if misfits else None
+
+    def note(wanted: int, shape: tuple[int, ...]) -> None:
+        if shape[-1] != wanted:
+            misfits.append(1 if shape[-1] > wanted else -1)
+
+    with _watched(module, ("Linear",), "in_features", note):
+        _runs(run, inputs)
+        if not misfits:
+            return None
+        low, high = 1, max(inputs.pixels)
+        if misfits[0] < 0:
+            low, high = high, 2 * high
+            while high <= MOST_PIXELS and sign(high) in (-1, None):
+                low, high = high, 2 * high
+        side = _first(low, min(high, MOST_PIXELS), lambda n: sign(n) in (0, 1))  # a map that vanishes is too small
+        if side is None or sign(side) != 0:
+            return None
+        larger = _first(side, side + 64, lambda n: sign(n) == 1)
+        return max(range(side, larger or side + 1), key=lambda n: (n & -n, -n))  # the roundest in binary
+
+
+def _first(low: int, high: int, holds: Callable[[int], bool]) -> int | None:
+    """The first number from `low` to `high` from which on something holds, by halving; None where it never does."""
+    if not holds(high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return low
+
+
+@contextmanager
+def _watched(
+    module: Any, kinds: Sequence[str], attribute: str, note: Callable[[int, tuple[int, ...]], None]
+) -> Iterator[None]:
+    """Call `note` with what each layer of some classes wants, an attribute, and the shape that it gets."""
+    handles = []
+
+    def before(part: Any, args: Any) -> None:
+        shape = getattr(args[0], "shape", None) if args else None
+        if shape is not None:
+            note(getattr(part, attribute), tuple(shape))
+
+    for part in module.modules():
+        if isinstance(getattr(part, attribute, None), int) and any(c.__name__ in kinds for c in type(part).__mro__):
+            with suppress(Exception):  # compiled modules take no hooks
+                handles.append(part.register_forward_pre_hook(before))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

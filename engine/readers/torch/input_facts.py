@@ -1,0 +1,171 @@
+"""What a module says of its input: dtype, rank, channels and pixels, read off its layers and its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from math import isqrt
+from numbers import Integral
+from typing import Any
+
+from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, Parameter
+
+DEFAULT_PIXELS = {1: 4096, 2: 224, 3: 96}  # by rank, where the module says none
+CHANNELS = 3
+_CONVOLUTIONS = {f"Conv{kind}{rank}d": rank for rank in (1, 2, 3) for kind in ("", "Transpose")}
+_SIZE_NAMES = ("img_size", "image_size", "input_resolution")  # of modules
+_CONFIG_SIZE_NAMES = (*_SIZE_NAMES, "input_size")  # of a recurrent layer that is no size of an image
+_CHANNEL_NAMES = ("num_channels", "in_channels", "in_chans", "num_input_channels")
+_CONFIGS = ("pretrained_cfg", "default_cfg", "config", "vision_config", "encoder", "backbone_config")
+
+
+@dataclass(frozen=True)
+class InputFacts:
+    """What a module says of its input.
+
+    Attributes
+    ----------
+    dtype : torch.dtype
+        That of its first floating parameter.
+    rank : int or None
+        Spatial axes.
+    channels : int or None
+    pixels : tuple of int or None
+        The size that it wants, where it says one.
+    """
+
+    dtype: Any
+    rank: int | None = None
+    channels: int | None = None
+    pixels: tuple[int, ...] | None = None
+
+    def shape(self, pixels: Sequence[int] | None = None, axes: Sequence[int] | None = None) -> tuple[int, ...]:
+        """Shape of an image of a batch of one; `pixels` per axis or one for all, by default what the module wants."""
+        ndim = (self.rank or 2) if axes is None else len(axes)
+        if pixels is not None and len(pixels) > 1 and axes is None:
+            ndim = len(pixels)
+        if pixels is None:
+            fits = self.pixels is not None and len(self.pixels) in (1, ndim)
+            pixels = self.pixels if self.pixels is not None and fits else (DEFAULT_PIXELS.get(ndim, 224),)
+        size = list(pixels) * ndim if len(pixels) == 1 else list(pixels)
+        if len(size) != ndim:
+            raise InputError(f"but the image has {ndim} axes", argument=INPUT_SIZE, value=list(pixels))
+        channels = CHANNELS if self.channels is None else self.channels
+        if axes is None:
+            return (1, channels, *size)
+        length = ndim + 2
+        dims = [a % length for a in axes]
+        if len(set(dims)) != ndim or any(not -length <= a < length for a in axes):
+            raise InputError(
+                argument=Parameter("axes"), value=list(axes),
+                remedy=("give other dims, or ", EXAMPLE_INPUT, ", the whole shape of the image, too"),
+            )  # fmt: skip
+        others = iter((1, channels))
+        by_dim = dict(zip(dims, size, strict=True))
+        return tuple(by_dim[d] if d in by_dim else next(others) for d in range(length))
+
+    def completed(self, shape: tuple[int, ...]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """Shapes with their spatial dims that one given may mean, the likeliest first: it may lack batch and channels.
+
+        A shape of channels and pixels may as well be what the module takes, which then adds what is not there.
+        """
+        rank, missing = self.rank, 0 if self.rank is None else self.rank + 2 - len(shape)
+        if rank is None or missing not in (1, 2):
+            return [(shape, tuple(range(2, len(shape))))]
+        before = (1,) if missing == 1 else (1, self.channels or CHANNELS)
+        whole = (before + shape, tuple(range(2, rank + 2)))
+        return [whole, (shape, tuple(range(len(shape) - rank, len(shape))))]
+
+
+def input_facts(module: Any) -> InputFacts:
+    """Return what a module says of its input."""
+    rank, channels = _first_convolution(module)
+    pixels = _wanted_pixels(module)
+    config = next((c for c in _configurations(module)), None)
+    if channels is None and config is not None:
+        channels = next((int(config[n]) for n in _CHANNEL_NAMES if _is_size(config.get(n))), None)
+    if rank is None and channels is None:
+        channels, square = _first_linear(module)
+        pixels = pixels or square
+    return InputFacts(_dtype(module), rank, channels, pixels)
+
+
+def _dtype(module: Any) -> Any:
+    import torch
+
+    tensors = chain(module.parameters(), module.buffers())
+    return next((t.dtype for t in tensors if t.dtype.is_floating_point), torch.get_default_dtype())
+
+
+def _first_convolution(module: Any) -> tuple[int | None, int | None]:
+    """Rank and input channels of the first convolution in the order of the modules; None without one."""
+    for part in module.modules():
+        names = [cls.__name__ for cls in type(part).__mro__]
+        names.append(getattr(part, "original_name", ""))  # of TorchScript, whose parts are all of one class
+        name = next((name for name in names if name in _CONVOLUTIONS), None)
+        if name is None:
+            continue
+        rank, channels = _CONVOLUTIONS[name], getattr(part, "in_channels", None)
+        weight = getattr(part, "weight", None)
+        if channels is None and weight is not None and weight.dim() == rank + 2:
+            channels = int(weight.shape[0 if "Transpose" in name else 1])  # TorchScript keeps no numbers; no groups
+        return rank, channels or None  # a lazy one has none yet
+    return None, None
+
+
+def _first_linear(module: Any) -> tuple[int | None, tuple[int, ...] | None]:
+    """Channels and pixels of a square image whose values the first linear layer takes flattened; None where none."""
+    for part in module.modules():
+        width = getattr(part, "in_features", None)
+        if not isinstance(width, int) or width < 1:
+            continue
+        for channels in (3, 1):
+            side = isqrt(width // channels)
+            if channels * side * side == width and side >= 8:
+                return channels, (side, side)
+        return None, None
+    return None, None
+
+
+def _wanted_pixels(module: Any) -> tuple[int, ...] | None:
+    """The size that a module, one of its parts or its configuration names."""
+    for part in module.modules():
+        for name in _SIZE_NAMES:
+            found = _pixels(getattr(part, name, None))
+            if found is not None and getattr(part, "strict_img_size", True):
+                return found
+    for config in _configurations(module):
+        for name in _CONFIG_SIZE_NAMES:
+            found = _pixels(config.get(name))
+            if found is not None:
+                return found
+    return None
+
+
+def _configurations(module: Any) -> Iterator[Mapping[str, Any]]:
+    """Configurations of timm and transformers, as mappings; those inside others after them."""
+    todo = [value for name in _CONFIGS if (value := getattr(module, name, None)) is not None]
+    while todo:
+        value = todo.pop(0)
+        config = value if isinstance(value, Mapping) else getattr(value, "__dict__", None)
+        if not config or hasattr(value, "forward"):
+            continue
+        yield config
+        todo += [inner for name in _CONFIGS if (inner := config.get(name)) is not None]
+
+
+def _pixels(value: Any) -> tuple[int, ...] | None:
+    """Pixels per axis of a size as configurations write it: a number, a row (channels before them), or a dict."""
+    if isinstance(value, Mapping):
+        value = [value[key] for key in ("height", "width") if key in value]
+    if _is_size(value):
+        return (int(value),)
+    if isinstance(value, list | tuple) and 1 <= len(value) <= 3 and all(map(_is_size, value)):
+        sizes = tuple(map(int, value))
+        return sizes[1:] if len(sizes) == 3 and sizes[0] <= 4 else sizes
+    return None
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, Integral) and value is not True and int(value) > 0

@@ -1,0 +1,1 @@
+"""Read a PyTorch module by running its forward once, without weights."""

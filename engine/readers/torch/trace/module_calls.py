@@ -1,0 +1,85 @@
+"""Which module runs, and what each module returns: kept by hooks while a model runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+Leaf = tuple[str, Any]
+
+
+class ModuleCalls:
+    """The modules that are running, outermost first, and a call for each tensor that a module returns.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The model; modules that it does not own are no places of their own.
+    returned : callable
+        Called as ``returned(paths, call, key, tensor)``: all names of the module, the number of its call from 0, and
+        where in the returned structure the tensor is.
+    """
+
+    def __init__(self, module: Any, returned: Callable[[list[str], int, str, Any], None]) -> None:
+        self._paths: dict[int, list[str]] = {}
+        for path, part in module.named_modules(remove_duplicate=False):
+            self._paths.setdefault(id(part), []).append(path)
+        self._returned = returned
+        self._calls: dict[int, int] = {}
+        self._running: list[str] = [""]
+        self._handles: list[Any] = []
+
+    @property
+    def path(self) -> str:
+        """Name of the innermost module that is running."""
+        return self._running[-1]
+
+    def __enter__(self) -> ModuleCalls:
+        from torch.nn.modules import module as hooks
+
+        self._handles = [
+            hooks.register_module_forward_pre_hook(self._begin),
+            hooks.register_module_forward_hook(self._end, always_call=True),
+        ]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def _begin(self, module: Any, _args: Any) -> None:
+        paths = self._paths.get(id(module))
+        self._running.append(paths[0] if paths else self.path)
+
+    def _end(self, module: Any, _args: Any, output: Any) -> None:
+        self._running.pop()
+        paths = self._paths.get(id(module))
+        if paths is None or output is None:
+            return
+        call = self._calls.get(id(module), 0)
+        self._calls[id(module)] = call + 1
+        for key, tensor in tensors(output):
+            self._returned(paths, call, key, tensor)
+
+
+def tensors(structure: Any) -> Iterator[Leaf]:
+    """Tensors of nested dicts, sequences and dataclasses, with their keys: positions and names with dots between."""
+    import torch
+
+    if isinstance(structure, torch.Tensor):
+        yield "", structure
+        return
+    for key, value in _parts(structure):
+        for rest, tensor in tensors(value):
+            yield (f"{key}.{rest}" if rest else key), tensor
+
+
+def _parts(structure: Any) -> Iterator[Leaf]:
+    if isinstance(structure, Mapping):
+        yield from ((str(key), value) for key, value in structure.items())
+    elif isinstance(structure, list | tuple):
+        names = getattr(structure, "_fields", None) or range(len(structure))
+        yield from ((str(key), value) for key, value in zip(names, structure, strict=True))
+    elif dataclasses.is_dataclass(structure) and not isinstance(structure, type):
+        yield from ((f.name, getattr(structure, f.name, None)) for f in dataclasses.fields(structure))

@@ -1,0 +1,282 @@
+"""The operators that a model calls while it runs, each read by its handler."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from rfscale.engine.readers.tensors.layout import UnreadableError
+from rfscale.engine.readers.tensors.tracking import Constant, Stop, Tracker, Unknown, check_result, guarded
+from rfscale.engine.readers.tensors.unknowns import Unknowns
+from rfscale.engine.readers.torch.masks import NOT_READ, WITHOUT_VALUES
+from rfscale.engine.readers.torch.registry import ATEN, Handler
+from rfscale.engine.readers.torch.trace import constants
+from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls
+from rfscale.engine.readers.torch.trace.storages import Step, Storage, Values, View
+
+VALUES = frozenset("item is_nonzero _local_scalar_dense equal nonzero masked_select unique _unique2 allclose".split())
+WHOLE = frozenset("lstm gru rnn_tanh rnn_relu".split())  # their pieces are one layer for each step of time
+DECIDED = "the values of one example image decide what runs after it"
+
+
+class NeedsValuesError(Exception):
+    """The model asks for values of the image, which has none on the meta device."""
+
+
+class Operator(NamedTuple):
+    """What is known of an ATen operator before it is called."""
+
+    name: str  # without overload and the sign of the in-place variant
+    written: tuple[int, ...]  # positions of arguments that it changes
+    out: str | None  # keyword of the tensor that takes its result
+    is_view: bool
+
+    @property
+    def handler(self) -> Handler | None:
+        """What reads it, if anything does."""
+        return ATEN.get(self.name)
+
+
+@cache
+def operator(func: Any) -> Operator:
+    """What is known of an operator."""
+    name = func.__name__.split(".")[0]
+    schema = func._schema
+    written = [i for i, a in enumerate(schema.arguments) if a.alias_info is not None and a.alias_info.is_write]
+    outs = [schema.arguments[i].name for i in written if schema.arguments[i].kwarg_only]
+    in_place = name.endswith("_") and not name.endswith("__")
+    base = name.rstrip("_") if in_place else name
+    is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
+    positions = tuple(i for i in written if not schema.arguments[i].kwarg_only)
+    return Operator(base, positions, outs[0] if outs else None, is_view)
+
+
+class Recorder(TorchDispatchMode):
+    """Runs the operators of a model, and reads those that depend on the image.
+
+    Parameters
+    ----------
+    tracker : Tracker
+    unknowns : Unknowns
+    calls : ModuleCalls
+    module : torch.nn.Module
+    on_meta : bool
+        The image has no values; nothing is computed that depends on it.
+    """
+
+    def __init__(self, tracker: Tracker, unknowns: Unknowns, calls: ModuleCalls, module: Any, on_meta: bool) -> None:
+        super().__init__()
+        self.tracker = tracker
+        self.unknowns = unknowns
+        self.calls = calls
+        self.values = Values(tracker, self._unseen, self._stopped)
+        self._parameters = {id(p) for p in module.parameters()}
+        self._owned = self._parameters | {id(b) for b in module.buffers()}
+        self._pieces: Any = None
+        self._on_meta = on_meta
+        self._outside = False  # values of the image left torch: what comes from there may depend on it
+        self._numbers: Counter[str] = Counter()
+        self._changed: list[tuple[Any, Any]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        tensors = constants.flat_tensors((args, kwargs))
+        if all(isinstance(self.values.view(t).value, Constant) for t in tensors):
+            return self._constant(func, args, kwargs, tensors)
+        self.tracker.path = self.calls.path
+        return self._dependent(func, args, kwargs, tensors)
+
+    def restore(self) -> None:
+        """Give tensors of the module that its forward has written their values back."""
+        for tensor, before in reversed(self._changed):
+            tensor.copy_(before)
+
+    # constants ------------------------------------------------------------------------------------------------------
+
+    def _unseen(self, tensor: Any) -> View:
+        outside = self._outside and id(tensor) not in self._owned
+        reason = "values of the image left torch, and may have come back"
+        value = self._stopped("numpy", reason, ()) if outside else constants.constant_of(tensor)
+        return View(value, Storage(), self.values, fixed=id(tensor) not in self._parameters, computed=False)
+
+    def _constant(self, func: Any, args: Any, kwargs: Any, tensors: list[Any]) -> Any:
+        op = operator(func)
+        for position in op.written:
+            self._changed.append((args[position], args[position].clone()))
+        out = constants.computed(func, args, kwargs)
+        if op.written or op.out:
+            written = [args[p] for p in op.written] or [kwargs[op.out]]
+            for tensor in written:
+                view = self.values.view(tensor)
+                self.values.write(view, constants.constant_of(tensor))
+                view.fixed = all(self.values.view(t).fixed for t in tensors)
+            return out
+        about = constants.mask_after(op.name, args, kwargs, self.values.view)
+        self._keep(op, args, kwargs, tensors, out, None, **about)
+        return out
+
+    # what depends on the image --------------------------------------------------------------------------------------
+
+    def _dependent(self, func: Any, args: Any, kwargs: Any, tensors: list[Any]) -> Any:
+        op = operator(func)
+        if op.name in VALUES:
+            return self._decided(func, op, args, kwargs, [self.values.view(t).value for t in tensors])
+        if op.name == "resolve_neg":  # on the way to numpy
+            self._outside = True
+        label = self._label(op.name)
+        given, named = constants.mapped((args, kwargs), lambda t: self.values.view(t).value)
+        flat = [self.values.view(t).value for t in tensors]
+        in_place = bool(op.written or op.out)
+        twins = {id(t): constants.twin(t) for t in tensors} if self._on_meta else {}
+        if self._on_meta and op.written and op.name not in ("resize", "set"):
+            out = args[op.written[0]]
+        elif self._on_meta:
+            run_args, run_kwargs = _on_meta(constants.mapped((args, kwargs), lambda t: twins[id(t)]))
+            out = func(*run_args, **run_kwargs)
+        else:
+            out = func(*args, **kwargs)
+        results = constants.flat_tensors([out])
+        if not results:
+            return out
+        if any(isinstance(v, Unknown) for v in flat):
+            value: Any = Unknown(tuple(flat))
+        else:
+            self.tracker.shape = _shapes(out)
+            weights = self._masked(op, args, label)
+            if weights is not None:
+                given[1] = weights
+            if op.out:
+                named.pop(op.out, None)
+            value = self._handled(func, op, (args, kwargs), (given, named), flat, label)
+            if value is NotImplemented:  # its pieces were read one by one, and their results are the result
+                return self._pieces
+        if in_place:
+            target = args[op.written[0]] if op.written else kwargs[op.out]
+            self.values.write(self.values.view(target), value)
+            return target
+        out = self._real(func, args, kwargs, out, value)
+        self._keep(op, args, kwargs, tensors, out, value, twins=twins, resolved=(given, named))
+        return out
+
+    def _label(self, name: str) -> str:
+        count = self._numbers[name]
+        self._numbers[name] += 1
+        name = f"{name}_{count}" if count else name
+        return f"{self.calls.path}:{name}" if self.calls.path else name
+
+    def _decided(self, func: Any, op: Operator, args: Any, kwargs: Any, flat: list[Any]) -> Any:
+        """What asks for values of the image; in Python they decide what runs next."""
+        if self._on_meta:
+            raise NeedsValuesError(op.name)
+        self.unknowns.assumed[self._label(op.name)] = DECIDED
+        out = func(*args, **kwargs)
+        for tensor in constants.flat_tensors([out]):
+            self.values.new(tensor, self._stopped(op.name, DECIDED, tuple(flat)))
+        return out
+
+    def _stopped(self, name: str, reason: str, values: Sequence[Any]) -> Unknown:
+        """What stands for a tensor where the analysis ends."""
+        stands = Unknown(tuple(values), Stop(self._label(name), f"aten.{name}", reason))
+        self.unknowns.found.append(stands)
+        return stands
+
+    def _handled(self, func: Any, op: Operator, called: Any, given: Any, flat: list[Any], label: str) -> Any:
+        shapes = self.tracker.shape
+        try:
+            if op.handler is None:
+                raise UnreadableError("")
+            value = guarded(op.handler, self.tracker, *given[0], **given[1])
+            check_result(value, shapes)
+            return value
+        except UnreadableError as reason:
+            if op.name not in WHOLE and self._decomposed(func, called):
+                return NotImplemented
+            self.tracker.shape, self.tracker.path = shapes, self.calls.path
+            return self.unknowns.replace(self.tracker, str(func), label, flat, str(reason))
+
+    def _decomposed(self, func: Any, called: Any) -> bool:
+        """Read an operator by what torch makes it of, unless a piece of it is not known either."""
+        known = len(self.unknowns.found)
+        if not func._can_decompose():
+            return False
+        with self:
+            self._pieces = func.decompose(*called[0], **called[1])
+        if any(isinstance(self.values.view(t).value, Unknown) for t in constants.flat_tensors([self._pieces])):
+            del self.unknowns.found[known:]
+            return False
+        return True
+
+    def _masked(self, op: Operator, args: Any, label: str) -> Constant | None:
+        """Weights of a convolution with the taps that a mask leaves; what of a mask cannot be read is noted."""
+        if not op.name.startswith("conv") or len(args) < 2:
+            return None
+        found, without_values = constants.taps(args[1], self.values.view)
+        transposed = "transpose" in op.name or (len(args) > 6 and args[6] is True)
+        if without_values or (found is not None and transposed):
+            self.unknowns.assumed[label] = WITHOUT_VALUES if without_values else NOT_READ
+        return None if found is None or transposed else Constant(tuple(args[1].shape), taps=found)
+
+    def _real(self, func: Any, args: Any, kwargs: Any, out: Any, value: Any) -> Any:
+        """A constant made in the likeness of a map, such as zeros_like, with its values."""
+        if not (self._on_meta and isinstance(value, Constant)) or out.numel() > constants.MAX_COMPUTED:
+            return out
+        if any(a.name == "device" for a in func._schema.arguments):
+            return func(*args, **{**kwargs, "device": torch.device("cpu")})
+        first = args[0]
+        if isinstance(first, torch.Tensor) and first.device.type != "meta" and first.shape == out.shape:
+            return first.to(out.dtype)  # to the type of a map
+        return out
+
+    def _keep(
+        self,
+        op: Operator,
+        args: Any,
+        kwargs: Any,
+        tensors: list[Any],
+        out: Any,
+        value: Any,
+        *,
+        twins: Any = None,
+        resolved: Any = None,
+        **about: Any,
+    ) -> None:
+        """Note the values of results, and what they are views of."""
+        several = isinstance(out, list | tuple)
+        results = list(out) if several else [out]
+        held = list(value) if isinstance(value, list | tuple) else [value] * len(results)
+        parent = tensors[0] if tensors else None
+        shared, handler = None, op.handler
+        if op.is_view and handler is not None and parent is not None:
+            source = twins.get(id(parent), parent) if twins else parent
+            shared = source.untyped_storage()._cdata
+            rest, named = resolved or constants.mapped((args, kwargs), lambda t: self.values.view(t).value)
+        for position, (tensor, v) in enumerate(zip(results, held, strict=False)):
+            if not hasattr(tensor, "untyped_storage") or any(tensor is t for t in tensors):
+                continue
+            if v is None:
+                v = constants.constant_of(tensor)
+            if shared is not None and handler is not None and tensor.untyped_storage()._cdata == shared:
+                step = Step(op.name, handler, tuple(rest[1:]), named, _shapes(out), position if several else None)
+                self.values.shared(tensor, v, self.values.view(parent), step, **about)
+            else:
+                self.values.new(tensor, v, **about)
+
+
+def _on_meta(called: Any) -> Any:
+    """Arguments whose devices are the image's: what a model moves to the device of its parameters stays with it."""
+    args, kwargs = called
+    meta = torch.device("meta")
+    moved = [meta if isinstance(a, torch.device) else a for a in args]
+    return moved, {k: meta if isinstance(a, torch.device) else a for k, a in kwargs.items()}
+
+
+def _shapes(out: Any) -> Any:
+    """Shape of what an operator returns; a list of shapes where it returns several tensors."""
+    if hasattr(out, "shape"):
+        return tuple(out.shape)
+    return [tuple(v.shape) for v in out if hasattr(v, "shape")]

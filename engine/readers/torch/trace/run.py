@@ -1,0 +1,181 @@
+"""Run a module's forward once, and write the network while its operators pass by."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.readers.tensors.naming import Returned
+from rfscale.engine.readers.tensors.spatial_ops import settle
+from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, image_tracker
+from rfscale.engine.readers.tensors.unknowns import Unknowns
+from rfscale.engine.readers.torch.example_input import ModelInputs, TensorInput, mapped
+from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls, tensors
+from rfscale.engine.readers.torch.trace.recorder import NeedsValuesError, Recorder
+from rfscale.engine.readers.torch.trace.storages import View
+
+SEED = 0  # of the values of an image that a model branches on
+
+
+class Traced:
+    """What one run of a model gave.
+
+    Attributes
+    ----------
+    tracker, unknowns : Tracker and Unknowns
+        The layers that were written, and the operators that are not known.
+    channels : int
+        Of the image.
+    outputs : list
+        Values of the tensors that the model returns.
+    returned : list of Returned
+        What its modules return.
+    """
+
+    def __init__(self, inputs: ModelInputs, unknown: str | Mapping[str, Any] | None) -> None:
+        self.tracker, self.image, self.channels = image_tracker(inputs.image.shape, inputs.axes)
+        self.unknowns = Unknowns(unknown, "torch")
+        self.outputs: list[Any] = []
+        self.returned: list[Returned] = []
+
+
+class Tracer:
+    """Runs a module on inputs and reads it: without values of the image, and with them where it asks for them.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    unknown : {"pointwise", "everything"} or mapping, optional
+        As for `read_torch`.
+    """
+
+    def __init__(self, module: Any, unknown: str | Mapping[str, Any] | None = None) -> None:
+        self.module = module
+        self.unknown = unknown
+        self._ran = False
+
+    def __call__(self, inputs: ModelInputs) -> Traced:
+        """Return what a run on these inputs gave; raises what the module raises."""
+        first, self._ran = not self._ran, True
+        try:
+            return self._run(inputs, on_meta=True)
+        except InputError:
+            raise
+        except Exception as error:
+            # a size that does not fit fails in both ways; the first error of a module may come of the missing values
+            if not first and not _wants_values(error):
+                raise
+        return self._run(inputs, on_meta=False)
+
+    def _run(self, inputs: ModelInputs, *, on_meta: bool) -> Traced:
+        traced = Traced(inputs, self.unknown)
+        with unchanged(self.module):
+            _run(self.module, inputs, traced, on_meta)
+        return traced
+
+
+def _wants_values(error: Exception) -> bool:
+    return isinstance(error, NeedsValuesError | NotImplementedError | TypeError) or "meta" in str(error)
+
+
+def _run(module: Any, inputs: ModelInputs, traced: Traced, on_meta: bool) -> None:
+    """Run a module in evaluation mode while its operators are recorded."""
+    tracker = traced.tracker
+
+    def returned(paths: list[str], call: int, key: str, tensor: Any) -> None:
+        view = recorder.values.view(tensor)
+        if isinstance(view.value, Tracked):
+            settled(tracker, view)
+            traced.returned += [Returned(path, call, key, view.value.layer) for path in paths]
+
+    calls = ModuleCalls(module, returned)
+    recorder = Recorder(tracker, traced.unknowns, calls, module, on_meta)
+    image, args, kwargs = _tensors(module, inputs, on_meta)
+    recorder.values.new(image, traced.image)
+    with ExitStack() as stack:
+        stack.enter_context(_inference())
+        stack.callback(recorder.restore)
+        stack.enter_context(calls)
+        with recorder:
+            result = module(*args, **kwargs)
+    for _, tensor in tensors(result):
+        view = recorder.values.view(tensor)
+        if isinstance(view.value, Tracked):
+            settled(tracker, view)
+        traced.outputs.append(view.value)
+
+
+def _tensors(module: Any, inputs: ModelInputs, on_meta: bool) -> tuple[Any, Any, Any]:
+    """The image, and the arguments of the call with it: other tensors have their values or zeros."""
+    device = next((p.device for p in (*module.parameters(), *module.buffers())), torch.device("cpu"))
+    device = torch.device("cpu") if device.type == "meta" else device
+    given = inputs.image
+    if on_meta:
+        image = torch.empty(given.shape, dtype=given.dtype, device="meta")
+    elif given.value is not None and given.value.device.type != "meta":
+        image = given.value.detach().to(device, copy=True)
+    else:
+        values = torch.rand(given.shape, generator=torch.Generator().manual_seed(SEED))
+        image = (values if given.dtype.is_floating_point else values * 256).to(device, given.dtype)
+    others: dict[int, Any] = {id(given): image}
+
+    def tensor(t: TensorInput) -> Any:
+        if id(t) not in others:
+            kept = None if t.value is None or t.value.device.type == "meta" else t.value.detach().to(device)
+            others[id(t)] = torch.zeros(t.shape, dtype=t.dtype, device=device) if kept is None else kept
+        return others[id(t)]
+
+    return image, mapped(inputs.args, tensor), mapped(inputs.kwargs, tensor)
+
+
+def settled(tracker: Tracker, view: View) -> None:
+    """Make what a tensor holds a layer of its very shape, where its layout allows that."""
+    tracker.path = view.path
+    view.value = settle(tracker, view.value)
+
+
+@contextmanager
+def _inference() -> Iterator[None]:
+    """Inference without fused attention, and random numbers that leave the user's as they were."""
+    mha = torch.backends.mha
+    fast = mha.get_fastpath_enabled()
+    state = random.getstate()
+    mha.set_fastpath_enabled(False)
+    try:
+        with torch.random.fork_rng(devices=[]), torch.inference_mode():
+            yield
+    finally:
+        mha.set_fastpath_enabled(fast)
+        random.setstate(state)
+
+
+@contextmanager
+def unchanged(module: Any) -> Iterator[None]:
+    """Run a module in evaluation mode, and leave it as it was: in training or not, with the attributes that it had."""
+    parts = list(module.modules())
+    training = [part for part in parts if part.training]
+    before = [(part, {k: (v, dict(v) if type(v) is dict else None) for k, v in vars(part).items()}) for part in parts]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, own in before:
+            _put_back(vars(part), own)
+        for part in training:
+            part.training = True
+
+
+def _put_back(now: dict[str, Any], own: dict[str, Any]) -> None:
+    for key in now.keys() - own.keys():
+        del now[key]
+    for key, (value, content) in own.items():
+        if now.get(key) is not value:
+            now[key] = value
+        if content is not None and (value.keys() != content.keys() or any(value[k] is not content[k] for k in content)):
+            value.clear()
+            value.update(content)

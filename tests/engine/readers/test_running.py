@@ -1,0 +1,246 @@
+"""Models are read while they run: whatever Python does in a forward, in-place writes and views, judged by NaN."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import rfscale as rf
+from rfscale.engine import InputError
+
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")]
+torch = pytest.importorskip("torch")
+SHAPE = (1, 4, 9, 8)
+
+
+def influence(module, shape=SHAPE):
+    """Which entries (of the last dims of the output) become NaN for each pixel that is NaN: [*entry, *pixel]."""
+    module = copy.deepcopy(module).double().eval()
+    pixels = shape[2:]
+    found = []
+    with torch.no_grad():
+        for pixel in np.ndindex(*pixels):
+            image = torch.rand(shape, dtype=torch.float64)
+            image[(slice(None), slice(None), *pixel)] = float("nan")
+            out = module(image)
+            found.append(out.isnan().flatten(0, 1).any(0).numpy())
+    stacked = np.stack(found, -1)
+    return stacked.reshape(*stacked.shape[:-1], *pixels)
+
+
+def check(module, shape=SHAPE, **options):
+    """Compare the footprint of every entry of the output; return the network."""
+    net = rf.load(module, example_input=shape, **options)
+    right = influence(module, shape)
+    name = net.outputs[-1]
+    assert net.map_sizes()[name] == right.shape[: len(shape) - 2]
+    for entry in np.ndindex(*right.shape[: len(shape) - 2]):
+        found = rf.footprint(net, name, entry, shape[2:]).values
+        np.testing.assert_array_equal(found, right[entry], err_msg=f"entry {entry}")
+    return net
+
+
+class Model(torch.nn.Module):
+    """A forward of a test, with two convolutions."""
+
+    def __init__(self, forward):
+        super().__init__()
+        self.a = torch.nn.Conv2d(4, 4, 3, padding=1)
+        self.b = torch.nn.Conv2d(4, 4, (1, 3), padding=(0, 1))
+        self.run = forward
+
+    def forward(self, x):
+        return self.run(self, x)
+
+
+def additions_to_a_part(m, x):
+    y = m.a(x)
+    y[:, :2].add_(m.a(y)[:, :2])
+    return m.b(y)
+
+
+def rows_that_are_replaced(m, x):
+    y = m.a(x)
+    y[:, :, 2:4] = m.b(x)[:, :, 5:7]
+    return m.b(y)
+
+
+def one_row(m, x):
+    y = m.b(x).clone()
+    y[..., 3, :] = x[..., 0, :]
+    return y
+
+
+def every_second_column(m, x):
+    y = torch.zeros_like(x)
+    y[..., ::2] = m.a(x)[..., ::2]
+    y[..., 1::2] = x[..., 1::2]
+    return y
+
+
+def a_buffer_that_is_filled(m, x):
+    y = torch.zeros(1, 4, 11, 8)
+    y[:, :, 1:-1] = x.float()
+    return m.a(y) if x.dtype == torch.float32 else m.a(y.double())
+
+
+def a_view_that_is_read_after_a_write(m, x):
+    y = m.b(x)
+    top = y[:, :, :3]
+    y += m.a(x)
+    return m.b(torch.cat([top, y[:, :, 3:]], 2))
+
+
+def a_write_through_a_permutation(m, x):
+    y = m.b(x)
+    y.permute(0, 2, 3, 1)[:, 4] = m.a(x).permute(0, 2, 3, 1)[:, 4]
+    return y
+
+
+def a_write_through_a_reshape(m, x):
+    y = m.b(x)
+    y.view(1, 4, 72)[:, :, :] = m.a(x).flatten(2)
+    return y
+
+
+def parts_that_are_scaled(m, x):
+    y = m.a(x)
+    left, right = y.chunk(2, 3)
+    left.mul_(m.b(x)[..., :4])
+    return y + 0 * right.sum() if False else y
+
+
+def zeros_in_a_row(m, x):
+    y = m.a(x)
+    y[:, :, 0] = 0
+    return m.b(y)
+
+
+def out_argument(m, x):
+    y = torch.empty_like(x)
+    torch.add(m.a(x), x, out=y)
+    return y
+
+
+def loops_and_dicts(m, x):
+    found = {"x": x}
+    for i in range(3):
+        found[i] = m.b(found["x"] if i == 0 else found[i - 1])
+    return found[2]
+
+
+def subtract_alias(m, x):
+    return torch.subtract(m.a(x), m.b(x)).multiply(2)
+
+
+def attribute_data(m, x):
+    y = m.a(x)
+    return m.b(y.data)
+
+
+def last_write_counts(m, x):
+    y = m.a(x)
+    y.copy_(x)
+    return m.b(y)
+
+
+IDIOMS = [
+    additions_to_a_part, rows_that_are_replaced, one_row, every_second_column, a_buffer_that_is_filled,
+    a_view_that_is_read_after_a_write, a_write_through_a_permutation, a_write_through_a_reshape,
+    parts_that_are_scaled, zeros_in_a_row, out_argument, loops_and_dicts, subtract_alias, attribute_data,
+    last_write_counts,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("forward", IDIOMS, ids=lambda f: f.__name__)
+def test_what_python_does_in_a_forward(forward):
+    check(Model(forward))
+
+
+def test_a_branch_on_values_is_taken_and_said():
+    net = rf.load(Model(lambda m, x: m.a(x) if x.mean() > 0.1 else x), example_input=SHAPE)
+    assert [layer.op for layer in net.layers] == ["conv"]
+    assert any("values of one example image" in why for why in net.assumed.values())
+    assert not rf.load(Model(lambda m, x: m.a(x) if x.shape[2] > 3 else x), example_input=SHAPE).assumed
+
+
+def test_the_values_of_the_user_decide():
+    model = Model(lambda m, x: m.a(x) if x.max() > 0 else m.b(x))
+    assert rf.profile(rf.load(model, example_input=torch.zeros(SHAPE))).extent.values[-1].tolist() == [1, 3]
+    assert rf.profile(rf.load(model, example_input=torch.ones(SHAPE))).extent.values[-1].tolist() == [3, 3]
+
+
+def test_what_leaves_torch_is_not_known_afterwards():
+    model = Model(lambda m, x: m.b(torch.from_numpy(m.a(x).numpy() * 2)))
+    with pytest.raises(InputError):
+        rf.load(model, example_input=SHAPE)
+
+
+def test_a_module_that_keeps_tensors_is_left_as_it_was():
+    class Caches(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv2d(4, 4, 3)
+            self.shape = None
+            self.register_buffer("count", torch.zeros(()))
+            self.register_buffer("grid", torch.zeros(0), persistent=False)
+
+        def forward(self, x):
+            self.count += 1
+            self.last, self.shape = self.conv(x), x.shape
+            self.grid = torch.arange(x.shape[-1], dtype=x.dtype)
+            return self.last + self.grid[: self.last.shape[-1]]
+
+    made = Caches()
+    rf.load(made, example_input=SHAPE)
+    assert made.shape is None
+    assert not hasattr(made, "last")
+    assert made.count.item() == 0
+    assert made.grid.numel() == 0
+    assert made.training
+    made(torch.rand(SHAPE)).sum().backward()  # trains as before
+    assert rf.load(made, example_input=SHAPE).layers == rf.load(made, example_input=SHAPE).layers
+
+
+@dataclass
+class Levels:
+    """What some libraries return."""
+
+    fine: object
+    coarse: object
+
+
+def test_outputs_are_named_by_dataclasses_tuples_and_dicts():
+    class Neck(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = torch.nn.Conv2d(4, 4, 3, padding=1)
+            self.b = torch.nn.Conv2d(4, 4, 3, stride=2, padding=1)
+
+        def forward(self, x):
+            return Levels(self.a(x), [self.b(x), None])
+
+    net = rf.load(torch.nn.Sequential(Neck()), example_input=SHAPE)
+    assert net["0:fine"].name == "0.a"
+    assert net["0:coarse.0"].name == "0.b"
+    assert net.outputs == ("0.a", "0.b")
+
+
+def test_scripted_modules_and_shared_modules():
+    plain = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 3, padding=1), torch.nn.ReLU(inplace=True))
+    net = rf.load(torch.jit.script(plain), example_input=SHAPE)
+    np.testing.assert_array_equal(rf.profile(net).extent, rf.profile(check(plain)).extent)
+    assert [layer.op for layer in net.layers] == ["conv"]
+    shared = torch.nn.Conv2d(4, 4, 3, padding=1)
+    assert len(check(torch.nn.Sequential(shared, torch.nn.ReLU(), shared)).layers) == 2
+
+
+def test_a_model_without_memory_for_its_weights():
+    """A billion parameters on the meta device: nothing of their size is made."""
+    with torch.device("meta"):
+        wide = torch.nn.Sequential(*(torch.nn.Conv2d(10_000, 10_000, 3, padding=1) for _ in range(3)))
+    net = rf.load(wide, example_input=(1, 10_000, 16, 16))
+    assert rf.profile(net).params.values.sum() == sum(p.numel() for p in wide.parameters())
