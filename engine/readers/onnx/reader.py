@@ -16,6 +16,7 @@ from rfscale.engine.readers.onnx.model_file import load_model
 from rfscale.engine.readers.onnx.module_outputs import ModuleCalls
 from rfscale.engine.readers.onnx.registry import ONNX, Node
 from rfscale.engine.readers.onnx.shapes import InferredShapes, constant_of
+from rfscale.engine.readers.tensors.calls import check_result, guarded
 from rfscale.engine.readers.tensors.finished import finished
 from rfscale.engine.readers.tensors.layout import UnreadableError
 from rfscale.engine.readers.tensors.spatial_ops import settle
@@ -25,8 +26,6 @@ from rfscale.engine.readers.tensors.tracking import (
     Tracked,
     Tracker,
     Unknown,
-    check_result,
-    guarded,
     image_tracker,
 )
 from rfscale.engine.readers.tensors.unknowns import Unknowns

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import log2
 from typing import NamedTuple
 
 from rfscale.engine.network.layer import IMAGE
 from rfscale.engine.network.modules import CALL, KEY
+from rfscale.engine.network.network import Size
+from rfscale.engine.readers.tensors.tracking import single_maps
 
 
 class Returned(NamedTuple):
@@ -27,6 +30,33 @@ class Returned(NamedTuple):
     call: int
     key: str
     layer: int
+
+
+def returned_maps(path: str, call: int, key: str, value: object, image: Size) -> list[Returned]:
+    """Return the maps of one tensor that a module returns: of maps one after another, each has a key of its own.
+
+    Parameters
+    ----------
+    path, call, key : str, int and str
+        As in `Returned`.
+    value : Tracked, or anything else
+        What does not depend on the image has no map.
+    image : tuple of int
+        Pixels per axis. Levels of a pyramid are called by them: p3 is that of one entry for each 2³ pixels.
+    """
+    maps = single_maps(value)
+    if len(maps) == 1:
+        return [Returned(path, call, key, maps[0].layer)]
+    levels = [_level(m.map, image) for m in maps]
+    pyramid = None not in levels and len(set(levels)) == len(levels)
+    keys = [f"p{level}" if pyramid else str(i) for i, level in enumerate(levels)]
+    return [Returned(path, call, f"{key}.{k}" if key else k, m.layer) for k, m in zip(keys, maps, strict=True)]
+
+
+def _level(size: Size, image: Size) -> int | None:
+    """The power of two that an image is larger by than a map; None for others."""
+    level = round(log2(max(image) / max(size)))
+    return level if all(n in (m >> level, -(-m >> level)) for n, m in zip(size, image, strict=True)) else None
 
 
 def returned_names(returned: Sequence[Returned]) -> dict[str, int]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, shown
 from rfscale.engine.network.network import Network
+from rfscale.engine.readers.tensors.calls import check_result, guarded
 from rfscale.engine.readers.tensors.finished import finished
 from rfscale.engine.readers.tensors.layout import UnreadableError
-from rfscale.engine.readers.tensors.naming import Returned
+from rfscale.engine.readers.tensors.naming import Returned, returned_maps
 from rfscale.engine.readers.tensors.spatial_ops import settle
 from rfscale.engine.readers.tensors.tracking import (
     Constant,
@@ -18,8 +19,6 @@ from rfscale.engine.readers.tensors.tracking import (
     Tracked,
     Tracker,
     Unknown,
-    check_result,
-    guarded,
     image_tracker,
 )
 from rfscale.engine.readers.tensors.unknowns import Unknowns
@@ -206,7 +205,8 @@ class GraphReader:
             found = notes(node)
             if found and isinstance(values[node], Tracked):
                 values[node] = self.settled(values[node], node)
-                self.returned += [Returned(*note, values[node].layer) for note in found]
+                for note in found:
+                    self.returned += returned_maps(*note, values[node], self.tracker.image)
         return ()
 
     def settled(self, value: Any, node: Any) -> Any:
