@@ -20,6 +20,7 @@ from rfscale.engine.readers.tensors.tracking import (
     Tracker,
     Unknown,
     image_tracker,
+    single_maps,
 )
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch import ops as aten
@@ -206,7 +207,7 @@ class GraphReader:
             if found and isinstance(values[node], Tracked):
                 values[node] = self.settled(values[node], node)
                 for note in found:
-                    self.returned += returned_maps(*note, values[node], self.tracker.image)
+                    self.returned += returned_maps(self.tracker, *note, values[node])
         return ()
 
     def settled(self, value: Any, node: Any) -> Any:
@@ -284,7 +285,8 @@ def _overwrite(node: Any, out: Any, values: dict[Any, Any]) -> None:
     before = values[target]
     if not isinstance(out, Tracked | Constant) or (isinstance(out, Constant) and isinstance(before, Constant)):
         return
-    changed = not (isinstance(out, Tracked) and isinstance(before, Tracked)) or out.layer != before.layer
+    layers = [[t.layer for t in single_maps(value)] for value in (before, out)]
+    changed = not layers[0] or layers[0] != layers[1]
     if changed and any(v is not target and any(user > node for user in v.users) for v in _views(_root(target))):
         raise UnreadableError("it writes into a part of a tensor that is read again")
     values[target] = out
