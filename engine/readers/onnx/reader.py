@@ -129,7 +129,7 @@ def _attempt(
     misfits = sum(isinstance(value, Unknown) for value in outputs)
     for value, info in zip(outputs, graph.output, strict=True):
         declared = declared_dims(info)
-        if isinstance(value, Tracked) and len(declared) == len(value.dims):
+        if isinstance(value, Tracked) and len(declared) == len(value.shape):
             misfits += any(n not in (0, m) for n, m in zip(declared, value.shape, strict=True))
     return _Attempt(reader, outputs, channels, (misfits, len(reader.unknowns.found)))
 

@@ -12,7 +12,7 @@ from rfscale.engine.readers.onnx.operators.registry import control
 from rfscale.engine.readers.onnx.operators.values import joined_along_new
 from rfscale.engine.readers.tensors import spatial_ops as sp
 from rfscale.engine.readers.tensors.layout import UnreadableError, spatial
-from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, Unknown
+from rfscale.engine.readers.tensors.tracking import Constant, Joined, Tracked, Tracker, Unknown
 
 if TYPE_CHECKING:
     from rfscale.engine.readers.onnx.walk import GraphReader
@@ -67,11 +67,15 @@ def _with(reader: GraphReader, value: Any, condition: Tracked) -> Any:
 
 
 def _same_tensor(a: Any, b: Any) -> bool:
+    if isinstance(a, Joined) or isinstance(b, Joined):
+        return bool(a == b)
     return isinstance(a, Tracked) and isinstance(b, Tracked) and (a.layer, a.dims) == (b.layer, b.dims)
 
 
 def _alike(k: Tracker, a: Any, b: Any) -> bool:
     """Whether two values come from layers of the same form, and have the same shape."""
+    if isinstance(a, Joined) or isinstance(b, Joined):
+        return a == b
     if isinstance(a, Tracked) and isinstance(b, Tracked):
         return a.dims == b.dims and _form(k, a.layer, {}) == _form(k, b.layer, {})
     if isinstance(a, Constant) and isinstance(b, Constant):
