@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rfscale.engine.readers.tensors.naming import Returned
-from rfscale.engine.readers.tensors.tracking import Tracked
+from rfscale.engine.readers.tensors.tracking import single_maps
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm")
@@ -52,12 +52,10 @@ class ModuleCalls:
         leaving: dict[str, list[int]] = {}
         for node in graph.node:
             for name in node.output:
-                value = values.get(name)
-                if not isinstance(value, Tracked):
-                    continue
-                for module in self._around[_output(node)]:
+                layers = [t.layer for t in single_maps(values.get(name))]
+                for module in self._around[_output(node)] if layers else ():
                     if any(module not in around for around in readers.get(name, ())):
-                        leaving.setdefault(module, []).append(value.layer)
+                        leaving.setdefault(module, []).extend(layers)
         found = {module: list(dict.fromkeys(layers)) for module, layers in leaving.items()}
         return [
             Returned(module, 0, str(position) if len(layers) > 1 else "", layer)

@@ -15,7 +15,7 @@ from rfscale.engine.readers.onnx.graph.sizes import shapes_to_try
 from rfscale.engine.readers.onnx.module_outputs import ModuleCalls
 from rfscale.engine.readers.onnx.walk import GraphReader
 from rfscale.engine.readers.tensors.finished import finished
-from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, image_tracker
+from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Unknown, image_tracker
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 
 
@@ -80,7 +80,7 @@ def read_onnx(
             )
         if best is None or attempt.misfits < best.misfits:
             best = attempt
-        if not best.misfits:
+        if not best.misfits[0]:
             break
     if best is None:
         raise failure or InputError(f"{label} cannot be read")
@@ -91,12 +91,12 @@ def read_onnx(
 
 
 class _Attempt(NamedTuple):
-    """A graph as read at one size; `misfits` counts what does not fit that size."""
+    """A graph as read at one size, and what does not fit that size: outputs, and operators on the way to them."""
 
     reader: GraphReader
     outputs: list[Any]
     channels: int
-    misfits: int
+    misfits: tuple[int, int]
 
 
 def _attempt(
@@ -126,12 +126,12 @@ def _attempt(
     }
     reader.values.update({**weights, **others, image.name: tensor})
     outputs = reader.run(graph)
-    misfits = len(reader.unknowns.found)
+    misfits = sum(isinstance(value, Unknown) for value in outputs)
     for value, info in zip(outputs, graph.output, strict=True):
         declared = declared_dims(info)
-        if isinstance(value, Tracked) and len(declared) == len(value.dims):
+        if isinstance(value, Tracked) and len(declared) == len(value.shape):
             misfits += any(n not in (0, m) for n, m in zip(declared, value.shape, strict=True))
-    return _Attempt(reader, outputs, channels, misfits)
+    return _Attempt(reader, outputs, channels, (misfits, len(reader.unknowns.found)))
 
 
 def _note_dims(attempt: _Attempt, image: Any, found: Roles, axes: Sequence[int] | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -18,7 +19,8 @@ from rfscale.engine.readers.onnx.graph.shapes import InferredShapes, constant_of
 from rfscale.engine.readers.onnx.module_outputs import ModuleCalls
 from rfscale.engine.readers.onnx.operators import TABLES
 from rfscale.engine.readers.onnx.operators.ends import reason_of
-from rfscale.engine.readers.onnx.operators.registry import CONTROL, ONNX, REWRITES, Ends
+from rfscale.engine.readers.onnx.operators.registry import CONTROL, ONNX, REWRITES, Ends, Handler, Rewrite
+from rfscale.engine.readers.tensors.calls import check_result, guarded, rules_kept
 from rfscale.engine.readers.tensors.layout import UnreadableError
 from rfscale.engine.readers.tensors.spatial_ops import settle
 from rfscale.engine.readers.tensors.tracking import (
@@ -27,8 +29,6 @@ from rfscale.engine.readers.tensors.tracking import (
     Tracked,
     Tracker,
     Unknown,
-    check_result,
-    guarded,
 )
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 
@@ -124,17 +124,17 @@ class GraphReader:
         op = node.op_type
         own = node.domain in OWN_DOMAIN
         if any(isinstance(v, Unknown) for v in inputs) and not (own and op == "If"):
-            return [Unknown(inputs)] * len(outputs)
+            return [Unknown(tuple(inputs))] * len(outputs)
         attrs = attributes(node)
         tracked = any(isinstance(v, Tracked | list) for v in inputs)
         if own and op in _OF_SHAPE and tracked and isinstance(inputs[0], Tracked):
             return shape_value(op, inputs[0].shape, attrs)
         read = Node(op, attrs, inputs, self.shapes.opsets.get(node.domain, 1), len(node.output))
         if own and op in CONTROL:
-            return self._guarded(node, read, outputs, lambda: guarded(CONTROL[op], self, node, read))
+            return self._guarded(node, read, outputs, lambda: self._followed(node, read))
         rewrite = REWRITES.get((node.domain, op)) if not own or tracked else None
         if rewrite is not None:
-            return self._guarded(node, read, outputs, lambda: self._rewritten(node, guarded(rewrite, node, read)))
+            return self._guarded(node, read, outputs, lambda: self._rewritten(node, read, rewrite))
         shapes = self.shapes.of(node, read, self.values)
         read = read._replace(shapes=shapes)
         if not tracked:
@@ -170,13 +170,19 @@ class GraphReader:
             if self.shapes.reason and not away:
                 because = f": {self.shapes.reason[:200]}"
             raise UnreadableError(f"the shape of its output cannot be inferred{because}")
-        out = guarded(handler, self.tracker, read)
+        if len(shapes) > 1:
+            self.tracker.shape = list(shapes)
+        out = guarded(partial(_of_first_shape, handler), self.tracker, read)
         check_result(out, list(shapes) if len(shapes) > 1 else shapes[0] if shapes else None)
-        return [self._ended(node, read, v) if isinstance(v, Ends) else v for v in out] if type(out) is list else out
+        if not isinstance(out, list):
+            return out
+        return [self._ended(node, read, v, i) if isinstance(v, Ends) else v for i, v in enumerate(out)]
 
-    def _ended(self, node: Any, read: Node, end: Ends) -> Any:
+    def _ended(self, node: Any, read: Node, end: Ends, position: int) -> Any:
         """One of several outputs that cannot be read."""
-        return self._replaced(node, read, end.reason, False)
+        shape = read.shapes[position] if position < len(read.shapes) else None
+        self.tracker.shape = shape or ()
+        return self._replaced(node, read, end.reason, shape is not None)
 
     def _path_of(self, node: Any) -> str:
         """Module of a node: that of the outermost node around it."""
@@ -192,12 +198,12 @@ class GraphReader:
         except UnreadableError as reason:
             if self._rewriting and read.op not in CONTROL:
                 raise  # the node that it was written for is what is not known
-            if read.op in CONTROL or not read.shapes:  # shapes are worked out for what is read by a handler
-                shapes = self.shapes.of(node, read, self.values)
-                self.tracker.shape = shapes[0] if shapes and shapes[0] is not None else same
-            known = bool(shapes) and shapes[0] is not None
+            if not read.shapes:  # they are worked out for what is read by a handler
+                shapes = self.shapes.of(node, read, self.values) or [None]
+            known = None not in shapes
+            self.tracker.shape = (list(shapes) if len(shapes) > 1 else shapes[0]) if known else same
             out = self._replaced(node, read, str(reason), known)
-            return [out for _ in outputs] if isinstance(out, Unknown) else out
+            return out if isinstance(out, list) else [out] * len(outputs)
 
     def _replaced(self, node: Any, read: Node, reason: str, known: bool) -> Any:
         self.tracker.path = self._path_of(node)
@@ -232,8 +238,14 @@ class GraphReader:
             if outermost:
                 self._path = None
 
-    def _rewritten(self, node: Any, nodes: Iterable[Any]) -> None:
+    def _followed(self, node: Any, read: Node) -> Any:
+        with rules_kept():
+            return CONTROL[read.op](self, node, read)
+
+    def _rewritten(self, node: Any, read: Node, rewrite: Rewrite) -> None:
         """Visit the nodes that an operator is written in, which fail together."""
+        with rules_kept():
+            nodes = rewrite(node, read)
         self._rewriting += 1
         try:
             self._inside(node, nodes)
@@ -263,3 +275,10 @@ class GraphReader:
             return [self.values[o.name] for o in graph.output]
         finally:
             self.values = around
+
+
+def _of_first_shape(handler: Handler, k: Tracker, read: Node) -> Any:
+    """Run a handler, for which the tracker has the shape of the first output; the node has those of all."""
+    if isinstance(k.shape, list):
+        k.shape = read.shapes[0]
+    return handler(k, read)

@@ -13,7 +13,7 @@ from rfscale.engine.network.costs import channels
 from rfscale.engine.network.layer import IMAGE, Layer, Params
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.tensors.naming import Returned, layer_names, module_names
-from rfscale.engine.readers.tensors.tracking import IMAGE_LAYER, Stop, Tracked, Tracker, Unknown
+from rfscale.engine.readers.tensors.tracking import IMAGE_LAYER, Stop, Tracked, Tracker, Unknown, single_maps
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 
 STOPS_LISTED = 4  # in a line; all are in `Network.left_out`
@@ -52,7 +52,7 @@ def finished(
     """
     outputs = list(outputs)
     stops, frontier = _stopped_at([v for v in outputs if isinstance(v, Unknown)], unknowns)
-    ends = list(dict.fromkeys(t.layer for t in outputs if isinstance(t, Tracked) and t.layer >= 0))
+    ends = list(dict.fromkeys(t.layer for v in outputs for t in single_maps(v) if t.layer >= 0))
     last = sorted({t.layer for t in frontier if t.layer >= 0} - set(ends))
     upstream = _upstream(tracker, [*ends, *last]) if last else set()
     ends += [layer for layer in last if layer not in upstream]
@@ -94,9 +94,8 @@ def _stopped_at(values: Sequence[Unknown], unknowns: Unknowns) -> tuple[list[Sto
             todo += [other for other in unknowns.found if id(other) not in seen]
             seen.update(map(id, unknowns.found))
         for read in value.read:
-            if isinstance(read, Tracked):
-                frontier.append(read)
-            elif isinstance(read, Unknown) and id(read) not in seen:
+            frontier += single_maps(read)
+            if isinstance(read, Unknown) and id(read) not in seen:
                 seen.add(id(read))
                 todo.append(read)
     return [value.stop for value in unknowns.found if value.stop is not None and value.stop in stops], frontier

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 from rfscale.engine.network.layer import IMAGE
 from rfscale.engine.network.modules import CALL, KEY
+from rfscale.engine.network.ops import OPS
+from rfscale.engine.readers.tensors.tracking import Tracker, single_maps
 
 
 class Returned(NamedTuple):
@@ -27,6 +30,44 @@ class Returned(NamedTuple):
     call: int
     key: str
     layer: int
+
+
+def returned_maps(tracker: Tracker, path: str, call: int, key: str, value: object) -> list[Returned]:
+    """Return the maps of one tensor that a module returns: of maps one after another, each has a key of its own.
+
+    Levels of a pyramid are called p3 for one entry in every 2³ pixels, p4, …; other maps by their positions.
+
+    Parameters
+    ----------
+    tracker : Tracker
+    path, call, key : str, int and str
+        As in `Returned`.
+    value : Tracked, or anything else
+        What does not depend on the image has no map.
+    """
+    layers = [t.layer for t in single_maps(value)]
+    if len(layers) == 1:
+        return [Returned(path, call, key, layers[0])]
+    levels = [_level(tracker, layer) for layer in layers]
+    pyramid = None not in levels and len(set(levels)) == len(levels)
+    keys = [f"p{level}" if pyramid else str(i) for i, level in enumerate(levels)]
+    return [Returned(path, call, f"{key}.{k}" if key else k, n) for k, n in zip(keys, layers, strict=True)]
+
+
+def _level(tracker: Tracker, layer: int) -> int | None:
+    """The power of two that the pixels between neighbouring entries are, on all axes; None for other layers."""
+    jump = [Fraction(1)] * len(tracker.image)
+    while layer >= 0:
+        draft = tracker.drafts[layer]
+        layer = next((s for s in draft.sources if tracker.map_of(s) == draft.size), draft.sources[0])
+        op, size = OPS[draft.op], tracker.map_of(layer)
+        if op.kind != "merge":
+            maps = [op.axis_map(draft.params, a, n) for a, n in enumerate(size)]
+            if any(m.reads_all for m in maps):
+                return None
+            jump = [j * m.down / m.up for j, m in zip(jump, maps, strict=True)]
+    power = jump[0].numerator.bit_length() - 1
+    return power if all(j == 2**power for j in jump) else None
 
 
 def returned_names(returned: Sequence[Returned]) -> dict[str, int]:

@@ -23,7 +23,7 @@ from rfscale.engine.readers.tensors.layout import (
     whole_axis,
     with_dim,
 )
-from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, axis_values
+from rfscale.engine.readers.tensors.tracking import Constant, Joined, Tracked, Tracker, axis_values
 
 Axes = list[int | None]
 MAX_PART = 64  # denominator of a factor: a larger one is no factor that anybody chose
@@ -91,6 +91,8 @@ def settle(k: Tracker, t: Tracked) -> Tracked:
     Views and permutations leave the map as it was: a pixel shuffle written with them, the last operator of a model, is
     a layer only here. What stays as it is: sequences of pixels, and windows in the batch.
     """
+    if isinstance(t, Joined):
+        return t
     strides = {f.axis: max(g.stride for dim in t.dims for g in spatial(dim) if g.axis == f.axis) for f in _all(t)}
     low = [d for d, dim in enumerate(t.dims) if spatial(dim) and all(f.stride < strides[f.axis] for f in spatial(dim))]
     parts = [f for d in low for f in spatial(t.dims[d])]
@@ -352,14 +354,26 @@ def _narrow_tokens(k: Tracker, t: Tracked, d: int, f: Factor, start: int, stop: 
 
 
 def concatenate(k: Tracker, values: Sequence[Any], d: int) -> Tracked:
-    """Tensors one after another along a dim: channels, one axis, or tokens."""
+    """Tensors one after another along a dim: channels, one axis, tokens, or maps of their own."""
     d %= len(k.shape)
     parts = [v for v in values if isinstance(v, Tracked)]
+    if any(isinstance(p, Joined) for p in parts):
+        return k.join(values, d)
     if not any(spatial(p.dims[d]) for p in parts):
         parts = k.aligned(parts)
         shape = [*k.shape[:d], 1, *k.shape[d + 1 :]]
         dims = common([with_dim(p.dims, d, ()) for p in parts], shape)
         return k.merge("concat", parts, with_dim(dims, d, neutral(k.shape[d])))
+    if not k.joins_axes:
+        return k.join(values, d)
+    try:
+        return _in_one_map(k, values, parts, d)
+    except UnreadableError:
+        return k.join(values, d)
+
+
+def _in_one_map(k: Tracker, values: Sequence[Any], parts: list[Tracked], d: int) -> Tracked:
+    """Tensors one after another along a dim that holds pixels, as one map."""
     if sum(bool(spatial(p.dims[d])) for p in parts) == 1:
         out = _with_tokens(k, values, parts, d)
         if out is not None:

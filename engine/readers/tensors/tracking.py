@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import InputError
 from rfscale.engine.network.network import Size
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import MAX_LAYERS, layer_params
 from rfscale.engine.readers.tensors.layout import (
     Dims,
     UnreadableError,
-    check_fit,
     common,
     length,
     lengthened,
@@ -64,6 +63,52 @@ class Constant:
     taps: Any = None
 
 
+class Joined(Tracked):
+    """Maps one after another along one dim, such as the levels of a pyramid, flattened: no single layer holds them.
+
+    Only `calls.guarded` and what joins tensors know of it; for a reader it is a tensor that depends on the image.
+
+    Attributes
+    ----------
+    parts : tuple of Tracked or Constant
+        Of one shape but along `dim`.
+    dim : int
+        Not negative.
+    """
+
+    parts: tuple[Tracked | Constant, ...]
+    dim: int
+
+    def __init__(self, parts: Iterable[Tracked | Constant], dim: int) -> None:
+        object.__setattr__(self, "parts", tuple(parts))
+        object.__setattr__(self, "dim", dim)
+
+    @property
+    def lengths(self) -> Shape:
+        """Entries of each part along the dim."""
+        return tuple(part.shape[self.dim] for part in self.parts)
+
+    @property
+    def shape(self) -> Shape:
+        first = self.parts[0].shape
+        return (*first[: self.dim], sum(self.lengths), *first[self.dim + 1 :])
+
+    def __repr__(self) -> str:
+        return f"Joined(parts={self.parts!r}, dim={self.dim})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Joined) and (self.parts, self.dim) == (other.parts, other.dim)
+
+    def __hash__(self) -> int:
+        return hash((self.parts, self.dim))
+
+
+def single_maps(value: object) -> list[Tracked]:
+    """Return the tensors of single layers that a value is made of; none for what does not depend on the image."""
+    parts = value.parts if isinstance(value, Joined) else (value,)
+    return [part for part in parts if isinstance(part, Tracked)]
+
+
 class Stop(NamedTuple):
     """An operator at which the analysis ends.
 
@@ -97,7 +142,9 @@ class Unknown:
 
 
 @dataclass
-class _Draft:
+class Draft:
+    """One layer that a tracker has written."""
+
     op: str
     sources: tuple[int, ...]
     params: dict[str, Any]
@@ -119,12 +166,18 @@ class Tracker:
         Module of the node at hand; layers are named by it.
     shape : tuple of int
         Shape of the tensor that the node at hand returns; a list of shapes where it returns several.
+    holds_joined : bool
+        Whether any tensor is a `Joined`.
+    joins_axes : bool
+        Whether tensors one after another along an axis become one map where they can.
     """
 
     image: Size
     path: str = ""
     shape: Any = ()
-    drafts: list[_Draft] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
+    holds_joined: bool = False
+    joins_axes: bool = True
     _cache: dict[object, int] = field(default_factory=dict)
 
     # layers ---------------------------------------------------------------------------------------------------------
@@ -159,7 +212,7 @@ class Tracker:
         if min(size) < 1:
             raise UnreadableError(f"{op} leaves nothing of the map")
         is_global = kind == "global" or all(s >= 0 and self.drafts[s].is_global for s in sources)
-        self.drafts.append(_Draft(op, tuple(sources), params, self.path, size, is_global, before))
+        self.drafts.append(Draft(op, tuple(sources), params, self.path, size, is_global, before))
         return len(self.drafts) - 1
 
     def after(self, t: Tracked, op: str, dims: Dims, before: int | None = None, **given: Any) -> Tracked:
@@ -225,6 +278,16 @@ class Tracker:
             return list(parts)
         channels = [d for d, dim in enumerate(whole.dims) if not spatial(dim)]
         return [p if p.shape != shape or _is_whole(p) else self.reduce(p, channels) for p in parts]
+
+    def join(self, values: Sequence[Any], d: int) -> Joined:
+        """Put tensors one after another along a dim where no one map holds them all."""
+        parts: list[Any] = []
+        for v in values:
+            if isinstance(v, Joined) and v.dim != d:
+                raise UnreadableError("it joins sequences of maps along another dim")
+            parts += v.parts if isinstance(v, Joined) else [v]
+        self.holds_joined = True
+        return Joined(parts, d)
 
     def reduce(self, t: Tracked, which: Iterable[int], op: str = "avg_pool", shrink: bool = True) -> Tracked:
         """Mix all entries along some dims, which become one entry long.
@@ -298,37 +361,6 @@ def _one_per_axis(factors: Iterable[Any]) -> list[dict[int, Any]]:
             rounds.append(free := {})
         free[f.axis] = f
     return rounds
-
-
-_MISFITS = (KeyError, ValueError, IndexError, TypeError, AttributeError, ZeroDivisionError, OverflowError)
-
-
-def guarded(handler: Callable[..., Any], *given: Any, **named: Any) -> Any:
-    """Run the handler of an operator; what breaks it is a node that breaks the rules of its operator."""
-    try:
-        return handler(*given, **named)
-    except InputError:
-        raise
-    except _MISFITS as error:
-        reason = shown(" ".join(str(error).split()), 200)
-        raise UnreadableError(
-            f"its inputs or attributes are not those of the operator ({type(error).__name__}: {reason})"
-        ) from None
-
-
-def check_result(out: Any, shapes: Any) -> None:
-    """Hold what a handler returns against the shapes that the model says; shapes that are not known pass.
-
-    Raises
-    ------
-    UnreadableError
-        Where a tensor does not fit its shape or its layer's map.
-    """
-    several = isinstance(shapes, list)
-    tensors = (out if isinstance(out, list | tuple) else [out]) if several else [out]
-    for tensor, shape in zip(tensors, shapes if several else [shapes], strict=False):
-        if isinstance(tensor, Tracked) and shape is not None:
-            check_fit(tensor.dims, tensor.map, shape)
 
 
 def axis_values(axes: Sequence[int | None], values: Sequence[int], ndim: int, default: int) -> list[int]:

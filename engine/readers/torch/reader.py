@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.network.network import Network
+from rfscale.engine.readers.tensors.calls import check_result, guarded
 from rfscale.engine.readers.tensors.finished import finished
 from rfscale.engine.readers.tensors.layout import UnreadableError
-from rfscale.engine.readers.tensors.naming import Returned
+from rfscale.engine.readers.tensors.naming import Returned, returned_maps
 from rfscale.engine.readers.tensors.spatial_ops import settle
 from rfscale.engine.readers.tensors.tracking import (
     Constant,
@@ -17,9 +18,8 @@ from rfscale.engine.readers.tensors.tracking import (
     Tracked,
     Tracker,
     Unknown,
-    check_result,
-    guarded,
     image_tracker,
+    single_maps,
 )
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch import ops as aten
@@ -139,7 +139,8 @@ class GraphReader:
             found = notes(node)
             if found and isinstance(values[node], Tracked):
                 values[node] = self.settled(values[node], node)
-                self.returned += [Returned(*note, values[node].layer) for note in found]
+                for note in found:
+                    self.returned += returned_maps(self.tracker, *note, values[node])
         return ()
 
     def settled(self, value: Any, node: Any) -> Any:
@@ -217,7 +218,8 @@ def _overwrite(node: Any, out: Any, values: dict[Any, Any]) -> None:
     before = values[target]
     if not isinstance(out, Tracked | Constant) or (isinstance(out, Constant) and isinstance(before, Constant)):
         return
-    changed = not (isinstance(out, Tracked) and isinstance(before, Tracked)) or out.layer != before.layer
+    layers = [[t.layer for t in single_maps(value)] for value in (before, out)]
+    changed = not layers[0] or layers[0] != layers[1]
     if changed and any(v is not target and any(user > node for user in v.users) for v in _views(_root(target))):
         raise UnreadableError("it writes into a part of a tensor that is read again")
     values[target] = out

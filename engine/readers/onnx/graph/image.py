@@ -22,7 +22,13 @@ CHANNELS_FIRST = """
 Conv ConvInteger QLinearConv FusedConv ConvTranspose MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool
 DepthToSpace SpaceToDepth GridSample DeformConv
 """.split()
+NHWC = "com.ms.internal.nhwc"
 CHANNELS_LAST = ("NhwcConv", "NhwcFusedConv", "NhwcMaxPool")
+RECURRENT = ("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM")
+CHANNELS_AT_THE_END = """
+MatMul MatMulInteger Gemm FusedMatMul DynamicQuantizeMatMul MatMulIntegerToFloat MatMulNBits QLinearMatMul Attention
+QAttention
+""".split()
 STATES = ("h", "c", "h0", "c0", "hn", "cn", "state", "mask", "attention_mask", "pixel_mask")
 
 
@@ -91,6 +97,8 @@ def roles(graph: Any, image: Any, weights: Mapping[str, Any]) -> Roles:
         return Roles(tuple(range(first, len(shape) - 1)), len(shape) - 1)
     if len(shape) == 3 and shape[0] == 3:
         return Roles((1, 2), 0)
+    if len(shape) == 3 and not shape[1] and shape[2]:  # a sequence of any length
+        return Roles((1,), 2)
     return Roles(tuple(range(2, len(shape))), 1)
 
 
@@ -128,19 +136,20 @@ def _inside(node: Any, name: str) -> Iterator[Any]:
 def _roles_at(node: Any, position: int, labels: Sequence[int | None], weights: Mapping[str, Any]) -> Roles | None:
     """What an operator that knows its dims says of the image's."""
     op, rank = node.op_type, len(labels)
-    if position == 0 and (op in CHANNELS_FIRST or (op in CHANNELS_LAST and rank > 2)):
-        at = 1 if op in CHANNELS_FIRST else rank - 1
+    last = op in CHANNELS_LAST or node.domain == NHWC
+    if position == 0 and (op in CHANNELS_FIRST or op in CHANNELS_LAST) and rank > 2:
+        at = rank - 1 if last else 1
         w = weights.get(node.input[3 if op == "QLinearConv" else 1]) if len(node.input) > 1 else None
         channels = 0
-        if w is not None and op in CHANNELS_FIRST and "Pool" not in op and len(w.shape) == rank:
+        if w is not None and not last and "Pool" not in op and len(w.shape) == rank:
             channels = w.shape[0] if op == "ConvTranspose" else w.shape[1] * attributes(node).get("group", 1)
         places = [d for d in range(1, rank) if d != at]
         return Roles(_held([labels[d] for d in places]), labels[at], channels)
-    if position == 0 and op in ("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM") and rank == 3:
+    if position == 0 and op in RECURRENT and rank == 3:
         time = 1 if attributes(node).get("layout") else 0
         w = weights.get(node.input[1])
         return Roles(_held([labels[time]]), labels[2], w.shape[-1] if w is not None else 0)
-    if position == 0 and op in ("MatMul", "MatMulInteger", "Gemm") and rank >= 3:
+    if position == 0 and op in CHANNELS_AT_THE_END and rank == 3:
         return Roles(_held(labels[1:-1]), labels[-1])
     if op in ("Gather", "OneHot") and position == (1 if op == "Gather" else 0):  # an embedding of tokens
         return Roles(_held(labels)[-1:])

@@ -12,7 +12,7 @@ from rfscale.engine.readers.onnx.operators.registry import control
 from rfscale.engine.readers.onnx.operators.values import joined_along_new
 from rfscale.engine.readers.tensors import spatial_ops as sp
 from rfscale.engine.readers.tensors.layout import UnreadableError, spatial
-from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, Unknown
+from rfscale.engine.readers.tensors.tracking import Constant, Joined, Tracked, Tracker, Unknown
 
 if TYPE_CHECKING:
     from rfscale.engine.readers.onnx.walk import GraphReader
@@ -34,14 +34,17 @@ def _if(reader: GraphReader, node: Any, read: Node) -> list[Any]:
     if isinstance(condition, Constant) and condition.value is not None:
         return reader.subgraph(node, branches[0 if np.all(condition.value) else 1], {})
     yes = reader.subgraph(node, branches[0], {})
-    with reader.unknowns_apart():
+    if isinstance(condition, Constant):  # the second does not matter where it differs
+        with reader.unknowns_apart():
+            no = reader.subgraph(node, branches[1], {})
+    else:
         no = reader.subgraph(node, branches[1], {})
     out: list[Any] = []
     for a, b in zip(yes, no, strict=False):
         if isinstance(a, Unknown) or (isinstance(b, Unknown) and not isinstance(condition, Constant)):
-            out.append(Unknown((a, b)))
+            out.append(Unknown((condition, a, b)))
         elif isinstance(condition, Unknown):
-            out.append(a if _same_tensor(a, b) else Unknown((a, b, condition)))
+            out.append(a if _same_tensor(a, b) else Unknown((condition, a, b)))
         elif _alike(reader.tracker, a, b):
             out.append(a if _same_tensor(a, b) or not isinstance(condition, Tracked) else _with(reader, a, condition))
         elif isinstance(condition, Constant):
@@ -64,11 +67,15 @@ def _with(reader: GraphReader, value: Any, condition: Tracked) -> Any:
 
 
 def _same_tensor(a: Any, b: Any) -> bool:
+    if isinstance(a, Joined) or isinstance(b, Joined):
+        return bool(a == b)
     return isinstance(a, Tracked) and isinstance(b, Tracked) and (a.layer, a.dims) == (b.layer, b.dims)
 
 
 def _alike(k: Tracker, a: Any, b: Any) -> bool:
     """Whether two values come from layers of the same form, and have the same shape."""
+    if isinstance(a, Joined) or isinstance(b, Joined):
+        return a == b
     if isinstance(a, Tracked) and isinstance(b, Tracked):
         return a.dims == b.dims and _form(k, a.layer, {}) == _form(k, b.layer, {})
     if isinstance(a, Constant) and isinstance(b, Constant):

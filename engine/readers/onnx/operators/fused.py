@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from rfscale.engine.readers.onnx.graph.image import NHWC
 from rfscale.engine.readers.onnx.graph.node import Node
 from rfscale.engine.readers.onnx.operators.registry import onnx, rewritten
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial, with_dim
@@ -15,7 +16,6 @@ POINTWISE = """
 Gelu FastGelu QuickGelu BiasGelu BiasAdd BiasDropout BitmaskDropout BitmaskBiasDropout Swish QuantizeLinear
 SimplifiedLayerNormalization DequantizeLinear ReorderInput ReorderOutput QLinearLeakyRelu QLinearSigmoid Scale
 """.split()
-_NHWC = "com.ms.internal.nhwc"
 _NCHWC = "com.microsoft.nchwc"
 _MOVED = """
 Conv MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool ConvTranspose QLinearConv BatchNormalization
@@ -64,7 +64,7 @@ def _rewrite_channels_last(op: str) -> Callable[[Any, Node], list[Any]]:
 
 
 for _op in _MOVED:
-    rewritten(_op, domain=_NHWC)(_rewrite_channels_last(_op))
+    rewritten(_op, domain=NHWC)(_rewrite_channels_last(_op))
 for _fused, _op in (("NhwcMaxPool", "MaxPool"), ("NhwcConv", "Conv")):
     rewritten(_fused)(_rewrite_channels_last(_op))
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from rfscale.engine.readers.tensors.calls import check_result, guarded
 from rfscale.engine.readers.tensors.layout import UnreadableError
-from rfscale.engine.readers.tensors.tracking import Constant, Stop, Tracker, Unknown, check_result, guarded
+from rfscale.engine.readers.tensors.tracking import Constant, Stop, Tracker, Unknown
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch.masks import NOT_READ, WITHOUT_VALUES
 from rfscale.engine.readers.torch.registry import ATEN, Handler

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from rfscale.engine.readers.tensors.calls import guarded
 from rfscale.engine.readers.tensors.layout import UnreadableError
-from rfscale.engine.readers.tensors.tracking import Constant, Tracker, Unknown, guarded
+from rfscale.engine.readers.tensors.tracking import Constant, Tracker, Unknown
 from rfscale.engine.readers.torch.registry import ATEN, Handler
 
 Stopped: TypeAlias = Callable[[str, str, Sequence[Any]], Unknown]

@@ -1,0 +1,65 @@
+"""How readers call the handler of an operator: what breaks it, what it returns, and tensors that are several maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rfscale.engine.errors import InputError, shown
+from rfscale.engine.readers.tensors.layout import UnreadableError, check_fit
+from rfscale.engine.readers.tensors.sequences import applied
+from rfscale.engine.readers.tensors.tracking import Joined, Tracked
+
+_MISFITS = (KeyError, ValueError, IndexError, TypeError, AttributeError, ZeroDivisionError, OverflowError)
+
+
+def guarded(handler: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """Run the handler of an operator: with a tracker, and the operator's arguments.
+
+    An argument that is several maps one after another is taken apart, and the handler run for each map.
+
+    Raises
+    ------
+    UnreadableError
+        Of the handler; and where a node breaks the rules of its operator.
+    """
+    with rules_kept():
+        return applied(handler, *given, **named) if given[0].holds_joined else handler(*given, **named)
+
+
+@contextmanager
+def rules_kept() -> Iterator[None]:
+    """Raise UnreadableError where a node breaks the rules of its operator: where what reads it fails."""
+    try:
+        yield
+    except InputError:
+        raise
+    except _MISFITS as error:
+        reason = shown(" ".join(str(error).split()), 200)
+        raise UnreadableError(
+            f"its inputs or attributes are not those of the operator ({type(error).__name__}: {reason})"
+        ) from None
+
+
+def check_result(out: Any, shapes: Any) -> None:
+    """Hold what a handler returns against the shapes that the model says; shapes that are not known pass.
+
+    Raises
+    ------
+    UnreadableError
+        Where a tensor does not fit its shape or its layer's map.
+    """
+    several = isinstance(shapes, list)
+    tensors = (out if isinstance(out, list | tuple) else [out]) if several else [out]
+    for tensor, shape in zip(tensors, shapes if several else [shapes], strict=False):
+        if shape is None or not isinstance(tensor, Tracked):
+            continue
+        if not isinstance(tensor, Joined):
+            check_fit(tensor.dims, tensor.map, shape)
+            continue
+        if tensor.shape != tuple(shape):
+            raise UnreadableError(f"it was read as a tensor of the shape {tensor.shape}, not {tuple(shape)}")
+        for part, n in zip(tensor.parts, tensor.lengths, strict=True):
+            if isinstance(part, Tracked):
+                check_fit(part.dims, part.map, (*shape[: tensor.dim], n, *shape[tensor.dim + 1 :]))
