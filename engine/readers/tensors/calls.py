@@ -8,7 +8,7 @@ from typing import Any
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.readers.tensors.layout import UnreadableError, check_fit
 from rfscale.engine.readers.tensors.sequences import applied
-from rfscale.engine.readers.tensors.tracking import Joined, Tracked
+from rfscale.engine.readers.tensors.tracking import Joined, Tracked, Tracker
 
 _MISFITS = (KeyError, ValueError, IndexError, TypeError, AttributeError, ZeroDivisionError, OverflowError)
 
@@ -24,7 +24,7 @@ def guarded(handler: Callable[..., Any], *given: Any, **named: Any) -> Any:
         Of the handler; and where a node breaks the rules of its operator.
     """
     try:
-        if given[0].holds_joined:
+        if given and isinstance(given[0], Tracker) and given[0].holds_joined:
             return applied(handler, *given, **named)
         return handler(*given, **named)
     except InputError:
