@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Unpack
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.backward import windows
 from rfscale.engine.footprints.plan import Entry, GlobalOps, check_entry, resolve
+from rfscale.engine.network.modules import level_name
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
@@ -80,7 +81,7 @@ def output_lines(
         if dataset.is_global.sel(layer=output):
             area, image = float(dataset.area.sel(layer=output)), prod(dataset.attrs.get("input_size", ()))
             missed = f", {area:.0f} of the image's {image} pixels" if area < image else ""
-            lines[f"{output}: global receptive field{missed}"] = None
+            lines[f"{_shown(network, output)}: global receptive field{missed}"] = None
             if not local:
                 continue
             layer = local[-1]
@@ -89,9 +90,9 @@ def output_lines(
 
 
 def _line(asked: _Asked, dataset: xr.Dataset, layer: str) -> str:
-    row = dataset.sel(layer=layer)
+    row, name = dataset.sel(layer=layer), _shown(asked.network, layer)
     if not float(row.area):
-        return f"{layer}: reads only padding"
+        return f"{name}: reads only padding"
     finite = asked.input_size is not None
     gap, density = int(row.max_gap.max()), float(row.density)
     holes = f"holes (density {density:.3g}, longest gap {gap})" if gap else f"no gaps, density {density:.3g}"
@@ -104,7 +105,13 @@ def _line(asked: _Asked, dataset: xr.Dataset, layer: str) -> str:
         f"overlap {_axes(row.overlap.values)}",
         _effective(asked, layer),
     ]
-    return f"{layer}: {', '.join(parts)}"
+    return f"{name}: {', '.join(parts)}"
+
+
+def _shown(network: Network, layer: str) -> str:
+    """A layer with its name as a level of a pyramid, if it has one."""
+    level = level_name(network, layer)
+    return f"{level} ({layer})" if level else layer
 
 
 def _padding(asked: _Asked, layer: str) -> list[float]:

@@ -389,6 +389,9 @@ def _in_one_map(k: Tracker, values: Sequence[Any], parts: list[Tracked], d: int)
                 raise UnreadableError("it joins pixels and other entries along one axis")
             placed.append(pad_dim(k, v, d, offset, total - n - offset, "zeros"))
         offset += n
+    jumps = {jump[v.dims[d][0].axis] for v in parts if (jump := k.jump(v.layer)) is not None}
+    if len(jumps) > 1:
+        raise UnreadableError("it joins maps of different jumps along one axis")
     return k.merge("concat", placed, common([p.dims for p in placed], k.shape))
 
 
