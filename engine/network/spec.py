@@ -194,6 +194,8 @@ def _check_resampling(out: dict[str, Any], label: str) -> None:
         )
     if out["align_corners"] and coordinates not in (None, "align_corners"):
         raise InputError(f"{label} has align_corners and coordinates {coordinates!r}; give one of them")
+    if out["antialias"] and (nearest_mode or out["align_corners"] or coordinates not in (None, "half_pixel")):
+        raise InputError(f"antialias of {label} goes with mode bilinear or bicubic and coordinates half_pixel")
     if out["rounding"] != "floor" and not nearest_mode:
         raise InputError(f"rounding of {label} goes with mode nearest, not {out['mode']}")
     if coordinates == "align_corners" and not nearest_mode:

@@ -155,6 +155,11 @@ def write_along(
     return Tracked(out.layer, out.map, tuple(dims))
 
 
+def write_freely(k: Tracker, t: Tracked, axes: Axes, op: str, size: Sequence[int], **given: Any) -> Tracked:
+    """Write a layer that acts along the last dims and makes a map of `size`, which is not yet what the model says."""
+    return k.after(t, op, _all_whole(t, axes, size), **given)
+
+
 def resize(k: Tracker, t: Tracked, rank: int, mode: str, **coordinates: Any) -> Tracked:
     """Resampling to the shape that the model says."""
     t, axes = clean(k, t, rank)
