@@ -22,18 +22,18 @@ def quiet(*, prints: bool = False, own_warnings: bool = False) -> Iterator[None]
     """
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
-    caught: list[warnings.WarningMessage] = []
+    caught: list[warnings.WarningMessage] | None = None
     try:
         with ExitStack() as stack:
             if not prints:
                 nowhere = io.StringIO()
                 stack.enter_context(redirect_stdout(nowhere))
                 stack.enter_context(redirect_stderr(nowhere))
-            caught = stack.enter_context(warnings.catch_warnings(record=True)) or []
+            caught = stack.enter_context(warnings.catch_warnings(record=True))
             warnings.simplefilter("always")
             yield
     finally:
         logging.disable(level)
-    for w in caught if own_warnings else ():
+    for w in (caught or ()) if own_warnings else ():
         if w.category.__module__.partition(".")[0] == "rfscale":
             warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)

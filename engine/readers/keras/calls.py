@@ -118,7 +118,7 @@ def _calls(layer: Mapping[str, Any], shapes: dict[Output, tuple[int | None, ...]
                 if rest:
                     call.options[key] = rest[0]
         else:  # [[name, call, index, {options}], …]
-            for entry in node if isinstance(node[0], list) else [node]:
+            for entry in node if isinstance(node[0], list | tuple) else [node]:
                 call.inputs.append(Output(str(entry[0]), int(entry[1]), int(entry[2])))
                 options = entry[3] if len(entry) > 3 and isinstance(entry[3], Mapping) else {}
                 for key, argument in options.items():
@@ -138,8 +138,9 @@ def _sort(argument: Any, inputs: list[Output], rest: list[Any], shapes: dict[Out
         name, call, index = config["keras_history"]
         output = Output(str(name), int(call), int(index))
         inputs.append(output)
-        shapes[output] = tuple(config.get("shape") or ())
-    elif isinstance(argument, list) and any(
+        if config.get("shape"):
+            shapes[output] = tuple(config["shape"])
+    elif isinstance(argument, list | tuple) and any(
         isinstance(a, Mapping) and "keras_history" in a.get("config", {}) for a in argument
     ):
         for a in argument:
@@ -149,7 +150,9 @@ def _sort(argument: Any, inputs: list[Output], rest: list[Any], shapes: dict[Out
 
 
 def _is_history(value: Any) -> bool:
-    return isinstance(value, list) and len(value) in (3, 4) and isinstance(value[0], str) and type(value[1]) is int
+    return (
+        isinstance(value, list | tuple) and len(value) in (3, 4) and isinstance(value[0], str) and type(value[1]) is int
+    )
 
 
 def _outputs(structure: Any, key: str = "") -> Iterator[tuple[str, Output]]:

@@ -19,9 +19,10 @@ def _item(k: Tracker, call: Call) -> Tracked:
     """Slices and whole numbers, one for each dim."""
     key = call.numbers[0] if call.numbers else []
     x, d = call.x, 0
-    for part in key if isinstance(key, list) else [key]:
+    parts = list(key) if isinstance(key, list | tuple) else [key]
+    for part in parts:
         if part == "Ellipsis" or (isinstance(part, dict) and part.get("class_name") == "__ellipsis__"):
-            d = len(x.dims) - (len(key) - key.index(part) - 1)
+            d = len(x.dims) - (len(parts) - parts.index(part) - 1)
             continue
         n = length(x.dims[d])
         if type(part) is int:
@@ -42,8 +43,10 @@ def _pad(k: Tracker, call: Call) -> Tracked:
     if mode is None:
         raise UnreadableError(f"its mode is {call.get('mode')!r}")
     rank = len(call.x.dims)
-    pairs = widths if isinstance(widths, list) and widths and isinstance(widths[0], list) else [widths] * rank
-    sides = [per_axis(pair, 2) for pair in (pairs * rank if len(pairs) == 1 else pairs)]
+    pairs = (
+        widths if widths and isinstance(widths, list | tuple) and not isinstance(widths[0], int) else [widths] * rank
+    )
+    sides = [per_axis(pair, 2) for pair in (list(pairs) * rank if len(pairs) == 1 else pairs)]
     return sp.pad(k, call.x, [a for a, _ in sides], [b for _, b in sides], mode)
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from rfscale.engine.errors import InputError, shown
+from rfscale.engine.files import read_mapping
 
 MAX_BYTES = 1 << 28  # of a configuration
-KINDS = ("Functional", "Sequential", "Model")
 
 
 def model_of(path: str) -> Mapping[str, Any]:
@@ -24,6 +24,8 @@ def model_of(path: str) -> Mapping[str, Any]:
     """
     if not Path(path).is_file():
         raise InputError(f"{path}: {'is a folder' if Path(path).is_dir() else 'No such file or directory'}")
+    if path.endswith(".json"):
+        return checked(read_mapping(path), path)
     text = _from_archive(path) if zipfile.is_zipfile(path) else _from_hdf5(path)
     try:
         found = json.loads(text)
@@ -46,14 +48,6 @@ def checked(found: Any, label: str) -> Mapping[str, Any]:
             "torch backend), or export it to .onnx",
         )
     return found
-
-
-def is_hdf5_model(path: str) -> bool:
-    """Whether an HDF5 file holds a model, not weights alone; False also where it cannot be opened."""
-    try:
-        return bool(_from_hdf5(path))
-    except InputError:
-        return False
 
 
 def _from_archive(path: str) -> bytes:

@@ -202,7 +202,8 @@ def _dense(k: Tracker, call: Call) -> Tracked:
 
 @keras("MultiHeadAttention", "MultiHeadAttentionV2", "GroupedQueryAttention", "GroupQueryAttention")
 def _attention(k: Tracker, call: Call) -> Tracked:
-    some = call.get("attention_axes") not in (None, list(range(1, len(call.x.dims) - 1)))
+    every = list(range(1, len(call.x.dims) - 1))
+    some = list(call.get("attention_axes", every)) != every
     if (
         some
         or call.get("output_shape") is not None

@@ -104,17 +104,14 @@ class _Walk:
         for call in graph.calls:
             if Output(call.name, call.number, 0) in values:
                 continue
-            inputs = [values[i] for i in call.inputs]
+            inputs = [_value(values, i, path) for i in call.inputs]
             where = f"{path}.{call.name}" if path else call.name
             out = self._made(call, inputs, where, graph, depth)
             results = out if isinstance(out, list) else [out]
             for index, value in enumerate(results):
                 values[Output(call.name, call.number, index)] = value
             self._note(where, results)
-        missing = next((o.layer for _, o in graph.outputs if o not in values), None)
-        if missing is not None:
-            raise InputError(f"no layer makes the output {shown(missing)}")
-        return [values[o] for _, o in graph.outputs]
+        return [_value(values, o, path) for _, o in graph.outputs]
 
     def _note(self, where: str, results: Sequence[Any]) -> None:
         number = self.calls[where] = self.calls.get(where, -1) + 1
@@ -174,6 +171,16 @@ class _Walk:
         if call.kind in ("Activation", "Softmax"):
             return out
         return activated(self.tracker, out, call.config.get("activation"))
+
+
+def _value(values: Mapping[Output, Any], output: Output, path: str) -> Any:
+    """What a call made; each output of a layer that is not known is unknown."""
+    if output in values:
+        return values[output]
+    first = values.get(output._replace(output=0))
+    if not isinstance(first, Unknown):
+        raise InputError(f"{path or 'the model'} reads an output of {shown(output.layer)} that it does not make")
+    return first
 
 
 def _is_custom(layer: Mapping[str, Any]) -> bool:
