@@ -223,7 +223,7 @@ def test_where_hdc_errs():
                 if max(rates) > 1:
                     assert any(f.rule == "hdc_rule" for f in check(net)), rates
     assert wrong[True] > 0  # accepted, with holes: 2, 2, 2
-    assert wrong[False] > 0  # rejected, without: the rule looks at the order
+    assert wrong[False] > 0  # rejected, without: the rule reads the order
 
 
 def test_hdc_is_silent_where_it_is_right():
@@ -231,7 +231,7 @@ def test_hdc_is_silent_where_it_is_right():
     assert "hdc_rule" not in {f.rule for f in check(net)}
 
 
-# ------------------------------------------------------------------ how often pixels are seen
+# ------------------------------------------------------------------ how often pixels are read
 
 
 @pytest.mark.parametrize("name", ["residual", "aspp", "strided", "everything"])

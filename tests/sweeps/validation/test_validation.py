@@ -77,16 +77,16 @@ def formula_errors(layers, axes, power):
 def brute(spec, ndim, square=True):
     """Per stage, formula and figure: maps with a value, off, and the largest error."""
     axes, power = (1, ndim) if square else (ndim, 1)
-    seen = [set() for _ in spec["stages"]]
+    counted = [set() for _ in spec["stages"]]
     out = np.zeros((len(spec["stages"]), 3, 1 + axes, 3))
     new = reference.factors(spec)
     for places, stages in reference.architectures(spec, ndim):
         met = []
         for stage in range(len(stages)):
             met += [places[name] for name, _ in new[stage]]
-            if tuple(met) in seen[stage]:
+            if tuple(met) in counted[stage]:
                 continue
-            seen[stage].add(tuple(met))
+            counted[stage].add(tuple(met))
             for f, row in enumerate(formula_errors([x for s in stages[: stage + 1] for x in s], axes, power)):
                 for g, error in enumerate(row):
                     if not math.isnan(error):
