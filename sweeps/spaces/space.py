@@ -13,7 +13,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 
 from rfscale.engine.errors import InputError, nearest, shown
-from rfscale.engine.network.spec import AXES, listed, per_axis, whole
+from rfscale.engine.network.spec import AXES, listed, per_axis, stated_axes, whole
 from rfscale.sweeps.spaces.index import Labelled
 from rfscale.sweeps.spaces.stages import PER_AXIS, ChainLayer, Factor, Stage, StageReader, check_name
 
@@ -309,13 +309,9 @@ def _read_shared(given: object) -> dict[str, list[Any]]:
 
 def _count_axes(spec: Mapping[str, Any], stages: Sequence[Any]) -> int:
     """Return the number of spatial axes that a space says or implies: by axes, input_size or a value per axis."""
-    if spec.get("axes") is not None:
-        return whole(spec["axes"], "axes", 1, 3)
-    size = listed(spec.get("input_size"))
-    if size is not None:
-        if len(size) not in AXES:
-            raise InputError(f"input_size is {shown(spec['input_size'])}; it needs 1, 2 or 3 numbers")
-        return len(size)
+    stated = stated_axes(spec)
+    if stated is not None:
+        return stated
     shared = spec.get("factors")
     nested: list[Any] = list(shared.values()) if isinstance(shared, Mapping) else []
     for stage in stages:
