@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rfscale.engine.analysis.path_counts import path_counts
 from rfscale.engine.network.spec import whole
 from rfscale.engine.variables import annotate, provenance
 from rfscale.sweeps.variables import GAUSSIAN
@@ -17,25 +16,7 @@ from rfscale.sweeps.variables import GAUSSIAN
 if TYPE_CHECKING:
     import xarray as xr
 
-    from rfscale.engine.network.network import Network
-
 MAX_PIXELS = 1 << 18
-
-
-def gaussian_distance(network: Network, layer: str) -> float:
-    """Return the total-variation distance between path counts along the first axis and the normal of equal variance.
-
-    The normal distribution is cut into the pixels: each has the mass between its edges. 0 is alike, 1 is disjoint.
-
-    Examples
-    --------
-    >>> from rfscale import Network
-    >>> chain = Network.sequential(*[{"kernel": 3}] * 20, axes=1)
-    >>> [round(gaussian_distance(chain, f"conv{n}"), 4) for n in (1, 5, 20)]
-    [0.1926, 0.0143, 0.0036]
-    """
-    weights = path_counts(network, layer)
-    return _distance(weights.sum([d for d in weights.dims if d != network.axes[0]]).values)[0]
 
 
 def gaussian(

@@ -114,12 +114,12 @@ def _plane(data: xr.DataArray) -> tuple[np.ndarray, tuple[float, float, float, f
     return plane, (float(x[0]) - 0.5, float(x[-1]) + 0.5, float(y[-1]) + 0.5, float(y[0]) - 0.5)
 
 
-def draw_footprint(ax: Axes, fp: xr.DataArray, color: str = BLUE) -> None:
+def draw_footprint(ax: Axes, fp: xr.DataArray) -> None:
     """Draw a footprint: its pixels in colour, the others in the colour of paper, and a grid where it is small."""
     from matplotlib.colors import ListedColormap
 
     plane, edges = _plane(fp)
-    ax.imshow(plane, cmap=ListedColormap([PAPER, color]), vmin=0, vmax=1, extent=edges, interpolation="nearest")
+    ax.imshow(plane, cmap=ListedColormap([PAPER, BLUE]), vmin=0, vmax=1, extent=edges, interpolation="nearest")
     if max(plane.shape) <= 64:
         for pixel in range(plane.shape[1] + 1):
             ax.axvline(edges[0] + pixel, color="white", lw=0.8)
