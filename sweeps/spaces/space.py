@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.network.spec import AXES, listed, per_axis, stated_axes, whole
 from rfscale.sweeps.spaces.index import Labelled
-from rfscale.sweeps.spaces.stages import PER_AXIS, ChainLayer, Factor, Stage, StageReader, check_name
+from rfscale.sweeps.spaces.stages import PER_AXIS, ChainLayer, Factor, Stage, StageReader, factor_values
 
 if TYPE_CHECKING:
     from rfscale.engine.network.network import Network
@@ -299,11 +299,7 @@ def _read_shared(given: object) -> dict[str, list[Any]]:
         raise InputError(f"factors is {shown(given)}; it must be a mapping such as {{k: [3, 5]}}")
     out = {}
     for name, values in given.items():
-        check_name(name, "a shared factor")
-        items = listed(values)
-        if not items:
-            raise InputError(f"factor {name!r} is {shown(values)}; it must be a list of at least one value")
-        out[name] = items
+        out[name] = factor_values(name, values, "a shared factor")
     return out
 
 

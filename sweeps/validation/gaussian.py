@@ -69,11 +69,16 @@ def gaussian(
 
 def _distance(along: np.ndarray) -> tuple[float, float]:
     """Total-variation distance of weights from the normal distribution of their variance; the variance."""
-    pixels = np.arange(len(along))
-    mean = float(along @ pixels)
-    variance = float(along @ (pixels - mean) ** 2)
+    mean, variance = moments(along)
     if variance == 0:
         return 0.0, 0.0
     scale = sqrt(2 * variance)
     inside = np.diff([erf((x - 0.5 - mean) / scale) for x in range(len(along) + 1)]) / 2
     return float(np.abs(along - inside).sum() + 1 - inside.sum()) / 2, variance
+
+
+def moments(along: np.ndarray) -> tuple[float, float]:
+    """Return the mean and the variance of the pixels 0, 1, … under weights that sum to 1."""
+    pixels = np.arange(len(along))
+    mean = float(along @ pixels)
+    return mean, float(along @ (pixels - mean) ** 2)
