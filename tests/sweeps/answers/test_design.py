@@ -277,7 +277,7 @@ def test_the_verb_writes_networks_that_profile_takes(tmp_path, capsys):
         assert widths.sel(layer=one.map_layer.values.tolist()).values.tolist() == one.map_width.values.tolist()
     assert len((tmp_path / "out" / "designs.csv").read_text().splitlines()) == 4
     run([spec, *objects, "--pareto", "--plot", tmp_path / "b.svg", "--where", "chosen.density == 1"])
-    assert "not beaten in fit and cost at once" in capsys.readouterr().out
+    assert "Pareto-optimal in fit and cost" in capsys.readouterr().out
     with pytest.raises(InputError, match=r"--out .* is a file"):
         run([spec, "--out", spec])
     with pytest.raises(InputError, match="leave --best out"):
