@@ -173,10 +173,10 @@ def shown(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def shortened(text: str, limit: int = MAX_CHARACTERS) -> str:
-    """Return a message of at most `limit` characters: a longer one without its middle, for its end has the remedy."""
-    if len(text) <= limit:
+def shortened(text: str) -> str:
+    """Return a message of at most `MAX_CHARACTERS`: a longer one without its middle, for its end has the remedy."""
+    if len(text) <= MAX_CHARACTERS:
         return text
     note = f" … ({len(text)} characters, shortened) … "
-    kept = limit - len(note)
+    kept = MAX_CHARACTERS - len(note)
     return text[: kept - kept // 3] + note + text[len(text) - kept // 3 :]

@@ -25,7 +25,7 @@ def run_batch(
     out: Path,
     folder: Path,
     step: Callable[[str], object] = lambda _: None,
-    fresh: bool = False,
+    rerun: bool = False,
     trust: bool = False,
 ) -> xr.Dataset:
     """Run all entries, and return the summary, which is also written to `out`/summary.json after every run.
@@ -40,7 +40,7 @@ def run_batch(
         Where files that entries name are looked for.
     step : callable
         Called with the name of every run that begins.
-    fresh : bool
+    rerun : bool
         Run all entries again, also those that are done.
     trust : bool
         Entries may name Python code, and .pt2 files that hold some.
@@ -57,14 +57,14 @@ def run_batch(
         step(entry["name"])
         code, before = entry_hash(entry, folder), known.get(entry["name"])
         same = before is not None and before["entry_hash"] == code and before["status"] in ("done", "kept")
-        if before and same and not fresh and _is_there(entry, out / f"{entry['name']}.zarr", folder, trust):
+        if before and same and not rerun and _is_there(entry, out / f"{entry['name']}.zarr", folder, trust):
             rows.append({**before, "status": "kept"})
         else:
             stale = before is not None and before["entry_hash"] != code  # made from another entry: begin again
             # the summary names the entry before it runs: if it is killed, the same entry continues the sweep
             begun = {**_NOT_RUN, "run": entry["name"], "kind": kind_of_entry(entry), "entry_hash": code}
             write(summary_of([*rows, begun, *_later(entries, len(rows) + 1, known)]), out / "summary.json")
-            rows.append(_run(entry, out, folder, trust, clear=fresh or stale) | {"entry_hash": code})
+            rows.append(_run(entry, out, folder, trust, clear=rerun or stale) | {"entry_hash": code})
         write(summary_of([*rows, *_later(entries, len(rows), known)]), out / "summary.json")
     return summary_of(rows)
 

@@ -47,7 +47,7 @@ def report_failure(error: BaseException) -> int:
         traceback.print_exception(error)
     code, message = _described(error)
     if message:
-        with suppress(OSError, ValueError):  # nobody can be told
+        with suppress(OSError, ValueError):  # there is nowhere left to report it
             print("rfscale:", shortened(" ".join(message.split())), file=sys.stderr)
     return code
 

@@ -151,6 +151,15 @@ def check_name(name: object, what: str) -> str:
     return name
 
 
+def factor_values(name: object, values: object, what: str) -> list[Any]:
+    """Return the values of a factor that has a name of its own."""
+    check_name(name, what)
+    items = listed(values)
+    if not items:
+        raise InputError(f"factor {name!r} is {shown(values)}; it must be a list of at least one value")
+    return items
+
+
 def check_value(key: str, value: object, what: str, ndim: int) -> Value:
     """Return one value of a stage's parameter, per-axis values as tuples (one number where all are equal)."""
     if key in PER_AXIS:

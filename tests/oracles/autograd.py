@@ -110,8 +110,8 @@ def _layer(op: str, params: Any, inputs: list[torch.Tensor]) -> torch.Tensor:
         return x.sum(dim=tuple(range(2, x.dim())), keepdim=True)
     if op == "attention":
         flat = x.flatten(2).transpose(1, 2)
-        seen = F.scaled_dot_product_attention(torch.zeros_like(flat), torch.zeros_like(flat), flat)
-        return seen.transpose(1, 2).reshape(x.shape)
+        out = F.scaled_dot_product_attention(torch.zeros_like(flat), torch.zeros_like(flat), flat)
+        return out.transpose(1, 2).reshape(x.shape)
     raise ValueError(f"no torch operation for op {op!r}")
 
 

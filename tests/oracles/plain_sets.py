@@ -475,11 +475,11 @@ def figures(
     extents, gaps = [], []
     volume = 1
     for axis in range(len(entry)):
-        seen = sorted({pixel[axis] for pixel in pixels})
-        extent = seen[-1] - seen[0] + 1 if seen else 0
-        starts.append(seen[0] if seen else None)
+        places = sorted({pixel[axis] for pixel in pixels})
+        extent = places[-1] - places[0] + 1 if places else 0
+        starts.append(places[0] if places else None)
         extents.append(extent)
-        gaps.append(max((b - a - 1 for a, b in itertools.pairwise(seen)), default=0))
+        gaps.append(max((b - a - 1 for a, b in itertools.pairwise(places)), default=0))
         volume *= extent
         beyond = tuple(o + (a == axis) for a, o in enumerate(entry))
         if not pixels or (size is not None and beyond[axis] >= size[axis]):
@@ -499,7 +499,7 @@ def figures(
 
 
 class _Walk:
-    """What a walk backwards through one network looks up: sizes, the branches to follow, the taps."""
+    """What a walk backwards through one network needs: sizes, the branches to follow, the taps."""
 
     def __init__(
         self, net: Network, layer: str, entry: Cell, input_size: tuple[int, ...] | None, global_ops: str

@@ -173,7 +173,7 @@ Trail = list[tuple[np.ndarray, np.ndarray]]  # ptr and labels of every level
 def _forward(task: Task, n: int, within: int | None) -> tuple[Trail, np.ndarray, bool]:
     """Return the labels of every level after the root, the front, and whether `within` can have cut anything.
 
-    With `within`, labels that may lead to a fit of at most that, n of those that ties and costs tell apart; without,
+    With `within`, labels that may lead to a fit of at most that, n of those that differ in fit or cost; without,
     the front of fit and cost.
     """
     graph, k, levels = task.graph, task.k, len(task.weights)

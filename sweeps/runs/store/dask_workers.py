@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 AHEAD = 4  # tasks that a thread of a worker has waiting: thousands of them would slow the scheduler down
 TIMEOUT = 5.0  # seconds until a scheduler must answer
 PATIENCE = 30.0  # seconds that there may be no worker
-STEP = 1.0  # seconds from one look to the next
+STEP = 1.0  # seconds between two checks of the workers
 
 
 def write_pieces(client: Any, plan: Plan, pieces: Iterable[list[int]]) -> Iterator[int]:

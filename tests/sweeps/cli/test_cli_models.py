@@ -141,7 +141,7 @@ def test_files_hold_every_layer(here, rfscale):
     assert len((here / "p.csv").read_text().splitlines()) == 34
 
 
-def test_outputs_behind_global_branches(here, rfscale):
+def test_outputs_downstream_of_global_branches(here, rfscale):
     (here / "se.yaml").write_text(
         "layers: [{name: conv, kernel: 3}, {name: squeeze, op: global_pool},"
         "{name: scale, op: multiply, inputs: [conv, squeeze]}, {name: last, kernel: 3}]"
