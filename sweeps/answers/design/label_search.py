@@ -19,6 +19,7 @@ from rfscale.sweeps.answers.design.fit import Fit, between
 from rfscale.sweeps.answers.graph import QuestionGraph
 from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.kernels.label_search import least_to_go, next_labels
+from rfscale.sweeps.states.compiled import MORE_MEMORY
 
 NO_LIMIT = 2**62
 FIRST_STEP = 0.001  # of fit
@@ -200,7 +201,8 @@ def _forward(task: Task, n: int, within: int | None) -> tuple[Trail, np.ndarray,
         if ptr[0] < 0:
             raise InputError(
                 f"the ways to reach stage {graph.space.stages[level].name!r} need more than "
-                f"{graph.memory / 1e9:.3g} GB; bound more in where, choose fewer maps, or give more memory"
+                f"{graph.memory / 1e9:.3g} GB",
+                remedy=f"bound more in where, choose fewer maps, or {MORE_MEMORY}",
             )
         trail.append((ptr, labels))
     largest = int(task.fit.head.max()) + int(task.fit.tail.max())
