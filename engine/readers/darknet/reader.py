@@ -12,10 +12,11 @@ from rfscale.engine.network.spec import listed, whole
 from rfscale.engine.readers.darknet.cfg_file import Section, sections_of
 from rfscale.engine.readers.darknet.ops import DARKNET, OUTPUTS, Step, is_unknown, read_by
 from rfscale.engine.readers.reading import is_number, row_of_numbers
+from rfscale.engine.readers.tensors.calls import guarded
 from rfscale.engine.readers.tensors.finished import finished
 from rfscale.engine.readers.tensors.layout import UnreadableError
 from rfscale.engine.readers.tensors.naming import Returned
-from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Unknown, guarded, image_tracker
+from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Unknown, image_tracker
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 
 _SHORT = {"convolutional": "conv", "connected": "linear"}

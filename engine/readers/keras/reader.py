@@ -15,11 +15,12 @@ from rfscale.engine.readers.keras.calls import Graph, LayerCall, Output, graph_o
 from rfscale.engine.readers.keras.model_file import checked, model_of
 from rfscale.engine.readers.keras.ops import activated
 from rfscale.engine.readers.keras.registry import KERAS, Call
+from rfscale.engine.readers.tensors.calls import guarded
 from rfscale.engine.readers.tensors.finished import finished
 from rfscale.engine.readers.tensors.layout import UnreadableError
 from rfscale.engine.readers.tensors.naming import Returned
 from rfscale.engine.readers.tensors.spatial_ops import settle
-from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, Unknown, guarded, image_tracker
+from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, Unknown, image_tracker
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 
 _FILLED_BY = function_ops, ops, window_ops  # importing them fills the table
