@@ -148,7 +148,7 @@ def _for_each_map(
     cuts = probe.cuts[0]
     places = [_place(t, cuts) if isinstance(t, Tracked) else None for t in outputs]
     whole, several = k.shape, isinstance(k.shape, list)
-    shapes = list(whole) if several else [whole]
+    shapes = next((v.shapes for v in given if hasattr(v, "shapes")), whole if several else [whole])
     parts: list[list[Any]] = []
     for i, (start, n) in enumerate(zip(_starts(cuts), cuts, strict=True)):
         here = [_part_shape(s, p, i) for s, p in zip(shapes, [*places, *[None] * len(shapes)], strict=False)]
@@ -157,7 +157,7 @@ def _for_each_map(
         def part(value: Any, i: int = i, start: int = start, n: int = n) -> Any:
             return _part_of(value, i, start, n, probe)
 
-        args, options = _mapped(given, part, k.shape), _mapped(named, part, k.shape)
+        args, options = _mapped(given, part, here), _mapped(named, part)
         if next(_tracked_in((args, options)), None) is None:
             made: Any = [Constant(s) for s in here]
         else:
@@ -183,7 +183,7 @@ def _place(t: Tracked, cuts: Shape) -> tuple[int, list[int]]:
 
 
 def _part_shape(shape: Any, place: tuple[int, list[int]] | None, i: int) -> Any:
-    return shape if place is None else (*shape[: place[0]], place[1][i], *shape[place[0] + 1 :])
+    return shape if place is None or shape is None else (*shape[: place[0]], place[1][i], *shape[place[0] + 1 :])
 
 
 def _part_of(value: Any, i: int, start: int, n: int, probe: _Probe) -> Any:
@@ -318,17 +318,15 @@ def _joined_in(value: Any) -> Iterator[Joined]:
     return (t for t in _tracked_in(value) if isinstance(t, Joined))
 
 
-def _mapped(value: Any, change: Callable[[Any], Any], shape: Any = None) -> Any:
-    """Arguments with tensors changed; where an argument holds the shapes of the result itself, with those."""
+def _mapped(value: Any, change: Callable[[Any], Any], shapes: list[Any] | None = None) -> Any:
+    """Arguments with tensors changed; where an argument holds the shapes of the results itself, with those."""
     if isinstance(value, Tracked | Constant):
         return change(value)
     if isinstance(value, dict):
-        return {key: _mapped(v, change, shape) for key, v in value.items()}
+        return {key: _mapped(v, change) for key, v in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        made = [_mapped(v, change, shape) for v in value]
-        if shape is not None and "shapes" in value._fields:
-            made[value._fields.index("shapes")] = shape if isinstance(shape, list) else [shape]
-        return type(value)(*made)
+        made: Any = type(value)(*(_mapped(v, change) for v in value))
+        return made._replace(shapes=shapes) if shapes is not None and hasattr(made, "shapes") else made
     if isinstance(value, list | tuple):
-        return type(value)(_mapped(v, change, shape) for v in value)
+        return type(value)(_mapped(v, change, shapes) for v in value)
     return value
