@@ -148,7 +148,8 @@ def _for_each_map(
     cuts = probe.cuts[0]
     places = [_place(t, cuts) if isinstance(t, Tracked) else None for t in outputs]
     whole, several = k.shape, isinstance(k.shape, list)
-    shapes = next((v.shapes for v in given if hasattr(v, "shapes")), whole if several else [whole])
+    nodes = [v for v in given if isinstance(v, tuple) and hasattr(v, "shapes")]  # with the shapes of all results
+    shapes = nodes[0].shapes if nodes else whole if several else [whole]
     parts: list[list[Any]] = []
     for i, (start, n) in enumerate(zip(_starts(cuts), cuts, strict=True)):
         here = [_part_shape(s, p, i) for s, p in zip(shapes, [*places, *[None] * len(shapes)], strict=False)]
