@@ -13,7 +13,16 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rfscale.engine.network.ops import OPS
-from rfscale.engine.readers.tensors.layout import Dims, Factor, UnreadableError, length, neutral, spatial, with_dim
+from rfscale.engine.readers.tensors.layout import (
+    NEUTRAL,
+    Dims,
+    Factor,
+    UnreadableError,
+    length,
+    neutral,
+    spatial,
+    with_dim,
+)
 from rfscale.engine.readers.tensors.spatial_ops import narrow
 from rfscale.engine.readers.tensors.tracking import (
     IMAGE_LAYER,
@@ -173,7 +182,7 @@ def _for_each_map(
 
 def _place(t: Tracked, cuts: Shape) -> tuple[int, list[int]]:
     """The dim along which the maps lie in what the handler made of a stand-in, and the entries of each."""
-    held = [(f, d) for d, dim in enumerate(t.dims) for f in dim if f.axis != -1 or f.inner]
+    held = [(f, d) for d, dim in enumerate(t.dims) for f in dim if f.axis != NEUTRAL or f.inner]
     if not held or any(f.inner for f, _ in held):
         raise UnreadableError("it mixes a sequence of maps with other entries")
     outer, d = max(held, key=lambda pair: pair[0].stride)
