@@ -108,6 +108,19 @@ def test_closed_and_full_streams():
     assert run("--help", shell="{} > /dev/full")[0] == 71
 
 
+@pytest.mark.parametrize("suffix", ["nc", "csv", "json", "zarr", "png", "svg"])
+def test_a_file_that_the_disk_has_no_room_for(tmp_path, suffix):
+    """One line, no signal ends the process, and what was there before is still there."""
+    written = tmp_path / f"x.{suffix}"
+    args = ("profile", "vgg16", "--plot" if suffix in ("png", "svg") else "--out", written)
+    assert run(*map(str, args))[0] == 0
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    code, out, err = run(*map(str, args), shell="ulimit -f 0; {}")  # SIGXFSZ is ignored by Python
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"cannot write {written}: File too large" in err
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
 @pytest.mark.parametrize("args", [("profile", "net.yaml"), ("profile", "m:f"), ("profile", "vgg16", "--out", "x.csv")])
 def test_a_deleted_working_folder(tmp_path, args):
     code, out, err = run(*args, shell="mkdir gone; cd gone; rmdir ../gone; {}", cwd=tmp_path)
