@@ -53,7 +53,7 @@ def output_lines(
         Share of the path counts that the effective box holds. It is left out where the outputs together would need
         more than 2^26 path counts.
     dataset : xr.Dataset, optional
-        The profile, if there is one already.
+        The profile, if there is one already that has the layers of the lines.
     **reading
         How a model is read, as in `load`: example_input, unknown, axes, image, name, arguments.
 
@@ -65,15 +65,19 @@ def output_lines(
     from rfscale.engine.analysis.profile import profile
 
     network = as_network(network, reading, input_size)
-    if dataset is None:
-        try:
-            dataset = profile(network, input_size, entry, global_ops)
-        except InputError:
-            if input_size is not None or network.input_size is None:
-                raise
-            input_size = network.input_size  # branches of different jumps: the network has no interior figures
-            dataset = profile(network, input_size, entry, global_ops)
-    local = [str(name) for name in dataset.layer.values[~dataset.is_global.values]]
+    try:
+        steps = resolve(network, input_size, global_ops).steps
+    except InputError:
+        if input_size is not None or network.input_size is None:
+            raise
+        input_size = network.input_size  # branches of different jumps: the network has no interior figures
+        steps = resolve(network, input_size, global_ops).steps
+    local = [step.layer.name for step in steps if not step.is_global]
+    told = {network.layers[network.index(name)].name for name in network.outputs}
+    if any(step.is_global for step in steps if step.layer.name in told):
+        told |= set(local[-1:])
+    if dataset is None or not told <= set(dataset.layer.values):
+        dataset = profile(network, input_size, entry, global_ops, sorted(told))  # the entry need not lie in other maps
     asked = _Asked(network, input_size, entry, global_ops, mass)
     lines: dict[str, None] = {}
     for output in network.outputs:

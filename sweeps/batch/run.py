@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rfscale.engine.errors import InputError
+from rfscale.engine.errors import InputError, failure_text
 from rfscale.engine.files import check_own_store
 from rfscale.sweeps.batch.entries import Entry, entry_hash, file_wording, kind_of_entry, options_of, subject_of
 from rfscale.sweeps.batch.summary import known_rows, summary_of
@@ -89,7 +89,7 @@ def _is_there(entry: Entry, path: Path, folder: Path, trust: bool) -> bool:
     try:
         plan = Plan(subject_of(entry, folder, trust), Options(str(path), **options_of(entry)))
         return all(map(plan.is_stored, range(plan.blocks)))
-    except InputError:
+    except (Exception, SystemExit):  # it is run, and says what is wrong
         return False
 
 
@@ -118,7 +118,9 @@ def _run(entry: Entry, out: Path, folder: Path, trust: bool, *, clear: bool) -> 
             data = _DO[kind](subject, options_of(entry), path)
             if isinstance(data, int):  # a store is written already
                 architectures, data = data, None
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever the code of a user or a library raises: the next entry is run
             row |= _failure(error)
             data = None
     rate = architectures / cost["wall_seconds"] if row["status"] == "done" else float("nan")
@@ -126,14 +128,16 @@ def _run(entry: Entry, out: Path, folder: Path, trust: bool, *, clear: bool) -> 
     if row["status"] == "done":
         try:
             _keep(data, path, {**cost, "rate": rate, **machine()})
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             row |= {**_failure(error), "rate": float("nan")}
     return row
 
 
 def _failure(error: BaseException) -> dict[str, str]:
-    message = error.text(file_wording).split("\n")[0] if isinstance(error, InputError) else repr(error)
-    return {"status": "failed", "message": message}
+    left = f"the code of the entry ended Python: {error!r}" if isinstance(error, SystemExit) else None
+    return {"status": "failed", "message": left or failure_text(error, file_wording)}
 
 
 def _keep(data: xr.Dataset | xr.DataArray | None, path: Path, attrs: dict[str, Any]) -> None:

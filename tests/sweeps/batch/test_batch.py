@@ -318,6 +318,63 @@ def test_exit_code_and_one_line(runs):
     assert err.count("\n") == 1
 
 
+class Odd(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("thrown", "message"),
+    [
+        (KeyError("x"), "internal error: KeyError: 'x'; please report it"),
+        (ValueError("a\nb\x1b[31m"), "internal error: ValueError: a b\\x1b[31m; please report it"),
+        (MemoryError("none"), "the memory of this machine is not enough: none"),
+        (OSError(5, "Input/output error", "x.csv"), "x.csv: Input/output error"),
+        (SystemExit(3), "the code of the entry ended Python: SystemExit(3)"),
+        (RecursionError("deep"), "the input is nested too deeply"),
+        (Odd("odd"), "internal error: Odd: odd; please report it"),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+@pytest.mark.parametrize("place", ["subject_of", "options_of", "_keep"])
+def test_whatever_an_entry_raises_is_its_line_and_the_others_run(tmp_path, monkeypatch, thrown, message, place):
+    from rfscale.sweeps.batch import run
+
+    entries = [{"name": name, "profile": "stack"} for name in ("before", "bad", "after")]
+    real, calls = getattr(run, place), []
+
+    def thrower(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == 2:
+            raise thrown
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(run, place, thrower)
+    summary = run.run_batch(entries, tmp_path / "out", tmp_path)
+    assert summary.status.values.tolist() == ["done", "failed", "done"]
+    assert summary.message.values.tolist() == ["", message, ""]
+    monkeypatch.setattr(run, place, real)
+    again = run.run_batch(entries, tmp_path / "out", tmp_path)
+    assert again.status.values.tolist() == ["kept", "done", "kept"]
+
+
+def test_a_file_that_cannot_be_read_fails_its_entry_alone(tmp_path, monkeypatch):
+    from pathlib import Path
+
+    from rfscale.sweeps.batch.run import run_batch
+
+    (tmp_path / "net.yaml").write_text("layers: [{kernel: 3}]")
+    real = Path.read_bytes
+
+    def refused(path):
+        if path.name == "net.yaml":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    entries = [{"name": "a", "profile": "net.yaml"}, {"name": "b", "profile": "stack"}]
+    assert run_batch(entries, tmp_path / "out", tmp_path).status.values.tolist() == ["done", "done"]
+
+
 def test_bad_summary(tmp_path):
     with pytest.raises(InputError, match="is no summary of a batch"):
         read_summary(tmp_path)
