@@ -12,6 +12,7 @@ import pytest
 
 import rfscale as rf
 from rfscale.engine import InputError
+from rfscale.sweeps.answers.count import extents_by_stage, shares_by_extent
 from rfscale.sweeps.answers.design.design import split_where
 from rfscale.sweeps.answers.expressions import ExpressionParser
 from tests.oracles.spaces import factors, table
