@@ -56,7 +56,7 @@ def finished(
     last = sorted({t.layer for v in frontier for t in single_maps(v) if t.layer >= 0} - set(ends))
     upstream = _upstream(tracker, [*ends, *last]) if last else set()
     ends += [layer for layer in last if layer not in upstream]
-    if not ends and any(isinstance(t, Tracked) for t in outputs):  # the model is pointwise from end to end
+    if not ends and any(map(single_maps, outputs)):  # the model is pointwise from end to end
         ends = [tracker.emit("pointwise", [IMAGE_LAYER])]
     if not ends:
         if stops:
