@@ -112,7 +112,7 @@ class Recorder(TorchDispatchMode):
             if not self.values.view(args[position]).computed:  # a buffer, or a tensor that the module keeps
                 self._changed.append((args[position], args[position].clone()))
         before = self.values.view(args[0]) if op.reshapes else None
-        out = constants.computed(func, args, kwargs)
+        out = self._computed(func, args, kwargs)
         if before is not None:
             return self._reshape(op, out, (args, kwargs), before, constants.constant_of(out))
         if op.written or op.out:
@@ -125,6 +125,15 @@ class Recorder(TorchDispatchMode):
         about = constants.mask_after(op.name, args, kwargs, self.values.view)
         self._keep(op, args, kwargs, tensors, out, None, **about)
         return out
+
+    def _computed(self, func: Any, args: Any, kwargs: Any) -> Any:
+        if not self._on_meta:
+            return func(*args, **kwargs)
+        try:
+            return constants.computed(func, args, kwargs)
+        except (IndexError, RuntimeError):  # tables without values yet, of a module that was moved off the meta device
+            args, kwargs = _on_meta(constants.mapped((args, kwargs), constants.twin))
+            return func(*args, **kwargs)
 
     # what depends on the image --------------------------------------------------------------------------------------
 
