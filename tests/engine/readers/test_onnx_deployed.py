@@ -385,6 +385,19 @@ def test_interior_figures_do_not_depend_on_the_size_that_was_chosen(sizes):
         np.testing.assert_array_equal(first[variable], second[variable])
 
 
+def test_the_command_says_what_was_chosen(tmp_path, capsys):
+    from rfscale.sweeps.cli.main import main
+
+    g().onnx.save(text_line(), tmp_path / "line.onnx")
+    assert main(["profile", str(tmp_path / "line.onnx")]) == 0
+    said = capsys.readouterr().err
+    assert (
+        said == "rfscale: line is read with size of 'x': 48×320 (the file leaves it open); --input-size sets the size\n"
+    )
+    assert main(["profile", str(tmp_path / "line.onnx"), "--input-size", "48x320"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_the_image_is_not_the_state_of_a_recurrence_and_has_the_size_that_the_exporter_notes():
     conv = [g().node("Unsqueeze", "x", "one", to="u"), g().node("Conv", "u", "w", strides=[4])]
     proto = image(g().model(conv, one=g().ints(1), w=g().weights(2, 1, 8)), ("batch", 512))
