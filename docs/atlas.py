@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rfscale.engine.formulas.exactness import ROUNDING
 from rfscale.engine.formulas.registry import CLOSED_FORM, PUBLISHED, PUBLISHED_BY_WINDOW, box_overlap
 from rfscale.engine.variables import ONE, Variable, annotate, provenance
 from rfscale.sweeps.report.datasets import write
@@ -33,7 +34,6 @@ PIXELS = 96
 INPUTS = {"solid": (1 << 96) - 1, "gap": ((1 << 48) - 1) | (((1 << 48) - 1) << 72)}
 FORMULAS = ("published", "closed_form", "interval")
 NONE, EXACT, OFF, IMPOSSIBLE = range(4)
-TOLERANCE = 1e-9
 
 WINDOW_JUMP = ("kernel", "stride", "dilation", "jump")
 ATLAS: dict[str, Variable] = {
@@ -119,8 +119,8 @@ def _exact(pixels: int, k: int, s: int, d: int, jump: int) -> tuple[int, int, in
 def _verdicts(scale: np.ndarray, overlap: np.ndarray, error: np.ndarray, difference: np.ndarray) -> np.ndarray:
     out = np.full(scale.shape, OFF, np.int8)
     with np.errstate(invalid="ignore"):
-        out[(np.abs(error) <= TOLERANCE) & (np.abs(difference) <= TOLERANCE)] = EXACT
-        out[(scale <= TOLERANCE) | (overlap < -TOLERANCE) | (overlap > 1 + TOLERANCE)] = IMPOSSIBLE
+        out[(np.abs(error) <= ROUNDING) & (np.abs(difference) <= ROUNDING)] = EXACT
+        out[(scale <= ROUNDING) | (overlap < -ROUNDING) | (overlap > 1 + ROUNDING)] = IMPOSSIBLE
     out[np.isnan(scale)] = NONE
     return out
 
@@ -135,7 +135,7 @@ def summary(data: xr.Dataset) -> list[str]:
             verdict = part.verdict.values
             counts = [int((verdict == v).sum()) for v in (EXACT, OFF, IMPOSSIBLE)]
             worst = float(abs(part.scale_error).max())
-            worst = worst if worst > TOLERANCE else 0.0
+            worst = worst if worst > ROUNDING else 0.0
             rows.append(
                 f"| {i} | {f} | {sum(counts):,} | {counts[0]:,} | {counts[1]:,} | {counts[2]:,} | {worst:.3g} |"
             )
@@ -176,7 +176,7 @@ def domain_figure(data: xr.Dataset, formula: str) -> Figure:
     part = data.sel(formula=formula)
     share = (part.verdict == EXACT).mean("jump")
     error = abs(part.scale_error)
-    worst = error.where(error > TOLERANCE, 0).max("jump")
+    worst = error.where(error > ROUNDING, 0).max("jump")
     top = max(1e-3, float(worst.max()))  # one scale for both inputs: what is exact is as pale as it should be
     with figure(13, 9.4, 2, 2) as (fig, axes):
         for row, name in enumerate(part.input.values):

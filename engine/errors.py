@@ -129,6 +129,30 @@ class UnequalJumpsError(InputError):
         self.layer = layer
 
 
+def failure_text(error: BaseException, wording: Wording = python_wording) -> str:
+    """Return what any error is called on one line: `InputError` as it says, what the system refused, our own faults."""
+    if isinstance(error, InputError):
+        return error.text(wording)
+    try:
+        said = str(error)
+    except Exception:  # an error of others, whose text cannot be made
+        said = ""
+    after_colon = f": {said}" if said else ""
+    if isinstance(error, MemoryError):
+        text = f"the memory of this machine is not enough{after_colon}"
+    elif isinstance(error, RecursionError):
+        text = "the input is nested too deeply"
+    elif isinstance(error, UnicodeEncodeError):
+        letter = error.object[error.start : error.start + 1]
+        text = f"a text has {letter!r} in it, which is no character that can be written"
+    elif isinstance(error, OSError):
+        reason = error.strerror or said or type(error).__name__
+        text = f"{error.filename}: {reason}" if error.filename else f"the system refused to read or write: {reason}"
+    else:
+        text = f"internal error: {type(error).__name__}{after_colon}; please report it"
+    return shortened(visible(" ".join(text.split())))
+
+
 def worded(text: Text, wording: Wording = python_wording) -> str:
     """Return a text with its references in the words of a front end."""
     parts = text if isinstance(text, tuple) else (text,)
@@ -173,10 +197,10 @@ def shown(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def shortened(text: str, limit: int = MAX_CHARACTERS) -> str:
-    """Return a message of at most `limit` characters: a longer one without its middle, for its end has the remedy."""
-    if len(text) <= limit:
+def shortened(text: str) -> str:
+    """Return a message of at most `MAX_CHARACTERS`: a longer one without its middle, for its end has the remedy."""
+    if len(text) <= MAX_CHARACTERS:
         return text
     note = f" … ({len(text)} characters, shortened) … "
-    kept = limit - len(note)
+    kept = MAX_CHARACTERS - len(note)
     return text[: kept - kept // 3] + note + text[len(text) - kept // 3 :]

@@ -80,19 +80,19 @@ def _yaml(path: object, text: str) -> Any:
 
     class Loader(base):  # type: ignore[misc]
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            seen: set[Any] = set()
+            known: set[Any] = set()
             for key, _ in node.value:
-                if key.value in seen and isinstance(key.value, str) and key.value != "<<":
+                if key.value in known and isinstance(key.value, str) and key.value != "<<":
                     raise ValueError(f"the key {shown(key.value)} stands twice in one mapping")
                 if isinstance(key.value, str):
-                    seen.add(key.value)
+                    known.add(key.value)
             return dict(super().construct_mapping(node, deep=deep))
 
     try:
         simple, data = _simple_yaml(path, Loader(text))
         return data if simple else yaml.load(text, Loader=Loader)
     except yaml.YAMLError as error:
-        if "nesting depth" in str(error):  # libyaml looks ahead and stops before our own count does
+        if "nesting depth" in str(error):  # libyaml reads ahead and stops before our own count does
             raise InputError(f"{path} is nested more than {MAX_DEPTH} deep") from None
         raise InputError(f"{path} cannot be read as YAML: {_one_line(error)}") from None
     except (InputError, MemoryError):

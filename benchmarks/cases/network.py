@@ -29,9 +29,9 @@ def _sets_case(size: int) -> Case:
     net = rf.load("resnet50", input_size=size)
 
     def check(answer: list[Any]) -> None:
-        for mine, its in zip(answer, bigints.trace(net, (size, size)), strict=True):
-            assert len(mine) == len(its) == 1
-            assert [_bits(f, size) for f in mine[0]] == [list(r) for r in its[0]]
+        for got, wanted in zip(answer, bigints.trace(net, (size, size)), strict=True):
+            assert len(got) == len(wanted) == 1
+            assert [_bits(f, size) for f in got[0]] == [list(r) for r in wanted[0]]
 
     others = {"Python big integers": Contender(lambda: bigints.trace(net, (size, size)))}
     if size == 512 and find_spec("torch"):
@@ -145,8 +145,8 @@ def figures_512() -> Case:
         return answers
 
     def check(answer: list[Any]) -> None:
-        for mine, its in zip(answer, bigint(), strict=True):
-            np.testing.assert_array_equal(mine.area, its[0])
+        for got, wanted in zip(answer, bigint(), strict=True):
+            np.testing.assert_array_equal(got.area, wanted[0])
 
     return Case(
         f"all figures of all entries of all layers, ResNet-50 at {size}²",
@@ -167,9 +167,9 @@ def profile_152() -> Case:
         return [reference.figures(net, layer, (0, 0), global_ops="skip") for layer in few]
 
     def check(answer: Any) -> None:
-        for layer, its in zip(few, by_sets(), strict=True):
-            mine = answer.sel(layer=layer)
-            assert (int(mine.area), tuple(mine.extent.values.tolist())) == (its["area"], its["extent"])
+        for layer, wanted in zip(few, by_sets(), strict=True):
+            got = answer.sel(layer=layer)
+            assert (int(got.area), tuple(got.extent.values.tolist())) == (wanted["area"], wanted["extent"])
 
     return Case(
         "interior profile of ResNet-152 as a dataset",

@@ -76,7 +76,7 @@ def by_gradient(module: Any, size: int) -> Extent:
 
 
 def _watched(base: Any, module: Any) -> Any:
-    """The module in one that leaves its map where receptivefield looks for it."""
+    """The module in one that leaves its map where receptivefield expects it."""
 
     class Watched(base):  # type: ignore[misc]
         def __init__(self) -> None:

@@ -105,5 +105,5 @@ if find_spec("torch") and find_spec("torchvision"):
         module("torchvision.models:resnet50")  # makes torchvision importable where its operators are missing
         from torchvision.models import resnet50
 
-        layers = list(resnet50(weights=None).children())[:-2]  # with initial weights, for those that look at them
+        layers = list(resnet50(weights=None).children())[:-2]  # with initial weights, for those that use them
         return _case("ResNet-50", nn.Sequential(*layers).eval(), 512, (427, 427), slow=True, readme=True)

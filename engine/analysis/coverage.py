@@ -10,6 +10,7 @@ import numpy as np
 
 from rfscale.engine.errors import INPUT_SIZE, InputError
 from rfscale.engine.footprints.forward import Route, Trace, trace
+from rfscale.engine.footprints.map_figures import united
 from rfscale.engine.footprints.pixel_sets import Family
 from rfscale.engine.footprints.plan import attributes
 from rfscale.engine.readers.load import as_network
@@ -33,12 +34,7 @@ def coverage_counts(traced: Trace, index: int) -> np.ndarray | None:
         return reduce(np.multiply.outer, [_times(family, n) for family, n in zip(terms[0], size, strict=True)])
     if max(n * len(f) for term in terms for f, n in zip(term, size, strict=True)) > MAX_PAIRS:
         return None
-    covers = [_cover([term[axis] for term in terms], n) for axis, n in enumerate(size)]
-    common = reduce(np.bitwise_and.outer, [kinds for kinds, _ in covers])
-    out = (common != 0).astype(np.int64)
-    for axis, (_, table) in enumerate(covers):
-        out = np.moveaxis(np.tensordot(table, out, axes=(1, axis)), 0, axis)
-    return out
+    return united([_cover([term[axis] for term in terms], n) for axis, n in enumerate(size)])
 
 
 def _sets(family: Family) -> Iterator[tuple[int, np.ndarray]]:

@@ -46,10 +46,10 @@ def entry_map(
     xr.Dataset
         area, width, density over (entry_y, entry_x), and extent, start, centre, max_gap, overlap over (entry_y,
         entry_x, axis); `rfscale.engine.variables.ENTRY_MAP` says what each is. An entry that reads only padding has
-        area and extent 0. `centre` is where an entry looks, in pixels, whole or half: the middle of its bounding box if
-        all maps went on beyond their borders; nan downstream of a global op, whose map must end, and of merged maps of
-        different jumps. It is interval arithmetic: a branch whose entry reads nothing along one axis (transposed
-        convolution, kernel < stride) counts along the others.
+        area and extent 0. `centre` is in pixels, whole or half: the middle of an entry's bounding box if all maps went
+        on beyond their borders; nan downstream of a global op, whose map must end, and of merged maps of different
+        jumps. It is interval arithmetic: a branch whose entry reads nothing along one axis (transposed convolution,
+        kernel < stride) counts along the others.
     """
     import xarray as xr
 

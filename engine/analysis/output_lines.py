@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Unpack
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.backward import windows
 from rfscale.engine.footprints.plan import Entry, GlobalOps, check_entry, resolve
+from rfscale.engine.network.modules import level_name
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
@@ -52,7 +53,7 @@ def output_lines(
         Share of the path counts that the effective box holds. It is left out where the outputs together would need
         more than 2^26 path counts.
     dataset : xr.Dataset, optional
-        The profile, if there is one already.
+        The profile, if there is one already that has the layers of the lines.
     **reading
         How a model is read, as in `load`: example_input, unknown, axes, image, name, arguments.
 
@@ -64,15 +65,19 @@ def output_lines(
     from rfscale.engine.analysis.profile import profile
 
     network = as_network(network, reading, input_size)
-    if dataset is None:
-        try:
-            dataset = profile(network, input_size, entry, global_ops)
-        except InputError:
-            if input_size is not None or network.input_size is None:
-                raise
-            input_size = network.input_size  # branches of different jumps: the network has no interior figures
-            dataset = profile(network, input_size, entry, global_ops)
-    local = [str(name) for name in dataset.layer.values[~dataset.is_global.values]]
+    try:
+        steps = resolve(network, input_size, global_ops).steps
+    except InputError:
+        if input_size is not None or network.input_size is None:
+            raise
+        input_size = network.input_size  # branches of different jumps: the network has no interior figures
+        steps = resolve(network, input_size, global_ops).steps
+    local = [step.layer.name for step in steps if not step.is_global]
+    told = {network.layers[network.index(name)].name for name in network.outputs}
+    if any(step.is_global for step in steps if step.layer.name in told):
+        told |= set(local[-1:])
+    if dataset is None or not told <= set(dataset.layer.values):
+        dataset = profile(network, input_size, entry, global_ops, sorted(told))  # the entry need not lie in other maps
     asked = _Asked(network, input_size, entry, global_ops, mass)
     lines: dict[str, None] = {}
     for output in network.outputs:
@@ -80,7 +85,7 @@ def output_lines(
         if dataset.is_global.sel(layer=output):
             area, image = float(dataset.area.sel(layer=output)), prod(dataset.attrs.get("input_size", ()))
             missed = f", {area:.0f} of the image's {image} pixels" if area < image else ""
-            lines[f"{output}: global receptive field{missed}"] = None
+            lines[f"{_shown(network, output)}: global receptive field{missed}"] = None
             if not local:
                 continue
             layer = local[-1]
@@ -89,9 +94,9 @@ def output_lines(
 
 
 def _line(asked: _Asked, dataset: xr.Dataset, layer: str) -> str:
-    row = dataset.sel(layer=layer)
+    row, name = dataset.sel(layer=layer), _shown(asked.network, layer)
     if not float(row.area):
-        return f"{layer}: reads only padding"
+        return f"{name}: reads only padding"
     finite = asked.input_size is not None
     gap, density = int(row.max_gap.max()), float(row.density)
     holes = f"holes (density {density:.3g}, longest gap {gap})" if gap else f"no gaps, density {density:.3g}"
@@ -104,7 +109,13 @@ def _line(asked: _Asked, dataset: xr.Dataset, layer: str) -> str:
         f"overlap {_axes(row.overlap.values)}",
         _effective(asked, layer),
     ]
-    return f"{layer}: {', '.join(parts)}"
+    return f"{name}: {', '.join(parts)}"
+
+
+def _shown(network: Network, layer: str) -> str:
+    """A layer with its name as a level of a pyramid, if it has one."""
+    level = level_name(network, layer)
+    return f"{level} ({layer})" if level else layer
 
 
 def _padding(asked: _Asked, layer: str) -> list[float]:

@@ -61,10 +61,10 @@ def profile(
         Over (layer[, axis]), in depth order; `rfscale.engine.variables.PROFILE` says what each variable is. `entry`
         says which entry of the map a row's figures are of (interior: the position within the period, 0 where all
         entries are alike), so that `start`, `extent` and `centre` are of one footprint: in interior mode centre is
-        start + (extent - 1)/2, entry o, whole periods away, looks at centre + (o - entry)·jump, and start is minus the
-        effective padding where the entry is 0. In finite mode start and extent are cut at the borders, and centre is
-        not: the middle of the bounding box if the map went on beyond its borders, nan downstream of a global op and of
-        merged maps of different jumps.
+        start + (extent - 1)/2, that of entry o, whole periods away, is centre + (o - entry)·jump, and start is minus
+        the effective padding where the entry is 0. In finite mode start and extent are cut at the borders, and centre
+        is not: the middle of the bounding box if the map went on beyond its borders, nan downstream of a global op and
+        of merged maps of different jumps.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def _per_axis(values: Any, dtype: Any = float) -> xr.Variable:
 def _variable(dims: tuple[str, ...], values: Any, dtype: Any) -> xr.Variable:
     import xarray as xr
 
-    # the fast path does not look for dates among objects: a third of a small profile's time
+    # the fast path does not search for dates among objects: a third of a small profile's time
     return xr.Variable(dims, np.array(values, dtype), fastpath=True)
 
 

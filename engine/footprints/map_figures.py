@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 
 import numpy as np
@@ -88,14 +89,14 @@ def _areas(terms: list[Term]) -> tuple[np.ndarray, tuple[np.ndarray, ...]] | Non
     covers = [_cover([term[a] for term in terms]) for a in range(ndim)]
     if any(c is None for c in covers):
         return None
-    area = _union_area([c for c in covers if c])
+    area = united([c for c in covers if c])
     shared = []
     for axis in range(ndim):
         # |A ∩ B| = |A| + |B| - |A ∪ B|, and the union with the next entry's footprint is again a union of products
         pair = _cover([term[axis].with_next() for term in terms])
         if pair is None:
             return None
-        both = _union_area([pair if a == axis else c for a, c in enumerate(covers) if c])
+        both = united([pair if a == axis else c for a, c in enumerate(covers) if c])
         common_axis = area + np.roll(area, -1, axis) - both
         if not terms[0][axis].sets.repeat:
             common_axis[(slice(None),) * axis + (-1,)] = -1
@@ -117,11 +118,21 @@ def _cover(families: list[Family]) -> tuple[np.ndarray, np.ndarray] | None:
     return None if len(masks) > MAX_MASKS else (masks, times)
 
 
-def _union_area(covers: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Pixels that some term covers on every axis: a sum over the masks of all axes that have a term in common."""
-    ndim = len(covers)
-    common = reduce(np.bitwise_and, (_along(masks, a, ndim) for a, (masks, _) in enumerate(covers)))
-    area = (common != 0).astype(np.int64)
+def united(covers: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """What a union of products counts: a sum over the masks of all axes that have a term in common.
+
+    Parameters
+    ----------
+    covers : sequence of (uint64 array (m,), int64 array (n, m)), one per axis
+        Masks of terms that occur along the axis, bit t for term t, and how often each of n rows has each mask: of
+        entries, their pixels, which makes areas; of pixels, the entries that they are in.
+
+    Returns
+    -------
+    int64 array (n, …)
+        One dim per axis.
+    """
+    out = (reduce(np.bitwise_and.outer, [masks for masks, _ in covers]) != 0).astype(np.int64)
     for axis, (_, times) in enumerate(covers):
-        area = np.moveaxis(np.tensordot(times, area, axes=(1, axis)), 0, axis)
-    return area
+        out = np.moveaxis(np.tensordot(times, out, axes=(1, axis)), 0, axis)
+    return out

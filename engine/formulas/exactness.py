@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-ROUNDING = 1e-9  # relative
+ROUNDING = 1e-9  # relative error of an area or a width, difference of an overlap; also the bound of kernels
 
 
 def same(a: float, b: float) -> bool:

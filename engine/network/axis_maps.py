@@ -101,6 +101,15 @@ def window_map(kernel: int, stride: int = 1, dilation: int = 1, pad: int = 0) ->
     return AxisMap(1, stride, (tuple(dilation * i - pad for i in range(kernel)),))
 
 
+@lru_cache(maxsize=1024)
+def block_map(window: AxisMap, block: int, outputs: int) -> AxisMap:
+    """A window with borders every `block` entries: each block makes `outputs` entries of its own."""
+    taps = window.taps[0]
+    _guard(outputs * len(taps), f"{len(taps)} taps in blocks of {block} entries")
+    rows = tuple(tuple(t for t in (window.down * o + tap for tap in taps) if 0 <= t < block) for o in range(outputs))
+    return AxisMap(outputs, block, rows)
+
+
 @lru_cache(maxsize=4096)
 def whole_map(n: int) -> AxisMap:
     """Global pooling, linear layer, full attention: each output reads all `n` entries. `down` is 0: one set for all.
@@ -123,12 +132,17 @@ def transposed_map(kernel: int, stride: int, dilation: int, pad: int) -> AxisMap
 
 
 @lru_cache(maxsize=4096)
-def resample_map(size_in: int, size_out: int, mode: str, coordinates: str = "", rounding: str = "floor") -> AxisMap:
+def resample_map(
+    size_in: int, size_out: int, mode: str, coordinates: str = "", rounding: str = "floor", antialias: bool = False
+) -> AxisMap:
     """Nearest, bilinear or bicubic resampling of entries.
 
     The positions of the new entries among the old are what `coordinates` says: `half_pixel` (o + 1/2) in/out - 1/2,
     `asymmetric` o in/out, `align_corners` o (in - 1)/(out - 1); by default asymmetric for nearest, else half_pixel.
+    With `antialias` the filter is, where entries become fewer, as wide among the new as otherwise among the old.
     """
+    if antialias and size_out < size_in:
+        return _shrinking_map(size_in, size_out, mode)
     coordinates = coordinates or _COORDINATES[mode]
     corners = coordinates == "align_corners" and min(size_in, size_out) > 1
     intervals_in, intervals_out = (size_in - 1, size_out - 1) if corners else (size_in, size_out)
@@ -146,6 +160,21 @@ def resample_map(size_in: int, size_out: int, mode: str, coordinates: str = "", 
     return AxisMap(up, down, taps, "zeros" if inside else "replicate")
 
 
+def _shrinking_map(size_in: int, size_out: int, mode: str) -> AxisMap:
+    """Entry t weighs what the filter says at x = (t + 1/2)·size_out/size_in - (o + 1/2), if that is not zero."""
+    g = gcd(size_in, size_out)
+    up, down = size_out // g, size_in // g
+    reach = _REACH[mode]
+    _guard(up * (2 * reach * down // up + 2), f"resampling {size_in} entries to {size_out}")
+    taps = []
+    for r in range(up):
+        first, last = ((2 * r + 1 + 2 * side * reach) * down // (2 * up) for side in (-1, 1))
+        offsets = ((t, abs((2 * t + 1) * up - (2 * r + 1) * down)) for t in range(first - 1, last + 2))
+        taps.append(tuple(t for t, x in offsets if x < 2 * reach * down and (x == 0 or x % (2 * down))))
+    return AxisMap(up, down, tuple(taps))
+
+
+_REACH = {"bilinear": 1, "bicubic": 2}  # of the filters, which are zero at the other whole numbers
 _COORDINATES = {"nearest": "asymmetric", "bilinear": "half_pixel", "bicubic": "half_pixel"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from rfscale.engine.network.network import Network
 
 CALL, KEY = "@", ":"  # head@1 is the second call of a module, neck:p3 one of several maps that it returns
+_LEVEL = re.compile(rf"(^|[.{KEY}])p\d+$")  # one entry in every 2^n pixels
 LISTED = 8  # names that an error lists
 
 
@@ -128,6 +130,20 @@ def module_layer(network: Network, name: str) -> str:
         more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
         raise InputError(f"{name!r} of {network.name} is several maps; name one: {', '.join(names[:LISTED])}{more}")
     return layers[0]
+
+
+def level_name(network: Network, layer: str) -> str:
+    """Return the shortest name of a map as a level of a pyramid, such as p3 or neck:p3; empty where it has none.
+
+    Examples
+    --------
+    >>> from rfscale.engine.network.network import Network
+    >>> net = Network.from_dict({"layers": [{"name": "out", "kernel": 3}], "modules": {"neck:p3": "out", "a": "out"}})
+    >>> level_name(net, "out")
+    'neck:p3'
+    """
+    names = [name for name, of in network.modules.items() if of == layer and _LEVEL.search(name)]
+    return min(names, key=len, default="")
 
 
 def _several(network: Network, name: str) -> dict[str, str]:

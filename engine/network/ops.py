@@ -18,6 +18,7 @@ from rfscale.engine.network.axis_maps import (
     AxisMap,
     adaptive_map,
     attention_window_map,
+    block_map,
     border_map,
     flip_map,
     resample_map,
@@ -70,7 +71,21 @@ def same_padding(params: Values, axis: int, n: int | None) -> tuple[int, int]:
     return (small, large) if padding == "same" else (large, small)
 
 
+def _block(p: Values, a: int) -> int:
+    """Entries between the borders that a window keeps to; 0 where the map has none but its own."""
+    return int(p["block"][a]) if p.get("block") else 0
+
+
 def _window_size(p: Values, a: int, n: int) -> int:
+    block = _block(p, a)
+    if not block:
+        return _row_size(p, a, n)
+    if n % block:
+        raise InputError(f"block {block} does not divide the map's {n} entries")
+    return n // block * _row_size(p, a, block)
+
+
+def _row_size(p: Values, a: int, n: int) -> int:
     before, after = same_padding(p, a, n)
     k, s, d = p["kernel"][a], p["stride"][a], p["dilation"][a]
     room = n + before + after - d * (k - 1) - 1
@@ -81,7 +96,9 @@ def _window_size(p: Values, a: int, n: int) -> int:
 
 
 def _window(p: Values, a: int, n: int | None) -> AxisMap:
-    return window_map(p["kernel"][a], p["stride"][a], p["dilation"][a], same_padding(p, a, n)[0])
+    block = _block(p, a)
+    row = window_map(p["kernel"][a], p["stride"][a], p["dilation"][a], same_padding(p, a, block or n)[0])
+    return block_map(row, block, _row_size(p, a, block)) if block else row
 
 
 def _same_needs_size(p: Values) -> bool:
@@ -137,7 +154,7 @@ def _corners(p: Values) -> bool:
 
 def _resampled(p: Values, size_in: int, size_out: int) -> AxisMap:
     coordinates = "align_corners" if p["align_corners"] else p["coordinates"] or ""
-    return resample_map(size_in, size_out, p["mode"], coordinates, p["rounding"])
+    return resample_map(size_in, size_out, p["mode"], coordinates, p["rounding"], p["antialias"])
 
 
 def _flip_size(p: Values, a: int, n: int) -> int:
@@ -167,14 +184,17 @@ _RESAMPLING = {
     "align_corners": Param("flag", default=False),
     "coordinates": Param("mode", choices=("half_pixel", "asymmetric", "align_corners")),
     "rounding": Param("mode", default="floor", choices=tuple(ROUNDING)),
+    "antialias": Param("flag", default=False),
 }
-_CONV = {"kernel": _KERNEL, "stride": _ONE, "dilation": _ONE, "padding": _PADDING}
+_WINDOW = {"kernel": _KERNEL, "stride": _ONE, "dilation": _ONE, "padding": _PADDING}
+_BLOCK = {"block": Param("axis", default=None, minimum=0)}
 _POOL = {
     "kernel": _KERNEL,
     "stride": Param("axis", default_is="kernel"),
     "dilation": _ONE,
     "padding": _PADDING,
     "ceil_mode": Param("flag", default=False),
+    **_BLOCK,
 }
 _SCALE = {"scale": Param("axis", required=True)}
 _SIZE = {"size": Param("axis", required=True)}
@@ -185,12 +205,12 @@ _SHUFFLE = Op(
 )
 
 OPS: dict[str, Op] = {
-    "conv": Op(_CONV, size=_window_size, axis_map=_window, needs_size=_same_needs_size),
+    "conv": Op({**_WINDOW, **_BLOCK}, size=_window_size, axis_map=_window, needs_size=_same_needs_size),
     "max_pool": _POOLING,
     "avg_pool": _POOLING,
     "lp_pool": _POOLING,
     "conv_transpose": Op(
-        {**_CONV, "output_padding": Param("axis", default=0, minimum=0)},
+        {**_WINDOW, "output_padding": Param("axis", default=0, minimum=0)},
         size=_transposed_size,
         axis_map=lambda p, a, n: transposed_map(p["kernel"][a], p["stride"][a], p["dilation"][a], p["padding"][a]),
     ),

@@ -92,8 +92,8 @@ def _layer_lists(layers: Sequence[Any]) -> Iterator[tuple[str, int]]:
                 yield key, len(values) // 2
 
 
-def count_axes(spec: Mapping[str, Any]) -> int:
-    """Return the number of spatial axes that a spec says or implies."""
+def stated_axes(spec: Mapping[str, Any]) -> int | None:
+    """Return the number of spatial axes that `axes` or `input_size` of a network or a space says."""
     if spec.get("axes") is not None:
         return whole(spec["axes"], "axes", 1, 3)
     size = listed(spec.get("input_size"))
@@ -101,6 +101,14 @@ def count_axes(spec: Mapping[str, Any]) -> int:
         if len(size) not in AXES:
             raise InputError(f"input_size is {shown(spec['input_size'])}; it needs 1, 2 or 3 numbers")
         return len(size)
+    return None
+
+
+def count_axes(spec: Mapping[str, Any]) -> int:
+    """Return the number of spatial axes that a spec says or implies."""
+    stated = stated_axes(spec)
+    if stated is not None:
+        return stated
     for key, length in _layer_lists(spec["layers"]):
         if length not in AXES:
             raise InputError(f"{key} has {length} values; a network has 1, 2 or 3 axes")
@@ -194,6 +202,8 @@ def _check_resampling(out: dict[str, Any], label: str) -> None:
         )
     if out["align_corners"] and coordinates not in (None, "align_corners"):
         raise InputError(f"{label} has align_corners and coordinates {coordinates!r}; give one of them")
+    if out["antialias"] and (nearest_mode or out["align_corners"] or coordinates not in (None, "half_pixel")):
+        raise InputError(f"antialias of {label} goes with mode bilinear or bicubic and coordinates half_pixel")
     if out["rounding"] != "floor" and not nearest_mode:
         raise InputError(f"rounding of {label} goes with mode nearest, not {out['mode']}")
     if coordinates == "align_corners" and not nearest_mode:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
+from rfscale.engine.errors import EXAMPLE_INPUT
 from rfscale.engine.network.network import Network
+from rfscale.engine.network.spec import whole
 
 if TYPE_CHECKING:
     import onnx
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     NetworkLike: TypeAlias = Network | str | PathLike[str] | Mapping[str, Any] | Model
 else:
     NetworkLike = Any  # neither library is imported for an annotation
+
+MOST_DIMS = 8  # of a shape; a longer row of whole numbers is a tensor of them
 
 
 class Reading(TypedDict, total=False):
@@ -53,3 +58,20 @@ class SizedReading(Reading, total=False):
     """
 
     input_size: int | Sequence[int] | None
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is one whole number of Python or numpy."""
+    if getattr(value, "shape", None) == () and hasattr(value, "__array_interface__"):
+        value = value.item()
+    return isinstance(value, Integral) and value is not True and value is not False
+
+
+def row_of_numbers(value: Any) -> tuple[int, ...] | None:
+    """A row of whole numbers, checked; None for anything else, a tensor of numbers included."""
+    if type(value).__module__.partition(".")[0] == "numpy" and hasattr(value, "__array_interface__"):
+        is_row = value.ndim == 1 and 0 < len(value) <= MOST_DIMS and value.dtype.kind in "iu"
+        value = value.tolist() if is_row else None
+    if not isinstance(value, list | tuple) or not value or not all(map(is_number, value)):
+        return None
+    return tuple(whole(n, EXAMPLE_INPUT) for n in value)

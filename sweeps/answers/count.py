@@ -89,7 +89,8 @@ def count(
     shape = tuple(len(c) for c in coords.values())
     if prod(shape) > MAX_CELLS:
         raise InputError(
-            f"by {', '.join(names)} makes {prod(shape)} cells; give edges, as in bins={{{names[0]!r}: [...]}}"
+            f"by {', '.join(names)} makes {prod(shape)} cells; at most {MAX_CELLS} are supported",
+            remedy=f"count over fewer names, or give edges in Python or a batch file, as bins={{{names[0]!r}: [...]}}",
         )
     flat = np.ravel_multi_index([p[inside] for p in places], shape) if names else np.zeros(inside.sum(), np.int64)
     table = _table(flat, [n for n, i in zip(numbers, inside.tolist(), strict=True) if i], prod(shape)).reshape(shape)

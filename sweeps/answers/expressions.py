@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ WHOLE_FIGURES = ("area", "width", "density")
 COSTS = ("params", "macs")
 MAX_TEXT = 10_000  # characters
 MAX_DEPTH = 100
+MAX_SUMMANDS = 1000  # of one sum: more than `ast` reads
 MAX_WHOLE = 2.0**61  # whole numbers from here on are floats, before they pass int64
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: np.add,
@@ -56,16 +57,17 @@ class Term:
 
 @dataclass(frozen=True)
 class Expression:
-    """A parsed expression and the terms it reads."""
+    """A parsed expression, the terms it reads, and what the expression calls each of them."""
 
     text: str
     node: ast.expr
     terms: tuple[Term, ...]
+    written: tuple[str, ...]
     space: Space
 
     def value(self, lookup: Callable[[Term], Any]) -> Any:
         """Return the value, given that of every term."""
-        terms = {t.label: lookup(t) for t in self.terms}
+        terms = dict(zip(self.written, map(lookup, self.terms), strict=True))
         try:
             with np.errstate(all="ignore"):
                 return _value(self.node, terms, self.text)
@@ -84,7 +86,7 @@ class Expression:
 
     def linear(self) -> tuple[dict[Term, float | int], ast.expr] | None:
         """Return the constant factor of every cost and the rest; None if the expression is not linear in costs."""
-        costs = {t.label: t for t in self.costs}
+        costs = {name: t for name, t in zip(self.written, self.terms, strict=True) if t.kind == "cost"}
         parts: dict[Term, float | int] = {}
         rest = _take_linear(self.node, 1, costs, parts)
         return None if rest is None else (parts, rest)
@@ -141,10 +143,15 @@ def _take_linear(
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         rest = _take_linear(node.operand, -sign if isinstance(node.op, ast.USub) else sign, costs, parts)
         return None if rest is None else ast.UnaryOp(node.op, rest)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
-        left = _take_linear(node.left, sign, costs, parts)
-        right = _take_linear(node.right, -sign if isinstance(node.op, ast.Sub) else sign, costs, parts)
-        return None if left is None or right is None else ast.BinOp(left, node.op, right)
+    first, summands = _sum(node)
+    if summands:
+        total = _take_linear(first, sign, costs, parts)
+        for op, summand in summands:
+            right = _take_linear(summand, -sign if isinstance(op, ast.Sub) else sign, costs, parts)
+            if total is None or right is None:
+                return None
+            total = ast.BinOp(total, op, right)
+        return total
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         for factor, other in ((node.left, node.right), (node.right, node.left)):
             number = _number(factor)
@@ -154,12 +161,36 @@ def _take_linear(
     return None
 
 
-def _deeper_than(node: ast.AST, limit: int) -> bool:
+def _deeper_than(node: ast.expr, limit: int) -> bool:
     """Whether an expression nests more than `limit` deep: it is worked out by recursion."""
-    level: list[ast.AST] = [node]
+    level = [node]
     for _ in range(limit):
-        level = [child for parent in level for child in ast.iter_child_nodes(parent) if isinstance(child, ast.expr)]
+        level = [child for parent in level for child in _operands(parent)]
     return bool(level)
+
+
+def _sum(node: ast.expr) -> tuple[ast.expr, list[tuple[ast.operator, ast.expr]]]:
+    """The first summand of a + b - c ... and the others with their signs: a sum nests deeper with every summand."""
+    summands: list[tuple[ast.operator, ast.expr]] = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+        summands.append((node.op, node.right))
+        node = node.left
+    return node, summands[::-1]
+
+
+def _operands(node: ast.expr) -> list[ast.expr]:
+    """What an expression is made of: all summands of a sum."""
+    first, summands = _sum(node)
+    children = [first, *(s for _, s in summands)] if summands else ast.iter_child_nodes(node)
+    return [child for child in children if isinstance(child, ast.expr)]
+
+
+def text_of(node: ast.expr) -> str:
+    """Return an expression as text, for a message."""
+    try:
+        return ast.unparse(node)
+    except RecursionError:
+        return f"a sum such as {ast.unparse(_operands(node)[-1])} + ..."
 
 
 def dotted_name(node: ast.AST) -> str | None:
@@ -184,17 +215,17 @@ def _value(node: ast.expr, terms: Mapping[str, Any], text: str) -> Any:
         return terms[name]
     if isinstance(node, ast.Constant):
         return node.value
+    first, summands = _sum(node)
+    if summands:
+        total = _value(first, terms, text)
+        for op, summand in summands:
+            total = _arithmetic(_BINARY[type(op)], total, _value(summand, terms, text))
+        return total
     if isinstance(node, ast.BinOp):
         return _arithmetic(_BINARY[type(node.op)], _value(node.left, terms, text), _value(node.right, terms, text))
     if isinstance(node, ast.UnaryOp):
-        value = _value(node.operand, terms, text)
-        return (
-            np.logical_not(value)
-            if isinstance(node.op, ast.Not)
-            else -value
-            if isinstance(node.op, ast.USub)
-            else value
-        )
+        sign: Any = {ast.Not: np.logical_not, ast.USub: operator.neg}.get(type(node.op), operator.pos)
+        return sign(_value(node.operand, terms, text))
     if isinstance(node, ast.BoolOp):
         values = [_value(v, terms, text) for v in node.values]
         combine = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
@@ -204,14 +235,14 @@ def _value(node: ast.expr, terms: Mapping[str, Any], text: str) -> Any:
         _value(s, terms, text) if not isinstance(s, ast.List | ast.Tuple) else s for s in (node.left, *node.comparators)
     ]
     result: Any = True
-    for left, op, right in zip(sides, node.ops, sides[1:], strict=False):
-        if isinstance(op, ast.In | ast.NotIn):
+    for left, relation, right in zip(sides, node.ops, sides[1:], strict=False):
+        if isinstance(relation, ast.In | ast.NotIn):
             hit: Any = False
             for item in right.elts:
                 hit = np.logical_or(hit, np.equal(left, _value(item, terms, text)))
-            result = np.logical_and(result, hit if isinstance(op, ast.In) else np.logical_not(hit))
+            result = np.logical_and(result, hit if isinstance(relation, ast.In) else np.logical_not(hit))
         else:
-            result = np.logical_and(result, _COMPARE[type(op)](left, right))
+            result = np.logical_and(result, _COMPARE[type(relation)](left, right))
     return result
 
 
@@ -228,7 +259,7 @@ class ExpressionParser:
         """Return the expression of a text."""
         if isinstance(text, int | float) and not isinstance(text, bool):
             text = str(text)
-        if not isinstance(text, str) or not text.strip() or len(text) > MAX_TEXT:
+        if not isinstance(text, str) or not text.strip():
             raise InputError(f"{what} is {shown(text)}; it must be text such as 'extent' or 's2.extent >= 400'")
         return self._expression(self.tree(text, what), text, what)
 
@@ -240,16 +271,18 @@ class ExpressionParser:
             return [self._expression(_range(k, v), f"{k}: {v}", "where") for k, v in self._every(where)]
         if isinstance(where, list | tuple):
             return [e for item in where for e in self.where(item)]
-        if not isinstance(where, str) or not where.strip() or len(where) > MAX_TEXT:
+        if not isinstance(where, str) or not where.strip():
             raise InputError(f"where is {shown(where)}; it must be text such as 's2.extent >= 400 and density == 1'")
+        return self.conditions(conjuncts(self.tree(where, "where")))
+
+    def conditions(self, parts: Sequence[ast.expr], chosen: str | None = None) -> list[Expression]:
+        """Return the conditions that are parsed already; `every.` is each stage, or with `chosen.` the chosen one."""
         out = []
-        for part in conjuncts(self.tree(where, "where")):
-            if any((dotted_name(n) or "").startswith("every.") for n in ast.walk(part)):
-                for stage in self.stages:
-                    text = ast.unparse(StageRenamer(stage).visit(self.tree(ast.unparse(part), "where")))
-                    out.append(self._expression(self.tree(text, "where"), text, "where"))
-            else:
-                out.append(self._expression(part, ast.unparse(part), "where"))
+        for part in parts:
+            of_every = any((dotted_name(n) or "").startswith("every.") for n in ast.walk(part))
+            for stage in [chosen] if chosen or not of_every else self.stages:
+                names = {"every.": f"{stage}.", **({"chosen.": f"{stage}."} if chosen else {})} if stage else {}
+                out.append(self._expression(part, text_of(part), "where", names))
         for condition in out:
             if not isinstance(condition.node, ast.Compare | ast.BoolOp | ast.UnaryOp):
                 raise InputError(
@@ -258,15 +291,15 @@ class ExpressionParser:
         return out
 
     def _every(self, where: Mapping[Any, Any]) -> list[tuple[str, Any]]:
-        out = []
-        for key, value in where.items():
-            if str(key).startswith("every."):
-                out += [(f"{s}.{str(key)[6:]}", value) for s in self.stages]
-            else:
-                out.append((str(key), value))
-        return out
+        pairs = [(str(key), value) for key, value in where.items()]
+        every = [f"{stage}." for stage in self.stages]
+        return [
+            (s + k.removeprefix("every."), v) for k, v in pairs for s in (every if k.startswith("every.") else [""])
+        ]
 
     def tree(self, text: str, what: str) -> ast.expr:
+        if len(text) > MAX_TEXT:
+            raise InputError(f"{what} is {shown(text)} of {len(text)} characters; at most {MAX_TEXT} are read")
         try:
             tree = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -275,17 +308,23 @@ class ExpressionParser:
             ) from None
         if _deeper_than(tree, MAX_DEPTH):
             raise InputError(f"{what} is {shown(text)}, which is nested more than {MAX_DEPTH} deep; write it shorter")
+        if any(len(_sum(n)[1]) >= MAX_SUMMANDS for n in ast.walk(tree) if isinstance(n, ast.expr)):
+            raise InputError(f"{what} is {shown(text)}, a sum of more than {MAX_SUMMANDS} terms; write it shorter")
         return tree
 
-    def _expression(self, node: ast.expr, text: str, what: str) -> Expression:
-        terms: dict[str, Term] = {}
-        self._check(node, text, what, terms)
-        return Expression(text, node, tuple(terms.values()), self.space)
+    def _expression(self, node: ast.expr, text: str, what: str, names: Mapping[str, str] | None = None) -> Expression:
+        """Return an expression; `names` are beginnings of names, and what each stands for."""
+        found: dict[str, Term] = {}
+        self._check(node, what, found, names or {})
+        for word, stage in (names or {}).items():
+            text = text.replace(word, stage)
+        return Expression(text, node, tuple(found.values()), tuple(found), self.space)
 
-    def _check(self, node: ast.AST, text: str, what: str, terms: dict[str, Term]) -> None:
+    def _check(self, node: ast.expr, what: str, found: dict[str, Term], names: Mapping[str, str]) -> None:
         name = dotted_name(node)
         if name is not None:
-            terms[name] = self.term(name, what)
+            word = name.partition(".")[0] + "."
+            found[name] = self.term(names.get(word, word) + name[len(word) :] if "." in name else name, what)
             return
         allowed = (
             (isinstance(node, ast.BinOp) and type(node.op) in _BINARY)
@@ -294,21 +333,18 @@ class ExpressionParser:
             or (isinstance(node, ast.Constant) and isinstance(node.value, int | float | str))
         )
         if isinstance(node, ast.Compare):
-            for op, right in zip(node.ops, node.comparators, strict=True):
-                is_list = isinstance(right, ast.List | ast.Tuple)
-                allowed = type(op) in _COMPARE if not is_list else isinstance(op, ast.In | ast.NotIn)
-                if not allowed:
-                    break
+            lists = [isinstance(right, ast.List | ast.Tuple) for right in node.comparators]
+            pairs = zip(node.ops, lists, strict=True)
+            allowed = all(isinstance(op, ast.In | ast.NotIn) if many else type(op) in _COMPARE for op, many in pairs)
         if isinstance(node, ast.List | ast.Tuple):
             allowed = all(isinstance(e, ast.Constant) or _number(e) is not None for e in node.elts)
         if not allowed:
             raise InputError(
-                f"{what} has {shown(ast.unparse(node))}; only names, numbers, + - * / // % **, comparisons, "
+                f"{what} has {shown(text_of(node))}; only names, numbers, + - * / // % **, comparisons, "
                 "and, or, not and in are read"
             )
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.expr):
-                self._check(child, text, what, terms)
+        for child in _operands(node):
+            self._check(child, what, found, names)
 
     def term(self, label: str, what: str) -> Term:
         """Return the term of a name: a figure or cost, alone or as stage.name, or a factor."""
@@ -333,16 +369,6 @@ class ExpressionParser:
         raise InputError(f"{what} names {label!r}, which is no figure, cost or factor; {nearest(name, known)}")
 
 
-class StageRenamer(ast.NodeTransformer):
-    """Puts a stage's name in the place of `every`."""
-
-    def __init__(self, stage: str) -> None:
-        self.stage = stage
-
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        return ast.Name(self.stage, node.ctx) if node.id == "every" else node
-
-
 def conjuncts(node: ast.expr) -> list[ast.expr]:
     """Return the conditions that must all hold: those between commas and `and`."""
     parts = node.elts if isinstance(node, ast.Tuple) else []
@@ -356,21 +382,19 @@ def _range(name: str, value: Any) -> ast.expr:
     try:
         left = ast.parse(name, mode="eval").body
     except (SyntaxError, ValueError):
-        raise InputError(f"where names {shown(name)}; it must be a name such as 's2.extent'") from None
-    if dotted_name(left) is None:
+        left = None
+    if left is None or dotted_name(left) is None:
         raise InputError(f"where names {shown(name)}; it must be a name such as 's2.extent'")
+    wrong = InputError(f"where[{name!r}] is {shown(value)}; give a value, or (low, high) with None for open")
     if isinstance(value, tuple | list):
         if len(value) != 2 or any(not isinstance(v, int | float | type(None)) for v in value):
-            raise InputError(f"where[{name!r}] is {shown(value)}; give a value, or (low, high) with None for open")
+            raise wrong
         low, high = value
-        ops: list[ast.cmpop] = [ast.GtE()] if low is not None else []
-        limits: list[ast.expr] = [ast.Constant(low)] if low is not None else []
-        parts: list[ast.expr] = [ast.Compare(left, ops, limits)] if ops else []
-        if high is not None:
-            parts.append(ast.Compare(left, [ast.LtE()], [ast.Constant(high)]))
         if low is not None and high is not None:
             return ast.Compare(ast.Constant(low), [ast.LtE(), ast.LtE()], [left, ast.Constant(high)])
-        return parts[0] if parts else ast.Compare(left, [ast.Eq()], [left])
+        op = ast.GtE() if low is not None else ast.LtE() if high is not None else ast.Eq()
+        limit = left if low is None and high is None else ast.Constant(high if low is None else low)
+        return ast.Compare(left, [op], [limit])
     if not isinstance(value, int | float | str):
-        raise InputError(f"where[{name!r}] is {shown(value)}; give a value, or (low, high) with None for open")
+        raise wrong
     return ast.Compare(left, [ast.Eq()], [ast.Constant(value)])

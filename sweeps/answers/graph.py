@@ -16,10 +16,10 @@ from rfscale.engine.footprints.figures import share
 from rfscale.sweeps.answers.expressions import Expression, Term
 from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.spaces.space import Space
-from rfscale.sweeps.states.compiled import compiled
+from rfscale.sweeps.states.compiled import MORE_MEMORY, compiled
 from rfscale.sweeps.states.graph import FIGURES
 
-MEMORY = 4 << 30  # bytes that one level of the graph of a question may take
+MEMORY = 4 << 30  # bytes that the graph of a question may take
 PIECE = 1 << 22  # combinations of states that are made at once
 
 Columns = dict[Any, np.ndarray]
@@ -37,7 +37,7 @@ class QuestionGraph:
     with_costs : bool
         Whether edges have costs (`weights`).
     memory : int
-        Bytes that one level may take.
+        Bytes that the graph may take, beside the states.
 
     Attributes
     ----------
@@ -60,6 +60,7 @@ class QuestionGraph:
         memory: int = MEMORY,
     ) -> None:
         self.space, self.memory = space, memory
+        self._held = 0  # bytes of the levels so far
         self.compiled = compiled(space)
         self.compiled.build_all(memory)
         self.conditions = conditions
@@ -111,7 +112,7 @@ class QuestionGraph:
             follow[start : start + step] = numbers + found * (numbers >= 0)
             pieces.append(columns)
             found += len(next(iter(columns.values())))
-            self._check_size(stage, 4 * n * choices + 8 * found * len(columns))
+            self._check_size(stage, 4 * n * choices + 8 * found * (2 * len(columns) + 5))  # when they are joined
         columns = pieces[0]
         if len(pieces) > 1:
             columns = {key: np.concatenate([p[key] for p in pieces]) for key in columns}
@@ -124,13 +125,14 @@ class QuestionGraph:
         self.columns.append(columns)
         self.follow.append(follow)
         self._cut(stage)
+        self._held += self.follow[-1].nbytes + sum(column.nbytes for column in self.columns[-1].values())
 
     def _check_size(self, stage: int, needed: int) -> None:
-        if needed > self.memory:
+        if self._held + needed > self.memory:
             raise InputError(
-                f"the question needs more than {self.memory / 1e9:.3g} GB for combinations of states at stage "
-                f"{self.compiled.programs[stage].stage!r}; ask for fewer figures, bound costs rather than asking for "
-                "their values, or give more memory"
+                f"the question needs more than {self.memory / 1e9:.3g} GB for combinations of states up to stage "
+                f"{self.compiled.programs[stage].stage!r}",
+                remedy=f"ask for fewer figures, bound costs rather than asking for their values, or {MORE_MEMORY}",
             )
 
     def _combine(self, before: Columns, stage: int) -> tuple[np.ndarray, Columns]:

@@ -85,7 +85,11 @@ def end_values(graph: QuestionGraph, goal: Goal) -> np.ndarray:
     n, text = len(next(iter(graph.columns[-1].values()))), goal.expression.text
     names = {ast.unparse(x) for x in ast.walk(goal.rest) if isinstance(x, ast.Name | ast.Attribute)}
     terms = tuple(t for t in goal.expression.terms if t.label in names)
-    values = np.array(np.broadcast_to(Expression(text, goal.rest, terms, graph.space).value(graph.values), n))
+    values = np.array(
+        np.broadcast_to(
+            Expression(text, goal.rest, terms, tuple(t.label for t in terms), graph.space).value(graph.values), n
+        )
+    )
     if values.dtype.kind not in "biuf":
         raise InputError(f"objective {text!r} is text; it must be a number")
     if values.dtype.kind == "f" and not np.isfinite(values).all():

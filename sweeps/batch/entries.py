@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,7 @@ def entry_hash(entry: Entry, folder: Path) -> str:
     found = hashlib.sha256(json.dumps(entry, sort_keys=True, default=str).encode())
     for value in entry.values():
         file = folder / _parts(value)[0] if isinstance(value, str) else folder
-        if file.is_file():
-            found.update(file.read_bytes())
+        with suppress(OSError):  # who reads it says so
+            if file.is_file():
+                found.update(file.read_bytes())
     return found.hexdigest()[:16]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rfscale.engine.errors import InputError
+from rfscale.engine.errors import InputError, failure_text
 from rfscale.engine.files import check_own_store
 from rfscale.sweeps.batch.entries import Entry, entry_hash, file_wording, kind_of_entry, options_of, subject_of
 from rfscale.sweeps.batch.summary import known_rows, summary_of
@@ -25,7 +25,7 @@ def run_batch(
     out: Path,
     folder: Path,
     step: Callable[[str], object] = lambda _: None,
-    fresh: bool = False,
+    rerun: bool = False,
     trust: bool = False,
 ) -> xr.Dataset:
     """Run all entries, and return the summary, which is also written to `out`/summary.json after every run.
@@ -40,7 +40,7 @@ def run_batch(
         Where files that entries name are looked for.
     step : callable
         Called with the name of every run that begins.
-    fresh : bool
+    rerun : bool
         Run all entries again, also those that are done.
     trust : bool
         Entries may name Python code, and .pt2 files that hold some.
@@ -57,14 +57,14 @@ def run_batch(
         step(entry["name"])
         code, before = entry_hash(entry, folder), known.get(entry["name"])
         same = before is not None and before["entry_hash"] == code and before["status"] in ("done", "kept")
-        if before and same and not fresh and _is_there(entry, out / f"{entry['name']}.zarr", folder, trust):
+        if before and same and not rerun and _is_there(entry, out / f"{entry['name']}.zarr", folder, trust):
             rows.append({**before, "status": "kept"})
         else:
             stale = before is not None and before["entry_hash"] != code  # made from another entry: begin again
             # the summary names the entry before it runs: if it is killed, the same entry continues the sweep
             begun = {**_NOT_RUN, "run": entry["name"], "kind": kind_of_entry(entry), "entry_hash": code}
             write(summary_of([*rows, begun, *_later(entries, len(rows) + 1, known)]), out / "summary.json")
-            rows.append(_run(entry, out, folder, trust, clear=fresh or stale) | {"entry_hash": code})
+            rows.append(_run(entry, out, folder, trust, clear=rerun or stale) | {"entry_hash": code})
         write(summary_of([*rows, *_later(entries, len(rows), known)]), out / "summary.json")
     return summary_of(rows)
 
@@ -89,7 +89,7 @@ def _is_there(entry: Entry, path: Path, folder: Path, trust: bool) -> bool:
     try:
         plan = Plan(subject_of(entry, folder, trust), Options(str(path), **options_of(entry)))
         return all(map(plan.is_stored, range(plan.blocks)))
-    except InputError:
+    except (Exception, SystemExit):  # it is run, and says what is wrong
         return False
 
 
@@ -118,7 +118,9 @@ def _run(entry: Entry, out: Path, folder: Path, trust: bool, *, clear: bool) -> 
             data = _DO[kind](subject, options_of(entry), path)
             if isinstance(data, int):  # a store is written already
                 architectures, data = data, None
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever the code of a user or a library raises: the next entry is run
             row |= _failure(error)
             data = None
     rate = architectures / cost["wall_seconds"] if row["status"] == "done" else float("nan")
@@ -126,14 +128,16 @@ def _run(entry: Entry, out: Path, folder: Path, trust: bool, *, clear: bool) -> 
     if row["status"] == "done":
         try:
             _keep(data, path, {**cost, "rate": rate, **machine()})
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             row |= {**_failure(error), "rate": float("nan")}
     return row
 
 
 def _failure(error: BaseException) -> dict[str, str]:
-    message = error.text(file_wording).split("\n")[0] if isinstance(error, InputError) else repr(error)
-    return {"status": "failed", "message": message}
+    left = f"the code of the entry ended Python: {error!r}" if isinstance(error, SystemExit) else None
+    return {"status": "failed", "message": left or failure_text(error, file_wording)}
 
 
 def _keep(data: xr.Dataset | xr.DataArray | None, path: Path, attrs: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from rfscale.engine.errors import InputError, nearest, shortened
+from rfscale.engine.errors import InputError, failure_text, nearest, shortened, visible
 from rfscale.sweeps.cli.options import shell_wording
 
 BAD_INPUT, INTERNAL_ERROR, SYSTEM_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 70, 71, 130, 141  # exit codes
@@ -47,7 +47,7 @@ def report_failure(error: BaseException) -> int:
         traceback.print_exception(error)
     code, message = _described(error)
     if message:
-        with suppress(OSError, ValueError):  # nobody can be told
+        with suppress(OSError, ValueError):  # there is nowhere left to report it
             print("rfscale:", shortened(" ".join(message.split())), file=sys.stderr)
     return code
 
@@ -66,47 +66,33 @@ def _described(error: BaseException) -> tuple[int, str]:
         return INTERRUPTED, ""  # who pressed the keys knows
     if isinstance(error, BrokenPipeError):
         return BROKEN_PIPE, ""
-    if isinstance(error, MemoryError):
-        return SYSTEM_ERROR, f"the memory of this machine is not enough{_after_colon(error)}"
-    if isinstance(error, RecursionError):
-        return BAD_INPUT, "the input is nested too deeply"
-    if isinstance(error, UnicodeEncodeError):
-        letter = error.object[error.start : error.start + 1]
-        return BAD_INPUT, f"a text has {letter!r} in it, which is no character that can be written"
-    if isinstance(error, OSError):
-        return SYSTEM_ERROR, _refused(error)
-    return INTERNAL_ERROR, (
-        f"internal error: {type(error).__name__}{_after_colon(error)}; please report it with this command line "
-        f"({TRACEBACK}=1 shows where it came up)"
-    )
+    message = failure_text(error)
+    if isinstance(error, RecursionError | UnicodeEncodeError):
+        return BAD_INPUT, message
+    if isinstance(error, MemoryError | OSError):
+        return SYSTEM_ERROR, _GONE if isinstance(error, OSError) and _folder_is_gone() else message
+    return INTERNAL_ERROR, f"{message} with this command line ({TRACEBACK}=1 shows where it came up)"
 
 
-def _after_colon(error: BaseException) -> str:
-    try:
-        text = str(error)
-    except Exception:  # an error of others, whose text cannot be made
-        text = ""
-    return f": {text}" if text else ""
+_GONE = "the working folder does not exist any more; change to another"
 
 
-def _refused(error: OSError) -> str:
-    """What the system refused, and of which file."""
+def _folder_is_gone() -> bool:
     try:
         os.getcwd()
     except OSError:
-        return "the working folder does not exist any more; change to another"
-    reason = error.strerror or str(error) or type(error).__name__
-    return f"{error.filename}: {reason}" if error.filename else f"the system refused to read or write: {reason}"
+        return True
+    return False
 
 
 def _usage(error: Any) -> str:
     """What is wrong with the arguments, with the nearest names or the way to the help."""
     context = getattr(error, "ctx", None)
-    message: str = error.format_message()
+    message = visible(" ".join(error.format_message().split()))  # it quotes what was typed
     if context is None:
         return message
     option = getattr(error, "option_name", None)
     if option and hasattr(error, "possibilities"):  # an option that does not exist: only that error has them
         known = [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
-        return f"{context.info_name} has no option {option}; {nearest(option, known)}"
+        return f"{context.info_name} has no option {visible(option)}; {nearest(option, known)}"
     return f"{message.rstrip('.')}; see {context.command_path} --help"

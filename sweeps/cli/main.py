@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from rfscale.engine.errors import InputError, nearest
+from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.sweeps.cli.failures import INTERRUPTED, SYSTEM_ERROR, close_streams, open_streams, report_failure
 from rfscale.sweeps.cli.startup import finish, prepare
 from rfscale.sweeps.cli.verbs import VERBS
@@ -74,7 +74,7 @@ def _run(args: list[str]) -> int:
     try:
         known = [verb.__name__ for verb in VERBS]
         if not args[0].startswith("-") and args[0] not in known:
-            raise InputError(f"no verb {args[0]!r}", remedy=nearest(args[0], known))
+            raise InputError(f"no verb {shown(args[0])}", remedy=nearest(args[0], known))
         _check_outputs(args)
         line = shlex.join(["rfscale", *args]).encode("utf-8", "replace").decode()  # kept in files, which are UTF-8
         command = typer.main.get_command(app)

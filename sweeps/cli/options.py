@@ -39,6 +39,18 @@ ImageSize = Annotated[
 Layers = Annotated[
     str | None, typer.Option(metavar="NAMES", help="Maps to take, comma between names of layers or modules.")
 ]
+Resize = Annotated[
+    str,
+    typer.Option(
+        metavar="RULE",
+        help="What training does first: none, short=800,cap=1333, short=640-800,cap=1333, square=300, "
+        "letterbox=640, scale=0.5-2.",
+    ),
+]
+Category = Annotated[
+    list[str] | None, typer.Option("--category", metavar="NAME", help="Only objects of this category; repeatable.")
+]
+Factor = Annotated[float, typer.Option(metavar="F", help="A map covers objects within this factor of it.")]
 Out = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the data to .nc, .zarr, .csv or .json.")]
 Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture to .png or .svg.")]
 

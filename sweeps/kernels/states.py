@@ -147,7 +147,7 @@ def _wider(known):
 @jit
 def expand(
     jump, extent, pixels, shared, start, hashes, known, words, table,
-    used, sources, parent, kernel, stride, dilation, step_of, limit,
+    used, sources, parent, kernel, stride, dilation, step_of, state_words, limit,
 ):  # fmt: skip
     """Apply the layers of a trie to states; an output that equals a state of the pool is that state.
 
@@ -165,8 +165,10 @@ def expand(
         Trie node i > 0 of the layers is a layer on the output of node parent[i - 1]; node 0 is the source itself.
     step_of : int64 array (t,)
         Which of the graph's distinct layers each one is: the column of `known`.
+    state_words : int
+        Words that a state takes in the other columns.
     limit : int
-        Words and states that the pool may hold in all.
+        Words that the pool may hold in all, those of the other columns included.
 
     Returns
     -------
@@ -188,9 +190,7 @@ def expand(
             count, n_words, place = wide, (wide + 63) >> 6, np.int64(-1)
             if not (solid and (k == 1 or gap <= extent[i])):
                 if at + n_words > words.shape[0]:
-                    if at + n_words + used[0] > limit:
-                        return jump, extent, pixels, shared, start, hashes, known, words, table, ends, False
-                    words = _grown(words, max(2 * words.shape[0], at + n_words))
+                    words = _grown(words, max(min(2 * words.shape[0], limit), at + n_words))
                 count = _add_window(words, start[i], solid, extent[i], k, gap, words, at, n_words)
                 if count < wide:
                     place = at
@@ -205,8 +205,10 @@ def expand(
                 slot = (slot + _ONE) & mask
             if found < 0:
                 found = used[0]
+                if at + (n_words if place >= 0 else 0) + (found + 1) * state_words > limit:
+                    return jump, extent, pixels, shared, start, hashes, known, words, table, ends, False
                 if found == jump.shape[0]:
-                    size = 2 * found
+                    size = min(2 * found, limit // state_words + 1)
                     jump, extent, pixels = _grown(jump, size), _grown(extent, size), _grown(pixels, size)
                     shared, start, hashes = _grown(shared, size), _grown(start, size), _grown(hashes, size)
                     known = _wider(known)

@@ -111,7 +111,7 @@ def _about_dilation(five: xr.Dataset, beyond: xr.Dataset) -> str:
     return (
         f"Five 3×3 of dilation 2 see {number(float(five.area))} pixels in a box of {per_axis(five.extent.values)} per "
         f"axis ({100 * float(five.density):.0f} % of it), none of them adjacent; the formula says "
-        f"{number(float(five.published_area))}. Behind four plain 3×3 the same formula gives "
+        f"{number(float(five.published_area))}. After four plain 3×3 the same formula gives "
         f"{number(float(beyond.published_area))}, where {number(float(beyond.area))} is true: it drops a term in "
         "(2P−1)² and turns negative for P > 7/8."
     )

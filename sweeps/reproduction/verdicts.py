@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import isnan, nan, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
-from rfscale.engine.formulas.exactness import same
+from rfscale.engine.formulas.exactness import ROUNDING, same
 from rfscale.sweeps.reproduction.claims import Claim
 
 if TYPE_CHECKING:
@@ -111,11 +111,11 @@ def verdict(printed: float | None, rounding: float, formula: float, exact: float
     known, right = not isnan(formula), same(formula, exact)
     if printed is None:
         return "formula exact" if right else "formula wrong" if known else "no formula"
-    if abs(printed - exact) <= rounding + 1e-9:
+    if abs(printed - exact) <= rounding + ROUNDING:
         return "exact" if right else "print exact, formula wrong" if known else "print exact, no formula"
     if right:
         return "formula exact, print wrong"
-    if known and abs(printed - formula) <= rounding + 1e-9:
+    if known and abs(printed - formula) <= rounding + ROUNDING:
         return "formula wrong"
     return "formula and print wrong" if known else "print wrong"
 

@@ -71,9 +71,7 @@ class Formulas:
         after_live = rows.walk(live, program.next_live.astype(np.int32), cut.start, cut.stop)
         shape = (len(live), program.choices)
         columns = [np.empty((*v.shape[:-1], *shape), v.dtype) for v in before]
-        variants = program.variant[live]
-        for v in np.unique(variants):
-            at = np.flatnonzero(variants == v)
+        for v, at in program.variant_rows(live):
             known: dict[tuple[int, ChainLayer], int] = {}
             ends = [Values(*(x[..., at] for x in before))]
             for c, chain in enumerate(program.layers[v]):

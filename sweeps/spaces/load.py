@@ -48,7 +48,7 @@ def find_space(text: str, options: Sequence[Text] = ()) -> Space | NetworkSpace 
 
 
 def _python_object(text: str, what: str) -> Any:
-    from rfscale.engine.readers.python import find
+    from rfscale.engine.readers.names.python import find
 
     with quiet():
         return find(text, what)

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.errors import InputError, shown
-from rfscale.engine.network.spec import listed
 from rfscale.sweeps.spaces.index import Labelled
-from rfscale.sweeps.spaces.stages import Factor, check_name, label_values
+from rfscale.sweeps.spaces.stages import Factor, factor_values, label_values
 
 if TYPE_CHECKING:
     from rfscale.engine.network.network import Network
@@ -47,11 +46,7 @@ class NetworkSpace(Labelled):
             raise InputError(f"factors is {shown(factors)}; it must be a mapping such as {{'rate': [6, 12]}}")
         made = []
         for key, values in factors.items():
-            check_name(key, "a factor")
-            items = listed(values)
-            if not items:
-                raise InputError(f"factor {key!r} is {shown(values)}; it must be a list of at least one value")
-            items = [tuple(v) if isinstance(v, list) else v for v in items]
+            items = [tuple(v) if isinstance(v, list) else v for v in factor_values(key, values, "a factor")]
             made.append(Factor(key, tuple(items), label_values(key, items)))
         super().__init__(name or str(getattr(template, "__name__", "template")), tuple(made), template=template)
 

@@ -13,9 +13,9 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 
 from rfscale.engine.errors import InputError, nearest, shown
-from rfscale.engine.network.spec import AXES, listed, per_axis, text_name, whole
+from rfscale.engine.network.spec import AXES, listed, per_axis, stated_axes, text_name, whole
 from rfscale.sweeps.spaces.index import Labelled
-from rfscale.sweeps.spaces.stages import PER_AXIS, ChainLayer, Factor, Stage, StageReader, check_name
+from rfscale.sweeps.spaces.stages import PER_AXIS, ChainLayer, Factor, Stage, StageReader, factor_values
 
 if TYPE_CHECKING:
     from rfscale.engine.network.network import Network
@@ -297,23 +297,15 @@ def _read_shared(given: object) -> dict[str, list[Any]]:
         raise InputError(f"factors is {shown(given)}; it must be a mapping such as {{k: [3, 5]}}")
     out = {}
     for name, values in given.items():
-        check_name(name, "a shared factor")
-        items = listed(values)
-        if not items:
-            raise InputError(f"factor {name!r} is {shown(values)}; it must be a list of at least one value")
-        out[name] = items
+        out[name] = factor_values(name, values, "a shared factor")
     return out
 
 
 def _count_axes(spec: Mapping[str, Any], stages: Sequence[Any]) -> int:
     """Return the number of spatial axes that a space says or implies: by axes, input_size or a value per axis."""
-    if spec.get("axes") is not None:
-        return whole(spec["axes"], "axes", 1, 3)
-    size = listed(spec.get("input_size"))
-    if size is not None:
-        if len(size) not in AXES:
-            raise InputError(f"input_size is {shown(spec['input_size'])}; it needs 1, 2 or 3 numbers")
-        return len(size)
+    stated = stated_axes(spec)
+    if stated is not None:
+        return stated
     shared = spec.get("factors")
     nested: list[Any] = list(shared.values()) if isinstance(shared, Mapping) else []
     for stage in stages:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rfscale.engine.errors import InputError, nearest, shown
-from rfscale.engine.network.spec import listed, text_name, whole
+from rfscale.engine.network.spec import MAX_LAYERS, listed, text_name, whole
 from rfscale.sweeps.variables import NETWORKS, VARIABLES
 
 Value = int | str | bool | tuple[int, ...]
@@ -99,14 +99,18 @@ class Stage:
         if self.choices is not None:
             blocks = self.choices[pick(self.params, "choice", 0)]
         repeat, place = pick(self.params, "repeat", 1), pick(self.params, "stride_at", "first")
+        inner = [1 if self.choices is None else pick(block, "repeat", 1) for block in blocks]
+        if repeat * sum(inner) > MAX_LAYERS:
+            raise InputError(
+                f"stage {self.name!r} repeats its layers to {repeat * sum(inner)}; at most {MAX_LAYERS} are supported"
+            )
+        made = [(_layer(block, pick, False, ndim), _layer(block, pick, True, ndim)) for block in blocks]
         out: list[ChainLayer] = []
         for turn in range(repeat):
-            for block in blocks:
-                inner = 1 if self.choices is None else pick(block, "repeat", 1)
-                for again in range(inner):
-                    n, of = (turn, repeat) if self.choices is None else (again, inner)
-                    strided = n == (0 if place == "first" else of - 1)
-                    out.append(_layer(block, pick, strided, ndim))
+            for times, either in zip(inner, made, strict=True):
+                for again in range(times):
+                    n, of = (turn, repeat) if self.choices is None else (again, times)
+                    out.append(either[n == (0 if place == "first" else of - 1)])
         return out
 
 
@@ -149,6 +153,15 @@ def check_name(name: object, what: str) -> str:
     if name in RESERVED:
         raise InputError(f"name of {what} is {name!r}, which names a figure or a dimension; choose another")
     return name
+
+
+def factor_values(name: object, values: object, what: str) -> list[Any]:
+    """Return the values of a factor that has a name of its own."""
+    check_name(name, what)
+    items = listed(values)
+    if not items:
+        raise InputError(f"factor {name!r} is {shown(values)}; it must be a list of at least one value")
+    return items
 
 
 def check_value(key: str, value: object, what: str, ndim: int) -> Value:
@@ -208,9 +221,11 @@ def label_values(name: str, values: Sequence[Value]) -> tuple[int | str | bool, 
     """Return the labels of a factor's values: themselves, or ``"1x7"`` for values per axis."""
     plain = len({type(v) for v in values}) == 1 and not isinstance(values[0], tuple)
     labels = tuple(v if plain and not isinstance(v, tuple) else value_label(v) for v in values)
-    for i, label in enumerate(labels):
-        if label in labels[:i]:
+    met: set[int | str | bool] = set()
+    for label in labels:
+        if label in met:
             raise InputError(f"{name} has the value {shown(label)} twice; values of a factor must differ")
+        met.add(label)
     return labels
 
 

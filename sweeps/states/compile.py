@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
 
 INT32_MAX = 2**31 - 1
+MAX_COMBINATIONS = 1 << 20  # of a stage's own factors and the shared ones that it reads
+MAX_LIVE = 1 << 26  # combinations of a stage's factors and all shared ones whose values are still needed
+MAX_STAGE_LAYERS = 1 << 24  # of all those combinations
 
 AxisLayer = tuple[int, int, int]  # kernel, stride, dilation
 
@@ -66,6 +69,16 @@ class Program:
     tries: tuple[tuple[Trie, ...], ...]
     layers: tuple[tuple[tuple[ChainLayer, ...], ...], ...]
 
+    def variant_rows(self, live: np.ndarray) -> Iterator[tuple[int, Any]]:
+        """Yield the variants that nodes of some live values select, each with the positions of its nodes, rising."""
+        if len(self.tries) == 1:
+            yield 0, slice(None)
+            return
+        variants = self.variant[live]
+        order = np.argsort(variants, kind="stable")
+        selected, first = np.unique(variants[order], return_index=True)
+        yield from zip(selected.tolist(), np.split(order, first[1:]), strict=True)
+
 
 def compile_space(space: Space) -> list[Program]:
     """Return the programs of all stages."""
@@ -81,10 +94,11 @@ def compile_space(space: Space) -> list[Program]:
         own = {f.name: (j, f.values) for j, f in enumerate(stage.own)}  # stages that differ only in name are one
         params = {k: own.get(v.factor, v) if isinstance(v, Ref) else v for k, v in stage.params.items()}
         key = (repr(params), repr(stage.choices), repr(reads), len(own), len(new))
+        sizes = {n: len(values[n]) for n in (*live, *new)}
+        _refuse_many(stage.name, prod(sizes[n] for n in (*reads, *new)), prod(sizes.values()))
         if key not in done:
             done[key] = _compile(space, stage, reads, new, values)
         tries, layers = done[key]
-        sizes = {n: len(values[n]) for n in (*live, *new)}
         variant, next_live = _live_tables(live, new, reads, after, sizes)
         n_live = prod(sizes[n] for n in after)
         out.append(Program(stage.name, next_live.shape[1], variant, next_live, n_live, tries, layers))
@@ -97,13 +111,34 @@ def _compile(
 ) -> tuple[tuple[tuple[Trie, ...], ...], tuple[tuple[tuple[ChainLayer, ...], ...], ...]]:
     """Return the tries and the layers of a stage, per variant."""
     layers, tries = [], []
+    total = 0
     for combo in product(*(values[n] for n in reads)):
         given = dict(zip(reads, combo, strict=True))
-        row = [tuple(stage.layers(given | c, len(space.axes))) for c in _combinations(new, values)]
+        row = []
+        for c in _combinations(new, values):
+            row.append(tuple(stage.layers(given | c, len(space.axes))))
+            total += len(row[-1])
+            if total > MAX_STAGE_LAYERS:
+                raise InputError(
+                    f"the choices of stage {stage.name!r} have more than {MAX_STAGE_LAYERS} layers",
+                    remedy="give fewer repeats or values",
+                )
         layers.append(tuple(row))
         axes = range(1 if space.square else len(space.axes))
         tries.append(tuple(_trie([_on_axis(chain, a) for chain in row]) for a in axes))
     return tuple(tries), tuple(layers)
+
+
+def _refuse_many(stage: str, combinations: int, live: int) -> None:
+    for number, limit, factors in (
+        (combinations, MAX_COMBINATIONS, "its factors"),
+        (live, MAX_LIVE, "its factors and the shared ones that later stages read"),
+    ):
+        if number > limit:
+            raise InputError(
+                f"stage {stage!r} has {number} combinations of the values of {factors}; at most {limit} are supported",
+                remedy="give fewer values",
+            )
 
 
 def _combinations(names: tuple[str, ...], values: dict[str, tuple[Value, ...]]) -> Iterator[dict[str, Value]]:

@@ -17,6 +17,7 @@ from rfscale.sweeps.states.graph import LOCK, AxisGraph, CostGraph, Pool
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
 
+MORE_MEMORY = "ask from Python with more memory="  # a remedy: count, best, pareto, sample and design take it
 KEPT_BYTES = 1 << 28  # of the graphs of all spaces together; beyond, those of the oldest are made again when needed
 
 
@@ -74,8 +75,8 @@ class CompiledSpace:
             built = self.build(axis, len(self.programs), memory)
             if built < len(self.programs):
                 raise InputError(
-                    f"the states of stage {self.programs[built].stage!r} need more than {memory / 1e9:.3g} GB; "
-                    "give more memory, or ask about fewer stages"
+                    f"the states of stage {self.programs[built].stage!r} need more than {memory / 1e9:.3g} GB",
+                    remedy=f"leave stages or values of factors out, or {MORE_MEMORY}",
                 )
 
     def new_pool(self, axis: int) -> Pool:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from rfscale.engine.errors import InputError
+from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.kernels import states as kernels
 from rfscale.sweeps.spaces.costs import CostRules, CostState
 from rfscale.sweeps.spaces.stages import ChainLayer
@@ -25,6 +26,8 @@ MIN_EDGES_TO_TEST_MERGING = 50_000  # combinations of states and choices
 MAX_REMEMBERED_LAYERS = 64  # distinct layers of a graph up to which the state after each is remembered
 MAX_COST = 2**61  # sums of costs stay below the mark that stands for "no path" in sweeps/kernels/paths.py
 WORD_BYTES = 8
+CELL_WORDS = 5  # that a state × choice of a table takes while its level is made
+DENSE_KEYS = 1 << 20  # keys that are numbered through a table of them all, whatever their number
 
 LOCK = threading.RLock()  # held while graphs are built: runs and questions of several threads share them
 
@@ -44,9 +47,19 @@ class Pool:
         """Return the state at every node of a trie from every source; None if the pool would pass `limit` words."""
         step = np.array([self.steps[x] for x in _layers(trie)], np.int64)
         expand: Any = kernels.expand
-        *columns, ends, fits = expand(*self.columns, self.used, sources, *trie[:4], step, limit)
+        *columns, ends, fits = expand(*self.columns, self.used, sources, *trie[:4], step, self._state_words, limit)
         self.columns = tuple(columns)
         return ends if fits else None
+
+    @property
+    def _state_words(self) -> int:
+        """Words that a state takes beside its set: six columns, its successors, and at most eight places of a table."""
+        return 6 + (self.columns[6].shape[1] + 1) // 2 + 4
+
+    @property
+    def held(self) -> int:
+        """Words that the states take."""
+        return int(self.used[1] + self.used[0] * self._state_words)
 
     def figures(self, ids: np.ndarray) -> dict[str, np.ndarray]:
         """Return pixels, extent, jump and shared of states."""
@@ -105,12 +118,15 @@ class AxisGraph:
 
     def __init__(self, programs: Sequence[Program], axis: int) -> None:
         self.programs, self.axis = programs, axis
-        layers = [layer for p in programs for tries in p.tries for layer in _layers(tries[axis])]
+        self._root = Level(np.zeros((1, 1), np.int32), np.zeros(1, np.int32), np.zeros(1, np.int32))
+        self._clear()
+
+    def _clear(self) -> None:
+        layers = [layer for p in self.programs for tries in p.tries for layer in _layers(tries[self.axis])]
         self.pool = Pool({layer: i for i, layer in enumerate(dict.fromkeys(layers))})
         self.levels: list[Level] = []
-        self._words: list[int] = []  # that the states up to each level take, and the largest table: never falling
+        self._words: list[int] = []  # that were needed up to each level: never falling
         self.nbytes = self._level_bytes = 0
-        self._root = Level(np.zeros((1, 1), np.int32), np.zeros(1, np.int32), np.zeros(1, np.int32))
 
     def before(self, stage: int) -> Level:
         """Return the level that stage number `stage` starts from."""
@@ -124,11 +140,17 @@ class AxisGraph:
         limit = max(1, memory // WORD_BYTES)
         with LOCK:
             while len(self.levels) < stages and (not self._words or self._words[-1] <= limit):
-                level = self._next(self.programs[len(self.levels)], self.before(len(self.levels)), limit)
+                program, before = self.programs[len(self.levels)], self.before(len(self.levels))
+                tables = self._table_words(program, len(before.state))
+                try:
+                    level = self._next(program, before, limit - tables)
+                except MemoryError:  # a pool of which only a part has grown is of no use
+                    self._clear()
+                    raise
                 if level is None:
                     break
                 self.levels.append(level)
-                self._words.append(max(sum(self.pool.used.tolist()), level.follow.size, *self._words[-1:]))
+                self._words.append(max([self.pool.held + tables, *self._words[-1:]]))
                 self._level_bytes += level.follow.nbytes + level.state.nbytes + level.live.nbytes
             self.nbytes = self.pool.nbytes + self._level_bytes
         return min(stages, bisect_right(self._words, limit))
@@ -145,15 +167,19 @@ class AxisGraph:
         last = self.levels[stage - 1]
         return 2 * len(last.state) < last.follow.size
 
+    def _table_words(self, program: Program, nodes: int) -> int:
+        """Words of the levels so far, and of the tables that the next one is made with."""
+        at_nodes_of_tries = nodes * (1 + max(len(tries[self.axis].parent) for tries in program.tries))
+        return self._level_bytes // WORD_BYTES + CELL_WORDS * nodes * program.choices + at_nodes_of_tries // 2
+
     def _next(self, program: Program, before: Level, limit: int) -> Level | None:
+        """Return the level after a stage; None if the pool would pass `limit` words."""
         n_nodes, choices, n_live = len(before.state), program.choices, program.n_live
-        if n_nodes * choices > limit:
+        if self.pool.held > limit:
             return None
         keys = np.empty((n_nodes, choices), np.int64)
-        variants = program.variant[before.live] if len(program.tries) > 1 else None
-        for v, tries in enumerate(program.tries):
-            rows = slice(None) if variants is None else np.flatnonzero(variants == v)
-            trie = tries[self.axis]
+        for v, rows in program.variant_rows(before.live):
+            trie = program.tries[v][self.axis]
             ends = self.pool.expand(before.state[rows], trie, limit)
             if ends is None:
                 return None
@@ -161,7 +187,7 @@ class AxisGraph:
         if n_live > 1:
             keys *= n_live
             keys += program.next_live[before.live]
-        follow, distinct = kernels.renumber(keys, int(self.pool.used[0]) * n_live)
+        follow, distinct = _numbered(keys.reshape(-1), int(self.pool.used[0]) * n_live)
         state, live = np.divmod(distinct, n_live)
         return Level(follow.reshape(n_nodes, choices), state.astype(np.int32), live.astype(np.int32))
 
@@ -184,6 +210,15 @@ class AxisGraph:
             jump, extent, pixels, shared, start, words, level.state[nodes], level.live[nodes], *tables,
             width, begin, end, 4096, *out,
         )  # fmt: skip
+
+
+def _numbered(keys: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Number the distinct keys, each below `size`, in order of appearance: numbers, and the key of each number."""
+    if size <= max(4 * len(keys), DENSE_KEYS):
+        follow, distinct = kernels.renumber(keys, size)
+        return follow, distinct
+    follow, first = paths.renumber(keys)
+    return follow, keys[first]
 
 
 def _flat(programs: Sequence[Program], axis: int) -> list[np.ndarray]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rfscale.engine.analysis.path_counts import path_counts
 from rfscale.engine.network.spec import whole
 from rfscale.engine.variables import annotate, provenance
 from rfscale.sweeps.variables import GAUSSIAN
@@ -17,25 +16,7 @@ from rfscale.sweeps.variables import GAUSSIAN
 if TYPE_CHECKING:
     import xarray as xr
 
-    from rfscale.engine.network.network import Network
-
 MAX_PIXELS = 1 << 18
-
-
-def gaussian_distance(network: Network, layer: str) -> float:
-    """Return the total-variation distance between path counts along the first axis and the normal of equal variance.
-
-    The normal distribution is cut into the pixels: each has the mass between its edges. 0 is alike, 1 is disjoint.
-
-    Examples
-    --------
-    >>> from rfscale import Network
-    >>> chain = Network.sequential(*[{"kernel": 3}] * 20, axes=1)
-    >>> [round(gaussian_distance(chain, f"conv{n}"), 4) for n in (1, 5, 20)]
-    [0.1926, 0.0143, 0.0036]
-    """
-    weights = path_counts(network, layer)
-    return _distance(weights.sum([d for d in weights.dims if d != network.axes[0]]).values)[0]
 
 
 def gaussian(
@@ -88,11 +69,16 @@ def gaussian(
 
 def _distance(along: np.ndarray) -> tuple[float, float]:
     """Total-variation distance of weights from the normal distribution of their variance; the variance."""
-    pixels = np.arange(len(along))
-    mean = float(along @ pixels)
-    variance = float(along @ (pixels - mean) ** 2)
+    mean, variance = moments(along)
     if variance == 0:
         return 0.0, 0.0
     scale = sqrt(2 * variance)
     inside = np.diff([erf((x - 0.5 - mean) / scale) for x in range(len(along) + 1)]) / 2
     return float(np.abs(along - inside).sum() + 1 - inside.sum()) / 2, variance
+
+
+def moments(along: np.ndarray) -> tuple[float, float]:
+    """Return the mean and the variance of the pixels 0, 1, … under weights that sum to 1."""
+    pixels = np.arange(len(along))
+    mean = float(along @ pixels)
+    return mean, float(along @ (pixels - mean) ** 2)

@@ -18,6 +18,7 @@ from rfscale.engine.formulas.registry import advance, box_overlap, published_is_
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.variables import annotate
 from rfscale.sweeps.kernels.formula_errors import EXACT
+from rfscale.sweeps.validation.gaussian import moments
 from rfscale.sweeps.variables import VALIDATION
 
 if TYPE_CHECKING:
@@ -150,7 +151,4 @@ def _variance(network: Network, layer: str, extent: np.ndarray) -> tuple[float, 
     if extent.prod() > MAX_PIXELS:
         return formula, nan
     weights = path_counts(network, layer)
-    along = weights.sum([d for d in weights.dims if d != network.axes[0]]).values
-    pixels = np.arange(len(along))
-    mean = float(along @ pixels)
-    return formula, float(along @ (pixels - mean) ** 2)
+    return formula, moments(weights.sum([d for d in weights.dims if d != network.axes[0]]).values)[1]

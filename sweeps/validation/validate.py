@@ -62,8 +62,8 @@ def validate(
     xr.Dataset
         Of a network, over (layer, formula): values, errors and domain, see `rfscale.sweeps.validation.network`. Of a
         space, over (stage, kind, overlap_bin, formula, figure): numbers of maps and errors, see
-        `rfscale.sweeps.validation.space`; a map is the output of a stage of one architecture, all stages so far told
-        apart. Figures are area and overlap; where windows differ between axes, the overlap along each, and
+        `rfscale.sweeps.validation.space`; a map is the output of a stage of one architecture, one for each choice of
+        all stages so far. Figures are area and overlap; where windows differ between axes, the overlap along each, and
         `overlap_bin` is that of the smallest.
 
     Raises

@@ -234,10 +234,8 @@ class Walk:
 
     def _ends(self, state: np.ndarray, live: np.ndarray, program: Program) -> np.ndarray | None:
         """Return exact states by source and choice; None where the memory is short."""
-        variants = program.variant[live]
         out = np.empty((len(state), program.choices), np.int32)
-        for v in np.unique(variants):
-            at = np.flatnonzero(variants == v)
+        for v, at in program.variant_rows(live):
             trie: Trie = program.tries[v][0]
             ends = self.pool.expand(state[at], trie, self.memory // 8)
             if ends is None:

@@ -94,7 +94,7 @@ def net(*layers: dict, **more: object) -> Network:
     return Network.sequential(*layers, **more)
 
 
-def seen(network: Network, layer: str, entry: object = "center", size: int | None = None) -> set[tuple[int, ...]]:
+def pixels_of(network: Network, layer: str, entry: object = "center", size: int | None = None) -> set[tuple[int, ...]]:
     """Pixels of an engine footprint."""
     fp = rf.footprint(network, layer, entry, size)
     coords = [fp[d].values for d in fp.dims]
@@ -272,7 +272,7 @@ def test_3_4_more_than_64_terms_are_still_exact() -> None:
     network = net(*steps, {"name": "stairs", "op": "add", "inputs": [s["name"] for s in steps]})
     stairs = {pixel for i in range(1, 71) for pixel in itertools.product(range(i), range(71 - i))}
     assert float(row(network).area) == len(stairs) == 70 * 71 // 2
-    assert seen(network, "stairs") == stairs
+    assert pixels_of(network, "stairs") == stairs
 
 
 # 4 interior maps ----------------------------------------------------------------------------------------------------
@@ -323,8 +323,8 @@ def test_4_2_branches_need_one_jump() -> None:
 
 def test_4_3_figures_of_several_phases() -> None:
     network = net({"op": "upsample", "scale": 2}, {"kernel": 3, "padding": 1})
-    assert seen(network, "conv2", (0, 0)) == square({-1, 0})
-    assert seen(network, "conv2", (1, 1)) == square({0, 1})
+    assert pixels_of(network, "conv2", (0, 0)) == square({-1, 0})
+    assert pixels_of(network, "conv2", (1, 1)) == square({0, 1})
     last = row(network)
     assert (float(last.area), int(last.phases), last.jump.values.tolist()) == (4, 4, [0.5, 0.5])
     assert last.entry.values.tolist() == [0, 0]  # all four are alike: the first that shares least with the next
@@ -335,31 +335,31 @@ def test_4_3_figures_of_several_phases() -> None:
 
 def test_5_1_cutting_at_the_image_is_wrong_with_holes() -> None:
     network = net({"kernel": 3, "dilation": 3, "padding": 3}, {"kernel": 3, "padding": 1})
-    cut = {p for p in seen(network, "conv2", (0, 0)) if min(p) >= 0}
+    cut = {p for p in pixels_of(network, "conv2", (0, 0)) if min(p) >= 0}
     assert cut == square(range(5))
-    assert seen(network, "conv2", (0, 0), 32) == square({0, 1, 3, 4})
+    assert pixels_of(network, "conv2", (0, 0), 32) == square({0, 1, 3, 4})
     assert (len(cut), int(rf.entry_map(network, "conv2", 32).area[0, 0])) == (25, 16)
 
 
 def test_5_2_cutting_at_the_image_is_wrong_without_holes() -> None:
     network = net({"kernel": 3, "stride": 2}, {"kernel": 3, "padding": 1}, input_size=[6, 6])
     assert network.map_sizes() == {"input": (6, 6), "conv1": (2, 2), "conv2": (2, 2)}
-    cut = {p for p in seen(network, "conv2", (1, 1)) if min(p) >= 0 and max(p) < 6}
+    cut = {p for p in pixels_of(network, "conv2", (1, 1)) if min(p) >= 0 and max(p) < 6}
     assert cut == square(range(6))
-    assert seen(network, "conv2", (1, 1), 6) == square(range(5))
+    assert pixels_of(network, "conv2", (1, 1), 6) == square(range(5))
 
 
 @pytest.mark.parametrize(("name", "layer", "size"), [("dilated5", "conv5", 41), ("resnet18", "layer2", 224)])
 def test_5_3_the_middle_of_a_large_map_is_interior(name: str, layer: str, size: int) -> None:
     network = build(name)
     entry = tuple(n // 2 for n in network.map_sizes(size)[layer])
-    assert seen(network, layer, entry, size) == seen(network, layer, entry)
+    assert pixels_of(network, layer, entry, size) == pixels_of(network, layer, entry)
 
 
 def test_5_4_zeros_are_no_path_and_copies_are() -> None:
     def corner(mode: str) -> set[int]:
         network = net({"op": "pad", "padding": 1, "mode": mode}, {"kernel": 2}, axes=1)
-        return {x for (x,) in seen(network, "conv2", 0, 8)}
+        return {x for (x,) in pixels_of(network, "conv2", 0, 8)}
 
     assert {m: corner(m) for m in ("zeros", "reflect", "replicate", "circular")} == {
         "zeros": {0},
@@ -444,7 +444,7 @@ def test_6_6_dilation_rates() -> None:
     assert after_rates((1, 2, 5)) == set(range(17))
     assert not solid(after_rates((1, 2, 9)))
     assert after_rates((2, 2, 2)) == set(range(0, 13, 2))
-    assert hdc((2, 2, 2))  # it does not look at the first rate
+    assert hdc((2, 2, 2))  # it does not use the first rate
     for n in (2, 3, 4):
         for rates in itertools.combinations_with_replacement(range(1, 11), n - 1):
             assert hdc((1, *rates)) == free_of_holes([(3, r) for r in (1, *rates)])
@@ -781,7 +781,7 @@ def test_9_12_five_dilated_layers() -> None:
     assert sqrt(value[0]) == 243
     last = row(build("dilated5"))
     assert (float(last.area), last.extent.values.tolist(), round(float(last.density), 2)) == (121, [21, 21], 0.27)
-    assert seen(build("dilated5"), "conv5", (10, 10)) == square(range(0, 21, 2))
+    assert pixels_of(build("dilated5"), "conv5", (10, 10)) == square(range(0, 21, 2))
     assert float(last.published_area) == 59049
     plain, strided = row(build("plain5")), row(build("strided5"))
     assert (float(plain.area), float(plain.density)) == (11**2, 1)
@@ -823,8 +823,8 @@ def test_10_1_exception_of_empty_terms() -> None:
     network = net({**a, "inputs": "input"}, b, {"name": "s", "op": "add", "inputs": ["a", "b"]})
     interval = resolve(network).steps[-1].intervals[1].at(0)
     assert interval == (-2, 2)
-    assert {x for _, x in seen(network, "s", (0, 0))} == {-2, -1, 0, 1, 2}
-    assert {x for _, x in seen(network, "s", (1, 0))} == {0}
+    assert {x for _, x in pixels_of(network, "s", (0, 0))} == {-2, -1, 0, 1, 2}
+    assert {x for _, x in pixels_of(network, "s", (1, 0))} == {0}
 
 
 def test_10_2_chains() -> None:
@@ -852,7 +852,7 @@ def test_10_3_tiles() -> None:
     last = row(network).isel(axis=0)
     start, extent, jump = int(last.start), int(last.extent), int(last.jump)
     for a, b in ((0, 1), (2, 5), (3, 4)):
-        needed = {x for e in range(a, b) for _, x in seen(network, "max_pool2", (0, e))}
+        needed = {x for e in range(a, b) for _, x in pixels_of(network, "max_pool2", (0, e))}
         assert (min(needed), max(needed) + 1) == (start + a * jump, start + (b - 1) * jump + extent)
         assert a * jump - min(needed) == -start
         assert max(needed) + 1 - b * jump == start + extent - jump
@@ -869,8 +869,8 @@ def test_10_3_a_tile_with_its_halo_gives_the_entries_of_the_whole_image() -> Non
     a, b = 9, 12  # entries wanted
     skipped = -(start // jump)  # the halo before, in whole entries
     first, end = (a - skipped) * jump, (b - 1) * jump + start + extent
-    whole = [seen(network, "conv3", (e, e), 100) for e in range(a, b)]
-    tile = [seen(network, "conv3", (e + skipped, e + skipped), end - first) for e in range(b - a)]
+    whole = [pixels_of(network, "conv3", (e, e), 100) for e in range(a, b)]
+    tile = [pixels_of(network, "conv3", (e + skipped, e + skipped), end - first) for e in range(b - a)]
     assert whole == [{(y + first, x + first) for y, x in pixels} for pixels in tile]
 
 
@@ -990,13 +990,13 @@ SQUEEZE = [
 @pytest.mark.parametrize("op", ["global_pool", "attention", "linear"])
 def test_12_1_global_layers_read_their_whole_map(op: str) -> None:
     network = net({"kernel": 3, "padding": 1}, {"op": op})
-    assert len(seen(network, network.layers[1].name, size=9)) == 81
+    assert len(pixels_of(network, network.layers[1].name, size=9)) == 81
     last = row(network)
     assert (float(last.area), last.extent.values.tolist()) == (inf, [inf, inf])
     assert (float(last.density), last.overlap.values.tolist()) == (1, [1, 1])
     assert bool(last.is_global)
     strided = net({"kernel": 1, "stride": 2}, {"op": op})
-    assert seen(strided, strided.layers[1].name, size=6) == square({0, 2, 4})
+    assert pixels_of(strided, strided.layers[1].name, size=6) == square({0, 2, 4})
 
 
 def test_12_2_globals_can_be_skipped() -> None:

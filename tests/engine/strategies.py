@@ -37,6 +37,8 @@ DEFAULTS: dict[str, Any] = {
     "align_corners": False,
     "coordinates": None,
     "rounding": "floor",
+    "antialias": False,
+    "block": None,
     "start": 0,
     "step": 1,
 }
@@ -96,7 +98,7 @@ class Draft:
                 params.setdefault(key, ((DEFAULTS[key],) * self.ndim))
         if "padding" in _KEYS[op]:
             params.setdefault("padding", (0,) * (2 * self.ndim))
-        for key in ("ceil_mode", "align_corners", "coordinates", "rounding"):
+        for key in ("ceil_mode", "align_corners", "coordinates", "rounding", "antialias", "block"):
             if key in _KEYS[op]:
                 params.setdefault(key, DEFAULTS[key])
         size, jump, extent, is_global = self._outcome(op, inputs, params)
@@ -192,13 +194,13 @@ class Draft:
 
 _WINDOW = ("kernel", "stride", "dilation", "padding")
 _KEYS: dict[str, tuple[str, ...]] = {
-    "conv": _WINDOW,
-    "max_pool": (*_WINDOW, "ceil_mode"),
-    "avg_pool": (*_WINDOW, "ceil_mode"),
-    "lp_pool": (*_WINDOW, "ceil_mode"),
+    "conv": (*_WINDOW, "block"),
+    "max_pool": (*_WINDOW, "ceil_mode", "block"),
+    "avg_pool": (*_WINDOW, "ceil_mode", "block"),
+    "lp_pool": (*_WINDOW, "ceil_mode", "block"),
     "conv_transpose": (*_WINDOW, "output_padding"),
-    "upsample": ("scale", "mode", "align_corners", "coordinates", "rounding"),
-    "resize": ("size", "mode", "align_corners", "coordinates", "rounding"),
+    "upsample": ("scale", "mode", "align_corners", "coordinates", "rounding", "antialias"),
+    "resize": ("size", "mode", "align_corners", "coordinates", "rounding", "antialias"),
     "roll": ("shift",),
     "flip": ("reverse",),
     "adaptive_pool": ("size",),
@@ -244,7 +246,11 @@ def window(d: Draft, source: str) -> str:
             padding = "same_lower"
         elif style == 4:
             padding = d.split([d.rng.randint(0, 2 * r + 1) for r in reach])
-        more = {"ceil_mode": d.chance(0.5)} if op != "conv" else {}
+        more: dict[str, Any] = {"ceil_mode": d.chance(0.5)} if op != "conv" else {}
+        if d.chance(0.25):
+            more["block"] = tuple(
+                d.rng.choice([0, *(b for b in range(2, n + 1) if n % b == 0)]) for n in d.sizes[source]
+            )
         return d.add(op, source, kernel=kernel, stride=stride, dilation=dilation, padding=padding, **more)
 
     return d.attempt(draw, lambda: d.add("pointwise", source))
@@ -363,6 +369,8 @@ def resampled(d: Draft, source: str) -> str:
                 mode != "nearest" and min(*size, *d.sizes[source]) > 1 and d.chance(0.5)
             )  # of one entry: no interior
             return d.add("resize", source, size=size, mode=mode, align_corners=corners)
+        if mode != "nearest" and d.chance(0.5):
+            return d.add("resize", source, size=size, mode=mode, antialias=True)
         return d.add("resize", source, size=size, mode=mode, **placed(d, mode, ["half_pixel", "asymmetric"]))
 
     return d.attempt(draw, lambda: d.add("pointwise", source))

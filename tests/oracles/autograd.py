@@ -71,6 +71,8 @@ def _layer(op: str, params: Any, inputs: list[torch.Tensor]) -> torch.Tensor:
     if op in ("add", "multiply", "concat"):
         wide = max((tuple(t.shape) for t in inputs), key=math.prod)
         return sum((t.expand(wide) for t in inputs), torch.zeros(wide, dtype=x.dtype))
+    if params.get("block"):
+        return _in_blocks(op, params, x)
     if op == "conv":
         return _conv(_padded(x, _sides(params, size)), params)
     if op in ("max_pool", "avg_pool", "lp_pool"):
@@ -108,9 +110,18 @@ def _layer(op: str, params: Any, inputs: list[torch.Tensor]) -> torch.Tensor:
         return x.sum(dim=tuple(range(2, x.dim())), keepdim=True)
     if op == "attention":
         flat = x.flatten(2).transpose(1, 2)
-        seen = F.scaled_dot_product_attention(torch.zeros_like(flat), torch.zeros_like(flat), flat)
-        return seen.transpose(1, 2).reshape(x.shape)
+        out = F.scaled_dot_product_attention(torch.zeros_like(flat), torch.zeros_like(flat), flat)
+        return out.transpose(1, 2).reshape(x.shape)
     raise ValueError(f"no torch operation for op {op!r}")
+
+
+def _in_blocks(op: str, params: Any, x: torch.Tensor) -> torch.Tensor:
+    """A layer on each block of a map, and what it makes of them side by side."""
+    axis = next((a for a, n in enumerate(params["block"]) if n), None)
+    if axis is None:
+        return _layer(op, {**params, "block": None}, [x])
+    rest = {**params, "block": tuple(0 if a == axis else n for a, n in enumerate(params["block"]))}
+    return torch.cat([_in_blocks(op, rest, part) for part in x.split(params["block"][axis], 2 + axis)], 2 + axis)
 
 
 def _sides(params: Any, size: tuple[int, ...]) -> tuple[int, ...]:
@@ -199,17 +210,18 @@ def _interpolate(x: torch.Tensor, size: tuple[int, ...], params: Any) -> torch.T
         return _placed(x, size, params)
     if params["mode"] == "nearest":
         return F.interpolate(x, size=size, mode="nearest")
-    if params["mode"] == "bicubic":
-        return _bicubic(x, size, params["align_corners"])
+    if params["mode"] == "bicubic" or params["antialias"]:
+        return _weighted(x, size, params)
     return F.interpolate(x, size=size, mode=LINEAR_MODES[len(size) - 1], align_corners=params["align_corners"])
 
 
-def _bicubic(x: torch.Tensor, size: tuple[int, ...], align_corners: bool) -> torch.Tensor:
+def _weighted(x: torch.Tensor, size: tuple[int, ...], params: Any) -> torch.Tensor:
     """Torch's own weights on each axis, without their signs: the outer two are negative and could cancel."""
     for a, n in enumerate(size):
         old = x.shape[2 + a]
         unit = torch.eye(old, dtype=x.dtype).reshape(1, old, old, 1)  # channel i: the map that is 1 at entry i
-        weights = F.interpolate(unit, size=(n, 1), mode="bicubic", align_corners=align_corners)[0, :, :, 0]
+        given = {key: params[key] for key in ("mode", "align_corners", "antialias")}
+        weights = F.interpolate(unit, size=(n, 1), **given)[0, :, :, 0]
         weights = torch.where(weights.abs() < 1e-12, 0.0, weights.abs())  # torch rounds a zero to 1e-17 here and there
         x = torch.movedim(torch.tensordot(x, weights, dims=([2 + a], [0])), -1, 2 + a)
     return x

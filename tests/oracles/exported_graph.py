@@ -45,7 +45,7 @@ class Judge:
     def __init__(self, program, global_ops="include"):
         self.program = program
         self.skip = global_ops == "skip"
-        self.attends = False  # a product of two maps was seen: where that is global, `skip` does not drop it here
+        self.attends = False  # there was a product of two maps: where that is global, `skip` does not drop it here
         self.values = {}
         graph = program.graph_module.graph
         image = program.graph_signature.user_inputs[0]
@@ -162,8 +162,8 @@ class Judge:
 
     def _lstm(self, x, states, weights, _bias, _count, _dropout, _train, both_ways, batch_first):
         assert both_ways
-        seen = x.mean(dim=-1, keepdim=True) + x.mean(dim=(1 if batch_first else 0, -1), keepdim=True)
-        return [seen.expand(*x.shape[:-1], 2 * weights[1].shape[1])] * 3  # the last states are not read by models here
+        mixed = x.mean(dim=-1, keepdim=True) + x.mean(dim=(1 if batch_first else 0, -1), keepdim=True)
+        return [mixed.expand(*x.shape[:-1], 2 * weights[1].shape[1])] * 3  # the last states are not read by models here
 
     def _linear(self, x, w, b=None):
         return F.linear(x, torch.ones_like(w) / w.shape[1])

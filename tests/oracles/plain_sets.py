@@ -81,6 +81,10 @@ def axis_size(op: str, params: Params, axis: int, n: int) -> int:
         return n
     if is_global_op(op, params):
         return 1
+    block = _block(op, params, axis)
+    if block:
+        whole = {key: value for key, value in params.items() if key != "block"}
+        return n // block * axis_size(op, whole, axis, block) if n % block == 0 else 0
     if op == "conv" or op in POOLS:
         before, after = sides(op, params, axis, n)
         stride, reach = _at(params, "stride", axis), _at(params, "dilation", axis) * (_at(params, "kernel", axis) - 1)
@@ -141,12 +145,22 @@ def axis_reads(op: str, params: Params, axis: int, o: int, n: int | None, finite
         reads = [_copied(t, n, params["mode"]) for t in reads]
     if op == "roll":
         reads = [t % n for t in reads]
-    if op in ("resize", "upsample") and params["mode"] != "bilinear":
+    if op in ("resize", "upsample") and params["mode"] != "bilinear" and not _shrinks(params, axis, n):
         reads = [min(max(t, 0), n - 1) for t in reads]
     return [t for t in reads if 0 <= t < n]
 
 
+def _block(op: str, params: Params, axis: int) -> int:
+    """Entries of a block that a window keeps to, 0 for none."""
+    return _at(params, "block", axis) if (op == "conv" or op in POOLS) and params.get("block") else 0
+
+
 def _unclipped_reads(op: str, params: Params, axis: int, o: int, n: int | None) -> list[int]:
+    block = _block(op, params, axis)
+    if block:
+        whole = {key: value for key, value in params.items() if key != "block"}
+        number, place = divmod(o, axis_size(op, whole, axis, block))
+        return [number * block + t for t in axis_reads(op, whole, axis, place, block, True)]
     if op == "conv" or op in POOLS:
         before, _ = sides(op, params, axis, n)
         stride, dilation = _at(params, "stride", axis), _at(params, "dilation", axis)
@@ -162,6 +176,8 @@ def _unclipped_reads(op: str, params: Params, axis: int, o: int, n: int | None) 
         scale = _at(params, "scale", axis)
         entries = _known(n, "align_corners") if _coordinates(params) == "align_corners" else 1
         return _interpolated(params, o, entries, scale * entries)
+    if op == "resize" and n is not None and _shrinks(params, axis, n):
+        return _filtered(params, o, n, _at(params, "size", axis))
     if op == "resize":
         return _interpolated(params, o, _known(n, "resize"), _at(params, "size", axis))
     if op == "adaptive_pool":
@@ -190,6 +206,21 @@ def _unclipped_reads(op: str, params: Params, axis: int, o: int, n: int | None) 
     if op == "pointwise" or op in MERGES:
         return [o]
     raise ValueError(f"the oracle knows no op {op!r}")
+
+
+def _shrinks(params: Params, axis: int, n: int) -> bool:
+    return bool(params["antialias"]) and "size" in params and _at(params, "size", axis) < n
+
+
+def _filtered(params: Params, o: int, n: int, size: int) -> list[int]:
+    """Entries of non-zero weight where `n` entries become fewer with antialiasing."""
+    reads, reach = [], 1 if params["mode"] == "bilinear" else 2
+    middle = o * n // size
+    for t in range(middle - 4 * n - 4, middle + 4 * n + 5):
+        x = (t + Fraction(1, 2)) * size / n - (o + Fraction(1, 2))
+        if abs(x) < reach and (x == 0 or x.denominator > 1):
+            reads.append(t)
+    return reads
 
 
 def _interpolated(params: Params, o: int, n: int, size: int) -> list[int]:
@@ -313,6 +344,9 @@ def jump(net: Network, layer: str) -> tuple[Fraction, ...] | None:
 
 def axis_step(op: str, params: Params, axis: int, n: int | None) -> Fraction:
     """Input entries between neighbouring output entries, on average."""
+    block = _block(op, params, axis)
+    if block:
+        return Fraction(block, axis_size(op, {k: v for k, v in params.items() if k != "block"}, axis, block))
     if op == "conv" or op in POOLS:
         return Fraction(params["stride"][axis])
     if op == "conv_transpose":
@@ -441,11 +475,11 @@ def figures(
     extents, gaps = [], []
     volume = 1
     for axis in range(len(entry)):
-        seen = sorted({pixel[axis] for pixel in pixels})
-        extent = seen[-1] - seen[0] + 1 if seen else 0
-        starts.append(seen[0] if seen else None)
+        places = sorted({pixel[axis] for pixel in pixels})
+        extent = places[-1] - places[0] + 1 if places else 0
+        starts.append(places[0] if places else None)
         extents.append(extent)
-        gaps.append(max((b - a - 1 for a, b in itertools.pairwise(seen)), default=0))
+        gaps.append(max((b - a - 1 for a, b in itertools.pairwise(places)), default=0))
         volume *= extent
         beyond = tuple(o + (a == axis) for a, o in enumerate(entry))
         if not pixels or (size is not None and beyond[axis] >= size[axis]):
@@ -465,7 +499,7 @@ def figures(
 
 
 class _Walk:
-    """What a walk backwards through one network looks up: sizes, the branches to follow, the taps."""
+    """What a walk backwards through one network needs: sizes, the branches to follow, the taps."""
 
     def __init__(
         self, net: Network, layer: str, entry: Cell, input_size: tuple[int, ...] | None, global_ops: str

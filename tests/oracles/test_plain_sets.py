@@ -27,7 +27,7 @@ def line(*layers: dict[str, Any], size: int = 20) -> Network:
     return network(*layers, input_size=[size])
 
 
-def seen(net: Network, entry: int, size: int | None = None, layer: str | None = None, **more: Any) -> list[int]:
+def pixels_of(net: Network, entry: int, size: int | None = None, layer: str | None = None, **more: Any) -> list[int]:
     """Footprint on one axis, of the last layer by default."""
     finite = None if size is None else (size,)
     pixels = reference.footprint(net, layer or net.layers[-1].name, (entry,), finite, **more)
@@ -85,7 +85,7 @@ def test_padding_is_padding_at_every_layer() -> None:
 
 def test_kernel_below_stride_skips_pixels() -> None:
     net = line({"kernel": 1, "stride": 3}, {"kernel": 2, "stride": 2})
-    assert seen(net, 1) == [6, 9]
+    assert pixels_of(net, 1) == [6, 9]
     assert reference.jump(net, "l2") == (Fraction(6),)
     assert reference.map_sizes(net, (20,)) == {"input": (20,), "l1": (7,), "l2": (3,)}
 
@@ -127,18 +127,18 @@ def test_figures_of_a_set_with_holes() -> None:
 
 def test_bilinear_upsampling() -> None:
     net = line({"op": "upsample", "scale": 3, "mode": "bilinear"}, size=4)
-    assert [seen(net, o) for o in (3, 4, 5)] == [[0, 1], [1], [1, 2]]
-    assert [seen(net, o, 4) for o in (0, 11)] == [[0], [3]]
+    assert [pixels_of(net, o) for o in (3, 4, 5)] == [[0, 1], [1], [1, 2]]
+    assert [pixels_of(net, o, 4) for o in (0, 11)] == [[0], [3]]
     assert reference.path_counts(net, "l1", (0,), (4,)) == {(0,): 1}
     even = line({"op": "upsample", "scale": 2, "mode": "bilinear"}, size=4)
-    assert [seen(even, o) for o in (2, 3)] == [[0, 1], [1, 2]]
+    assert [pixels_of(even, o) for o in (2, 3)] == [[0, 1], [1, 2]]
     assert reference.jump(even, "l1") == (Fraction(1, 2),)
 
 
 def test_nearest_upsampling_and_pixel_shuffle() -> None:
     for layer in ({"op": "upsample", "scale": 3}, {"op": "pixel_shuffle", "scale": 3}):
         net = line({"kernel": 3}, layer)
-        assert [seen(net, o) for o in (2, 3)] == [[0, 1, 2], [1, 2, 3]]
+        assert [pixels_of(net, o) for o in (2, 3)] == [[0, 1, 2], [1, 2, 3]]
         assert reference.map_sizes(net, (6,))["l2"] == (12,)
 
 
@@ -146,9 +146,9 @@ def test_transposed_convolution() -> None:
     net = line({"op": "conv_transpose", "kernel": 3, "stride": 2, "padding": 1, "output_padding": 1}, size=4)
     assert reference.map_sizes(net, (4,))["l1"] == (8,)
     # entry o gets t·2 - 1 + i: even entries the middle tap of one t, odd ones the outer taps of two
-    assert [seen(net, o, 4) for o in range(8)] == [[0], [0, 1], [1], [1, 2], [2], [2, 3], [3], [3]]
+    assert [pixels_of(net, o, 4) for o in range(8)] == [[0], [0, 1], [1], [1, 2], [2], [2, 3], [3], [3]]
     gaps = line({"op": "conv_transpose", "kernel": 1, "stride": 3}, size=4)
-    assert [seen(gaps, o) for o in (3, 4, 5, 6)] == [[1], [], [], [2]]
+    assert [pixels_of(gaps, o) for o in (3, 4, 5, 6)] == [[1], [], [], [2]]
     assert reference.map_sizes(gaps, (4,))["l1"] == (10,)
 
 
@@ -176,7 +176,7 @@ def test_ceil_mode_sizes(n: int, kernel: int, stride: int, padding: int, floor: 
                 reference.map_sizes(net, (n,))
             continue
         assert reference.map_sizes(net, (n,))["l1"] == (expected,)
-        assert seen(net, expected - 1, n) != []
+        assert pixels_of(net, expected - 1, n) != []
 
 
 def test_ceil_mode_pool_wider_than_its_map() -> None:
@@ -188,18 +188,18 @@ def test_same_puts_the_odd_one_at_the_end_and_same_lower_at_the_start() -> None:
     for padding, even, odd in (("same", [4, 5, 6], [3, 4, 5]), ("same_lower", [3, 4, 5], [3, 4, 5])):
         net = line({"kernel": 3, "stride": 2, "padding": padding}, size=8)
         assert reference.map_sizes(net, (8,))["l1"] == (4,)
-        assert seen(net, 2) == even  # t = 1
-        assert seen(net, 2, 9) == odd  # t = 2, whatever the size that the spec carries
-    assert seen(network({"kernel": 2, "padding": "same"}, axes=1), 0) == [0, 1]
-    assert seen(network({"kernel": 2, "padding": "same_lower"}, axes=1), 0) == [-1, 0]
+        assert pixels_of(net, 2) == even  # t = 1
+        assert pixels_of(net, 2, 9) == odd  # t = 2, whatever the size that the spec carries
+    assert pixels_of(network({"kernel": 2, "padding": "same"}, axes=1), 0) == [0, 1]
+    assert pixels_of(network({"kernel": 2, "padding": "same_lower"}, axes=1), 0) == [-1, 0]
     wide = line({"kernel": 2, "stride": 4, "padding": "same"}, size=8)
-    assert seen(wide, 1) == [4, 5]  # t is never below 0
+    assert pixels_of(wide, 1) == [4, 5]  # t is never below 0
 
 
 def test_sizes_unknown_are_an_error() -> None:
     net = network({"op": "crop", "size": 3}, axes=1)
     with pytest.raises(ValueError, match="input_size"):
-        seen(net, 0)
+        pixels_of(net, 0)
 
 
 def test_pad_modes() -> None:
@@ -207,36 +207,36 @@ def test_pad_modes() -> None:
     for mode, pixels in expected.items():
         net = line({"op": "pad", "padding": [2, 1], "mode": mode}, size=5)
         assert reference.map_sizes(net, (5,))["l1"] == (8,)
-        assert seen(net, 0, 5) == pixels
-        assert seen(net, 2, 5) == [0]
-        assert seen(net, 0) == [-2]
+        assert pixels_of(net, 0, 5) == pixels
+        assert pixels_of(net, 2, 5) == [0]
+        assert pixels_of(net, 0) == [-2]
 
 
 def test_crop_slice_and_windows() -> None:
-    assert seen(line({"op": "crop", "amount": [2, 1]}), 0) == [2]
+    assert pixels_of(line({"op": "crop", "amount": [2, 1]}), 0) == [2]
     by_size = line({"op": "crop", "size": 5})
-    assert (seen(by_size, 0), seen(by_size, 0, 8)) == ([7], [1])
+    assert (pixels_of(by_size, 0), pixels_of(by_size, 0, 8)) == ([7], [1])
     cut = line({"op": "slice", "start": 2, "stop": 9, "step": 3})
     assert reference.map_sizes(cut, (20,))["l1"] == (3,)
     assert reference.map_sizes(cut, (6,))["l1"] == (2,)
-    assert seen(cut, 1) == [5]
+    assert pixels_of(cut, 1) == [5]
     windows = line({"op": "window_attention", "window": 4}, size=10)
-    assert [seen(windows, o, 10) for o in (3, 4, 9)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-    assert seen(windows, -1) == [-4, -3, -2, -1]
+    assert [pixels_of(windows, o, 10) for o in (3, 4, 9)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert pixels_of(windows, -1) == [-4, -3, -2, -1]
     blocks = line({"op": "space_to_depth", "scale": 4})
-    assert seen(blocks, 2) == [8, 9, 10, 11]
+    assert pixels_of(blocks, 2) == [8, 9, 10, 11]
 
 
 def test_resize_and_adaptive_pool() -> None:
     pool = line({"op": "adaptive_pool", "size": 3}, size=7)
-    assert [seen(pool, o) for o in range(4)] == [[0, 1, 2], [2, 3, 4], [4, 5, 6], [7, 8, 9]]
+    assert [pixels_of(pool, o) for o in range(4)] == [[0, 1, 2], [2, 3, 4], [4, 5, 6], [7, 8, 9]]
     assert reference.jump(pool, "l1") == (Fraction(7, 3),)
     nearest = line({"op": "resize", "size": 5}, size=3)
-    assert [seen(nearest, o) for o in range(5)] == [[0], [0], [1], [1], [2]]
+    assert [pixels_of(nearest, o) for o in range(5)] == [[0], [0], [1], [1], [2]]
     bilinear = line({"op": "resize", "size": 5, "mode": "bilinear"}, size=3)
     # positions -0.2, 0.4, 1, 1.6, 2.2
-    assert [seen(bilinear, o, 3) for o in range(5)] == [[0], [0, 1], [1], [1, 2], [2]]
-    assert seen(bilinear, 0) == [-1, 0]
+    assert [pixels_of(bilinear, o, 3) for o in range(5)] == [[0], [0, 1], [1], [1, 2], [2]]
+    assert pixels_of(bilinear, 0) == [-1, 0]
 
 
 # ------------------------------------------------------------------ by hand: merges, global_ops, paths
@@ -257,10 +257,10 @@ def test_globals() -> None:
     assert reference.map_sizes(net, (8,))["l3"] == (6,)
     assert reference.footprint(net, "l4", (0,)) is None
     assert reference.figures(net, "l4", (0,)) is None
-    assert seen(net, 0, 8) == list(range(8))
-    assert seen(net, 0, global_ops="skip") == seen(net, 0, 8, global_ops="skip") == [0, 1, 2, 3]
+    assert pixels_of(net, 0, 8) == list(range(8))
+    assert pixels_of(net, 0, global_ops="skip") == pixels_of(net, 0, 8, global_ops="skip") == [0, 1, 2, 3]
     # the receptive field of a node that has only global branches is global, skip or not
-    assert seen(net, 0, 8, layer="l2", global_ops="skip") == list(range(8))
+    assert pixels_of(net, 0, 8, layer="l2", global_ops="skip") == list(range(8))
     assert reference.footprint(net, "l2", (0,), global_ops="skip") is None
     assert reference.jump(net, "l4") == (Fraction(1),)
     assert reference.jump(net, "l2") is None

@@ -7,7 +7,7 @@ from typing import Unpack
 
 from rfscale.engine.analysis.check.context import Context
 from rfscale.engine.analysis.check.detectors import DETECTORS
-from rfscale.engine.analysis.check.rules import LEVELS, RULES, Finding, Level, Limits, Rule
+from rfscale.engine.analysis.check.rules import LEVELS, RULES, Finding, Limits, Rule
 from rfscale.engine.errors import INPUT_SIZE, InputError, nearest, shown
 from rfscale.engine.footprints.plan import GlobalOps
 from rfscale.engine.network.network import check_size
@@ -71,8 +71,3 @@ def check(
     found = [finding for detect in DETECTORS for finding in detect(context)]
     order = {layer.name: i for i, layer in enumerate(network.layers)} | {"input": -1}
     return sorted(found, key=lambda f: (-LEVELS.index(f.level), order[f.layer], f.rule))
-
-
-def worst(findings: Sequence[Finding]) -> Level | None:
-    """Return the worst level of some findings."""
-    return max((f.level for f in findings), key=LEVELS.index, default=None)

@@ -9,7 +9,7 @@ from typing import Any
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.readers.tensors.layout import UnreadableError, check_fit
 from rfscale.engine.readers.tensors.sequences import applied
-from rfscale.engine.readers.tensors.tracking import Joined, Tracked
+from rfscale.engine.readers.tensors.tracking import Joined, Tracked, Tracker
 
 _MISFITS = (KeyError, ValueError, IndexError, TypeError, AttributeError, ZeroDivisionError, OverflowError)
 
@@ -25,7 +25,8 @@ def guarded(handler: Callable[..., Any], *given: Any, **named: Any) -> Any:
         Of the handler; and where a node breaks the rules of its operator.
     """
     with rules_kept():
-        return applied(handler, *given, **named) if given[0].holds_joined else handler(*given, **named)
+        joined = bool(given) and isinstance(given[0], Tracker) and given[0].holds_joined
+        return applied(handler, *given, **named) if joined else handler(*given, **named)
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from rfscale.engine.errors import InputError, PartlyReadWarning, worded
 from rfscale.engine.network.costs import channels
 from rfscale.engine.network.layer import IMAGE, Layer, Params
 from rfscale.engine.network.network import Network
-from rfscale.engine.readers.tensors.naming import Returned, layer_names, module_names
-from rfscale.engine.readers.tensors.tracking import IMAGE_LAYER, Stop, Tracked, Tracker, Unknown, single_maps
+from rfscale.engine.readers.tensors.naming import Returned, layer_names, module_names, returned_maps
+from rfscale.engine.readers.tensors.tracking import IMAGE_LAYER, Stop, Tracker, Unknown, single_maps
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 
 STOPS_LISTED = 4  # in a line; all are in `Network.left_out`
@@ -53,17 +53,19 @@ def finished(
     outputs = list(outputs)
     stops, frontier = _stopped_at([v for v in outputs if isinstance(v, Unknown)], unknowns)
     ends = list(dict.fromkeys(t.layer for v in outputs for t in single_maps(v) if t.layer >= 0))
-    last = sorted({t.layer for t in frontier if t.layer >= 0} - set(ends))
+    last = sorted({t.layer for v in frontier for t in single_maps(v) if t.layer >= 0} - set(ends))
     upstream = _upstream(tracker, [*ends, *last]) if last else set()
     ends += [layer for layer in last if layer not in upstream]
-    if not ends and any(isinstance(t, Tracked) for t in outputs):  # the model is pointwise from end to end
+    if not ends and any(map(single_maps, outputs)):  # the model is pointwise from end to end
         ends = [tracker.emit("pointwise", [IMAGE_LAYER])]
     if not ends:
         if stops:
             raise unknowns.error(name, stops)
         raise InputError(f"{name}: no output depends on the image through a layer")
     left_out = {f"{stop.node}: {stop.operator}": stop.reason or "not known" for stop in stops}
-    network = _network(tracker, name, ends, image_channels, returned, assumed=unknowns.assumed, left_out=left_out)
+    levels = [] if any(r.path == "" for r in returned or ()) else _levels(tracker, [*outputs, *frontier])
+    options = {"input_channels": image_channels, "assumed": unknowns.assumed, "left_out": left_out}
+    network = _network(tracker, name, ends, returned, levels, **options)
     if left_out:
         note, remedy = left_out_note(network), worded(unknowns.remedy(stops))
         warnings.warn(PartlyReadWarning(f"{note}; {remedy}" if remedy else note), stacklevel=_calls_inside())
@@ -80,11 +82,11 @@ def left_out_note(network: Network) -> str:
     )
 
 
-def _stopped_at(values: Sequence[Unknown], unknowns: Unknowns) -> tuple[list[Stop], list[Tracked]]:
-    """Operators that some unknown values depend on, and the last known tensors before these values."""
+def _stopped_at(values: Sequence[Unknown], unknowns: Unknowns) -> tuple[list[Stop], list[Any]]:
+    """Operators that some unknown values depend on, and the last known values before these."""
     seen = set(map(id, values))
     stops: set[Stop] = set()
-    frontier: list[Tracked] = []
+    frontier: list[Any] = []
     todo = list(values)
     while todo:
         value = todo.pop()
@@ -94,8 +96,9 @@ def _stopped_at(values: Sequence[Unknown], unknowns: Unknowns) -> tuple[list[Sto
             todo += [other for other in unknowns.found if id(other) not in seen]
             seen.update(map(id, unknowns.found))
         for read in value.read:
-            frontier += single_maps(read)
-            if isinstance(read, Unknown) and id(read) not in seen:
+            if not isinstance(read, Unknown):
+                frontier.append(read)
+            elif id(read) not in seen:
                 seen.add(id(read))
                 todo.append(read)
     return [value.stop for value in unknowns.found if value.stop is not None and value.stop in stops], frontier
@@ -113,13 +116,20 @@ def _upstream(tracker: Tracker, ends: Sequence[int]) -> set[int]:
     return found
 
 
+def _levels(tracker: Tracker, outputs: Sequence[object]) -> list[Returned]:
+    """The maps of outputs that are several, as `Returned` of the model itself."""
+    several = {tuple(t.layer for t in single_maps(v)): v for v in outputs if len(single_maps(v)) > 1}
+    keys = [str(i) if len(several) > 1 else "" for i in range(len(several))]
+    return [r for key, v in zip(keys, several.values(), strict=True) for r in returned_maps(tracker, "", 0, key, v)]
+
+
 def _network(
     tracker: Tracker,
     name: str,
     ends: Sequence[int],
-    image_channels: int,
     returned: Sequence[Returned] | None,
-    **noted: Mapping[str, str],
+    levels: Sequence[Returned],
+    **options: Any,
 ) -> Network:
     needed = sorted({*ends, *_upstream(tracker, ends)})
     drafts = [tracker.drafts[i] for i in needed]
@@ -131,9 +141,9 @@ def _network(
         Layer(names[i], d.op, tuple(names[s] for s in d.sources), Params(d.params))
         for i, d in zip(needed, drafts, strict=True)
     ]
-    options: dict[str, Any] = {"name": name, "axes": len(tracker.image), "input_size": tracker.image, **noted}
-    options |= {"input_channels": image_channels, "outputs": tuple(names[i] for i in ends)}
-    options["modules"] = module_names(returned or (), names)
+    options |= {"name": name, "axes": len(tracker.image), "input_size": tracker.image}
+    options["outputs"] = tuple(names[i] for i in ends)
+    options["modules"] = module_names([*(returned or ()), *(r for r in levels if r.layer in kept)], names)
     network = Network(layers, **options)
     fixed = _with_channels(network, {names[i]: d.before for i, d in zip(needed, drafts, strict=True)})
     return network if len(fixed) == len(layers) else Network(fixed, **options)

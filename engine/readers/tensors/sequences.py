@@ -13,7 +13,16 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rfscale.engine.network.ops import OPS
-from rfscale.engine.readers.tensors.layout import Dims, Factor, UnreadableError, length, neutral, spatial, with_dim
+from rfscale.engine.readers.tensors.layout import (
+    NEUTRAL,
+    Dims,
+    Factor,
+    UnreadableError,
+    length,
+    neutral,
+    spatial,
+    with_dim,
+)
 from rfscale.engine.readers.tensors.spatial_ops import narrow
 from rfscale.engine.readers.tensors.tracking import (
     IMAGE_LAYER,
@@ -148,7 +157,8 @@ def _for_each_map(
     cuts = probe.cuts[0]
     places = [_place(t, cuts) if isinstance(t, Tracked) else None for t in outputs]
     whole, several = k.shape, isinstance(k.shape, list)
-    shapes = list(whole) if several else [whole]
+    nodes = [v for v in given if isinstance(v, tuple) and hasattr(v, "shapes")]  # with the shapes of all results
+    shapes = nodes[0].shapes if nodes else whole if several else [whole]
     parts: list[list[Any]] = []
     for i, (start, n) in enumerate(zip(_starts(cuts), cuts, strict=True)):
         here = [_part_shape(s, p, i) for s, p in zip(shapes, [*places, *[None] * len(shapes)], strict=False)]
@@ -157,7 +167,7 @@ def _for_each_map(
         def part(value: Any, i: int = i, start: int = start, n: int = n) -> Any:
             return _part_of(value, i, start, n, probe)
 
-        args, options = _mapped(given, part, k.shape), _mapped(named, part, k.shape)
+        args, options = _mapped(given, part, here), _mapped(named, part)
         if next(_tracked_in((args, options)), None) is None:
             made: Any = [Constant(s) for s in here]
         else:
@@ -172,7 +182,7 @@ def _for_each_map(
 
 def _place(t: Tracked, cuts: Shape) -> tuple[int, list[int]]:
     """The dim along which the maps lie in what the handler made of a stand-in, and the entries of each."""
-    held = [(f, d) for d, dim in enumerate(t.dims) for f in dim if f.axis != -1 or f.inner]
+    held = [(f, d) for d, dim in enumerate(t.dims) for f in dim if f.axis != NEUTRAL or f.inner]
     if not held or any(f.inner for f, _ in held):
         raise UnreadableError("it mixes a sequence of maps with other entries")
     outer, d = max(held, key=lambda pair: pair[0].stride)
@@ -183,7 +193,7 @@ def _place(t: Tracked, cuts: Shape) -> tuple[int, list[int]]:
 
 
 def _part_shape(shape: Any, place: tuple[int, list[int]] | None, i: int) -> Any:
-    return shape if place is None else (*shape[: place[0]], place[1][i], *shape[place[0] + 1 :])
+    return shape if place is None or shape is None else (*shape[: place[0]], place[1][i], *shape[place[0] + 1 :])
 
 
 def _part_of(value: Any, i: int, start: int, n: int, probe: _Probe) -> Any:
@@ -318,17 +328,15 @@ def _joined_in(value: Any) -> Iterator[Joined]:
     return (t for t in _tracked_in(value) if isinstance(t, Joined))
 
 
-def _mapped(value: Any, change: Callable[[Any], Any], shape: Any = None) -> Any:
-    """Arguments with tensors changed; where an argument holds the shapes of the result itself, with those."""
+def _mapped(value: Any, change: Callable[[Any], Any], shapes: list[Any] | None = None) -> Any:
+    """Arguments with tensors changed; where an argument holds the shapes of the results itself, with those."""
     if isinstance(value, Tracked | Constant):
         return change(value)
     if isinstance(value, dict):
-        return {key: _mapped(v, change, shape) for key, v in value.items()}
+        return {key: _mapped(v, change) for key, v in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        made = [_mapped(v, change, shape) for v in value]
-        if shape is not None and "shapes" in value._fields:
-            made[value._fields.index("shapes")] = shape if isinstance(shape, list) else [shape]
-        return type(value)(*made)
+        made: Any = type(value)(*(_mapped(v, change) for v in value))
+        return made._replace(shapes=shapes) if shapes is not None and hasattr(made, "shapes") else made
     if isinstance(value, list | tuple):
-        return type(value)(_mapped(v, change, shape) for v in value)
+        return type(value)(_mapped(v, change, shapes) for v in value)
     return value

@@ -155,6 +155,11 @@ def write_along(
     return Tracked(out.layer, out.map, tuple(dims))
 
 
+def write_freely(k: Tracker, t: Tracked, axes: Axes, op: str, size: Sequence[int], **given: Any) -> Tracked:
+    """Write a layer that acts along the last dims and makes a map of `size`, which is not yet what the model says."""
+    return k.after(t, op, _all_whole(t, axes, size), **given)
+
+
 def resize(k: Tracker, t: Tracked, rank: int, mode: str, **coordinates: Any) -> Tracked:
     """Resampling to the shape that the model says."""
     t, axes = clean(k, t, rank)
@@ -389,6 +394,9 @@ def _in_one_map(k: Tracker, values: Sequence[Any], parts: list[Tracked], d: int)
                 raise UnreadableError("it joins pixels and other entries along one axis")
             placed.append(pad_dim(k, v, d, offset, total - n - offset, "zeros"))
         offset += n
+    jumps = {jump[v.dims[d][0].axis] for v in parts if (jump := k.jump(v.layer)) is not None}
+    if len(jumps) > 1:
+        raise UnreadableError("it joins maps of different jumps along one axis")
     return k.merge("concat", placed, common([p.dims for p in placed], k.shape))
 
 

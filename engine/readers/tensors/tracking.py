@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
@@ -185,6 +186,20 @@ class Tracker:
     def map_of(self, layer: int) -> Size:
         """Entries per axis of a layer; -1 is the image."""
         return self.drafts[layer].size if layer >= 0 else self.image
+
+    def jump(self, layer: int) -> tuple[Fraction, ...] | None:
+        """Pixels between neighbouring entries of a layer per axis; None after a layer that reads a whole axis."""
+        jump = [Fraction(1)] * len(self.image)
+        while layer >= 0:
+            draft = self.drafts[layer]
+            layer = next((s for s in draft.sources if self.map_of(s) == draft.size), draft.sources[0])
+            op, size = OPS[draft.op], self.map_of(layer)
+            if op.kind != "merge":
+                maps = [op.axis_map(draft.params, a, n) for a, n in enumerate(size)]
+                if any(m.reads_all for m in maps):
+                    return None
+                jump = [j * m.down / m.up for j, m in zip(jump, maps, strict=True)]
+        return tuple(jump)
 
     def emit(self, op: str, sources: Sequence[int], before: int | None = None, **given: Any) -> int:
         """Write one layer and return its number.

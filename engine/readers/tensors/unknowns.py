@@ -10,7 +10,7 @@ from typing import Any
 from rfscale.engine.errors import InputError, Parameter
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.readers.tensors import spatial_ops as sp
-from rfscale.engine.readers.tensors.calls import check_result
+from rfscale.engine.readers.tensors.calls import check_result, guarded
 from rfscale.engine.readers.tensors.layout import UnreadableError, common, neutral, spatial, whole_axis, with_dim
 from rfscale.engine.readers.tensors.tracking import Stop, Tracked, Tracker, Unknown
 
@@ -169,7 +169,7 @@ def _stand_in(k: Tracker, treatment: Any, values: list[Tracked], shape_known: bo
     made = []
     for shape, one in zip(shapes, treatments, strict=True):
         tracker = replace(k, shape=shape)  # the same layers
-        out = _one_stand_in(tracker, one, values, shape_known)
+        out = guarded(_one_stand_in, tracker, one, values, shape_known)
         if shape_known:
             check_result(out, shape)
         made.append(out)

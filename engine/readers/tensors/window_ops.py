@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial, with_dim
+from rfscale.engine.readers.tensors.layout import NEUTRAL, Factor, UnreadableError, neutral, spatial, with_dim
 from rfscale.engine.readers.tensors.products import weighted
 from rfscale.engine.readers.tensors.spatial_ops import clean, pad, target_size, write_along
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, axis_values
@@ -38,7 +39,8 @@ def window(
         Channels in, channels out, groups, and whether there is a bias.
     """
     rank = len(kernel)
-    t, axes = clean(k, t, rank, mixes)
+    blocks = _blocks_of(t, rank) if op != "conv_transpose" else None
+    t, axes = (t, blocks.axes) if blocks else clean(k, t, rank, mixes)
     ndim = len(t.map)
     given: dict[str, Any] = {
         "kernel": axis_values(axes, kernel, ndim, 1),
@@ -52,11 +54,61 @@ def window(
         given["ceil_mode"] = True
     if extra is not None:
         given["output_padding"] = axis_values(axes, extra, ndim, 0)
-    if weights is None:
-        return write_along(k, t, axes, op, **given)
-    before, channels, groups, bias = weights
-    given |= {"bias": bias} | ({"groups": groups} if groups > 1 else {})
+    channels = before = None
+    if weights is not None:
+        before, channels, groups, bias = weights
+        given |= {"bias": bias} | ({"groups": groups} if groups > 1 else {})
+    if blocks:
+        return _write_in_blocks(k, t, op, blocks, channels, before, given)
     return write_along(k, t, axes, op, channels, before, **given)
+
+
+class Blocks(NamedTuple):
+    """Blocks of a map in the last dims of a tensor, their numbers in the dims before: which axes, and their entries."""
+
+    axes: list[int | None]
+    size: list[int]
+
+
+def _blocks_of(t: Tracked, rank: int) -> Blocks | None:
+    """The blocks that the last dims are, at least one of them no whole axis; None for anything else."""
+    first = len(t.dims) - rank
+    if not all(len(dim) == 1 and dim[0].axis != NEUTRAL and dim[0].stride == 1 for dim in t.dims[first:]):
+        return None
+    inside = [dim[0] for dim in t.dims[first:]]
+    size = [0] * len(t.map)
+    for f in inside:
+        outer = [g for dim in t.dims[:first] for g in spatial(dim) if g.axis == f.axis]
+        if f.inner or any(g.stride % f.size for g in outer):
+            return None
+        if f.size * prod(g.size for g in outer) != t.map[f.axis]:
+            return None
+        size[f.axis] = f.size if outer else 0
+    axes: list[int | None] = [f.axis for f in inside]
+    alone = len(set(axes)) == rank and (first < 1 or not spatial(t.dims[first - 1]))
+    return Blocks(axes, size) if any(size) and alone else None
+
+
+def _write_in_blocks(
+    k: Tracker, t: Tracked, op: str, blocks: Blocks, channels: int | None, before: int | None, given: dict[str, Any]
+) -> Tracked:
+    """A window that keeps to its block: the map has borders every so many entries."""
+    first = len(t.dims) - len(blocks.axes)
+    after = {a: k.shape[first + j] for j, a in enumerate(blocks.axes)}
+
+    def moved(f: Factor) -> Factor:
+        block = blocks.size[f.axis] if f.axis != NEUTRAL else 0
+        if f.inner:
+            raise UnreadableError("it acts inside windows of a sequence")
+        if f.stride >= block > 0:
+            return f._replace(stride=f.stride // block * after[f.axis])
+        return f._replace(size=after[f.axis]) if f.axis in after else f
+
+    dims = [tuple(map(moved, dim)) for dim in t.dims]
+    if channels and first >= 1:
+        dims[first - 1] = neutral(channels)
+    given |= {"block": blocks.size} | ({"channels": channels} if channels else {})
+    return k.after(t, op, tuple(dims), before, **given)
 
 
 def convolve(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, NamedTuple
 
 from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, Parameter, nearest
 from rfscale.engine.network.spec import listed, whole
+from rfscale.engine.readers.reading import is_number, row_of_numbers
 from rfscale.engine.readers.torch.input_facts import InputFacts, input_facts
 from rfscale.engine.readers.torch.signature import Signature, signature_of
 
-MOST_DIMS = 8  # of a shape; a longer row of whole numbers is a tensor of them
 _SHAPE_NEEDED = "a shape such as (1, 3, 224, 224), a tensor, or a list or dict of these"
 
 
@@ -111,7 +110,7 @@ def model_inputs(
     """
     facts, signature = input_facts(module), signature_of(module)
     sizes = None if input_size is None else [whole(n, INPUT_SIZE) for n in listed(input_size) or [input_size]]
-    if example_input is None or _is_number(example_input):
+    if example_input is None or is_number(example_input):
         if example_input is not None and sizes is not None:
             raise _both_given()
         pixels = sizes if example_input is None else [whole(example_input, EXAMPLE_INPUT)]
@@ -164,23 +163,6 @@ def made(structure: Any, device: Any, image: TensorInput | None = None) -> tuple
 
 
 # one shape ------------------------------------------------------------------------------------------------------------
-
-
-def _is_number(value: Any) -> bool:
-    """Whether a value is one whole number of Python or numpy."""
-    if getattr(value, "shape", None) == () and not _is_torch(value):
-        value = value.item()
-    return isinstance(value, Integral) and value is not True and value is not False
-
-
-def row_of_numbers(example: Any) -> tuple[int, ...] | None:
-    """A shape that was given as such: a row of whole numbers of Python, numpy or torch; None for anything else."""
-    if hasattr(example, "__array_interface__") and not _is_torch(example):
-        is_row = example.ndim == 1 and 0 < len(example) <= MOST_DIMS and example.dtype.kind in "iu"
-        example = example.tolist() if is_row else None
-    if not isinstance(example, list | tuple) or not example or not all(map(_is_number, example)):
-        return None
-    return tuple(whole(n, EXAMPLE_INPUT) for n in example)
 
 
 def _with_size(shape: tuple[int, ...], dims: Sequence[int], sizes: list[int] | None) -> tuple[int, ...]:

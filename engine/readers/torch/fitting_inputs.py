@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from time import monotonic
 from typing import Any, TypeVar
 
 from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, shown
@@ -11,6 +12,7 @@ from rfscale.engine.readers.torch.example_input import ModelInputs, TensorInput
 
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128)  # pixels that sizes of images are multiples of
 MOST_PIXELS = 2048  # per axis, of the sizes that are tried
+MOST_SECONDS = 5  # after which no further size is tried: a model that takes long fails for other reasons
 R = TypeVar("R")
 
 
@@ -74,10 +76,14 @@ def fitting_pixels(module: Any, inputs: ModelInputs, run: Callable[[ModelInputs]
     side = _side_for_linear(module, inputs, run)
     if side is not None:
         return (side,) * len(pixels)
-    for multiple in MULTIPLES:
-        near = tuple(max(multiple, (n + multiple // 2) // multiple * multiple) for n in pixels)
-        if near != pixels and _runs(run, inputs.with_pixels(near)):
-            return near
+    sizes = [tuple(max(m, (n + m // 2) // m * m) for n in pixels) for m in MULTIPLES]
+    sizes += [tuple(factor * n for n in pixels) for factor in (2, 4, 8)]  # where a map vanished
+    begun = monotonic()
+    for size in dict.fromkeys(sizes):
+        if size == pixels or max(size) > MOST_PIXELS or monotonic() - begun > MOST_SECONDS:
+            continue
+        if _runs(run, inputs.with_pixels(size)):
+            return size
     return None
 
 

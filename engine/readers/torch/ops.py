@@ -22,10 +22,10 @@ from rfscale.engine.readers.tensors.layout import (
 )
 from rfscale.engine.readers.tensors.moves import flip
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
-from rfscale.engine.readers.torch.aten import composite, elementwise, index, mixing, sequence, write
+from rfscale.engine.readers.torch.aten import composite, elementwise, index, mixing, sequence, spectral, write
 from rfscale.engine.readers.torch.registry import ATEN, aten, listed
 
-_FILLED_BY = composite, elementwise, index, mixing, sequence, write
+_FILLED_BY = composite, elementwise, index, mixing, sequence, spectral, write
 
 # layout -------------------------------------------------------------------------------------------------------------
 

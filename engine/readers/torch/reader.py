@@ -26,6 +26,7 @@ from rfscale.engine.readers.torch import ops as aten
 from rfscale.engine.readers.torch import window_ops as aten_windows
 from rfscale.engine.readers.torch.example_input import model_inputs
 from rfscale.engine.readers.torch.fitting_inputs import first_that_runs
+from rfscale.engine.readers.torch.lazy_parts import without_lazy_parts
 from rfscale.engine.readers.torch.masks import NOT_READ, WITHOUT_VALUES, Masks
 from rfscale.engine.readers.torch.module_outputs import note_from_stacks, notes
 from rfscale.engine.readers.torch.registry import ATEN
@@ -82,6 +83,7 @@ def read_torch(
     from rfscale.engine.readers.torch.trace.run import Tracer
 
     candidates = model_inputs(module, example_input, input_size, axes, image)
+    module = without_lazy_parts(module, candidates)
     _, traced = first_that_runs(module, candidates, Tracer(module, unknown))
     return finished(traced.tracker, label, traced.outputs, traced.channels, traced.unknowns, traced.returned)
 

@@ -187,12 +187,24 @@ for _rank, _mode in ((1, "linear"), (2, "bilinear"), (3, "trilinear")):
 ATEN["upsample_bicubic2d"] = _interpolation("bicubic", True)
 
 
-@aten("_upsample_bilinear2d_aa")
-def _antialiased(k: Tracker, x: Tracked, *rest: Any) -> Tracked:
+def _antialiased(mode: str) -> Handler:
     """Antialiasing widens the windows of what shrinks, and leaves alone what grows."""
-    if any(m < n for n, m in zip(x.shape[-2:], k.shape[-2:], strict=True)):
-        raise UnreadableError("it shrinks a map with antialiasing")
-    return ATEN["upsample_bilinear2d"](k, x, *rest)
+
+    def handler(k: Tracker, x: Tracked, size: Any, corners: bool, *scales: Any) -> Tracked:
+        given = listed(scales[0], 2) if len(scales) == 1 and scales[0] else [s for s in scales if s]
+        shrinks = any(m < n for n, m in zip(x.shape[-2:], k.shape[-2:], strict=True))
+        if not shrinks:
+            return ATEN[f"upsample_{mode}2d"](k, x, size, corners, *scales)
+        whole = all(abs(s * n - m) < 1e-6 for s, n, m in zip(given, x.shape[-2:], k.shape[-2:], strict=False))
+        if corners or not whole:
+            raise UnreadableError("it shrinks a map with antialiasing, and places the entries other than by the sizes")
+        return sp.resize(k, x, 2, mode, antialias=True)
+
+    return handler
+
+
+for _mode in ("bilinear", "bicubic"):
+    ATEN[f"_upsample_{_mode}2d_aa"] = _antialiased(_mode)
 
 
 @aten("pad")
@@ -202,6 +214,32 @@ def _pad(k: Tracker, x: Tracked, sides: Sequence[int], mode: str = "constant", v
     for i in range(len(sides) // 2):
         before[rank - 1 - i], after[rank - 1 - i] = sides[2 * i], sides[2 * i + 1]
     return sp.pad(k, x, before, after, {"constant": "zeros"}.get(mode, mode))
+
+
+@aten("max_unpool2d", "max_unpool3d")
+def _unpool(k: Tracker, x: Any, indices: Any, *_: Any) -> Tracked:
+    """Each entry goes to where its pool found it: an entry may hold what the windows around it found, or nothing."""
+    pool = k.drafts[indices.layer] if isinstance(indices, Tracked) and indices.layer >= 0 else None
+    if pool is None or pool.op != "max_pool" or pool.size != x.map:
+        raise UnreadableError("values decide where its entries go")
+    rank = len(k.shape) - 2
+    both = k.elementwise([x, indices], shape=x.shape)
+    both, axes = sp.clean(k, both, rank)
+    params = {key: pool.params[key] for key in ("kernel", "stride", "dilation", "padding")}
+    ndim = len(both.map)
+    spans = [d * (n - 1) + 1 for d, n in zip(params["dilation"], params["kernel"], strict=True)]
+    target = sp.target_size(both, axes, k.shape[-rank:])
+    made = [
+        (n - 1) * params["stride"][a] + spans[a] - params["padding"][a] - params["padding"][ndim + a]
+        for a, n in enumerate(both.map)
+    ]
+    out = sp.write_freely(k, both, axes, "conv_transpose", made, **params)
+    lost = [[0, n - m] for n, m in zip(target, made, strict=True)]
+    first = len(out.dims) - rank
+    for j, axis in enumerate(axes):
+        if axis is not None:
+            out = sp.pad_dim(k, out, first + j, *lost[axis])
+    return out
 
 
 ATEN["constant_pad_nd"] = lambda k, x, sides, value=0: _pad(k, x, sides)

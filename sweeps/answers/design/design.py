@@ -20,7 +20,7 @@ from rfscale.engine.objects.sizes import object_sizes
 from rfscale.engine.variables import annotate
 from rfscale.sweeps.answers.design.fit import Objective, fit_of, fit_terms
 from rfscale.sweeps.answers.design.label_search import NO_LIMIT, Found, Task, best_fits, chosen_stages, front
-from rfscale.sweeps.answers.expressions import Expression, ExpressionParser, StageRenamer, conjuncts, dotted_name
+from rfscale.sweeps.answers.expressions import Expression, ExpressionParser, conjuncts, dotted_name
 from rfscale.sweeps.answers.graph import MEMORY, Columns, QuestionGraph
 from rfscale.sweeps.answers.question import MAX_ROWS, Where, answer_attributes, expression_parser, question_graph
 from rfscale.sweeps.answers.rows import as_rows
@@ -179,20 +179,15 @@ def split_where(parser: ExpressionParser, where: Where) -> tuple[list[Expression
         return parser.where(rest or None), chosen
     if not isinstance(where, str) or "chosen." not in where:
         return parser.where(where), chosen
-    kept = []
+    kept: list[ast.expr] = []
+    of_map: list[ast.expr] = []
     for part in conjuncts(parser.tree(where, "where")):
-        text = ast.unparse(part)
-        if not any((dotted_name(node) or "").startswith("chosen.") for node in ast.walk(part)):
-            kept.append(text)
-            continue
-        for i, stage in enumerate(parser.stages):
-            tree = parser.tree(text, "where")
-            for node in ast.walk(tree):
-                if isinstance(node, ast.Name) and node.id == "chosen":
-                    node.id = "every"
-            chosen[i] += parser.where(ast.unparse(StageRenamer(stage).visit(tree)))
+        of_chosen = any((dotted_name(node) or "").startswith("chosen.") for node in ast.walk(part))
+        (of_map if of_chosen else kept).append(part)
+    for i, stage in enumerate(parser.stages):
+        chosen[i] += parser.conditions(of_map, stage)
     _check_chosen(chosen)
-    return parser.where(", ".join(kept)) if kept else [], chosen
+    return parser.conditions(kept), chosen
 
 
 def _check_chosen(chosen: Sequence[Sequence[Expression]]) -> None:

@@ -19,6 +19,7 @@ from rfscale.sweeps.answers.design.fit import Fit, between
 from rfscale.sweeps.answers.graph import QuestionGraph
 from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.kernels.label_search import least_to_go, next_labels
+from rfscale.sweeps.states.compiled import MORE_MEMORY
 
 NO_LIMIT = 2**62
 FIRST_STEP = 0.001  # of fit
@@ -173,7 +174,7 @@ Trail = list[tuple[np.ndarray, np.ndarray]]  # ptr and labels of every level
 def _forward(task: Task, n: int, within: int | None) -> tuple[Trail, np.ndarray, bool]:
     """Return the labels of every level after the root, the front, and whether `within` can have cut anything.
 
-    With `within`, labels that may lead to a fit of at most that, n of those that ties and costs tell apart; without,
+    With `within`, labels that may lead to a fit of at most that, n of those that differ in fit or cost; without,
     the front of fit and cost.
     """
     graph, k, levels = task.graph, task.k, len(task.weights)
@@ -200,7 +201,8 @@ def _forward(task: Task, n: int, within: int | None) -> tuple[Trail, np.ndarray,
         if ptr[0] < 0:
             raise InputError(
                 f"the ways to reach stage {graph.space.stages[level].name!r} need more than "
-                f"{graph.memory / 1e9:.3g} GB; bound more in where, choose fewer maps, or give more memory"
+                f"{graph.memory / 1e9:.3g} GB",
+                remedy=f"bound more in where, choose fewer maps, or {MORE_MEMORY}",
             )
         trail.append((ptr, labels))
     largest = int(task.fit.head.max()) + int(task.fit.tail.max())

@@ -17,7 +17,7 @@ def batch(
     against: Annotated[
         Path | None, typer.Option(metavar="SUMMARY", help="An earlier summary.json (or its folder) to compare with.")
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Do all runs again, also those that are done.")] = False,
+    rerun: Annotated[bool, typer.Option("--rerun", help="Do all runs again, also those that are done.")] = False,
     trust: Annotated[
         bool, typer.Option("--trust", help="Runs may name Python code, module:factory, and .pt2 files with code.")
     ] = False,
@@ -41,7 +41,7 @@ def batch(
     if before is not None:
         check_against(entries, before)
     with progress("batch", len(entries)) as bar:
-        summary = run_batch(entries, out, runs.absolute().parent, bar.step, fresh, trust)
+        summary = run_batch(entries, out, runs.absolute().parent, bar.step, rerun, trust)
     if before is not None:
         summary = compare(summary, before)
     say(*summary_table(summary), f"written: {out / 'summary.json'}")

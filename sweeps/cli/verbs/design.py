@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from rfscale.engine.errors import InputError, shown
+from rfscale.sweeps.cli.options import Category, Factor, Plot, Resize
 
 
 def design(
@@ -22,14 +23,7 @@ def design(
             help="COCO .json, .csv, .parquet, .npy, a folder of VOC or YOLO files, or coco: COCO val2017.",
         ),
     ] = "coco",
-    resize: Annotated[
-        str,
-        typer.Option(
-            metavar="RULE",
-            help="What training does first: none, short=800,cap=1333, short=640-800,cap=1333, square=300, "
-            "letterbox=640, scale=0.5-2.",
-        ),
-    ] = "none",
+    resize: Resize = "none",
     maps: Annotated[
         int, typer.Option(metavar="K", help="How many maps, at the ends of stages, the objects go to.")
     ] = 3,
@@ -51,17 +45,15 @@ def design(
     ] = None,
     best: Annotated[int, typer.Option(metavar="N", help="How many designs.")] = 10,
     pareto: Annotated[bool, typer.Option("--pareto", help="Instead, all Pareto-optimal ones in fit and cost.")] = False,
-    factor: Annotated[float, typer.Option(metavar="F", help="A map covers objects within this factor of it.")] = 2.0,
+    factor: Factor = 2.0,
     by: Annotated[
         Literal["width", "extent"], typer.Option(help="Figure of a map that is compared with object sizes.")
     ] = "width",
-    category: Annotated[
-        list[str] | None, typer.Option("--category", metavar="NAME", help="Only objects of this category; repeatable.")
-    ] = None,
+    category: Category = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write each design as a spec file, and all to designs.csv.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture to .png or .svg.")] = None,
+    plot: Plot = None,
 ) -> None:
     """Find the architectures whose maps fit object sizes best.
 

@@ -10,12 +10,15 @@ import typer
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.cli.model import NetworkArgument, takes_network
 from rfscale.sweeps.cli.options import (
+    Category,
+    Factor,
     Finite,
     ImageSize,
     InputSize,
     Layers,
     Out,
     Plot,
+    Resize,
     check_targets,
     layers_of,
     numbers,
@@ -36,14 +39,7 @@ def match(
             help="COCO .json, .csv, .parquet, .npy, or a folder of VOC or YOLO files. Without it: COCO val2017.",
         ),
     ] = None,
-    resize: Annotated[
-        str,
-        typer.Option(
-            metavar="RULE",
-            help="What training does first: none, short=800,cap=1333, short=640-800,cap=1333, square=300, "
-            "letterbox=640, scale=0.5-2.",
-        ),
-    ] = "none",
+    resize: Resize = "none",
     layers: Layers = None,
     k: Annotated[
         int | None,
@@ -58,10 +54,8 @@ def match(
     objective: Annotated[
         Literal["tightness", "coverage"], typer.Option(help="What the best maps are best in.")
     ] = "tightness",
-    factor: Annotated[float, typer.Option(metavar="F", help="A map covers objects within this factor of it.")] = 2.0,
-    category: Annotated[
-        list[str] | None, typer.Option("--category", metavar="NAME", help="Only objects of this category; repeatable.")
-    ] = None,
+    factor: Factor = 2.0,
+    category: Category = None,
     format: Annotated[
         Literal["coco", "voc", "yolo", "csv", "parquet", "npy"] | None, typer.Option(help="Format of --objects.")
     ] = None,

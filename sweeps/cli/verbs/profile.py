@@ -68,18 +68,16 @@ def profile(
     net = network.load(input_size)
     size, at, how = size_of(net, input_size, finite), entry_of(entry), global_ops_of(global_ops)
     names = list(net.outputs) if outputs_only else [layer.name for layer in net.layers]
-    asked = None if layers is None else _matching(layers, net, names)
+    asked = _matching(layers, net, names) if layers is not None else names if outputs_only else None
     from rfscale.engine.analysis.profile import profile as compute
     from rfscale.sweeps.report.progress import progress
     from rfscale.sweeps.report.tables.profile import profile_report
     from rfscale.sweeps.report.terminal import say
 
     with progress(f"profile of {net.name}") as bar:
-        ds = whole = compute(net, size, at, how, asked)
-        if outputs_only and asked is None:
-            ds = ds.sel(layer=names)
+        ds = compute(net, size, at, how, asked)
         bar.step("outputs")
-        outputs = [] if layers is not None else _output_lines(net, size, at, whole)
+        outputs = [] if layers is not None else _output_lines(net, size, at, ds)
     ds.attrs["command"] = context.obj["command"]
     written = write_data(ds, out)
     if plot:

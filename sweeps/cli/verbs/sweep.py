@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rfscale.engine.errors import InputError
+from rfscale.sweeps.cli.options import Plot
 from rfscale.sweeps.spaces.load import load_space
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def sweep(
     threads: Annotated[
         int | None, typer.Option(metavar="N", help="Threads of this process; by default all cores.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture to .png or .svg.")] = None,
+    plot: Plot = None,
 ) -> None:
     """Describe, list or question a space of architectures.
 

@@ -57,9 +57,9 @@ def draw_profile(ax: Axes, steps: Sequence[int], ds: xr.Dataset) -> None:
     """Draw the extents and widths of a profile, with both formulas on top, over `steps`."""
     import numpy as np
 
-    seen = ~ds.is_global.values
-    extent = np.where(seen[:, None], ds.extent.values, np.nan)
-    width = np.where(seen, ds.width.values, np.nan)
+    local = ~ds.is_global.values
+    extent = np.where(local[:, None], ds.extent.values, np.nan)
+    width = np.where(local, ds.width.values, np.nan)
     flat = ds.sizes["axis"] == 2
     equal = bool((np.nan_to_num(extent) == np.nan_to_num(extent[:, :1])).all())
     for i, axis in enumerate(ds.axis.values[:1] if equal else ds.axis.values):
@@ -70,7 +70,7 @@ def draw_profile(ax: Axes, steps: Sequence[int], ds: xr.Dataset) -> None:
             ax.plot(steps, width, color=BLUE, label="width = √pixels, exact")
             ax.plot(steps, np.sqrt(ds.published_area), color=RED, label="published formula", **HOLLOW)
             ax.plot(steps, np.sqrt(ds.closed_form_area), color=INK, label="closed form", **CROSS)
-    for at in np.array(steps)[~seen].tolist():
+    for at in np.array(steps)[~local].tolist():
         ax.axvspan(at - 0.5, at + 0.5, color=GREY, alpha=0.18, lw=0, label="global receptive field")
     handles, labels = ax.get_legend_handles_labels()
     if len(set(labels)) < len(labels):  # one entry for all spans
@@ -114,12 +114,12 @@ def _plane(data: xr.DataArray) -> tuple[np.ndarray, tuple[float, float, float, f
     return plane, (float(x[0]) - 0.5, float(x[-1]) + 0.5, float(y[-1]) + 0.5, float(y[0]) - 0.5)
 
 
-def draw_footprint(ax: Axes, fp: xr.DataArray, color: str = BLUE) -> None:
-    """Draw a footprint: seen pixels in colour, the others in the colour of paper, and a grid where it is small."""
+def draw_footprint(ax: Axes, fp: xr.DataArray) -> None:
+    """Draw a footprint: its pixels in colour, the others in the colour of paper, and a grid where it is small."""
     from matplotlib.colors import ListedColormap
 
     plane, edges = _plane(fp)
-    ax.imshow(plane, cmap=ListedColormap([PAPER, color]), vmin=0, vmax=1, extent=edges, interpolation="nearest")
+    ax.imshow(plane, cmap=ListedColormap([PAPER, BLUE]), vmin=0, vmax=1, extent=edges, interpolation="nearest")
     if max(plane.shape) <= 64:
         for pixel in range(plane.shape[1] + 1):
             ax.axvline(edges[0] + pixel, color="white", lw=0.8)

@@ -39,7 +39,7 @@ def design_report(found: xr.Dataset, space: Space) -> list[Any]:
         Column("architecture", labels or ["–"] * some.sizes["rank"], "left"),
     ]
     table = folded(columns)
-    what = "not beaten in fit and cost at once" if attrs["pareto"] else "with the best fit"
+    what = "Pareto-optimal in fit and cost" if attrs["pareto"] else "with the best fit"
     rule = "" if attrs["resize"] == "none" else f", resize {attrs['resize']}"
     lines = [
         f"{space.name}: {number(space.size)} architectures; {found.sizes['rank']} {what}, by {attrs['objective']} of "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rfscale.engine.errors import InputError
+from rfscale.engine.formulas.exactness import ROUNDING
 from rfscale.sweeps.report.terminal import Column, folded, number
 from rfscale.sweeps.validation.space import totals
 
@@ -92,7 +93,7 @@ def _departs(ds: xr.Dataset, formula: str) -> str:
 
 
 def _percent(value: float) -> str:
-    return "" if value != value else "0" if abs(value) <= 1e-9 else f"{100 * value:+.3g} %"
+    return "" if value != value else "0" if abs(value) <= ROUNDING else f"{100 * value:+.3g} %"
 
 
 def write_worst(ds: xr.Dataset, folder: Path) -> list[str]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 AHEAD = 4  # tasks that a thread of a worker has waiting: thousands of them would slow the scheduler down
 TIMEOUT = 5.0  # seconds until a scheduler must answer
 PATIENCE = 30.0  # seconds that there may be no worker
-STEP = 1.0  # seconds from one look to the next
+STEP = 1.0  # seconds between two checks of the workers
 
 
 def write_pieces(client: Any, plan: Plan, pieces: Iterable[list[int]]) -> Iterator[int]:
@@ -123,7 +123,29 @@ def unpacked(payload: bytes) -> Plan:
 
 
 def fill_blocks(payload: bytes, software: str, numbers: list[int]) -> None:
-    """Write blocks, in a worker."""
+    """Write blocks, in a worker; whatever goes wrong there can be sent, and neither ends nor stops the worker."""
+    try:
+        _fill(payload, software, numbers)
+        return
+    except KeyboardInterrupt:
+        raise
+    except SystemExit as error:
+        failure: Exception = InputError(f"the code of the space ended Python in a Dask worker: {error!r}")
+    except BaseException as error:
+        if isinstance(error, Exception) and _can_be_sent(error):
+            raise
+        failure = RuntimeError(f"{type(error).__name__} in a Dask worker: {error}")
+    raise failure  # here, without a context: Dask sends that along
+
+
+def _can_be_sent(error: Exception) -> bool:
+    try:
+        return type(pickle.loads(pickle.dumps(error))) is type(error)
+    except Exception:
+        return False
+
+
+def _fill(payload: bytes, software: str, numbers: list[int]) -> None:
     if software != __version__:
         raise InputError(
             f"a Dask worker has rfscale {__version__} and you have {software}; install the same everywhere"

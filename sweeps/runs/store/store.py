@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 LAYOUT = 2
 MARK = "sweep"  # the attribute of the root that says what the store holds
-LOCK = "lock"  # a file beside the chunks of `done`, where no reader of groups looks
+LOCK = "lock"  # a file beside the chunks of `done`, which is no member of the group
 
 Progress = Callable[[int, int], None]
 

@@ -1,4 +1,4 @@
-"""Which entry the figures of a map with several phases are of, and where entries look: against plain sets."""
+"""Which entry the figures of a map with several phases are of, and their centres: against plain sets."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_profile_row_is_of_one_entry_and_knows_where_it_looks(family, ndim):
             drawn = rf.footprint(net, layer.name, global_ops="skip")
             assert (pixels(drawn), tuple(drawn.attrs["entry"])) == (footprint, at)
             phased += int(row.phases) > 1
-            # an entry whole periods away looks as many jumps away
+            # an entry whole periods away has its centre as many jumps away
             step = resolve(net, None, "skip").steps[net.index(layer.name)]
             away = tuple(i + 2 * len(intervals.bounds) for i, intervals in zip(at, step.intervals, strict=True))
             moved = middles(pixels(rf.footprint(net, layer.name, away, global_ops="skip")))

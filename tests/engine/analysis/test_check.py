@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rfscale as rf
-from rfscale.engine.analysis.check.check import check, worst
+from rfscale.engine.analysis.check.check import check
 from rfscale.engine.analysis.check.dilation import hdc
 from rfscale.engine.analysis.check.formats import written
 from rfscale.engine.analysis.check.rules import LEVELS, RULES, Finding
@@ -179,7 +179,7 @@ def test_asymmetric_and_checkerboard():
 
 def test_limits_can_be_changed():
     net = rf.load("resnet18")
-    assert worst(check(net, limits={"skipped_entries": (None, None, None)})) == "note"
+    assert check(net, limits={"skipped_entries": (None, None, None)})[0].level == "note"  # the worst is the first
     with pytest.raises(InputError, match="did you mean 'gridding'"):
         check(net, limits={"griding": (None, None, None)})
 
@@ -223,7 +223,7 @@ def test_where_hdc_errs():
                 if max(rates) > 1:
                     assert any(f.rule == "hdc_rule" for f in check(net)), rates
     assert wrong[True] > 0  # accepted, with holes: 2, 2, 2
-    assert wrong[False] > 0  # rejected, without: the rule looks at the order
+    assert wrong[False] > 0  # rejected, without: the rule reads the order
 
 
 def test_hdc_is_silent_where_it_is_right():
@@ -231,7 +231,7 @@ def test_hdc_is_silent_where_it_is_right():
     assert "hdc_rule" not in {f.rule for f in check(net)}
 
 
-# ------------------------------------------------------------------ how often pixels are seen
+# ------------------------------------------------------------------ how often pixels are read
 
 
 @pytest.mark.parametrize("name", ["residual", "aspp", "strided", "everything"])

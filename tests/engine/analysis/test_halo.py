@@ -295,7 +295,7 @@ def scale(net: Network, output: str) -> tuple[int, int]:
 def run(net: Network, image):
     """All maps of a network with random whole weights, every value kept below 251 by a remainder.
 
-    All arithmetic is exact in float64 (whole numbers, and sixteenths behind bilinear upsampling), so the order in which
+    All arithmetic is exact in float64 (whole numbers, and sixteenths after bilinear upsampling), so the order in which
     a kernel adds up does not matter; and a remainder hides nothing, as a maximum or a rectifier could.
     """
     import torch
@@ -370,7 +370,7 @@ def test_tiled_equals_whole_to_the_bit(name):
 @pytest.mark.torch
 @pytest.mark.parametrize("name", CASES)
 def test_one_pixel_less_is_not_enough(name):
-    """The pixels at the reach change outputs of the tile, those beyond it do not; a period less of margin spoils it."""
+    """The pixels at the reach change outputs of the tile, those beyond it do not; so does a period less of margin."""
     net, image, _ = CASES[name]
     found = halo(sized(net, image))
     ndim = len(image)

@@ -187,7 +187,7 @@ def test_entries_that_see_only_padding_have_no_footprint():
 
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_unions_of_very_many_terms_are_counted_on_grids(ndim, monkeypatch):
-    """With room for one term only, every ragged union falls back to grids and gives the same figures."""
+    """With room for one term only, every union of several products is counted on grids and gives the same figures."""
     rng = random.Random(ndim)
     for _ in range(12):
         net = Network.from_dict(random_network(rng, rng.choice(["inception", "aspp"]), ndim))

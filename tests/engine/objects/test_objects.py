@@ -381,11 +381,11 @@ def test_values_cut_anywhere(step):
     assert list(JsonStream(Dripping(text, step), "x").array()) == values
     assert list(JsonStream(Dripping("[]", step), "x").array()) == []
     stream = JsonStream(Dripping('{"a": [1, {"b": 2}], "c": {"d": []}, "e": 3}', step), "x")
-    seen = []
+    keys = []
     for key in stream.members():
-        seen.append(key)
+        keys.append(key)
         stream.skip()
-    assert seen == ["a", "c", "e"]
+    assert keys == ["a", "c", "e"]
 
 
 # ------------------------------------------------------------------ resize

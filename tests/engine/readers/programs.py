@@ -9,9 +9,11 @@ import numpy as np
 import torch
 
 import rfscale as rf
+from rfscale.engine.readers.tensors.finished import finished
 from rfscale.engine.readers.tensors.layout import spatial
 from rfscale.engine.readers.tensors.spatial_ops import settle
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, check_result, guarded, image_tracker
+from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch import ops, window_ops
 from rfscale.engine.readers.torch.registry import ATEN
 
@@ -74,7 +76,7 @@ class Program:
         if isinstance(out, Constant):
             return None, out
         out = settle(tracker, out)
-        return tracker.network("program", [out], channels), out
+        return finished(tracker, "program", [out], channels, Unknowns(None, "torch")), out
 
 
 def _run(step: Any, values: list[Any]) -> Any:

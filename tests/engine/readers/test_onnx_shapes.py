@@ -128,3 +128,29 @@ def test_a_mask_of_weights_that_is_not_read_is_noted():
     nodes = [g.node("Mul", "w", "mask", to="m"), g.node("Conv", "x", "m")]
     net = rf.load(g.model(nodes, w=g.weights(1, 1, 3, 3), mask=np.tri(3, dtype=np.float32)[None, None]))
     assert any("mask of its weights was not read" in line for line in rf.profile(net).attrs["assumed"])
+
+
+def test_levels_of_a_pyramid_in_a_row_are_outputs_of_their_own():
+    """Two maps as rows of one tensor; some channels of both are scores."""
+    g = graphs()
+    first, second = (g.node("Conv", x, w, to=y, strides=[2, 2]) for x, w, y in (("x", "w", "a"), ("a", "v", "b")))
+    nodes = [
+        first,
+        second,
+        g.node("Reshape", "a", "rows", to="ra"),
+        g.node("Reshape", "b", "rows", to="rb"),
+        g.node("Concat", "ra", "rb", to="all", axis=2),
+        g.onnx.helper.make_node("Split", ["all", "parts"], ["box", "score"], axis=1),
+        g.node("Sigmoid", "score", to="s"),
+        g.node("Concat", "box", "s", axis=1),
+    ]
+    given = {"rows": g.ints(1, 4, -1), "parts": g.ints(3, 1)}
+    proto = g.model(nodes, (1, 1, 11, 13), **given, w=g.weights(4, 1, 3, 3), v=g.weights(4, 4, 3, 3))
+    net = rf.load(proto)
+    sizes = [net.map_sizes()[name] for name in net.outputs]
+    assert sizes == [(5, 6), (2, 2)]
+    assert [net.layers[net.index(name)].name for name in ("p1", "p2")] == list(net.outputs)
+    truth = g.moved(proto, (11, 13))
+    for name, (h, w), start in zip(net.outputs, sizes, (0, 30), strict=True):
+        for y, x in ((0, 0), (h - 1, w - 1), (h // 2, 1)):
+            assert np.array_equal(rf.footprint(net, name, (y, x), (11, 13)), truth[start + y * w + x]), (name, y, x)

@@ -132,6 +132,14 @@ def loops_and_dicts(m, x):
     return found[2]
 
 
+def shapes_changed_in_place(m, x):
+    y = m.a(x)
+    y.unsqueeze_(1).squeeze_(1)
+    z = m.b(x).transpose_(2, 3)
+    z[:, :, 2] = 0
+    return z.transpose(2, 3) + y
+
+
 def subtract_alias(m, x):
     return torch.subtract(m.a(x), m.b(x)).multiply(2)
 
@@ -150,8 +158,8 @@ def last_write_counts(m, x):
 IDIOMS = [
     additions_to_a_part, rows_that_are_replaced, one_row, every_second_column, a_buffer_that_is_filled,
     a_view_that_is_read_after_a_write, a_write_through_a_permutation, a_write_through_a_reshape,
-    parts_that_are_scaled, zeros_in_a_row, out_argument, loops_and_dicts, subtract_alias, attribute_data,
-    last_write_counts,
+    parts_that_are_scaled, shapes_changed_in_place, zeros_in_a_row, out_argument, loops_and_dicts, subtract_alias,
+    attribute_data, last_write_counts,
 ]  # fmt: skip
 
 

@@ -123,8 +123,23 @@ CASES = {
     ),
     "max_pool2d_with_indices": lambda p, y: p.call("max_pool2d_with_indices", y, [3, 2], [1, 2], [1, 0])[0],
     "_adaptive_avg_pool2d": lambda p, y: p.call("_adaptive_avg_pool2d", y, [4, 2]),
+    "convolution in windows": lambda p, y: in_windows(p, y, lambda w: p.call(
+        "conv2d", w, p.rand(2, 4, 3, 3), None, [1, 1], [1, 1])),
+    "strided convolution in windows": lambda p, y: in_windows(p, y, lambda w: p.call(
+        "conv2d", w, p.rand(2, 4, 2, 3), None, [2, 1], [0, 1])),
+    "pool in windows": lambda p, y: in_windows(p, y, lambda w: p.call("max_pool2d", w, [2, 3], [1, 1], [1, 1])),
     "meshgrid": lambda p, y: p.call("meshgrid", [p.call("mean.dim", y, [0, 1, 3]), p.rand(3)])[0],
 }  # fmt: skip
+
+
+def in_windows(p, y, then):
+    """Windows of 3×5 in the batch, then all of them again as one map."""
+    n, c, h, w = p.of(y).shape
+    parts = p.call("permute", p.call("view", y, [n, c, h // 3, 3, w]), [0, 2, 1, 3, 4])
+    made = then(p.call("reshape", parts, [n * (h // 3), c, 3, w]))
+    shape = list(p.of(made).shape)
+    parts = p.call("permute", p.call("view", made, [n, h // 3, *shape[1:]]), [0, 2, 1, 3, 4])
+    return p.call("reshape", parts, [n, shape[1], h // 3 * shape[2], shape[3]])
 
 
 def attention(p, y, mask=None):
@@ -157,3 +172,57 @@ def test_operators(name):
 
     p, y = started()
     judge(p, CASES[name](p, y))
+
+
+@pytest.mark.parametrize(("frame", "hop", "width"), [(8, 3, 8), (8, 4, 5), (6, 2, 6)])
+@pytest.mark.parametrize("hann", [False, True])
+@pytest.mark.parametrize("centre", [False, True])
+def test_spectrograms(frame, hop, width, hann, centre):
+    """By autograd: the first weight of a Hann window is zero."""
+    import torch
+
+    from tests.engine.readers.programs import Program, Ref, judge, reads_by_gradient
+
+    p = Program((1, 1, 30))
+    window = torch.hann_window(width, dtype=torch.float64) if hann else p.rand(width)
+    x = p.call("flatten.using_ints", p.call("conv1d", Ref(0), p.rand(1, 1, 2)), 1)
+    if centre:
+        x = p.call("reflection_pad1d", x, [frame // 2, frame // 2])
+    out = p.call("stft", x, frame, hop, width, window, False, True, True)
+    judge(p, p.call("abs", out), reads_by_gradient)
+
+
+def test_signals_of_spectrograms():
+    from tests.engine.readers.programs import Program, Ref, judge
+
+    p = Program((1, 1, 12))
+    frames = p.call("conv1d", Ref(0), p.rand(10, 1, 3))
+    pairs = p.call("permute", p.call("unflatten.int", frames, 1, [5, 2]), [0, 1, 3, 2])
+    spectrum = p.call("view_as_complex", p.call("contiguous", pairs))
+    judge(p, p.call("istft", spectrum, 8, 3, 8, p.rand(8)))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [([2, 2], [2, 2], [0, 0]), ([3, 2], [2, 1], [1, 0]), ([3, 3], [3, 3], [0, 0])]
+)
+def test_unpooling_sees_what_its_windows_see(kernel, stride, padding):
+    """Which entry a pool takes depends on values, so the judge is a transposed convolution of the pool's windows."""
+    import numpy as np
+
+    import rfscale as rf
+
+    p, y = started()
+    found, at = p.call("max_pool2d_with_indices", y, kernel, stride, padding)
+    net, out = p.tracked(p.call("max_unpool2d", found, at, [6, 5]))
+    assert out.shape == (1, 4, 6, 5)
+    conv = {"op": "conv", "kernel": [3, 2], "padding": "same"}
+    pool = {"op": "max_pool", "kernel": kernel, "stride": stride, "padding": padding}
+    other = rf.Network.from_dict({"axes": 2, "layers": [conv, pool, {**pool, "op": "conv_transpose"}]})
+    size = other.map_sizes((6, 5))[other.layers[-1].name]
+    for entry in np.ndindex(6, 5):
+        seen = rf.footprint(net, net.outputs[0], entry, (6, 5)).values
+        inside = all(e < n for e, n in zip(entry, size, strict=True))
+        if inside:
+            np.testing.assert_array_equal(seen, rf.footprint(other, other.layers[-1].name, entry, (6, 5)).values)
+        else:
+            assert not seen.any()

@@ -74,7 +74,11 @@ INTERPOLATIONS = [
 INTERPOLATIONS += [{"mode": mode, "size": (5, 12)} for mode in ("nearest", "nearest-exact", "bilinear", "bicubic")]
 INTERPOLATIONS += [{"mode": "bilinear", "scale_factor": 1.5, "align_corners": True}]
 INTERPOLATIONS += [{"mode": "bicubic", "size": (5, 12), "align_corners": True}]
-INTERPOLATIONS += [{"mode": "bilinear", "size": (12, 12), "antialias": True}]
+INTERPOLATIONS += [
+    {"mode": mode, "antialias": True, **given}
+    for mode in ("bilinear", "bicubic")
+    for given in ({"size": (12, 12)}, {"size": (4, 3)}, {"size": (5, 9)}, {"size": (3, 7)}, {"size": (1, 2)})
+]
 
 
 @pytest.mark.parametrize("given", INTERPOLATIONS, ids=str)
@@ -90,13 +94,6 @@ def test_interpolation_equals_autograd(given):
         (gradient,) = torch.autograd.grad(out[entry], image, retain_graph=True)
         found = rf.footprint(net, net.outputs[0], entry, (9, 7))
         np.testing.assert_array_equal(found.values, gradient[0, 0].abs().numpy() > 1e-9, err_msg=str(entry))
-
-
-def test_what_shrinks_with_antialiasing_is_listed():
-    import torch
-
-    with pytest.raises(InputError, match=r"_upsample_bilinear2d_aa.*shrinks a map with antialiasing"):
-        read(lambda m, x: torch.nn.functional.interpolate(x, (5, 5), mode="bilinear", antialias=True))
 
 
 # ONNX ---------------------------------------------------------------------------------------------------------------

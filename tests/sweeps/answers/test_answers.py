@@ -13,6 +13,7 @@ import pytest
 import rfscale as rf
 from rfscale.engine import InputError
 from rfscale.sweeps.answers.count import extents_by_stage, shares_by_extent
+from rfscale.sweeps.answers.design.design import split_where
 from rfscale.sweeps.answers.expressions import ExpressionParser
 from tests.oracles.spaces import factors, table
 from tests.sweeps.some_spaces import ALL, ANISOTROPIC, DEMO, LINE, MIXED, random_space
@@ -364,7 +365,8 @@ def test_odd_arithmetic(brute, where, same):
         (lambda s: rf.sample(s, 0), "n is 0"),
         (lambda s: rf.sample(s, 5, where="s1.jump > 100"), "none is left at stage 's1'"),
         (lambda s: rf.count(3), "space is 3"),
-        (lambda s: rf.count(s, "macs", memory=3000), "the question needs more than 3e-06 GB for .* at stage 's3'"),
+        (lambda s: rf.count(s, "macs", memory=20_000), "the question needs more than 2e-05 GB for .* to stage 's3'"),
+        (lambda s: rf.count(s, "macs", memory=3000), "the states of stage 's1' need more than 3e-06 GB; leave stages"),
     ],
 )
 def test_bad_questions(call, message):
@@ -387,6 +389,28 @@ def test_bad_questions_by_space():
 
 @pytest.mark.parametrize("text", ["not " * 2400 + "extent", "-" * 5000 + "1 < jump", "+".join("1" * 2400) + "< jump"])
 def test_deeply_nested_expressions_are_refused(brute, text):
-    with pytest.raises(InputError, match=r"nested more than 100 deep|cannot be read") as caught:
+    with pytest.raises(InputError, match=r"nested more than 100 deep|cannot be read|sum of more than 1000") as caught:
         ExpressionParser(brute["demo"].space).where(text)
     assert len(str(caught.value)) < 200
+
+
+def test_a_sum_may_have_many_terms(brute):
+    space = brute["demo"].space
+    parser = ExpressionParser(space)
+    same = rf.count(space, where="899*s1.extent - extent < 9000").item()
+    assert 0 < same < space.size
+    assert rf.count(space, where="+".join(["s1.extent"] * 899) + " - extent < 9000").item() == same
+    one = rf.count(space, where="every.extent + 0*area <= 9").item()
+    assert 0 < one < space.size
+    assert rf.count(space, where="every.extent" + " + 0*area" * 900 + " <= 9").item() == one
+    assert rf.best(space, "+".join(["params"] * 500), k=3).index.values.tolist() == (
+        rf.best(space, "params", k=3).index.values.tolist()
+    )
+    _, chosen = split_where(parser, "chosen.extent" + " + 1" * 900 + " < 1000, extent > 1")
+    assert [c.stage for conditions in chosen for c in conditions] == list(range(len(space.stages)))
+    with pytest.raises(InputError, match=r"asks for 'x'|names 'x'"):
+        parser.where("extent + " + "x + " * 500 + "1 < 3")
+    with pytest.raises(InputError, match=r"of 11008 characters; at most 10000 are read"):
+        parser.where("extent < 3" + " " * 10998)
+    with pytest.raises(InputError, match=r"a sum of more than 1000 terms; write it shorter"):
+        parser.where("1 + " * 1000 + "extent < 3")

@@ -267,8 +267,8 @@ def test_the_verb_writes_networks_that_profile_takes(tmp_path, capsys):
     (tmp_path / "boxes.csv").write_text("image_width,image_height,width,height\n" + "64,64,9,9\n64,64,20,25\n" * 3)
     objects = ["--objects", tmp_path / "boxes.csv", "--maps", 2]
     run([spec, *objects, "--best", 3, "--out", tmp_path / "out", "--plot", tmp_path / "a.png"])
-    said = capsys.readouterr().out
-    assert "demo: 324 architectures; 3 with the best fit" in said
+    printed = capsys.readouterr().out
+    assert "demo: 324 architectures; 3 with the best fit" in printed
     assert (tmp_path / "a.png").stat().st_size > 10_000
     found = design(Space.from_dict(DEMO), str(tmp_path / "boxes.csv"), k=2, n=3)
     for i in range(3):
@@ -277,7 +277,7 @@ def test_the_verb_writes_networks_that_profile_takes(tmp_path, capsys):
         assert widths.sel(layer=one.map_layer.values.tolist()).values.tolist() == one.map_width.values.tolist()
     assert len((tmp_path / "out" / "designs.csv").read_text().splitlines()) == 4
     run([spec, *objects, "--pareto", "--plot", tmp_path / "b.svg", "--where", "chosen.density == 1"])
-    assert "not beaten in fit and cost at once" in capsys.readouterr().out
+    assert "Pareto-optimal in fit and cost" in capsys.readouterr().out
     with pytest.raises(InputError, match=r"--out .* is a file"):
         run([spec, "--out", spec])
     with pytest.raises(InputError, match="leave --best out"):

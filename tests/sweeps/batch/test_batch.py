@@ -44,9 +44,9 @@ def go(folder, **options):
 
 
 def test_all_kinds(runs):
-    seen = []
-    summary = go(runs, step=seen.append)
-    assert seen == ["five", "wrong", "judged", "counted", "swept"]
+    steps = []
+    summary = go(runs, step=steps.append)
+    assert steps == ["five", "wrong", "judged", "counted", "swept"]
     assert summary.status.values.tolist() == ["done", "failed", "done", "done", "done"]
     assert "no-such-network" in summary.message.sel(run="wrong").item()
     assert summary.architectures.values.tolist() == [1, 0, 8, 6, 12]
@@ -67,9 +67,9 @@ def test_resumes_and_forgets(runs):
     changed = go(runs)
     assert changed.status.sel(run="swept") == "done"
     assert changed.architectures.sel(run="swept") == 8
-    fresh = go(runs, fresh=True)
-    assert fresh.status.values.tolist() == ["done", "failed", "done", "done", "done"]
-    assert fresh.architectures.sel(run="swept") == 8
+    rerun = go(runs, rerun=True)
+    assert rerun.status.values.tolist() == ["done", "failed", "done", "done", "done"]
+    assert rerun.architectures.sel(run="swept") == 8
 
 
 def test_a_name_may_change_its_kind(runs):
@@ -94,7 +94,7 @@ def test_compare(runs):
     first = go(runs)
     before = read_summary(runs / "out")
     assert before.wall_seconds.sel(run="judged").item() == pytest.approx(first.wall_seconds.sel(run="judged").item())
-    both = compare(go(runs, fresh=True), before)
+    both = compare(go(runs, rerun=True), before)
     ratio = both.wall_before.sel(run="five") / both.wall_seconds.sel(run="five")
     assert both.speedup.sel(run="five") == ratio
     assert summary_table(both)
@@ -156,20 +156,20 @@ def test_models_are_made_as_the_verbs_make_them(here):
     (here / "runs.yaml").write_text(MODELS)
     (here / "space.yaml").write_text(SPACE)
     summary = go(here, trust=True)
-    said = dict(zip(summary.run.values.tolist(), summary.message.values.tolist(), strict=True))
-    assert [k for k, v in said.items() if not v] == ["plain", "module", "zoo"], said
+    messages = dict(zip(summary.run.values.tolist(), summary.message.values.tolist(), strict=True))
+    assert [k for k, v in messages.items() if not v] == ["plain", "module", "zoo"], messages
     widest = {n: int(xr.open_zarr(here / "out" / f"{n}.zarr", consolidated=False).area.max()) for n in ("plain", "zoo")}
     assert widest == {"plain": 9**2, "zoo": 5**2}  # 1 + 2·4 pixels, and 5 with holes
     assert xr.open_zarr(here / "out" / "module.zarr", consolidated=False).sizes["layer"] == 4
     assert (
         "arg: plainnet:build cannot be called so: it takes no argument 'kernle'; did you mean 'kernel'"
-        in said["misspelt"]
+        in messages["misspelt"]
     )
-    assert said["lacking"] == "arg: plainnet:needs needs width and depth; give arg: {width: …, depth: …}"
-    assert said["without"] == "plainnet:needs needs width and depth; give arg: {width: …, depth: …}"
-    assert said["of-zoo"] == "example_input: vgg16 is a network of the zoo; example_input goes with models"
-    assert said["of-network"].endswith("makes an rf.Network, which takes no example_input")
-    assert said["of-space"].endswith("space.yaml is a space; arg goes with networks")
+    assert messages["lacking"] == "arg: plainnet:needs needs width and depth; give arg: {width: …, depth: …}"
+    assert messages["without"] == "plainnet:needs needs width and depth; give arg: {width: …, depth: …}"
+    assert messages["of-zoo"] == "example_input: vgg16 is a network of the zoo; example_input goes with models"
+    assert messages["of-network"].endswith("makes an rf.Network, which takes no example_input")
+    assert messages["of-space"].endswith("space.yaml is a space; arg goes with networks")
     assert any("misspelt failed: arg: " in str(line) for line in summary_table(summary))
 
 
@@ -183,8 +183,8 @@ def test_a_sweep_that_lost_data_is_not_kept(runs):
     assert go(runs).status.sel(run="swept") == "kept"
 
 
-@pytest.mark.parametrize("fresh", [False, True])
-def test_stores_of_others_are_left_alone(runs, fresh):
+@pytest.mark.parametrize("rerun", [False, True])
+def test_stores_of_others_are_left_alone(runs, rerun):
     import zarr
 
     go(runs)
@@ -197,7 +197,7 @@ def test_stores_of_others_are_left_alone(runs, fresh):
     before = {f: f.read_bytes() for f in out.rglob("*") if f.is_file() and f.name != "summary.json"}
     text = GOOD.replace("five, profile: dilated5", "five, profile: vgg16").replace("depth: 3", "depth: 2")
     (runs / "runs.yaml").write_text(text.replace("formulas: true", "formulas: false"))
-    summary = go(runs, fresh=fresh)
+    summary = go(runs, rerun=rerun)
     for name in ("five", "judged", "swept"):
         assert summary.status.sel(run=name) == "failed"
         assert "give another name" in summary.message.sel(run=name).item()
@@ -255,7 +255,7 @@ def test_torch_modules_are_read_at_the_size_asked_for(here):
   - {name: shaped, validate: 'torchnet:Net', example_input: [1, 3, 40, 40]}
   - {name: two, profile: 'torchnet:Pair', example_input: [[1, 3, 8, 8], [1, 4, 8, 8]]}
   - {name: dims, profile: 'torchnet:Last', axes: [1, 2], example_input: [1, 32, 48, 3]}
-  - {name: told, profile: 'torchnet:Flipped', unknown: {flip: pointwise}}
+  - {name: given, profile: 'torchnet:Flipped', unknown: {flip: pointwise}}
   - {name: channels, profile: 'torchnet:Net', example_input: [1, 5, 8, 8]}
 """
     )
@@ -316,6 +316,63 @@ def test_exit_code_and_one_line(runs):
     _, err = missing.communicate()
     assert missing.returncode == 2
     assert err.count("\n") == 1
+
+
+class Odd(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("thrown", "message"),
+    [
+        (KeyError("x"), "internal error: KeyError: 'x'; please report it"),
+        (ValueError("a\nb\x1b[31m"), "internal error: ValueError: a b\\x1b[31m; please report it"),
+        (MemoryError("none"), "the memory of this machine is not enough: none"),
+        (OSError(5, "Input/output error", "x.csv"), "x.csv: Input/output error"),
+        (SystemExit(3), "the code of the entry ended Python: SystemExit(3)"),
+        (RecursionError("deep"), "the input is nested too deeply"),
+        (Odd("odd"), "internal error: Odd: odd; please report it"),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+@pytest.mark.parametrize("place", ["subject_of", "options_of", "_keep"])
+def test_whatever_an_entry_raises_is_its_line_and_the_others_run(tmp_path, monkeypatch, thrown, message, place):
+    from rfscale.sweeps.batch import run
+
+    entries = [{"name": name, "profile": "stack"} for name in ("before", "bad", "after")]
+    real, calls = getattr(run, place), []
+
+    def thrower(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == 2:
+            raise thrown
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(run, place, thrower)
+    summary = run.run_batch(entries, tmp_path / "out", tmp_path)
+    assert summary.status.values.tolist() == ["done", "failed", "done"]
+    assert summary.message.values.tolist() == ["", message, ""]
+    monkeypatch.setattr(run, place, real)
+    again = run.run_batch(entries, tmp_path / "out", tmp_path)
+    assert again.status.values.tolist() == ["kept", "done", "kept"]
+
+
+def test_a_file_that_cannot_be_read_fails_its_entry_alone(tmp_path, monkeypatch):
+    from pathlib import Path
+
+    from rfscale.sweeps.batch.run import run_batch
+
+    (tmp_path / "net.yaml").write_text("layers: [{kernel: 3}]")
+    real = Path.read_bytes
+
+    def refused(path):
+        if path.name == "net.yaml":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    entries = [{"name": "a", "profile": "net.yaml"}, {"name": "b", "profile": "stack"}]
+    assert run_batch(entries, tmp_path / "out", tmp_path).status.values.tolist() == ["done", "done"]
 
 
 def test_bad_summary(tmp_path):

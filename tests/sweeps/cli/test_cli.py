@@ -317,6 +317,52 @@ def test_interrupt_from_outside():
     assert (child.returncode, err) == (130, "")
 
 
+def test_a_second_interrupt_does_not_wait():
+    """Ctrl-C stops in order; Ctrl-C again, while that takes long, stops at once: no traceback, exit 130."""
+    code = (
+        "import signal, sys, time, rfscale.engine.analysis.profile; from rfscale.sweeps.cli.main import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.argv = ['rfscale', 'profile', 'vgg16']\n"
+        "def slow(*a):\n"
+        "    try: print('on', flush=True); time.sleep(600)\n"
+        "    finally: print('stopping', flush=True); time.sleep(600)\n"
+        "rfscale.engine.analysis.profile.profile = slow\n"
+        "sys.exit(main())"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    for line in ("on\n", "stopping\n"):
+        assert child.stdout.readline() == line
+        time.sleep(0.1)
+        child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (130, "")
+
+
+@pytest.mark.parametrize("late", ["report_failure", "finish", "close_streams"])
+def test_an_interrupt_at_the_end_is_no_traceback(late):
+    """Ctrl-C while the end is reported, or while the process is about to end."""
+    code = (
+        "import signal, sys, time, rfscale.sweeps.cli.main as m\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.argv = ['rfscale', 'profile', 'vgg61']\n"
+        f"real = m.{late}\n"
+        "def slow(*a): print('on', flush=True); time.sleep(600); return real(*a)\n"
+        f"m.{late} = slow\n"
+        "sys.exit(m.main())"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert child.stdout.readline() == "on\n"
+    time.sleep(0.1)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode in (2, 130, -signal.SIGINT)
+    assert "Traceback" not in err
+
+
 @pytest.mark.skipif(os.name != "posix", reason="pipes")
 def test_a_broken_pipe_is_quiet():
     child = subprocess.Popen(

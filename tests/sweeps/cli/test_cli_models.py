@@ -12,7 +12,7 @@ import pytest
 
 from rfscale.engine import InputError
 from rfscale.engine.readers.load import load_named
-from rfscale.engine.readers.python import find
+from rfscale.engine.readers.names.python import find
 from rfscale.sweeps.cli.model import arguments
 from rfscale.sweeps.report.tables.profile import SCREEN
 from tests import ROOT
@@ -141,7 +141,7 @@ def test_files_hold_every_layer(here, rfscale):
     assert len((here / "p.csv").read_text().splitlines()) == 34
 
 
-def test_outputs_behind_global_branches(here, rfscale):
+def test_outputs_downstream_of_global_branches(here, rfscale):
     (here / "se.yaml").write_text(
         "layers: [{name: conv, kernel: 3}, {name: squeeze, op: global_pool},"
         "{name: scale, op: multiply, inputs: [conv, squeeze]}, {name: last, kernel: 3}]"
@@ -162,7 +162,7 @@ WRONG = {
     "no attribute": (["plainnet.py"], "plainnet.py is Python code; say what makes the model: plainnet.py:NAME"),
     "no module": ([":build"], "network ':build' is incomplete; write package.module:factory"),
     "dots": (["plainnet.build"], "no network 'plainnet.build'; for what a Python module makes, write plainnet:build"),
-    "no such name": (["plainest"], "Or give a .yaml, .json, .onnx or .pt2 file, or package.module:factory"),
+    "no such name": (["plainest"], "a name such as timm:resnet50d, or package.module:factory"),
     "its own imports": (["needy:x"], "network 'needy:x' cannot be imported: No module named 'nothere' (needy.py, line"),
     "syntax": (["wrong:x"], "cannot be imported: SyntaxError: invalid syntax (wrong.py, line 1)"),
     "raises when imported": (["zero.py:x"], "ZeroDivisionError: division by zero (zero.py, line 1)"),

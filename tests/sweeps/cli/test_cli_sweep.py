@@ -37,20 +37,20 @@ def folder(tmp_path, monkeypatch):
 def rfscale(folder, capsys):
     def call(*args, code=0):
         assert cli.main(["sweep", *args]) == code
-        said = capsys.readouterr()
+        printed = capsys.readouterr()
         if code:
-            assert said.err.count("\n") == 1
-            assert said.err.startswith("rfscale: ")
-        return said.err if code else said.out
+            assert printed.err.count("\n") == 1
+            assert printed.err.startswith("rfscale: ")
+        return printed.err if code else printed.out
 
     return call
 
 
 def test_description(rfscale):
-    said = rfscale("demo.json")
-    assert "demo: 324 architectures, 6 factors" in said
-    assert "s1_dilation (1, 2), s1_repeat (1, 2, 3), k (3, 5)" in said
-    assert "pixels, extent, jump, shared, params, macs" in said
+    printed = rfscale("demo.json")
+    assert "demo: 324 architectures, 6 factors" in printed
+    assert "s1_dilation (1, 2), s1_repeat (1, 2, 3), k (3, 5)" in printed
+    assert "pixels, extent, jump, shared, params, macs" in printed
     assert "networks" in rfscale("nets.py:space")
 
 
@@ -95,9 +95,9 @@ def test_best_pareto_sample(rfscale):
     assert str(rf.best(space, "macs", 1, "extent >= 40, density == 1").macs.item()) in found
     assert "s3_choice=" in rfscale("demo.json", "--pareto", "macs,-extent", "--plot", "b.png", "--out", "b.json")
     rfscale("demo.json", "--pareto", "macs,-extent,params", "--plot", "c.png")
-    said = rfscale("demo.json", "--sample", "40", "--seed", "5", "--plot", "d.png", "--out", "d.zarr")
-    assert "drawn from 324 architectures" in said
-    assert "and 10 more" in said
+    printed = rfscale("demo.json", "--sample", "40", "--seed", "5", "--plot", "d.png", "--out", "d.zarr")
+    assert "drawn from 324 architectures" in printed
+    assert "and 10 more" in printed
     with xr.open_zarr("d.zarr", consolidated=False) as stored:
         assert stored["index"].values.tolist() == rf.sample(space, 40, seed=5)["index"].values.tolist()
         assert stored.attrs["command"].startswith("rfscale sweep demo.json --sample 40")

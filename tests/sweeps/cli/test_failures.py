@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from rfscale.engine.errors import MAX_CHARACTERS, InputError, shortened
+from rfscale.engine.errors import MAX_CHARACTERS, InputError, shortened, visible
 
 THROWN = {
     "internal": (KeyError("x"), 70, "rfscale: internal error: KeyError: 'x'; please report it with this command line"),
@@ -45,6 +45,28 @@ def test_whatever_a_verb_raises_is_one_line(rfscale, monkeypatch, case):
     assert message in err
     assert err.count("\n") == (1 if message else 0)
     assert len(err) <= MAX_CHARACTERS + len("rfscale: \n")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("profile", "vgg16", "--x\x1b[31m\rred"),
+        ("profile", "vgg16", "extra\x1b]0;title\x07"),
+        ("profile", "vgg16", "--entry", "1,2\x1b[2J"),
+        ("profile", "vgg16\u202e"),
+        ("profile", "vgg16", "--depth", "\x1b[1m"),
+        ("profile\x1b[31m",),
+        ("sweep", "x.yaml", "--best-k", "\x9b31m"),
+        ("halo", "vgg16", "--tile", "12\x1b[31m"),
+        ("--\x1b[31m",),
+        ("-\x1b",),
+        ("networks", "a\nb\x1b[31m"),
+    ],
+)
+def test_what_was_typed_reaches_the_terminal_without_control_characters(rfscale, args):
+    code, out, err = rfscale(*args)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert visible(err.rstrip("\n")) == err.rstrip("\n")
 
 
 def test_a_traceback_is_shown_to_those_who_ask_for_it(rfscale, monkeypatch):
@@ -84,6 +106,19 @@ def test_closed_and_full_streams():
     assert run("profile", "vgg61", shell="{} 2> /dev/full")[0] == 2
     assert run(*args, shell="{} | head -c 1; exit ${{PIPESTATUS[0]}}")[2] == ""
     assert run("--help", shell="{} > /dev/full")[0] == 71
+
+
+@pytest.mark.parametrize("suffix", ["nc", "csv", "json", "zarr", "png", "svg"])
+def test_a_file_that_the_disk_has_no_room_for(tmp_path, suffix):
+    """One line, no signal ends the process, and what was there before is still there."""
+    written = tmp_path / f"x.{suffix}"
+    args = ("profile", "vgg16", "--plot" if suffix in ("png", "svg") else "--out", written)
+    assert run(*map(str, args))[0] == 0
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    code, out, err = run(*map(str, args), shell="ulimit -f 0; {}")  # SIGXFSZ is ignored by Python
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"cannot write {written}: File too large" in err
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 
 
 @pytest.mark.parametrize("args", [("profile", "net.yaml"), ("profile", "m:f"), ("profile", "vgg16", "--out", "x.csv")])

@@ -67,6 +67,22 @@ def test_only_layers_that_are_asked_for_need_the_entry(rfscale):
     assert "conv2_1" not in out
 
 
+def test_only_outputs_that_are_asked_for_need_the_entry(rfscale, files, tmp_path):
+    """Of maps of 16, 4 and 32 entries, the output alone has entry 20."""
+    layers = "{kernel: 4, stride: 4}, {kernel: 4, stride: 4}, {op: upsample, scale: 8}, {op: global_pool, name: all}"
+    (tmp_path / "up.yaml").write_text(f"layers: [{layers}]\noutputs: upsample3")
+    args = ("profile", "up.yaml", "--input-size", "64", "--entry", "20,20")
+    assert "lies outside" in rfscale(*args)[2]
+    code, out, err = rfscale(*args, "--outputs-only")
+    assert (code, err) == (0, "")
+    assert "upsample3: extent 16, stride 2" in out
+    (tmp_path / "both.yaml").write_text(f"layers: [{layers}]\noutputs: [all, upsample3]")
+    assert "outside the 1×1 map of layer 'all'" in rfscale("profile", "both.yaml", *args[2:], "--outputs-only")[2]
+    code, out, err = rfscale("profile", "both.yaml", "--input-size", "64", "--entry", "0,0", "--outputs-only")
+    assert (code, err) == (0, "")
+    assert "all: global receptive field" in out
+
+
 def test_labels_of_yolo_are_asked_for_in_the_words_of_the_shell(rfscale, files, tmp_path):
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2")

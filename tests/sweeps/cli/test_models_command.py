@@ -40,6 +40,6 @@ def test_onnx_files():
 
     light = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
     out = rfscale("profile", light / "light_resnet50.onnx", "--global-ops", "skip")
-    assert "extent 619, stride 32" in out  # behind the average of 7×7 entries
+    assert "extent 619, stride 32" in out  # after the average of 7×7 entries
     assert next(line for line in out.splitlines() if line.startswith("n170 ")).split()[2:5] == ["7", "32", "427"]
     assert max(len(line) for line in out.split("\n\n")[1].splitlines()) <= 100

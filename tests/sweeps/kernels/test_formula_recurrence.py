@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rfscale.engine.footprints.figures import Figures, share
+from rfscale.engine.formulas.exactness import ROUNDING
 from rfscale.engine.formulas.registry import (
     FIRST_WINDOW,
     PUBLISHED,
@@ -71,6 +72,10 @@ def test_domain_of_the_closed_form(window):
         assert bool(after & kernel.REGULAR) != leaves_gaps(w, u, *window)
         irregular = kernel.domain(flags & ~kernel.REGULAR, kernel.CONV1, 0.0, w, u, int(w), int(u), *window)
         assert bool(irregular & kernel.CLOSED_INSIDE) == (window[:2] == (1, 1))
+
+
+def test_what_counts_as_exact():
+    assert formula_errors.EXACT == ROUNDING
 
 
 def test_shares():

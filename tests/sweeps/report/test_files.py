@@ -39,10 +39,10 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def cells(said: str) -> list[str]:
+def cells(printed: str) -> list[str]:
     """Words of the rows of all tables that were printed."""
     out, inside = [], False
-    for line in said.splitlines():
+    for line in printed.splitlines():
         inside = line.startswith("──") or (inside and bool(line))
         out += line.split() if inside and not line.startswith("──") else []
     return out

@@ -128,8 +128,8 @@ def test_exact_values_are_the_oracles(nets):
     from tests.oracles.plain_sets import footprint
 
     for name, layer, size in (("dilated5", "conv5", 41), ("plain4-dilated1", "conv5", 31), ("plain5", "conv5", 31)):
-        seen = footprint(nets[name], layer, (size // 2, size // 2), (size, size))
-        assert len(seen) == int(rf.footprint(nets[name], layer).sum())
+        pixels = footprint(nets[name], layer, (size // 2, size // 2), (size, size))
+        assert len(pixels) == int(rf.footprint(nets[name], layer).sum())
 
 
 def test_what_the_pictures_say_is_so(profiles):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -112,6 +113,52 @@ def test_workers_that_cannot_work(client, tmp_path, monkeypatch):
         distributed.remote_client("nonsense"),
     ):
         pass
+
+
+class StubbornError(Exception):
+    """Cannot be made again from a pickle."""
+
+    def __init__(self, one, two):
+        super().__init__(f"{one} {two}")
+
+
+class Odd(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("thrown", "kind", "message"),
+    [
+        (SystemExit(3), InputError, r"the code of the space ended Python in a Dask worker: SystemExit\(3\)"),
+        (Odd("odd"), RuntimeError, "Odd in a Dask worker: odd"),
+        (StubbornError(1, 2), RuntimeError, "StubbornError in a Dask worker: 1 2"),
+        (KeyError("x"), KeyError, "x"),
+        (MemoryError("none left"), MemoryError, "none left"),
+        (OSError(28, "No space left on device", "c/0"), OSError, "No space left"),
+    ],
+)
+def test_whatever_a_worker_raises_comes_back(thrown, kind, message, tmp_path, monkeypatch):
+    def fill(*_):
+        raise thrown
+
+    monkeypatch.setattr(distributed, "_fill", fill)
+    with pytest.raises(kind, match=message) as caught:
+        distributed.fill_blocks(b"", "", [])
+    assert type(pickle.loads(pickle.dumps(caught.value))) is kind
+
+
+def test_code_that_ends_python_in_a_worker_is_named(client, tmp_path):
+    here = os.getpid()
+
+    def chain(k):
+        if os.getpid() != here:
+            sys.exit(3)
+        return Network.sequential({"kernel": k})
+
+    space = rf.NetworkSpace(chain, {"k": [3, 5]})
+    with pytest.raises(InputError, match=r"ended Python in a Dask worker: SystemExit\(3\)"):
+        write_store(space, tmp_path / "a.zarr", client=client)
+    write_store(rf.Space.from_dict(DEMO), tmp_path / "b.zarr", client=client)
 
 
 def test_workers_that_do_not_start(monkeypatch):

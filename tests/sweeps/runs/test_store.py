@@ -61,7 +61,7 @@ def test_grids_cover_every_architecture_once():
                 position, start, stop = grid.block(number)
                 assert start == end
                 end = stop
-                low = [p * n for p, n in zip(position, grid.shard, strict=True)]  # where zarr looks for this shard
+                low = [p * n for p, n in zip(position, grid.shard, strict=True)]  # where zarr reads this shard
                 window = tuple(slice(at, at + n) for at, n in zip(low, grid.shard, strict=True))
                 inside = np.arange(prod(shape)).reshape(shape)[window]
                 assert inside.ravel().tolist() == list(range(start, stop))
@@ -325,20 +325,20 @@ def test_full_tmpfs(room, small_disk, tmp_path):
 
 
 def test_interrupted(tmp_path):
-    seen = []
+    steps = []
 
     def stop(done, total):
-        seen.append((done, total))
-        if len(seen) == 4:
+        steps.append((done, total))
+        if len(steps) == 4:
             raise KeyboardInterrupt
 
     path = tmp_path / "a.zarr"
     with pytest.raises(KeyboardInterrupt):
         write_store(demo(), path, progress=stop, block_bytes=SMALL)
-    write_store(demo(), path, progress=lambda *now: seen.append(now), block_bytes=SMALL)
-    assert seen[4] == seen[3] > seen[0] == (0, seen[0][1])
-    assert seen[-1] == (seen[0][1],) * 2
-    assert sorted(seen) == seen
+    write_store(demo(), path, progress=lambda *now: steps.append(now), block_bytes=SMALL)
+    assert steps[4] == steps[3] > steps[0] == (0, steps[0][1])
+    assert steps[-1] == (steps[0][1],) * 2
+    assert sorted(steps) == steps
 
 
 def test_second_run_is_refused(tmp_path):

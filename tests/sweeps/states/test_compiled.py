@@ -160,3 +160,92 @@ def test_threads_share_a_space(made):
     with ThreadPoolExecutor(6) as pool:
         assert all(pool.map(lambda i: questions[i % 3](), range(30)))
     assert (made.count("space"), made.count("level")) == (1, len(space.stages))
+
+
+PRIMES = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41]
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        {"kernel": [2, 3], "stride": [1, 2], "dilation": PRIMES},  # many small states
+        {"kernel": 2, "dilation": [p * 61 for p in PRIMES]},  # fewer, of many words
+    ],
+)
+def test_states_take_no_more_memory_than_is_given(stage):
+    memory = 8 << 20
+    space = rf.Space.from_dict({"name": "hostile", "stages": [{"name": f"s{i}", **stage} for i in range(7)]})
+    graph = AxisGraph(compiled(space).programs, 0)
+    fitting = graph.build(7, memory)
+    assert 2 <= fitting < 7
+    held = graph.nbytes + sum(5 * 8 * len(graph.before(i).state) for i in range(fitting))
+    assert memory // 50 < held <= 2 * memory
+    with pytest.raises(rf.InputError, match=r"the states of stage 's\d' need more than 0.00839 GB; leave stages"):
+        rf.count(space, "extent", memory=memory)
+
+
+def test_all_levels_of_a_question_share_its_memory():
+    stages = [{"name": f"s{i}", "kernel": [1, 3], "channels": [2**j for j in range(8)]} for i in range(6)]
+    space = rf.Space.from_dict({"name": "costs", "channels": 64, "stages": stages})
+    assert int(rf.count(space, memory=3 << 20)) == 16**6
+    with pytest.raises(rf.InputError, match=r"more than 0.00315 GB for combinations of states up to stage 's\d'"):
+        rf.count(space, "params", memory=3 << 20)
+
+
+def test_a_graph_that_could_not_grow_begins_again(monkeypatch):
+    space = new_space(DEMO, "short of memory")
+    before = rf.count(new_space(DEMO, "enough"), "extent")
+
+    def short(*_):
+        raise MemoryError("Allocation failed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rfscale.sweeps.states.graph._numbered", short)
+        with pytest.raises(MemoryError):
+            rf.count(space, "extent")
+    assert compiled(space).axes[0].pool.used.tolist() == [1, 0]
+    assert (rf.count(space, "extent") == before).all()
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (
+            {"stages": [{"name": "s", "choices": [[{"kernel": 3, "repeat": 3000}]], "repeat": 3000}]},
+            "stage 's' repeats its layers to 9000000; at most 100000 are supported",
+        ),
+        (
+            {
+                "factors": {"a": list(range(1, 10001)), "b": list(range(1, 10001))},
+                "stages": [{"kernel": "$a"}, {"kernel": "$b"}, {"kernel": "$a", "dilation": "$b"}],
+            },
+            "stage 'stage2' has 100000000 combinations of the values of its factors and the shared ones",
+        ),
+        (
+            {
+                "factors": {"a": list(range(1, 2001))},
+                "stages": [{"kernel": "$a"}, {"kernel": "$a", "dilation": list(range(1, 2001))}],
+            },
+            "stage 'stage2' has 4000000 combinations of the values of its factors; at most 1048576",
+        ),
+    ],
+)
+def test_stages_of_too_many_layers_are_refused_before_they_are_made(spec, message):
+    with pytest.raises(rf.InputError, match=message):
+        rf.count(rf.Space.from_dict(spec), "extent")
+
+
+def test_layers_of_all_choices_are_bounded(monkeypatch):
+    monkeypatch.setattr("rfscale.sweeps.states.compile.MAX_STAGE_LAYERS", 50)
+    stage = {"name": "s", "kernel": 3, "repeat": list(range(11))}
+    with pytest.raises(rf.InputError, match="the choices of stage 's' have more than 50 layers; give fewer repeats"):
+        rf.count(rf.Space.from_dict({"stages": [stage]}))
+
+
+def test_sparse_keys_are_numbered_as_dense_ones(monkeypatch):
+    stages = [{"kernel": "$k"}, {"kernel": [2, 3], "stride": [1, 2]}, {"kernel": "$k"}]
+    spec = {"factors": {"k": [1, 3, 5, 7]}, "stages": stages}
+    dense = rf.count(new_space(spec, "dense"), "extent,jump")
+    monkeypatch.setattr("rfscale.sweeps.states.graph.DENSE_KEYS", 0)
+    sparse = rf.count(new_space(spec, "sparse"), "extent,jump")
+    assert sparse.to_series().to_dict() == dense.to_series().to_dict()

@@ -14,7 +14,7 @@ from rfscale.engine.formulas.registry import CLOSED_FORM, PUBLISHED, PUBLISHED_B
 from rfscale.sweeps.spaces.chains import chains
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.validation import walk_space
-from rfscale.sweeps.validation.gaussian import gaussian, gaussian_distance
+from rfscale.sweeps.validation.gaussian import gaussian
 from rfscale.sweeps.validation.space import shares_by_error
 from rfscale.sweeps.validation.validate import validate
 from tests.oracles import spaces as reference
@@ -77,16 +77,16 @@ def formula_errors(layers, axes, power):
 def brute(spec, ndim, square=True):
     """Per stage, formula and figure: maps with a value, off, and the largest error."""
     axes, power = (1, ndim) if square else (ndim, 1)
-    seen = [set() for _ in spec["stages"]]
+    counted = [set() for _ in spec["stages"]]
     out = np.zeros((len(spec["stages"]), 3, 1 + axes, 3))
     new = reference.factors(spec)
     for places, stages in reference.architectures(spec, ndim):
         met = []
         for stage in range(len(stages)):
             met += [places[name] for name, _ in new[stage]]
-            if tuple(met) in seen[stage]:
+            if tuple(met) in counted[stage]:
                 continue
-            seen[stage].add(tuple(met))
+            counted[stage].add(tuple(met))
             for f, row in enumerate(formula_errors([x for s in stages[: stage + 1] for x in s], axes, power)):
                 for g, error in enumerate(row):
                     if not math.isnan(error):
@@ -262,23 +262,32 @@ def test_networks_in_their_domain(name):
     assert not (error > 1e-9).any()
 
 
-def test_gaussian_distance_falls_without_strides_only():
-    plain = rf.Network.sequential(*[{"kernel": 3}] * 10, axes=1)
-    far = [gaussian_distance(plain, f"conv{n}") for n in (1, 3, 10)]
-    assert far == sorted(far, reverse=True)
-    assert far[-1] < 0.01
-    strided = rf.Network.sequential(*[{"kernel": 2, "stride": 2}] * 10, axes=1)
-    assert gaussian_distance(strided, "conv10") > 0.1
+def distance_from_normal(network: rf.Network) -> float:
+    """Total variation between the path counts of the last layer and the normal of equal mean and variance."""
+    counts = rf.path_counts(network, network.layers[-1].name)
+    weights = (counts / counts.sum()).values
+    mean = sum(x * w for x, w in enumerate(weights))
+    sigma = math.sqrt(sum(w * (x - mean) ** 2 for x, w in enumerate(weights)))
+    below = [(1 + math.erf((x - 0.5 - mean) / sigma / math.sqrt(2))) / 2 for x in range(len(weights) + 1)]
+    pairs = zip(weights, below, below[1:], strict=False)
+    return (sum(abs(w - (high - low)) for w, low, high in pairs) + below[0] + 1 - below[-1]) / 2
 
 
-@pytest.mark.parametrize("window", [(2, 2, 1), (3, 1, 2), (5, 2, 3)])
+@pytest.mark.parametrize("window", [(3, 1, 1), (2, 2, 1), (3, 1, 2), (5, 2, 3)])
 def test_distances_of_chains_are_those_of_networks(window):
     k, s, d = window
     data = gaussian([k], [s], [d], depth=5).isel(window=0)
-    network = rf.Network.sequential(*[{"kernel": k, "stride": s, "dilation": d}] * 5, axes=1)
-    wanted = [gaussian_distance(network, f"conv{n}") for n in range(1, 6)]
+    layer = {"kernel": k, "stride": s, "dilation": d}
+    wanted = [distance_from_normal(rf.Network.sequential(*[layer] * n, axes=1)) for n in range(1, 6)]
     np.testing.assert_allclose(data.distance, wanted, rtol=1e-9, atol=1e-12)
     assert np.isnan(gaussian([3], [4], depth=40).distance[0, -1])
+
+
+def test_distance_falls_without_strides_only():
+    plain = gaussian([3], depth=10).distance.values[0].tolist()
+    assert plain == sorted(plain, reverse=True)
+    assert plain[-1] < 0.01
+    assert gaussian([2], [2], depth=10).distance[0, -1] > 0.1
 
 
 def test_normal_of_equal_variance():
@@ -287,8 +296,6 @@ def test_normal_of_equal_variance():
     edges = [(1 + math.erf((x - 2.5) / sigma / math.sqrt(2))) / 2 for x in range(6)]
     normal = np.diff(edges)
     distance = (abs(weights - normal).sum() + edges[0] + 1 - edges[-1]) / 2
-    two = rf.Network.sequential({"kernel": 3}, {"kernel": 3}, axes=1)
-    assert math.isclose(gaussian_distance(two, "conv2"), distance, rel_tol=1e-12)
     data = gaussian([3], depth=2)
     assert math.isclose(data.distance.sel(depth=2).item(), distance, rel_tol=1e-12)
     assert math.isclose(data.variance.sel(depth=2).item(), 4 / 3, rel_tol=1e-12)

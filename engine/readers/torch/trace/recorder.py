@@ -36,6 +36,7 @@ class Operator(NamedTuple):
     written: tuple[int, ...]  # positions of arguments that it changes
     out: str | None  # keyword of the tensor that takes its result
     is_view: bool
+    reshapes: bool  # it changes the shape of the tensor itself, as squeeze_ does
 
     @property
     def handler(self) -> Handler | None:
@@ -54,7 +55,7 @@ def operator(func: Any) -> Operator:
     base = name.rstrip("_") if in_place else name
     is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
     positions = tuple(i for i in written if not schema.arguments[i].kwarg_only)
-    return Operator(base, positions, outs[0] if outs else None, is_view)
+    return Operator(base, positions, outs[0] if outs else None, is_view, torch.Tag.inplace_view in func.tags)
 
 
 class Recorder(TorchDispatchMode):
@@ -108,8 +109,12 @@ class Recorder(TorchDispatchMode):
     def _constant(self, func: Any, args: Any, kwargs: Any, tensors: list[Any]) -> Any:
         op = operator(func)
         for position in op.written:
-            self._changed.append((args[position], args[position].clone()))
+            if not self.values.view(args[position]).computed:  # a buffer, or a tensor that the module keeps
+                self._changed.append((args[position], args[position].clone()))
+        before = self.values.view(args[0]) if op.reshapes else None
         out = constants.computed(func, args, kwargs)
+        if before is not None:
+            return self._reshape(op, out, (args, kwargs), before, constants.constant_of(out))
         if op.written or op.out:
             written = [args[p] for p in op.written] or [kwargs[op.out]]
             for tensor in written:
@@ -134,7 +139,10 @@ class Recorder(TorchDispatchMode):
         flat = [self.values.view(t).value for t in tensors]
         in_place = bool(op.written or op.out)
         twins = {id(t): constants.twin(t) for t in tensors} if self._on_meta else {}
-        if self._on_meta and op.written and op.name not in ("resize", "set"):
+        if op.reshapes:
+            before = self.values.view(args[0])
+            out = func(*args, **kwargs)
+        elif self._on_meta and op.written:
             out = args[op.written[0]]
         elif self._on_meta:
             run_args, run_kwargs = _on_meta(constants.mapped((args, kwargs), lambda t: twins[id(t)]))
@@ -156,6 +164,8 @@ class Recorder(TorchDispatchMode):
             value = self._handled(func, op, (args, kwargs), (given, named), flat, label)
             if value is NotImplemented:  # its pieces were read one by one, and their results are the result
                 return self._pieces
+        if op.reshapes:
+            return self._reshape(op, out, (given, named), before, value)
         if in_place:
             target = args[op.written[0]] if op.written else kwargs[op.out]
             self.values.write(self.values.view(target), value)
@@ -163,6 +173,15 @@ class Recorder(TorchDispatchMode):
         out = self._real(func, args, kwargs, out, value)
         self._keep(op, args, kwargs, tensors, out, value, twins=twins, resolved=(given, named))
         return out
+
+    def _reshape(self, op: Operator, tensor: Any, called: Any, before: View, value: Any) -> Any:
+        """Note that a tensor has become a view of what it was; return it."""
+        (_, *rest), named = called
+        if op.handler is None:
+            self.values.new(tensor, value)
+        else:
+            self.values.shared(tensor, value, before, Step(op.name, op.handler, tuple(rest), named, _shapes(tensor)))
+        return tensor
 
     def _label(self, name: str) -> str:
         count = self._numbers[name]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from rfscale.engine.errors import InputError
-from rfscale.engine.readers.tensors.naming import Returned
+from rfscale.engine.readers.tensors.naming import Returned, returned_maps
 from rfscale.engine.readers.tensors.spatial_ops import settle
 from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, image_tracker
 from rfscale.engine.readers.tensors.unknowns import Unknowns
@@ -91,7 +91,8 @@ def _run(module: Any, inputs: ModelInputs, traced: Traced, on_meta: bool) -> Non
         view = recorder.values.view(tensor)
         if isinstance(view.value, Tracked):
             settled(tracker, view)
-            traced.returned += [Returned(path, call, key, view.value.layer) for path in paths]
+            for path in paths:
+                traced.returned += returned_maps(tracker, path, call, key, view.value)
 
     calls = ModuleCalls(module, returned)
     recorder = Recorder(tracker, traced.unknowns, calls, module, on_meta)

@@ -17,6 +17,7 @@ from typing import Any
 
 from rfscale.engine.errors import FactoryArguments, InputError, nearest, shown
 
+_OF_WEIGHTS = re.compile(r"(\w+_)?(weights|pretrained)(_\w+)?")  # names of parameters
 EXTRAS = {
     "torch": "'rfscale[torch]'",
     "torchvision": "'rfscale[torch]' torchvision",
@@ -24,6 +25,8 @@ EXTRAS = {
     "segmentation_models_pytorch": "'rfscale[torch]' segmentation-models-pytorch",
     "transformers": "'rfscale[torch]' transformers",
     "monai": "'rfscale[torch]' monai",
+    "ultralytics": "'rfscale[torch]' ultralytics",
+    "keras": "keras",
     "onnx": "'rfscale[onnx]'",
 }
 
@@ -75,7 +78,11 @@ def call(text: str, factory: Callable[..., Any], args: Mapping[str, Any], *, on_
         except (Exception, SystemExit):  # it reads its weights while it makes them, or fails anyway: called once more
             pass
     try:
-        return _with_torchvision(lambda: factory(**args))
+        try:
+            return _with_torchvision(lambda: factory(**args))
+        except OSError:  # it fetches weights, which reading does not need
+            args = {**args, **_no_weights(factory, args)}
+            return _with_torchvision(lambda: factory(**args))
     except InputError:
         raise
     except SystemExit:
@@ -158,6 +165,16 @@ def _check(text: str, factory: Callable[..., Any], args: Mapping[str, Any]) -> l
     if lacking:
         raise InputError(f"{text} needs {' and '.join(lacking)}", remedy=("give ", FactoryArguments(tuple(lacking))))
     return takes
+
+
+def _no_weights(factory: Callable[..., Any], args: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a factory that keep it from fetching weights, but for those that the user gives."""
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    asked = [p for p in parameters if _OF_WEIGHTS.fullmatch(p.name) and p.name not in args and p.default]
+    return {p.name: False if isinstance(p.default, bool) else None for p in asked if p.default is not p.empty}
 
 
 def _error_line(error: BaseException, where: str) -> str:

@@ -1,0 +1,278 @@
+"""What each Keras layer does to a tracked tensor, convolutions and poolings aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+from rfscale.engine.readers.keras.registry import Call, keras, per_axis
+from rfscale.engine.readers.keras.window_ops import widened, without
+from rfscale.engine.readers.tensors import spatial_ops as sp
+from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, regroup, spatial
+from rfscale.engine.readers.tensors.products import attend, weighted
+from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker
+
+POINTWISE = """
+ActivityRegularization AlphaDropout BatchNormalization BatchNormalizationV1 BatchNormalizationV2 Dropout ELU
+GaussianDropout GaussianNoise Identity LeakyReLU Masking Normalization PReLU ReLU Rescaling SpatialDropout1D
+SpatialDropout2D SpatialDropout3D SyncBatchNormalization ThresholdedReLU RandomBrightness RandomColorDegeneration
+RandomColorJitter RandomContrast RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale
+RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation RandomSharpness
+RandomShear RandomTranslation RandomZoom
+""".split()  # augmentations do nothing in inference
+FUNCTIONS = """
+Abs Absolute Celu Clip Cos Elu Erf Exp Gelu HardSigmoid HardSilu HardSwish HardTanh LeakyRelu Log LogSigmoid Mish
+Negative Relu Relu6 Round Rsqrt Selu Sigmoid Sign Silu Sin Softplus Softsign Sqrt Square Swish Tanh Cast Identity
+Reciprocal Floor Ceil
+""".split()
+_MEANS = {"Mean", "Sum", "Max", "Min", "Amax", "Amin", "Var", "Std", "Prod"}
+
+
+@keras(*POINTWISE, *FUNCTIONS)
+def _pointwise(k: Tracker, call: Call) -> Tracked:
+    return call.x
+
+
+@keras("CustomScaleLayer")
+def _scaled_sum(k: Tracker, call: Call) -> Any:
+    return _added(k, call)
+
+
+@keras("LayerScale", "StochasticDepth")
+def _scaled(k: Tracker, call: Call) -> Tracked:
+    return call.x
+
+
+@keras("Activation", "Softmax")
+def _activation(k: Tracker, call: Call) -> Tracked:
+    return activated(
+        k, call.x, call.kind if call.kind == "Softmax" else call.config.get("activation"), call.get("axis", -1)
+    )
+
+
+def activated(k: Tracker, x: Any, activation: Any, axis: Any = -1) -> Any:
+    """A tensor after an activation by its name; all but softmax act entry by entry.
+
+    Raises
+    ------
+    UnreadableError
+        For a function of the user's own.
+    """
+    if isinstance(activation, dict):
+        module = str(activation.get("module") or "")
+        known = module.partition(".")[0] in ("keras", "builtins") and activation.get("registered_name") is None
+        kind, name = activation.get("class_name"), activation.get("config")
+        activation = (
+            (name if kind == "function" else kind) if known or activation.get("registered_name") == name else "?"
+        )
+    if activation is None or not isinstance(x, Tracked):
+        return x
+    name = str(activation).rpartition(">")[2].lower().replace("_", "")
+    if ">" in str(activation) or name not in _ACTIVATIONS:
+        raise UnreadableError(f"its activation {activation!r} is a function of the user's own")
+    if "softmax" not in name and name != "sparsemax":
+        return x
+    axes = axis if isinstance(axis, list | tuple) else [axis]
+    return k.statistic(x, axes)
+
+
+_ACTIVATIONS = set(
+    """celu elu exponential gelu glu hardshrink hardsigmoid hardsilu hardswish hardtanh leakyrelu linear logsigmoid
+    logsoftmax mish relu relu6 selu sigmoid silu softmax softplus softshrink softsign sparseplus sparsesigmoid sparsemax
+    squareplus swish tanh tanhshrink threshold identity""".split()
+)
+
+
+# norms ---------------------------------------------------------------------------------------------------------------
+
+
+@keras("LayerNormalization", "UnitNormalization", "RMSNormalization")
+def _layer_norm(k: Tracker, call: Call) -> Tracked:
+    axis = call.get("axis", -1)
+    return k.statistic(call.x, axis if isinstance(axis, list | tuple) else [axis])
+
+
+@keras("GroupNormalization")
+def _group_norm(k: Tracker, call: Call) -> Tracked:
+    return k.statistic(call.x, range(1, len(call.x.dims)))
+
+
+# merges --------------------------------------------------------------------------------------------------------------
+
+
+@keras("Add", "Subtract", "Average", "Maximum", "Minimum", "Multiply", "Divide", "TrueDivide", "FloorDivide", "Power",
+       "Mod", "Where", "Greater", "Less", "Equal", "GreaterEqual", "LessEqual")  # fmt: skip
+def _added(k: Tracker, call: Call) -> Any:
+    values = list(call.inputs)
+    longest = max(len(v.shape) for v in values)
+    if "name" in call.config and call.config.get("dtype") is not None:  # a merge layer widens after the batch
+        values = [_widened(v, longest) for v in values]
+    shape = tuple(max((v.shape[d] for v in values if len(v.shape) >= -d), default=1) for d in range(-longest, 0))
+    return k.elementwise(values, "multiply" if call.kind in ("Multiply", "Divide", "TrueDivide") else "add", shape)
+
+
+def _widened(value: Any, rank: int) -> Any:
+    while len(value.shape) < rank:
+        value = widened(value, 1) if isinstance(value, Tracked) else Constant((value.shape[0], 1, *value.shape[1:]))
+    return value
+
+
+@keras("Concatenate")
+def _concatenate(k: Tracker, call: Call) -> Tracked:
+    axis, shapes = call.get("axis", -1), [v.shape for v in call.inputs]
+    d = axis % len(shapes[0])
+    k.shape = tuple(sum(s[d] for s in shapes) if e == d else n for e, n in enumerate(shapes[0]))
+    return sp.concatenate(k, call.inputs, d)
+
+
+# layout --------------------------------------------------------------------------------------------------------------
+
+
+@keras("Reshape")
+def _reshape(k: Tracker, call: Call) -> Tracked:
+    target = call.get("target_shape", call.get("newshape", ()))
+    shape = [*([call.x.shape[0]] if "target_shape" in call.config else []), *target]
+    return replace(call.x, dims=regroup(call.x.dims, _complete(shape, call.x.shape)))
+
+
+def _complete(shape: list[Any], before: Shape) -> Shape:
+    """A shape with the number that −1 or null stands for."""
+    known = prod(n for n in shape if n not in (-1, None))
+    if sum(n in (-1, None) for n in shape) > 1 or known < 1 or prod(before) % known:
+        raise UnreadableError(f"its shape {shape} does not fit a tensor of {'×'.join(map(str, before))}")
+    return tuple(prod(before) // known if n in (-1, None) else n for n in shape)
+
+
+@keras("Flatten")
+def _flatten(k: Tracker, call: Call) -> Tracked:
+    x = call.x
+    if call.channels_first:
+        x = replace(x, dims=(x.dims[0], *x.dims[2:], x.dims[1]))
+    return replace(x, dims=regroup(x.dims, (x.shape[0], prod(x.shape[1:]))))
+
+
+@keras("Permute", "Transpose")
+def _permute(k: Tracker, call: Call) -> Tracked:
+    order = [0, *call.get("dims", ())] if call.kind == "Permute" else call.get("axes", [])
+    x = call.x
+    if sorted(order) != list(range(len(x.dims))):
+        raise UnreadableError(f"its order {order} is not one of {len(x.dims)} dims")
+    return replace(x, dims=tuple(x.dims[d] for d in order))
+
+
+@keras("RepeatVector")
+def _repeat(k: Tracker, call: Call) -> Tracked:
+    return replace(call.x, dims=(call.x.dims[0], neutral(per_axis(call.get("n"), 1)[0]), *call.x.dims[1:]))
+
+
+@keras("ExpandDims")
+def _expand(k: Tracker, call: Call) -> Tracked:
+    return widened(call.x, call.get("axis", -1) % (len(call.x.dims) + 1))
+
+
+@keras("Squeeze")
+def _squeeze(k: Tracker, call: Call) -> Tracked:
+    x, axis = call.x, call.get("axis")
+    if not isinstance(axis, int) or x.shape[axis] != 1:
+        raise UnreadableError(f"it drops the dims {axis!r}")
+    return without(x, axis % len(x.dims))
+
+
+@keras(*_MEANS)
+def _reduction(k: Tracker, call: Call) -> Tracked:
+    x, axis = call.x, call.config.get("axis")
+    axes = range(len(x.dims)) if axis is None else axis if isinstance(axis, list | tuple) else [axis]
+    gone = {a % len(x.dims) for a in axes}
+    out = k.reduce(x, gone)
+    if call.get("keepdims", False):
+        return out
+    return replace(out, dims=tuple(dim for d, dim in enumerate(out.dims) if d not in gone))
+
+
+# layers with weights, attention, recurrence --------------------------------------------------------------------------
+
+
+@keras("Dense")
+def _dense(k: Tracker, call: Call) -> Tracked:
+    x = call.x
+    return weighted(k, x, -1, x.shape[-1], per_axis(call.get("units"), 1)[0], bias=bool(call.get("use_bias", True)))
+
+
+@keras("MultiHeadAttention", "MultiHeadAttentionV2", "GroupedQueryAttention", "GroupQueryAttention")
+def _attention(k: Tracker, call: Call) -> Tracked:
+    every = list(range(1, len(call.x.dims) - 1))
+    some = list(call.get("attention_axes", every)) != every
+    if (
+        some
+        or call.get("output_shape") is not None
+        or call.get("sliding_window")
+        or call.options.get("use_causal_mask")
+    ):
+        raise UnreadableError("it attends to some entries only")
+    heads, width = (
+        per_axis(call.get("num_heads", call.get("num_query_heads")), 1)[0],
+        call.get("key_dim", call.get("head_dim")),
+    )
+    query, value = call.inputs[0], call.inputs[1]
+    keys = call.inputs[2] if len(call.inputs) > 2 else value
+    bias, values = bool(call.get("use_bias", True)), call.get("value_dim", width)
+    if not all(isinstance(v, Tracked) for v in (query, keys, value)):
+        raise UnreadableError("it attends to what does not depend on the image")
+    q, key, v = (
+        _tokens(weighted(k, t, -1, t.shape[-1], heads * n, bias=bias))
+        for t, n in ((query, width), (keys, width), (value, values))
+    )
+    k.shape = (q.shape[0], q.shape[1], v.shape[2])
+    out = attend(k, q, key, v)
+    out = replace(out, dims=regroup(out.dims, (*query.shape[:-1], v.shape[2])))
+    return weighted(k, out, -1, v.shape[2], query.shape[-1], bias=bias)
+
+
+def _tokens(t: Tracked) -> Tracked:
+    """A tensor of (batch, tokens, channels)."""
+    return replace(t, dims=regroup(t.dims, (t.shape[0], prod(t.shape[1:-1]), t.shape[-1])))
+
+
+@keras("Attention", "AdditiveAttention")
+def _dot_attention(k: Tracker, call: Call) -> Tracked:
+    query, value = call.inputs[:2]
+    keys = call.inputs[2] if len(call.inputs) > 2 else value
+    if len(query.shape) != 3:
+        raise UnreadableError("attention is read with 3 dims only")
+    k.shape = (*query.shape[:2], value.shape[2])
+    return attend(k, query, keys, value)
+
+
+@keras("LSTM", "GRU", "SimpleRNN")
+def _recurrent(k: Tracker, call: Call) -> Tracked:
+    """The last state reads the whole sequence; a sequence of states is one-way."""
+    if call.get("return_sequences", False) or call.get("return_state", False):
+        raise UnreadableError("each entry reads those before it")
+    x = call.x
+    out = without(k.reduce(x, [1]), 1)
+    return weighted(k, out, -1, x.shape[2], per_axis(call.get("units"), 1)[0])
+
+
+@keras("Bidirectional")
+def _both_ways(k: Tracker, call: Call) -> Tracked:
+    inner = call.get("layer", {}).get("config", {})
+    if inner.get("return_state") or call.get("layer", {}).get("class_name") not in ("LSTM", "GRU", "SimpleRNN"):
+        raise UnreadableError("its layer returns states, or is not known")
+    x, units = call.x, per_axis(inner.get("units"), 1)[0]
+    units *= 2 if call.get("merge_mode", "concat") == "concat" else 1
+    if not inner.get("return_sequences", False):
+        return weighted(k, without(k.reduce(x, [1]), 1), -1, x.shape[2], units)
+    mixed = k.mix(x, spatial(x.dims[1])) if spatial(x.dims[1]) else x
+    return weighted(k, mixed, -1, x.shape[2], units)
+
+
+def over_time(call: Call, act: Callable[[Tracked], Any]) -> Any:
+    """Call a layer on each entry of the first dim after the batch, which joins the batch meanwhile."""
+    x = call.x
+    batch, time = x.shape[:2]
+    out = act(replace(x, dims=regroup(x.dims, (batch * time, *x.shape[2:]))))
+    if not isinstance(out, Tracked):
+        raise UnreadableError("its layer returns several tensors")
+    return replace(out, dims=regroup(out.dims, (batch, time, *out.shape[1:])))

@@ -1,0 +1,1 @@
+"""Models by the names that libraries give them."""

@@ -1,0 +1,36 @@
+"""Modules whose layers learn their channels from the first input: read from a copy, so that they stay as they are."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+from rfscale.engine.readers.torch.example_input import ModelInputs, made
+
+
+def without_lazy_parts(module: Any, candidates: Sequence[ModelInputs]) -> Any:
+    """Return a module without parameters that have no shape yet: itself, or a copy that ran once.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    candidates : sequence of ModelInputs
+        What it may be called with; the first that it takes says the shapes.
+    """
+    import torch
+    from torch.nn.parameter import is_lazy
+
+    if not any(map(is_lazy, chain(module.parameters(), module.buffers()))):
+        return module
+    for inputs in candidates:
+        own = copy.deepcopy(module).to("meta").eval()
+        (args, kwargs), _ = made([inputs.args, inputs.kwargs], "meta")
+        try:
+            with torch.no_grad():
+                own(*args, **kwargs)
+            return own
+        except Exception:  # whatever the code of a model raises: reading it says so
+            continue
+    return module
