@@ -70,9 +70,13 @@ class Flipped(Net):
     def forward(self, x):
         return torch.flip(self.body(x), [2])
 
-class Turned(Net):
+class Ordered(Net):
     def forward(self, x):
-        return self.body(torch.flip(x, [2]))
+        return torch.sort(self.body(x), 2)[0]
+
+class OrderedFirst(Net):
+    def forward(self, x):
+        return self.body(torch.sort(x, 2)[0])
 
 class Coordinates(Net):
     def forward(self, x):

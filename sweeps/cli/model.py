@@ -40,9 +40,21 @@ class Model:
 
         with progress(f"reading {self.text}"), quiet():
             network = load_named(self.text, args, reading, size)
+        self._say_assumed(network)
         if network.left_out:
             self._say_left_out(network)
         return network
+
+    def _say_assumed(self, network: Network) -> None:
+        """Say on a line of stderr what the reader chose by itself, such as a size that a file leaves open."""
+        from rfscale.engine.readers.tensors.unknowns import WORDS
+
+        chosen = {what: how for what, how in network.assumed.items() if how not in WORDS and how[:1] not in "{["}
+        if not chosen:
+            return
+        remedy = f"; {flag('input_size')} sets the size" if any(w.startswith("size of") for w in chosen) else ""
+        listed = ", ".join(f"{what}: {how}" for what, how in chosen.items())
+        print("rfscale:", shortened(f"{network.name} is read with {listed}{remedy}"), file=sys.stderr)
 
     def _say_left_out(self, network: Network) -> None:
         """Say on a line of stderr what a network that was read in part lacks."""

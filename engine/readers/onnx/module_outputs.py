@@ -23,7 +23,7 @@ class ModuleCalls:
         self.known = bool(found) and None not in found and any(found)
         modules = {path for stack in found for path in stack or ()}
         self._around = {
-            _output(node): _with_weights(node, [_first_call(path, modules) for path in stack or ()])
+            _output(node): _with_weights(node, [_first_call(path, modules) for path in stack or ()], modules)
             for node, stack in zip(graph.node, found, strict=True)
         }
 
@@ -100,10 +100,14 @@ def _first_call(path: str, modules: set[str]) -> str:
     return first if first in modules else path
 
 
-def _with_weights(node: Any, around: list[str]) -> list[str]:
-    """The module of the weights last: a convolution that took in a batch norm is noted at the batch norm."""
+def _with_weights(node: Any, around: list[str], modules: set[str]) -> list[str]:
+    """The module of the weights last, and those around it: a convolution that took in a batch norm is noted there."""
     weights = _weights_path(node)
-    return [*(m for m in around if m != weights), weights] if weights else around
+    if not weights:
+        return around
+    dots = [i for i, c in enumerate(weights) if c == "."]
+    outer = [weights[:i] for i in dots if weights[:i] in modules]
+    return [*(m for m in around if m != weights and m not in outer), *outer, weights]
 
 
 def _weights_path(node: Any) -> str:

@@ -18,6 +18,8 @@ from rfscale.engine.readers.tensors.finished import finished
 from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Unknown, image_tracker
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 
+ALIKE = 3  # sizes at which a graph ends at the same operators: no other size will do
+
 
 def read_onnx(
     source: Any,
@@ -65,6 +67,7 @@ def read_onnx(
     calls = ModuleCalls(graph)
     best: _Attempt | None = None
     failure: InputError | None = None
+    ends: list[set[tuple[str, str]]] = []
     for shape, chosen in shapes_to_try(model, first, found, example_input, input_size, axes, label):
         try:
             attempt = _attempt(model, label, first, shape, axes or found.spatial, weights, unknown, calls)
@@ -74,14 +77,14 @@ def read_onnx(
             failure = failure or error
             continue
         if chosen:
-            spatial = [shape[d] for d in axes or found.spatial]
-            attempt.reader.unknowns.assumed[f"size of {first.name!r}"] = (
-                f"{'×'.join(map(str, spatial))} (the file leaves it open)"
-            )
+            size = "×".join(str(shape[d]) for d in axes or found.spatial)
+            attempt.reader.unknowns.assumed[f"size of {first.name!r}"] = f"{size} (the file leaves it open)"
         if best is None or attempt.misfits < best.misfits:
             best = attempt
-        if not best.misfits[0]:
-            break
+        ends.append({(u.stop.node, u.stop.operator) for u in attempt.reader.unknowns.found if u.stop})
+        last = ends[-ALIKE:]
+        if not any(best.misfits[:2]) or (ends[-1] and len(last) == ALIKE and last.count(ends[-1]) == ALIKE):
+            break  # it fits, or where it ends does not depend on the size
     if best is None:
         raise failure or InputError(f"{label} cannot be read")
     _note_dims(best, first, found, axes)
@@ -91,12 +94,12 @@ def read_onnx(
 
 
 class _Attempt(NamedTuple):
-    """A graph as read at one size, and what does not fit that size: outputs, and operators on the way to them."""
+    """A graph as read at one size: what does not fit that size, outputs that are unknown, nodes that are."""
 
     reader: GraphReader
     outputs: list[Any]
     channels: int
-    misfits: tuple[int, int]
+    misfits: tuple[int, int, int]
 
 
 def _attempt(
@@ -126,12 +129,13 @@ def _attempt(
     }
     reader.values.update({**weights, **others, image.name: tensor})
     outputs = reader.run(graph)
-    misfits = sum(isinstance(value, Unknown) for value in outputs)
+    misfits = reader.broken
     for value, info in zip(outputs, graph.output, strict=True):
         declared = declared_dims(info)
         if isinstance(value, Tracked) and len(declared) == len(value.shape):
             misfits += any(n not in (0, m) for n, m in zip(declared, value.shape, strict=True))
-    return _Attempt(reader, outputs, channels, (misfits, len(reader.unknowns.found)))
+    unknown_outputs = sum(isinstance(value, Unknown) for value in outputs)
+    return _Attempt(reader, outputs, channels, (misfits, unknown_outputs, reader.lost))
 
 
 def _note_dims(attempt: _Attempt, image: Any, found: Roles, axes: Sequence[int] | None) -> None:

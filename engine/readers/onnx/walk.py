@@ -48,6 +48,8 @@ class GraphReader:
         What each name stands for: Tracked, Constant, Unknown, or a list of these for a sequence.
     elsewhere : set of str
         Initializers whose values are in other files.
+    lost, broken : int
+        Nodes that read what is unknown, and those whose inputs do not fit each other.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class GraphReader:
         self.values: MutableMapping[str, Any] = {}
         self._products: set[str] = set()  # weights that are multiplied by another constant, which may be a mask
         self.elsewhere: set[str] = set()
+        self.lost = self.broken = 0
         self._visited = 0
         self._rewriting = 0  # rewritten nodes around the one at hand
         self._within: list[str] = []  # nodes around the one at hand
@@ -124,6 +127,7 @@ class GraphReader:
         op = node.op_type
         own = node.domain in OWN_DOMAIN
         if any(isinstance(v, Unknown) for v in inputs) and not (own and op == "If"):
+            self.lost += 1
             return [Unknown(tuple(inputs))] * len(outputs)
         attrs = attributes(node)
         tracked = any(isinstance(v, Tracked | list) for v in inputs)
@@ -168,6 +172,7 @@ class GraphReader:
             away = next((shown(i) for i in node.input[1:] if i in self.elsewhere), None)
             because = f", because {away} is kept in another file" if away else ""
             if self.shapes.reason and not away:
+                self.broken += 1
                 because = f": {self.shapes.reason[:200]}"
             raise UnreadableError(f"the shape of its output cannot be inferred{because}")
         if len(shapes) > 1:

@@ -385,6 +385,19 @@ def test_interior_figures_do_not_depend_on_the_size_that_was_chosen(sizes):
         np.testing.assert_array_equal(first[variable], second[variable])
 
 
+def test_the_command_says_what_was_chosen(tmp_path, capsys):
+    from rfscale.sweeps.cli.main import main
+
+    g().onnx.save(text_line(), tmp_path / "line.onnx")
+    assert main(["profile", str(tmp_path / "line.onnx")]) == 0
+    said = capsys.readouterr().err
+    assert (
+        said == "rfscale: line is read with size of 'x': 48×320 (the file leaves it open); --input-size sets the size\n"
+    )
+    assert main(["profile", str(tmp_path / "line.onnx"), "--input-size", "48x320"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_the_image_is_not_the_state_of_a_recurrence_and_has_the_size_that_the_exporter_notes():
     conv = [g().node("Unsqueeze", "x", "one", to="u"), g().node("Conv", "u", "w", strides=[4])]
     proto = image(g().model(conv, one=g().ints(1), w=g().weights(2, 1, 8)), ("batch", 512))
@@ -397,6 +410,76 @@ def test_the_image_is_not_the_state_of_a_recurrence_and_has_the_size_that_the_ex
     assert rf.load(proto).input_size == (96, 160)
     with pytest.raises(InputError, match=r"no input 'z' \(inputs: x\)"):
         rf.load(proto, image="z")
+
+
+# entries by tables --------------------------------------------------------------------------------------------------
+
+
+def grid(rows, columns):
+    """Positions (1, 1, row, column) of a grid, as an index of GatherND and ScatterND."""
+    cells = np.stack(np.meshgrid(rows, columns, indexing="ij"), -1)
+    zeros = np.zeros((*cells.shape[:2], 2), np.int64)
+    return np.concatenate([zeros, cells], -1)[None, None]
+
+
+def by_tables():
+    """(name, model) of what picks, writes and reverses entries at constant places."""
+    n, m, w = g().node, g().model, g().weights(1, 1, 3, 3)
+    conv = n("Conv", "x", "w", to="c", pads=[1] * 4)
+    yield (
+        "reversed",
+        m([n("Slice", "x", "a", "b", "d", "e")], a=g().ints(-1), b=g().ints(-99), d=g().ints(3), e=g().ints(-2)),
+    )
+    yield "table", m([n("Gather", "x", "i", axis=2)], i=g().ints(5, 0, 0, 3))
+    yield "table of tables", m([n("Gather", "x", "i", axis=3, to="t"), n("ReduceMean", "t", axes=[4], keepdims=0)],
+        i=np.array([[0, 5], [3, 4], [8, 8]]))  # fmt: skip
+    yield "GatherND", m([n("GatherND", "x", "i")], i=grid([0, 2, 4], [8, 1]))
+    yield "ScatterND", m([conv, n("Slice", "c", "a", "b", to="u"), n("ScatterND", "x", "i", "u")],
+        i=grid([2, 3, 4], [1, 3]), w=w, a=g().ints(0, 0, 0, 0), b=g().ints(1, 1, 3, 2))  # fmt: skip
+    yield "ScatterND that adds", m([conv, n("Slice", "c", "a", "b", to="u"),
+        n("ScatterND", "x", "i", "u", reduction="add")],
+        i=grid([2, 3, 4], [1, 3]), w=w, a=g().ints(0, 0, 0, 0), b=g().ints(1, 1, 3, 2), opset=18)  # fmt: skip
+    yield (
+        "CenterCropPad",
+        m(
+            [n("CenterCropPad", "x", "i", axes=[2, 3], to="t"), n("Identity", "t")], i=g().ints(5, 12), opset=18
+        ),  # fmt: skip,
+    )
+    yield "GatherElements", m([n("Conv", "x", "v", to="c"), n("GatherElements", "c", "i", axis=1)],
+        v=g().weights(4, 1, 3, 3), i=np.tile(np.array([3, 1]).reshape(1, 2, 1, 1), (1, 1, 6, 7)))  # fmt: skip
+    yield "Col2Im", m([n("Reshape", "x", "r", to="t"), n("Col2Im", "t", "size", "block", pads=[0, 1, 0, 1])],
+        (1, 6, 4, 5),
+        r=g().ints(1, 6, 20), size=g().ints(5, 5), block=g().ints(2, 3), opset=18)  # fmt: skip
+
+
+@pytest.mark.parametrize("index", range(9))
+def test_entries_at_constant_places_equal_the_reference_evaluator(index):
+    from tests.engine.readers.test_onnx import equals_the_reference_evaluator
+
+    every = list(by_tables())
+    assert len(every) == 9
+    equals_the_reference_evaluator(*every[index])
+
+
+def test_spectra_of_windows_and_along_an_axis():
+    n = g().node
+    nodes = [n("Unsqueeze", "x", "two", to="u"), n("STFT", "u", "step", "", "length", to="s"),
+        n("Slice", "s", "zero", "one", "three", to="re"), n("Squeeze", "re", "three", to="q"),
+        n("Transpose", "q", perm=[0, 2, 1])]  # fmt: skip
+    constants = {"two": g().ints(2), "zero": g().ints(0), "one": g().ints(1), "three": g().ints(3)}
+    proto = g().model(nodes, step=np.array(4), length=np.array(16), **constants)
+    net = rf.load(image(proto, (1, 64)))
+    found = rf.profile(net).isel(layer=-1)
+    assert (found.extent.values.tolist(), found.jump.values.tolist(), found.map_size.values.tolist()) == (
+        [16],
+        [4],
+        [13],
+    )
+    dft = [n("Unsqueeze", "x", "d", to="u"), g().onnx.helper.make_node("DFT", ["u", "", "along"], ["f"]),
+        n("ReduceMean", "f", "d", keepdims=0, to="t"), n("AveragePool", "t", kernel_shape=[3, 1])]  # fmt: skip
+    net = rf.load(g().model(dft, d=g().ints(4), along=np.array(3), opset=20))
+    assert rf.footprint(net, net.outputs[0], (2, 0), net.input_size).values[2:5].all()
+    assert rf.footprint(net, net.outputs[0], (2, 0), net.input_size).values.sum() == 27
 
 
 # the tables ---------------------------------------------------------------------------------------------------------

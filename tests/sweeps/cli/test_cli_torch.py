@@ -31,16 +31,16 @@ def test_options_reach_the_reader(here, rfscale):
 
 
 def test_a_model_that_is_read_in_part_says_so_on_stderr(here, rfscale):
-    code, out, err = rfscale("profile", "torchnet:Flipped", "--out", "part.json")
+    code, out, err = rfscale("profile", "torchnet:Ordered", "--out", "part.json")
     assert code == 0
-    assert out.startswith("Flipped: interior")
+    assert out.startswith("Ordered: interior")
     assert err.count("\n") == 1
-    assert "Flipped is read in part" in err
-    assert "flip: aten.flip.default (it orders or picks" in err
+    assert "Ordered is read in part" in err
+    assert "sort: aten.sort" in err
     assert "--unknown says" in err
     assert "left_out" in (here / "part.json").read_text()
     with pytest.warns(rf.PartlyReadWarning):
-        rf.load("torchnet:Flipped")
+        rf.load("torchnet:Ordered")
 
 
 def test_tensors_made_in_forward_follow_a_module_on_the_meta_device(here, rfscale):
@@ -68,12 +68,12 @@ def test_programs_of_torch_export(here, rfscale):
 WRONG_TORCH = {
     "data-dependent": (["torchnet:Branching"], "torch.export cannot follow Branching on an input of 1×3×224×224"),
     "unknown operator": (
-        ["torchnet:Turned"],
-        "aten.flip.default (at flip: it orders or picks entries along",
+        ["torchnet:OrderedFirst"],
+        "OrderedFirst has torch operators that are not known: aten.sort",
     ),
     "how to go on": (
-        ["torchnet:Turned"],
-        "or one by one --unknown aten.flip.default=pointwise",
+        ["torchnet:OrderedFirst"],
+        "or one by one --unknown aten.sort",
     ),
     "treatment": (["torchnet:Flipped", "--unknown", "flip=sideways"], "--unknown flip is 'sideways'; it must be"),
     "arguments": (["torchnet:Net", "--arg", "widht=3"], "takes no argument 'widht'; did you mean 'width'?"),

@@ -168,24 +168,22 @@ def _matmul_packed(k: Tracker, node: Node) -> Tracked:
 def _attention(k: Tracker, node: Node) -> list[Any]:
     """Attention among all entries of a sequence (batch, entries, channels), its linear layers included."""
     x, weights = node.inputs[:2]
-    if node.attrs.get("unidirectional"):
-        raise UnreadableError("each entry attends to those before it")
     if not isinstance(x, Tracked) or not isinstance(weights, Constant) or len(x.dims) != 3:
         raise UnreadableError("its weights depend on the image, or it is no sequence")
     after = weights.shape[-1] // 3
     k.shape = (*x.shape[:-1], after)
     t = weighted(k, x, -1, x.shape[-1], after)
-    return [attend(k, t, t, t), *[Constant(())] * (node.outputs - 1)]
+    return [attend(k, t, t, t, causal=bool(node.attrs.get("unidirectional"))), *[Constant(())] * (node.outputs - 1)]
 
 
 @onnx("MultiHeadAttention", domain="com.microsoft")
 def _multi_head(k: Tracker, node: Node) -> list[Any]:
     q, key, v = (list(node.inputs[:3]) + [None] * 3)[:3]
-    if node.attrs.get("unidirectional") or key is None or v is None or len(q.shape) != 3 or len(key.shape) != 3:
+    if key is None or v is None or len(q.shape) != 3 or len(key.shape) != 3:
         raise UnreadableError("its queries, keys and values are packed, or kept from before")
     if any(isinstance(x, Tracked) and spatial(x.dims[-1]) for x in (q, key, v)):
         raise UnreadableError("it reads pixels as channels")
     k.shape = (*q.shape[:-1], v.shape[-1])
-    out = attend(k, q, key, v)
+    out = attend(k, q, key, v, causal=bool(node.attrs.get("unidirectional")))
     out = Tracked(out.layer, out.map, with_dim(out.dims, 2, neutral(v.shape[-1])))
     return [out, *[Constant(())] * (node.outputs - 1)]

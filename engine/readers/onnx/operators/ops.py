@@ -12,6 +12,7 @@ from rfscale.engine.readers.onnx.operators.registry import onnx
 from rfscale.engine.readers.onnx.operators.resize import resample
 from rfscale.engine.readers.onnx.operators.window_ops import convolve, deconvolve, pool
 from rfscale.engine.readers.tensors import spatial_ops as sp
+from rfscale.engine.readers.tensors.entries import take
 from rfscale.engine.readers.tensors.layout import UnreadableError, length, neutral, regroup, spatial, with_dim
 from rfscale.engine.readers.tensors.products import attend, einsum, matmul, weighted
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
@@ -149,7 +150,11 @@ def _slice(k: Tracker, node: Node) -> Tracked:
     steps = node.ints("steps", 4) or [1] * len(starts)
     for axis, start, stop, step in zip(axes, starts, stops, steps, strict=True):
         d = axis % len(x.dims)
-        x = sp.narrow(k, x, d, *slice(start, stop, step).indices(length(x.dims[d])))
+        entries = range(*slice(start, stop, step).indices(length(x.dims[d])))
+        if entries and step < 0:
+            x = take(k, x, d, entries)
+        else:
+            x = sp.narrow(k, x, d, entries.start, max(entries.start, entries.stop), abs(step))
     return x
 
 
@@ -169,19 +174,20 @@ def _concat(k: Tracker, node: Node) -> Tracked:
 @onnx("Gather")
 def _gather(k: Tracker, node: Node) -> Tracked:
     x, index = node.inputs
-    if not isinstance(x, Tracked) or not isinstance(index, Constant):
-        raise UnreadableError("it picks entries by their values")
+    if not isinstance(x, Tracked):  # an embedding
+        return replace(index, dims=(*index.dims, *(neutral(n) for n in k.shape[len(index.dims) :])))
     d = node.attrs.get("axis", 0) % len(x.dims)
     if not spatial(x.dims[d]):
-        return replace(x, dims=with_dim(x.dims, d, *(neutral(n) for n in index.shape)))
+        out = replace(x, dims=with_dim(x.dims, d, *(neutral(n) for n in index.shape)))
+        if not isinstance(index, Tracked):
+            return out
+        return k.elementwise([out, replace(index, dims=((),) * d + index.dims + ((),) * (len(x.dims) - d - 1))])
+    if not isinstance(index, Constant):
+        raise UnreadableError("which entries it picks depends on their values")
     if index.value is None:
-        raise UnreadableError("it picks entries by a table")
-    picked = np.ravel(index.value) % length(x.dims[d])
-    step = int(picked[1] - picked[0]) if len(picked) > 1 else 1
-    if len(index.shape) > 1 or step < 1 or (np.diff(picked) != step).any():
-        raise UnreadableError("it picks entries by a table")
-    out = sp.narrow(k, x, d, int(picked[0]), int(picked[-1]) + 1, step)
-    return out if index.shape else replace(out, dims=with_dim(out.dims, d))
+        raise UnreadableError("it picks entries by a table whose values are not known")
+    out = take(k, x, d, np.ravel(index.value).tolist())
+    return replace(out, dims=with_dim(out.dims, d, *regroup((out.dims[d],), index.shape)))
 
 
 # what mixes ---------------------------------------------------------------------------------------------------------
@@ -267,8 +273,10 @@ def _einsum(k: Tracker, node: Node) -> Tracked:
 
 
 @onnx("Attention")
-def _attention(k: Tracker, node: Node) -> Tracked:
-    q, key, value = node.inputs[:3]
-    if len(q.shape) != 4:
-        raise UnreadableError("attention is read with 4 dims only")
-    return attend(k, q, key, value)
+def _attention(k: Tracker, node: Node) -> list[Any]:
+    """Heads in a dim of their own, or beside the channels; a cache of keys and values is not read."""
+    q, key, value, mask = (list(node.inputs) + [None] * 4)[:4]
+    if any(isinstance(v, Tracked) for v in node.inputs[4:]):
+        raise UnreadableError("it keeps a state from call to call")
+    out = attend(k, q, key, value, mask, bool(node.attrs.get("is_causal")))
+    return [out, *(Constant(s or ()) for s in node.shapes[1:])]

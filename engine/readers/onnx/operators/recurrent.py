@@ -7,14 +7,15 @@ from typing import Any
 
 from rfscale.engine.readers.onnx.graph.node import Node
 from rfscale.engine.readers.onnx.operators.registry import Ends, onnx
-from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial
+from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial, with_dim
+from rfscale.engine.readers.tensors.moves import cumulate
 from rfscale.engine.readers.tensors.products import weighted
 from rfscale.engine.readers.tensors.tracking import Tracked, Tracker
 
 
 @onnx("LSTM", "GRU", "RNN")
 def _recurrent(k: Tracker, node: Node) -> list[Any]:
-    """Read both ways, every entry reads all along the axis of time; the last state does so in any case."""
+    """Read both ways, every entry reads all along the axis of time, one way all before it; the last state reads all."""
     x = node.inputs[0]
     if not isinstance(x, Tracked) or any(isinstance(v, Tracked) for v in node.inputs[1:]):
         raise UnreadableError("its states or weights depend on the image")
@@ -34,7 +35,14 @@ def _recurrent(k: Tracker, node: Node) -> list[Any]:
             dims.insert(time, t.dims[time])
         return replace(t, dims=tuple(dims))
 
-    out: Any = Ends("it reads a spatial axis one way")
-    if count == 2 or not spatial(x.dims[time]):
-        out = laid_out(k.statistic(x, [time]), ends=False)
+    out: Any
+    if count == 2:
+        t = k.reduce(x, [time], shrink=False)
+        entries = x.dims[time] if t.map == x.map else neutral(x.shape[time])
+        out = laid_out(replace(t, dims=with_dim(x.dims, time, entries)), ends=False)
+    else:
+        try:
+            out = laid_out(cumulate(k, x, time, node.attrs.get("direction") == "reverse"), ends=False)
+        except UnreadableError as error:
+            out = Ends(str(error))
     return [out, *(laid_out(last, ends=True) for _ in node.shapes[1:])]

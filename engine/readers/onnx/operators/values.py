@@ -6,11 +6,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from rfscale.engine.readers.onnx.graph.node import Node
 from rfscale.engine.readers.onnx.operators.registry import onnx
 from rfscale.engine.readers.tensors import spatial_ops as sp
 from rfscale.engine.readers.tensors import window_ops as wd
-from rfscale.engine.readers.tensors.layout import UnreadableError, common, length, neutral, regroup, spatial, with_dim
+from rfscale.engine.readers.tensors.entries import put, take
+from rfscale.engine.readers.tensors.layout import (
+    Dim,
+    UnreadableError,
+    common,
+    length,
+    neutral,
+    regroup,
+    spatial,
+    with_dim,
+)
+from rfscale.engine.readers.tensors.moves import cumulate
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 
 _PICKS = "which entries it picks depends on their values"
@@ -30,9 +43,65 @@ def _elements(k: Tracker, node: Node) -> Any:
     return k.elementwise([replace(t, dims=with_dim(t.dims, d, neutral(k.shape[d]))) for t in parts])
 
 
-@onnx("GatherND", "ScatterND")
-def _positions(k: Tracker, node: Node) -> Any:
-    raise UnreadableError("it picks or puts entries by a table of positions")
+@onnx("GatherND")
+def _picked(k: Tracker, node: Node) -> Any:
+    """Entries by a table of positions, which must be rows and columns."""
+    x, index = node.inputs[:2]
+    if not isinstance(x, Tracked) or node.attrs.get("batch_dims"):
+        raise UnreadableError(_PICKS)
+    shape, tables = _tables(index)
+    for d, (table, _) in enumerate(tables):
+        x = take(k, x, d, table)
+    new: list[Dim] = [neutral(n) for n in shape]
+    for d, (_, along) in enumerate(tables):
+        if along is not None:
+            new[along] = x.dims[d]
+    return replace(x, dims=(*new, *x.dims[len(tables) :]))
+
+
+@onnx("ScatterND")
+def _put(k: Tracker, node: Node) -> Any:
+    """Entries written at a table of positions, which must be rows and columns in their order."""
+    base, index, new = node.inputs[:3]
+    shape, tables = _tables(index)
+    order = [along for _, along in tables if along is not None]
+    if order != sorted(order) or len(order) < sum(n > 1 for n in shape):
+        raise UnreadableError("it writes entries one by one, not by rows and columns")
+    if isinstance(new, Tracked):
+        entries = tuple(() if along is None else new.dims[along] for _, along in tables)
+        new = replace(new, dims=(*entries, *new.dims[len(shape) :]))
+    adds = node.attrs.get("reduction", "none") != "none"
+    return _put_all(k, base, [(d, table) for d, (table, _) in enumerate(tables)], new, adds)
+
+
+def _put_all(k: Tracker, base: Any, tables: list[tuple[int, list[int]]], new: Any, adds: bool) -> Any:
+    (d, table), *rest = tables
+    if table == list(range(base.shape[d])) and rest:
+        return _put_all(k, base, rest, new, adds)
+    if rest:
+        part: Any = Constant((*base.shape[:d], len(table), *base.shape[d + 1 :]))
+        if isinstance(base, Tracked) and not adds:
+            part = take(k, base, d, table)
+        new = _put_all(k, part, rest, new, adds)
+    return put(k, base, d, table, new, adds)
+
+
+def _tables(index: Any) -> tuple[list[int], list[tuple[list[int], int | None]]]:
+    """Positions as a table for each dim, with the dim of the index along which it changes."""
+    if not isinstance(index, Constant):
+        raise UnreadableError(_PICKS)
+    if index.value is None:
+        raise UnreadableError("it picks or puts entries by a table whose values are not known")
+    *shape, count = index.value.shape
+    tables: list[tuple[list[int], int | None]] = []
+    for c in range(count):
+        column = index.value[..., c]
+        along = [j for j in range(len(shape)) if (np.diff(column, axis=j) != 0).any()]
+        if len(along) > 1 or any(a == along[0] for _, a in tables if along):
+            raise UnreadableError("it picks or puts entries one by one, not by rows and columns")
+        first = tuple(slice(None) if j in along else 0 for j in range(len(shape)))
+        tables.append((np.ravel(column[first]).tolist(), along[0] if along else None))
+    return shape, tables
 
 
 @onnx("CumSum", "CumProd", "ReverseSequence")
@@ -40,9 +109,11 @@ def _one_way(k: Tracker, node: Node) -> Any:
     """What goes along one dim in an order; along channels each entry reads itself."""
     x = node.inputs[0]
     dims = [node.attrs.get("time_axis", 0)] if node.op == "ReverseSequence" else node.ints("axis", 1) or [0]
-    if any(spatial(x.dims[d]) for d in dims):
-        raise UnreadableError("it goes along a spatial axis one way")
-    return k.elementwise(node.inputs[:1])
+    if node.op == "ReverseSequence":
+        if any(spatial(x.dims[d]) for d in dims):
+            raise UnreadableError("how much of each sequence it reverses depends on values")
+        return x
+    return cumulate(k, x, dims[0] % len(x.dims), bool(node.attrs.get("reverse")))
 
 
 @onnx("Trilu", "Bernoulli", "BitCast")
