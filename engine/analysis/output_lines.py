@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import nan, prod
+from math import inf, nan, prod
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 from rfscale.engine.errors import InputError
@@ -85,12 +85,24 @@ def output_lines(
         if dataset.is_global.sel(layer=output):
             area, image = float(dataset.area.sel(layer=output)), prod(dataset.attrs.get("input_size", ()))
             missed = f", {area:.0f} of the image's {image} pixels" if area < image else ""
-            lines[f"{_shown(network, output)}: global receptive field{missed}"] = None
+            one_way = _one_way(dataset.sel(layer=output))
+            lines[f"{_shown(network, output)}: global receptive field{missed}{one_way}"] = None
             if not local:
                 continue
             layer = local[-1]
         lines[_line(asked, dataset, layer)] = None
     return list(lines)
+
+
+def _one_way(row: xr.Dataset) -> str:
+    """Of a footprint that has an end on one side: which, and where."""
+    found = []
+    for axis, start, end in zip(row.axis.values, row.start.values, row.end.values, strict=True):
+        if start == -inf and end < inf:
+            found.append(f"{axis}: everything before, up to pixel {end:.0f}")
+        elif end == inf and start > -inf:
+            found.append(f"{axis}: from pixel {start:.0f}, everything after")
+    return "".join(f"; {text} of entry 0" for text in found)
 
 
 def _line(asked: _Asked, dataset: xr.Dataset, layer: str) -> str:

@@ -142,13 +142,25 @@ def _entries(plan: Plan, rows: list[Figures], entry: Entry) -> np.ndarray:
 def _centres(plan: Plan, figures: Figures, entries: np.ndarray) -> np.ndarray:
     """The middle of the extents before clipping, float64 (layers, axes); nan where there is none or it is infinite."""
     if plan.input_size is None:
-        middles = np.stack(figures.first, axis=1) + (np.stack(figures.extent, axis=1) - 1) / 2
+        with np.errstate(invalid="ignore"):  # of a half-line
+            middles = np.stack(figures.first, axis=1) + (np.stack(figures.extent, axis=1) - 1) / 2
         return np.where(figures.area[:, None] > 0, middles, nan)
     out = np.full(entries.shape, nan)
     for row, at, step in zip(out, entries.tolist(), plan.steps, strict=True):
         if step.intervals:
             row[:] = [i.middle(o) for i, o in zip(step.intervals, at, strict=True)]
     return out
+
+
+def _ends(rows: list[Figures], figures: Figures) -> np.ndarray:
+    """Last pixel of each bounding box, float64 (layers, axes); nan where there is none."""
+    with np.errstate(invalid="ignore"):  # of a half-line
+        ends = np.stack(figures.first, axis=1) + np.stack(figures.extent, axis=1) - 1
+    ends[figures.area == 0] = nan
+    for out, row in zip(ends, rows, strict=True):
+        if row.last:
+            out[:] = row.last
+    return ends
 
 
 def _exact(plan: Plan, rows: list[Figures], entry: Entry) -> Data:
@@ -162,6 +174,7 @@ def _exact(plan: Plan, rows: list[Figures], entry: Entry) -> Data:
         "jump": _per_axis([s.jump or (nan,) * ndim for s in plan.steps]),
         "extent": _per_axis(np.stack(figures.extent, axis=1)),
         "start": _per_axis(np.stack(figures.first, axis=1)),
+        "end": _per_axis(_ends(rows, figures)),
         "centre": _per_axis(_centres(plan, figures, entries)),
         "entry": _per_axis(entries, np.int64),
         "area": _per_layer(figures.area),

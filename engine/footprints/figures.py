@@ -15,7 +15,7 @@ class Figures(NamedTuple):
     """Figures of one entry's footprint, or of many: numbers, or arrays that broadcast to one shape.
 
     Of an empty footprint `area`, `first`, `extent` and `max_gap` are 0; of an infinite one `area`, `extent` and
-    `shared` are inf and `first` is nan.
+    `shared` are inf and `first` is nan; where it has bounds on some sides, `first`, `extent` and `last` tell them.
 
     Attributes
     ----------
@@ -30,6 +30,8 @@ class Figures(NamedTuple):
         Footprints that the map repeats, where these are the figures of the largest (interior mode).
     entry : tuple of int
         Position of the largest within the period, per axis (interior mode); empty where there is one phase only.
+    last : tuple of number
+        Last pixel of the bounding box, per axis, of a footprint without bounds on some sides only; else empty.
     """
 
     area: Any
@@ -40,6 +42,7 @@ class Figures(NamedTuple):
     terms: int = 0
     phases: int = 1
     entry: tuple[int, ...] = ()
+    last: tuple[float, ...] = ()
 
     @property
     def width(self) -> Any:

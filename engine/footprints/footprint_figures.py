@@ -16,6 +16,7 @@ from rfscale.engine.footprints.entry_figures import (
 )
 from rfscale.engine.footprints.figures import Figures, stacked
 from rfscale.engine.footprints.forward import Route, Trace
+from rfscale.engine.footprints.intervals import BEYOND, Intervals
 from rfscale.engine.footprints.map_figures import map_figures
 from rfscale.engine.footprints.plan import Entry, check_entry, unbounded
 from rfscale.engine.footprints.unions import Term
@@ -105,8 +106,7 @@ class FootprintFigures:
     def _counted(self, index: int, at: tuple[int, ...] | None) -> Figures:
         route = self.traced.route(index)
         if route is Route.INFINITE:
-            ndim = len(self.plan.network.axes)
-            return Figures(inf, (nan,) * ndim, (inf,) * ndim, (0,) * ndim, (inf,) * ndim)
+            return _infinite(self.plan.steps[index].half_lines, len(self.plan.network.axes))
         if route is Route.GRIDS:
             return self._grid_figures(index, at)
         terms = self.traced.products(index)
@@ -146,6 +146,18 @@ class FootprintFigures:
         from rfscale.engine.footprints.backward import figures_of
 
         return stacked(list(figures_of(self.plan, index, np.ndindex(*shape))), shape=shape)
+
+
+def _infinite(half_lines: tuple[Intervals, ...] | None, ndim: int) -> Figures:
+    """Figures of a footprint without bounds: those of its first entry where some sides have bounds."""
+    if half_lines is None:
+        return Figures(inf, (nan,) * ndim, (inf,) * ndim, (0,) * ndim, (inf,) * ndim)
+    bounds = [i.bounds[0] or (0, -1) for i in half_lines]
+    low = tuple(-inf if lo < -BEYOND else lo for lo, _ in bounds)
+    high = tuple(inf if hi > BEYOND else hi for _, hi in bounds)
+    extent = tuple(hi - lo + 1 for lo, hi in zip(low, high, strict=True))
+    shared = tuple(inf if e == inf else nan for e in extent)
+    return Figures(inf, low, extent, (0,) * ndim, shared, last=high)
 
 
 def _check_pixels(layer: str, size: Size) -> None:

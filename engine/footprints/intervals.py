@@ -17,6 +17,9 @@ from rfscale.engine.network.axis_maps import MAX_TAPS, AxisMap
 
 LIMIT = 2**53  # pixels: float64 holds every whole number up to here
 
+FAR = 2**80  # stands for infinity, in whole numbers
+BEYOND = 2**70  # as much pixel distance as no finite footprint has
+
 Bounds = tuple[int, int] | None  # first and last pixel; None for an entry that reads nothing
 
 
@@ -78,15 +81,28 @@ class Intervals:
         for o in range(layer.up * blocks):
             entries = layer.reads(o)
             if only and entries:  # one phase: the outermost entries have the outermost pixels
-                bounds.append((only[0] + self.shift * min(entries), only[1] + self.shift * max(entries)))
+                moved = self.shift * min(entries), self.shift * max(entries)
+                bounds.append((only[0] + min(moved), only[1] + max(moved)))  # mirrored, the shift is negative
                 continue
             read = [b for b in map(self.at, entries) if b]
             bounds.append((min(b[0] for b in read), max(b[1] for b in read)) if read else None)
         shift = self.shift * layer.down * blocks // n
-        far = max((max(abs(b[0]), abs(b[1])) for b in bounds if b), default=0)
-        if far + shift > LIMIT:
+        far = max((abs(x) for b in bounds if b for x in b if abs(x) < BEYOND), default=0)
+        if far + abs(shift) > LIMIT:
             raise InputError("its footprint reaches beyond 2^53 pixels")
         return Intervals(tuple(bounds), shift)
+
+    def reaching(self, before: bool, after: bool) -> Intervals:
+        """Intervals of entries that read all entries before them, or after them, and their own."""
+        n = len(self.bounds)
+        low, high = (before, after) if self.shift > 0 else (after, before)
+        bounds: list[Bounds] = []
+        for u in range(n):  # entries a period away on a side reach no farther than these
+            entries = range(u - (n - 1) * before, u + (n - 1) * after + 1)
+            read = [b for b in map(self.at, entries) if b]
+            ends = (min(b[0] for b in read), max(b[1] for b in read)) if read else None
+            bounds.append((-FAR if low else ends[0], FAR if high else ends[1]) if ends else None)
+        return Intervals(tuple(bounds), self.shift)
 
     def expand(self, n: int) -> Intervals:
         """The same intervals, listed over n entries, a multiple of their number."""

@@ -152,7 +152,7 @@ def _cause(network: Network, name: str) -> str:
     for layer in reversed(network.layers):
         if layer.name in upstream:
             upstream.update(layer.inputs)
-    return next(x.name for x in network.layers if x.name in upstream and OPS[x.op].kind == "global")
+    return next(x.name for x in network.layers if x.name in upstream and OPS[x.op].kind in ("global", "one_way"))
 
 
 def _needed(plan: Plan, ends: Sequence[int]) -> set[int]:

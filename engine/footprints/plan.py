@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 from rfscale.engine.errors import INPUT_SIZE, SKIP_GLOBAL_OPS, InputError, Parameter, UnequalJumpsError, shown
@@ -39,6 +40,8 @@ class Step:
     intervals : tuple of Intervals or None
         One per axis, of footprints without borders; None for a global receptive field, and downstream of a merge of
         maps of different jumps.
+    half_lines : tuple of Intervals or None
+        The same downstream of one-way layers, with ends that are infinite; None elsewhere.
     aligned : bool
         The branches that it merges have one centre.
     passes : bool
@@ -53,6 +56,7 @@ class Step:
     intervals: tuple[Intervals, ...] | None
     aligned: bool
     passes: bool
+    half_lines: tuple[Intervals, ...] | None = None
 
     @property
     def jump(self) -> tuple[float, ...] | None:
@@ -129,15 +133,19 @@ def _resolve(network: Network, input_size: Size | None, global_ops: GlobalOps, m
         if OPS[layer.op].kind == "merge" and layer.name not in global_names:
             dropped.update((s, None) for s in sources if s in global_names)
             sources = tuple(s for s in sources if s not in global_names)
-        has_maps = OPS[layer.op].kind == "map" or (input_size is not None and OPS[layer.op].kind == "global")
+        kind = OPS[layer.op].kind
+        has_maps = kind == "map" or (input_size is not None and kind in ("global", "one_way"))
         maps = _maps(network, layer, sizes) if has_maps else None
-        intervals, aligned = None, True
+        intervals, half_lines, aligned = None, None, True
         if layer.name not in global_names:
             branches = [image if s == IMAGE else steps[number[s]].intervals for s in sources]
             try:
                 intervals, aligned = _intervals(layer, sources, branches, maps, input_size is not None, memory)
             except InputError as error:
                 raise error.within(f"layer {layer.name!r} ({layer.op})") from None
+        else:
+            reached = [image if s == IMAGE else _reach(steps[number[s]]) for s in sources]
+            half_lines = _half_lines(layer, reached, maps)
         steps.append(
             Step(
                 layer,
@@ -148,6 +156,7 @@ def _resolve(network: Network, input_size: Size | None, global_ops: GlobalOps, m
                 intervals,
                 aligned,
                 _passes(layer, maps, sizes),
+                half_lines,
             )
         )
     return tuple(steps), tuple(dropped)
@@ -202,6 +211,29 @@ def _intervals(
         aligned = aligned and all(a.centre == b.centre for a, b in zip(known[0], branch, strict=True))
         merged = tuple([memory.united(a, b) for a, b in zip(merged, branch, strict=True)])
     return merged, aligned
+
+
+def _reach(step: Step) -> tuple[Intervals, ...] | None:
+    return step.intervals or step.half_lines
+
+
+def _half_lines(
+    layer: Layer, branches: list[tuple[Intervals, ...] | None], maps: tuple[AxisMap, ...] | None
+) -> tuple[Intervals, ...] | None:
+    """Intervals of a layer downstream of one-way layers; None where a branch has no bounds at all, or another jump."""
+    known = [b for b in branches if b is not None]
+    kind = OPS[layer.op].kind
+    if len(known) < len(branches) or kind == "global":
+        return None
+    if kind == "one_way":
+        sides = zip(known[0], layer.params["earlier"], layer.params["later"], strict=True)
+        return tuple(i.reaching(bool(before), bool(after)) for i, before, after in sides)
+    if maps is not None:
+        return tuple(i.apply(m) for i, m in zip(known[0], maps, strict=True))
+    axes = list(zip(*known, strict=True))
+    if any(i.jump != axis[0].jump for axis in axes for i in axis):
+        return None
+    return tuple(reduce(Intervals.unite, axis) for axis in axes)
 
 
 def _jumps(intervals: tuple[Intervals, ...]) -> str:

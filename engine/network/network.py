@@ -342,7 +342,7 @@ def _global_layers(network: Network) -> tuple[frozenset[str], frozenset[str]]:
     on_any_branch: set[str] = set()
     on_every_branch: set[str] = set()
     for layer in network.layers:
-        is_global = OPS[layer.op].kind == "global"
+        is_global = OPS[layer.op].kind in ("global", "one_way")
         if is_global or any(i in on_any_branch for i in layer.inputs):
             on_any_branch.add(layer.name)
         if is_global or all(i in on_every_branch for i in layer.inputs):

@@ -47,12 +47,12 @@ class Op:
     """One op: its parameters, and per axis its output size and its map.
 
     `size(p, axis, n)` gives the output entries for an input of n; `axis_map(p, axis, n)` the map, where n may be None
-    if `needs_size(p)` is false and the kind is not "global": such a layer reads its whole map, which ends in finite
-    mode only.
+    if `needs_size(p)` is false and the kind is "map": a "global" layer reads its whole map, a "one_way" one all before
+    or after an entry, which ends in finite mode only.
     """
 
     params: Mapping[str, Param]
-    kind: Literal["map", "merge", "global"] = "map"
+    kind: Literal["map", "merge", "global", "one_way"] = "map"
     size: Callable[[Values, int, int], int] = lambda p, a, n: n
     axis_map: Callable[[Values, int, int | None], AxisMap] = lambda p, a, n: IDENTITY
     needs_size: Callable[[Values], bool] = lambda p: False
@@ -176,6 +176,12 @@ def _whole(p: Values, a: int, n: int | None) -> AxisMap:
     return whole_map(_known(n))
 
 
+def _cumulative(p: Values, a: int, n: int | None) -> AxisMap:
+    """A window as long as the map, which the border cuts."""
+    before, after = ((_known(n) - 1) * bool(p[side][a]) for side in ("earlier", "later"))
+    return window_map(before + after + 1, 1, 1, before)
+
+
 _KERNEL = Param("axis", required=True)
 _ONE = Param("axis", default=1)
 _PADDING = Param("sides", default=0, minimum=0)
@@ -264,6 +270,11 @@ OPS: dict[str, Op] = {
     "roll": Op(
         {"shift": Param("axis", required=True, minimum=-(2**31))},
         axis_map=lambda p, a, n: border_map(p["shift"][a], "circular"),
+    ),
+    "cumulative": Op(
+        {"earlier": Param("axis", default=0, minimum=0), "later": Param("axis", default=0, minimum=0)},
+        kind="one_way",
+        axis_map=_cumulative,
     ),
     "flip": Op(
         {"reverse": Param("axis", required=True, minimum=0)},

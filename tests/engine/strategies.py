@@ -129,7 +129,9 @@ class Draft:
             if max(p - self.sizes[source][a % self.ndim] for a, p in enumerate(params["padding"])) >= limit:
                 raise UnfitError("a pad that copies more than there is")
         size = tuple(reference.axis_size(op, params, a, n) for a, n in enumerate(self.sizes[source]))
-        if reference.is_global_op(op, params):
+        if min(size) < 1:
+            raise UnfitError(f"{op} leaves nothing")
+        if reference.is_global_op(op, params) or op == "cumulative":
             return size, self.jumps[source], self.extents[source], True
         jumps, extents = [], []
         for a, n in enumerate(self.sizes[source]):
@@ -203,6 +205,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "resize": ("size", "mode", "align_corners", "coordinates", "rounding", "antialias"),
     "roll": ("shift",),
     "flip": ("reverse",),
+    "cumulative": ("earlier", "later"),
     "adaptive_pool": ("size",),
     "pixel_shuffle": ("scale",),
     "space_to_depth": ("scale",),
@@ -254,6 +257,12 @@ def window(d: Draft, source: str) -> str:
         return d.add(op, source, kernel=kernel, stride=stride, dilation=dilation, padding=padding, **more)
 
     return d.attempt(draw, lambda: d.add("pointwise", source))
+
+
+def one_way(d: Draft, source: str) -> str:
+    """A layer that reads all before an entry, or after it."""
+    before, after = (d.per_axis(lambda: d.rng.randint(0, 1)) for _ in range(2))
+    return d.add("cumulative", source, earlier=before, later=after)
 
 
 def keeping(d: Draft, source: str) -> str:
@@ -579,7 +588,7 @@ def all_ops(d: Draft) -> None:
         if d.chance(0.5):
             x = window(d, x)
     if d.chance(0.15):
-        x = d.add(d.rng.choice(["global_pool", "linear", "attention"]), x)
+        x = d.add(d.rng.choice(["global_pool", "linear", "attention"]), x) if d.chance(0.7) else one_way(d, x)
         if d.chance(0.5):
             keeping(d, x)
 
@@ -622,7 +631,7 @@ def _with_global(d: Draft, x: str) -> str:
     """Squeeze-and-excitation, or attention beside the identity."""
     kind = d.rng.randint(0, 3)
     if kind == 0:
-        return d.add("add", x, d.add("attention", x))
+        return d.add("add", x, d.add("attention", x) if d.chance(0.5) else one_way(d, x))
     if kind == 1:
         gate = d.add("linear", x)
     elif kind == 2:
@@ -646,7 +655,7 @@ def global_ops(d: Draft) -> None:
         if d.chance(0.5):
             x = window(d, x)
     if d.chance(0.3):
-        d.add(d.rng.choice(["global_pool", "linear", "attention"]), x)
+        d.add(d.rng.choice(["global_pool", "linear", "attention"]), x) if d.chance(0.7) else one_way(d, x)
 
 
 def _missing(d: Draft, x: str) -> str:

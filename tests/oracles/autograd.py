@@ -83,6 +83,8 @@ def _layer(op: str, params: Any, inputs: list[torch.Tensor]) -> torch.Tensor:
         return _interpolate(x, tuple(f * n for f, n in zip(params["scale"], size, strict=True)), params)
     if op == "resize":
         return _interpolate(x, params["size"], params)
+    if op == "cumulative":
+        return _cumulative(x, params)
     if op == "flip":
         return torch.flip(x, [2 + a for a in range(ndim) if params["reverse"][a]])
     if op == "roll":
@@ -122,6 +124,16 @@ def _in_blocks(op: str, params: Any, x: torch.Tensor) -> torch.Tensor:
         return _layer(op, {**params, "block": None}, [x])
     rest = {**params, "block": tuple(0 if a == axis else n for a, n in enumerate(params["block"]))}
     return torch.cat([_in_blocks(op, rest, part) for part in x.split(params["block"][axis], 2 + axis)], 2 + axis)
+
+
+def _cumulative(x: torch.Tensor, params: Any) -> torch.Tensor:
+    for a in range(x.dim() - 2):
+        given = x
+        if params["earlier"][a]:
+            x = x + given.cumsum(2 + a)
+        if params["later"][a]:
+            x = x + given.flip(2 + a).cumsum(2 + a).flip(2 + a)
+    return x
 
 
 def _sides(params: Any, size: tuple[int, ...]) -> tuple[int, ...]:

@@ -117,7 +117,7 @@ def axis_size(op: str, params: Params, axis: int, n: int) -> int:
             return size if size <= n else 0
         amount: Cell = params["amount"]
         return n - amount[axis] - amount[len(amount) // 2 + axis]
-    if op in ("pointwise", "roll", "flip", "window_attention") or op in MERGES:
+    if op in ("pointwise", "roll", "flip", "cumulative", "window_attention") or op in MERGES:
         return n
     raise ValueError(f"the oracle knows no op {op!r}")
 
@@ -192,6 +192,10 @@ def _unclipped_reads(op: str, params: Params, axis: int, o: int, n: int | None) 
         return [first + dilation * i for i in range(window)]
     if op == "roll":
         return [o - _at(params, "shift", axis)]
+    if op == "cumulative":
+        entries = range(_known(n, op))
+        before, after = _at(params, "earlier", axis), _at(params, "later", axis)
+        return [t for t in entries if t == o or (before and t < o) or (after and t > o)]
     if op == "flip":
         return [_known(n, "flip") - 1 - o if _at(params, "reverse", axis) else o]
     if op == "slice":
@@ -317,7 +321,7 @@ def global_nodes(net: Network, global_ops: str = "include") -> set[str]:
     for layer in net.layers:
         upstream = [name in found for name in layer.inputs]
         merged = any(upstream) if global_ops == "include" else all(upstream)
-        if is_global_op(layer.op, layer.params) or merged:
+        if is_global_op(layer.op, layer.params) or layer.op == "cumulative" or merged:
             found.add(layer.name)
     return found
 
@@ -331,7 +335,7 @@ def jump(net: Network, layer: str) -> tuple[Fraction, ...] | None:
     sizes = None if net.input_size is None else map_sizes(net, net.input_size)
     for node in net.layers:
         before = next((jumps[name] for name in node.inputs if jumps[name] is not None), None)
-        if before is None or is_global_op(node.op, node.params):
+        if before is None or is_global_op(node.op, node.params) or node.op == "cumulative":
             jumps[node.name] = None
             continue
         step = []

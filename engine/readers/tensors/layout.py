@@ -91,6 +91,22 @@ def joined(factors: Iterable[Factor]) -> Dim:
     return tuple(out)
 
 
+def is_sequence(dim: Dim) -> bool:
+    """Whether a dim holds more than one axis from end to end."""
+    return any(f.inner for f in dim) or len({f.axis for f in dim}) > 1 or any(f.axis == NEUTRAL for f in dim)
+
+
+def with_extra_entries(dim: Dim, lo: int, hi: int) -> Dim:
+    """A sequence with extra entries, that hold nothing, before and after it."""
+    if len(dim) == 1 and dim[0].inner:
+        f = dim[0]
+        return (f._replace(size=f.size + lo + hi, lead=f.lead + lo),)
+    if any(f.inner for f in dim):
+        raise UnreadableError("it pads a sequence inside another")
+    axis = next(f.axis for f in dim if f.axis != NEUTRAL)
+    return (Factor(length(dim) + lo + hi, axis, 1, dim, lo),)
+
+
 def regroup(dims: Dims, shape: Sequence[int]) -> Dims:
     """Return the dims of a view: the same factors in the same order under another shape.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from rfscale.engine.readers.tensors.layout import (
     Dim,
@@ -66,4 +67,8 @@ def cumulate(k: Tracker, t: Tracked, d: int, backwards: bool = False) -> Tracked
     """Let each entry see all before it along a dim, and itself; `backwards`: all after it."""
     if not spatial(t.dims[d]):
         return t
-    raise UnreadableError("it reads a spatial axis one way")
+    if any(f.inner for f in t.dims[d]) or len({f.axis for f in t.dims[d]}) > 1:
+        raise UnreadableError("it reads a sequence of several axes one way")
+    t = whole_dim(k, t, d)
+    given: dict[str, Any] = {"later" if backwards else "earlier": axis_values([t.dims[d][0].axis], [1], len(t.map), 0)}
+    return k.after(t, "cumulative", t.dims, **given)

@@ -9,12 +9,12 @@ from typing import Any
 
 from rfscale.engine.readers.tensors.layout import (
     NEUTRAL,
-    Dim,
     Dims,
     Factor,
     UnreadableError,
     check_fit,
     common,
+    is_sequence,
     joined,
     length,
     neutral,
@@ -22,6 +22,7 @@ from rfscale.engine.readers.tensors.layout import (
     spatial,
     whole_axis,
     with_dim,
+    with_extra_entries,
 )
 from rfscale.engine.readers.tensors.tracking import Constant, Joined, Tracked, Tracker, axis_values
 
@@ -155,11 +156,6 @@ def write_along(
     return Tracked(out.layer, out.map, tuple(dims))
 
 
-def write_freely(k: Tracker, t: Tracked, axes: Axes, op: str, size: Sequence[int], **given: Any) -> Tracked:
-    """Write a layer that acts along the last dims and makes a map of `size`, which is not yet what the model says."""
-    return k.after(t, op, _all_whole(t, axes, size), **given)
-
-
 def resize(k: Tracker, t: Tracked, rank: int, mode: str, **coordinates: Any) -> Tracked:
     """Resampling to the shape that the model says."""
     t, axes = clean(k, t, rank)
@@ -192,15 +188,16 @@ def resize_by(k: Tracker, t: Tracked, rank: int, mode: str, scales: Sequence[Fra
     longer = [n + e for n, e in zip(t.map, extra, strict=True)]
     size = [int(n * per_axis.get(a, 1)) for a, n in enumerate(longer)]
     if any(extra):
-        t = k.after(t, "pad", _all_whole(t, axes, longer), padding=[0] * ndim + extra, mode="replicate")
-    t = k.after(t, "resize", _all_whole(t, axes, size), size=size, mode=mode, **coordinates)
+        t = k.after(t, "pad", all_whole(t, axes, longer), padding=[0] * ndim + extra, mode="replicate")
+    t = k.after(t, "resize", all_whole(t, axes, size), size=size, mode=mode, **coordinates)
     over = [n - m for n, m in zip(size, target_size(t, axes, k.shape[-rank:]), strict=True)]
     if min(over) < 0:
         raise UnreadableError("it makes more entries than its factors say")
     return write_along(k, t, axes, "crop", amount=[0] * ndim + over) if any(over) else t
 
 
-def _all_whole(t: Tracked, axes: Axes, size: Sequence[int]) -> Dims:
+def all_whole(t: Tracked, axes: Axes, size: Sequence[int]) -> Dims:
+    """Dims of a tensor whose map has another size."""
     first = len(t.dims) - len(axes)
     last = (t.dims[first + j] if axis is None else whole_axis(axis, size[axis]) for j, axis in enumerate(axes))
     return (*t.dims[:first], *last)
@@ -215,27 +212,27 @@ def target_size(t: Tracked, axes: Axes, size: Sequence[int]) -> list[int]:
     return target
 
 
-def pad(k: Tracker, t: Tracked, before: Sequence[int], after: Sequence[int], mode: str = "zeros") -> Tracked:
+def pad(k: Tracker, t: Tracked, before: Sequence[int], after: Sequence[int], mode: str = "zeros") -> Any:
     """Padding of any dims, one number per dim and side; negative numbers cut."""
     for d, (lo, hi) in enumerate(zip(before, after, strict=True)):
-        if lo or hi:
+        if (lo or hi) and isinstance(t, Tracked):
             t = pad_dim(k, t, d, lo, hi, mode)
-    return t
+    return t if isinstance(t, Tracked) else Constant(k.shape)
 
 
-def pad_dim(k: Tracker, t: Tracked, d: int, lo: int, hi: int, mode: str = "zeros") -> Tracked:
+def pad_dim(k: Tracker, t: Tracked, d: int, lo: int, hi: int, mode: str = "zeros") -> Any:
     """Padding of one dim: of an axis, of a sequence by extra tokens, or of channels."""
     n = length(t.dims[d])
     if lo < 0 or hi < 0:
         t = narrow(k, t, d, max(0, -lo), n - max(0, -hi), 1)
-        return pad_dim(k, t, d, max(0, lo), max(0, hi), mode) if max(lo, hi) > 0 else t
+        return pad_dim(k, t, d, max(0, lo), max(0, hi), mode) if max(lo, hi) > 0 and isinstance(t, Tracked) else t
     if not lo and not hi:
         return t
     t = as_axis(k, t, d)
     if not spatial(t.dims[d]):
         return replace(t, dims=with_dim(t.dims, d, neutral(n + lo + hi)))
-    if mode == "zeros" and _is_sequence(t.dims[d]):
-        return replace(t, dims=with_dim(t.dims, d, _with_extra(t.dims[d], lo, hi)))
+    if mode == "zeros" and is_sequence(t.dims[d]):
+        return replace(t, dims=with_dim(t.dims, d, with_extra_entries(t.dims[d], lo, hi)))
     t = whole_dim(k, t, d)
     axis, ndim = t.dims[d][0].axis, len(t.map)
     sides = axis_values([axis], [lo], ndim, 0) + axis_values([axis], [hi], ndim, 0)
@@ -260,21 +257,6 @@ def as_axis(k: Tracker, t: Tracked, d: int) -> Tracked:
     if t.map[axis] != n:
         t = k.after(t, "resize", t.dims, size=[n if a == axis else m for a, m in enumerate(t.map)])
     return replace(t, dims=with_dim(t.dims, d, whole_axis(axis, n)))
-
-
-def _is_sequence(dim: Dim) -> bool:
-    return any(f.inner for f in dim) or len({f.axis for f in dim}) > 1 or any(f.axis == NEUTRAL for f in dim)
-
-
-def _with_extra(dim: Dim, lo: int, hi: int) -> Dim:
-    """A sequence with extra entries, that hold nothing, before and after it."""
-    if len(dim) == 1 and dim[0].inner:
-        f = dim[0]
-        return (f._replace(size=f.size + lo + hi, lead=f.lead + lo),)
-    if any(f.inner for f in dim):
-        raise UnreadableError("it pads a sequence inside another")
-    axis = next(f.axis for f in dim if f.axis != NEUTRAL)
-    return (Factor(length(dim) + lo + hi, axis, 1, dim, lo),)
 
 
 def _lengthened(t: Tracked, d: int, n: int) -> Dims:

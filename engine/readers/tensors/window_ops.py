@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rfscale.engine.readers.tensors.layout import NEUTRAL, Factor, UnreadableError, neutral, spatial, with_dim
+from rfscale.engine.readers.tensors.layout import NEUTRAL, Factor, UnreadableError, length, neutral, spatial, with_dim
 from rfscale.engine.readers.tensors.products import weighted
 from rfscale.engine.readers.tensors.spatial_ops import clean, pad, target_size, write_along
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, axis_values
@@ -41,6 +41,8 @@ def window(
     rank = len(kernel)
     blocks = _blocks_of(t, rank) if op != "conv_transpose" else None
     t, axes = (t, blocks.axes) if blocks else clean(k, t, rank, mixes)
+    if not isinstance(padding, str) and op != "conv_transpose":
+        _check_neutral(k, t, axes, list(zip(kernel, stride, dilation, padding[:rank], strict=True)))
     ndim = len(t.map)
     given: dict[str, Any] = {
         "kernel": axis_values(axes, kernel, ndim, 1),
@@ -61,6 +63,16 @@ def window(
     if blocks:
         return _write_in_blocks(k, t, op, blocks, channels, before, given)
     return write_along(k, t, axes, op, channels, before, **given)
+
+
+def _check_neutral(k: Tracker, t: Tracked, axes: Sequence[int | None], windows: Sequence[tuple[int, ...]]) -> None:
+    """Along a dim without an axis all entries are alike; windows must not read padding alone there."""
+    first = len(t.dims) - len(axes)
+    for j, (axis, (size, stride, dilation, lead)) in enumerate(zip(axes, windows, strict=True)):
+        n = length(t.dims[first + j])
+        starts = (stride * o - lead for o in range(k.shape[first + j]))
+        if axis is None and not all(any(0 <= s + dilation * i < n for i in range(size)) for s in starts):
+            raise UnreadableError("it pads a dim that holds no axis with entries that read nothing")
 
 
 class Blocks(NamedTuple):

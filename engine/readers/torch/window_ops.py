@@ -233,7 +233,7 @@ def _unpool(k: Tracker, x: Any, indices: Any, *_: Any) -> Tracked:
         (n - 1) * params["stride"][a] + spans[a] - params["padding"][a] - params["padding"][ndim + a]
         for a, n in enumerate(both.map)
     ]
-    out = sp.write_freely(k, both, axes, "conv_transpose", made, **params)
+    out = k.after(both, "conv_transpose", sp.all_whole(both, axes, made), **params)
     lost = [[0, n - m] for n, m in zip(target, made, strict=True)]
     first = len(out.dims) - rank
     for j, axis in enumerate(axes):

@@ -160,6 +160,19 @@ def _places(dim: Any, ndim: int) -> list[tuple[int, ...] | None]:
     return out
 
 
+def _shown(value: Any) -> str:
+    """Arguments with steps as numbers and tensors as shapes."""
+    if isinstance(value, Ref):
+        return f"%{value.step}" + (f".{value.part}" if value.part is not None else "")
+    if isinstance(value, torch.Tensor):
+        return (
+            "×".join(map(str, value.shape))
+            if value.numel() > 9 or value.dtype.is_floating_point
+            else str(value.tolist())
+        )
+    return ", ".join(map(_shown, value)) if isinstance(value, tuple | list) else str(value)
+
+
 def judge(program: Program, ref: Ref, reads: Any = reads_by_nan, every: int = 1) -> rf.Network | None:
     """Compare the footprints of the reader's network with what torch reads, entry by entry."""
     net, out = program.tracked(ref)
@@ -176,6 +189,6 @@ def judge(program: Program, ref: Ref, reads: Any = reads_by_nan, every: int = 1)
         expected = np.any([wanted[e] for e in elements], axis=0)
         found = rf.footprint(net, name, entry, size).values
         if not np.array_equal(found, expected):
-            steps = "; ".join(f"{full}{args}{kwargs or ''}" for _, full, args, kwargs in program.steps)
+            steps = "; ".join(f"{full}({_shown(args)}{kwargs or ''})" for _, full, args, kwargs in program.steps)
             raise AssertionError(f"{steps}\nentry {entry}: {found.astype(int)}\nis {expected.astype(int)}")
     return net

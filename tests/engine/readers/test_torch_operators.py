@@ -226,3 +226,38 @@ def test_unpooling_sees_what_its_windows_see(kernel, stride, padding):
             np.testing.assert_array_equal(seen, rf.footprint(other, other.layers[-1].name, entry, (6, 5)).values)
         else:
             assert not seen.any()
+
+
+@pytest.mark.parametrize("name", ["cumsum", "cumprod", "cummax", "logcumsumexp"])
+@pytest.mark.parametrize("dim", [2, -1, 1])
+def test_cumulative_operators_read_what_is_before(name, dim):
+    from tests.engine.readers.programs import judge
+
+    p, y = started()
+    out = p.call(name, y, dim)
+    net = judge(p, p.call("conv2d", out[0] if isinstance(out, list) else out, p.rand(2, 4, 2, 3), None, [1, 2], [1, 1]))
+    assert [layer.op for layer in net.layers].count("cumulative") == (dim != 1)
+
+
+def test_recurrent_layers_one_way_read_what_is_before():
+    from tests.engine.readers.programs import judge
+
+    p, y = started()
+    judge(p, recurrent(p, y, False))
+
+
+@pytest.mark.parametrize("way", ["causal", "before", "after"])
+def test_causal_attention(way):
+    """By autograd: a NaN passes a mask."""
+    import torch
+
+    from tests.engine.readers.programs import Program, Ref, judge, reads_by_gradient
+
+    p = Program((1, 1, 9))
+    y = p.call("transpose.int", p.call("conv1d", Ref(0), p.rand(4, 1, 2)), 1, 2)
+    ones = torch.ones(8, 8)
+    mask = {"causal": None, "before": ones.tril() > 0, "after": ones.triu().log()}[way]
+    if way == "after":
+        mask = mask.double()
+    x = p.call("unsqueeze", y, 1)
+    judge(p, p.call("scaled_dot_product_attention", x, x, x, mask, 0.0, way == "causal"), reads_by_gradient)

@@ -263,8 +263,12 @@ def test_recurrent_layers_see_all_along_their_axis():
     assert found[5:8].all()
     assert not found[:5].any()
     assert not found[8:].any()
-    with pytest.raises(InputError, match=r"lstm.*reads a spatial axis one way"):
-        rf.load(Rows(False), example_input=(1, 4, 12, 10))
+    net = rf.load(Rows(False), example_input=(1, 4, 12, 10))
+    found = rf.footprint(net, net.outputs[0], (6, 4), net.input_size).values
+    assert {tuple(i) for i in np.argwhere(found).tolist()} == {(y, x) for y in (5, 6, 7) for x in range(6)}
+    last = rf.profile(net).isel(layer=-1)  # all before, and one entry ahead
+    assert (last.extent.values.tolist(), last.start.values.tolist()) == ([3, np.inf], [-1, -np.inf])
+    assert last.end.values.tolist() == [1, 1]
 
 
 def test_attention_in_windows_of_distant_entries():
