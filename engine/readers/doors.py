@@ -221,6 +221,7 @@ def _is_library_name(text: str) -> bool:
 
 DOORS: tuple[Door, ...] = (  # the first that opens
     Door("zoo", _is_zoo, _read_zoo, "a network of the zoo", takes_arguments=True, is_model=False),
+    Door("name", _is_library_name, _read_name, takes_arguments=True),
     Door("onnx", _has_suffix(".onnx"), _read_onnx),
     Door("program", _has_suffix(".pt2"), _read_program, needs_trust=True),
     Door("script", _is_script, _read_script, needs_trust=True),
@@ -228,7 +229,6 @@ DOORS: tuple[Door, ...] = (  # the first that opens
     Door("darknet", _has_suffix(".cfg"), _read_darknet),
     Door("ultralytics", _is_ultralytics, _read_ultralytics, takes_arguments=True),
     Door("spec", _is_spec, _read_spec, "a file and takes no parameters", is_model=False),
-    Door("name", _is_library_name, _read_name, takes_arguments=True),
     Door("python", lambda text: ":" in text and not text.endswith(".py"), _read_python, takes_arguments=True),
 )
 
