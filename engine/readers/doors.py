@@ -15,6 +15,7 @@ from typing import Any
 from rfscale.engine.errors import InputError, Parameter, nearest, shown
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.objects import model_network
+from rfscale.engine.readers.quiet import quiet
 
 Size = int | Sequence[int] | None
 Read = Callable[[str, Mapping[str, Any], Mapping[str, Any], Size], Network]
@@ -216,7 +217,20 @@ def _is_spec(text: str) -> bool:
 
 
 def _is_library_name(text: str) -> bool:
-    return text.partition(":")[0] in LIBRARIES and ":" in text
+    """Whether a text is a library's name of a model; timm:create_model is Python code, for timm has such a function."""
+    library, sign, name = text.partition(":")
+    if library not in LIBRARIES or not sign:
+        return False
+    if library == "hf" or not name.partition("#")[0].isidentifier():
+        return True
+    from rfscale.engine.readers.names.python import find
+
+    try:
+        with quiet():
+            find(text.partition("#")[0])
+    except InputError:
+        return True
+    return False
 
 
 DOORS: tuple[Door, ...] = (  # the first that opens

@@ -94,6 +94,12 @@ def test_names_of_timm_and_smp():
 
 
 @pytest.mark.torch
+def test_functions_of_libraries_are_python():
+    pytest.importorskip("timm")
+    assert (kind_of("timm:create_model"), kind_of("timm:resnet18")) == ("python", "name")
+
+
+@pytest.mark.torch
 def test_configurations_of_transformers(tmp_path):
     pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
