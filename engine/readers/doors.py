@@ -15,6 +15,7 @@ from typing import Any
 from rfscale.engine.errors import InputError, Parameter, nearest, shown
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.objects import model_network
+from rfscale.engine.readers.quiet import quiet
 
 Size = int | Sequence[int] | None
 Read = Callable[[str, Mapping[str, Any], Mapping[str, Any], Size], Network]
@@ -216,11 +217,25 @@ def _is_spec(text: str) -> bool:
 
 
 def _is_library_name(text: str) -> bool:
-    return text.partition(":")[0] in LIBRARIES and ":" in text
+    """Whether a text is a library's name of a model; timm:create_model is Python code, for timm has such a function."""
+    library, sign, name = text.partition(":")
+    if library not in LIBRARIES or not sign:
+        return False
+    if library == "hf" or not name.partition("#")[0].isidentifier():
+        return True
+    from rfscale.engine.readers.names.python import find
+
+    try:
+        with quiet():
+            find(text.partition("#")[0])
+    except InputError:
+        return True
+    return False
 
 
 DOORS: tuple[Door, ...] = (  # the first that opens
     Door("zoo", _is_zoo, _read_zoo, "a network of the zoo", takes_arguments=True, is_model=False),
+    Door("name", _is_library_name, _read_name, takes_arguments=True),
     Door("onnx", _has_suffix(".onnx"), _read_onnx),
     Door("program", _has_suffix(".pt2"), _read_program, needs_trust=True),
     Door("script", _is_script, _read_script, needs_trust=True),
@@ -228,7 +243,6 @@ DOORS: tuple[Door, ...] = (  # the first that opens
     Door("darknet", _has_suffix(".cfg"), _read_darknet),
     Door("ultralytics", _is_ultralytics, _read_ultralytics, takes_arguments=True),
     Door("spec", _is_spec, _read_spec, "a file and takes no parameters", is_model=False),
-    Door("name", _is_library_name, _read_name, takes_arguments=True),
     Door("python", lambda text: ":" in text and not text.endswith(".py"), _read_python, takes_arguments=True),
 )
 

@@ -33,12 +33,12 @@ def load(
     Parameters
     ----------
     source : str, path, dict, Network or model
-        A zoo name ("resnet50", see `rfscale networks`), the path of a .yaml, .json, .onnx or .pt2 file,
-        "package.module:factory" or "file.py:factory" for a Python function that returns a Network or a PyTorch module,
-        a spec dict, a PyTorch module or exported program, an onnx.ModelProto, or a network itself.
-    example_input : sequence of int, tensor, or list of these, optional
-        Of models: the shape of the image, by default (1, 3, 224, 224), for ONNX what the file says; or what the model
-        is called with, the image first.
+        A zoo name ("resnet50", see `rfscale networks`), a file (.yaml, .json, .onnx, .pt2, .keras, .h5, .cfg),
+        "package.module:factory" or "file.py:factory" for a Python function that returns a Network or a model, a name of
+        a library such as "timm:resnet50d", with "#path" after these for a part of the model, a spec dict, a model of
+        PyTorch, Keras or ONNX, or a network itself.
+    example_input : int, sequence of int, tensor, or lists, tuples and dicts of these, optional
+        Of models: the shape of the image, its pixels, or what the model is called with; by default what it says itself.
     input_size : int or sequence of int, optional
         Of models only the pixels per axis of that shape; of the zoo the size that the network carries.
     unknown : {"pointwise", "everything"} or mapping, optional
@@ -46,11 +46,11 @@ def load(
     axes : sequence of int, optional
         Of models: dims of the image that are spatial; by default all after the first two.
     image : str, optional
-        Of ONNX models: the input that is the image; by default the first of at least three dims.
+        Of models: the input that is the image; by default the first of at least three dims.
     name : str, optional
         Of models, and where a builder of the zoo takes one: the network's name.
     trust : bool
-        Of .pt2 files: load one that may run code, see docs/reading-models.md. Others are read as data.
+        Of .pt2 and TorchScript files: load one that may run code, see docs/reading-models.md. Others are data.
     **arguments
         Passed to the zoo's builder or the factory. An option above that a factory has a parameter for is the factory's.
 

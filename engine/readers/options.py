@@ -44,6 +44,16 @@ def are_whole(given: object, least: int, limit: int = 1 << 31) -> bool:
     return isinstance(given, list) and bool(given) and all(type(n) is int and least <= n < limit for n in given)
 
 
+def _is_shape(given: object) -> bool:
+    return are_whole(given, 1) or are_whole([given], 1)
+
+
+def _are_shapes(given: object) -> bool:
+    """Whether something is a list of shapes, or shapes by name."""
+    shapes = list(given.values()) if isinstance(given, Mapping) else given
+    return isinstance(shapes, list) and bool(shapes) and all(are_whole(shape, 1) for shape in shapes)
+
+
 READING_OPTIONS: dict[str, ReadingOption] = {
     "arg": ReadingOption(
         help="Argument of module:factory, or parameter of a network of the zoo; repeatable.",
@@ -55,13 +65,13 @@ READING_OPTIONS: dict[str, ReadingOption] = {
         repeatable=True,
     ),
     "example_input": ReadingOption(
-        help="Of models: shape of the image that they are read with, such as 1,1,512,512. By default 1,3 and "
-        "--input-size (or 224,224), for .onnx what the file says. Repeat it for further inputs.",
+        help="Of models: shape of the image that they are read with, such as 1,1,512,512, or its pixels, such as 512. "
+        "By default what the model says of itself. Repeat it for further inputs, as NAME=SHAPE for arguments by name.",
         metavar="SHAPE",
         needs="batch, channels and pixels",
         shell_example="1,3,224,224",
-        file_example="[1, 3, 224, 224], or a list of such lists",
-        fits=lambda v: are_whole(v, 1) or (isinstance(v, list) and bool(v) and all(are_whole(shape, 1) for shape in v)),
+        file_example="[1, 3, 224, 224], 224, a list of such shapes, or {name: shape}",
+        fits=lambda v: _is_shape(v) or _are_shapes(v),
         repeatable=True,
     ),
     "unknown": ReadingOption(
@@ -83,7 +93,7 @@ READING_OPTIONS: dict[str, ReadingOption] = {
         fits=lambda v: are_whole(v, -64),
     ),
     "image": ReadingOption(
-        help="Of .onnx files: the input that is the image.",
+        help="Of models with several inputs: the one that is the image, by its name.",
         metavar="NAME",
         needs="the name of an input",
         shell_example="pixel_values",
@@ -97,6 +107,15 @@ def reader_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options as parameters of a reader: shapes as tuples, without the factory's arguments."""
     out = {name: given[name] for name in READING_OPTIONS if name in given and name != "arg"}
     if "example_input" in out:
-        shapes = out["example_input"]
-        out["example_input"] = tuple(shapes) if isinstance(shapes[0], int) else [tuple(shape) for shape in shapes]
+        out["example_input"] = _as_shapes(out["example_input"])
     return out
+
+
+def _as_shapes(given: Any) -> Any:
+    if isinstance(given, int):
+        return given
+    if isinstance(given, Mapping):
+        return {name: _as_shapes(shape) for name, shape in given.items()}
+    if isinstance(given[0], int):
+        return given[0] if len(given) == 1 else tuple(given)
+    return [tuple(shape) for shape in given]

@@ -28,13 +28,13 @@ class Reading(TypedDict, total=False):
 
     Attributes
     ----------
-    example_input : sequence of int, tensor, or list of these
+    example_input : int, sequence of int, tensor, or lists, tuples and dicts of these
     unknown : {"pointwise", "everything"} or mapping
     axes : sequence of int
     image : str
     name : str
     trust : bool
-        Load a .pt2 file that may run code.
+        Load a .pt2 or TorchScript file that may run code.
     arguments : mapping
         Parameters of the zoo's builder or of the factory, which `rfscale.load` takes as keywords.
     """

@@ -138,7 +138,8 @@ def subject_of(entry: Entry, folder: Path, trust: bool = False) -> Any:
 
 def _named(entry: Entry, text: str, folder: Path, trust: bool) -> Any:
     """Return the space or network of a name; what fails says by which keys it was made and read."""
-    from rfscale.engine.readers.load import kind_of, load_named
+    from rfscale.engine.readers.doors import door_of
+    from rfscale.engine.readers.load import load_named
     from rfscale.engine.readers.quiet import quiet
     from rfscale.sweeps.spaces.load import find_space
 
@@ -146,8 +147,8 @@ def _named(entry: Entry, text: str, folder: Path, trust: bool) -> Any:
     text = f"{folder / path}{name}" if (folder / path).is_file() else text
     keys = [key for key in READING_OPTIONS if key in entry]
     try:
-        kind = kind_of(text)
-        if kind == "python" and not trust:
+        door = door_of(text)
+        if door.kind == "python" and not trust:
             raise InputError(
                 f"{text} names Python code, which a batch file may not run", remedy=("if you trust it, give ", TRUST)
             )
@@ -155,7 +156,7 @@ def _named(entry: Entry, text: str, folder: Path, trust: bool) -> Any:
         if space is not None:
             return space
         with quiet():
-            reading = reader_parameters(entry) | ({"trust": True} if trust and kind == "program" else {})
+            reading = reader_parameters(entry) | ({"trust": True} if trust and door.needs_trust else {})
             return load_named(text, entry.get("arg", {}), reading, entry.get("input_size"))
     except InputError as error:
         raise (error.within(", ".join(keys)) if keys else error) from None

@@ -73,8 +73,7 @@ class Model:
         """The options given, as parameters of a reader."""
         given: dict[str, Any] = {}
         if self.example_input:
-            shapes = [_fitting("example_input", text, numbers(text)) for text in self.example_input]
-            given["example_input"] = shapes[0] if len(shapes) == 1 else shapes
+            given["example_input"] = _shapes(self.example_input)
         if self.unknown:
             given["unknown"] = _unknown(self.unknown)
         if self.axes is not None:
@@ -98,10 +97,24 @@ NetworkArgument = Annotated[
     Model,
     typer.Argument(
         metavar="NETWORK",
-        help="A name of the zoo (see rfscale networks), package.module:factory or file.py:factory of a PyTorch model, "
-        "or an .onnx, .pt2 (torch.export), .yaml or .json file.",
+        help="A name of the zoo (see rfscale networks) or of a library (timm:resnet50d), package.module:factory or "
+        "file.py:factory of a model, #PATH after them for a part, or a file: .onnx, .pt2, .keras, .cfg, .yaml, .json.",
     ),
 ]
+
+
+NETWORK_FORMS = """\b
+    What may stand for NETWORK, besides names of the zoo and files of rfscale:
+      model.onnx, program.pt2            exported models
+      model.keras, model.h5, model.json  models of Keras, from their configuration
+      yolov4.cfg                         configurations of Darknet
+      yolov8n.yaml                       models of Ultralytics
+      script.pt --trust                  TorchScript
+      timm:resnet50d                     models of timm, torchvision, smp or ultralytics, by name
+      hf:FOLDER                          a config.json of transformers
+      module:factory, file.py:factory    what Python code makes
+      torchvision:NAME#backbone          a part of a model, by its path
+"""  # in the place of this name in a docstring, line by line
 
 
 def takes_network(verb: Callable[..., None]) -> Callable[..., None]:
@@ -132,13 +145,16 @@ def takes_network(verb: Callable[..., None]) -> Callable[..., None]:
             _refuse(reading)
         verb(**given, **{model: None if text is None else Model(text, **reading)})
 
-    run.__name__, run.__doc__, run.__module__ = verb.__name__, verb.__doc__, verb.__module__
+    run.__name__, run.__module__ = verb.__name__, verb.__module__
+    run.__doc__ = (verb.__doc__ or "").replace("NETWORK_FORMS", NETWORK_FORMS.strip())
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     run.__signature__ = signature  # type: ignore[attr-defined]
     return run
 
 
-_TRUST = Annotated[bool, typer.Option("--trust", help="Load a .pt2 file that may run code: you trust its maker.")]
+_TRUST = Annotated[
+    bool, typer.Option("--trust", help="Load a .pt2 or TorchScript file that may run code: you trust its maker.")
+]
 
 
 def _hint(name: str, option: ReadingOption) -> Any:
@@ -191,6 +207,15 @@ def _yaml(text: str) -> Any:
         raise
     except Exception as error:  # a scalar that is not what its tag says raises whatever comes of it
         raise ValueError from error
+
+
+def _shapes(texts: list[str]) -> Any:
+    """What --example-input says: one shape, one for each argument in order, or NAME=SHAPE for each by name."""
+    named = [text.partition("=") for text in texts]
+    if all(equals and name.strip().isidentifier() for name, equals, _ in named):
+        return {name.strip(): _fitting("example_input", text, numbers(text)) for name, _, text in named}
+    shapes = [_fitting("example_input", text, numbers(text)) for text in texts]
+    return shapes[0] if len(shapes) == 1 else shapes
 
 
 def _unknown(texts: list[str]) -> str | dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -132,12 +132,14 @@ def _hf(text: str, name: str, args: Mapping[str, Any], on_meta: bool) -> Any:
 
 def _class_of(config: Any) -> Callable[..., Any]:
     """The class that a configuration names, if it is one of the library; else its plain model."""
-    transformers = import_module("transformers")
+    known = find("transformers:PreTrainedModel")
     for name in getattr(config, "architectures", None) or ():
-        found = getattr(transformers, str(name), None)
-        if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
-            return found
-    return lambda config, **given: transformers.AutoModel.from_config(config, trust_remote_code=False, **given)
+        with suppress(InputError):
+            found = find(f"transformers:{name}")
+            if isinstance(found, type) and issubclass(found, known):
+                return found
+    auto = find("transformers:AutoModel")
+    return lambda config, **given: auto.from_config(config, trust_remote_code=False, **given)
 
 
 def _without_weights(config: Any) -> None:

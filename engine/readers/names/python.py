@@ -43,12 +43,7 @@ def find(text: str, what: str = "network") -> Any:
     if not where or not name:
         raise InputError(f"{what} {shown(text)} is incomplete; write package.module:factory or file.py:factory")
     try:
-        found = _with_torchvision(lambda: _module(where))
-        for part in name.split("."):
-            if not hasattr(found, part):
-                known = [n for n in dir(found) if not n.startswith("_")]
-                raise InputError(f"{what} {shown(text)}: {where} has no {part!r}; {nearest(part, known)}")
-            found = getattr(found, part)
+        return _with_torchvision(lambda: _member(where, name, f"{what} {shown(text)}"))
     except InputError:
         raise
     except SystemExit:
@@ -56,6 +51,16 @@ def find(text: str, what: str = "network") -> Any:
     except Exception as error:
         hint = _install_hint(error) or _nearest_file(where, error)
         raise InputError(f"{what} {shown(text)} cannot be imported: {_error_line(error, where)}{hint}") from None
+
+
+def _member(where: str, name: str, label: str) -> Any:
+    """What a dotted name means in a module; packages that import their parts late do so here."""
+    found = _module(where)
+    for part in name.split("."):
+        if not hasattr(found, part):
+            known = [n for n in dir(found) if not n.startswith("_")]
+            raise InputError(f"{label}: {where} has no {part!r}; {nearest(part, known)}")
+        found = getattr(found, part)
     return found
 
 
@@ -139,13 +144,22 @@ def _with_torchvision(action: Callable[[], Any]) -> Any:
     """Do what may import a torchvision without compiled operators: where they are missing, declare them and repeat."""
     try:
         return action()
-    except RuntimeError as error:
-        if "torchvision::" not in str(error):  # torch has no class of its own for an operator that is missing
+    except (RuntimeError, ImportError) as error:
+        if not _lacks_operators(error):
             raise
         from rfscale.engine.readers.torch.reader import declare_torchvision_operators
 
         declare_torchvision_operators()
         return action()
+
+
+def _lacks_operators(error: BaseException | None) -> bool:
+    """Whether an error came of them: torch has no class of its own for an operator that is missing."""
+    while error is not None:
+        if isinstance(error, RuntimeError) and "torchvision::" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _check(text: str, factory: Callable[..., Any], args: Mapping[str, Any]) -> list[str]:

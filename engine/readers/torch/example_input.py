@@ -188,6 +188,9 @@ def _of_shape(
         tensor = TensorInput(shape, dtype)
         return ModelInputs(([tensor],), {}, tensor, dims, free)
     tensor = TensorInput(shape, dtype)
+    names = (*signature.positional, *signature.keyword_only)
+    if image is not None and image not in names and not signature.takes_any_name:
+        raise InputError(argument=Parameter("image"), value=image, remedy=nearest(image, names))
     keyword = signature.keyword_of_image(image)
     args, kwargs = ((), {keyword: tensor}) if keyword else ((tensor,), {})
     _check_complete(signature, args, kwargs, shape)

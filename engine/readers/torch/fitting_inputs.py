@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any, TypeVar
 
 from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, shown
 from rfscale.engine.readers.torch.example_input import ModelInputs, TensorInput
+from rfscale.engine.readers.torch.signature import signature_of
 
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128)  # pixels that sizes of images are multiples of
 MOST_PIXELS = 2048  # per axis, of the sizes that are tried
@@ -59,6 +60,9 @@ def refused(module: Any, inputs: ModelInputs, error: Exception, run: Callable[[M
     remedy: tuple[Any, ...] = ("give another ", EXAMPLE_INPUT, ", or a part of the module")
     if wanted is not None:
         remedy = ("give ", EXAMPLE_INPUT, f" {_with_channels(inputs, wanted).image.shape}: it wants {wanted} channels")
+    elif inputs.args and isinstance(inputs.args[0], Mapping):  # keys that are no parameters
+        names = ", ".join((*(known := signature_of(module)).positional, *known.keyword_only))
+        remedy = ("name its parameters in ", EXAMPLE_INPUT, f": {names}")
     elif (pixels := fitting_pixels(module, inputs, run)) is not None:
         multiple = next((m for m in reversed(MULTIPLES) if not any(n % m for n in pixels)), 1)
         several = f", multiples of {multiple}" if multiple > 1 else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any
 
 from rfscale.engine.readers.torch.example_input import ModelInputs, made
@@ -20,13 +19,19 @@ def without_lazy_parts(module: Any, candidates: Sequence[ModelInputs]) -> Any:
         What it may be called with; the first that it takes says the shapes.
     """
     import torch
-    from torch.nn.parameter import is_lazy
+    from torch.nn.parameter import UninitializedBuffer, is_lazy
 
-    if not any(map(is_lazy, chain(module.parameters(), module.buffers()))):
+    parameters = [*module.parameters(), *module.buffers()]
+    if not any(map(is_lazy, parameters)):
         return module
+    device = parameters[0].device
+    empty: Any = UninitializedBuffer
     for inputs in candidates:
-        own = copy.deepcopy(module).to("meta").eval()
-        (args, kwargs), _ = made([inputs.args, inputs.kwargs], "meta")
+        memo = {
+            id(b): empty(device=b.device, dtype=b.dtype) for b in module.buffers() if is_lazy(b)
+        }  # torch copies none
+        own = copy.deepcopy(module, memo).eval()
+        (args, kwargs), _ = made([inputs.args, inputs.kwargs], device)
         try:
             with torch.no_grad():
                 own(*args, **kwargs)

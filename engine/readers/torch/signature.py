@@ -37,7 +37,7 @@ class Signature:
     def keyword_of_image(self, image: str | None) -> str | None:
         """Name under which the image is to be given; None where it is the first argument."""
         names = (*self.positional, *self.keyword_only)
-        if image is not None and image in names:
+        if image is not None and (image in names or self.takes_any_name):
             return None if self.positional[:1] == (image,) else image
         if self.positional:
             first = self.positional[0]

@@ -61,6 +61,8 @@ def profile(
     Example: rfscale profile resnet50 --input-size 224 --out resnet50.csv --plot resnet50.png
 
     Example: rfscale profile torchvision.models:resnet50 --arg weights=None --depth 1
+
+    NETWORK_FORMS
     """
     check_targets(out, plot)
     chosen = layers is not None or outputs_only

@@ -190,6 +190,7 @@ def test_a_size_that_nobody_gave_is_one_that_fits():
         (Two(), {}, r"called with image as well; give example_input as a dict .*: \{'mask': .*'image': …"),
         (Net(), {"example_input": "224"}, "example_input is '224'; it must be a shape such as"),
         (Net(), {"example_input": {"x": {1, 2}}}, r"example_input\['x'\] is \{1, 2\}; it must be a shape"),
+        (Net(), {"image": "picture"}, "image is 'picture'; known: x"),
         (Net(), {"example_input": 0}, "example_input is 0; it must lie between 1"),
         (Net(), {"example_input": {"x": "a"}}, "give a shape"),
         (Two(), {"example_input": [(1, 7), (1, 3, 8, 8)], "image": "imag"}, "image is 'imag'; did you mean 'image'"),

@@ -116,8 +116,8 @@ def test_compare(runs):
         ),
         ("runs: [{name: a, profile: 'm:f', arg: {2: 2}}]", "'a': arg is {2: 2}; it must be a mapping"),
         (
-            "runs: [{name: a, validate: 'm:f', example_input: 224}]",
-            "'a': example_input is 224; it must be batch",
+            "runs: [{name: a, validate: 'm:f', example_input: 0}]",
+            "'a': example_input is 0; it must be batch",
         ),
         ("runs: [{name: a, validate: 'm:f', example_input: [1, 3, 0, 8]}]", "'a': example_input is"),
         ("runs: [{name: a, validate: 'm:f', example_input: [[1, 3, 8], 4]}]", "'a': example_input is"),

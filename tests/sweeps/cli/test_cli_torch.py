@@ -26,6 +26,11 @@ def test_options_reach_the_reader(here, rfscale):
     _, out, _ = rfscale("profile", "torchnet:Flipped", "--unknown", "flip=pointwise")
     assert "body.1: extent 5" in out
     assert rfscale("profile", "torchnet:Flipped", "--unknown", "flip={kernel: 3, padding: 1}")[0] == 0
+    _, out, _ = rfscale("profile", "torchnet:Last", "--axes", "1,2", "--input-size", "8")
+    assert " 8×8 " in out
+    for text in ("40", "1,3,40,40", "x=1,3,40,40", "3,40,40"):
+        _, out, _ = rfscale("profile", "torchnet:Net", "--example-input", text, "--finite")
+        assert "image 40×40" in out
     _, out, _ = rfscale("profile", "torchnet:Pair", "--example-input", "1,3,8,8", "--example-input", "1,4,8,8")
     assert "body.1: extent 5" in out
 
@@ -77,16 +82,17 @@ WRONG_TORCH = {
     ),
     "treatment": (["torchnet:Flipped", "--unknown", "flip=sideways"], "--unknown flip is 'sideways'; it must be"),
     "arguments": (["torchnet:Net", "--arg", "widht=3"], "takes no argument 'widht'; did you mean 'width'?"),
-    "channels": (["torchnet:Net", "--example-input", "1,5,8,8"], "give another --example-input"),
-    "axes without a shape": (
-        ["torchnet:Last", "--axes", "1,2", "--input-size", "8"],
-        "give --example-input, its",
+    "channels": (
+        ["torchnet:Net", "--example-input", "1,5,8,8"],
+        "give --example-input (1, 3, 8, 8): it wants 3 channels",
     ),
+    "axes": (["torchnet:Last", "--axes", "1,9", "--input-size", "8"], "--axes is [1, 9]; give other dims"),
     "sizes": (
         ["torchnet:Net", "--example-input", "1,3,8,8", "--input-size", "8x8x8"],
         "--input-size is [8, 8, 8]",
     ),
-    "image": (["torchnet:Net", "--image", "x"], "--image names an input of an ONNX model"),
+    "image": (["torchnet:Net", "--image", "y"], "--image is 'y'; known: x"),
+    "name of an input": (["torchnet:Net", "--example-input", "y=1,3,8,8"], "name its parameters in --example-input: x"),
     "size of a program": (["no.pt2", "--example-input", "1,3,8,8"], "is of the size that it was exported with"),
     "no program": (["broken.pt2"], "broken.pt2 is not a program of torch.export.save"),
     "nowhere": (["no.pt2"], "no.pt2: No such file or directory"),
