@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 import rfscale as rf
+from rfscale.engine.readers.tensors.calls import check_result, guarded
 from rfscale.engine.readers.tensors.finished import finished
 from rfscale.engine.readers.tensors.layout import spatial
 from rfscale.engine.readers.tensors.spatial_ops import settle
-from rfscale.engine.readers.tensors.tracking import Constant, Tracked, check_result, guarded, image_tracker
+from rfscale.engine.readers.tensors.tracking import Constant, Tracked, image_tracker
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch import ops, window_ops
 from rfscale.engine.readers.torch.registry import ATEN

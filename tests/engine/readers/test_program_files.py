@@ -153,5 +153,5 @@ def test_symbolic_sizes_inside_are_read(tmp_path, monkeypatch):
 
 
 def test_trust_is_for_programs():
-    with pytest.raises(InputError, match=r"resnet50 is no \.pt2 file; leave trust out"):
+    with pytest.raises(InputError, match=r"resnet50 is no file that may run code; leave trust out"):
         rf.load("resnet50", trust=True)
