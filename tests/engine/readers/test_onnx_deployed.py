@@ -429,6 +429,13 @@ def by_tables():
         "reversed",
         m([n("Slice", "x", "a", "b", "d", "e")], a=g().ints(-1), b=g().ints(-99), d=g().ints(3), e=g().ints(-2)),
     )
+    numbers = {"one": 1, "three": 3, "four": 4, "five": 5, "eight": 8, "least": -99, "minus": -1}
+    mirror = [n("Slice", "x", "one", "four", "three", to="a"),
+        n("Slice", "a", "minus", "least", "three", "minus", to="b"),
+        n("Slice", "x", "five", "eight", "three", to="f"),
+        n("Slice", "f", "minus", "least", "three", "minus", to="h"),
+        n("Concat", "b", "x", "h", axis=3, to="p"), n("Conv", "p", "w")]  # fmt: skip
+    yield "reflection by slices", m(mirror, w=w, **{name: g().ints(number) for name, number in numbers.items()})
     yield "table", m([n("Gather", "x", "i", axis=2)], i=g().ints(5, 0, 0, 3))
     yield "table of tables", m([n("Gather", "x", "i", axis=3, to="t"), n("ReduceMean", "t", axes=[4], keepdims=0)],
         i=np.array([[0, 5], [3, 4], [8, 8]]))  # fmt: skip
@@ -451,12 +458,12 @@ def by_tables():
         r=g().ints(1, 6, 20), size=g().ints(5, 5), block=g().ints(2, 3), opset=18)  # fmt: skip
 
 
-@pytest.mark.parametrize("index", range(9))
+@pytest.mark.parametrize("index", range(10))
 def test_entries_at_constant_places_equal_the_reference_evaluator(index):
     from tests.engine.readers.test_onnx import equals_the_reference_evaluator
 
     every = list(by_tables())
-    assert len(every) == 9
+    assert len(every) == 10
     equals_the_reference_evaluator(*every[index])
 
 

@@ -168,7 +168,29 @@ def _split(k: Tracker, node: Node) -> list[Tracked]:
 
 @onnx("Concat")
 def _concat(k: Tracker, node: Node) -> Tracked:
-    return sp.concatenate(k, [v for v in node.inputs if 0 not in v.shape], node.attrs.get("axis", 1))
+    parts = [v for v in node.inputs if 0 not in v.shape]
+    d = node.attrs.get("axis", 1) % len(k.shape)
+    if len(parts) == 3 and all(type(v) is Tracked for v in parts) and len(parts[1].dims[d]) == 1:
+        before, after = (_mirrored(k, parts[1], parts[i], d, at_start=i == 0) for i in (0, 2))
+        if before and after:
+            starts, ends = ([n if e == d else 0 for e in range(len(k.shape))] for n in (before, after))
+            return sp.pad(k, parts[1], starts, ends, "reflect")
+    return sp.concatenate(k, parts, d)
+
+
+def _mirrored(k: Tracker, x: Tracked, part: Tracked, d: int, at_start: bool) -> int:
+    """How many entries of a map a part mirrors at one of its ends, as padding by reflection does; 0 for others."""
+    axis, n, m = x.dims[d][0].axis, x.shape[d], part.shape[d]
+    flipped = k.drafts[part.layer] if part.layer >= 0 else None
+    if flipped is None or flipped.op != "flip" or flipped.sources[0] < 0:
+        return 0
+    cut = k.drafts[flipped.sources[0]]
+    start = 1 if at_start else n - 1 - m
+    whole = all(size == (m if a == axis else x.map[a]) for a, size in enumerate(cut.size))
+    mirrors = [bool(r) for r in flipped.params["reverse"]] == [a == axis for a in range(len(x.map))]
+    if cut.op != "slice" or cut.sources != (x.layer,) or max(cut.params["step"]) > 1 or x.map[axis] != n:
+        return 0
+    return m if whole and mirrors and cut.params["start"][axis] == start else 0
 
 
 @onnx("Gather")
