@@ -376,9 +376,8 @@ def _in_one_map(k: Tracker, values: Sequence[Any], parts: list[Tracked], d: int)
                 raise UnreadableError("it joins pixels and other entries along one axis")
             placed.append(pad_dim(k, v, d, offset, total - n - offset, "zeros"))
         offset += n
-    jumps = {jump[v.dims[d][0].axis] for v in parts if (jump := k.jump(v.layer)) is not None}
-    if len(jumps) > 1:
-        raise UnreadableError("it joins maps of different jumps along one axis")
+    if len(k.image) == 1 and len({k.jump(v.layer) for v in parts} - {None}) > 1:  # levels; on more axes they are rows
+        raise UnreadableError("it joins maps of different jumps along their axis")
     return k.merge("concat", placed, common([p.dims for p in placed], k.shape))
 
 
