@@ -53,6 +53,13 @@ class Graph(NamedTuple):
     outputs: list[tuple[str, Output]]
     shapes: dict[Output, tuple[int | None, ...]]
 
+    def noted(self, call: LayerCall) -> list[tuple[int | None, ...]]:
+        """Shapes that the model notes for what a call makes, those of the first outputs that it notes."""
+        found: list[tuple[int | None, ...]] = []
+        while (output := Output(call.name, call.number, len(found))) in self.shapes:
+            found.append(self.shapes[output])
+        return found
+
 
 def graph_of(model: Mapping[str, Any], label: str) -> Graph:
     """Return the graph of a functional or sequential model.

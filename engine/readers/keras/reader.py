@@ -125,7 +125,7 @@ class _Walk:
         """What a call returns: a value, or a list of several."""
         layer = call.layer
         kind, config = str(layer.get("class_name")), layer.get("config") or {}
-        noted = [s for o, s in sorted(graph.shapes.items()) if o[:2] == (call.name, call.number)]
+        noted = graph.noted(call)
         if any(isinstance(v, Unknown) for v in inputs):
             return Unknown(tuple(inputs))
         if not any(isinstance(v, Tracked) for v in inputs):
