@@ -18,7 +18,7 @@ import typer
 
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.sweeps.cli.failures import INTERRUPTED, SYSTEM_ERROR, close_streams, open_streams, report_failure
-from rfscale.sweeps.cli.startup import finish, prepare
+from rfscale.sweeps.cli.startup import end_at_second_interrupt, finish, prepare
 from rfscale.sweeps.cli.verbs import VERBS
 
 OUTPUTS = ("--out", "--plot")
@@ -59,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is not None:
         return _run(list(argv))
     code = INTERRUPTED
-    with suppress(KeyboardInterrupt):  # a second Ctrl-C, while the first is reported
+    with suppress(KeyboardInterrupt):  # Ctrl-C while another failure is reported
+        end_at_second_interrupt(INTERRUPTED)
         prepare(sys.argv[1:])
         code = _run(sys.argv[1:])
         finish()

@@ -185,18 +185,20 @@ def local_client(workers: int) -> Iterator[Client]:
 def _without_working_folder() -> Iterator[None]:
     """Keep new Python processes from importing what lies in the working folder, such as a `types.py`.
 
-    They are started with ``python -c``, which searches that folder first, also for Python's own modules.
+    They are started with ``python -c``, which searches that folder first, also for Python's own modules. And the one
+    that cleans up after a process that ended at once does so without a warning.
     """
-    name = "PYTHONSAFEPATH"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
+    warnings = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker"]))
+    settings = {"PYTHONSAFEPATH": "1", "PYTHONWARNINGS": warnings}
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     try:
         yield
     finally:
-        if before is None:
+        for name, value in before.items():
             os.environ.pop(name)
-        else:
-            os.environ[name] = before
+            if value is not None:
+                os.environ[name] = value
 
 
 def dask_setup(worker: Any) -> None:

@@ -325,7 +325,11 @@ def test_a_second_interrupt_does_not_wait():
         "sys.argv = ['rfscale', 'profile', 'vgg16']\n"
         "def slow(*a):\n"
         "    try: print('on', flush=True); time.sleep(600)\n"
-        "    finally: print('stopping', flush=True); time.sleep(600)\n"
+        "    finally:\n"
+        "        print('stopping', flush=True)\n"
+        "        while True:\n"
+        "            try: time.sleep(600)\n"
+        "            except KeyboardInterrupt: pass\n"  # as packages do that wait for processes of theirs
         "rfscale.engine.analysis.profile.profile = slow\n"
         "sys.exit(main())"
     )
