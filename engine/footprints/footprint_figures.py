@@ -149,15 +149,16 @@ class FootprintFigures:
 
 
 def _infinite(half_lines: tuple[Intervals, ...] | None, ndim: int) -> Figures:
-    """Figures of a footprint without bounds: those of its first entry where some sides have bounds."""
-    if half_lines is None:
+    """Figures of a footprint without bounds; where some sides have bounds, those of the first entry that reads any."""
+    entry = [next((u for u, b in enumerate(i.bounds) if b), -1) for i in half_lines or ()]
+    if half_lines is None or min(entry) < 0:
         return Figures(inf, (nan,) * ndim, (inf,) * ndim, (0,) * ndim, (inf,) * ndim)
-    bounds = [i.bounds[0] or (0, -1) for i in half_lines]
+    bounds = [i.bounds[u] or (0, 0) for i, u in zip(half_lines, entry, strict=True)]
     low = tuple(-inf if lo < -BEYOND else lo for lo, _ in bounds)
     high = tuple(inf if hi > BEYOND else hi for _, hi in bounds)
     extent = tuple(hi - lo + 1 for lo, hi in zip(low, high, strict=True))
     shared = tuple(inf if e == inf else nan for e in extent)
-    return Figures(inf, low, extent, (0,) * ndim, shared, last=high)
+    return Figures(inf, low, extent, (0,) * ndim, shared, entry=tuple(entry) if any(entry) else (), last=high)
 
 
 def _check_pixels(layer: str, size: Size) -> None:

@@ -70,6 +70,9 @@ class Program:
             shapes = [tuple(m.shape) for m in made] if several else tuple(made.shape)
             tracker.shape = shapes
             given, named = (_mapped(v, lambda r: _picked(values, r), _constant) for v in (args, kwargs))
+            if not any(isinstance(v, Tracked) for v in _flat((given, named))):  # as readers do
+                values.append([Constant(s) for s in shapes] if several else Constant(shapes))
+                continue
             out = guarded(ATEN[name], tracker, *given, **named)
             check_result(out, shapes)
             values.append(out)
@@ -104,6 +107,12 @@ def _mapped(value: Any, refs: Any, tensors: Any) -> Any:
     if isinstance(value, dict):
         return {key: _mapped(v, refs, tensors) for key, v in value.items()}
     return value
+
+
+def _flat(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [x for v in value for x in _flat(v)] if isinstance(value, list | tuple) else [value]
 
 
 def _constant(tensor: torch.Tensor) -> Constant:
