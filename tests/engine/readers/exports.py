@@ -49,7 +49,7 @@ def models() -> Iterator[tuple[str, Callable[[], Any], int]]:
 
 
 def _of_torchvision(name: str) -> Any:
-    from rfscale.engine.readers.python import find
+    from rfscale.engine.readers.names.python import find
 
     find("torchvision.models:resnet18")  # where its compiled operators are missing, they are declared
     import torchvision
@@ -62,7 +62,7 @@ def _of_torchvision(name: str) -> Any:
 
 
 def _of_timm(name: str) -> Any:
-    from rfscale.engine.readers.python import find
+    from rfscale.engine.readers.names.python import find
 
     find("timm:create_model")
     import timm
