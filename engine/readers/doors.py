@@ -85,7 +85,7 @@ def _read_onnx(text: str, args: Mapping[str, Any], reading: Mapping[str, Any], s
 
 def _read_program(text: str, args: Mapping[str, Any], reading: Mapping[str, Any], size: Size) -> Network:
     """A .pt2 file of torch.export.save, which is of one size."""
-    from rfscale.engine.readers.torch.program_file import load_program
+    from rfscale.engine.readers.torch.program.program_file import load_program
 
     for key in ("example_input", "input_size"):
         if key in reading:

@@ -8,10 +8,11 @@ from math import prod
 from typing import Any, TypeAlias
 
 from rfscale.engine.readers.darknet.cfg_file import Section
-from rfscale.engine.readers.tensors import spatial_ops as sp
-from rfscale.engine.readers.tensors import window_ops as wd
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, regroup, with_dim
-from rfscale.engine.readers.tensors.products import weighted
+from rfscale.engine.readers.tensors.operators import spatial_ops as sp
+from rfscale.engine.readers.tensors.operators import window_ops as wd
+from rfscale.engine.readers.tensors.operators.joins import concatenate
+from rfscale.engine.readers.tensors.operators.products import weighted
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, Unknown
 
 OUTPUTS = ("yolo", "gaussian_yolo", "region", "detection")  # they end a branch
@@ -169,7 +170,7 @@ def _route(k: Tracker, step: Step) -> Any:
     if len({v.shape[2:] for v in values}) > 1:
         raise UnreadableError("it joins maps of different sizes")
     k.shape = (1, sum(v.shape[1] for v in values), *values[0].shape[2:])
-    return sp.concatenate(k, values, 1)
+    return concatenate(k, values, 1)
 
 
 def _part(value: Any, groups: int) -> Any:

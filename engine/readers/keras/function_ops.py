@@ -8,9 +8,10 @@ from typing import Any
 
 from rfscale.engine.readers.keras.registry import KERAS, Call, keras, per_axis
 from rfscale.engine.readers.keras.window_ops import widened, without
-from rfscale.engine.readers.tensors import spatial_ops as sp
 from rfscale.engine.readers.tensors.layout import UnreadableError, length
-from rfscale.engine.readers.tensors.products import matmul
+from rfscale.engine.readers.tensors.operators import spatial_ops as sp
+from rfscale.engine.readers.tensors.operators.joins import concatenate
+from rfscale.engine.readers.tensors.operators.products import matmul
 from rfscale.engine.readers.tensors.tracking import Tracked, Tracker
 
 
@@ -84,7 +85,7 @@ def _stack(k: Tracker, call: Call) -> Tracked:
     d = call.get("axis", 0) % (len(call.x.dims) + 1)
     parts = [widened(v, d) for v in call.inputs]
     k.shape = (*parts[0].shape[:d], len(parts), *parts[0].shape[d + 1 :])
-    return sp.concatenate(k, parts, d)
+    return concatenate(k, parts, d)
 
 
 @keras("Unstack")

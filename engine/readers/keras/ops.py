@@ -9,9 +9,9 @@ from typing import Any
 
 from rfscale.engine.readers.keras.registry import Call, keras, per_axis
 from rfscale.engine.readers.keras.window_ops import widened, without
-from rfscale.engine.readers.tensors import spatial_ops as sp
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, regroup, spatial
-from rfscale.engine.readers.tensors.products import attend, weighted
+from rfscale.engine.readers.tensors.operators.joins import concatenate
+from rfscale.engine.readers.tensors.operators.products import attend, weighted
 from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker
 
 POINTWISE = """
@@ -124,7 +124,7 @@ def _concatenate(k: Tracker, call: Call) -> Tracked:
     axis, shapes = call.get("axis", -1), [v.shape for v in call.inputs]
     d = axis % len(shapes[0])
     k.shape = tuple(sum(s[d] for s in shapes) if e == d else n for e, n in enumerate(shapes[0]))
-    return sp.concatenate(k, call.inputs, d)
+    return concatenate(k, call.inputs, d)
 
 
 # layout --------------------------------------------------------------------------------------------------------------

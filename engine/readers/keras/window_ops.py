@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from rfscale.engine.readers.keras.registry import Call, keras, per_axis
-from rfscale.engine.readers.tensors import spatial_ops as sp
-from rfscale.engine.readers.tensors import window_ops as wd
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, with_dim
+from rfscale.engine.readers.tensors.operators import spatial_ops as sp
+from rfscale.engine.readers.tensors.operators import window_ops as wd
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, axis_values
 
 _RANKS = (1, 2, 3)

@@ -83,7 +83,7 @@ def read_made(
     input_size : int or sequence of int, optional
         Size that is going to be analysed.
     """
-    from rfscale.engine.readers.torch.masks import WITHOUT_VALUES
+    from rfscale.engine.readers.torch.program.masks import WITHOUT_VALUES
 
     try:
         network = model_network(part(model), reading, input_size)

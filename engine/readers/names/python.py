@@ -147,7 +147,7 @@ def _with_torchvision(action: Callable[[], Any]) -> Any:
     except (RuntimeError, ImportError) as error:
         if not _lacks_operators(error):
             raise
-        from rfscale.engine.readers.torch.reader import declare_torchvision_operators
+        from rfscale.engine.readers.torch.torchvision import declare_torchvision_operators
 
         declare_torchvision_operators()
         return action()

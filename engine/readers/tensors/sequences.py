@@ -23,7 +23,7 @@ from rfscale.engine.readers.tensors.layout import (
     spatial,
     with_dim,
 )
-from rfscale.engine.readers.tensors.spatial_ops import narrow
+from rfscale.engine.readers.tensors.operators.spatial_ops import narrow
 from rfscale.engine.readers.tensors.tracking import (
     IMAGE_LAYER,
     Constant,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 
-from rfscale.engine.readers.torch.module_outputs import NOTES, Note
+from rfscale.engine.readers.torch.program.module_outputs import NOTES, Note
 from rfscale.engine.readers.torch.trace.module_calls import tensors
 
 

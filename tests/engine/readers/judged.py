@@ -27,7 +27,7 @@ def tracked(program, name):
     from rfscale.engine.readers.tensors.finished import finished
     from rfscale.engine.readers.tensors.tracking import Tracked, image_tracker
     from rfscale.engine.readers.tensors.unknowns import Unknowns
-    from rfscale.engine.readers.torch.reader import GraphReader
+    from rfscale.engine.readers.torch.program.graph_reader import GraphReader
 
     image = next(n for n in program.graph_module.graph.nodes if n.name == program.graph_signature.user_inputs[0])
     tracker, first, channels = image_tracker(tuple(image.meta["val"].shape))

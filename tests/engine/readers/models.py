@@ -65,7 +65,7 @@ def module(model: str):
     try:
         import torchvision
     except RuntimeError:
-        from rfscale.engine.readers.torch.reader import declare_torchvision_operators
+        from rfscale.engine.readers.torch.torchvision import declare_torchvision_operators
 
         declare_torchvision_operators()
         import torchvision  # noqa: F401
@@ -93,7 +93,7 @@ def row(model: str, known: str | None = None) -> dict[str, object]:
 
     The figures are those of the last map without a global receptive field, global_ops skipped.
     """
-    from rfscale.engine.readers.torch.reader import read_program
+    from rfscale.engine.readers.torch.program.graph_reader import read_program
     from tests.engine.readers.exported import exported
     from tests.engine.readers.judged import judge_small
 

@@ -9,8 +9,8 @@ from rfscale.engine.errors import InputError
 
 torch = pytest.importorskip("torch")
 
-from rfscale.engine.readers.torch.example_input import made, model_inputs, tensor_inputs  # noqa: E402
-from rfscale.engine.readers.torch.fitting_inputs import first_that_runs  # noqa: E402
+from rfscale.engine.readers.torch.inputs.example_input import made, model_inputs, tensor_inputs  # noqa: E402
+from rfscale.engine.readers.torch.inputs.fitting_inputs import first_that_runs  # noqa: E402
 
 
 class Net(torch.nn.Module):

@@ -14,7 +14,7 @@ import pytest
 
 import rfscale as rf
 from rfscale.engine import InputError
-from rfscale.engine.readers.torch.program_file import load_program
+from rfscale.engine.readers.torch.program.program_file import load_program
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 

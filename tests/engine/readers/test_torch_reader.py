@@ -57,7 +57,7 @@ def test_entries_equal_autograd_through_the_exported_graph(model):
 
 @pytest.mark.parametrize("model", [*JUDGED, "torchvision.models:vit_b_16@224", "timm:maxvit_nano_rw_256@256"])
 def test_running_a_model_gives_the_network_of_torch_export(model):
-    from rfscale.engine.readers.torch.reader import read_program
+    from rfscale.engine.readers.torch.program.graph_reader import read_program
     from tests.engine.readers.exported import exported
 
     name, _, size = model.partition("@")

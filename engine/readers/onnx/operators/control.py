@@ -10,8 +10,9 @@ import numpy as np
 from rfscale.engine.readers.onnx.graph.node import Node
 from rfscale.engine.readers.onnx.operators.registry import control
 from rfscale.engine.readers.onnx.operators.values import joined_along_new
-from rfscale.engine.readers.tensors import spatial_ops as sp
 from rfscale.engine.readers.tensors.layout import UnreadableError, spatial
+from rfscale.engine.readers.tensors.operators import spatial_ops as sp
+from rfscale.engine.readers.tensors.operators.joins import concatenate
 from rfscale.engine.readers.tensors.tracking import Constant, Joined, Tracked, Tracker, Unknown
 
 if TYPE_CHECKING:
@@ -244,7 +245,7 @@ def _joined(reader: GraphReader, node: Any, read: Node) -> list[Any]:
     if not any(isinstance(v, Tracked) for v in items):
         return [Constant(tuple(shape))]
     reader.tracker.shape = tuple(shape)
-    return [sp.concatenate(reader.tracker, items, d)]
+    return [concatenate(reader.tracker, items, d)]
 
 
 @control("SequenceMap")

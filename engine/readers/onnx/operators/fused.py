@@ -9,7 +9,7 @@ from rfscale.engine.readers.onnx.graph.image import NHWC
 from rfscale.engine.readers.onnx.graph.node import Node
 from rfscale.engine.readers.onnx.operators.registry import onnx, rewritten
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial, with_dim
-from rfscale.engine.readers.tensors.products import attend, weighted
+from rfscale.engine.readers.tensors.operators.products import attend, weighted
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 
 POINTWISE = """

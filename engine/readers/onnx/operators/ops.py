@@ -11,12 +11,13 @@ from rfscale.engine.readers.onnx.graph.node import Node
 from rfscale.engine.readers.onnx.operators.registry import onnx
 from rfscale.engine.readers.onnx.operators.resize import resample
 from rfscale.engine.readers.onnx.operators.window_ops import convolve, deconvolve, pool
-from rfscale.engine.readers.tensors import spatial_ops as sp
-from rfscale.engine.readers.tensors.entries import take
 from rfscale.engine.readers.tensors.layout import UnreadableError, length, neutral, regroup, spatial, with_dim
-from rfscale.engine.readers.tensors.products import attend, einsum, matmul, weighted
+from rfscale.engine.readers.tensors.operators import spatial_ops as sp
+from rfscale.engine.readers.tensors.operators.entries import take
+from rfscale.engine.readers.tensors.operators.joins import concatenate
+from rfscale.engine.readers.tensors.operators.products import attend, einsum, matmul, weighted
+from rfscale.engine.readers.tensors.operators.window_ops import shuffle
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
-from rfscale.engine.readers.tensors.window_ops import shuffle
 
 POINTWISE = """
 Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Cast Ceil Celu Clip Cos Cosh
@@ -175,7 +176,7 @@ def _concat(k: Tracker, node: Node) -> Tracked:
         if before and after:
             starts, ends = ([n if e == d else 0 for e in range(len(k.shape))] for n in (before, after))
             return sp.pad(k, parts[1], starts, ends, "reflect")
-    return sp.concatenate(k, parts, d)
+    return concatenate(k, parts, d)
 
 
 def _mirrored(k: Tracker, x: Tracked, part: Tracked, d: int, at_start: bool) -> int:

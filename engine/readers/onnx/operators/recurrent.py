@@ -8,8 +8,8 @@ from typing import Any
 from rfscale.engine.readers.onnx.graph.node import Node
 from rfscale.engine.readers.onnx.operators.registry import Ends, onnx
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial, with_dim
-from rfscale.engine.readers.tensors.moves import cumulate
-from rfscale.engine.readers.tensors.products import weighted
+from rfscale.engine.readers.tensors.operators.moves import cumulate
+from rfscale.engine.readers.tensors.operators.products import weighted
 from rfscale.engine.readers.tensors.tracking import Tracked, Tracker
 
 

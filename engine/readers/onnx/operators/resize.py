@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from rfscale.engine.readers.onnx.graph.node import Node
-from rfscale.engine.readers.tensors import spatial_ops as sp
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial
+from rfscale.engine.readers.tensors.operators import spatial_ops as sp
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 
 _MODES = {"nearest": "nearest", "linear": "bilinear", "bilinear": "bilinear", "cubic": "bicubic"}

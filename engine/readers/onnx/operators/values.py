@@ -10,9 +10,6 @@ import numpy as np
 
 from rfscale.engine.readers.onnx.graph.node import Node
 from rfscale.engine.readers.onnx.operators.registry import onnx
-from rfscale.engine.readers.tensors import spatial_ops as sp
-from rfscale.engine.readers.tensors import window_ops as wd
-from rfscale.engine.readers.tensors.entries import put, take
 from rfscale.engine.readers.tensors.layout import (
     Dim,
     UnreadableError,
@@ -23,7 +20,10 @@ from rfscale.engine.readers.tensors.layout import (
     spatial,
     with_dim,
 )
-from rfscale.engine.readers.tensors.moves import cumulate
+from rfscale.engine.readers.tensors.operators import spatial_ops as sp
+from rfscale.engine.readers.tensors.operators import window_ops as wd
+from rfscale.engine.readers.tensors.operators.entries import put, take
+from rfscale.engine.readers.tensors.operators.moves import cumulate
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 
 _PICKS = "which entries it picks depends on their values"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rfscale.engine.readers.tensors import window_ops as wd
 from rfscale.engine.readers.tensors.layout import UnreadableError
+from rfscale.engine.readers.tensors.operators import window_ops as wd
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from rfscale.engine.readers.tensors import spatial_ops as sp
 from rfscale.engine.readers.tensors.layout import UnreadableError, length, spatial, with_dim
-from rfscale.engine.readers.tensors.moves import flattened, repeated
-from rfscale.engine.readers.tensors.products import contract, matmul, tensordot
+from rfscale.engine.readers.tensors.operators import spatial_ops as sp
+from rfscale.engine.readers.tensors.operators.joins import concatenate
+from rfscale.engine.readers.tensors.operators.moves import flattened, repeated
+from rfscale.engine.readers.tensors.operators.products import contract, matmul, tensordot
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.registry import aten, listed
 
@@ -71,7 +72,7 @@ def _diff(k: Tracker, x: Any, n: int = 1, dim: int = -1, before: Any = None, aft
     if len(around) > 1:
         shape, total = k.shape, sum(v.shape[d] for v in around)
         k.shape = (*shape[:d], total, *shape[d + 1 :])
-        x = sp.concatenate(k, [v for v in around if 0 not in v.shape], d)
+        x = concatenate(k, [v for v in around if 0 not in v.shape], d)
         k.shape = shape
     for _ in range(n):
         size = x.shape[d]

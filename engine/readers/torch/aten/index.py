@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rfscale.engine.readers.tensors.entries import put, take
 from rfscale.engine.readers.tensors.layout import UnreadableError, length, regroup, spatial, with_dim
-from rfscale.engine.readers.tensors.spatial_ops import narrow
+from rfscale.engine.readers.tensors.operators.entries import put, take
+from rfscale.engine.readers.tensors.operators.spatial_ops import narrow
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.registry import aten
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial, with_dim
-from rfscale.engine.readers.tensors.products import einsum, matmul, weighted
+from rfscale.engine.readers.tensors.operators.products import einsum, matmul, weighted
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.aten.composite import reduction
 from rfscale.engine.readers.torch.registry import aten, listed

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial, with_dim
-from rfscale.engine.readers.tensors.moves import cumulate
-from rfscale.engine.readers.tensors.products import attend, weighted
+from rfscale.engine.readers.tensors.operators.moves import cumulate
+from rfscale.engine.readers.tensors.operators.products import attend, weighted
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.registry import aten, listed
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rfscale.engine.readers.tensors.layout import UnreadableError, length, neutral, spatial, whole_axis
-from rfscale.engine.readers.tensors.spatial_ops import narrow, pad_dim, whole_dim
+from rfscale.engine.readers.tensors.operators.spatial_ops import narrow, pad_dim, whole_dim
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, axis_values
 from rfscale.engine.readers.torch.registry import aten
 

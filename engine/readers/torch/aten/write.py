@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from rfscale.engine.readers.tensors.entries import write_slice
+from rfscale.engine.readers.tensors.operators.entries import write_slice
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.registry import aten
 

@@ -14,7 +14,7 @@ from rfscale.engine.readers.tensors.calls import check_result, guarded
 from rfscale.engine.readers.tensors.layout import UnreadableError
 from rfscale.engine.readers.tensors.tracking import Constant, Stop, Tracker, Unknown
 from rfscale.engine.readers.tensors.unknowns import Unknowns
-from rfscale.engine.readers.torch.masks import NOT_READ, WITHOUT_VALUES
+from rfscale.engine.readers.torch.program.masks import NOT_READ, WITHOUT_VALUES
 from rfscale.engine.readers.torch.registry import ATEN, Handler
 from rfscale.engine.readers.torch.trace import constants
 from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls

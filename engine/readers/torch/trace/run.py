@@ -11,10 +11,10 @@ import torch
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.readers.tensors.naming import Returned, returned_maps
-from rfscale.engine.readers.tensors.spatial_ops import settle
+from rfscale.engine.readers.tensors.operators.spatial_ops import settle
 from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, image_tracker
 from rfscale.engine.readers.tensors.unknowns import Unknowns
-from rfscale.engine.readers.torch.example_input import ModelInputs, TensorInput, mapped
+from rfscale.engine.readers.torch.inputs.example_input import ModelInputs, TensorInput, mapped
 from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls, tensors
 from rfscale.engine.readers.torch.trace.recorder import NeedsValuesError, Recorder
 from rfscale.engine.readers.torch.trace.storages import View

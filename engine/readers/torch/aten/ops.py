@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from rfscale.engine.readers.tensors import spatial_ops as sp
 from rfscale.engine.readers.tensors.layout import (
     UnreadableError,
     length,
@@ -20,7 +19,9 @@ from rfscale.engine.readers.tensors.layout import (
     whole_axis,
     with_dim,
 )
-from rfscale.engine.readers.tensors.moves import flip
+from rfscale.engine.readers.tensors.operators import spatial_ops as sp
+from rfscale.engine.readers.tensors.operators.joins import concatenate
+from rfscale.engine.readers.tensors.operators.moves import flip
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.aten import composite, elementwise, index, mixing, sequence, spectral, write
 from rfscale.engine.readers.torch.registry import ATEN, aten, listed
@@ -110,7 +111,7 @@ for _name, _dim in (("vsplit", 0), ("hsplit", 1), ("dsplit", 2)):
 
 @aten("cat", "concat", "concatenate")
 def _cat(k: Tracker, values: Sequence[Any], dim: int = 0) -> Tracked:
-    return sp.concatenate(k, [v for v in values if 0 not in v.shape], dim)
+    return concatenate(k, [v for v in values if 0 not in v.shape], dim)
 
 
 @aten("stack")
@@ -122,7 +123,7 @@ def _stack(k: Tracker, values: Sequence[Any], dim: int = 0) -> Tracked:
             return replace(v, dims=(*v.dims[:d], (), *v.dims[d:]))
         return Constant((*v.shape[:d], 1, *v.shape[d:]))
 
-    return sp.concatenate(k, [grown(v) for v in values], d)
+    return concatenate(k, [grown(v) for v in values], d)
 
 
 def _of_rank(v: Any, rank: int) -> Any:

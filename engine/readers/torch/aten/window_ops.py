@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.readers.tensors import spatial_ops as sp
-from rfscale.engine.readers.tensors import window_ops as wd
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, regroup, spatial
+from rfscale.engine.readers.tensors.operators import spatial_ops as sp
+from rfscale.engine.readers.tensors.operators import window_ops as wd
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.registry import ATEN, Handler, aten, listed
 

@@ -15,8 +15,8 @@ from rfscale.engine.readers.tensors.layout import (
     whole_axis,
     with_dim,
 )
-from rfscale.engine.readers.tensors.moves import flip, repeat_entry, repeated, spread_apart
-from rfscale.engine.readers.tensors.spatial_ops import narrow, pad_dim
+from rfscale.engine.readers.tensors.operators.moves import flip, repeat_entry, repeated, spread_apart
+from rfscale.engine.readers.tensors.operators.spatial_ops import narrow, pad_dim
 from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker
 
 MAX_STEP = 64  # each entry between those that are written is a part of its own

@@ -16,7 +16,7 @@ from rfscale.engine.readers.tensors.layout import (
     whole_axis,
     with_dim,
 )
-from rfscale.engine.readers.tensors.spatial_ops import as_axis, whole_dim
+from rfscale.engine.readers.tensors.operators.spatial_ops import as_axis, whole_dim
 from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, axis_values
 
 

@@ -8,8 +8,8 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, shown
-from rfscale.engine.readers.torch.example_input import ModelInputs, TensorInput
-from rfscale.engine.readers.torch.signature import signature_of
+from rfscale.engine.readers.torch.inputs.example_input import ModelInputs, TensorInput
+from rfscale.engine.readers.torch.inputs.signature import signature_of
 
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128)  # pixels that sizes of images are multiples of
 MOST_PIXELS = 2048  # per axis, of the sizes that are tried

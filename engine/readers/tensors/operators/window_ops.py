@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rfscale.engine.readers.tensors.layout import NEUTRAL, Factor, UnreadableError, length, neutral, spatial, with_dim
-from rfscale.engine.readers.tensors.products import weighted
-from rfscale.engine.readers.tensors.spatial_ops import clean, pad, target_size, write_along
+from rfscale.engine.readers.tensors.operators.products import weighted
+from rfscale.engine.readers.tensors.operators.spatial_ops import clean, pad, target_size, write_along
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, axis_values
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, Parameter, nearest
 from rfscale.engine.network.spec import listed, whole
 from rfscale.engine.readers.reading import is_number, row_of_numbers
-from rfscale.engine.readers.torch.input_facts import InputFacts, input_facts
-from rfscale.engine.readers.torch.signature import Signature, signature_of
+from rfscale.engine.readers.torch.inputs.input_facts import InputFacts, input_facts
+from rfscale.engine.readers.torch.inputs.signature import Signature, signature_of
 
 _SHAPE_NEEDED = "a shape such as (1, 3, 224, 224), a tensor, or a list or dict of these"
 

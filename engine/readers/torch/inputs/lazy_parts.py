@@ -6,7 +6,7 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from rfscale.engine.readers.torch.example_input import ModelInputs, made
+from rfscale.engine.readers.torch.inputs.example_input import ModelInputs, made
 
 
 def without_lazy_parts(module: Any, candidates: Sequence[ModelInputs]) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, restrided, spatial
-from rfscale.engine.readers.tensors.moves import cumulate
+from rfscale.engine.readers.tensors.operators.moves import cumulate
 from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker
 
 NO_WEIGHT = -1e4  # a number added to a score from which on its weight is zero

@@ -1,0 +1,1 @@
+"""What operators do to tracked tensors, for every reader."""

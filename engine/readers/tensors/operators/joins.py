@@ -1,0 +1,94 @@
+"""Tensors one after another along a dim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rfscale.engine.readers.tensors.layout import (
+    Factor,
+    UnreadableError,
+    common,
+    neutral,
+    spatial,
+    with_dim,
+)
+from rfscale.engine.readers.tensors.operators.spatial_ops import lengthened_dim, pad_dim, roll
+from rfscale.engine.readers.tensors.tracking import Joined, Tracked, Tracker
+
+
+def concatenate(k: Tracker, values: Sequence[Any], d: int) -> Tracked:
+    """Tensors one after another along a dim: channels, one axis, tokens, or maps of their own."""
+    d %= len(k.shape)
+    parts = [v for v in values if isinstance(v, Tracked)]
+    if any(isinstance(p, Joined) for p in parts):
+        return k.join(values, d)
+    if not any(spatial(p.dims[d]) for p in parts):
+        parts = k.aligned(parts)
+        shape = [*k.shape[:d], 1, *k.shape[d + 1 :]]
+        dims = common([with_dim(p.dims, d, ()) for p in parts], shape)
+        return k.merge("concat", parts, with_dim(dims, d, neutral(k.shape[d])))
+    if not k.joins_axes:
+        return k.join(values, d)
+    try:
+        return _in_one_map(k, values, parts, d)
+    except UnreadableError:
+        return k.join(values, d)
+
+
+def _in_one_map(k: Tracker, values: Sequence[Any], parts: list[Tracked], d: int) -> Tracked:
+    """Tensors one after another along a dim that holds pixels, as one map."""
+    if sum(bool(spatial(p.dims[d])) for p in parts) == 1:
+        out = _with_tokens(k, values, parts, d)
+        if out is not None:
+            return out
+    rolled = _rolled(k, parts, d) if len(parts) == len(values) == 2 else None
+    if rolled is not None:
+        return rolled
+    total, offset, placed = k.shape[d], 0, []
+    for v in values:
+        n = v.shape[d]
+        if isinstance(v, Tracked):
+            if not spatial(v.dims[d]):
+                raise UnreadableError("it joins pixels and other entries along one axis")
+            placed.append(pad_dim(k, v, d, offset, total - n - offset, "zeros"))
+        offset += n
+    if len(k.image) == 1 and len({k.jump(v.layer) for v in parts} - {None}) > 1:  # levels; on more axes they are rows
+        raise UnreadableError("it joins maps of different jumps along their axis")
+    return k.merge("concat", placed, common([p.dims for p in placed], k.shape))
+
+
+def _rolled(k: Tracker, parts: list[Tracked], d: int) -> Tracked | None:
+    """The end of a map put before its start: a roll, as ONNX writes it; None for anything else."""
+    tail, head = (k.drafts[p.layer] if p.layer >= 0 else None for p in parts)
+    if tail is None or head is None or not tail.op == head.op == "slice" or tail.sources != head.sources:
+        return None
+    axis, n = parts[0].dims[d][0].axis, k.shape[d]
+    start, size = tail.params["start"][axis], k.map_of(tail.sources[0])
+    both = tuple(n if a == axis else m for a, m in enumerate(tail.size))
+    if start == 0 or start != head.params["stop"][axis] or size != both or max(tail.params["step"]) > 1:
+        return None
+    if any(s for a, s in enumerate(tail.params["start"]) if a != axis):
+        return None
+    source = Tracked(tail.sources[0], size, common([lengthened_dim(p, d, n) for p in parts], k.shape))
+    return roll(k, source, d, -start if 2 * start <= n else n - start)
+
+
+def _with_tokens(k: Tracker, values: Sequence[Any], parts: list[Tracked], d: int) -> Tracked | None:
+    """A sequence of all pixels with extra tokens before or after it; None where only some pixels are in it."""
+    at = next(i for i, v in enumerate(values) if isinstance(v, Tracked) and spatial(v.dims[d]))
+    t = values[at]
+    others = [p for p in parts if p is not t]
+    if any(p.layer < 0 or not k.drafts[p.layer].is_global for p in others):
+        raise UnreadableError("it joins pixels and entries of another map")
+    if len(t.dims[d]) == 1 and not t.dims[d][0].inner and not others:
+        return None  # constant rows beside one axis: padding
+    lead = sum(v.shape[d] for v in values[:at])
+    inner = t.dims[d]
+    if len(inner) == 1 and inner[0].inner:
+        lead, inner = lead + inner[0].lead, inner[0].inner
+    if any(f.inner for f in inner):
+        raise UnreadableError("it joins a sequence inside another")
+    axis = next(f.axis for f in inner)
+    dims = with_dim(t.dims, d, (Factor(k.shape[d], axis, 1, inner, lead),))
+    return k.merge("concat", [t, *others], dims)

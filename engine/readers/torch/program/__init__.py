@@ -1,0 +1,1 @@
+"""Read exported programs."""
