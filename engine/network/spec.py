@@ -183,6 +183,8 @@ def layer_params(op: str, given: Mapping[str, Any], label: str, ndim: int) -> di
         _check_resampling(out, label)
     if op == "crop" and (out["amount"] is None) == (out["size"] is None):
         raise InputError(f"{label} needs either 'amount' or 'size'")
+    if op == "cumulative" and not any((*out["earlier"], *out["later"])):
+        raise InputError(f"{label} reads nothing else than each entry; give 'earlier: 1' or 'later: 1'")
     for key in ("channels", "groups"):
         if given.get(key) is not None:
             out[key] = whole(given[key], f"{key} of {label}")

@@ -262,6 +262,8 @@ def window(d: Draft, source: str) -> str:
 def one_way(d: Draft, source: str) -> str:
     """A layer that reads all before an entry, or after it."""
     before, after = (d.per_axis(lambda: d.rng.randint(0, 1)) for _ in range(2))
+    if not any((*before, *after)):
+        before = (1, *before[1:])
     return d.add("cumulative", source, earlier=before, later=after)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rfscale.engine.analysis.profile_summary import FORMULA_AREAS, FormulaValues, formula_values, profile_summary
+from rfscale.engine.formulas.profile_summary import FORMULA_AREAS, FormulaValues, formula_values, profile_summary
 from rfscale.engine.network.modules import Module, fitting_depth, modules
 from rfscale.sweeps.report.terminal import Column, Table, folded, number, per_axis
 

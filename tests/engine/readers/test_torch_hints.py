@@ -44,21 +44,12 @@ def test_an_odd_size_is_answered_with_the_nearest_that_fits():
     assert "data-dependent" not in str(caught.value)
 
 
-def test_data_dependent_code_is_still_called_so():
-    class Depends(torch.nn.Module):
-        def forward(self, x):
-            return x if x.sum() > 0 else -x
-
-    with pytest.raises(InputError, match="without data-dependent code"):
-        rf.load(Depends(), example_input=(1, 3, 33, 33))
-
-
 @pytest.mark.parametrize("changes_shape", [False, True])
 def test_what_is_proposed_for_unknown_operators_is_taken(changes_shape):
     shape = (1, 3, 16, 16)
-    with pytest.raises(InputError) as caught:
+    with pytest.warns(rf.PartlyReadWarning) as said:
         rf.load(Roots(changes_shape), example_input=shape)
-    remedy = str(caught.value).rpartition("; to go on")[2]
+    remedy = str(said[0].message).rpartition("; to go on")[2]
     proposed = re.findall(r"unknown='(\w+)'", remedy)
     assert ("pointwise" in proposed) != changes_shape
     for word in proposed:
