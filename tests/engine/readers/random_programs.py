@@ -201,7 +201,10 @@ def shuffled(d: Draw, y: Ref) -> Ref:
     if not d.alike:
         raise RuntimeError("channels differ: where they go to matters")
     _, c, _, _ = d.shape(y)
-    return d.p.call("pixel_shuffle", y, 2) if c % 4 == 0 and d.rng.random() < 0.5 else d.p.call("pixel_unshuffle", y, 2)
+    if c % 4 == 0 and d.rng.random() < 0.5:
+        return d.p.call("pixel_shuffle", y, 2)
+    d.alike = False  # each channel holds other pixels, and an entry stands for all its channels
+    return d.p.call("pixel_unshuffle", y, 2)
 
 
 def pointwise(d: Draw, y: Ref) -> Ref:
