@@ -20,9 +20,12 @@ import torch
 import rfscale as rf
 from rfscale.engine.readers.torch.trace.module_calls import tensors
 
-INSIDE = 6  # pixels inside a footprint that are changed, one at a time
+INSIDE = 5  # pixels inside a footprint that are changed, one at a time
 TRIES = 3  # finite changes of different size
 SMALL = 0.01  # of all parameters, where the model's own overflow
+
+
+Key = tuple[str, int, str]  # of a tensor: module, call, position in what the call returns
 
 
 class Verdict(NamedTuple):
@@ -35,7 +38,7 @@ class Verdict(NamedTuple):
 class Place(NamedTuple):
     """Where a map of the network is in what the model returns: the tensor, its dims, and the first of its entries."""
 
-    key: tuple[str, int, str]  # of the tensor: module, call, position in what the call returns
+    key: Key
     layer: str
     size: tuple[int, ...]
     dims: tuple[int, ...]  # one for each axis, or one that holds all of them
@@ -62,7 +65,7 @@ def judge_model(
     Parameters
     ----------
     module : torch.nn.Module
-        It is copied, in float64.
+        It is copied.
     network : Network
         What the reader made of it.
     shape : tuple of int
@@ -90,38 +93,70 @@ def judge_model(
     return Verdict(len(judged), differing)
 
 
+class _ReachedError(Exception):
+    """The tensor that a run is for is there; what follows is not run."""
+
+
 class Runs:
-    """A model in float64, run on images of which some pixels are changed."""
+    """A model, run on images of which some pixels are changed: in float32, and where values count in float64."""
 
     def __init__(self, module: torch.nn.Module, shape: tuple[int, ...], seed: int, call: Callable[..., Any]) -> None:
-        self.module = _on_cpu(module).double().eval()
+        self.module = _on_cpu(module).eval().float()
+        self.precise: torch.nn.Module | None = None
         self.call = call
         self.image = torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-        self.base = self.returned(self.image)
-        if not all(v.isfinite().all() for v in self.base.values()):
+        self.shapes = self._shapes()
+
+    def _shapes(self) -> dict[Key, tuple[int, ...]]:
+        """Shapes of all that calls of modules return."""
+        finite = []
+
+        def keep(value: torch.Tensor) -> tuple[int, ...]:
+            finite.append(bool(value.isfinite().all()))
+            return tuple(value.shape)
+
+        found = self.returned(self.image, keep)
+        if not all(finite):
             for value in (*self.module.parameters(), *self.module.buffers()):
                 if value.is_floating_point():
                     value.data.fill_(SMALL)
-            self.base = self.returned(self.image)
+        return found
 
-    def returned(self, image: torch.Tensor) -> dict[tuple[str, int, str], torch.Tensor]:
-        """Every tensor that a call of a module returns."""
-        found: dict[tuple[str, int, str], torch.Tensor] = {}
+    def returned(
+        self,
+        image: torch.Tensor,
+        keep: Callable[[torch.Tensor], Any],
+        wanted: Key | None = None,
+        *,
+        double: bool = False,
+    ) -> dict[Key, Any]:
+        """What `keep` makes of each tensor that a call of a module returns, or of the one that is wanted."""
+        if double and self.precise is None:
+            self.precise = copy.deepcopy(self.module).double()
+        module: Any = self.precise if double else self.module
+        found: dict[Key, Any] = {}
         calls: dict[str, int] = {}
 
-        def keep(path: str, output: Any) -> None:
+        def hook(path: str, output: Any) -> None:
             number = calls[path] = calls.get(path, -1) + 1
+            if wanted is not None and wanted[:2] != (path, number):
+                return
             for key, value in tensors(output):
                 if value.is_floating_point():
-                    found[path, number, key] = value.detach().clone()  # what follows may write into it
+                    found[path, number, key] = keep(value.detach())
+            if wanted is not None:
+                raise _ReachedError
 
         handles = [
-            part.register_forward_hook(lambda _, __, output, path=path: keep(path, output))
-            for path, part in self.module.named_modules()
+            part.register_forward_hook(lambda _, __, output, path=path: hook(path, output))
+            for path, part in module.named_modules()
+            if wanted is None or path == wanted[0]
         ]
         try:
             with torch.no_grad():
-                self.call(self.module, image)
+                self.call(module, image if double else image.float())
+        except _ReachedError:
+            pass
         except (RuntimeError, ValueError, IndexError, AssertionError):
             if not found:
                 raise  # otherwise it decides by values, after what was kept
@@ -134,10 +169,10 @@ class Runs:
         """Maps of a network that are found in what the model returns, in the order of the layers."""
         sizes = network.map_sizes()
         found = []
-        for key, value in self.base.items():
+        for key, shape in self.shapes.items():
             names = _names(network, *key)
             maps = [tuple(sizes[network[n].name]) for n in names]
-            found += _places(key, [network[n].name for n in names], maps, tuple(value.shape))
+            found += _places(key, [network[n].name for n in names], maps, shape)
         return sorted(found, key=lambda p: network.index(p.layer))
 
     def against(self, place: Place, entry: tuple[int, ...], found: np.ndarray, rng: random.Random) -> list[str]:
@@ -159,18 +194,21 @@ class Runs:
         outside = pixels.sum() > 1
         if bool(value.isnan().any()) != outside:
             return not outside
-        before = self._entry(place, entry, self.image)
+        before = self._entry(place, entry, self.image, double=True)
         for number in range(TRIES):
             noise = torch.randn(self.image.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(number))
             changed = torch.where(pixels, self.image + 10.0 ** (2 * number) * noise, self.image)
-            after = self._entry(place, entry, changed)
+            after = self._entry(place, entry, changed, double=True)
             scale = before.abs().max().clamp(min=1e-300)
             if ((after - before).abs() > 1e-10 * scale).any() if outside else (after != before).any():
                 return True
         return False
 
-    def _entry(self, place: Place, entry: tuple[int, ...], image: torch.Tensor) -> torch.Tensor:
-        return place.entry(self.returned(image)[place.key], entry)
+    def _entry(
+        self, place: Place, entry: tuple[int, ...], image: torch.Tensor, *, double: bool = False
+    ) -> torch.Tensor:
+        kept = self.returned(image, torch.clone, place.key, double=double)
+        return place.entry(kept[place.key], entry)
 
 
 def _on_cpu(module: torch.nn.Module) -> torch.nn.Module:
