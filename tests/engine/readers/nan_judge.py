@@ -171,6 +171,8 @@ class Runs:
         found = []
         for key, shape in self.shapes.items():
             names = _names(network, *key)
+            if not names and key[0] == key[2] == "" and len(network.outputs) == 1 and not network.left_out:
+                names = list(network.outputs)
             maps = [tuple(sizes[network[n].name]) for n in names]
             found += _places(key, [network[n].name for n in names], maps, shape)
         return sorted(found, key=lambda p: network.index(p.layer))
@@ -213,7 +215,10 @@ class Runs:
 
 def _on_cpu(module: torch.nn.Module) -> torch.nn.Module:
     if not any(v.is_meta for v in (*module.parameters(), *module.buffers())):
-        return copy.deepcopy(module)
+        try:
+            return copy.deepcopy(module)
+        except TypeError:  # it holds what cannot be copied
+            return module
     module = copy.deepcopy(module).to_empty(device="cpu")
     for value in (*module.parameters(), *module.buffers()):
         if value.is_floating_point():
@@ -241,9 +246,11 @@ def _names(network: rf.Network, path: str, number: int, key: str) -> list[str]:
 def _places(key: Any, layers: list[str], maps: list[tuple[int, ...]], shape: tuple[int, ...]) -> list[Place]:
     if len(layers) == 1:
         (size,) = maps
-        for dims in (tuple(range(2, 2 + len(size))), tuple(range(1, 1 + len(size)))):
-            if len(shape) == 2 + len(size) and tuple(shape[d] for d in dims) == size:
-                return [Place(key, layers[0], size, dims, 0)]
+        rank = len(size)
+        firsts = (2, 1) if len(shape) == 2 + rank else (len(shape) - rank,)  # channels before or after the axes
+        for first in firsts:
+            if first > 0 and shape[first : first + rank] == size:
+                return [Place(key, layers[0], size, tuple(range(first, first + rank)), 0)]
     lengths = [prod(size) for size in maps]
     fitting = [d for d in range(1, len(shape)) if shape[d] == sum(lengths)]
     if len(fitting) != 1 or not layers or len(shape) != 3 or sum(lengths) == 1:
