@@ -8,6 +8,7 @@ from typing import Any
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.readers.tensors.layout import UnreadableError, check_fit
+from rfscale.engine.readers.tensors.rearranged import Rearranged
 from rfscale.engine.readers.tensors.sequences import applied
 from rfscale.engine.readers.tensors.tracking import Joined, Tracked, Tracker
 
@@ -56,11 +57,13 @@ def check_result(out: Any, shapes: Any) -> None:
     for tensor, shape in zip(tensors, shapes if several else [shapes], strict=False):
         if shape is None or not isinstance(tensor, Tracked):
             continue
-        if not isinstance(tensor, Joined):
+        if not isinstance(tensor, Joined | Rearranged):
             check_fit(tensor.dims, tensor.map, shape)
             continue
         if tensor.shape != tuple(shape):
             raise UnreadableError(f"it was read as a tensor of the shape {tensor.shape}, not {tuple(shape)}")
+        if isinstance(tensor, Rearranged):
+            continue
         for part, n in zip(tensor.parts, tensor.lengths, strict=True):
             if isinstance(part, Tracked):
                 check_fit(part.dims, part.map, (*shape[: tensor.dim], n, *shape[tensor.dim + 1 :]))

@@ -10,6 +10,7 @@ import pytest
 
 import rfscale as rf
 from rfscale.engine import InputError
+from rfscale.engine.errors import PartlyReadWarning
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")]
 torch = pytest.importorskip("torch")
@@ -155,17 +156,37 @@ def last_write_counts(m, x):
     return m.b(y)
 
 
+def rows_shifted_by_padding(m, x):
+    """Positions relative to each column made absolute: 2·8 − 1 of them are in the channels."""
+    y = m.a(x).repeat(1, 4, 1, 1)[:, :15].permute(0, 2, 3, 1).reshape(9, 8, 15)
+    y = torch.nn.functional.pad(torch.nn.functional.pad(y, [0, 1]).flatten(1), [0, 15 - 8])
+    return y.reshape(9, 9, 15)[:, :8, 7:].permute(2, 0, 1).unsqueeze(0)
+
+
+def rows_shifted_by_a_column(m, x):
+    """The same as transformers of sequences do it."""
+    y = m.b(x).permute(0, 2, 3, 1)
+    y = torch.nn.functional.pad(y, [1, 0]).reshape(1, 9, 5, 8)[:, :, 1:].reshape(1, 9, 8, 4)
+    return m.a(y.permute(0, 3, 1, 2))
+
+
 IDIOMS = [
     additions_to_a_part, rows_that_are_replaced, one_row, every_second_column, a_buffer_that_is_filled,
     a_view_that_is_read_after_a_write, a_write_through_a_permutation, a_write_through_a_reshape,
     parts_that_are_scaled, shapes_changed_in_place, zeros_in_a_row, out_argument, loops_and_dicts, subtract_alias,
-    attribute_data, last_write_counts,
+    attribute_data, last_write_counts, rows_shifted_by_padding,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("forward", IDIOMS, ids=lambda f: f.__name__)
 def test_what_python_does_in_a_forward(forward):
     check(Model(forward))
+
+
+def test_rows_that_are_shifted_against_the_axes_end_there():
+    with pytest.warns(PartlyReadWarning, match="cuts across the map's axes"):
+        net = rf.load(Model(rows_shifted_by_a_column), example_input=SHAPE)
+    assert [layer.op for layer in net.layers] == ["conv"]
 
 
 def test_a_branch_on_values_is_taken_and_said():

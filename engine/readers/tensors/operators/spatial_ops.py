@@ -23,6 +23,7 @@ from rfscale.engine.readers.tensors.layout import (
     with_dim,
     with_extra_entries,
 )
+from rfscale.engine.readers.tensors.rearranged import Rearranged, cut, padded
 from rfscale.engine.readers.tensors.tracking import Constant, Joined, Tracked, Tracker, axis_values
 
 Axes = list[int | None]
@@ -91,7 +92,7 @@ def settle(k: Tracker, t: Tracked) -> Tracked:
     Views and permutations leave the map as it was: a pixel shuffle written with them, the last operator of a model, is
     a layer only here. What stays as it is: sequences of pixels, and windows in the batch.
     """
-    if isinstance(t, Joined):
+    if isinstance(t, Joined | Rearranged):
         return t
     strides = {f.axis: max(g.stride for dim in t.dims for g in spatial(dim) if g.axis == f.axis) for f in _all(t)}
     low = [d for d, dim in enumerate(t.dims) if spatial(dim) and all(f.stride < strides[f.axis] for f in spatial(dim))]
@@ -221,12 +222,14 @@ def pad(k: Tracker, t: Tracked, before: Sequence[int], after: Sequence[int], mod
 
 def pad_dim(k: Tracker, t: Tracked, d: int, lo: int, hi: int, mode: str = "zeros") -> Any:
     """Padding of one dim: of an axis, of a sequence by extra tokens, or of channels."""
-    n = length(t.dims[d])
+    n = t.shape[d]
     if lo < 0 or hi < 0:
         t = narrow(k, t, d, max(0, -lo), n - max(0, -hi), 1)
         return pad_dim(k, t, d, max(0, lo), max(0, hi), mode) if max(lo, hi) > 0 and isinstance(t, Tracked) else t
     if not lo and not hi:
         return t
+    if isinstance(t, Rearranged) and mode == "zeros":
+        return padded(t, d, lo, hi)
     t = as_axis(k, t, d)
     if not spatial(t.dims[d]):
         return replace(t, dims=with_dim(t.dims, d, neutral(n + lo + hi)))
@@ -273,14 +276,16 @@ def roll(k: Tracker, t: Tracked, d: int, shift: int) -> Tracked:
 
 def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1) -> Any:
     """Entries start, start + step, … before stop of one dim; where that is none, a constant without entries."""
-    dim, n = t.dims[d], length(t.dims[d])
     size = max(0, -(-(stop - start) // step))
-    if (start, size) == (0, n):
+    if (start, size) == (0, t.shape[d]):
         return t
     if step < 1:
         raise UnreadableError("it reverses a dim")
     if size == 0:
         return Constant((*t.shape[:d], 0, *t.shape[d + 1 :]))
+    if isinstance(t, Rearranged):
+        return cut(t, d, start, stop, step)
+    dim = t.dims[d]
 
     def become(new: tuple[Factor, ...]) -> Dims:
         return with_dim(t.dims, d, new)

@@ -22,6 +22,7 @@ from rfscale.engine.readers.tensors.layout import (
 from rfscale.engine.readers.tensors.operators import spatial_ops as sp
 from rfscale.engine.readers.tensors.operators.joins import concatenate
 from rfscale.engine.readers.tensors.operators.moves import flip
+from rfscale.engine.readers.tensors.rearranged import Rearranged, permuted, viewed
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.aten import composite, elementwise, index, mixing, sequence, spectral, write
 from rfscale.engine.readers.torch.registry import ATEN, aten, listed
@@ -34,19 +35,21 @@ _FILLED_BY = composite, elementwise, index, mixing, sequence, spectral, write
 @aten("view", "reshape", "flatten", "unflatten", "_unsafe_view", "squeeze", "unsqueeze", "view_as", "reshape_as")
 @aten("_reshape_alias", "atleast_1d", "atleast_2d", "atleast_3d", "ravel", "unsafe_view")
 def _view(k: Tracker, x: Any, *_: Any, **__: Any) -> Any:
-    return replace(x, dims=regroup(x.dims, k.shape)) if isinstance(x, Tracked) else Constant(k.shape)
+    return viewed(x, k.shape) if isinstance(x, Tracked) else Constant(k.shape)
 
 
 @aten("permute")
 def _permute(k: Tracker, x: Tracked, order: Sequence[int]) -> Tracked:
+    if isinstance(x, Rearranged):
+        return permuted(x, order)
     return replace(x, dims=tuple(x.dims[d] for d in order))
 
 
 @aten("transpose", "swapaxes", "swapdims")
 def _transpose(k: Tracker, x: Tracked, a: int, b: int) -> Tracked:
-    dims = list(x.dims)
-    dims[a], dims[b] = dims[b], dims[a]
-    return replace(x, dims=tuple(dims))
+    order = list(range(len(x.shape)))
+    order[a], order[b] = order[b], order[a]
+    return _permute(k, x, order)
 
 
 @aten("numpy_T")
@@ -79,8 +82,8 @@ def _repeat(k: Tracker, x: Tracked, *_: Any, **__: Any) -> Tracked:
 
 @aten("slice")
 def _slice(k: Tracker, x: Tracked, dim: int = 0, start: Any = None, stop: Any = None, step: int = 1) -> Tracked:
-    d = dim % len(x.dims)
-    start, stop, step = slice(start, stop, step).indices(length(x.dims[d]))
+    d = dim % len(x.shape)
+    start, stop, step = slice(start, stop, step).indices(x.shape[d])
     return sp.narrow(k, x, d, start, stop, step)
 
 

@@ -209,7 +209,7 @@ for _mode in ("bilinear", "bicubic"):
 
 @aten("pad")
 def _pad(k: Tracker, x: Tracked, sides: Sequence[int], mode: str = "constant", value: Any = None) -> Tracked:
-    rank = len(x.dims)
+    rank = len(x.shape)
     before, after = [0] * rank, [0] * rank
     for i in range(len(sides) // 2):
         before[rank - 1 - i], after[rank - 1 - i] = sides[2 * i], sides[2 * i + 1]
