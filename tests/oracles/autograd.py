@@ -231,9 +231,10 @@ def _weighted(x: torch.Tensor, size: tuple[int, ...], params: Any) -> torch.Tens
     """Torch's own weights on each axis, without their signs: the outer two are negative and could cancel."""
     for a, n in enumerate(size):
         old = x.shape[2 + a]
-        unit = torch.eye(old, dtype=x.dtype).reshape(1, old, old, 1)  # channel i: the map that is 1 at entry i
+        # image i is 1 in row i; two columns, for torch antialiases maps of one column along the wrong dim
+        unit = torch.eye(old, dtype=x.dtype).reshape(old, 1, old, 1).repeat(1, 1, 1, 2)
         given = {key: params[key] for key in ("mode", "align_corners", "antialias")}
-        weights = F.interpolate(unit, size=(n, 1), **given)[0, :, :, 0]
+        weights = F.interpolate(unit, size=(n, 2), **given)[:, 0, :, 0]
         weights = torch.where(weights.abs() < 1e-12, 0.0, weights.abs())  # torch rounds a zero to 1e-17 here and there
         x = torch.movedim(torch.tensordot(x, weights, dims=([2 + a], [0])), -1, 2 + a)
     return x
