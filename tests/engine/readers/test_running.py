@@ -264,3 +264,21 @@ def test_pixels_are_written_beside_tokens():
         return m.b((t * 2)[:, :, 1:].reshape(y.shape))
 
     check(Model(run))
+
+
+@pytest.mark.parametrize("given", [SHAPE, None])
+def test_an_error_after_values_decided_ends_the_reading(given):
+    """Boxes that a model selects by values, and an error with those of the example: what is before them is known."""
+
+    def run(m, x):
+        y = m.a(x)
+        chosen = m.b(y)[y > 1e9]
+        if len(chosen) == 0:
+            raise RuntimeError("no boxes")
+        return chosen
+
+    module = Model(run)
+    module.example_input_array = torch.zeros(SHAPE)
+    with pytest.warns(rf.PartlyReadWarning, match="the model ends there: 'no boxes'"):
+        net = rf.load(module, example_input=given)
+    assert [layer.op for layer in net.layers] == ["conv", "conv"]
