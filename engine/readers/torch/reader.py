@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rfscale.engine.errors import InputError
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.tensors.finished import finished
 from rfscale.engine.readers.torch.aten import ops as aten
@@ -67,5 +68,11 @@ def read_torch(
 
     candidates = model_inputs(module, example_input, input_size, axes, image)
     module = without_lazy_parts(module, candidates)
-    _, traced = first_that_runs(module, candidates, Tracer(module, unknown))
+    run = Tracer(module, unknown)
+    try:
+        _, traced = first_that_runs(module, candidates, run)
+    except InputError:
+        if run.ended is None:
+            raise
+        traced = run.ended
     return finished(traced.tracker, label, traced.outputs, traced.channels, traced.unknowns, traced.returned)

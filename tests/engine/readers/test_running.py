@@ -273,3 +273,33 @@ def test_a_model_without_memory_for_its_weights():
         wide = torch.nn.Sequential(*(torch.nn.Conv2d(10_000, 10_000, 3, padding=1) for _ in range(3)))
     net = rf.load(wide, example_input=(1, 10_000, 16, 16))
     assert rf.profile(net).params.values.sum() == sum(p.numel() for p in wide.parameters())
+
+
+def test_pixels_are_written_beside_tokens():
+    """What is added to the pixels of a sequence leaves its class token where it is."""
+
+    def run(m, x):
+        y = m.a(x)
+        t = torch.cat([torch.zeros_like(y[:, :, 0, :1]), y.flatten(2)], 2)
+        t[:, :, 1:] += m.b(x).flatten(2)
+        return m.b((t * 2)[:, :, 1:].reshape(y.shape))
+
+    check(Model(run))
+
+
+@pytest.mark.parametrize("given", [SHAPE, None])
+def test_an_error_after_values_decided_ends_the_reading(given):
+    """Boxes that a model selects by values, and an error with those of the example: what is before them is known."""
+
+    def run(m, x):
+        y = m.a(x)
+        chosen = m.b(y)[y > 1e9]
+        if len(chosen) == 0:
+            raise RuntimeError("no boxes")
+        return chosen
+
+    module = Model(run)
+    module.example_input_array = torch.zeros(SHAPE)
+    with pytest.warns(rf.PartlyReadWarning, match="the model ends there: 'no boxes'"):
+        net = rf.load(module, example_input=given)
+    assert [layer.op for layer in net.layers] == ["conv", "conv"]

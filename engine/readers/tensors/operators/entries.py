@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from rfscale.engine.network.ops import OPS
 from rfscale.engine.readers.tensors.layout import (
     UnreadableError,
     common,
@@ -17,7 +18,7 @@ from rfscale.engine.readers.tensors.layout import (
 )
 from rfscale.engine.readers.tensors.operators.moves import flip, repeat_entry, repeated, spread_apart
 from rfscale.engine.readers.tensors.operators.spatial_ops import narrow, pad_dim
-from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker
+from rfscale.engine.readers.tensors.tracking import IMAGE_LAYER, Constant, Shape, Tracked, Tracker
 
 MAX_STEP = 64  # each entry between those that are written is a part of its own
 MAX_RUNS = 64  # slices that a table is taken apart into
@@ -42,10 +43,40 @@ def write_slice(k: Tracker, base: Any, new: Any, d: int, start: int, stop: int, 
     if not any(isinstance(t, Tracked) and lies_along(k, t, d) for t in (base, new)):  # channels: they have one map
         held = [replace(t, dims=with_dim(t.dims, d, ())) for t in (base, new) if isinstance(t, Tracked)]
         return k.elementwise(held, "concat", shape)
+    if isinstance(base, Tracked) and isinstance(new, Tracked) and _all_pixels(base, d) == (start, stop, step):
+        return _beside_tokens(k, base, new, d)
     parts = list(_kept(k, base, d, start, stop, step)) if isinstance(base, Tracked) else []
     if isinstance(new, Tracked):
         parts.append(placed(k, _on_the_axis_of(k, base, new, d), d, start, step, shape[d]))
     return k.merge("concat", parts, common([p.dims for p in parts], shape))
+
+
+def _all_pixels(t: Tracked, d: int) -> tuple[int, int, int] | None:
+    """First entry, end and step of the pixels of a sequence that holds extra tokens, too; None for any other dim."""
+    if len(t.dims[d]) != 1 or not t.dims[d][0].inner:
+        return None
+    f = t.dims[d][0]
+    return f.lead, f.lead + length(f.inner), 1
+
+
+def _beside_tokens(k: Tracker, base: Tracked, new: Tracked, d: int) -> Tracked:
+    """The pixels of a sequence replaced by what was made of them; its extra tokens stay."""
+    (f,) = base.dims[d]
+    if new.dims[d] != f.inner or base.layer not in _merged(k, new.layer):
+        raise UnreadableError("it writes pixels beside tokens that they were not made of")
+    return replace(new, dims=with_dim(new.dims, d, (f,)))
+
+
+def _merged(k: Tracker, layer: int) -> set[int]:
+    """A layer, and those that it holds entry by entry."""
+    found, rest = {layer}, [layer]
+    while rest:
+        last = rest.pop()
+        if last != IMAGE_LAYER and OPS[k.drafts[last].op].kind == "merge":
+            more = set(k.drafts[last].sources) - found
+            found |= more
+            rest += more
+    return found
 
 
 def _on_the_axis_of(k: Tracker, base: Any, new: Tracked, d: int) -> Tracked:

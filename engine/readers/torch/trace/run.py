@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from rfscale.engine.errors import InputError
+from rfscale.engine.errors import InputError, shown
 from rfscale.engine.readers.tensors.naming import Returned, returned_maps
 from rfscale.engine.readers.tensors.operators.spatial_ops import settle
-from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, image_tracker
+from rfscale.engine.readers.tensors.tracking import Stop, Tracked, Tracker, Unknown, image_tracker
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch.inputs.example_input import ModelInputs, TensorInput, mapped
 from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls, tensors
@@ -43,6 +43,13 @@ class Traced:
         self.outputs: list[Any] = []
         self.returned: list[Returned] = []
 
+    def end(self, module: Any, error: Exception) -> None:
+        """Take what was read before the model raised an error for what is known of it."""
+        line = next(iter(str(error).strip().splitlines()), "")
+        stop = Stop(type(module).__name__, type(error).__name__, f"the model ends there: {shown(line, 120)}")
+        self.outputs = [Unknown(tuple(self.unknowns.found), stop)]
+        self.unknowns.found.append(self.outputs[0])
+
 
 class Tracer:
     """Runs a module on inputs and reads it: without values of the image, and with them where it asks for them.
@@ -52,11 +59,18 @@ class Tracer:
     module : torch.nn.Module
     unknown : {"pointwise", "everything"} or mapping, optional
         As for `read_torch`.
+
+    Attributes
+    ----------
+    ended : Traced, optional
+        What was read of the first run that raised an error after something that is not known, such as a selection by
+        values: the error may come of the values, and nothing after it can be read anyway.
     """
 
     def __init__(self, module: Any, unknown: str | Mapping[str, Any] | None = None) -> None:
         self.module = module
         self.unknown = unknown
+        self.ended: Traced | None = None
         self._ran = False
 
     def __call__(self, inputs: ModelInputs) -> Traced:
@@ -75,7 +89,15 @@ class Tracer:
     def _run(self, inputs: ModelInputs, *, on_meta: bool) -> Traced:
         traced = Traced(inputs, self.unknown)
         with unchanged(self.module):
-            _run(self.module, inputs, traced, on_meta)
+            try:
+                _run(self.module, inputs, traced, on_meta)
+            except Exception as error:
+                if isinstance(error, InputError) or on_meta or not traced.unknowns.found:
+                    raise
+                traced.end(self.module, error)
+                self.ended = self.ended or traced
+                if inputs.size_is_free:  # another size may go further
+                    raise
         return traced
 
 
