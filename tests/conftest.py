@@ -66,9 +66,9 @@ class Branching(Net):
     def forward(self, x):
         return self.body(x) if x.sum() > 0 else x
 
-class Flipped(Net):
+class Ranked(Net):
     def forward(self, x):
-        return torch.flip(self.body(x), [2])
+        return torch.argsort(self.body(x), 2)
 
 class Ordered(Net):
     def forward(self, x):

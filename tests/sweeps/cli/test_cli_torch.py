@@ -23,9 +23,9 @@ def test_torch_modules_are_read_at_the_size_asked_for(here, rfscale):
 def test_options_reach_the_reader(here, rfscale):
     _, out, _ = rfscale("profile", "torchnet:Last", "--axes", "1,2", "--example-input", "1,32,48,3")
     assert " 32×48 " in out
-    _, out, _ = rfscale("profile", "torchnet:Flipped", "--unknown", "flip=pointwise")
+    _, out, _ = rfscale("profile", "torchnet:Ranked", "--unknown", "argsort=pointwise")
     assert "body.1: extent 5" in out
-    assert rfscale("profile", "torchnet:Flipped", "--unknown", "flip={kernel: 3, padding: 1}")[0] == 0
+    assert rfscale("profile", "torchnet:Ranked", "--unknown", "argsort={kernel: 3, padding: 1}")[0] == 0
     _, out, _ = rfscale("profile", "torchnet:Last", "--axes", "1,2", "--input-size", "8")
     assert " 8×8 " in out
     for text in ("40", "1,3,40,40", "x=1,3,40,40", "3,40,40"):
@@ -71,7 +71,6 @@ def test_programs_of_torch_export(here, rfscale):
 
 
 WRONG_TORCH = {
-    "data-dependent": (["torchnet:Branching"], "torch.export cannot follow Branching on an input of 1×3×224×224"),
     "unknown operator": (
         ["torchnet:OrderedFirst"],
         "OrderedFirst has torch operators that are not known: aten.sort",
@@ -80,7 +79,7 @@ WRONG_TORCH = {
         ["torchnet:OrderedFirst"],
         "or one by one --unknown aten.sort",
     ),
-    "treatment": (["torchnet:Flipped", "--unknown", "flip=sideways"], "--unknown flip is 'sideways'; it must be"),
+    "treatment": (["torchnet:Ranked", "--unknown", "argsort=sideways"], "--unknown argsort is 'sideways'; it must be"),
     "arguments": (["torchnet:Net", "--arg", "widht=3"], "takes no argument 'widht'; did you mean 'width'?"),
     "channels": (
         ["torchnet:Net", "--example-input", "1,5,8,8"],
