@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ from rfscale.engine.errors import InputError, shown
 from rfscale.engine.readers.tensors.layout import UnreadableError, check_fit
 from rfscale.engine.readers.tensors.rearranged import Rearranged
 from rfscale.engine.readers.tensors.sequences import applied
-from rfscale.engine.readers.tensors.tracking import Joined, Tracked, Tracker
+from rfscale.engine.readers.tensors.tracking import Joined, Tracked, Tracker, single_maps
 
 _MISFITS = (KeyError, ValueError, IndexError, TypeError, AttributeError, ZeroDivisionError, OverflowError)
 
@@ -67,3 +67,26 @@ def check_result(out: Any, shapes: Any) -> None:
         for part, n in zip(tensor.parts, tensor.lengths, strict=True):
             if isinstance(part, Tracked):
                 check_fit(part.dims, part.map, (*shape[: tensor.dim], n, *shape[tensor.dim + 1 :]))
+
+
+def check_dependence(tracker: Tracker, values: Sequence[Any], out: Any) -> None:
+    """Hold what a handler returns against what the operator was given: it reads all of it.
+
+    Raises
+    ------
+    UnreadableError
+        Where a tensor that the operator was given is not among what the result depends on.
+    """
+    wanted = {t.layer for t in values if isinstance(t, Tracked) and not isinstance(t, Joined)}
+    if len(wanted) < 2:
+        return
+    todo = [t.layer for v in (out if isinstance(out, list | tuple) else [out]) for t in single_maps(v)]
+    met: set[int] = set()
+    while todo and wanted:
+        layer = todo.pop()
+        if layer not in met:
+            met.add(layer)
+            wanted.discard(layer)
+            todo += tracker.drafts[layer].sources if layer > min(wanted, default=layer) else ()
+    if wanted:
+        raise UnreadableError("one of its inputs depends on the image and is not read")

@@ -18,7 +18,7 @@ dropout1d dropout2d dropout3d elu erf erfc erfinv exp exp2 expm1 fake_quantize_p
 fake_quantize_per_tensor_affine feature_alpha_dropout feature_dropout fix float_power floor frac frexp gelu hardshrink
 hardsigmoid hardswish hardtanh heaviside i0 imag int_repr isfinite isin isinf isnan isneginf isposinf isreal
 leaky_relu lgamma log log10 log1p log2 log_normal log_sigmoid log_sigmoid_forward logical_not logit mish mvlgamma
-nan_to_num native_dropout neg negative pin_memory polygamma positive pow prelu quantize_per_channel
+nan_to_num native_dropout neg negative normal pin_memory polygamma positive pow prelu quantize_per_channel
 quantize_per_tensor rad2deg real reciprocal relu relu6 resolve_conj resolve_neg round rrelu rsqrt selu sgn sigmoid sign
 signbit silu sin sinc sinh softplus softshrink softsign special_digamma
 special_entr special_erf special_erfc special_erfcx special_erfinv special_exp2 special_expit special_expm1
@@ -66,7 +66,7 @@ def _overwritten(k: Tracker, _old: Any, new: Any, *_: Any, **__: Any) -> Any:
     return k.elementwise([new])
 
 
-@aten("fill", "zero", "normal", "uniform", "exponential", "geometric", "random")
+@aten("fill", "zero", "normal_", "uniform", "exponential", "geometric", "random")
 def _filled(k: Tracker, _old: Any, *values: Any, **__: Any) -> Any:
     return k.elementwise(values)
 

@@ -72,7 +72,7 @@ def computed(func: Any, args: Any, kwargs: Any) -> Any:
         return func(*args, **kwargs)
     if not tensors:  # made anew: how large?
         out = func(*args, **kwargs)
-        if any(t.numel() > MAX_COMPUTED for t in flat_tensors([out])):
+        if any(t.numel() > MAX_COMPUTED or not t.numel() for t in flat_tensors([out])):  # an empty one may be `set_`
             return out
     cpu = torch.device("cpu")
     given = [cpu if isinstance(a, torch.device) and a == meta else a for a in args]
@@ -102,6 +102,9 @@ def _pattern(name: str, args: Any, kwargs: Any, view: Callable[[Any], View]) -> 
         return known[0] & known[-1] if known else None
     if name in ("where", "masked_fill"):
         return _chosen(name, args, view)
+    if name == "copy":
+        other = nonzero(args[1], view)
+        return other if other is None or other.shape == args[0].shape else other.expand(args[0].shape)
     inner = nonzero(args[0], view) if args and name in _SAME_ENTRIES | _MOVED_ENTRIES else None
     if name in ("tril", "triu") and inner is None:
         inner = torch.ones(args[0].shape, dtype=torch.bool)

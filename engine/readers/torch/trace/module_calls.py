@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from threading import get_ident
 from typing import Any
 
 Leaf = tuple[str, Any]
@@ -29,6 +30,8 @@ class ModuleCalls:
         self._calls: dict[int, int] = {}
         self._running: list[str] = [""]
         self._handles: list[Any] = []
+        self._last: list[Any] = []  # of the modules that run: the hook after their own hooks, if they have any
+        self._thread = get_ident()  # hooks of all modules run in every thread
 
     @property
     def path(self) -> str:
@@ -49,11 +52,35 @@ class ModuleCalls:
             handle.remove()
 
     def _begin(self, module: Any, _args: Any) -> None:
+        if get_ident() != self._thread:
+            return
         paths = self._paths.get(id(module))
         self._running.append(paths[0] if paths else self.path)
+        own = bool(paths and module._forward_hooks)  # these may change what it returns
+        self._last.append(self._after_hooks(module) if own else None)
 
-    def _end(self, module: Any, _args: Any, output: Any) -> None:
+    def _after_hooks(self, module: Any) -> Any:
+        """Note what a module returns after its own hooks, once."""
+
+        def last(module: Any, args: Any, output: Any) -> None:
+            handle.remove()
+            self._returns(module, args, output)
+
+        handle = module.register_forward_hook(last)
+        self._handles.append(handle)
+        return handle
+
+    def _end(self, module: Any, args: Any, output: Any) -> None:
+        if get_ident() != self._thread:
+            return
         self._running.pop()
+        last = self._last.pop()
+        if last is None:
+            self._returns(module, args, output)
+        elif output is None:  # it failed, perhaps
+            last.remove()
+
+    def _returns(self, module: Any, _args: Any, output: Any) -> None:
         paths = self._paths.get(id(module))
         if paths is None or output is None:
             return

@@ -10,18 +10,28 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rfscale.engine.readers.tensors.calls import check_result, guarded
+from rfscale.engine.readers.tensors.calls import check_dependence, check_result, guarded
 from rfscale.engine.readers.tensors.layout import UnreadableError
 from rfscale.engine.readers.tensors.tracking import Constant, Stop, Tracker, Unknown
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch.program.masks import NOT_READ, WITHOUT_VALUES
 from rfscale.engine.readers.torch.registry import ATEN, Handler
-from rfscale.engine.readers.torch.trace import constants
+from rfscale.engine.readers.torch.trace import constants, storages
 from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls
 from rfscale.engine.readers.torch.trace.storages import Step, Storage, Values, View
 
-VALUES = frozenset("item is_nonzero _local_scalar_dense equal nonzero masked_select unique _unique2 allclose".split())
+VALUES = frozenset(
+    """item is_nonzero _local_scalar_dense equal nonzero nonzero_numpy argwhere masked_select unique _unique2 unique_dim
+    unique_consecutive allclose bincount""".split()
+)
+# operators that read a tensor for its shape or type alone, or only the entries that they do not write
+IN_PART = frozenset(
+    """copy fill zero normal uniform exponential geometric random type_as view_as expand_as reshape_as to where
+    slice_scatter select_scatter index_put _index_put_impl _unsafe_index_put index_copy index_fill scatter
+    masked_scatter embedding set""".split()
+)
 WHOLE = frozenset("lstm gru rnn_tanh rnn_relu".split())  # their pieces are one layer for each step of time
+LEFT = "values of one example image left torch, what they decide or change outside is not followed"
 DECIDED = "the values of one example image decide what runs after it"
 
 
@@ -34,14 +44,15 @@ class Operator(NamedTuple):
 
     name: str  # without overload and the sign of the in-place variant
     written: tuple[int, ...]  # positions of arguments that it changes
-    out: str | None  # keyword of the tensor that takes its result
+    out: tuple[str, ...]  # keywords of the tensors that take its results
     is_view: bool
     reshapes: bool  # it changes the shape of the tensor itself, as squeeze_ does
+    is_random: bool
+    handler: Handler | None  # what reads it, if anything does
 
-    @property
-    def handler(self) -> Handler | None:
-        """What reads it, if anything does."""
-        return ATEN.get(self.name)
+    def writes(self, args: Any, kwargs: Any) -> list[Any]:
+        """Tensors that it changes."""
+        return constants.flat_tensors([[args[p] for p in self.written if p < len(args)], *map(kwargs.get, self.out)])
 
 
 @cache
@@ -53,9 +64,13 @@ def operator(func: Any) -> Operator:
     outs = [schema.arguments[i].name for i in written if schema.arguments[i].kwarg_only]
     in_place = name.endswith("_") and not name.endswith("__")
     base = name.rstrip("_") if in_place else name
+    if in_place and not written:  # the schemas of operators on lists do not say it
+        written = [0]
     is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
     positions = tuple(i for i in written if not schema.arguments[i].kwarg_only)
-    return Operator(base, positions, outs[0] if outs else None, is_view, torch.Tag.inplace_view in func.tags)
+    reshapes, is_random = (tag in func.tags for tag in (torch.Tag.inplace_view, torch.Tag.nondeterministic_seeded))
+    handler = ATEN.get(name, ATEN.get(base))
+    return Operator(base, positions, tuple(outs), is_view, reshapes, is_random, handler)
 
 
 class Recorder(TorchDispatchMode):
@@ -83,11 +98,25 @@ class Recorder(TorchDispatchMode):
         self._on_meta = on_meta
         self._outside = False  # values of the image left torch: what comes from there may depend on it
         self._numbers: Counter[str] = Counter()
-        self._changed: list[tuple[Any, Any]] = []
+        self._changed: dict[int, tuple[Any, Any]] = {}
+        self._reachable: set[int] | None = None
+        self._lifts = False  # the operator at hand takes a tensor that Python made of numbers
+        self._module = module
+        self.failed = False  # an operator failed for want of values, and the model may have gone on without
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+        try:
+            return self._read(func, args, kwargs or {})
+        except Exception:
+            self.failed = True
+            raise
+
+    def _read(self, func: Any, args: Any, kwargs: Any) -> Any:
         tensors = constants.flat_tensors((args, kwargs))
+        given = [a for a in args if isinstance(a, torch.UntypedStorage | torch.TypedStorage)]
+        if any(a.device != args[0].device for a in given):
+            raise NeedsValuesError(func.__name__)  # real memory is not read as that of a tensor without values
+        self._lifts = func.__name__.startswith("lift_fresh")
         if all(isinstance(self.values.view(t).value, Constant) for t in tensors):
             return self._constant(func, args, kwargs, tensors)
         self.tracker.path = self.calls.path
@@ -95,34 +124,62 @@ class Recorder(TorchDispatchMode):
 
     def restore(self) -> None:
         """Give tensors of the module that its forward has written their values back."""
-        for tensor, before in reversed(self._changed):
-            tensor.copy_(before)
+        for tensor, before in reversed(self._changed.values()):
+            if tensor.shape == before.shape:
+                tensor.copy_(before)
+            else:
+                tensor.data = before
+
+    def _remember(self, written: list[Any]) -> None:
+        """Keep the values of what the model did not make in this run: buffers, and tensors that it keeps."""
+        for tensor in written:
+            for view in self.values.view(tensor).chain():
+                kept = view.source
+                if kept is not None and id(kept) not in self._changed:
+                    with torch.inference_mode(False):
+                        self._changed[id(kept)] = kept, kept.detach().clone()
 
     # constants ------------------------------------------------------------------------------------------------------
 
     def _unseen(self, tensor: Any) -> View:
-        outside = self._outside and id(tensor) not in self._owned
-        reason = "values of the image left torch, and may have come back"
-        value = self._stopped("numpy", reason, ()) if outside else constants.constant_of(tensor)
+        owned = id(tensor) in self._owned
+        value: Any
+        if self._outside and not owned:
+            value = self._stopped("numpy", "values of the image left torch, and may have come back", ())
+        elif self._on_meta and tensor.device.type == "meta" and not (owned or self._lifts or self._kept(tensor)):
+            reason = "the tensor was made where operators cannot be followed: in another thread, or by a copy"
+            value = self._stopped("clone", reason, ())
+        else:
+            value = constants.constant_of(tensor)
         return View(value, Storage(), self.values, fixed=id(tensor) not in self._parameters, computed=False)
+
+    def _kept(self, tensor: Any) -> bool:
+        """Whether a tensor without values is an attribute of the module: of one on the meta device."""
+        if self._reachable is None:
+            self._reachable = set()
+            for part in self._module.modules():
+                self._reachable |= set(map(id, constants.flat_tensors(list(vars(part).values()))))
+        return id(tensor) in self._reachable
 
     def _constant(self, func: Any, args: Any, kwargs: Any, tensors: list[Any]) -> Any:
         op = operator(func)
-        for position in op.written:
-            if not self.values.view(args[position]).computed:  # a buffer, or a tensor that the module keeps
-                self._changed.append((args[position], args[position].clone()))
+        written = op.writes(args, kwargs)
+        self._remember(written)
         before = self.values.view(args[0]) if op.reshapes else None
+        about = constants.mask_after(op.name, args, kwargs, self.values.view) if written else {}
         out = self._computed(func, args, kwargs)
         if before is not None:
             return self._reshape(op, out, (args, kwargs), before, constants.constant_of(out))
-        if op.written or op.out:
-            written = [args[p] for p in op.written] or [kwargs[op.out]]
+        if written:
+            about["fixed"] &= not op.is_random
             for tensor in written:
                 view = self.values.view(tensor)
-                self.values.write(view, constants.constant_of(tensor))
-                view.fixed = all(self.values.view(t).fixed for t in tensors)
+                view.without_values |= about.get("without_values", False)
+                pattern = about.get("pattern") if len(written) == 1 else None
+                self.values.write(view, constants.constant_of(tensor), fixed=about["fixed"], pattern=pattern)
             return out
         about = constants.mask_after(op.name, args, kwargs, self.values.view)
+        about["fixed"] &= not op.is_random
         self._keep(op, args, kwargs, tensors, out, None, **about)
         return out
 
@@ -139,27 +196,32 @@ class Recorder(TorchDispatchMode):
 
     def _dependent(self, func: Any, args: Any, kwargs: Any, tensors: list[Any]) -> Any:
         op = operator(func)
-        if op.name in VALUES:
+        if op.name in VALUES or (op.name == "where" and len(args) == 1):
             return self._decided(func, op, args, kwargs, [self.values.view(t).value for t in tensors])
         if op.name == "resolve_neg":  # on the way to numpy
+            if self._on_meta and any(t.device.type != "meta" for t in tensors):
+                raise NeedsValuesError(op.name)  # a tensor on the CPU that was written, which did not happen
             self._outside = True
+            self.unknowns.assumed[self._label(op.name)] = LEFT
         label = self._label(op.name)
         given, named = constants.mapped((args, kwargs), lambda t: self.values.view(t).value)
         flat = [self.values.view(t).value for t in tensors]
-        in_place = bool(op.written or op.out)
+        written = op.writes(args, kwargs)
+        if not self._on_meta:
+            self._remember(written)
         twins = {id(t): constants.twin(t) for t in tensors} if self._on_meta else {}
         if op.reshapes:
             before = self.values.view(args[0])
             out = func(*args, **kwargs)
         elif self._on_meta and op.written:
-            out = args[op.written[0]]
+            out = written if len(written) > 1 else written[0]
         elif self._on_meta:
             run_args, run_kwargs = _on_meta(constants.mapped((args, kwargs), lambda t: twins[id(t)]))
             out = func(*run_args, **run_kwargs)
         else:
             out = func(*args, **kwargs)
-        results = constants.flat_tensors([out])
-        if not results:
+        out = written if out is None and written else out
+        if not constants.flat_tensors([out]):
             return out
         if any(isinstance(v, Unknown) for v in flat):
             value: Any = Unknown(tuple(flat))
@@ -169,25 +231,36 @@ class Recorder(TorchDispatchMode):
             if weights is not None:
                 given[1] = weights
             if op.out:
-                named.pop(op.out, None)
+                named = {key: v for key, v in named.items() if key not in op.out}
             value = self._handled(func, op, (args, kwargs), (given, named), flat, label)
             if value is NotImplemented:  # its pieces were read one by one, and their results are the result
                 return self._pieces
         if op.reshapes:
             return self._reshape(op, out, (given, named), before, value)
-        if in_place:
-            target = args[op.written[0]] if op.written else kwargs[op.out]
-            self.values.write(self.values.view(target), value)
-            return target
+        if written:
+            target = self._write(op, args, kwargs, written, value)
+            return target if func._schema.returns else None
         out = self._real(func, args, kwargs, out, value)
         self._keep(op, args, kwargs, tensors, out, value, twins=twins, resolved=(given, named))
         return out
+
+    def _write(self, op: Operator, args: Any, kwargs: Any, written: list[Any], value: Any) -> Any:
+        """Note what tensors hold that an operator has written; return what it returns."""
+        several = isinstance(value, list | tuple)
+        if several and len(value) != len(written):
+            value, several = Unknown(tuple(value)), False
+        for tensor, v in zip(written, value if several else [value] * len(written), strict=True):
+            self.values.write(self.values.view(tensor), v)
+        if len(op.out) > 1:
+            return tuple(kwargs[key] for key in op.out)
+        return kwargs[op.out[0]] if op.out else args[op.written[0]]
 
     def _reshape(self, op: Operator, tensor: Any, called: Any, before: View, value: Any) -> Any:
         """Note that a tensor has become a view of what it was; return it."""
         (_, *rest), named = called
         if op.handler is None:
-            self.values.new(tensor, value)
+            if not self.values.shares(tensor):
+                self.values.new(tensor, value)
         else:
             self.values.shared(tensor, value, before, Step(op.name, op.handler, tuple(rest), named, _shapes(tensor)))
         return tensor
@@ -221,6 +294,8 @@ class Recorder(TorchDispatchMode):
                 raise UnreadableError("")
             value = guarded(op.handler, self.tracker, *given[0], **given[1])
             check_result(value, shapes)
+            if op.name not in IN_PART:
+                check_dependence(self.tracker, flat, value)
             return value
         except UnreadableError as reason:
             if op.name not in WHOLE and self._decomposed(func, called):
@@ -244,6 +319,8 @@ class Recorder(TorchDispatchMode):
         """Weights of a convolution with the taps that a mask leaves; what of a mask cannot be read is noted."""
         if not op.name.startswith("conv") or len(args) < 2:
             return None
+        if not isinstance(self.values.view(args[1]).value, Constant):
+            return None
         found, without_values = constants.taps(args[1], self.values.view)
         transposed = "transpose" in op.name or (len(args) > 6 and args[6] is True)
         if without_values or (found is not None and transposed):
@@ -257,6 +334,8 @@ class Recorder(TorchDispatchMode):
         if any(a.name == "device" for a in func._schema.arguments):
             return func(*args, **{**kwargs, "device": torch.device("cpu")})
         first = args[0]
+        if not func.__name__.startswith(("to.", "type_as.", "_to_copy.")):
+            return out
         if isinstance(first, torch.Tensor) and first.device.type != "meta" and first.shape == out.shape:
             return first.to(out.dtype)  # to the type of a map
         return out
@@ -279,21 +358,21 @@ class Recorder(TorchDispatchMode):
         results = list(out) if several else [out]
         held = list(value) if isinstance(value, list | tuple) else [value] * len(results)
         parent = tensors[0] if tensors else None
-        shared, handler = None, op.handler
-        if op.is_view and handler is not None and parent is not None:
-            source = twins.get(id(parent), parent) if twins else parent
-            shared = source.untyped_storage()._cdata
-            rest, named = resolved or constants.mapped((args, kwargs), lambda t: self.values.view(t).value)
+        by_memory = {storages.memory_of((twins or {}).get(id(t), t)): t for t in reversed(tensors)}
+        rest, named = resolved or constants.mapped((args, kwargs), lambda t: self.values.view(t).value)
         for position, (tensor, v) in enumerate(zip(results, held, strict=False)):
             if not hasattr(tensor, "untyped_storage") or any(tensor is t for t in tensors):
                 continue
             if v is None:
                 v = constants.constant_of(tensor)
-            if shared is not None and handler is not None and tensor.untyped_storage()._cdata == shared:
-                step = Step(op.name, handler, tuple(rest[1:]), named, _shapes(out), position if several else None)
-                self.values.shared(tensor, v, self.values.view(parent), step, **about)
-            else:
+            memory = storages.memory_of(tensor)
+            source = by_memory.get(memory) if memory else None
+            if source is None:
                 self.values.new(tensor, v, **about)
+                continue
+            known = op.handler if op.is_view and source is parent else None
+            step = Step(op.name, known, tuple(rest[1:]), named, _shapes(out), position if several else None)
+            self.values.shared(tensor, v, self.values.view(source), step, **about)
 
 
 def _on_meta(called: Any) -> Any:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from threading import RLock
 from typing import Any
 
 import torch
@@ -17,8 +19,9 @@ from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch.inputs.example_input import ModelInputs, TensorInput, mapped
 from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls, tensors
 from rfscale.engine.readers.torch.trace.recorder import NeedsValuesError, Recorder
-from rfscale.engine.readers.torch.trace.storages import View
+from rfscale.engine.readers.torch.trace.storages import View, memory_of
 
+_ONE_AT_A_TIME = RLock()  # a run changes what all threads share: whether a module trains, and how attention is computed
 SEED = 0  # of the values of an image that a model branches on
 
 
@@ -77,20 +80,25 @@ class Tracer:
         """Return what a run on these inputs gave; raises what the module raises."""
         first, self._ran = not self._ran, True
         try:
-            return self._run(inputs, on_meta=True)
+            traced = self._run(inputs, on_meta=True)
+            if traced is not None:
+                return traced
         except InputError:
             raise
         except Exception as error:
             # a size that does not fit fails in both ways; the first error of a module may come of the missing values
             if not first and not _wants_values(error):
                 raise
-        return self._run(inputs, on_meta=False)
+        traced = self._run(inputs, on_meta=False)
+        assert traced is not None
+        return traced
 
-    def _run(self, inputs: ModelInputs, *, on_meta: bool) -> Traced:
+    def _run(self, inputs: ModelInputs, *, on_meta: bool) -> Traced | None:
+        """What a run gave; None where the model went on without values that it asked for."""
         traced = Traced(inputs, self.unknown)
-        with unchanged(self.module):
+        with _ONE_AT_A_TIME, unchanged(self.module):
             try:
-                _run(self.module, inputs, traced, on_meta)
+                failed = _run(self.module, inputs, traced, on_meta)
             except Exception as error:
                 if isinstance(error, InputError) or on_meta or not traced.unknowns.found:
                     raise
@@ -98,15 +106,16 @@ class Tracer:
                 self.ended = self.ended or traced
                 if inputs.size_is_free:  # another size may go further
                     raise
-        return traced
+                return traced
+        return None if failed and on_meta else traced
 
 
 def _wants_values(error: Exception) -> bool:
     return isinstance(error, NeedsValuesError | NotImplementedError | TypeError) or "meta" in str(error)
 
 
-def _run(module: Any, inputs: ModelInputs, traced: Traced, on_meta: bool) -> None:
-    """Run a module in evaluation mode while its operators are recorded."""
+def _run(module: Any, inputs: ModelInputs, traced: Traced, on_meta: bool) -> bool:
+    """Run a module in evaluation mode while its operators are recorded; return whether one of them failed."""
     tracker = traced.tracker
 
     def returned(paths: list[str], call: int, key: str, tensor: Any) -> None:
@@ -124,13 +133,17 @@ def _run(module: Any, inputs: ModelInputs, traced: Traced, on_meta: bool) -> Non
         stack.enter_context(_inference())
         stack.callback(recorder.restore)
         stack.enter_context(calls)
+        if not on_meta:
+            stack.enter_context(_buffers_kept(module))
         with recorder:
             result = module(*args, **kwargs)
+            result = list(result) if isinstance(result, Iterator) else result
     for _, tensor in tensors(result):
         view = recorder.values.view(tensor)
         if isinstance(view.value, Tracked):
             settled(tracker, view)
         traced.outputs.append(view.value)
+    return recorder.failed
 
 
 def _tensors(module: Any, inputs: ModelInputs, on_meta: bool) -> tuple[Any, Any, Any]:
@@ -182,23 +195,52 @@ def unchanged(module: Any) -> Iterator[None]:
     """Run a module in evaluation mode, and leave it as it was: in training or not, with the attributes that it had."""
     parts = list(module.modules())
     training = [part for part in parts if part.training]
-    before = [(part, {k: (v, dict(v) if type(v) is dict else None) for k, v in vars(part).items()}) for part in parts]
+    before = [(vars(part), _contents(vars(part))) for part in parts]
+    owned = [(t, t.detach()) for t in (*module.parameters(), *module.buffers())]
     module.eval()
     try:
         yield
     finally:
-        for part, own in before:
-            _put_back(vars(part), own)
+        for own, content in before:
+            _put_back(own, content)
+        for tensor, data in owned:
+            if (memory_of(tensor), tensor.shape) != (memory_of(data), data.shape):
+                tensor.data = data
         for part in training:
             part.training = True
 
 
-def _put_back(now: dict[str, Any], own: dict[str, Any]) -> None:
-    for key in now.keys() - own.keys():
-        del now[key]
-    for key, (value, content) in own.items():
-        if now.get(key) is not value:
-            now[key] = value
-        if content is not None and (value.keys() != content.keys() or any(value[k] is not content[k] for k in content)):
-            value.clear()
-            value.update(content)
+@contextmanager
+def _buffers_kept(module: Any) -> Iterator[None]:
+    """Give buffers their values back that an operator changes without saying so, as batch norms do in training."""
+    before = [(b, b.clone()) for b in module.buffers() if b.device.type != "meta"]
+    try:
+        yield
+    finally:
+        for buffer, values in before:
+            if buffer.shape == values.shape and not torch.equal(buffer, values):
+                buffer.copy_(values)
+
+
+def _contents(own: Any, depth: int = 4) -> Any:
+    """Entries of a dict or list, and the contents of those that are dicts or lists themselves."""
+    pairs = own.items() if isinstance(own, dict) else enumerate(own)
+    return [
+        (k, v, _contents(v, depth - 1) if depth and isinstance(v, dict | list | deque | set) else None)
+        for k, v in pairs
+    ]
+
+
+def _put_back(own: Any, content: Any) -> None:
+    """Give a dict or list, and what it holds, their entries back."""
+    for _, value, inside in content:
+        if inside is not None:
+            _put_back(value, inside)
+    now = list(own.items() if isinstance(own, dict) else enumerate(own))
+    if len(now) == len(content) and all(k == n and v is w for (k, v), (n, w, _) in zip(now, content, strict=True)):
+        return
+    own.clear()
+    if isinstance(own, dict | set):
+        own.update({k: v for k, v, _ in content} if isinstance(own, dict) else {v for _, v, _ in content})
+    else:
+        own.extend(v for _, v, _ in content)
