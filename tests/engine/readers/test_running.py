@@ -303,3 +303,14 @@ def test_an_error_after_values_decided_ends_the_reading(given):
     with pytest.warns(rf.PartlyReadWarning, match="the model ends there: 'no boxes'"):
         net = rf.load(module, example_input=given)
     assert [layer.op for layer in net.layers] == ["conv", "conv"]
+
+
+def test_places_where_a_condition_holds_depend_on_values():
+    def run(m, x):
+        y = m.a(x)
+        (places,) = torch.where(y[0, 0].flatten() > -1e9)  # all, on any image: nothing says so
+        return y.flatten(2)[:, :, places]
+
+    with pytest.warns(rf.PartlyReadWarning, match="where.*values decide which entries it passes on"):
+        net = rf.load(Model(run), example_input=SHAPE)
+    assert net.outputs == ("a",)

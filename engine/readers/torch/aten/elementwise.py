@@ -99,6 +99,8 @@ def _added(k: Tracker, *values: Any, **named: Any) -> Any:
 def _where(k: Tracker, condition: Any, *values: Any, **named: Any) -> Any:
     """A condition that is constant and the same everywhere takes one side only."""
     sides = [*values, *named.values()]
+    if not sides:
+        raise UnreadableError("values decide which entries it passes on")
     known = condition.value if isinstance(condition, Constant) else None
     if known is not None and len(sides) == 2 and (known.all() or not known.any()):
         return k.elementwise(sides[:1] if known.all() else sides[1:])
