@@ -12,6 +12,7 @@ from math import prod
 from typing import NamedTuple, TypeAlias
 
 NEUTRAL = -1
+ONE_OF_THEM = -1
 
 
 class UnreadableError(Exception):
@@ -27,7 +28,8 @@ class Factor(NamedTuple):
     axis : int
         Number of the spatial axis, or `NEUTRAL`.
     stride : int
-        Entries along the axis between two of its indices.
+        Entries along the axis between two of its indices; of a neutral factor 0 where its entries hold different maps,
+        so that they are no pixels of one map, and `ONE_OF_THEM` where all but the entry `lead` hold nothing.
     inner : tuple of Factor
         What a sequence holds besides extra tokens (a class token), of which `lead` come first. Never split.
     lead : int
@@ -47,6 +49,16 @@ Dims: TypeAlias = tuple[Dim, ...]
 def neutral(size: int) -> Dim:
     """Return a dim without spatial factors."""
     return () if size == 1 else (Factor(size),)
+
+
+def mixed(size: int) -> Dim:
+    """Return a dim without spatial factors whose entries hold different maps, or nothing."""
+    return () if size == 1 else (Factor(size, NEUTRAL, 0),)
+
+
+def one_of(size: int, at: int) -> Dim:
+    """Return a dim without spatial factors of which one entry holds the map, and the others nothing."""
+    return () if size == 1 else (Factor(size, NEUTRAL, ONE_OF_THEM, (), at),)
 
 
 def whole_axis(axis: int, size: int) -> Dim:
@@ -83,7 +95,7 @@ def joined(factors: Iterable[Factor]) -> Dim:
         if last is None or last.inner or f.inner or last.axis != f.axis:
             out.append(f)
         elif f.axis == NEUTRAL:
-            out[-1] = Factor(last.size * f.size)
+            out[-1] = Factor(last.size * f.size, NEUTRAL, int(last.stride == f.stride == 1))
         elif last.stride == f.stride * f.size:
             out[-1] = Factor(last.size * f.size, f.axis, f.stride)
         else:
@@ -126,7 +138,9 @@ def regroup(dims: Dims, shape: Sequence[int]) -> Dims:
                 target //= f.size
             elif f.size % target == 0 and not f.inner:
                 rest = f.size // target
-                dim.append(f._replace(size=target, stride=f.stride * rest if f.axis != NEUTRAL else 1))
+                if f.axis == NEUTRAL:
+                    f = Factor(f.size, NEUTRAL, int(f.stride == 1))
+                dim.append(f._replace(size=target, stride=f.stride * rest if f.axis != NEUTRAL else f.stride))
                 factors.append(f._replace(size=rest))
                 target = 1
             else:

@@ -13,7 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.readers.tensors.layout import Dim, Dims, Factor, UnreadableError, joined, length, regroup, spatial
+from rfscale.engine.readers.tensors.layout import (
+    NEUTRAL,
+    Dim,
+    Dims,
+    Factor,
+    UnreadableError,
+    joined,
+    length,
+    regroup,
+    spatial,
+)
 from rfscale.engine.readers.tensors.tracking import Shape, Tracked
 
 MAX_ENTRIES = 1 << 16  # of the dims that are kept entry by entry
@@ -191,7 +201,7 @@ def _factors(places: np.ndarray) -> Dim | None:
         size = int(np.argmin(even)) + 1 if not even.all() else places.shape[1]
         if places.shape[1] % size:
             return None
-        found.append(Factor(size, int(moved[0]), int(step[moved[0]])) if len(moved) else Factor(size))
+        found.append(Factor(size, int(moved[0]), int(step[moved[0]])) if len(moved) else Factor(size, NEUTRAL, 0))
         blocks = places.reshape(len(places), -1, size)
         if (blocks - blocks[:, :, :1] != (step[:, None] * np.arange(size))[:, None, :]).any():
             return None

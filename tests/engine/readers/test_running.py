@@ -163,6 +163,34 @@ def rows_shifted_by_padding(m, x):
     return y.reshape(9, 9, 15)[:, :8, 7:].permute(2, 0, 1).unsqueeze(0)
 
 
+def nothing_between_pixels_by_padding(m, x):
+    y = torch.nn.functional.pad(m.a(x).reshape(1, 4, 9, 1, 8, 1), [0, 1, 0, 0, 1, 1])
+    return m.b(y.reshape(1, 4, 27, 16))
+
+
+def nothing_between_pixels_by_stacking(m, x):
+    return m.b(torch.stack([torch.zeros_like(x), m.a(x)], -1).flatten(3))
+
+
+def nothing_between_pixels_by_a_write(m, x):
+    y = torch.zeros(1, 4, 9, 8, 3, dtype=x.dtype)
+    y[..., 1] = m.a(x)
+    return m.b(y.flatten(3))
+
+
+def a_row_that_is_repeated(m, x):
+    y = m.a(x)
+    return m.b(torch.cat([y[:, :, :1].repeat(1, 1, 2, 1), y, y[:, :, -1].unsqueeze(2)], 2).repeat(1, 1, 2, 1))
+
+
+def pixels_that_are_cut_after_they_were_channels(m, x):
+    return m.b(m.a(x).reshape(1, 2, 2, 9, 8).permute(0, 1, 3, 2, 4).reshape(1, 2, 18, 8)[:, :, 1:].repeat(1, 2, 1, 1))
+
+
+def different_maps_as_pixels(m, x):
+    return m.b(torch.stack([m.a(x), x], -1).flatten(3))
+
+
 def rows_shifted_by_a_column(m, x):
     """The same as transformers of sequences do it."""
     y = m.b(x).permute(0, 2, 3, 1)
@@ -175,6 +203,8 @@ IDIOMS = [
     a_view_that_is_read_after_a_write, a_write_through_a_permutation, a_write_through_a_reshape,
     parts_that_are_scaled, shapes_changed_in_place, zeros_in_a_row, out_argument, loops_and_dicts, subtract_alias,
     attribute_data, last_write_counts, rows_shifted_by_padding,
+    nothing_between_pixels_by_padding, nothing_between_pixels_by_stacking, nothing_between_pixels_by_a_write,
+    a_row_that_is_repeated, pixels_that_are_cut_after_they_were_channels,
 ]  # fmt: skip
 
 
@@ -183,10 +213,14 @@ def test_what_python_does_in_a_forward(forward):
     check(Model(forward))
 
 
-def test_rows_that_are_shifted_against_the_axes_end_there():
-    with pytest.warns(PartlyReadWarning, match="cuts across the map's axes"):
-        net = rf.load(Model(rows_shifted_by_a_column), example_input=SHAPE)
-    assert [layer.op for layer in net.layers] == ["conv"]
+@pytest.mark.parametrize(
+    ("forward", "reason"),
+    [(rows_shifted_by_a_column, "cuts across the map's axes"), (different_maps_as_pixels, "hold different maps")],
+)
+def test_what_is_no_map_ends_there(forward, reason):
+    with pytest.warns(PartlyReadWarning, match=reason):
+        net = rf.load(Model(forward), example_input=SHAPE)
+    assert [layer.op for layer in net.layers if layer.op != "concat"] == ["conv"]
 
 
 def test_a_branch_on_values_is_taken_and_said():

@@ -15,6 +15,7 @@ from rfscale.engine.readers.tensors.layout import UnreadableError, length, neutr
 from rfscale.engine.readers.tensors.operators import spatial_ops as sp
 from rfscale.engine.readers.tensors.operators.entries import take
 from rfscale.engine.readers.tensors.operators.joins import concatenate
+from rfscale.engine.readers.tensors.operators.moves import tile
 from rfscale.engine.readers.tensors.operators.products import attend, einsum, matmul, weighted
 from rfscale.engine.readers.tensors.operators.window_ops import shuffle
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
@@ -140,7 +141,8 @@ def _expand(k: Tracker, node: Node) -> Tracked:
 
 @onnx("Tile")
 def _tile(k: Tracker, node: Node) -> Tracked:
-    return sp.tile(k, node.inputs[0])
+    out: Tracked = tile(k, node.inputs[0])
+    return out
 
 
 @onnx("Slice")

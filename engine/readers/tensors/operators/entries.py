@@ -11,7 +11,9 @@ from rfscale.engine.readers.tensors.layout import (
     UnreadableError,
     common,
     length,
+    mixed,
     neutral,
+    one_of,
     spatial,
     whole_axis,
     with_dim,
@@ -42,7 +44,8 @@ def write_slice(k: Tracker, base: Any, new: Any, d: int, start: int, stop: int, 
         return new if isinstance(new, Tracked) else Constant(shape)
     if not any(isinstance(t, Tracked) and lies_along(k, t, d) for t in (base, new)):  # channels: they have one map
         held = [replace(t, dims=with_dim(t.dims, d, ())) for t in (base, new) if isinstance(t, Tracked)]
-        return k.elementwise(held, "concat", shape)
+        alone = part == 1 and not isinstance(base, Tracked)
+        return _with_mixed(k.elementwise(held, "concat", shape), d, start if alone else None)
     if isinstance(base, Tracked) and isinstance(new, Tracked) and _all_pixels(base, d) == (start, stop, step):
         return _beside_tokens(k, base, new, d)
     parts = list(_kept(k, base, d, start, stop, step)) if isinstance(base, Tracked) else []
@@ -77,6 +80,14 @@ def _merged(k: Tracker, layer: int) -> set[int]:
             found |= more
             rest += more
     return found
+
+
+def _with_mixed(value: Any, d: int, only: int | None = None) -> Any:
+    """A tensor of which some entries of a dim without pixels were written; nothing is at others than `only`."""
+    if not isinstance(value, Tracked) or spatial(value.dims[d]):
+        return value
+    n = length(value.dims[d])
+    return replace(value, dims=with_dim(value.dims, d, mixed(n) if only is None else one_of(n, only)))
 
 
 def _on_the_axis_of(k: Tracker, base: Any, new: Tracked, d: int) -> Tracked:
@@ -210,7 +221,8 @@ def put(k: Tracker, base: Any, d: int, table: Sequence[int], new: Any, adds: boo
         if isinstance(new, Tracked):
             held.append(_spread(k, new, d, table, n) if along else replace(new, dims=with_dim(new.dims, d, ())))
         held = [h if h is not base or along or adds else _any_entry(h, d) for h in held]
-        return k.elementwise(held, "add" if adds else "concat", tuple(base.shape))
+        out = k.elementwise(held, "add" if adds else "concat", tuple(base.shape))
+        return out if along or adds else _with_mixed(out, d)
     if len(set(table)) < len(table):
         raise UnreadableError("it writes several times to one entry")
     at = 0

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from rfscale.engine.readers.tensors.layout import (
+    NEUTRAL,
+    Dim,
     Factor,
     UnreadableError,
     common,
+    length,
+    mixed,
     neutral,
+    one_of,
     spatial,
+    whole_axis,
     with_dim,
 )
-from rfscale.engine.readers.tensors.operators.spatial_ops import lengthened_dim, pad_dim, roll
+from rfscale.engine.readers.tensors.operators.spatial_ops import lengthened_dim, pad_dim, roll, whole_dim
 from rfscale.engine.readers.tensors.tracking import Joined, Tracked, Tracker
 
 
@@ -27,13 +34,41 @@ def concatenate(k: Tracker, values: Sequence[Any], d: int) -> Tracked:
         parts = k.aligned(parts)
         shape = [*k.shape[:d], 1, *k.shape[d + 1 :]]
         dims = common([with_dim(p.dims, d, ()) for p in parts], shape)
-        return k.merge("concat", parts, with_dim(dims, d, neutral(k.shape[d])))
+        return k.merge("concat", parts, with_dim(dims, d, _beside(values, d)))
     if not k.joins_axes:
         return k.join(values, d)
     try:
-        return _in_one_map(k, values, parts, d)
+        values = [_on_an_axis(k, v, d, parts) if isinstance(v, Tracked) else v for v in values]
+        return _in_one_map(k, values, [v for v in values if isinstance(v, Tracked)], d)
     except UnreadableError:
         return k.join(values, d)
+
+
+def _beside(values: Sequence[Any], d: int) -> Dim:
+    """The dim that tensors without pixels along it make, one after another."""
+    tracked = [i for i, v in enumerate(values) if isinstance(v, Tracked)]
+    n = sum(v.shape[d] for v in values)
+    if len(tracked) == len(values) and len({v.layer for v in values}) == 1:
+        return mixed(n) if any(f.stride != 1 for v in values for f in v.dims[d]) else neutral(n)
+    first = values[tracked[0]]
+    at = sum(v.shape[d] for v in values[: tracked[0]])
+    return one_of(n, at) if len(tracked) == 1 and first.shape[d] == 1 else mixed(n)
+
+
+def _on_an_axis(k: Tracker, t: Tracked, d: int, parts: Sequence[Tracked]) -> Tracked:
+    """What is joined with others along an axis: one entry that was selected has lost it, or was repeated."""
+    axes = {f.axis for p in parts for f in spatial(p.dims[d])}
+    if len(t.dims[d]) == 2 and t.dims[d][1].axis == NEUTRAL != t.dims[d][0].axis:
+        return whole_dim(k, t, d)
+    if spatial(t.dims[d]) or len(axes) > 1 or t.layer < 0 or k.drafts[t.layer].is_global:
+        return t
+    (axis,) = axes
+    if t.map[axis] > 1 or axis in {f.axis for dim in t.dims for f in spatial(dim)}:
+        return t
+    n = length(t.dims[d])
+    if n > 1:
+        t = k.after(t, "resize", t.dims, size=[n if a == axis else m for a, m in enumerate(t.map)])
+    return replace(t, dims=with_dim(t.dims, d, whole_axis(axis, n)))
 
 
 def _in_one_map(k: Tracker, values: Sequence[Any], parts: list[Tracked], d: int) -> Tracked:

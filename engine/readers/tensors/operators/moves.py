@@ -11,13 +11,17 @@ from rfscale.engine.readers.tensors.layout import (
     UnreadableError,
     joined,
     length,
+    mixed,
     neutral,
     spatial,
     whole_axis,
     with_dim,
 )
+from rfscale.engine.readers.tensors.operators.joins import concatenate
 from rfscale.engine.readers.tensors.operators.spatial_ops import as_axis, whole_dim
-from rfscale.engine.readers.tensors.tracking import Tracked, Tracker, axis_values
+from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, axis_values
+
+MAX_TILES = 64  # each of them is a part of its own
 
 
 def flip(k: Tracker, t: Tracked, d: int) -> Tracked:
@@ -35,7 +39,7 @@ def spread_apart(k: Tracker, t: Tracked, d: int, step: int) -> Tracked:
         return t
     t = as_axis(k, t, d)
     if not spatial(t.dims[d]):
-        return replace(t, dims=with_dim(t.dims, d, neutral((n - 1) * step + 1)))
+        return replace(t, dims=with_dim(t.dims, d, mixed((n - 1) * step + 1)))
     t = whole_dim(k, t, d)
     axis = t.dims[d][0].axis
     stride = axis_values([axis], [step], len(t.map), 1)
@@ -51,6 +55,29 @@ def repeat_entry(k: Tracker, t: Tracked, d: int, times: int) -> Tracked:
     axis = t.dims[d][0].axis
     size = [times if a == axis else n for a, n in enumerate(t.map)]
     return k.after(t, "resize", with_dim(t.dims, d, whole_axis(axis, times)), size=size)
+
+
+def tile(k: Tracker, t: Tracked) -> Any:
+    """Repeat a tensor along its dims, new first dims included, to the shape of the node."""
+    shape = k.shape
+    if 0 in shape:
+        return Constant(shape)
+    out: Any = replace(t, dims=((),) * (len(shape) - len(t.dims)) + t.dims)
+    for d, n in enumerate(shape):
+        held = out.shape[d]
+        if held == n:
+            continue
+        if not spatial(out.dims[d]):
+            out = replace(out, dims=with_dim(out.dims, d, neutral(n)))
+        elif held == 1:
+            out = repeat_entry(k, whole_dim(k, out, d), d, n)
+        elif n // held > MAX_TILES:
+            raise UnreadableError(f"it repeats a spatial axis more than {MAX_TILES} times")
+        else:
+            k.shape = (*out.shape[:d], n, *out.shape[d + 1 :])
+            out = concatenate(k, [out] * (n // held), d)
+    k.shape = shape
+    return out
 
 
 def repeated(dim: Dim, times: int) -> Dim:

@@ -9,6 +9,7 @@ from typing import Any
 
 from rfscale.engine.readers.tensors.layout import (
     NEUTRAL,
+    ONE_OF_THEM,
     Dims,
     Factor,
     UnreadableError,
@@ -16,7 +17,9 @@ from rfscale.engine.readers.tensors.layout import (
     is_sequence,
     joined,
     length,
+    mixed,
     neutral,
+    one_of,
     restrided,
     spatial,
     whole_axis,
@@ -80,10 +83,24 @@ def whole_dim(k: Tracker, t: Tracked, d: int) -> Tracked:
         dims = tuple((whole_axis(f.axis, f.size) + x[1:]) if e == d else x for e, x in enumerate(t.dims))
         t = _sliced(k, t, f.axis, 0, min(f.size * f.stride, t.map[f.axis]), f.stride, dims)
     if len(dim) == 2:
+        if dim[1].stride != 1:
+            return _apart(k, t, d)
         scale = [dim[1].size if a == f.axis else 1 for a in range(len(t.map))]
         dims = tuple(whole_axis(f.axis, length(dim)) if e == d else x for e, x in enumerate(t.dims))
         t = k.after(t, "pixel_shuffle", dims, scale=scale)
     return t
+
+
+def _apart(k: Tracker, t: Tracked, d: int) -> Tracked:
+    """Make pixels of entries of which one holds the map: nothing is between the pixels of the map."""
+    (f, between) = t.dims[d]
+    if between.stride != ONE_OF_THEM:
+        raise UnreadableError("it makes pixels of entries that hold different maps")
+    ndim, n = len(t.map), f.size * between.size
+    dims = with_dim(t.dims, d, whole_axis(f.axis, n))
+    t = k.after(t, "conv_transpose", dims, kernel=1, stride=axis_values([f.axis], [between.size], ndim, 1))
+    around = [axis_values([f.axis], [i], ndim, 0) for i in (between.lead, between.size - 1 - between.lead)]
+    return k.after(t, "pad", dims, padding=around[0] + around[1])
 
 
 def settle(k: Tracker, t: Tracked) -> Tracked:
@@ -115,7 +132,12 @@ def _shuffled(k: Tracker, t: Tracked) -> Tracked:
     """Write the pixels that lie inside the entries of several axes as one pixel shuffle."""
     scale = [1] * len(t.map)
     for dim in t.dims:
-        if len(dim) == 2 and dim[1].axis == NEUTRAL and (dim[0].size, dim[0].stride) == (t.map[dim[0].axis], 1):
+        if (
+            len(dim) == 2
+            and dim[1].axis == NEUTRAL
+            and dim[1].stride
+            and (dim[0].size, dim[0].stride) == (t.map[dim[0].axis], 1)
+        ):
             scale[dim[0].axis] = dim[1].size
     if sum(s > 1 for s in scale) < 2:
         return t
@@ -232,7 +254,8 @@ def pad_dim(k: Tracker, t: Tracked, d: int, lo: int, hi: int, mode: str = "zeros
         return padded(t, d, lo, hi)
     t = as_axis(k, t, d)
     if not spatial(t.dims[d]):
-        return replace(t, dims=with_dim(t.dims, d, neutral(n + lo + hi)))
+        longer = neutral(n + lo + hi) if mode != "zeros" else one_of(1 + lo + hi, lo) if n == 1 else mixed(n + lo + hi)
+        return replace(t, dims=with_dim(t.dims, d, longer))
     if mode == "zeros" and is_sequence(t.dims[d]):
         return replace(t, dims=with_dim(t.dims, d, with_extra_entries(t.dims[d], lo, hi)))
     t = whole_dim(k, t, d)
@@ -293,7 +316,9 @@ def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1)
     if not spatial(dim):
         return replace(t, dims=become(neutral(size)))
     if len(dim) > 1:
-        raise UnreadableError("it cuts a dim that holds several axes")
+        if is_sequence(dim) and not (len(dim) == 2 and dim[0].axis != NEUTRAL == dim[1].axis):
+            raise UnreadableError("it cuts a dim that holds several axes")
+        return narrow(k, whole_dim(k, t, d), d, start, stop, step)
     f = dim[0]
     if f.inner:
         return _narrow_tokens(k, t, d, f, start, stop, step)
@@ -323,15 +348,6 @@ def select(k: Tracker, t: Tracked, d: int, index: int) -> Tracked:
     """One entry of a dim, which is left out."""
     out = narrow(k, t, d, index, index + 1)
     return replace(out, dims=with_dim(out.dims, d))
-
-
-def tile(k: Tracker, t: Tracked) -> Tracked:
-    """Repeat a tensor along its dims, new first dims included, to the shape of the node."""
-    dims = ((),) * (len(k.shape) - len(t.dims)) + t.dims
-    changed = [length(dim) != n for dim, n in zip(dims, k.shape, strict=True)]
-    if any(c and spatial(dim) for c, dim in zip(changed, dims, strict=True)):
-        raise UnreadableError("it repeats a spatial axis")
-    return replace(t, dims=tuple(neutral(n) if c else dim for c, n, dim in zip(changed, k.shape, dims, strict=True)))
 
 
 def _narrow_tokens(k: Tracker, t: Tracked, d: int, f: Factor, start: int, stop: int, step: int) -> Tracked:

@@ -230,6 +230,8 @@ def adaptive_pool(k: Tracker, t: Tracked, rank: int) -> Tracked:
 
 def shuffle(k: Tracker, x: Tracked, op: str, factor: int) -> Tracked:
     """``pixel_shuffle`` or ``space_to_depth`` of the last two dims, channels before them."""
+    if op == "pixel_shuffle" and any(f.stride != 1 for f in x.dims[-3]):
+        raise UnreadableError("it makes pixels of channels that hold different maps")
     x, axes = clean(k, x, 2)
     out = write_along(k, x, axes, op, scale=axis_values(axes, [factor] * 2, len(x.map), 1))
     return replace(out, dims=with_dim(out.dims, len(out.dims) - 3, neutral(k.shape[-3])))

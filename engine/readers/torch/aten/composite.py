@@ -58,6 +58,13 @@ def _dist(k: Tracker, a: Any, b: Any, *_: Any) -> Any:
     return k.reduction(both, range(len(both.shape)))
 
 
+@aten("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div", "soft_margin_loss", "binary_cross_entropy")
+def _loss(k: Tracker, a: Any, b: Any, *others: Any, **_: Any) -> Any:
+    """Entry by entry, or over all of them: the shape of the result says it."""
+    both = k.elementwise([a, b, *others], shape=_broadcast(a.shape, b.shape))
+    return k.reduction(both, range(len(both.shape))) if not k.shape else both
+
+
 @aten("cdist", "_cdist_forward", "_euclidean_dist")
 def _every_distance(k: Tracker, a: Any, b: Any, *_: Any, **__: Any) -> Tracked:
     batch = "abcdefgh"[: max(len(a.shape), len(b.shape)) - 2]

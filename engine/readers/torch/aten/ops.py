@@ -21,7 +21,7 @@ from rfscale.engine.readers.tensors.layout import (
 )
 from rfscale.engine.readers.tensors.operators import spatial_ops as sp
 from rfscale.engine.readers.tensors.operators.joins import concatenate
-from rfscale.engine.readers.tensors.operators.moves import flip
+from rfscale.engine.readers.tensors.operators.moves import flip, tile
 from rfscale.engine.readers.tensors.rearranged import Rearranged, permuted, viewed
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.aten import composite, elementwise, index, mixing, sequence, spectral, write
@@ -77,7 +77,8 @@ def _expand(k: Tracker, x: Any, *_: Any, **__: Any) -> Any:
 
 @aten("repeat", "tile")
 def _repeat(k: Tracker, x: Tracked, *_: Any, **__: Any) -> Tracked:
-    return sp.tile(k, x)
+    out: Tracked = tile(k, x)
+    return out
 
 
 @aten("slice")
