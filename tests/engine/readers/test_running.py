@@ -345,6 +345,6 @@ def test_places_where_a_condition_holds_depend_on_values():
         (places,) = torch.where(y[0, 0].flatten() > -1e9)  # all, on any image: nothing says so
         return y.flatten(2)[:, :, places]
 
-    with pytest.warns(rf.PartlyReadWarning, match="where.*values decide which entries it passes on"):
+    with pytest.warns(rf.PartlyReadWarning, match="where.*values of one example image decide"):
         net = rf.load(Model(run), example_input=SHAPE)
     assert net.outputs == ("a",)

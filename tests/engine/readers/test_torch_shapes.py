@@ -119,8 +119,10 @@ def test_a_handler_that_errs_is_refused_with_its_operator_and_module(monkeypatch
     import torch
 
     from rfscale.engine.readers.torch.registry import ATEN
+    from rfscale.engine.readers.torch.trace import recorder
     from tests.engine.readers import shapes
 
+    monkeypatch.setattr(recorder, "operator", recorder.operator.__wrapped__)  # without what it keeps
     monkeypatch.setitem(ATEN, "relu", lambda k, x: type(x)(x.layer, x.map, x.dims[:-1]))
     with pytest.warns(
         rf.PartlyReadWarning, match=r"relu: aten\.relu\.default \(it was read as a tensor of 1×2×12"
