@@ -38,6 +38,10 @@ for name in sys.argv[1:]:
         del sys.modules[loaded]
     try:
         importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        runs_models = name.startswith("rfscale.engine.readers.torch.trace.")  # imported where a model is at hand
+        if error.name != "torch" or not runs_models:
+            print(f"{name}: {error}")
     except Exception as error:
         print(f"{name}: {type(error).__name__}: {error}")
 """

@@ -118,7 +118,8 @@ def _module(where: str) -> Any:
         before = sys.modules.get(path.stem)
         sys.modules[path.stem] = module  # dataclasses and pickles look there
         try:
-            spec.loader.exec_module(module)
+            # from the source: a file that is changed within a second has the time stamp of its compiled copy
+            exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
         except BaseException:
             sys.modules.pop(path.stem)
             if before is not None:
