@@ -79,6 +79,23 @@ def computed(func: Any, args: Any, kwargs: Any) -> Any:
     return func(*given, **{k: cpu if isinstance(a, torch.device) and a == meta else a for k, a in kwargs.items()})
 
 
+def norm_of(name: str, args: Any, twins: dict[int, Any]) -> Any:
+    """What a norm makes of a map without values, or None where it is to be run.
+
+    Torch works norms out in Python there: half the time of a ResNet-50 (68 ms, 34 without).
+    """
+    if name not in ("batch_norm", "layer_norm", "group_norm") or twins[id(args[0])].dim() < 2:
+        return None
+    x, weights = twins[id(args[0])], [a for a in args[1:] if isinstance(a, torch.Tensor)]
+    entries = prod(args[1]) if name == "layer_norm" else x.shape[1]
+    fits = all(w.numel() == entries and w.dtype == x.dtype for w in weights)
+    if name == "layer_norm":
+        fits &= tuple(x.shape[-len(args[1]) :]) == tuple(args[1])
+    if name == "group_norm":
+        fits &= args[1] > 0 and x.shape[1] % args[1] == 0
+    return torch.empty_like(x) if fits and x.is_contiguous() else None
+
+
 def mask_after(name: str, args: Any, kwargs: Any, view: Callable[[Any], View]) -> dict[str, Any]:
     """What is known of the zeros of a computed constant, as fields of its `View`.
 

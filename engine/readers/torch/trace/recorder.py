@@ -216,8 +216,10 @@ class Recorder(TorchDispatchMode):
         elif self._on_meta and op.written:
             out = written if len(written) > 1 else written[0]
         elif self._on_meta:
-            run_args, run_kwargs = _on_meta(constants.mapped((args, kwargs), lambda t: twins[id(t)]))
-            out = func(*run_args, **run_kwargs)
+            out = constants.norm_of(op.name, args, twins)
+            if out is None:
+                run_args, run_kwargs = _on_meta(constants.mapped((args, kwargs), lambda t: twins[id(t)]))
+                out = func(*run_args, **run_kwargs)
         else:
             out = func(*args, **kwargs)
         out = written if out is None and written else out

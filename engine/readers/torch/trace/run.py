@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from threading import RLock
@@ -222,19 +222,21 @@ def _buffers_kept(module: Any) -> Iterator[None]:
                 buffer.copy_(values)
 
 
+_HOLDERS = frozenset((dict, OrderedDict, list, deque, set))
+
+
 def _contents(own: Any, depth: int = 4) -> Any:
     """Entries of a dict or list, and the contents of those that are dicts or lists themselves."""
     pairs = own.items() if isinstance(own, dict) else enumerate(own)
     return [
-        (k, v, _contents(v, depth - 1) if depth and isinstance(v, dict | list | deque | set) else None)
-        for k, v in pairs
+        (k, v, None if not depth or type(v) not in _HOLDERS else _contents(v, depth - 1) if v else ()) for k, v in pairs
     ]
 
 
 def _put_back(own: Any, content: Any) -> None:
     """Give a dict or list, and what it holds, their entries back."""
     for _, value, inside in content:
-        if inside is not None:
+        if inside or (inside is not None and value):  # most are empty, such as the tables of hooks
             _put_back(value, inside)
     now = list(own.items() if isinstance(own, dict) else enumerate(own))
     if len(now) == len(content) and all(k == n and v is w for (k, v), (n, w, _) in zip(now, content, strict=True)):
