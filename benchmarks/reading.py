@@ -57,11 +57,10 @@ def module(name: str) -> Any:
     import torchvision
 
     if name in TORCHVISION:
-        options = {"weights": None} | ({"weights_backbone": None} if "resnet" in name and "_" in name else {})
-        try:
-            return torchvision.models.get_model(name, **options).eval()
-        except (TypeError, ValueError):
-            return torchvision.models.get_model(name, weights=None).eval()
+        options = {"weights": None}
+        if name.startswith(("deeplab", "fcn", "lraspp")):
+            options["weights_backbone"] = None
+        return torchvision.models.get_model(name, **options).eval()
     import timm
 
     return timm.create_model(name, pretrained=False).eval()
