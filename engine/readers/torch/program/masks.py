@@ -7,8 +7,11 @@ from typing import Any
 NOT_READ = "its mask was not read, every tap counts"
 WITHOUT_VALUES = "its mask has no values and was not read, every tap counts"  # a module on the meta device
 MAX_VALUES = 1 << 20  # of a constant that is computed: masks are small
-_SAME_ENTRIES = frozenset("alias clone contiguous detach lift_fresh_copy to type_as _to_copy neg abs div".split())
-_MOVED_ENTRIES = frozenset(
+# operators that leave the zeros of a tensor where they are, and those that move them with its entries
+SAME_ENTRIES = frozenset(
+    "alias clone contiguous detach lift_fresh lift_fresh_copy to type_as _to_copy neg abs div".split()
+)
+MOVED_ENTRIES = frozenset(
     "view reshape permute transpose unsqueeze squeeze expand select slice flip tril triu t flatten".split()
 )
 
@@ -54,12 +57,12 @@ class Masks:
             return known[0] & known[-1] if known else None
         if name in ("where", "masked_fill"):
             return self._chosen(node, name, kernel)
-        inner = self._pattern(node.args[0], kernel) if name in _SAME_ENTRIES | _MOVED_ENTRIES else None
+        inner = self._pattern(node.args[0], kernel) if name in SAME_ENTRIES | MOVED_ENTRIES else None
         if name in ("tril", "triu") and inner is None:
             import torch
 
             inner = torch.ones(node.args[0].meta["val"].shape, dtype=torch.bool)
-        return node.target(inner, *node.args[1:]) if inner is not None and name in _MOVED_ENTRIES else inner
+        return node.target(inner, *node.args[1:]) if inner is not None and name in MOVED_ENTRIES else inner
 
     def _chosen(self, node: Any, name: str, kernel: int) -> Any:
         """Weights where a condition holds, and others, or one number, elsewhere."""

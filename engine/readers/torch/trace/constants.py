@@ -9,15 +9,12 @@ from typing import Any
 import torch
 
 from rfscale.engine.readers.tensors.tracking import Constant
+from rfscale.engine.readers.torch.program.masks import MOVED_ENTRIES, SAME_ENTRIES
 from rfscale.engine.readers.torch.trace.storages import View
 
 MAX_COMPUTED = 1 << 20  # entries of a constant that is computed for real although the image is on the meta device
 MAX_KEPT = 1 << 14  # entries of a constant whose values handlers get
-_SAME_ENTRIES = frozenset("alias clone contiguous detach lift_fresh to type_as _to_copy neg abs div".split())
 _CHOOSE = frozenset(("mul", "where", "masked_fill"))
-_MOVED_ENTRIES = frozenset(
-    "view reshape permute transpose unsqueeze squeeze expand select slice flip tril triu t flatten".split()
-)
 
 
 def mapped(structure: Any, function: Callable[[Any], Any]) -> Any:
@@ -122,10 +119,10 @@ def _pattern(name: str, args: Any, kwargs: Any, view: Callable[[Any], View]) -> 
     if name == "copy":
         other = nonzero(args[1], view)
         return other if other is None or other.shape == args[0].shape else other.expand(args[0].shape)
-    inner = nonzero(args[0], view) if args and name in _SAME_ENTRIES | _MOVED_ENTRIES else None
+    inner = nonzero(args[0], view) if args and name in SAME_ENTRIES | MOVED_ENTRIES else None
     if name in ("tril", "triu") and inner is None:
         inner = torch.ones(args[0].shape, dtype=torch.bool)
-    moves = inner is not None and name in _MOVED_ENTRIES
+    moves = inner is not None and name in MOVED_ENTRIES
     return getattr(torch.ops.aten, name)(inner, *args[1:], **kwargs) if moves else inner
 
 
