@@ -1,0 +1,284 @@
+"""Every remedy that refers to a parameter is followed, and then works.
+
+The places that propose a parameter are found in the code; each has a case here: what fails there, the words of the
+remedy, and the same call with it. A new place without a case fails the first test.
+"""
+
+import ast
+import json
+import re
+import traceback
+import zipfile
+from pathlib import Path
+
+import pytest
+import typer
+
+import rfscale as rf
+from rfscale.engine.errors import InputError
+from rfscale.sweeps.batch.entries import read_runs
+from rfscale.sweeps.batch.run import run_batch
+from rfscale.sweeps.cli.main import app
+from rfscale.sweeps.cli.options import size_of
+
+ROOT = Path(__file__).parents[1]
+REFERENCES = {"INPUT_SIZE", "EXAMPLE_INPUT", "SKIP_GLOBAL_OPS", "TRUST", "Parameter", "FactoryArguments"}
+
+CHAIN = rf.Network.from_dict({"layers": [{"kernel": 3}, {"kernel": 3}]})
+SIZED = rf.Network.from_dict({"layers": [{"kernel": 3, "padding": 1}, {"op": "resize", "size": 32}]})
+POOLED = rf.Network.from_dict({"layers": [{"kernel": 3, "name": "a"}, {"op": "global_pool", "name": "all"}]})
+KERAS = {
+    "class_name": "Sequential",
+    "config": {"layers": [{"class_name": "Conv2D", "config": {"name": "a", "filters": 4, "kernel_size": [3, 3]}}]},
+}
+SPACE = "stages: [{name: s, kernel: [3, 5]}]"
+CODE = """
+def needs(width):
+    import rfscale as rf
+    return rf.Network.from_dict({"layers": [{"kernel": width}]})
+
+def net():
+    return needs(3)
+"""
+
+
+def proposals():
+    """Each function that makes an `InputError` whose remedy refers to a parameter, as `module:function`."""
+    for top in ("engine", "sweeps"):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            module = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
+            for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(function, ast.FunctionDef) and any(map(_refers, _own(function))):
+                    yield f"{module}:{function.name}"
+
+
+def _own(function):
+    """The nodes of a function, without those of the functions in it."""
+    for child in ast.iter_child_nodes(function):
+        if not isinstance(child, ast.FunctionDef):
+            yield child
+            yield from _own(child)
+
+
+def _is_error(node):
+    return isinstance(node, ast.Call) and getattr(node.func, "id", None) == "InputError"
+
+
+def _refers(node):
+    if not _is_error(node):
+        return False
+    remedies = [k.value for k in node.keywords if k.arg == "remedy"]
+    return any(isinstance(n, ast.Name) and n.id in REFERENCES for r in remedies for n in ast.walk(r))
+
+
+def options_in_errors():
+    """Every option of the shell that the text of an error names."""
+    for top in ("engine", "sweeps"):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            for error in filter(_is_error, ast.walk(ast.parse(path.read_text(encoding="utf-8")))):
+                for node in ast.walk(error):
+                    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                        yield from re.findall(r"--[a-z][a-z-]+", node.value)
+
+
+def places(error):
+    """Where an error and those that it was made of come from, as `module:function`."""
+    while error is not None:
+        for frame in traceback.extract_tb(error.__traceback__):
+            path = Path(frame.filename).resolve()
+            if path.is_relative_to(ROOT):
+                yield path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") + ":" + frame.name
+        error = error.__context__
+
+
+def limited(monkeypatch, name, limit, input_size):
+    """A profile of a map larger than its image, where a limit of memory is small."""
+    net = rf.Network.from_dict({"layers": [{"op": "upsample", "scale": 4}, {"kernel": 3}]})
+    with monkeypatch.context() as patched:
+        patched.setattr(f"rfscale.engine.footprints.{name}", limit)
+        return rf.profile(net, input_size=input_size)
+
+
+def run(entry, **options):
+    """One run of a batch; its error is raised again."""
+    Path("runs.yaml").write_text(json.dumps({"runs": [{"name": "one", **entry}]}))
+    summary = run_batch(read_runs(Path("runs.yaml")), Path("out"), Path(), rerun=True, **options)
+    if "failed" in summary.status.values:
+        raise InputError(str(summary.message.values[0]))
+
+
+def script():
+    import torch
+
+    torch.jit.script(torch.nn.Conv2d(3, 4, 3)).save("net.pt")
+    return "net.pt"
+
+
+def program():
+    """A program whose sample inputs are a pickle that names a function."""
+    import torch
+
+    torch.export.save(torch.export.export(torch.nn.Conv2d(3, 4, 3), (torch.zeros(1, 3, 9, 9),)), "good.pt2")
+    torch.save(((Path("harmless"),), {}), "inputs.pt")
+    with zipfile.ZipFile("good.pt2") as good, zipfile.ZipFile("net.pt2", "w") as bad:
+        for name in good.namelist():
+            is_input = name.endswith("sample_inputs/model.pt")
+            bad.writestr(name.replace("good/", "net/"), Path("inputs.pt").read_bytes() if is_input else good.read(name))
+    return "net.pt2"
+
+
+def both():
+    from torch import nn
+
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Conv2d(3, 4, 3)
+
+        def forward(self, image, other):
+            return self.body(image) + self.body(other)
+
+    return Both()
+
+
+def plain():
+    from torch import nn
+
+    return nn.Conv2d(3, 4, 3)
+
+
+PLAIN = {  # place: what fails there, the words of the remedy, the same call with it
+    "engine.analysis.coverage:coverage": (
+        lambda _: rf.coverage(CHAIN, "conv1", None), "give input_size", lambda _: rf.coverage(CHAIN, "conv1", 9),
+    ),
+    "engine.analysis.entry_map:entry_map": (
+        lambda _: rf.entry_map(CHAIN, "conv1", None), "give input_size", lambda _: rf.entry_map(CHAIN, "conv1", 9),
+    ),
+    "engine.analysis.profile:profile": (
+        lambda _: rf.profile(CHAIN, entry=(0, 0)), "give input_size",
+        lambda _: rf.profile(CHAIN, entry=(0, 0), input_size=9),
+    ),
+    "engine.footprints.forward:trace": (
+        lambda patch: limited(patch, "forward.MAX_HELD", 100, 64), "analyse a smaller input_size",
+        lambda patch: limited(patch, "forward.MAX_HELD", 100, 8),
+    ),
+    "engine.footprints.margins:_outputs": (
+        lambda _: rf.halo(POOLED), "as layers, or give global_ops='skip'", lambda _: rf.halo(POOLED, layers=["a"]),
+    ),
+    "engine.footprints.pixel_sets:apply": (
+        lambda patch: limited(patch, "pixel_sets.MAX_WORDS", 64, 64), "analyse a smaller input_size",
+        lambda patch: limited(patch, "pixel_sets.MAX_WORDS", 64, 8),
+    ),
+    "engine.footprints.pixel_sets:image_family": (
+        lambda _: rf.profile(CHAIN, input_size=10**9), "analyse a smaller input_size",
+        lambda _: rf.profile(CHAIN, input_size=64),
+    ),
+    "engine.footprints.plan:_maps": (
+        lambda _: rf.profile(SIZED), "give input_size", lambda _: rf.profile(SIZED, input_size=16),
+    ),
+    "engine.footprints.plan:unbounded": (
+        lambda _: rf.footprint(POOLED, "all"), "give input_size, or global_ops='skip'",
+        lambda _: rf.footprint(POOLED, "all", input_size=9),
+    ),
+    "engine.network.network:map_sizes": (
+        lambda _: CHAIN.map_sizes(), "give input_size", lambda _: CHAIN.map_sizes(9),
+    ),
+    "engine.network.network:_map_size": (
+        lambda _: rf.profile(CHAIN, input_size=4), "enlarge input_size", lambda _: rf.profile(CHAIN, input_size=5),
+    ),
+    "engine.objects.formats.folders:_pictures": (
+        lambda _: rf.object_sizes("labels"), "give images (a folder of pictures) or image_size (height, width)",
+        lambda _: rf.object_sizes("labels", image_size=(480, 640)),
+    ),
+    "engine.readers.keras.reader:_shape": (
+        lambda _: rf.load("net.keras"), "give example_input",
+        lambda _: rf.load("net.keras", example_input=(1, 32, 32, 3)),
+    ),
+    "engine.readers.load:load_named": (
+        lambda _: rf.load("net.yaml", image="x"), "image goes with models", lambda _: rf.load("net.yaml"),
+    ),
+    "engine.readers.load:_check_no_trust": (
+        lambda _: rf.load("vgg16", trust=True), "leave trust out", lambda _: rf.load("vgg16"),
+    ),
+    "engine.readers.names.python:_check": (
+        lambda _: rf.load("made.py:needs"), "give width=…", lambda _: rf.load("made.py:needs", width=3),
+    ),
+    "sweeps.batch.entries:_named": (
+        lambda _: run({"profile": "made.py:net"}), "if you trust it, give --trust",
+        lambda _: run({"profile": "made.py:net"}, trust=True),
+    ),
+    "sweeps.cli.options:size_of": (
+        lambda _: size_of(CHAIN, None, finite=True), "give input_size", lambda _: size_of(CHAIN, "64", finite=False),
+    ),
+    "sweeps.spaces.load:find_space": (
+        lambda _: rf.validate("space.yaml", image="x"), "image goes with networks", lambda _: rf.validate("space.yaml"),
+    ),
+    "sweeps.validation.validate:_subject": (
+        lambda _: rf.validate(rf.Space.from_dict({"stages": [{"kernel": 3}]}), image="x"), "image goes with networks",
+        lambda _: rf.validate(rf.Space.from_dict({"stages": [{"kernel": 3}]})),
+    ),
+}  # fmt: skip
+OF_TORCH = {
+    "engine.readers.torch.inputs.example_input:_check_complete": (
+        lambda _: rf.load(both(), example_input=(1, 3, 9, 9)), "give example_input as a dict",
+        lambda _: rf.load(both(), example_input={"image": (1, 3, 9, 9), "other": (1, 3, 9, 9)}),
+    ),
+    "engine.readers.torch.inputs.input_facts:shape": (
+        lambda _: rf.load(plain(), axes=(2, 2)), "give other dims, or example_input",
+        lambda _: rf.load(plain(), axes=(2, 3)),
+    ),
+    "engine.readers.torch.program.program_file:load_program": (
+        lambda _: rf.load(program()), "if you trust its maker, give trust", lambda _: rf.load(program(), trust=True),
+    ),
+    "engine.readers.torch.script_file:load_script": (
+        lambda _: rf.load(script()), "if you trust its maker, give trust", lambda _: rf.load(script(), trust=True),
+    ),
+}  # fmt: skip
+# made there and raised by the caller; a batch keeps the text alone
+RAISED_ELSEWHERE = {"engine.footprints.plan:unbounded", "sweeps.batch.entries:_named"}
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Files that the cases name, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2")
+    (tmp_path / "net.yaml").write_text("layers: [{kernel: 3}]")
+    (tmp_path / "space.yaml").write_text(SPACE)
+    (tmp_path / "made.py").write_text(CODE)
+    with zipfile.ZipFile("net.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps(KERAS))
+    return monkeypatch
+
+
+def follow(case, place, monkeypatch):
+    fails, words, followed = case
+    with pytest.raises(InputError) as raised:
+        fails(monkeypatch)
+    assert words in str(raised.value)
+    if place not in RAISED_ELSEWHERE:
+        assert place in list(places(raised.value))
+    followed(monkeypatch)
+
+
+def test_every_place_has_a_case():
+    assert set(proposals()) - {*PLAIN, *OF_TORCH} == set()
+
+
+def test_errors_name_options_that_there_are():
+    known = {option for verb in typer.main.get_command(app).commands.values() for p in verb.params for option in p.opts}
+    assert set(options_in_errors()) - known == set()
+
+
+@pytest.mark.parametrize("place", PLAIN)
+def test_a_remedy_that_is_followed_works(place, files):
+    follow(PLAIN[place], place, files)
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # torch.jit is deprecated
+@pytest.mark.parametrize("place", OF_TORCH)
+def test_a_remedy_of_the_torch_readers_works(place, files):
+    pytest.importorskip("torch")
+    follow(OF_TORCH[place], place, files)
