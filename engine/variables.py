@@ -222,9 +222,9 @@ def annotate_array(data: xr.DataArray, table: Table, **words: Any) -> xr.DataArr
     if data.name not in table:
         raise TypeError(f"{data.name} is no variable of this result; its table has {', '.join(table)}")
     _annotate(str(data.name), data.variable, table[str(data.name)], words)
-    for name, coord in data.coords.items():
+    for name, coord in data.coords.variables.items():
         if name in table:
-            _annotate(str(name), coord.variable, table[str(name)], words)
+            _annotate(str(name), coord, table[str(name)], words)
     return data
 
 

@@ -80,7 +80,7 @@ def sets_1024() -> Case:
 
 @case
 def one_entry() -> Case:
-    """The input pixels of the middle entry of the last map, as a picture."""
+    """The input pixels of the middle entry of the last map, as a picture; the network has been asked before."""
     size = sized(512, 224)
     net = rf.load("resnet50", input_size=size)
     middle = _middle(net, "layer4", size)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 
 from rfscale.engine.errors import INPUT_SIZE, InputError
-from rfscale.engine.footprints.forward import Route, Trace, trace
+from rfscale.engine.footprints.forward import Route, Trace, kept_trace
 from rfscale.engine.footprints.map_figures import united
 from rfscale.engine.footprints.pixel_sets import Family
 from rfscale.engine.footprints.plan import attributes
@@ -99,7 +99,7 @@ def coverage(
     if size is None:
         raise InputError(f"{network.name} carries no input_size", remedy=("give ", INPUT_SIZE))
     index = network.index(layer)
-    traced = trace(network, size)
+    traced = kept_trace(network, size)
     counts = coverage_counts(traced, index)
     if counts is None:
         raise InputError(

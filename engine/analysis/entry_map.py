@@ -10,7 +10,7 @@ import numpy as np
 
 from rfscale.engine.errors import INPUT_SIZE, InputError
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
-from rfscale.engine.footprints.forward import trace
+from rfscale.engine.footprints.forward import kept_trace
 from rfscale.engine.footprints.intervals import Intervals
 from rfscale.engine.footprints.plan import GlobalOps, attributes
 from rfscale.engine.network.network import Size
@@ -57,7 +57,7 @@ def entry_map(
     if input_size is None:
         raise InputError("without borders all entries are alike, see profile", remedy=("give ", INPUT_SIZE))
     index = network.index(layer)
-    traced = trace(network, input_size, global_ops)
+    traced = kept_trace(network, input_size, global_ops)
     figures = FootprintFigures(traced).map_figures(index)
     shape = traced.plan.steps[index].size
     assert shape is not None

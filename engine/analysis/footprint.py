@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
-from rfscale.engine.footprints.forward import trace
+from rfscale.engine.footprints.forward import kept_trace
 from rfscale.engine.footprints.plan import Entry, GlobalOps, attributes
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
@@ -68,7 +68,7 @@ def footprint(
 
     network = as_network(network, reading, input_size)
     index = network.index(layer)
-    traced = trace(network, input_size, global_ops)
+    traced = kept_trace(network, input_size, global_ops)
     counted = FootprintFigures(traced)
     at = counted.entry(index, entry)
     grid, origin = counted.pixels(index, at)

@@ -23,7 +23,7 @@ from rfscale.engine.footprints.backward import (
     windows,
 )
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
-from rfscale.engine.footprints.forward import trace
+from rfscale.engine.footprints.forward import kept_trace
 from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, Step, attributes, check_entry, resolve
 from rfscale.engine.kernels import grids
 from rfscale.engine.network.axis_maps import IDENTITY
@@ -93,7 +93,7 @@ def path_counts(
     at = check_entry(entry, plan.map_size(index), len(network.axes), layer)
     phases = prod(len(i.bounds) for i in plan.steps[index].intervals or ())
     if plan.input_size is None and isinstance(entry, str) and phases > 1:
-        at = FootprintFigures(trace(network, input_size, global_ops)).entry(index)
+        at = FootprintFigures(kept_trace(network, input_size, global_ops)).entry(index)
     shares, origin, paths = _shares(plan, index, at)
     coords = {axis: np.arange(n) + o for axis, n, o in zip(network.axes, shares.shape, origin, strict=True)}
     out = xr.DataArray(shares, coords, network.axes, name="path_counts")

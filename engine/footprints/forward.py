@@ -11,9 +11,14 @@ from rfscale.engine.footprints.cache import Memory
 from rfscale.engine.footprints.plan import GlobalOps, Plan, Step, resolve
 from rfscale.engine.footprints.unions import Term, unite
 from rfscale.engine.network.axis_maps import AxisMap, whole_map
-from rfscale.engine.network.network import Network
+from rfscale.engine.network.derived import Derived
+from rfscale.engine.network.network import Network, Size
 
 MAX_HELD = 1 << 30  # words of all sets of a trace: 8 GiB
+MAX_KEPT = 1 << 20  # of a trace that is kept beside its network: 8 MiB
+
+Terms = tuple[list[Term] | None, ...]
+_KEPT: Derived[Network, dict[tuple[Size | None, GlobalOps], Terms]] = Derived(lambda network: {})
 
 
 class Route(Enum):
@@ -37,7 +42,7 @@ class Trace:
     """
 
     plan: Plan
-    terms: tuple[list[Term] | None, ...]
+    terms: Terms
 
     def route(self, index: int) -> Route:
         """How the footprints of a layer are counted and drawn."""
@@ -79,7 +84,27 @@ def trace(
         As `rfscale.engine.footprints.plan.resolve`; and where the sets of a map would take more than 2 GiB.
     """
     plan = resolve(network, input_size, global_ops, memory)
-    memory = memory or Memory()
+    return Trace(plan, _terms(plan, memory or Memory())[0])
+
+
+def kept_trace(
+    network: Network, input_size: int | Sequence[int] | None = None, global_ops: GlobalOps = "include"
+) -> Trace:
+    """`trace` for questions about one entry or layer, which come in numbers: the last one of a network is kept."""
+    plan = resolve(network, input_size, global_ops)
+    kept, key = _KEPT.of(network), (plan.input_size, global_ops)
+    terms = kept.get(key)
+    if terms is None:
+        terms, held = _terms(plan, Memory())
+        kept.clear()
+        if held <= MAX_KEPT:
+            kept[key] = terms
+    return Trace(plan, terms)
+
+
+def _terms(plan: Plan, memory: Memory) -> tuple[Terms, int]:
+    """The terms of every layer of a plan, and the words of all their sets."""
+    network = plan.network
     image: list[Term] = [tuple(memory.image(n) for n in plan.input_size or (None,) * len(network.axes))]
     finite = plan.input_size is not None
     terms: list[list[Term] | None] = []
@@ -113,7 +138,7 @@ def trace(
                     terms.append(made)
             except InputError as error:
                 raise error.within(f"layer {step.layer.name!r} ({step.layer.op})") from None
-    return Trace(plan, tuple(terms))
+    return tuple(terms), held
 
 
 def _broadcast(terms: list[Term], plan: Plan, step: Step, source: int, memory: Memory) -> list[Term]:
