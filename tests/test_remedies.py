@@ -158,7 +158,7 @@ PLAIN = {  # place: what fails there, the words of the remedy, the same call wit
         lambda _: rf.profile(CHAIN, entry=(0, 0)), "give input_size",
         lambda _: rf.profile(CHAIN, entry=(0, 0), input_size=9),
     ),
-    "engine.footprints.forward:trace": (
+    "engine.footprints.forward:_terms": (
         lambda patch: limited(patch, "forward.MAX_HELD", 100, 64), "analyse a smaller input_size",
         lambda patch: limited(patch, "forward.MAX_HELD", 100, 8),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,9 @@ def effective_field(counts: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
     pixels = [np.asarray(counts[d].values) for d in counts.dims]
     means = [float((m / total * (p - p[0])).sum()) for m, p in zip(marginals, pixels, strict=True)]
     rest = [p - p[0] - mean for p, mean in zip(pixels, means, strict=True)]
-    lows, highs, held = _box(values, marginals, total, mass)
+    lows, highs, held = smallest_box(
+        marginals, total, mass, lambda box: float(values[tuple(slice(lo, max(lo, hi)) for lo, hi in box)].sum())
+    )
     data = {
         "mean": ("axis", np.array([mean + p[0] for mean, p in zip(means, pixels, strict=True)])),
         "std": ("axis", np.sqrt([(m / total * r**2).sum() for m, r in zip(marginals, rest, strict=True)])),
@@ -77,12 +80,22 @@ def effective_field(counts: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
     return annotate(out, EFFECTIVE_FIELD)
 
 
-def _box(
-    values: np.ndarray, marginals: list[np.ndarray], total: float, mass: float
+def smallest_box(
+    marginals: list[np.ndarray], total: float, mass: float, held: Callable[[list[tuple[int, int]]], float]
 ) -> tuple[list[int], list[int], float]:
-    """Cells [low, high) per axis of the smallest box of equal tails that holds the mass, and what it holds.
+    """Return cells [low, high) per axis of the smallest box of equal tails that holds a mass, and the share it holds.
 
     The box changes only where the tail reaches a cumulative mass, and shrinks as the tail grows: bisection among those.
+
+    Parameters
+    ----------
+    marginals : list of float64 array
+        Mass per cell of each axis.
+    total : float
+    mass : float
+        Share of the total.
+    held : callable
+        Returns the mass within [low, high) of every axis; 0 where high is not above low.
     """
     heads = [np.cumsum(m) / total for m in marginals]
     tails = [np.cumsum(m[::-1]) / total for m in marginals]
@@ -93,8 +106,7 @@ def _box(
     def box(tail: float) -> tuple[list[int], list[int], float]:
         lows = [int(np.searchsorted(h, tail * alike, "right")) for h in heads]
         highs = [len(t) - int(np.searchsorted(t, tail * alike, "right")) for t in tails]
-        inside = values[tuple(slice(lo, max(lo, hi)) for lo, hi in zip(lows, highs, strict=True))]
-        return lows, highs, float(inside.sum()) / total
+        return lows, highs, held(list(zip(lows, highs, strict=True))) / total
 
     good, bad = 0, len(candidates)
     while bad - good > 1:

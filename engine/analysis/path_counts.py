@@ -26,7 +26,7 @@ from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import kept_trace
 from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, Step, attributes, check_entry, resolve
 from rfscale.engine.kernels import grids
-from rfscale.engine.network.axis_maps import IDENTITY
+from rfscale.engine.network.axis_maps import IDENTITY, AxisMap
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
 from rfscale.engine.variables import PATH_COUNTS, annotate_array
@@ -90,16 +90,23 @@ def path_counts(
     network = as_network(network, reading, input_size)
     index = network.index(layer)
     plan = resolve(network, input_size, global_ops)
-    at = check_entry(entry, plan.map_size(index), len(network.axes), layer)
-    phases = prod(len(i.bounds) for i in plan.steps[index].intervals or ())
-    if plan.input_size is None and isinstance(entry, str) and phases > 1:
-        at = FootprintFigures(kept_trace(network, input_size, global_ops)).entry(index)
+    at = counted_entry(plan, index, entry, global_ops)
     shares, origin, paths = _shares(plan, index, at)
     coords = {axis: np.arange(n) + o for axis, n, o in zip(network.axes, shares.shape, origin, strict=True)}
     out = xr.DataArray(shares, coords, network.axes, name="path_counts")
     out.attrs = attributes(plan, f"path_counts {layer}", list(at), global_ops)
     out.attrs["log2_paths"] = paths
     return annotate_array(out, PATH_COUNTS, entry=at, layer=layer)
+
+
+def counted_entry(plan: Plan, index: int, entry: Entry, global_ops: GlobalOps) -> tuple[int, ...]:
+    """The entry whose paths are counted: "center" in interior mode is that of the largest footprint."""
+    step, ndim = plan.steps[index], len(plan.network.axes)
+    at = check_entry(entry, plan.map_size(index), ndim, step.layer.name)
+    phases = prod(len(i.bounds) for i in step.intervals or ())
+    if plan.input_size is None and isinstance(entry, str) and phases > 1:
+        at = FootprintFigures(kept_trace(plan.network, None, global_ops)).entry(index)
+    return at
 
 
 def _shares(plan: Plan, index: int, at: tuple[int, ...]) -> tuple[np.ndarray, tuple[int, ...], float]:
@@ -184,24 +191,43 @@ def _counts_back(
         axis_map, outputs, entries = step.maps[axis] if step.maps else IDENTITY, window[place], target[place]
         if axis_map.is_identity and outputs == entries:
             continue
-        n_out = entries[1] - entries[0]
+        n_out, n = entries[1] - entries[0], size[axis] if size else None
         before, after = grid.shape[:place], grid.shape[place + 1 :]
-        even = axis_map.progression
-        if even and not after and axis_map.down == 1 and (size is None or axis_map.border == "zeros"):
-            taps = even._replace(start=outputs[0] + even.start - entries[0])
-            flat = grids.add_shifted(grid.reshape(prod(before), -1), taps, n_out)
-            grid = flat.reshape(*before, n_out)
-            continue
-        try:
-            table = read_table(axis_map, outputs, entries, size[axis] if size else None)
-        except InputError as error:
-            raise error.within(f"layer {step.layer.name!r} ({step.layer.op})") from None
         if after:
+            table = _table(step, axis_map, outputs, entries, n)
             flat = grids.add_leading(grid.reshape(prod(before), -1, prod(after)), table, n_out)
         else:
-            flat = grids.add_last(grid.reshape(prod(before), -1), table, n_out)
+            flat = rows_back(step, axis_map, grid.reshape(prod(before), -1), outputs, entries, n)
         grid = flat.reshape(*before, n_out, *after)
     return grid
+
+
+def rows_back(
+    step: Step, axis_map: AxisMap, rows: np.ndarray, outputs: tuple[int, int], entries: tuple[int, int], n: int | None
+) -> np.ndarray:
+    """Counts of one layer's input from those of its output on one axis: (rows, outputs) to (rows, entries).
+
+    `n` entries in the map; None: no borders.
+    """
+    n_out = entries[1] - entries[0]
+    if axis_map.is_identity and outputs == entries:
+        return rows
+    if axis_map.reads_all:
+        return np.repeat(rows.sum(axis=1, keepdims=True), n_out, axis=1)
+    even = axis_map.progression
+    if even and axis_map.down == 1 and (n is None or axis_map.border == "zeros"):
+        taps = even._replace(start=outputs[0] + even.start - entries[0])
+        return grids.add_shifted(rows, taps, n_out)
+    return grids.add_last(rows, _table(step, axis_map, outputs, entries, n), n_out)
+
+
+def _table(
+    step: Step, axis_map: AxisMap, outputs: tuple[int, int], entries: tuple[int, int], n: int | None
+) -> grids.Reads:
+    try:
+        return read_table(axis_map, outputs, entries, n)
+    except InputError as error:
+        raise error.within(f"layer {step.layer.name!r} ({step.layer.op})") from None
 
 
 def _scaled(grid: np.ndarray, exponent: int) -> Counts:
