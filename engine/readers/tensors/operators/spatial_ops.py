@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from math import prod
 from typing import Any
 
 from rfscale.engine.readers.tensors.layout import (
@@ -14,6 +15,7 @@ from rfscale.engine.readers.tensors.layout import (
     Factor,
     UnreadableError,
     check_fit,
+    check_place,
     is_sequence,
     joined,
     length,
@@ -50,6 +52,7 @@ def clean(k: Tracker, t: Tracked, ndim: int, mixes: bool = False) -> tuple[Track
             raise UnreadableError("it acts on a map whose channels hold pixels")
         t = k.reduce(t, [first - 1], "space_to_depth")
     for d in range(first, len(t.dims)):
+        check_place(t.dims[d])
         t = whole_dim(k, t, d)
     axes: Axes = [next((f.axis for f in spatial(dim)), None) for dim in t.dims[first:]]
     taken = {f.axis for dim in t.dims for f in spatial(dim)}
@@ -126,6 +129,13 @@ def settle(k: Tracker, t: Tracked) -> Tracked:
     except UnreadableError:
         return t
     return out
+
+
+def keeps_entries(before: Tracked, after: Tracked) -> bool:
+    """Whether a settled tensor has the entries of the map as dims as before: what lies in channels has one map."""
+    if isinstance(before, Joined | Rearranged):
+        return before is after
+    return prod(f.size for f in _all(before)) <= prod(f.size for f in _all(after))
 
 
 def _shuffled(k: Tracker, t: Tracked) -> Tracked:
@@ -270,6 +280,7 @@ def as_axis(k: Tracker, t: Tracked, d: int) -> Tracked:
 
     Such a dim is what a slice of one entry leaves, or a map that was expanded.
     """
+    check_place(t.dims[d])
     ndim, n = len(t.map), length(t.dims[d])
     axis = d - (len(t.dims) - ndim)
     held = {f.axis for dim in t.dims for f in spatial(dim)}
@@ -313,6 +324,7 @@ def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1)
     def become(new: tuple[Factor, ...]) -> Dims:
         return with_dim(t.dims, d, new)
 
+    check_place(dim)
     if not spatial(dim):
         return replace(t, dims=become(neutral(size)))
     if len(dim) > 1:
