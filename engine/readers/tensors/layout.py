@@ -133,6 +133,11 @@ def is_sequence(dim: Dim) -> bool:
     return any(f.inner for f in dim) or len({f.axis for f in dim}) > 1 or any(f.axis == NEUTRAL for f in dim)
 
 
+def is_repeated(dim: Dim) -> bool:
+    """Whether a dim is an axis with several entries in the place of each."""
+    return len(dim) == 2 and dim[0].axis != NEUTRAL == dim[1].axis and not dim[1].inner
+
+
 def with_extra_entries(dim: Dim, lo: int, hi: int) -> Dim:
     """A sequence with extra entries, that hold nothing, before and after it."""
     if len(dim) == 1 and dim[0].inner:
@@ -259,3 +264,19 @@ def _without_axes(every: Sequence[Dim], size: int) -> Dim:
     if len(long) == 1:
         return long[0]
     return without_place(size) if NO_PLACE in strides else mixed(size)
+
+
+def in_blocks(dims: Dims, block: Sequence[int]) -> bool:
+    """Whether all parts of the axes count whole blocks of so many entries."""
+    return all(f.stride % block[f.axis] == 0 for dim in dims for f in spatial(dim))
+
+
+def one_per_axis(factors: Iterable[Factor]) -> list[dict[int, Factor]]:
+    """Factors in rounds that hold each axis at most once."""
+    rounds: list[dict[int, Factor]] = []
+    for f in factors:
+        free = next((r for r in rounds if f.axis not in r), None)
+        if free is None:
+            rounds.append(free := {})
+        free[f.axis] = f
+    return rounds

@@ -138,3 +138,22 @@ def test_the_channels_of_an_image_whose_pixels_become_channels_first(config):
     net = rf.load(Stem())
     assert net.input_channels == config.get("input_size", (3,))[0]
     assert rf.profile(net).extent.values[-1].tolist() == [12, 12]
+
+
+@pytest.mark.parametrize("around", [(1, 1), (2, 1), (0, 3)])
+def test_repeated_entries_padded_and_added(around):
+    def forward(m, x):
+        y = m.a(x).repeat_interleave(2, 2).repeat_interleave(2, 3)
+        padded = torch.nn.functional.pad(y, (*around, *around))
+        return m.b(padded[:, :, :12, : 2 * 8] + y)
+
+    check(Model(forward), SIZE)
+
+
+def test_zeros_between_entries_and_padding_around_them():
+    def forward(m, x):
+        y = m.a(x)
+        spread = torch.nn.functional.pad(y[:, :, :, None, :, None], (0, 1, 0, 0, 0, 1)).flatten(4, 5).flatten(2, 3)
+        return m.a(torch.nn.functional.pad(spread, (2, 1, 2, 1)))
+
+    check(Model(forward), SIZE)

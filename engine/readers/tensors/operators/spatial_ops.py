@@ -16,6 +16,7 @@ from rfscale.engine.readers.tensors.layout import (
     UnreadableError,
     check_fit,
     check_place,
+    is_repeated,
     is_sequence,
     joined,
     length,
@@ -266,7 +267,7 @@ def pad_dim(k: Tracker, t: Tracked, d: int, lo: int, hi: int, mode: str = "zeros
     if not spatial(t.dims[d]):
         longer = neutral(n + lo + hi) if mode != "zeros" else one_of(1 + lo + hi, lo) if n == 1 else mixed(n + lo + hi)
         return replace(t, dims=with_dim(t.dims, d, longer))
-    if mode == "zeros" and is_sequence(t.dims[d]):
+    if mode == "zeros" and is_sequence(t.dims[d]) and not is_repeated(t.dims[d]):
         return replace(t, dims=with_dim(t.dims, d, with_extra_entries(t.dims[d], lo, hi)))
     t = whole_dim(k, t, d)
     axis, ndim = t.dims[d][0].axis, len(t.map)
@@ -328,7 +329,7 @@ def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1)
     if not spatial(dim):
         return replace(t, dims=become(neutral(size)))
     if len(dim) > 1:
-        if is_sequence(dim) and not (len(dim) == 2 and dim[0].axis != NEUTRAL == dim[1].axis):
+        if is_sequence(dim) and not is_repeated(dim):
             raise UnreadableError("it cuts a dim that holds several axes")
         return narrow(k, whole_dim(k, t, d), d, start, stop, step)
     f = dim[0]
