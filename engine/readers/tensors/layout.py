@@ -133,9 +133,10 @@ def is_sequence(dim: Dim) -> bool:
     return any(f.inner for f in dim) or len({f.axis for f in dim}) > 1 or any(f.axis == NEUTRAL for f in dim)
 
 
-def is_repeated(dim: Dim) -> bool:
-    """Whether a dim is an axis with several entries in the place of each."""
-    return len(dim) == 2 and dim[0].axis != NEUTRAL == dim[1].axis and not dim[1].inner
+def is_repeated(dim: Dim, alike: bool = False) -> bool:
+    """Whether a dim is an axis with several entries in the place of each; `alike`: they hold one map, or nothing."""
+    pair = len(dim) == 2 and dim[0].axis != NEUTRAL == dim[1].axis and not dim[1].inner
+    return pair and (dim[1].stride in (1, ONE_OF_THEM) or not alike)
 
 
 def with_extra_entries(dim: Dim, lo: int, hi: int) -> Dim:

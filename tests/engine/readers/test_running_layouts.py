@@ -157,3 +157,14 @@ def test_zeros_between_entries_and_padding_around_them():
         return m.a(torch.nn.functional.pad(spread, (2, 1, 2, 1)))
 
     check(Model(forward), SIZE)
+
+
+def test_numbers_that_become_tensors_on_the_device_of_the_image_keep_their_values():
+    def forward(m, x):
+        y = m.a(x)
+        kernel = torch.tensor([[3.0, 1.0], [1.0, 2.0]], device=y.device, dtype=y.dtype).expand(4, 1, 2, 2)
+        y = nn.functional.conv2d(y * y.new_tensor([1, 2, 3, 4]).view(4, 1, 1), kernel, groups=4)
+        return y[:, :, torch.as_tensor([3, 1, 0], device=x.device)]
+
+    net = check(Model(forward), SIZE)
+    assert not net.assumed

@@ -267,7 +267,7 @@ def pad_dim(k: Tracker, t: Tracked, d: int, lo: int, hi: int, mode: str = "zeros
     if not spatial(t.dims[d]):
         longer = neutral(n + lo + hi) if mode != "zeros" else one_of(1 + lo + hi, lo) if n == 1 else mixed(n + lo + hi)
         return replace(t, dims=with_dim(t.dims, d, longer))
-    if mode == "zeros" and is_sequence(t.dims[d]) and not is_repeated(t.dims[d]):
+    if mode == "zeros" and is_sequence(t.dims[d]) and not is_repeated(t.dims[d], alike=True):
         return replace(t, dims=with_dim(t.dims, d, with_extra_entries(t.dims[d], lo, hi)))
     t = whole_dim(k, t, d)
     axis, ndim = t.dims[d][0].axis, len(t.map)

@@ -1,4 +1,4 @@
-"""Values that tensors on the meta device do not have: what asks for them, and lists that keep theirs."""
+"""Values that tensors on the meta device do not have: what asks for them, and numbers of Python that keep theirs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 _INDEXING = (torch.Tensor.__getitem__, torch.Tensor.__setitem__)
+_MAKING = (torch.tensor, torch.as_tensor, torch.asarray, torch.scalar_tensor, torch.Tensor.new_tensor)
 
 
 class NeedsValuesError(Exception):
     """The model asks for values of the image, which has none on the meta device."""
 
 
-class UnseenIndexError(NeedsValuesError):
-    """Numbers that index a tensor without values have lost theirs: torch makes lists tensors on its device."""
+class LostNumbersError(NeedsValuesError):
+    """A tensor without values that no operator has made: perhaps of numbers of Python, which it has lost."""
 
 
 def wants_values(error: Exception) -> bool:
@@ -23,18 +24,23 @@ def wants_values(error: Exception) -> bool:
     return isinstance(error, NeedsValuesError | NotImplementedError | TypeError) or "meta" in str(error)
 
 
-class ListIndices(TorchFunctionMode):
-    """Makes tensors on the CPU of lists that index others, such as ``x[:, [2, 1, 0]]``.
+class KeptNumbers(TorchFunctionMode):
+    """Keeps tensors that Python makes of numbers on the CPU: by `torch.tensor`, or as indices, ``x[:, [2, 1, 0]]``.
 
-    Torch makes them on the device of the others; on the meta device they lose their values.
+    Torch makes them on the device of the tensors that they go with; on the meta device they lose their values.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
         if func in _INDEXING:
             tensor, index, *rest = args
             parts = tuple(map(_with_values, index)) if isinstance(index, tuple) else _with_values(index)
             args = (tensor, parts, *rest)
-        return func(*args, **(kwargs or {}))
+        elif func in _MAKING and not isinstance(args[-1] if args else None, torch.Tensor):
+            device = kwargs.get("device") or (args[0].device if func is torch.Tensor.new_tensor else None)
+            if device is not None and torch.device(device).type == "meta":
+                kwargs = {**kwargs, "device": "cpu"}
+        return func(*args, **kwargs)
 
 
 def _with_values(index: Any) -> Any:

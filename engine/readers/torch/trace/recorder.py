@@ -17,7 +17,7 @@ from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch.program.masks import NOT_READ, WITHOUT_VALUES
 from rfscale.engine.readers.torch.registry import ATEN, Handler
 from rfscale.engine.readers.torch.trace import constants, storages
-from rfscale.engine.readers.torch.trace.missing_values import NeedsValuesError, UnseenIndexError
+from rfscale.engine.readers.torch.trace.missing_values import LostNumbersError, NeedsValuesError
 from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls
 from rfscale.engine.readers.torch.trace.storages import Step, Storage, Values, View
 
@@ -97,8 +97,7 @@ class Recorder(TorchDispatchMode):
         self._numbers: Counter[str] = Counter()
         self._changed: dict[int, tuple[Any, Any]] = {}
         self._reachable: set[int] | None = None
-        self.lists_are_lost = on_meta  # those that index tensors, unless `ListIndices` keeps them
-        self._indexes = False  # the operator at hand picks or writes entries by their numbers
+        self.loses_numbers = on_meta  # of which Python makes tensors, unless `KeptNumbers` is there
         self._lifts = False  # the operator at hand takes a tensor that Python made of numbers
         self._module = module
         self.failed = False  # an operator failed for want of values, and the model may have gone on without
@@ -116,7 +115,6 @@ class Recorder(TorchDispatchMode):
         if any(a.device != args[0].device for a in given):
             raise NeedsValuesError(func.__name__)  # real memory is not read as that of a tensor without values
         self._lifts = func.__name__.startswith("lift_fresh")
-        self._indexes = self.lists_are_lost and func.__name__.startswith(("index.", "index_put"))
         if all(isinstance(self.values.view(t).value, Constant) for t in tensors):
             return self._constant(func, args, kwargs, tensors)
         self.tracker.path = self.calls.path
@@ -147,8 +145,8 @@ class Recorder(TorchDispatchMode):
         if self._outside and not owned:
             value = self._stopped("numpy", "values of the image left torch, and may have come back", ())
         elif self._on_meta and tensor.device.type == "meta" and not (owned or self._lifts or self._kept(tensor)):
-            if self._indexes and not tensor.is_floating_point():
-                raise UnseenIndexError
+            if self.loses_numbers:
+                raise LostNumbersError
             reason = "the tensor was made where operators cannot be followed: in another thread, or by a copy"
             value = self._stopped("clone", reason, ())
         else:

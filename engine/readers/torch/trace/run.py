@@ -17,7 +17,7 @@ from rfscale.engine.readers.tensors.operators.spatial_ops import keeps_entries, 
 from rfscale.engine.readers.tensors.tracking import Stop, Tracked, Tracker, Unknown, image_tracker
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch.inputs.example_input import ModelInputs, TensorInput, mapped
-from rfscale.engine.readers.torch.trace.missing_values import ListIndices, UnseenIndexError, wants_values
+from rfscale.engine.readers.torch.trace.missing_values import KeptNumbers, LostNumbersError, wants_values
 from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls, tensors
 from rfscale.engine.readers.torch.trace.recorder import Recorder
 from rfscale.engine.readers.torch.trace.storages import View, memory_of
@@ -83,8 +83,8 @@ class Tracer:
         try:
             try:
                 traced = self._run(inputs, on_meta=True)
-            except UnseenIndexError:
-                traced = self._run(inputs, on_meta=True, keeps_lists=True)
+            except LostNumbersError:
+                traced = self._run(inputs, on_meta=True, keeps_numbers=True)
             if traced is not None:
                 return traced
         except InputError:
@@ -97,12 +97,12 @@ class Tracer:
         assert traced is not None
         return traced
 
-    def _run(self, inputs: ModelInputs, *, on_meta: bool, keeps_lists: bool = False) -> Traced | None:
+    def _run(self, inputs: ModelInputs, *, on_meta: bool, keeps_numbers: bool = False) -> Traced | None:
         """What a run gave; None where the model went on without values that it asked for."""
         traced = Traced(inputs, self.unknown)
         with _ONE_AT_A_TIME, unchanged(self.module):
             try:
-                failed = _run(self.module, inputs, traced, on_meta, keeps_lists)
+                failed = _run(self.module, inputs, traced, on_meta, keeps_numbers)
             except Exception as error:
                 if isinstance(error, InputError) or on_meta or not traced.unknowns.found:
                     raise
@@ -114,7 +114,7 @@ class Tracer:
         return None if failed and on_meta else traced
 
 
-def _run(module: Any, inputs: ModelInputs, traced: Traced, on_meta: bool, keeps_lists: bool) -> bool:
+def _run(module: Any, inputs: ModelInputs, traced: Traced, on_meta: bool, keeps_numbers: bool) -> bool:
     """Run a module in evaluation mode while its operators are recorded; return whether one of them failed."""
     tracker = traced.tracker
 
@@ -127,7 +127,7 @@ def _run(module: Any, inputs: ModelInputs, traced: Traced, on_meta: bool, keeps_
 
     calls = ModuleCalls(module, returned)
     recorder = Recorder(tracker, traced.unknowns, calls, module, on_meta)
-    recorder.lists_are_lost &= not keeps_lists
+    recorder.loses_numbers &= not keeps_numbers
     image, args, kwargs = _tensors(module, inputs, on_meta)
     recorder.values.new(image, traced.image)
     with ExitStack() as stack:
@@ -136,7 +136,7 @@ def _run(module: Any, inputs: ModelInputs, traced: Traced, on_meta: bool, keeps_
         stack.enter_context(calls)
         if not on_meta:
             stack.enter_context(_buffers_kept(module))
-        with recorder, ListIndices() if keeps_lists else nullcontext():
+        with recorder, KeptNumbers() if keeps_numbers else nullcontext():
             result = module(*args, **kwargs)
             result = list(result) if isinstance(result, Iterator) else result
     for _, tensor in tensors(result):
