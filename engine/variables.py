@@ -70,7 +70,7 @@ PROFILE: dict[str, Variable] = {
     "width": Variable(LAYER, "f", PIXEL, "spatial scale width: square root of the area"),
     "density": Variable(LAYER, "f", ONE, "area / product of the extents; below 1 means holes"),
     "overlap": Variable(LAYER_AXIS, "f", ONE, "spatial overlap: share of the footprint in that of the next entry"),
-    "max_gap": Variable(LAYER_AXIS, "i", PIXEL, "longest run of missing pixels inside the extent"),
+    "max_gap": Variable(LAYER_AXIS, "i", PIXEL, "longest run of missing pixels in the extent; 0 of an infinite one"),
     "terms": Variable(LAYER, "i", ONE, "separable products in the footprint's union; 0: not kept as products"),
     "phases": Variable(LAYER, "i", ONE, "entries until the interior footprints repeat"),
     "aligned": Variable(LAYER, "b", ONE, "the merged branches have one centre"),

@@ -15,7 +15,8 @@ class Figures(NamedTuple):
     """Figures of one entry's footprint, or of many: numbers, or arrays that broadcast to one shape.
 
     Of an empty footprint `area`, `first`, `extent` and `max_gap` are 0; of an infinite one `area`, `extent` and
-    `shared` are inf and `first` is nan; where it has bounds on some sides, `first`, `extent` and `last` tell them.
+    `shared` are inf, `first` is nan and `max_gap` is 0: its holes are counted with borders only, on axes where it has
+    bounds, too. Where it has bounds on some sides, `first`, `extent` and `last` tell them.
 
     Attributes
     ----------

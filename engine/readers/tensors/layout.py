@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 NEUTRAL = -1
 ONE_OF_THEM = -1
+NO_PLACE = -2
 
 
 class UnreadableError(Exception):
@@ -29,7 +30,8 @@ class Factor(NamedTuple):
         Number of the spatial axis, or `NEUTRAL`.
     stride : int
         Entries along the axis between two of its indices; of a neutral factor 0 where its entries hold different maps,
-        so that they are no pixels of one map, and `ONE_OF_THEM` where all but the entry `lead` hold nothing.
+        so that they are no pixels of one map, `ONE_OF_THEM` where all but the entry `lead` hold nothing, and `NO_PLACE`
+        where each holds a part of the map that is not known, and all of them together the whole.
     inner : tuple of Factor
         What a sequence holds besides extra tokens (a class token), of which `lead` come first. Never split.
     lead : int
@@ -59,6 +61,22 @@ def mixed(size: int) -> Dim:
 def one_of(size: int, at: int) -> Dim:
     """Return a dim without spatial factors of which one entry holds the map, and the others nothing."""
     return () if size == 1 else (Factor(size, NEUTRAL, ONE_OF_THEM, (), at),)
+
+
+def without_place(size: int) -> Dim:
+    """Return a dim whose entries hold parts of the map that are not known: only all of them at once can be read."""
+    return () if size == 1 else (Factor(size, NEUTRAL, NO_PLACE),)
+
+
+def has_no_place(dim: Dim) -> bool:
+    """Whether the entries of a dim hold parts of the map that are not known."""
+    return any(f.axis == NEUTRAL and f.stride == NO_PLACE for f in dim)
+
+
+def check_place(dim: Dim) -> None:
+    """Raise UnreadableError where an operator would read some entries of a dim whose place on the map is not known."""
+    if has_no_place(dim):
+        raise UnreadableError("it reads some of the entries that windows across the rows of a map have made")
 
 
 def whole_axis(axis: int, size: int) -> Dim:
@@ -95,7 +113,8 @@ def joined(factors: Iterable[Factor]) -> Dim:
         if last is None or last.inner or f.inner or last.axis != f.axis:
             out.append(f)
         elif f.axis == NEUTRAL:
-            out[-1] = Factor(last.size * f.size, NEUTRAL, int(last.stride == f.stride == 1))
+            alike = (last.stride == NO_PLACE) == (f.stride == NO_PLACE)
+            out[-1:] = [Factor(last.size * f.size, NEUTRAL, _alike(last, f))] if alike else [last, f]
         elif last.stride == f.stride * f.size:
             out[-1] = Factor(last.size * f.size, f.axis, f.stride)
         else:
@@ -103,9 +122,21 @@ def joined(factors: Iterable[Factor]) -> Dim:
     return tuple(out)
 
 
+def _alike(*factors: Factor) -> int:
+    """What the stride of a neutral factor says that several have made."""
+    strides = {f.stride for f in factors}
+    return NO_PLACE if NO_PLACE in strides else int(strides == {1})
+
+
 def is_sequence(dim: Dim) -> bool:
     """Whether a dim holds more than one axis from end to end."""
     return any(f.inner for f in dim) or len({f.axis for f in dim}) > 1 or any(f.axis == NEUTRAL for f in dim)
+
+
+def is_repeated(dim: Dim, alike: bool = False) -> bool:
+    """Whether a dim is an axis with several entries in the place of each; `alike`: they hold one map, or nothing."""
+    pair = len(dim) == 2 and dim[0].axis != NEUTRAL == dim[1].axis and not dim[1].inner
+    return pair and (dim[1].stride in (1, ONE_OF_THEM) or not alike)
 
 
 def with_extra_entries(dim: Dim, lo: int, hi: int) -> Dim:
@@ -139,7 +170,7 @@ def regroup(dims: Dims, shape: Sequence[int]) -> Dims:
             elif f.size % target == 0 and not f.inner:
                 rest = f.size // target
                 if f.axis == NEUTRAL:
-                    f = Factor(f.size, NEUTRAL, int(f.stride == 1))
+                    f = Factor(f.size, NEUTRAL, _alike(f))
                 dim.append(f._replace(size=target, stride=f.stride * rest if f.axis != NEUTRAL else f.stride))
                 factors.append(f._replace(size=rest))
                 target = 1
@@ -213,10 +244,40 @@ def common(every: Sequence[Dims], shape: Sequence[int]) -> Dims:
             if kept:
                 raise UnreadableError("it combines tensors whose dims carry different parts of the spatial axes")
             kept = dim
+        if kept:
+            for dims in every:
+                check_place(dims[position] if len(dims) >= -position else ())
         if kept and length(kept) != shape[position]:
             raise UnreadableError("it repeats a spatial axis")
-        out.append(kept or neutral(shape[position]))
+        out.append(kept or _without_axes([dims[position] for dims in every if len(dims) >= -position], shape[position]))
     held = [(f.axis, f.stride) for dim in out for f in spatial(dim)]
     if len(set(held)) < len(held):
         raise UnreadableError("it pairs the entries of one axis with each other")
     return tuple(out)
+
+
+def _without_axes(every: Sequence[Dim], size: int) -> Dim:
+    """The dim without spatial factors that tensors have together; what holds different maps in one does in the sum."""
+    long = [dim for dim in every if length(dim) == size > 1]
+    strides = {f.stride for dim in long for f in dim}
+    if strides <= {1}:
+        return neutral(size)
+    if len(long) == 1:
+        return long[0]
+    return without_place(size) if NO_PLACE in strides else mixed(size)
+
+
+def in_blocks(dims: Dims, block: Sequence[int]) -> bool:
+    """Whether all parts of the axes count whole blocks of so many entries."""
+    return all(f.stride % block[f.axis] == 0 for dim in dims for f in spatial(dim))
+
+
+def one_per_axis(factors: Iterable[Factor]) -> list[dict[int, Factor]]:
+    """Factors in rounds that hold each axis at most once."""
+    rounds: list[dict[int, Factor]] = []
+    for f in factors:
+        free = next((r for r in rounds if f.axis not in r), None)
+        if free is None:
+            rounds.append(free := {})
+        free[f.axis] = f
+    return rounds

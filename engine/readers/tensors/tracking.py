@@ -15,14 +15,19 @@ from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import MAX_LAYERS, layer_params
 from rfscale.engine.readers.tensors.layout import (
     Dims,
+    Factor,
     UnreadableError,
     common,
+    in_blocks,
+    is_repeated,
     length,
     lengthened,
     neutral,
+    one_per_axis,
     restrided,
     spatial,
     whole_axis,
+    with_dim,
 )
 
 Shape = tuple[int, ...]
@@ -272,7 +277,7 @@ class Tracker:
         try:
             dims = common([p.dims for p in parts], shape)
         except UnreadableError:
-            parts = self._as_channels(parts, shape)
+            parts = self._as_channels([self._repeated_on_the_map(p) for p in parts], shape)
             dims = common([p.dims for p in parts], shape)
         return self.merge(op, parts, dims)
 
@@ -281,10 +286,21 @@ class Tracker:
         size = tuple(max((p.map[a] for p in parts), default=1) for a in range(len(self.image)))
         out = []
         for p in parts:
+            p = p if p.map == size else self._repeated_on_the_map(p)
             scale = [n // m if m > 1 and n % m == 0 else 1 for m, n in zip(p.map, size, strict=True)]
             grown = max(scale) > 1
             out.append(self.after(p, "upsample", lengthened(p.dims, scale), scale=scale) if grown else p)
         return out
+
+    def _repeated_on_the_map(self, t: Tracked) -> Tracked:
+        """Make entries that a view repeats along an axis, one after another, entries of the map."""
+        for d, dim in enumerate(t.dims):
+            if is_repeated(dim) and dim[0] == Factor(t.map[dim[0].axis], dim[0].axis) and dim[1].stride == 1:
+                axis = dim[0].axis
+                scale = axis_values([axis], [dim[1].size], len(t.map), 1)
+                dims = with_dim(lengthened(t.dims, scale), d, whole_axis(axis, length(dim)))
+                t = self.after(t, "pixel_shuffle", dims, scale=scale)
+        return t
 
     def _as_channels(self, parts: Sequence[Tracked], shape: Shape) -> list[Tracked]:
         """Read pixels that a view left where another tensor has its channels: an entry sees what its channels see."""
@@ -322,7 +338,7 @@ class Tracker:
         lowest = all(f.stride == 1 for f in factors) and len(gone_axes) == len(factors)
         if op == "space_to_depth" and lowest:
             return self.after(t, op, restrided(dims, seen), scale=seen)
-        if shrink and lowest and _in_blocks(dims, seen) and all(n % s == 0 for n, s in zip(t.map, seen, strict=True)):
+        if shrink and lowest and in_blocks(dims, seen) and all(n % s == 0 for n, s in zip(t.map, seen, strict=True)):
             return self.after(t, op, restrided(dims, seen), kernel=seen, stride=seen)
         return replace(self.mix(t, factors), dims=dims)
 
@@ -336,7 +352,7 @@ class Tracker:
 
     def mix(self, t: Tracked, factors: Iterable[Any]) -> Tracked:
         """Let each entry see all that differ from it in these factors only; the map keeps its size."""
-        for step in _one_per_axis(factors):
+        for step in one_per_axis(factors):
             window = [step[a].size if a in step else 1 for a in range(len(t.map))]
             dilation = [step[a].stride if a in step else 1 for a in range(len(t.map))]
             given: dict[str, Any] = {} if max(dilation) == 1 else {"dilation": dilation}
@@ -360,22 +376,6 @@ def _is_whole(t: Tracked) -> bool:
     held = [dim[0] for dim in t.dims if len(dim) == 1 and spatial(dim) and not dim[0].inner]
     whole = {f.axis for f in held if (f.size, f.stride) == (t.map[f.axis], 1)}
     return len(held) == len(whole) == sum(1 for dim in t.dims if spatial(dim)) and len(whole) == len(t.map)
-
-
-def _in_blocks(dims: Dims, block: Sequence[int]) -> bool:
-    """Whether all parts of the axes count whole blocks of so many entries."""
-    return all(f.stride % block[f.axis] == 0 for dim in dims for f in spatial(dim))
-
-
-def _one_per_axis(factors: Iterable[Any]) -> list[dict[int, Any]]:
-    """Factors in rounds that hold each axis at most once."""
-    rounds: list[dict[int, Any]] = []
-    for f in factors:
-        free = next((r for r in rounds if f.axis not in r), None)
-        if free is None:
-            rounds.append(free := {})
-        free[f.axis] = f
-    return rounds
 
 
 def axis_values(axes: Sequence[int | None], values: Sequence[int], ndim: int, default: int) -> list[int]:

@@ -54,3 +54,27 @@ def test_what_is_proposed_for_unknown_operators_is_taken(changes_shape):
     assert ("pointwise" in proposed) != changes_shape
     for word in proposed:
         assert rf.load(Roots(changes_shape), example_input=shape, unknown=word).assumed
+
+
+class Never(torch.nn.Module):
+    """A forward that fails on every image, in a way that looks like a size."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.linear = torch.nn.Conv2d(3, 4, 3), torch.nn.Linear(7, 5)
+
+    def forward(self, x):
+        return self.linear(self.conv(x).flatten(2))
+
+
+@pytest.mark.parametrize("example", [None, (1, 3, 60, 60)])
+def test_so_many_sizes_are_tried_and_no_more(example):
+    from rfscale.engine.readers.torch.inputs.fitting_inputs import MOST_TRIES
+
+    model = Never()
+    called = []
+    model.conv.register_forward_pre_hook(lambda _, args: called.append(args[0].shape))
+    with pytest.raises(InputError, match="does not run on an input of 1×3×"):
+        rf.load(model, example_input=example)
+    assert len(called) <= MOST_TRIES + 4  # the first candidate with and without values, and again
+    assert len(set(called)) > 10

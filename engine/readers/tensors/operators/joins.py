@@ -28,6 +28,8 @@ def concatenate(k: Tracker, values: Sequence[Any], d: int) -> Tracked:
     """Tensors one after another along a dim: channels, one axis, tokens, or maps of their own."""
     d %= len(k.shape)
     parts = [v for v in values if isinstance(v, Tracked)]
+    if len(values) == 1 and parts:
+        return parts[0]
     if any(isinstance(p, Joined) for p in parts):
         return k.join(values, d)
     if not any(spatial(p.dims[d]) for p in parts):

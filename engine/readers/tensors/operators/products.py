@@ -9,7 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, restrided, spatial
+from rfscale.engine.readers.tensors.layout import (
+    UnreadableError,
+    has_no_place,
+    neutral,
+    restrided,
+    spatial,
+    without_place,
+)
 from rfscale.engine.readers.tensors.operators.moves import cumulate
 from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker
 
@@ -46,7 +53,12 @@ def _contract(k: Tracker, tracked: Sequence[tuple[Tracked, str]], output: str, s
             if label in output and spatial(part.dims[d]):
                 held.setdefault(label, part.dims[d])
         parts.append(part)
-    dims = tuple(held.get(x) or neutral(n) for x, n in zip(output, shape, strict=True))
+    lost = {x for t, labels in tracked for x, dim in zip(labels, t.dims, strict=True) if has_no_place(dim)}
+    if lost & held.keys():
+        raise UnreadableError("it combines entries whose place on the map is not known with those of a map")
+    dims = tuple(
+        held.get(x) or (without_place if x in lost else neutral)(n) for x, n in zip(output, shape, strict=True)
+    )
     inside = {s for p in parts if p.layer >= 0 for s in _contained(k, p.layer)}
     return k.merge("add", [p for p in parts if p.layer not in inside], dims)
 

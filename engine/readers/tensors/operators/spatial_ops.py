@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from math import prod
 from typing import Any
 
 from rfscale.engine.readers.tensors.layout import (
@@ -14,6 +15,8 @@ from rfscale.engine.readers.tensors.layout import (
     Factor,
     UnreadableError,
     check_fit,
+    check_place,
+    is_repeated,
     is_sequence,
     joined,
     length,
@@ -50,6 +53,7 @@ def clean(k: Tracker, t: Tracked, ndim: int, mixes: bool = False) -> tuple[Track
             raise UnreadableError("it acts on a map whose channels hold pixels")
         t = k.reduce(t, [first - 1], "space_to_depth")
     for d in range(first, len(t.dims)):
+        check_place(t.dims[d])
         t = whole_dim(k, t, d)
     axes: Axes = [next((f.axis for f in spatial(dim)), None) for dim in t.dims[first:]]
     taken = {f.axis for dim in t.dims for f in spatial(dim)}
@@ -126,6 +130,13 @@ def settle(k: Tracker, t: Tracked) -> Tracked:
     except UnreadableError:
         return t
     return out
+
+
+def keeps_entries(before: Tracked, after: Tracked) -> bool:
+    """Whether a settled tensor has the entries of the map as dims as before: what lies in channels has one map."""
+    if isinstance(before, Joined | Rearranged):
+        return before is after
+    return prod(f.size for f in _all(before)) <= prod(f.size for f in _all(after))
 
 
 def _shuffled(k: Tracker, t: Tracked) -> Tracked:
@@ -256,7 +267,7 @@ def pad_dim(k: Tracker, t: Tracked, d: int, lo: int, hi: int, mode: str = "zeros
     if not spatial(t.dims[d]):
         longer = neutral(n + lo + hi) if mode != "zeros" else one_of(1 + lo + hi, lo) if n == 1 else mixed(n + lo + hi)
         return replace(t, dims=with_dim(t.dims, d, longer))
-    if mode == "zeros" and is_sequence(t.dims[d]):
+    if mode == "zeros" and is_sequence(t.dims[d]) and not is_repeated(t.dims[d], alike=True):
         return replace(t, dims=with_dim(t.dims, d, with_extra_entries(t.dims[d], lo, hi)))
     t = whole_dim(k, t, d)
     axis, ndim = t.dims[d][0].axis, len(t.map)
@@ -270,6 +281,7 @@ def as_axis(k: Tracker, t: Tracked, d: int) -> Tracked:
 
     Such a dim is what a slice of one entry leaves, or a map that was expanded.
     """
+    check_place(t.dims[d])
     ndim, n = len(t.map), length(t.dims[d])
     axis = d - (len(t.dims) - ndim)
     held = {f.axis for dim in t.dims for f in spatial(dim)}
@@ -313,10 +325,11 @@ def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1)
     def become(new: tuple[Factor, ...]) -> Dims:
         return with_dim(t.dims, d, new)
 
+    check_place(dim)
     if not spatial(dim):
         return replace(t, dims=become(neutral(size)))
     if len(dim) > 1:
-        if is_sequence(dim) and not (len(dim) == 2 and dim[0].axis != NEUTRAL == dim[1].axis):
+        if is_sequence(dim) and not is_repeated(dim):
             raise UnreadableError("it cuts a dim that holds several axes")
         return narrow(k, whole_dim(k, t, d), d, start, stop, step)
     f = dim[0]

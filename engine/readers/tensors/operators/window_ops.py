@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from rfscale.engine.readers.tensors.layout import NEUTRAL, Factor, UnreadableError, length, neutral, spatial, with_dim
+from rfscale.engine.readers.tensors.layout import (
+    NEUTRAL,
+    Factor,
+    UnreadableError,
+    length,
+    neutral,
+    regroup,
+    spatial,
+    with_dim,
+    without_place,
+)
 from rfscale.engine.readers.tensors.operators.products import weighted
 from rfscale.engine.readers.tensors.operators.spatial_ops import clean, pad, target_size, write_along
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, axis_values
@@ -39,6 +50,10 @@ def window(
         Channels in, channels out, groups, and whether there is a bias.
     """
     rank = len(kernel)
+    if weights is None and not isinstance(padding, str):
+        across = _pooled_rows(k, t, op, list(zip(kernel, stride, dilation, padding[:rank], strict=True)))
+        if across is not None:
+            return across
     blocks = _blocks_of(t, rank) if op != "conv_transpose" else None
     t, axes = (t, blocks.axes) if blocks else clean(k, t, rank, mixes)
     if not isinstance(padding, str) and op != "conv_transpose":
@@ -63,6 +78,30 @@ def window(
     if blocks:
         return _write_in_blocks(k, t, op, blocks, channels, before, given)
     return write_along(k, t, axes, op, channels, before, **given)
+
+
+def _pooled_rows(k: Tracker, t: Tracked, op: str, windows: Sequence[tuple[int, ...]]) -> Tracked | None:
+    """A pool along the rows of a map laid one after another, if it is one.
+
+    Where its windows stay in their rows it is one along them. Else they run from row to row: what they make has no
+    place on the map, and only all of it at once can be read.
+    """
+    first = len(t.dims) - len(windows)
+    long = [d for d, w in enumerate(windows, first) if w != (1, 1, 1, 0)]
+    if len(long) != 1 or len(t.dims[long[0]]) < 2 or any(f.axis == NEUTRAL or f.inner for f in t.dims[long[0]]):
+        return None
+    (d,) = long
+    size, stride, dilation, lead = windows[d - first]
+    n, count = length(t.dims[d]), k.shape[d]
+    if (size, dilation, lead, n) == (stride, 1, 0, count * size):
+        with suppress(UnreadableError):
+            split = regroup(t.dims, [*t.shape[:d], count, size, *t.shape[d + 1 :]])
+            out = k.reduce(replace(t, dims=split), [d + 1], op)
+            return replace(out, dims=(*out.dims[: d + 1], *out.dims[d + 2 :]))
+    read = {o * stride + i * dilation - lead for o in range(count) for i in range(size)}
+    if any(spatial(dim) for e, dim in enumerate(t.dims) if e != d) or not read.issuperset(range(n)):
+        return None
+    return k.after(t, "global_pool", with_dim(t.dims, d, without_place(count)))
 
 
 def _check_neutral(k: Tracker, t: Tracked, axes: Sequence[int | None], windows: Sequence[tuple[int, ...]]) -> None:

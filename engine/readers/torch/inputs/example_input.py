@@ -114,8 +114,8 @@ def model_inputs(
         if example_input is not None and sizes is not None:
             raise _both_given()
         pixels = sizes if example_input is None else [whole(example_input, EXAMPLE_INPUT)]
-        shape, free = facts.shape(pixels, axes), pixels is None
-        return [_of_shape(shape, spatial_dims(shape, axes), facts.dtype, signature, image, free)]
+        shapes = [facts.shape(pixels, axes, channels) for channels in (None, *facts.other_channels)]
+        return [_of_shape(s, spatial_dims(s, axes), facts.dtype, signature, image, pixels is None) for s in shapes]
     given = row_of_numbers(example_input)
     if given is None:
         return [_structured(example_input, facts, signature, sizes, axes, image)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, shown
 from rfscale.engine.readers.torch.inputs.example_input import ModelInputs, TensorInput
@@ -13,8 +14,10 @@ from rfscale.engine.readers.torch.inputs.signature import signature_of
 
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128)  # pixels that sizes of images are multiples of
 MOST_PIXELS = 2048  # per axis, of the sizes that are tried
-MOST_SECONDS = 5  # after which no further size is tried: a model that takes long fails for other reasons
+MOST_TRIES = 40  # of inputs that nobody asked for
+MOST_SECONDS = 5  # for them: a model that takes long fails for other reasons
 R = TypeVar("R")
+Run: TypeAlias = Callable[[ModelInputs], Any]
 
 
 def first_that_runs(
@@ -44,26 +47,26 @@ def first_that_runs(
             raise
         except Exception as error:  # whatever the code of a model raises
             first = first or error
-    inputs = candidates[0]
     assert first is not None
-    if inputs.size_is_free:
-        for other in _others(module, inputs, run):
+    fitting = FittingInputs(module, candidates[0], run)
+    if candidates[0].size_is_free:
+        for other in fitting.others():
             with suppress(Exception):
                 return other, run(other)
-    raise refused(module, inputs, first, run) from None
+    raise refused(module, candidates[0], first, fitting) from None
 
 
-def refused(module: Any, inputs: ModelInputs, error: Exception, run: Callable[[ModelInputs], Any]) -> InputError:
+def refused(module: Any, inputs: ModelInputs, error: Exception, fitting: FittingInputs) -> InputError:
     """Return the error that says that a module does not take its inputs: with a size that it takes, if there is one."""
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    wanted = _channels_wanted(module, inputs, run)
+    wanted = fitting.channels
     remedy: tuple[Any, ...] = ("give another ", EXAMPLE_INPUT, ", or a part of the module")
     if wanted is not None:
         remedy = ("give ", EXAMPLE_INPUT, f" {_with_channels(inputs, wanted).image.shape}: it wants {wanted} channels")
     elif inputs.args and isinstance(inputs.args[0], Mapping):  # keys that are no parameters
         names = ", ".join((*(known := signature_of(module)).positional, *known.keyword_only))
         remedy = ("name its parameters in ", EXAMPLE_INPUT, f": {names}")
-    elif (pixels := fitting_pixels(module, inputs, run)) is not None:
+    elif (pixels := fitting.pixels) is not None:
         multiple = next((m for m in reversed(MULTIPLES) if not any(n % m for n in pixels)), 1)
         several = f", multiples of {multiple}" if multiple > 1 else ""
         remedy = ("try ", "×".join(map(str, pixels)), f" pixels{several}: give ", INPUT_SIZE)
@@ -72,52 +75,73 @@ def refused(module: Any, inputs: ModelInputs, error: Exception, run: Callable[[M
     return InputError(f"{name} does not run on an input of {inputs.label}: {shown(reason, 200)}", remedy=remedy)
 
 
-def fitting_pixels(module: Any, inputs: ModelInputs, run: Callable[[ModelInputs], Any]) -> tuple[int, ...] | None:
-    """Return the pixels per axis nearest to those of the image that a module takes; None where none was found."""
-    pixels = inputs.pixels
-    if inputs.image.value is not None or not pixels:
+class FittingInputs:
+    """What a module takes in the place of inputs that it does not: searched once, within so many tries and seconds.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    inputs : ModelInputs
+    run : callable
+        Runs the module on inputs.
+    """
+
+    def __init__(self, module: Any, inputs: ModelInputs, run: Run) -> None:
+        self._module, self._inputs, self._run = module, inputs, run
+        self._tries = 0
+        self._begun = monotonic()
+
+    def _runs(self, inputs: ModelInputs) -> bool:
+        """Whether the module takes some inputs; False when no more are tried."""
+        self._tries += 1
+        if self._tries > MOST_TRIES or monotonic() - self._begun > MOST_SECONDS:
+            return False
+        try:
+            self._run(inputs)
+        except Exception:  # whatever the module raises at that size
+            return False
+        return True
+
+    @cached_property
+    def channels(self) -> int | None:
+        """Channels that the first convolution wants, where the image's are others."""
+        return _channels_wanted(self._module, self._inputs, self._runs)
+
+    @cached_property
+    def pixels(self) -> tuple[int, ...] | None:
+        """The pixels per axis nearest to those of the image that the module takes; None where none was found."""
+        inputs = self._inputs if self.channels is None else _with_channels(self._inputs, self.channels)
+        pixels = inputs.pixels
+        if inputs.image.value is not None or not pixels:
+            return None
+        side = _side_for_linear(self._module, inputs, self._runs)
+        if side is not None:
+            return (side,) * len(pixels)
+        sizes = [tuple(max(m, (n + m // 2) // m * m) for n in pixels) for m in MULTIPLES]
+        sizes += [tuple(factor * n for n in pixels) for factor in (2, 4, 8)]  # where a map vanished
+        for size in dict.fromkeys(sizes):
+            if size != pixels and max(size) <= MOST_PIXELS and self._runs(inputs.with_pixels(size)):
+                return size
         return None
-    side = _side_for_linear(module, inputs, run)
-    if side is not None:
-        return (side,) * len(pixels)
-    sizes = [tuple(max(m, (n + m // 2) // m * m) for n in pixels) for m in MULTIPLES]
-    sizes += [tuple(factor * n for n in pixels) for factor in (2, 4, 8)]  # where a map vanished
-    begun = monotonic()
-    for size in dict.fromkeys(sizes):
-        if size == pixels or max(size) > MOST_PIXELS or monotonic() - begun > MOST_SECONDS:
-            continue
-        if _runs(run, inputs.with_pixels(size)):
-            return size
-    return None
 
-
-def _others(module: Any, inputs: ModelInputs, run: Callable[[ModelInputs], Any]) -> Iterator[ModelInputs]:
-    """Further inputs, where those that the module seemed to want fail."""
-    wanted = _channels_wanted(module, inputs, run)
-    if wanted is not None:
-        inputs = _with_channels(inputs, wanted)
-        yield inputs
-    pixels = fitting_pixels(module, inputs, run)
-    if pixels is not None:
-        yield inputs.with_pixels(pixels)
-
-
-def _runs(run: Callable[[ModelInputs], Any], inputs: ModelInputs) -> bool:
-    try:
-        run(inputs)
-    except Exception:  # whatever the module raises at that size
-        return False
-    return True
+    def others(self) -> Iterator[ModelInputs]:
+        """Yield further inputs, where those that the module seemed to want fail."""
+        inputs = self._inputs
+        if self.channels is not None:
+            inputs = _with_channels(inputs, self.channels)
+            yield inputs
+        if self.pixels is not None:
+            yield inputs.with_pixels(self.pixels)
 
 
 # channels of the first convolution ------------------------------------------------------------------------------------
 
 
-def _channels_wanted(module: Any, inputs: ModelInputs, run: Callable[[ModelInputs], Any]) -> int | None:
+def _channels_wanted(module: Any, inputs: ModelInputs, runs: Callable[[ModelInputs], bool]) -> int | None:
     """Channels that the first convolution called wants, where the image's are others."""
     called: list[tuple[int, tuple[int, ...]]] = []
     with _watched(module, ("_ConvNd",), "in_channels", lambda wanted, shape: called.append((wanted, shape))):
-        _runs(run, inputs)
+        runs(inputs)
     if not called:
         return None
     wanted, shape = called[0]
@@ -140,14 +164,14 @@ def _with_channels(inputs: ModelInputs, channels: int) -> ModelInputs:
 # size of a map that a linear layer takes flattened --------------------------------------------------------------------
 
 
-def _side_for_linear(module: Any, inputs: ModelInputs, run: Callable[[ModelInputs], Any]) -> int | None:
+def _side_for_linear(module: Any, inputs: ModelInputs, runs: Callable[[ModelInputs], bool]) -> int | None:
     """Pixels along each axis at which a linear layer gets as many values as it wants, if that is what does not fit."""
     misfits: list[int] = []
 
     def sign(side: int) -> int | None:
         """Whether an image is too large (1), too small (-1) or right (0); None where it fails otherwise."""
         misfits.clear()
-        if _runs(run, inputs.with_pixels([side] * len(inputs.pixels))):
+        if runs(inputs.with_pixels([side] * len(inputs.pixels))):
             return 0
         return misfits[0] if misfits else None
 
@@ -156,7 +180,7 @@ def _side_for_linear(module: Any, inputs: ModelInputs, run: Callable[[ModelInput
             misfits.append(1 if shape[-1] > wanted else -1)
 
     with _watched(module, ("Linear",), "in_features", note):
-        _runs(run, inputs)
+        runs(inputs)
         if not misfits:
             return None
         low, high = 1, max(inputs.pixels)

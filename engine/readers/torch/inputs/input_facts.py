@@ -33,14 +33,19 @@ class InputFacts:
     channels : int or None
     pixels : tuple of int or None
         The size that it wants, where it says one.
+    other_channels : tuple of int
+        Those of an image whose pixels it moves to channels first, where it has any.
     """
 
     dtype: Any
     rank: int | None = None
     channels: int | None = None
     pixels: tuple[int, ...] | None = None
+    other_channels: tuple[int, ...] = ()
 
-    def shape(self, pixels: Sequence[int] | None = None, axes: Sequence[int] | None = None) -> tuple[int, ...]:
+    def shape(
+        self, pixels: Sequence[int] | None = None, axes: Sequence[int] | None = None, channels: int | None = None
+    ) -> tuple[int, ...]:
         """Shape of an image of a batch of one; `pixels` per axis or one for all, by default what the module wants."""
         ndim = (self.rank or 2) if axes is None else len(axes)
         if pixels is not None and len(pixels) > 1 and axes is None:
@@ -51,7 +56,8 @@ class InputFacts:
         size = list(pixels) * ndim if len(pixels) == 1 else list(pixels)
         if len(size) != ndim:
             raise InputError(f"but the image has {ndim} axes", argument=INPUT_SIZE, value=list(pixels))
-        channels = CHANNELS if self.channels is None else self.channels
+        if channels is None:
+            channels = CHANNELS if self.channels is None else self.channels
         if axes is None:
             return (1, channels, *size)
         length = ndim + 2
@@ -83,12 +89,22 @@ def input_facts(module: Any) -> InputFacts:
     rank, channels = _first_convolution(module)
     pixels = _wanted_pixels(module)
     config = next((c for c in _configurations(module)), None)
-    if channels is None and config is not None:
-        channels = next((int(config[n]) for n in _CHANNEL_NAMES if _is_size(config.get(n))), None)
+    said = _channels_of(config) if config is not None else None
+    channels = said if channels is None else channels
     if rank is None and channels is None:
         channels, square = _first_linear(module)
         pixels = pixels or square
-    return InputFacts(_dtype(module), rank, channels, pixels)
+    others = () if channels is None else tuple(n for n in dict.fromkeys((said, CHANNELS)) if n not in (None, channels))
+    return InputFacts(_dtype(module), rank, channels, pixels, others)
+
+
+def _channels_of(config: Mapping[str, Any]) -> int | None:
+    """Channels that a configuration names, or those before the pixels of a size."""
+    named = next((int(config[n]) for n in _CHANNEL_NAMES if _is_size(config.get(n))), None)
+    size = config.get("input_size")
+    if named is None and isinstance(size, list | tuple) and len(size) == 3 and _is_size(size[0]) and size[0] <= 4:
+        return int(size[0])
+    return named
 
 
 def _dtype(module: Any) -> Any:

@@ -11,7 +11,7 @@ from rfscale.engine.readers.tensors.calls import check_result, guarded
 from rfscale.engine.readers.tensors.finished import finished
 from rfscale.engine.readers.tensors.layout import UnreadableError
 from rfscale.engine.readers.tensors.naming import Returned, returned_maps
-from rfscale.engine.readers.tensors.operators.spatial_ops import settle
+from rfscale.engine.readers.tensors.operators.spatial_ops import keeps_entries, settle
 from rfscale.engine.readers.tensors.tracking import (
     Constant,
     Shape,
@@ -70,9 +70,11 @@ class GraphReader:
                 values[node] = _constant(node)
             found = notes(node)
             if found and isinstance(values[node], Tracked):
-                values[node] = self.settled(values[node], node)
+                value = self.settled(values[node], node)
                 for note in found:
-                    self.returned += returned_maps(self.tracker, *note, values[node])
+                    self.returned += returned_maps(self.tracker, *note, value)
+                if keeps_entries(values[node], value):
+                    values[node] = value
         return ()
 
     def settled(self, value: Any, node: Any) -> Any:

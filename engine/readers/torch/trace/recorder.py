@@ -17,6 +17,7 @@ from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch.program.masks import NOT_READ, WITHOUT_VALUES
 from rfscale.engine.readers.torch.registry import ATEN, Handler
 from rfscale.engine.readers.torch.trace import constants, storages
+from rfscale.engine.readers.torch.trace.missing_values import LostNumbersError, NeedsValuesError
 from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls
 from rfscale.engine.readers.torch.trace.storages import Step, Storage, Values, View
 
@@ -33,10 +34,6 @@ IN_PART = frozenset(
 WHOLE = frozenset("lstm gru rnn_tanh rnn_relu".split())  # their pieces are one layer for each step of time
 LEFT = "values of one example image left torch, what they decide or change outside is not followed"
 DECIDED = "the values of one example image decide what runs after it"
-
-
-class NeedsValuesError(Exception):
-    """The model asks for values of the image, which has none on the meta device."""
 
 
 class Operator(NamedTuple):
@@ -100,6 +97,7 @@ class Recorder(TorchDispatchMode):
         self._numbers: Counter[str] = Counter()
         self._changed: dict[int, tuple[Any, Any]] = {}
         self._reachable: set[int] | None = None
+        self.loses_numbers = on_meta  # of which Python makes tensors, unless `KeptNumbers` is there
         self._lifts = False  # the operator at hand takes a tensor that Python made of numbers
         self._module = module
         self.failed = False  # an operator failed for want of values, and the model may have gone on without
@@ -147,6 +145,8 @@ class Recorder(TorchDispatchMode):
         if self._outside and not owned:
             value = self._stopped("numpy", "values of the image left torch, and may have come back", ())
         elif self._on_meta and tensor.device.type == "meta" and not (owned or self._lifts or self._kept(tensor)):
+            if self.loses_numbers:
+                raise LostNumbersError
             reason = "the tensor was made where operators cannot be followed: in another thread, or by a copy"
             value = self._stopped("clone", reason, ())
         else:

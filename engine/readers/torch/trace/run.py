@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from threading import RLock
 from typing import Any
 
@@ -13,12 +13,13 @@ import torch
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.readers.tensors.naming import Returned, returned_maps
-from rfscale.engine.readers.tensors.operators.spatial_ops import settle
+from rfscale.engine.readers.tensors.operators.spatial_ops import keeps_entries, settle
 from rfscale.engine.readers.tensors.tracking import Stop, Tracked, Tracker, Unknown, image_tracker
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch.inputs.example_input import ModelInputs, TensorInput, mapped
+from rfscale.engine.readers.torch.trace.missing_values import KeptNumbers, LostNumbersError, wants_values
 from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls, tensors
-from rfscale.engine.readers.torch.trace.recorder import NeedsValuesError, Recorder
+from rfscale.engine.readers.torch.trace.recorder import Recorder
 from rfscale.engine.readers.torch.trace.storages import View, memory_of
 
 _ONE_AT_A_TIME = RLock()  # a run changes what all threads share: whether a module trains, and how attention is computed
@@ -80,25 +81,28 @@ class Tracer:
         """Return what a run on these inputs gave; raises what the module raises."""
         first, self._ran = not self._ran, True
         try:
-            traced = self._run(inputs, on_meta=True)
+            try:
+                traced = self._run(inputs, on_meta=True)
+            except LostNumbersError:
+                traced = self._run(inputs, on_meta=True, keeps_numbers=True)
             if traced is not None:
                 return traced
         except InputError:
             raise
         except Exception as error:
             # a size that does not fit fails in both ways; the first error of a module may come of the missing values
-            if not first and not _wants_values(error):
+            if not first and not wants_values(error):
                 raise
         traced = self._run(inputs, on_meta=False)
         assert traced is not None
         return traced
 
-    def _run(self, inputs: ModelInputs, *, on_meta: bool) -> Traced | None:
+    def _run(self, inputs: ModelInputs, *, on_meta: bool, keeps_numbers: bool = False) -> Traced | None:
         """What a run gave; None where the model went on without values that it asked for."""
         traced = Traced(inputs, self.unknown)
         with _ONE_AT_A_TIME, unchanged(self.module):
             try:
-                failed = _run(self.module, inputs, traced, on_meta)
+                failed = _run(self.module, inputs, traced, on_meta, keeps_numbers)
             except Exception as error:
                 if isinstance(error, InputError) or on_meta or not traced.unknowns.found:
                     raise
@@ -110,23 +114,20 @@ class Tracer:
         return None if failed and on_meta else traced
 
 
-def _wants_values(error: Exception) -> bool:
-    return isinstance(error, NeedsValuesError | NotImplementedError | TypeError) or "meta" in str(error)
-
-
-def _run(module: Any, inputs: ModelInputs, traced: Traced, on_meta: bool) -> bool:
+def _run(module: Any, inputs: ModelInputs, traced: Traced, on_meta: bool, keeps_numbers: bool) -> bool:
     """Run a module in evaluation mode while its operators are recorded; return whether one of them failed."""
     tracker = traced.tracker
 
     def returned(paths: list[str], call: int, key: str, tensor: Any) -> None:
         view = recorder.values.view(tensor)
         if isinstance(view.value, Tracked):
-            settled(tracker, view)
+            value = settled(tracker, view)
             for path in paths:
-                traced.returned += returned_maps(tracker, path, call, key, view.value)
+                traced.returned += returned_maps(tracker, path, call, key, value)
 
     calls = ModuleCalls(module, returned)
     recorder = Recorder(tracker, traced.unknowns, calls, module, on_meta)
+    recorder.loses_numbers &= not keeps_numbers
     image, args, kwargs = _tensors(module, inputs, on_meta)
     recorder.values.new(image, traced.image)
     with ExitStack() as stack:
@@ -135,14 +136,12 @@ def _run(module: Any, inputs: ModelInputs, traced: Traced, on_meta: bool) -> boo
         stack.enter_context(calls)
         if not on_meta:
             stack.enter_context(_buffers_kept(module))
-        with recorder:
+        with recorder, KeptNumbers() if keeps_numbers else nullcontext():
             result = module(*args, **kwargs)
             result = list(result) if isinstance(result, Iterator) else result
     for _, tensor in tensors(result):
         view = recorder.values.view(tensor)
-        if isinstance(view.value, Tracked):
-            settled(tracker, view)
-        traced.outputs.append(view.value)
+        traced.outputs.append(settled(tracker, view) if isinstance(view.value, Tracked) else view.value)
     return recorder.failed
 
 
@@ -169,10 +168,13 @@ def _tensors(module: Any, inputs: ModelInputs, on_meta: bool) -> tuple[Any, Any,
     return image, mapped(inputs.args, tensor), mapped(inputs.kwargs, tensor)
 
 
-def settled(tracker: Tracker, view: View) -> None:
-    """Make what a tensor holds a layer of its very shape, where its layout allows that."""
+def settled(tracker: Tracker, view: View) -> Any:
+    """What a tensor holds as a layer of its very shape, where its layout allows that; the model goes on with it."""
     tracker.path = view.path
-    view.value = settle(tracker, view.value)
+    value = settle(tracker, view.value)
+    if keeps_entries(view.value, value):
+        view.value = value
+    return value
 
 
 @contextmanager

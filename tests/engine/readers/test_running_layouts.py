@@ -1,0 +1,170 @@
+"""Layouts that models of libraries make of maps, reduced to what shows them, judged by pixels that are not a number."""
+
+from __future__ import annotations
+
+import pytest
+
+import rfscale as rf
+from tests.engine.readers.test_running import Model, check
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+pytestmark = pytest.mark.torch
+SIZE = (1, 4, 6, 8)
+
+
+class Inner(nn.Module):
+    """A module inside the model: what it returns is named by it."""
+
+    def __init__(self, forward, width=4):
+        super().__init__()
+        self.run, self.mix, self.conv = forward, nn.Linear(width, width), nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x):
+        return self.run(self, x)
+
+
+def ops(net):
+    return [layer.op for layer in net.layers]
+
+
+def with_inner(forward, inner):
+    model = Model(forward)
+    model.inner = Inner(inner)
+    return model
+
+
+def test_a_module_that_returns_windows_does_not_unite_their_entries():
+    def forward(m, x):
+        y = m.a(x)
+        batch, width, h, w = y.shape
+        windows = y.reshape(batch, width, h // 3, 3, w // 2, 2).permute(0, 2, 4, 3, 5, 1)
+        windows = m.inner(windows)
+        back = windows.permute(0, 5, 1, 3, 2, 4).reshape(batch, width, h, w)
+        return m.b(back) + y
+
+    net = check(with_inner(forward, lambda m, x: m.mix(x)), SIZE)
+    assert "space_to_depth" not in ops(net)
+
+
+def test_what_such_a_module_returns_has_its_name_where_the_model_goes_on_with_it():
+    def merged(m, x):
+        batch, width, h, w = x.shape
+        return x.reshape(batch, width, h // 2, 2, w // 2, 2).permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
+
+    model = with_inner(lambda m, x: m.more(m.inner(m.a(x))), merged)
+    model.more = nn.Conv2d(16, 4, 3, padding=1)
+    net = check(model, SIZE)
+    assert net["inner"].op == "space_to_depth"
+
+
+def test_nothing_joined_with_a_map_leaves_it_as_it_is():
+    def forward(m, x):
+        y = m.a(x).flatten(2)
+        y = torch.cat([y[:, :, :0], y], 2)
+        return m.b((y + m.b(x).flatten(2)).unflatten(2, SIZE[2:]))
+
+    check(Model(forward), SIZE)
+
+
+@pytest.mark.parametrize("kernel", [2, 4, 16])  # inside rows, half a row, two rows
+def test_a_pool_along_the_rows_of_a_map_one_after_another(kernel):
+    def forward(m, x):
+        y = torch.nn.functional.avg_pool1d(m.a(x).flatten(2), kernel)
+        h, w = (6, 8 // kernel) if kernel <= 8 else (6 * 8 // kernel, 1)
+        return m.b(y.unflatten(2, (h, w)))
+
+    check(Model(forward), SIZE)
+
+
+def test_windows_that_run_from_row_to_row_are_read_where_all_of_them_are():
+    def forward(m, x):
+        y = m.a(x)
+        rows = y.flatten(2).transpose(1, 2)
+        kept = torch.nn.functional.avg_pool1d(y.flatten(2), 6).transpose(1, 2)
+        out = nn.functional.scaled_dot_product_attention(rows, m.inner(kept), kept)
+        return m.b(y + out.transpose(1, 2).unflatten(2, SIZE[2:]))
+
+    check(with_inner(forward, lambda m, x: m.mix(x)), SIZE)
+
+
+def test_windows_that_run_from_row_to_row_end_the_analysis_where_some_of_them_are_read():
+    def forward(m, x):
+        y = m.a(x)
+        pooled = torch.nn.functional.avg_pool1d(y.flatten(2), 6)
+        return m.b(y), m.b(pooled.unflatten(2, (2, 4))), pooled[:, :, 1], pooled.relu() + m.a(x)[:, :, 0]
+
+    with pytest.warns(rf.PartlyReadWarning):
+        net = rf.load(Model(forward), example_input=SIZE)
+    assert {"across the rows" in reason for reason in net.left_out.values()} == {True}
+    assert len(net.left_out) == 3
+    assert rf.profile(net).sel(layer="b").extent.values.tolist() == [3, 5]
+
+
+def test_channels_of_different_maps_stay_different_in_a_sum():
+    def forward(m, x):
+        y = torch.cat([m.a(x), m.b(x)], 1)
+        return torch.pixel_shuffle(y + torch.cat([m.b(x), m.a(x)], 1), 2)
+
+    with pytest.warns(rf.PartlyReadWarning, match="different maps"):
+        rf.load(Model(forward), example_input=SIZE)
+
+
+def test_lists_that_index_keep_their_values():
+    def forward(m, x):
+        y = m.a(x)[:, [2, 1, 0, 3]]
+        y = y[:, :, [4, 2, 0]]
+        y[:, :, :, [0, 7]] = m.b(x)[:, :, [1, 1, 3]][..., [3, 4]]
+        return y
+
+    net = check(Model(forward), SIZE)
+    assert not net.assumed
+    with torch.device("meta"):
+        model = Model(forward)
+    assert rf.load(model, example_input=SIZE).to_dict() == net.to_dict()
+
+
+@pytest.mark.parametrize("config", [{}, {"input_size": (1, 64, 64)}])
+def test_the_channels_of_an_image_whose_pixels_become_channels_first(config):
+    class Stem(nn.Module):
+        def __init__(self):
+            super().__init__()
+            channels = config.get("input_size", (3,))[0]
+            self.conv, self.pretrained_cfg = nn.Conv2d(16 * channels, 4, 3, padding=1), config
+
+        def forward(self, x):
+            return self.conv(nn.functional.pixel_unshuffle(x, 4))
+
+    net = rf.load(Stem())
+    assert net.input_channels == config.get("input_size", (3,))[0]
+    assert rf.profile(net).extent.values[-1].tolist() == [12, 12]
+
+
+@pytest.mark.parametrize("around", [(1, 1), (2, 1), (0, 3)])
+def test_repeated_entries_padded_and_added(around):
+    def forward(m, x):
+        y = m.a(x).repeat_interleave(2, 2).repeat_interleave(2, 3)
+        padded = torch.nn.functional.pad(y, (*around, *around))
+        return m.b(padded[:, :, :12, : 2 * 8] + y)
+
+    check(Model(forward), SIZE)
+
+
+def test_zeros_between_entries_and_padding_around_them():
+    def forward(m, x):
+        y = m.a(x)
+        spread = torch.nn.functional.pad(y[:, :, :, None, :, None], (0, 1, 0, 0, 0, 1)).flatten(4, 5).flatten(2, 3)
+        return m.a(torch.nn.functional.pad(spread, (2, 1, 2, 1)))
+
+    check(Model(forward), SIZE)
+
+
+def test_numbers_that_become_tensors_on_the_device_of_the_image_keep_their_values():
+    def forward(m, x):
+        y = m.a(x)
+        kernel = torch.tensor([[3.0, 1.0], [1.0, 2.0]], device=y.device, dtype=y.dtype).expand(4, 1, 2, 2)
+        y = nn.functional.conv2d(y * y.new_tensor([1, 2, 3, 4]).view(4, 1, 1), kernel, groups=4)
+        return y[:, :, torch.as_tensor([3, 1, 0], device=x.device)]
+
+    net = check(Model(forward), SIZE)
+    assert not net.assumed
