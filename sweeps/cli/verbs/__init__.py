@@ -1,6 +1,6 @@
 """The verbs of the command line, one file for each. A verb checks its input, computes, writes its files, then prints.
 
-A new verb is a file with a function of its name, and a place in `VERBS`, in the order of the help. Imports stand inside
+A new verb is a file with a function of its name, and a place below its question in `QUESTIONS`. Imports stand inside
 the functions: the help of all verbs is shown without numpy.
 """
 
@@ -20,16 +20,11 @@ from rfscale.sweeps.cli.verbs.reproduce import reproduce
 from rfscale.sweeps.cli.verbs.sweep import sweep
 from rfscale.sweeps.cli.verbs.validate import validate
 
-VERBS: tuple[Callable[..., None], ...] = (
-    reproduce,
-    profile,
-    footprint,
-    networks,
-    sweep,
-    validate,
-    batch,
-    match,
-    check,
-    halo,
-    design,
-)
+QUESTIONS: dict[str, tuple[Callable[..., None], ...]] = {  # in the order of the help
+    "What does my network see?": (profile, footprint, check, networks),
+    "Which maps fit my objects?": (match, design),
+    "How do I cut images into tiles?": (halo,),
+    "Which of many networks?": (sweep, validate, batch),
+    "Is the article right?": (reproduce,),
+}
+VERBS = tuple(verb for verbs in QUESTIONS.values() for verb in verbs)

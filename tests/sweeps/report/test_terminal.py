@@ -72,7 +72,7 @@ def check_width(parts, width: int) -> None:
         for column in kept:
             if column.justify == "right":
                 assert words(" ".join(column.cells)) <= words(" ".join(rows)), column.header
-        cells = [text for c in kept for text in (c.header, *c.cells)] + list(table.sections.values())
+        cells = [text for c in kept for text in (c.header, c.unit, *c.cells)] + list(table.sections.values())
         assert letters(rows) == letters(cells)  # folded, but nothing is lost
     for line in (p for p in parts if isinstance(p, str)):
         assert line.rstrip() in text
