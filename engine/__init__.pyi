@@ -9,6 +9,7 @@ from .analysis.match import match
 from .analysis.output_lines import output_lines
 from .analysis.path_counts import path_counts
 from .analysis.profile import profile
+from .analysis.sizes import valid_sizes
 from .errors import InputError, PartlyReadWarning
 from .formulas.evaluate import evaluate
 from .formulas.registry import FORMULAS
@@ -43,4 +44,5 @@ __all__ = [
     "path_counts",
     "profile",
     "tiles",
+    "valid_sizes",
 ]

@@ -137,6 +137,21 @@ HALO: dict[str, Variable] = {
     "waste_as_crop": Variable((), "f", ONE, "the same, where tile is the size of the crop"),
 }
 
+RULE_AXIS = ("rule", "axis")
+INPUT_SIZES: dict[str, Variable] = {
+    "smallest": Variable(RULE_AXIS, "i", PIXEL, "smallest valid input size; 0: there is none"),
+    "step": Variable(RULE_AXIS, "i", PIXEL, "valid sizes repeat after so many pixels; 0: they are few"),
+    "valid": Variable(RULE_AXIS, "UO", ONE, "all valid sizes in words, k a whole number"),
+    "listed": Variable((*RULE_AXIS, "rank"), "i", PIXEL, "first valid sizes; 0: there are no more"),
+    "meaning": Variable(("rule",), "UO", ONE, "what the rule asks for"),
+    "near": Variable(("axis",), "i", PIXEL, "size that was asked for"),
+    "below": Variable(RULE_AXIS, "i", PIXEL, "largest valid size that is no larger; 0: there is none"),
+    "above": Variable(RULE_AXIS, "i", PIXEL, "smallest valid size that is no smaller; 0: there is none"),
+    "to_add": Variable(RULE_AXIS, "i", PIXEL, "pixels to add; -1: there is no such size"),
+    "to_cut": Variable(RULE_AXIS, "i", PIXEL, "pixels to cut; -1: there is no such size"),
+    "runs": Variable(("rule", "which"), "b", ONE, "the model, run at the size, takes it"),
+}
+
 EXTENT_OF_BOTH_AXES = "side of the bounding box, mean of both on a log scale"
 MATCH: dict[str, Variable] = {
     "op": PROFILE["op"],

@@ -22,6 +22,7 @@ from .engine import (
     path_counts,
     profile,
     tiles,
+    valid_sizes,
 )
 from .sweeps import (
     NetworkSpace,
@@ -71,5 +72,6 @@ __all__ = [
     "sample",
     "sweep",
     "tiles",
+    "valid_sizes",
     "validate",
 ]
