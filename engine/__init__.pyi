@@ -9,6 +9,8 @@ from .analysis.match import match
 from .analysis.output_lines import output_lines
 from .analysis.path_counts import path_counts
 from .analysis.profile import profile
+from .analysis.questions.context import context
+from .analysis.questions.where import entries_at, where
 from .analysis.sizes import valid_sizes
 from .errors import InputError, PartlyReadWarning
 from .formulas.evaluate import evaluate
@@ -31,8 +33,10 @@ __all__ = [
     "Reading",
     "__version__",
     "check",
+    "context",
     "coverage",
     "effective_field",
+    "entries_at",
     "entry_map",
     "evaluate",
     "footprint",
@@ -45,4 +49,5 @@ __all__ = [
     "profile",
     "tiles",
     "valid_sizes",
+    "where",
 ]

@@ -9,8 +9,10 @@ from .engine import (
     Reading,
     __version__,
     check,
+    context,
     coverage,
     effective_field,
+    entries_at,
     entry_map,
     evaluate,
     footprint,
@@ -23,6 +25,7 @@ from .engine import (
     profile,
     tiles,
     valid_sizes,
+    where,
 )
 from .sweeps import (
     NetworkSpace,
@@ -53,11 +56,13 @@ __all__ = [
     "best",
     "chains",
     "check",
+    "context",
     "count",
     "coverage",
     "derive",
     "design",
     "effective_field",
+    "entries_at",
     "entry_map",
     "evaluate",
     "footprint",
@@ -74,4 +79,5 @@ __all__ = [
     "tiles",
     "valid_sizes",
     "validate",
+    "where",
 ]
