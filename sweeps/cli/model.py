@@ -70,6 +70,11 @@ class Model:
         """Names of the options given that say how it is made or read."""
         return [name for name in (*READING_OPTIONS, "trust") if getattr(self, name)]
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options given, as keyword parameters of a function that takes what `load` takes."""
+        return self._reading() | ({"arguments": arguments(self.arg)} if self.arg else {})
+
     def _reading(self) -> dict[str, Any]:
         """The options given, as parameters of a reader."""
         given: dict[str, Any] = {}

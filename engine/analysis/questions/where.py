@@ -13,7 +13,7 @@ from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import trace
 from rfscale.engine.footprints.intervals import Intervals
 from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, Step, attributes
-from rfscale.engine.network.modules import module_layers
+from rfscale.engine.network.modules import module_attributes, module_layers
 from rfscale.engine.network.network import Network, Size
 from rfscale.engine.network.spec import per_axis, whole
 from rfscale.engine.readers.load import as_network
@@ -104,7 +104,7 @@ def where(
     if outside and not places:
         raise outside
     out = xr.Dataset(_figures(plan, places), _coordinates(net, places))
-    out.attrs = attributes(plan, f"where {layer or 'every layer'}", entry, global_ops)
+    out.attrs = attributes(plan, f"where {layer or 'every layer'}", entry, global_ops) | module_attributes(net)
     if outside:
         out.attrs["outside"] = len(asked) - len(places)
     return annotate(out, WHERE)
@@ -239,7 +239,7 @@ def entries_at(
     }
     out = xr.Dataset(data, _coordinates(net, indices))
     out.attrs = attributes(plan, f"entries_at {layer or 'every layer'}", None, global_ops)
-    out.attrs |= {"pixel": list(low), "size": list(extent)}
+    out.attrs |= {"pixel": list(low), "size": list(extent), **module_attributes(net)}
     return annotate(out, ENTRIES_AT)
 
 
