@@ -9,6 +9,9 @@ from .analysis.match import match
 from .analysis.output_lines import output_lines
 from .analysis.path_counts import path_counts
 from .analysis.profile import profile
+from .analysis.questions.context import context
+from .analysis.questions.where import entries_at, where
+from .analysis.sizes import valid_sizes
 from .errors import InputError, PartlyReadWarning
 from .formulas.evaluate import evaluate
 from .formulas.registry import FORMULAS
@@ -30,8 +33,10 @@ __all__ = [
     "Reading",
     "__version__",
     "check",
+    "context",
     "coverage",
     "effective_field",
+    "entries_at",
     "entry_map",
     "evaluate",
     "footprint",
@@ -43,4 +48,6 @@ __all__ = [
     "path_counts",
     "profile",
     "tiles",
+    "valid_sizes",
+    "where",
 ]

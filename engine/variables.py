@@ -137,6 +137,58 @@ HALO: dict[str, Variable] = {
     "waste_as_crop": Variable((), "f", ONE, "the same, where tile is the size of the crop"),
 }
 
+WHERE: dict[str, Variable] = {
+    "op": PROFILE["op"],
+    "entry": Variable(LAYER_AXIS, "i", ONE, "entry of the map"),
+    "jump": PROFILE["jump"],
+    "centre": Variable(LAYER_AXIS, "f", PIXEL, "middle of the box"),
+    "box_start": Variable(LAYER_AXIS, "f", PIXEL, "first pixel of the box if the map had no borders"),
+    "box_end": Variable(LAYER_AXIS, "f", PIXEL, "last pixel of the box if the map had no borders"),
+    "start": Variable(LAYER_AXIS, "f", PIXEL, "first pixel that the entry reads; nan: only padding"),
+    "end": Variable(LAYER_AXIS, "f", PIXEL, "last pixel that the entry reads; nan: only padding"),
+    "extent": Variable(LAYER_AXIS, "f", PIXEL, "pixels from the first to the last"),
+    "padding_start": Variable(LAYER_AXIS, "f", PIXEL, "pixels of the box before the image"),
+    "padding_end": Variable(LAYER_AXIS, "f", PIXEL, "pixels of the box after the image"),
+    "inside": Variable(LAYER, "f", ONE, "share of the box that lies in the image"),
+}
+ENTRIES_AT: dict[str, Variable] = {
+    "first_entry": Variable(LAYER_AXIS, "f", ONE, "first entry whose box has a pixel of the box; nan: none"),
+    "last_entry": Variable(LAYER_AXIS, "f", ONE, "last entry whose box has a pixel of the box; nan: none"),
+    "nearest": Variable(LAYER_AXIS, "f", ONE, "entry whose centre is nearest to the middle of the box"),
+    "offset": Variable(LAYER_AXIS, "f", PIXEL, "from the centre of that entry to the middle of the box"),
+}
+
+SAMPLE, MS = "sample", "ms"
+CONTEXT: dict[str, Variable] = {
+    "past": Variable(LAYER, "f", SAMPLE, "samples read before those that an entry stands for"),
+    "lookahead": Variable(LAYER, "f", SAMPLE, "samples read after those that an entry stands for"),
+    "hop": Variable(LAYER, "f", SAMPLE, "from one entry to the next"),
+    "latency": Variable(LAYER, "f", SAMPLE, "from the first sample of an entry until all that it reads have arrived"),
+    "extent": Variable(LAYER, "f", SAMPLE, "from the first sample that an entry reads to the last"),
+    "block": Variable(LAYER, "f", SAMPLE, "pieces of a stream are multiples of it"),
+    "causal": Variable(LAYER, "b", ONE, "no entry reads a later sample"),
+    "past_ms": Variable(LAYER, "f", MS, "time read before an entry's own samples"),
+    "lookahead_ms": Variable(LAYER, "f", MS, "time read after an entry's own samples"),
+    "hop_ms": Variable(LAYER, "f", MS, "from one entry to the next"),
+    "latency_ms": Variable(LAYER, "f", MS, "from the first sample of an entry until all that it reads have arrived"),
+    "extent_ms": Variable(LAYER, "f", MS, "from the first sample that an entry reads to the last"),
+}
+
+RULE_AXIS = ("rule", "axis")
+INPUT_SIZES: dict[str, Variable] = {
+    "smallest": Variable(RULE_AXIS, "i", PIXEL, "smallest valid input size; 0: there is none"),
+    "step": Variable(RULE_AXIS, "i", PIXEL, "valid sizes repeat after so many pixels; 0: they are few"),
+    "valid": Variable(RULE_AXIS, "UO", ONE, "all valid sizes in words, k a whole number"),
+    "listed": Variable((*RULE_AXIS, "rank"), "i", PIXEL, "first valid sizes; 0: there are no more"),
+    "meaning": Variable(("rule",), "UO", ONE, "what the rule asks for"),
+    "near": Variable(("axis",), "i", PIXEL, "size that was asked for"),
+    "below": Variable(RULE_AXIS, "i", PIXEL, "largest valid size that is no larger; 0: there is none"),
+    "above": Variable(RULE_AXIS, "i", PIXEL, "smallest valid size that is no smaller; 0: there is none"),
+    "to_add": Variable(RULE_AXIS, "i", PIXEL, "pixels to add; -1: there is no such size"),
+    "to_cut": Variable(RULE_AXIS, "i", PIXEL, "pixels to cut; -1: there is no such size"),
+    "runs": Variable(("rule", "which"), "b", ONE, "the model, run at the size, takes it"),
+}
+
 EXTENT_OF_BOTH_AXES = "side of the bounding box, mean of both on a log scale"
 MATCH: dict[str, Variable] = {
     "op": PROFILE["op"],

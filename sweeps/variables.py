@@ -149,7 +149,7 @@ CLAIMS: dict[str, Variable] = {
     "formula": Variable(("claim",), "f", CLAIM_UNIT, "by the article's own formula, along the network"),
     "closed_form": Variable(("claim",), "f", CLAIM_UNIT, "by the closed form"),
     "exact": Variable(("claim",), "f", CLAIM_UNIT, "exact"),
-    "exact_pixels": Variable(("claim",), "f", PIXEL, "pixels of the exact footprint"),
+    "exact_area": Variable(("claim",), "f", PIXEL, "pixels of the exact footprint"),
     "exact_extent": Variable(("claim", "axis"), "f", PIXEL, "bounding box of the exact footprint"),
     "verdict": Variable(("claim",), TEXT, ONE, "what the claim is worth"),
 }

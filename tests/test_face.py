@@ -19,8 +19,8 @@ from tests import ROOT
 
 NAMES = """
 FORMULAS Finding InputError Network NetworkBuilder NetworkLike NetworkSpace PartlyReadWarning Reading Space __version__
-best chains check count coverage derive design effective_field entry_map evaluate footprint halo load match
-object_sizes output_lines pareto path_counts profile sample sweep tiles validate
+best chains check context count coverage derive design effective_field entries_at entry_map evaluate footprint halo load
+match object_sizes output_lines pareto path_counts profile sample sweep tiles valid_sizes validate where
 """.split()
 
 NET = {
@@ -47,12 +47,18 @@ def test_the_three_stubs_agree():
 
 
 def test_nothing_public_is_missing():
-    """What pages and examples call is here, and so is the question of every file of one question."""
+    """What pages and examples call is here, and so is a question of every file of questions."""
     pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.py")]
     called = {name for page in pages for name in re.findall(r"\brf\.(\w+)", page.read_text(encoding="utf-8"))}
     assert called - set(NAMES) == set()
-    files = [*ROOT.glob("engine/analysis/[a-z]*.py"), *ROOT.glob("engine/analysis/*/check.py")]
-    assert {path.stem for path in files} - set(NAMES) == set()
+    files = [
+        *ROOT.glob("engine/analysis/[a-z]*.py"),
+        *ROOT.glob("engine/analysis/*/check.py"),
+        *ROOT.glob("engine/analysis/questions/[a-z]*.py"),
+    ]
+    for path in files:
+        functions = {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
+        assert functions & set(NAMES), path
 
 
 # types ----------------------------------------------------------------------------------------------------------------
@@ -101,6 +107,10 @@ FUNCTIONS = {
     "halo": lambda net, **reading: rf.halo(net, 8, **reading),
     "tiles": lambda net, **reading: list(rf.tiles(net, 32, 8, **reading)),
     "match": lambda net, **reading: rf.match(net, np.array([[4, 4]]), k=1, effective=False, **reading),
+    "valid_sizes": lambda net, **reading: rf.valid_sizes(net, 33, **reading),
+    "where": lambda net, **reading: rf.where(net, "b", (3, 3), 32, **reading),
+    "entries_at": lambda net, **reading: rf.entries_at(net, (3, 3), "b", 32, **reading),
+    "context": lambda net, **reading: rf.context(net, 1000, axis="y", **reading),
     "validate": lambda net, **reading: rf.validate(net, **reading),
 }
 

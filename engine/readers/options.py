@@ -56,7 +56,7 @@ def _are_shapes(given: object) -> bool:
 
 READING_OPTIONS: dict[str, ReadingOption] = {
     "arg": ReadingOption(
-        help="Argument of module:factory, or parameter of a network of the zoo; repeatable.",
+        help="Argument of what makes the model; repeatable.",
         metavar="KEY=VALUE",
         needs="a mapping of arguments",
         shell_example="weights=none",
@@ -65,8 +65,7 @@ READING_OPTIONS: dict[str, ReadingOption] = {
         repeatable=True,
     ),
     "example_input": ReadingOption(
-        help="Of models: shape of the image that they are read with, such as 1,1,512,512, or its pixels, such as 512. "
-        "By default what the model says of itself. Repeat it for further inputs, as NAME=SHAPE for arguments by name.",
+        help="Shape or pixels of an input, 1,1,512,512 or 512; repeatable, NAME=SHAPE by name.",
         metavar="SHAPE",
         needs="batch, channels and pixels",
         shell_example="1,3,224,224",
@@ -75,8 +74,7 @@ READING_OPTIONS: dict[str, ReadingOption] = {
         repeatable=True,
     ),
     "unknown": ReadingOption(
-        help="Of models: what to take operators for that rfscale does not know, all or OP (repeatable): "
-        "pointwise, everything, or a layer such as '{kernel: 3}'.",
+        help="What unknown operators do: pointwise, everything, or a layer, '{kernel: 3}'; repeatable.",
         metavar="AS|OP=AS",
         needs="pointwise or everything for all operators, or what to take each operator for",
         shell_example="flip=pointwise or flip='{kernel: 3}'",
@@ -85,7 +83,7 @@ READING_OPTIONS: dict[str, ReadingOption] = {
         repeatable=True,
     ),
     "axes": ReadingOption(
-        help="Of models: spatial dims of the image, such as 1,2 for N,H,W,C.",
+        help="Spatial dims of the image, such as 1,2 for N,H,W,C.",
         metavar="DIMS",
         needs="the spatial dims of the image",
         shell_example="2,3 or 1,2",
@@ -93,7 +91,7 @@ READING_OPTIONS: dict[str, ReadingOption] = {
         fits=lambda v: are_whole(v, -64),
     ),
     "image": ReadingOption(
-        help="Of models with several inputs: the one that is the image, by its name.",
+        help="The name of the input that is the image.",
         metavar="NAME",
         needs="the name of an input",
         shell_example="pixel_values",

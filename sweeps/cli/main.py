@@ -12,18 +12,28 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.sweeps.cli.failures import INTERRUPTED, SYSTEM_ERROR, close_streams, open_streams, report_failure
+from rfscale.sweeps.cli.help import FrontPage, VerbPage
+from rfscale.sweeps.cli.output import with_output
 from rfscale.sweeps.cli.startup import end_at_second_interrupt, finish, prepare
-from rfscale.sweeps.cli.verbs import VERBS
+from rfscale.sweeps.cli.verbs import QUESTIONS, VERBS
 
 OUTPUTS = ("--out", "--plot")
 
+
+class Page(FrontPage):
+    """The page of `rfscale --help`."""
+
+    groups: ClassVar = {question: [verb.__name__ for verb in verbs] for question, verbs in QUESTIONS.items()}
+
+
 app = typer.Typer(
+    cls=Page,
     add_completion=False,
     rich_markup_mode=None,  # plain help: 80 ms faster, and good to read in a pipe
     pretty_exceptions_enable=False,
@@ -31,7 +41,7 @@ app = typer.Typer(
 )
 
 for verb in VERBS:
-    app.command(verb.__name__)(verb)
+    app.command(verb.__name__, cls=VerbPage)(with_output(verb))
 
 
 def _version(wanted: bool) -> None:

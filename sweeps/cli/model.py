@@ -14,6 +14,7 @@ import typer
 from rfscale.engine.errors import InputError, Parameter, shortened
 from rfscale.engine.readers.options import READING_OPTIONS, ReadingOption, reader_parameters
 from rfscale.engine.readers.quiet import quiet
+from rfscale.sweeps.cli.help import READING
 from rfscale.sweeps.cli.options import flag, numbers, pixels
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ class Model:
         """Names of the options given that say how it is made or read."""
         return [name for name in (*READING_OPTIONS, "trust") if getattr(self, name)]
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options given, as keyword parameters of a function that takes what `load` takes."""
+        return self._reading() | ({"arguments": arguments(self.arg)} if self.arg else {})
+
     def _reading(self) -> dict[str, Any]:
         """The options given, as parameters of a reader."""
         given: dict[str, Any] = {}
@@ -97,8 +103,8 @@ NetworkArgument = Annotated[
     Model,
     typer.Argument(
         metavar="NETWORK",
-        help="A name of the zoo (see rfscale networks) or of a library (timm:resnet50d), package.module:factory or "
-        "file.py:factory of a model, #PATH after them for a part, or a file: .onnx, .pt2, .keras, .cfg, .yaml, .json.",
+        help="Built-in (see rfscale networks), your own file.py:factory or package.module:factory, of a library "
+        "(timm:resnet50d), or a file (.onnx, .pt2, .keras, .yaml …); all forms: rfscale profile --help.",
     ),
 ]
 
@@ -153,7 +159,8 @@ def takes_network(verb: Callable[..., None]) -> Callable[..., None]:
 
 
 _TRUST = Annotated[
-    bool, typer.Option("--trust", help="Load a .pt2 or TorchScript file that may run code: you trust its maker.")
+    bool,
+    typer.Option("--trust", help="Load a .pt2 or TorchScript file that may run code.", rich_help_panel=READING),
 ]
 
 
@@ -161,7 +168,7 @@ def _hint(name: str, option: ReadingOption) -> Any:
     """The type of an option as typer takes it."""
     flags = (flag(name), "--param") if name == "arg" else (flag(name),)
     kind = list[str] | None if option.repeatable else str | None
-    return Annotated[kind, typer.Option(*flags, metavar=option.metavar, help=option.help)]
+    return Annotated[kind, typer.Option(*flags, metavar=option.metavar, help=option.help, rich_help_panel=READING)]
 
 
 def _refuse(reading: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rfscale.engine.errors import INPUT_SIZE, FactoryArguments, InputError, Reference
+from rfscale.sweeps.cli.help import OUTPUT
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -51,8 +52,17 @@ Category = Annotated[
     list[str] | None, typer.Option("--category", metavar="NAME", help="Only objects of this category; repeatable.")
 ]
 Factor = Annotated[float, typer.Option(metavar="F", help="A map covers objects within this factor of it.")]
-Out = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the data to .nc, .zarr, .csv or .json.")]
-Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture to .png or .svg.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write the data to .nc, .zarr, .csv or .json; - is stdout, as JSON.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Plot = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Draw a picture to .png or .svg.", rich_help_panel=OUTPUT)
+]
 
 
 # words of the shell ---------------------------------------------------------------------------------------------------
@@ -130,6 +140,15 @@ def fold_of(text: str | None) -> int | None:
         return None
     if not text.isdecimal() or not 1 <= int(text) <= 1000:
         raise InputError(argument="--depth", value=text, remedy="give a whole number from 1 on, or all")
+    return int(text)
+
+
+def how_many(text: str, option: str) -> int | None:
+    """Return a text such as that of --k as a number from 1 on; None for `all`."""
+    if text == "all":
+        return None
+    if not text.isdecimal() or not 1 <= int(text) < 1 << 31:
+        raise InputError(argument=option, value=text, remedy="give a whole number from 1 on, or all")
     return int(text)
 
 

@@ -178,18 +178,20 @@ def csv_cell(value: Any) -> Any:
     return text
 
 
-def _json(data: Data, path: Path) -> None:
+def json_content(data: Data) -> dict[str, Any]:
+    """Return data as a .json file and --format json hold them; of a tree the content of each group by its path."""
     import xarray as xr
 
-    content: dict[str, Any]
     if isinstance(data, xr.DataTree):
-        content = {group: _json_content(node.to_dataset(inherit=False)) for group, node in data.subtree_with_keys}
-    else:
-        content = _json_content(_as_dataset(data, ".json"))
-    path.write_text(json_text(content) + "\n", encoding="utf-8")
+        return {group: _content(node.to_dataset(inherit=False)) for group, node in data.subtree_with_keys}
+    return _content(_as_dataset(data, ".json"))
 
 
-def _json_content(data: xr.Dataset) -> dict[str, Any]:
+def _json(data: Data, path: Path) -> None:
+    path.write_text(json_text(json_content(data)) + "\n", encoding="utf-8")
+
+
+def _content(data: xr.Dataset) -> dict[str, Any]:
     """Attributes and records; where variables have different dims, the records of each table by its dims."""
     made = {", ".join(str(d) for d in t.dims if d != "axis"): _json_records(t) for t in tables(data)}
     return {

@@ -10,24 +10,27 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from math import isinf, isnan
+from itertools import zip_longest
+from math import floor, isinf, isnan, log10
 from typing import NamedTuple
 
 from rfscale.engine.errors import visible
 from rfscale.engine.formulas.exactness import same
 
 MAX_SPACED_COLUMNS = 12  # a table of more columns has narrower gaps, to fit into 100 characters
+ONE_PLACE_EACH = re.compile("[ -~\xa1-\xac\xae-\u02ff–−…─×√]*")
+PX = "px"  # the unit of lengths, pixels of the image, and of areas, how many of them
 MIN_NAME_WIDTH = 10  # characters of a column of names that is folded
-LINE_WIDTH = 100_000  # characters: lines of text and tables in a pipe are not folded
 
 
 class Column(NamedTuple):
-    """A column of a table, which leaves it out if all its cells are `quiet`."""
+    """A column of a table, which leaves it out if all its cells are `quiet`. The `unit` stands below the header."""
 
     header: str
     cells: Sequence[str]
     justify: str = "right"
     quiet: tuple[str, ...] = ()
+    unit: str = ""
 
 
 class Table(NamedTuple):
@@ -45,10 +48,14 @@ def folded(columns: Sequence[Column]) -> Table:
 
 def say(*parts: str | Table) -> None:
     """Print texts and tables to stdout."""
-    text = rendered(parts, terminal_width())
+    emit(rendered(parts, terminal_width()))
+
+
+def emit(text: str) -> None:
+    """Print a text to stdout; end the process where the reader of a pipe has ended, as in `| head`."""
     try:
         print(text, flush=True)
-    except BrokenPipeError:  # the reader of the pipe has ended, as in `| head`
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
 
@@ -83,34 +90,54 @@ def rendered(parts: Sequence[str | Table], width: int | None) -> str:
 
 def _table_lines(table: Table, width: int | None) -> list[str]:
     """A table as lines, with one that names the columns for which the terminal is too narrow."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
     columns = [c._replace(header=visible(c.header), cells=[visible(cell) for cell in c.cells]) for c in table.columns]
     if table.fold_headers:
         columns = [c if c.justify == "left" else _narrowed(c, _least_width(c)) for c in columns]
     kept, dropped = columns, list[str]()
     if width is not None:
         kept, dropped = _fitted(columns, width)
-    out = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _gap(kept) - 1, 0, 0))
-    for column in kept:
-        out.add_column(Text(column.header), justify=column.justify, no_wrap=True, overflow="fold")  # type: ignore[arg-type]
-    for i, row in enumerate(zip(*(c.cells for c in kept), strict=True)):
-        if i in table.sections:
-            if i:
-                out.add_section()
-            out.add_row(Text(_lines(visible(table.sections[i]), _width(kept[0]))))
-        out.add_row(*map(Text, row))
-    console = Console(width=LINE_WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
-    with console.capture() as capture:
-        console.print(out)
-    lines = [line.rstrip() for line in capture.get().splitlines()]
+    lines = _grid(kept, {i: _lines(visible(title), _width(kept[0])) for i, title in table.sections.items()})
     if dropped:
         names = ", ".join(dropped)
         lines += ["", f"columns left out at {width} characters: {names}; a wider terminal, a pipe or --out shows them"]
     return lines
+
+
+def _grid(columns: Sequence[Column], sections: Mapping[int, str]) -> list[str]:
+    """The lines of a table whose cells may have several lines each; a title of a section has an empty line above."""
+    widths, gap = [_width(c) for c in columns], " " * _gap(columns)
+    left = [c.justify == "left" for c in columns]
+
+    def put(cells: Sequence[Sequence[str]]) -> list[str]:
+        return [gap.join(map(_padded, part, widths, left)).rstrip() for part in zip_longest(*cells, fillvalue="")]
+
+    headers = [c.header.split("\n") for c in columns]
+    most = max(map(len, headers))
+    units = put([[c.unit] for c in columns]) if any(c.unit for c in columns) else []
+    lines = [
+        *put([[""] * (most - len(h)) + h for h in headers]),
+        *units,
+        "─" * (sum(widths) + len(gap) * (len(widths) - 1)),
+    ]
+    for i, row in enumerate(zip(*(c.cells for c in columns), strict=True)):
+        if i in sections:
+            lines += [*([""] if i else []), *sections[i].split("\n")]
+        lines += put([cell.split("\n") for cell in row])
+    return lines
+
+
+def _padded(text: str, width: int, left: bool) -> str:
+    blanks = " " * (width - _cells(text))
+    return text + blanks if left else blanks + text
+
+
+def _cells(text: str) -> int:
+    """Places of a terminal that a text takes; rich knows the letters that take two or none."""
+    if text.isascii() or ONE_PLACE_EACH.fullmatch(text):
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def _gap(columns: Sequence[Column]) -> int:
@@ -139,20 +166,16 @@ def _fitted(columns: list[Column], width: int) -> tuple[list[Column], list[str]]
 
 
 def _width(column: Column) -> int:
-    from rich.cells import cell_len
-
-    return max(cell_len(line) for text in (column.header, *column.cells) for line in text.split("\n"))
+    return max(_cells(line) for text in (column.header, column.unit, *column.cells) for line in text.split("\n"))
 
 
 def _least_width(column: Column) -> int:
     """The width of a column whose header, and whose cells if they are names, are folded at separators."""
-    from rich.cells import cell_len
-
     folds = (column.header, *column.cells) if column.justify == "left" else (column.header,)
-    longest = max(cell_len(word) for text in folds for word in ["", *text.split()])
+    longest = max(_cells(word) for text in folds for word in ["", *text.split()])
     if column.justify == "left":
         return min(_width(column), max(MIN_NAME_WIDTH, min(longest, 2 * MIN_NAME_WIDTH)))
-    return max(longest, *(cell_len(cell) for cell in column.cells), 0)
+    return max(longest, _cells(column.unit), *map(_cells, column.cells))
 
 
 def _narrowed(column: Column, width: int) -> Column:
@@ -163,13 +186,15 @@ def _narrowed(column: Column, width: int) -> Column:
 
 def _lines(text: str, width: int) -> str:
     """A text in lines that end after a word; within a word that is too long, after a separator where there is one."""
-    from rich.cells import cell_len, chop_cells
+    if _cells(text) <= width and "\n" not in text:
+        return text
+    from rich.cells import chop_cells
 
     lines = [""]
     for word in re.findall(r"\s*\S+", text):
-        parts = [word] if cell_len(word.strip()) <= width else re.findall(r"[^/._,=]+[/._,=]*|[/._,=]+", word)
+        parts = [word] if _cells(word.strip()) <= width else re.findall(r"[^/._,=]+[/._,=]*|[/._,=]+", word)
         for part in parts:
-            if cell_len((lines[-1] + part).strip()) <= width:
+            if _cells((lines[-1] + part).strip()) <= width:
                 lines[-1] += part
             else:
                 lines += chop_cells(part.lstrip(), width)
@@ -180,17 +205,42 @@ def _lines(text: str, width: int) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Return a number as a cell: whole ones without a point, NaN as a dash, infinity as `all` (of the image)."""
+    """Return a number as a cell: whole ones without a point, NaN as a dash, infinity as `all` (of the image).
+
+    Examples
+    --------
+    >>> number(1311), number(2.5), number(-10), number(float("nan"))
+    ('1,311', '2.500', '−10', '–')
+    """
     if isnan(value):
         return "–"
     if isinf(value):
         return "all"
-    if same(round(value), value):
-        return str(round(value)).replace("-", "−")
-    return f"{value:.{digits}f}".replace("-", "−")
+    text = f"{round(value):,}" if same(round(value), value) else f"{value:,.{digits}f}"
+    return text.replace("-", "−")
+
+
+def rounded(value: float, digits: int = 4) -> str:
+    """Return a number with so many significant digits, never with an exponent.
+
+    Examples
+    --------
+    >>> rounded(0.123456), rounded(96.5), rounded(12345.6), rounded(float("inf"))
+    ('0.1235', '96.5', '12,346', 'all')
+    """
+    if isnan(value) or isinf(value) or same(round(value), value):
+        return number(value)
+    places = max(0, digits - 1 - floor(log10(abs(value))))
+    text = f"{value:,.{places}f}"
+    return (text.rstrip("0").rstrip(".") if places else text).replace("-", "−")
 
 
 def per_axis(values: Iterable[float], digits: int = 3) -> str:
     """Return the values of all axes as one cell: once if they are equal, else joined by ×."""
     cells = [number(v, digits) for v in values]
     return cells[0] if len(set(cells)) == 1 else "×".join(cells)
+
+
+def box(values: Iterable[float]) -> str:
+    """Return a size as text, with every axis: 512×512."""
+    return "×".join(number(float(v)) for v in values)

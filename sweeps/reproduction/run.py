@@ -16,7 +16,6 @@ from rfscale.engine.files import check_folder, check_target, need_package, write
 from rfscale.engine.variables import annotate, provenance
 from rfscale.sweeps.report.datasets import write
 from rfscale.sweeps.report.progress import progress
-from rfscale.sweeps.report.terminal import say
 from rfscale.sweeps.reproduction.claims import CLAIMS, networks
 from rfscale.sweeps.reproduction.findings import find
 from rfscale.sweeps.reproduction.pictures import DRAWN, FIELD_LAYERS, draw_all
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from rfscale.engine.network.network import Network
+    from rfscale.sweeps.report.terminal import Table
 
 STORE, TABLE, PICTURES = "claims.zarr", "claims.md", "pictures"
 
@@ -48,7 +48,7 @@ def claims_dataset(results: Sequence[Result]) -> xr.Dataset:
         "formula": [r.values.formula for r in results],
         "closed_form": [r.values.closed for r in results],
         "exact": [r.values.exact for r in results],
-        "exact_pixels": [r.area for r in results],
+        "exact_area": [r.area for r in results],
     }
     data: dict[str, Any] = {name: ("claim", np.array(values, object)) for name, values in text.items()}
     data |= {name: ("claim", np.array(values, float)) for name, values in figures.items()}
@@ -61,8 +61,8 @@ def claims_dataset(results: Sequence[Result]) -> xr.Dataset:
 # the run ------------------------------------------------------------------------------------------------------------
 
 
-def run(out: Path, pictures: bool = True) -> None:
-    """Compute everything, write it to the folder `out`, and print the table."""
+def run(out: Path, pictures: bool = True) -> tuple[xr.Dataset, list[str | Table], list[Path]]:
+    """Compute all and write it to the folder `out`; return the claims, what is printed of them, and the files."""
     _prepare(out, pictures)
     import xarray as xr
 
@@ -97,7 +97,7 @@ def run(out: Path, pictures: bool = True) -> None:
         written = [out / STORE, out / TABLE]
         if pictures:
             written += draw_all(results, profiles, weights, holes, out / PICTURES, bar.step)
-    say(terminal_table(rows(results)), *notes, *(f"written: {path}" for path in written))
+    return claims_dataset(results), [terminal_table(rows(results)), *notes], written
 
 
 def _prepare(out: Path, pictures: bool) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 LISTED = 4  # so many members of a group are listed in its row, more are cut to first … last
-HEADERS = ("claim", "published", "formula", "exact", "exact pixels", "exact extent", "verdict")
+HEADERS = ("claim", "published", "formula", "exact", "exact area", "exact extent", "verdict")
 
 
 # the table ----------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rfscale.engine.errors import InputError
+from rfscale.sweeps.cli.output import deliver
 
 
 def batch(
@@ -34,7 +35,6 @@ def batch(
     from rfscale.sweeps.batch.summary import check_against, compare, read_summary
     from rfscale.sweeps.report.progress import progress
     from rfscale.sweeps.report.tables.batch import summary_table
-    from rfscale.sweeps.report.terminal import say
 
     entries = read_runs(runs)
     before = read_summary(against) if against else None
@@ -44,7 +44,7 @@ def batch(
         summary = run_batch(entries, out, runs.absolute().parent, bar.step, rerun, trust)
     if before is not None:
         summary = compare(summary, before)
-    say(*summary_table(summary), f"written: {out / 'summary.json'}")
+    deliver(context, summary, *summary_table(summary), written=[out / "summary.json"])
     failed = int((summary.status == "failed").sum())
     if failed:
         raise InputError(f"{failed} of {len(entries)} runs failed; the table says why, the others are done")

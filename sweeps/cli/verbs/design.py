@@ -9,6 +9,7 @@ import typer
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.sweeps.cli.options import Category, Factor, Plot, Resize
+from rfscale.sweeps.cli.output import deliver
 
 
 def design(
@@ -70,7 +71,6 @@ def design(
     from rfscale.sweeps.report.pictures.designs import design_figure
     from rfscale.sweeps.report.progress import progress
     from rfscale.sweeps.report.tables.designs import check_out, design_report, write_designs
-    from rfscale.sweeps.report.terminal import say
     from rfscale.sweeps.spaces.load import load_space
     from rfscale.sweeps.spaces.space import Space
 
@@ -89,13 +89,13 @@ def design(
             loaded, sizes, maps, objective, price, where, best, pareto=pareto, factor=factor, by=by
         )  # fmt: skip
     found.attrs["command"] = context.obj["command"]
-    lines = design_report(found, loaded)
+    written: list[object] = []
     if out:
         networks = (loaded.network(found.isel(rank=i)) for i in range(found.sizes["rank"]))
-        lines += write_designs(found, loaded, networks, out)
+        written += write_designs(found, loaded, networks, out)
     if plot:
         from rfscale.sweeps.report.pictures.style import save
 
         save(design_figure(found, sizes), plot)
-        lines.append(f"written: {plot}")
-    say(*lines)
+        written.append(plot)
+    deliver(context, found, *design_report(found, loaded), written=written)

@@ -20,6 +20,7 @@ from rfscale.sweeps.cli.options import (
     size_of,
     write_data,
 )
+from rfscale.sweeps.cli.output import deliver
 
 
 @takes_network
@@ -49,7 +50,6 @@ def footprint(
     from rfscale.engine.network.modules import module_layer
     from rfscale.sweeps.report.progress import progress
     from rfscale.sweeps.report.tables.footprint import footprint_report, path_counts_report
-    from rfscale.sweeps.report.terminal import say
 
     name = module_layer(net, layer)
     with progress(f"{'path counts' if weights else 'footprint'} of {name}"):
@@ -73,4 +73,4 @@ def footprint(
 
         save(map_figure(data), plot)
         written.append(str(plot))
-    say(*report, *(f"written: {path}" for path in written))
+    deliver(context, data, *report, written=written)

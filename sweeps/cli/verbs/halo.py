@@ -18,6 +18,7 @@ from rfscale.sweeps.cli.options import (
     numbers,
     write_data,
 )
+from rfscale.sweeps.cli.output import deliver
 from rfscale.sweeps.report.tables.halo import halo_report
 
 
@@ -42,7 +43,6 @@ def halo(
     net = network.load()
     from rfscale.engine.analysis.halo import halo as compute
     from rfscale.sweeps.report.progress import progress
-    from rfscale.sweeps.report.terminal import say
 
     size = None if tile is None else numbers(tile)
     if tile is not None and size is None:
@@ -52,4 +52,4 @@ def halo(
         found = compute(net, pixels, layers=layers_of(net, layers), global_ops=global_ops_of(global_ops))
     found.attrs["command"] = context.obj["command"]
     written = write_data(found, out)
-    say(*halo_report(found), *(f"written: {path}" for path in written))
+    deliver(context, found, *halo_report(found), written=written)

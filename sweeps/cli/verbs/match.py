@@ -25,6 +25,7 @@ from rfscale.sweeps.cli.options import (
     size_of,
     write_data,
 )
+from rfscale.sweeps.cli.output import deliver
 from rfscale.sweeps.report.tables.match import CSV_NOTE, match_report, stored_parts
 
 
@@ -56,7 +57,7 @@ def match(
     ] = "tightness",
     factor: Factor = 2.0,
     category: Category = None,
-    format: Annotated[
+    objects_format: Annotated[
         Literal["coco", "voc", "yolo", "csv", "parquet", "npy"] | None, typer.Option(help="Format of --objects.")
     ] = None,
     images: Annotated[
@@ -80,14 +81,13 @@ def match(
     from rfscale.engine.analysis.match import match as compute
     from rfscale.engine.objects.sizes import object_sizes
     from rfscale.sweeps.report.progress import progress
-    from rfscale.sweeps.report.terminal import say
 
     with progress(f"match of {net.name}") as bar:
         bar.step("object sizes")
         sizes = object_sizes(
             objects,
             resize,
-            format=format,
+            format=objects_format,
             images=images,
             image_size=_pair(image_size),
             crowd=crowd,
@@ -114,7 +114,8 @@ def match(
 
         save(match_figure(found), plot)
         written.append(str(plot))
-    say(*match_report(found, sizes), *(f"written: {path}" for path in written))
+    data = stored_parts(found, sizes, Path("match.json"))
+    deliver(context, data, *match_report(found, sizes), written=written)
 
 
 def _pair(text: str | None) -> tuple[int, int] | None:

@@ -22,6 +22,7 @@ from rfscale.sweeps.cli.options import (
     size_of,
     write_data,
 )
+from rfscale.sweeps.cli.output import deliver
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -74,7 +75,6 @@ def profile(
     from rfscale.engine.analysis.profile import profile as compute
     from rfscale.sweeps.report.progress import progress
     from rfscale.sweeps.report.tables.profile import profile_report
-    from rfscale.sweeps.report.terminal import say
 
     with progress(f"profile of {net.name}") as bar:
         ds = compute(net, size, at, how, asked)
@@ -88,7 +88,7 @@ def profile(
 
         save(profile_figure(ds), plot)
         written.append(str(plot))
-    say(*profile_report(ds, rows, outputs), *(f"written: {path}" for path in written))
+    deliver(context, ds, *profile_report(ds, rows, outputs), written=written)
 
 
 # rows of a profile --------------------------------------------------------------------------------------------------

@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
+from rfscale.sweeps.cli.output import deliver
+
 
 def reproduce(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("reproduction"),
     pictures: Annotated[bool, typer.Option(help="Draw the pictures (needs matplotlib).")] = True,
 ) -> None:
@@ -21,4 +24,5 @@ def reproduce(
     """
     from rfscale.sweeps.reproduction.run import run
 
-    run(out, pictures=pictures)
+    claims, parts, written = run(out, pictures=pictures)
+    deliver(context, claims, *parts, written=written)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.cli.options import Plot
+from rfscale.engine.variables import provenance
+from rfscale.sweeps.cli.options import Plot, how_many
+from rfscale.sweeps.cli.output import deliver
 from rfscale.sweeps.spaces.load import load_space
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def sweep(
     where: Annotated[
         str | None, typer.Option(metavar="CONDITIONS", help="Only those with, such as 'extent >= 400, density == 1'.")
     ] = None,
-    k: Annotated[int, typer.Option("--k", metavar="K", help="How many of --best.")] = 10,
+    k: Annotated[str, typer.Option("--k", metavar="K|all", help="How many of --best.")] = "10",
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of --sample.")] = 0,
     stages: Annotated[str | None, typer.Option(metavar="NAMES", help="Only these stages, with commas between.")] = None,
     formulas: Annotated[
@@ -82,40 +84,42 @@ def sweep(
     """
     asked = {"--count": count, "--best": best, "--pareto": pareto, "--sample": sample}
     question = _one([name for name, value in asked.items() if value is not None])
-    given = {"--where": where, "--k": k != 10, "--seed": seed, "--workers": workers, "--scheduler": scheduler,
+    given = {"--where": where, "--k": k != "10", "--seed": seed, "--workers": workers, "--scheduler": scheduler,
              "--stages": stages, "--formulas": formulas}  # fmt: skip
     _check_options(question, [name for name, value in given.items() if value], out)
     _check_files(out, plot, question)
     _set_threads(threads)
     loaded = load_space(space)
-    from rfscale.sweeps.report.tables.spaces import answer_report, space_report
+    from rfscale.sweeps.report.tables.spaces import answer_report, space_content, space_report
 
+    written: list[object] = []
+    data: Any
     lines: list[Any]
     if question:
         from rfscale.sweeps.report.datasets import write
 
-        data = _ask(loaded, question, asked[question], where, k, seed)
+        data = _ask(loaded, question, asked[question], where, how_many(k, "--k"), seed)
         data.attrs["command"] = context.obj["command"]
         lines = answer_report(data)
         if out:
             write(data, out)
-            lines.append(f"written: {out}")
+            written.append(out)
     elif out:
         names = None if stages is None else [s.strip() for s in stages.split(",") if s.strip()]
-        data, lines = None, _enumerate(loaded, out, names, formulas, workers, scheduler)
+        data, lines, file = _enumerate(loaded, out, names, formulas, workers, scheduler)
+        written.append(file)
     else:
         from rfscale.sweeps.runs.describe import describe
 
-        data, lines = None, space_report(describe(loaded))
+        found = describe(loaded)
+        data, lines = space_content(found, context.obj["command"]), space_report(found)
     if plot:
         from rfscale.sweeps.report.pictures.spaces import answer_figure
         from rfscale.sweeps.report.pictures.style import save
 
-        save(_space_figure(loaded) if data is None else answer_figure(data), plot)
-        lines.append(f"written: {plot}")
-    from rfscale.sweeps.report.terminal import say
-
-    say(*lines)
+        save(answer_figure(data) if question else _space_figure(loaded), plot)
+        written.append(plot)
+    deliver(context, data, *lines, written=written)
 
 
 def _space_figure(space: Any) -> Any:
@@ -198,8 +202,8 @@ def _enumerate(
     formulas: bool,
     workers: int | None,
     scheduler: str | None,
-) -> list[Any]:
-    """Write every architecture to a store or a netCDF file, and return the summary."""
+) -> tuple[dict[str, Any], list[Any], str]:
+    """Write every architecture to a store or a netCDF file; return the summary as data and as lines, and the file."""
     from rfscale.sweeps.report.progress import progress
 
     label = f"sweep of {space.name}"
@@ -214,7 +218,9 @@ def _enumerate(
 
         with progress(label):
             write(run(space, stages=stages, formulas=formulas), out)
-        return [f"{space.size:,} architectures of {space.name}", f"written: {out}, {size_text(out.stat().st_size)}"]
+        size = out.stat().st_size
+        facts = {"architectures": space.size, "size": size}
+        return _stored(space, facts), [f"{space.size:,} architectures of {space.name}"], f"{out}, {size_text(size)}"
     from rfscale.sweeps.report.tables.spaces import summary_report
     from rfscale.sweeps.runs.store.store import write_store
 
@@ -225,7 +231,12 @@ def _enumerate(
             text = f"interrupted; {int(100 * bar.done)} % are stored in {out}, and the same command goes on"
             print(f"rfscale: {text}", file=sys.stderr)
             raise
-    return summary_report(space, out, summary)
+    return _stored(space, vars(summary)), summary_report(space, summary), str(out)
+
+
+def _stored(space: Space | NetworkSpace, facts: dict[str, Any]) -> dict[str, Any]:
+    """What was written, as data."""
+    return {"attrs": provenance("sweep", space=space.name), "records": [facts]}
 
 
 @contextmanager
@@ -242,7 +253,7 @@ def _client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
 # answers -------------------------------------------------------------------------------------------------------------
 
 
-def _ask(space: Any, question: str, value: Any, where: str | None, k: int, seed: int) -> Answer:
+def _ask(space: Any, question: str, value: Any, where: str | None, k: int | None, seed: int) -> Answer:
     from rfscale import sweeps as answers
     from rfscale.sweeps.report.progress import progress
 
@@ -250,7 +261,19 @@ def _ask(space: Any, question: str, value: Any, where: str | None, k: int, seed:
         if question == "--count":
             return answers.count(space, value, where) if value.strip() else answers.count(space, where=where)
         if question == "--best":
-            return answers.best(space, value, k, where)
+            return answers.best(space, value, _all(space, where) if k is None else k, where)
         if question == "--pareto":
             return answers.pareto(space, *(v.strip() for v in value.split(",")), where=where)
         return answers.sample(space, value, where, seed)
+
+
+def _all(space: Any, where: str | None) -> int:
+    """Number of the architectures that satisfy conditions, where that many can be listed."""
+    from rfscale import sweeps as answers
+    from rfscale.sweeps.answers.question import MAX_ROWS
+
+    found = int(answers.count(space, where=where))
+    if found > MAX_ROWS:
+        remedy = f"give a number up to {MAX_ROWS:,}, or conditions with --where; --out STORE alone writes them all"
+        raise InputError(f"--k all are {found:,} architectures", remedy=remedy)
+    return max(1, found)

@@ -10,6 +10,7 @@ import typer
 from rfscale.engine.errors import InputError, Parameter, shown
 from rfscale.sweeps.cli.model import Model, takes_network
 from rfscale.sweeps.cli.options import Out, Plot, fold_of
+from rfscale.sweeps.cli.output import deliver
 from rfscale.sweeps.report.progress import progress
 from rfscale.sweeps.spaces.load import find_space
 
@@ -71,7 +72,6 @@ def validate(
     windows = numbers(kernel, "--kernel"), numbers(stride, "--stride"), numbers(dilation, "--dilation")
     ds, rows = _computed(what, windows, depth, random, seed, table=out is not None and out.suffix == ".csv")
     ds.attrs["command"] = context.obj["command"]
-    from rfscale.sweeps.report.terminal import say
 
     written = []
     if worst:
@@ -84,7 +84,7 @@ def validate(
     if plot:
         save_plot(ds, plot)
         written.append(str(plot))
-    say(*report(ds, rows), *(f"written: {path}" for path in written))
+    deliver(context, ds, *report(ds, rows), written=written)
 
 
 def _computed(

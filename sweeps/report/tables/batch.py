@@ -20,14 +20,14 @@ def summary_table(summary: xr.Dataset) -> list[Any]:
         Column("run", [str(v) for v in summary.run.values], "left"),
         Column("kind", [str(v) for v in summary.kind.values], "left"),
         Column("status", [str(v) for v in summary.status.values], "left"),
-        Column("wall s", text("wall_seconds")),
-        Column("CPU s", text("cpu_seconds")),
+        Column("wall", text("wall_seconds"), unit="s"),
+        Column("CPU", text("cpu_seconds"), unit="s"),
         Column("architectures", [f"{int(v):,}" if v < 1e15 else f"{v:.3g}" for v in summary.architectures.values]),
         Column("per second", [f"{v:,.0f}" if v == v else "–" for v in summary.rate.values]),
         Column("memory", [size_text(int(v)) for v in summary.peak_memory.values]),
     ]
     if "speedup" in summary:
-        columns.append(Column("before s", text("wall_before")))
+        columns.append(Column("before", text("wall_before"), unit="s"))
         columns.append(Column("× faster", text("speedup")))
     lines: list[Any] = [folded(columns)]
     failed = summary.run.values[summary.status.values == "failed"]

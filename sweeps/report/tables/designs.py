@@ -14,7 +14,7 @@ from rfscale.engine.files import check_folder, write_text
 from rfscale.sweeps.report.datasets import write
 from rfscale.sweeps.report.tables.spaces import ROWS, number
 from rfscale.sweeps.report.terminal import Column, folded
-from rfscale.sweeps.report.terminal import number as figure
+from rfscale.sweeps.report.terminal import rounded as figure
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,7 +34,7 @@ def design_report(found: xr.Dataset, space: Space) -> list[Any]:
         Column("rank", [str(r) for r in some["rank"].values.tolist()]),
         Column("|log2|", [f"{v:.4f}" for v in some.tightness.values.tolist()]),
         Column("covered", [f"{v:.1%}" for v in some.coverage.values.tolist()]),
-        *(Column(c, [figure(float(v), 4) for v in some[c].values.tolist()]) for c in ("macs", "params") if c in some),
+        *(Column(c, [figure(float(v)) for v in some[c].values.tolist()]) for c in ("macs", "params") if c in some),
         Column("maps", [_maps(some.isel(rank=i), attrs["by"]) for i in range(some.sizes["rank"])], "left"),
         Column("architecture", labels or ["–"] * some.sizes["rank"], "left"),
     ]
@@ -48,7 +48,7 @@ def design_report(found: xr.Dataset, space: Space) -> list[Any]:
         f"{attrs['factor']:g} of a map",
     ]
     more = found.sizes["rank"] - ROWS
-    return [lines[0], table, *([f"… and {more} more; --out DIR has all"] if more > 0 else []), lines[1]]
+    return [lines[0], table, *([f"… and {more:,} more; --out DIR has all"] if more > 0 else []), lines[1]]
 
 
 def _factors(found: xr.Dataset) -> list[str]:
@@ -57,7 +57,8 @@ def _factors(found: xr.Dataset) -> list[str]:
 
 def _maps(one: xr.Dataset, by: str) -> str:
     return ", ".join(
-        f"{layer} {value:.4g} px" for layer, value in zip(one.map_layer.values, one[f"map_{by}"].values, strict=True)
+        f"{layer} {figure(float(value))} px"
+        for layer, value in zip(one.map_layer.values, one[f"map_{by}"].values, strict=True)
     )
 
 
@@ -76,7 +77,7 @@ def file_stem(name: str) -> str:
 
 
 def write_designs(found: xr.Dataset, space: Space, networks: Iterable[Network], out: Path) -> list[str]:
-    """Write each design as a spec file that `rfscale profile` takes, and the table of all; return what was written."""
+    """Write each design as a spec file that `rfscale profile` takes, and all as one table; return their names."""
     out.mkdir(exist_ok=True)
     digits = len(str(found.sizes["rank"] - 1))
     stem = file_stem(space.name)
@@ -93,4 +94,4 @@ def write_designs(found: xr.Dataset, space: Space, networks: Iterable[Network], 
         for j in range(found.sizes["map"]):
             flat[f"{name}_{j + 1}"] = found[name].isel(map=j)
     write(flat, out / "designs.csv")
-    return [f"written: {out}/{stem}-*.yaml, {found.sizes['rank']} networks, and {out / 'designs.csv'}"]
+    return [f"{out}/{stem}-*.yaml, {found.sizes['rank']} networks, and {out / 'designs.csv'}"]

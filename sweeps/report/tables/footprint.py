@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rfscale.sweeps.report.terminal import number, per_axis, terminal_width
+from rfscale.sweeps.report.terminal import box, number, per_axis, terminal_width
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,7 @@ def footprint_report(fp: xr.DataArray, figures: xr.Dataset) -> list[Any]:
     start = ", ".join(number(float(v)) for v in figures.start.values)
     lines: list[Any] = [
         f"{fp.attrs['network']}: {fp.attrs['long_name']}",
-        f"area {number(area)} pixels, width {number(width, 1)}, extent {'×'.join(map(str, figures.extent.values))}, "
+        f"area {number(area)} px, width {number(width, 1)} px, extent {box(figures.extent.values)} px, "
         f"first pixel {start}, density {number(density, 4)}",
     ]
     if fp.ndim <= 2 and figures.extent.values[-1] <= WIDEST:
@@ -77,9 +77,9 @@ def path_counts_report(weights: xr.DataArray, field: xr.Dataset) -> list[Any]:
     centre, start = (", ".join(number(v, 1) for v in field[name].values) for name in ("mean", "box_start"))
     lines: list[Any] = [
         f"{weights.attrs['network']}: {weights.attrs['long_name']}",
-        f"extent {'×'.join(map(str, inside.shape))}, first pixel {_place(inside)}",
-        f"centre of mass {centre}, standard deviation {per_axis(field['std'].values)} pixels",
-        f"{share} of the paths lie in {'×'.join(map(str, field.box_extent.values))} pixels from {start} on",
+        f"extent {box(inside.shape)} px, first pixel {_place(inside)}",
+        f"centre of mass {centre}, standard deviation {per_axis(field['std'].values)} px",
+        f"{share} of the paths lie in {box(field.box_extent.values)} px from {start} on",
     ]
     if inside.ndim <= 2 and inside.shape[-1] <= WIDEST:
         lines += ["", *_fitting(shades(np.atleast_2d(inside.values)))]

@@ -24,6 +24,15 @@ def zoo_table() -> Table:
     )
 
 
+def zoo_entries() -> dict[str, Any]:
+    """Return the networks by name as data: of each its name, what it is, and where it comes from."""
+    from rfscale.engine.version import SOFTWARE
+    from rfscale.engine.zoo.registry import NETWORKS
+
+    entries = [{"name": e.name, "network": e.summary, "citation": e.citation} for e in NETWORKS.values()]
+    return {"attrs": {"software": SOFTWARE}, "records": entries}
+
+
 def layer_report(name: str, network: Network) -> list[Any]:
     """Return what `rfscale networks NAME` prints: source, parameters, and the layers."""
     import inspect

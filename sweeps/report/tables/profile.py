@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.formulas.profile_summary import FORMULA_AREAS, FormulaValues, formula_values, profile_summary
 from rfscale.engine.network.modules import Module, fitting_depth, modules
-from rfscale.sweeps.report.terminal import Column, Table, folded, number, per_axis
+from rfscale.sweeps.report.terminal import PX, Column, Table, box, folded, number, per_axis
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,16 +59,19 @@ def _table(ds: xr.Dataset, rows: Sequence[Module]) -> tuple[Table, list[str]]:
         Column("layer", [m.name for m in rows], "left"),
         Column("op", [_op(m, str(op)) for m, op in zip(rows, ds.op.values, strict=True)], "left"),
         Column("map", size, quiet=("–",)),
-        Column("jump", [per_axis(row) for row in ds.jump.values]),
-        Column("extent", boxes),
-        Column("start", [per_axis(row) for row in ds.start.values]),
+        Column("jump", [per_axis(row) for row in ds.jump.values], unit=PX),
+        Column("extent", boxes, unit=PX),
+        Column("start", [per_axis(row) for row in ds.start.values], unit=PX),
         *_size_columns(ds, boxes),
         Column("density", [number(v) for v in ds.density.values], quiet=("1",)),
         Column("overlap", [per_axis(row) for row in ds.overlap.values]),
-        Column("gap", [per_axis(row) for row in ds.max_gap.values], quiet=("0",)),
+        Column("gap", [per_axis(row) for row in ds.max_gap.values], quiet=("0",), unit=PX),
         Column("terms", [number(v) for v in ds.terms.values], quiet=("0", "1")),
         Column("phases", [number(v) for v in ds.phases.values], quiet=("1",)),
-        *(Column(h, _formula_cells(formula_values(ds, name))) for h, name in zip(HEADERS, FORMULA_AREAS, strict=True)),
+        *(
+            Column(h, _formula_cells(formula_values(ds, name)), unit=PX)
+            for h, name in zip(HEADERS, FORMULA_AREAS, strict=True)
+        ),
         Column("notes", notes, "left", quiet=("",)),
     ]
     return folded(columns), legend
@@ -81,11 +84,11 @@ def _op(module: Module, op: str) -> str:
 def _size_columns(ds: xr.Dataset, boxes: list[str]) -> list[Column]:
     """Area and width; neither where every footprint is a full square, whose width is its extent."""
     if ds.sizes["axis"] != 2:  # a square root of the pixels means nothing
-        return [Column("pixels", [number(v) for v in ds.area.values])]
+        return [Column("area", [number(v) for v in ds.area.values], unit=PX)]
     width = [number(v, 1) for v in ds.width.values]
     if width == boxes:
         return []
-    return [Column("area", [number(v) for v in ds.area.values]), Column("width", width)]
+    return [Column("area", [number(v) for v in ds.area.values], unit=PX), Column("width", width, unit=PX)]
 
 
 def _formula_cells(formula: FormulaValues) -> list[str]:
@@ -121,10 +124,10 @@ def _title(ds: xr.Dataset) -> str:
     if attrs.get("mode") == "finite":
         entry = attrs["entry"]
         where = "centre" if entry == "center" else ",".join(map(str, entry))
-        kind = f"image {'×'.join(map(str, attrs['input_size']))}, entry {where} of every map"
+        kind = f"image {box(attrs['input_size'])}, entry {where} of every map"
     else:
         kind = "interior footprints (no borders)"
-    return f"{attrs['network']}: {kind}; all lengths in pixels of the image"
+    return f"{attrs['network']}: {kind}; px: pixels of the image"
 
 
 def _summary(ds: xr.Dataset) -> list[str]:

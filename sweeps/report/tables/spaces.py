@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from rfscale.engine.variables import provenance
 from rfscale.sweeps.machine import size_text
-from rfscale.sweeps.report.terminal import Column, folded
-from rfscale.sweeps.report.terminal import number as figure
+from rfscale.sweeps.report.terminal import PX, Column, folded, rounded
 from rfscale.sweeps.runs.describe import Description
 from rfscale.sweeps.runs.store.store import Summary
 from rfscale.sweeps.spaces.network_space import NetworkSpace
@@ -21,7 +20,7 @@ ROWS = 30  # of an answer that are printed
 LABELS = 8  # of a factor that are printed
 
 
-def summary_report(space: Space | NetworkSpace, out: Path, summary: Summary) -> list[Any]:
+def summary_report(space: Space | NetworkSpace, summary: Summary) -> list[Any]:
     """Return what is printed when a store is written."""
     states = f", {number(summary.states)} states" if summary.states else ""
     lines = [
@@ -39,7 +38,7 @@ def summary_report(space: Space | NetworkSpace, out: Path, summary: Summary) -> 
         lines.append("the store was complete already")
     if summary.damaged:
         lines.append(f"{summary.damaged} of them had lost files, or bytes of files, and were written again")
-    return [*lines, f"written: {out}"]
+    return lines
 
 
 def number(value: int) -> str:
@@ -71,6 +70,24 @@ def space_report(space: Description) -> list[Any]:
     ]
 
 
+def space_content(space: Description, command: str) -> dict[str, Any]:
+    """Return the description as data: of each stage its factors with their labels, and what it holds."""
+    stages = [
+        {
+            "stage": s.name,
+            "factors": {
+                str(d): [str(v) if isinstance(v, tuple) else v for v in labels] for d, labels in s.factors.items()
+            },
+            "architectures": s.architectures,
+            "states": s.states,
+            "bytes": s.bytes,
+        }
+        for s in space.stages
+    ]
+    attrs = provenance("describe", command=command, space=space.name, architectures=space.architectures)
+    return {"attrs": attrs | {"variables": list(space.variables)}, "records": stages}
+
+
 def _few(labels: Sequence[Any]) -> str:
     some = [str(v) for v in labels[:LABELS]]
     return f"({', '.join(some)}{f', … {len(labels)} values' if len(labels) > LABELS else ''})"
@@ -90,7 +107,10 @@ def _counts(data: xr.DataArray) -> list[Any]:
     rows = list(zip(*(data[d].values[i] for d, i in zip(data.dims, at, strict=True)), data.values[at], strict=True))
     columns = list(zip(*rows[:ROWS], strict=True))
     table = folded([
-        *(Column(str(d), [_cell(v) for v in column]) for d, column in zip(data.dims, columns, strict=False)),
+        *(
+            Column(str(d), [_cell(v) for v in column], unit=_unit(data[d]))
+            for d, column in zip(data.dims, columns, strict=False)
+        ),
         Column("architectures", [number(int(v)) for v in columns[-1]]),
     ])  # fmt: skip
     return [f"{number(total)} architectures", table, *_more(len(rows))]
@@ -109,7 +129,9 @@ def _architectures(data: xr.Dataset) -> list[Any]:
         else:
             parts = {str(name): values}
         columns += [
-            Column(n, [_cell(v) for v in part.values.tolist()]) for n, part in parts.items() if n not in ("index",)
+            Column(n, [_cell(v) for v in part.values.tolist()], unit=_unit(part))
+            for n, part in parts.items()
+            if n != "index"
         ]
     kept = {c.header: c for c in columns}  # an objective that is a figure stands once
     chosen = (
@@ -124,7 +146,13 @@ def _architectures(data: xr.Dataset) -> list[Any]:
 def _cell(value: Any) -> str:
 
     value = value.item() if hasattr(value, "item") else value
-    return str(value) if isinstance(value, str | bool | int) else figure(float(value), 4)
+    if isinstance(value, str | bool):
+        return str(value)
+    return number(value) if isinstance(value, int) else rounded(float(value))
+
+
+def _unit(values: xr.DataArray) -> str:
+    return PX if values.attrs.get("units") == "pixel" else ""
 
 
 def _more(rows: int) -> list[str]:

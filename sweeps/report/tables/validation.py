@@ -10,7 +10,7 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.formulas.exactness import ROUNDING
-from rfscale.sweeps.report.terminal import Column, folded, number
+from rfscale.sweeps.report.terminal import PX, Column, folded, number
 from rfscale.sweeps.validation.space import totals
 
 if TYPE_CHECKING:
@@ -71,11 +71,11 @@ def _network(whole: xr.Dataset, depth: int | None) -> list[Any]:
     rows, fold = folded_rows(whole, depth)
     ds = whole.isel(layer=[m.last for m in rows])
     columns = [Column("layer", [m.name for m in rows], "left"),
-               Column("area", [number(v) for v in ds.area.values])]  # fmt: skip
+               Column("area", [number(v) for v in ds.area.values], unit=PX)]  # fmt: skip
     for f in ds.formula.values:
         part = ds.sel(formula=f)
         if not np.isnan(part.value).all():
-            columns.append(Column(str(f), [number(v) for v in part.value.values]))
+            columns.append(Column(str(f), [number(v) for v in part.value.values], unit=PX))
             columns.append(Column("off by", [_percent(v) for v in part.relative_error.values], quiet=("", "0")))
             columns.append(Column("domain", ["in" if v else "out" for v in part.in_domain.values], quiet=("in",)))
     lines: list[Any] = [ds.attrs["network"], folded(columns)]

@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import rfscale as rf
-from rfscale.sweeps.cli.main import VERBS
+from rfscale.sweeps.cli.verbs import QUESTIONS, VERBS
 from rfscale.sweeps.report import terminal as tables
 from rfscale.sweeps.report.progress import progress
 from tests import ROOT
@@ -44,6 +44,29 @@ def test_help_lists_the_verbs(rfscale, args):
     code, out, _ = rfscale(*args)
     assert code == 0
     assert all(f"  {verb.__name__} " in out for verb in VERBS)
+
+
+def test_help_groups_verbs_by_question(rfscale):
+    _, out, _ = rfscale("--help")
+    at = [out.index(f"\n{question}\n") for question in QUESTIONS]
+    assert at == sorted(at)
+    for verbs, start, end in zip(QUESTIONS.values(), at, [*at[1:], len(out)], strict=True):
+        assert all(f"\n  {verb.__name__} " in out[start:end] for verb in verbs)
+    assert "..." not in out[at[0] :]
+
+
+def test_options_that_read_a_model_have_a_section(rfscale):
+    _, out, _ = rfscale("profile", "--help")
+    own, reading, output = out.index("\nOptions:"), out.index("\nReading a model:"), out.index("\nOutput:")
+    assert own < out.index("  --input-size") < reading < out.index("  --example-input") < output < out.index("  --plot")
+
+
+@pytest.mark.parametrize("verb", [verb.__name__ for verb in VERBS])
+def test_help_fits_into_80_columns(rfscale, verb, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = rfscale(verb, "--help")
+    forms = out.index("What may stand for") if "What may stand for" in out else len(out)  # paths, which are not folded
+    assert max(map(len, out[:forms].splitlines())) <= 80
 
 
 def test_version(rfscale):
@@ -90,7 +113,7 @@ def test_profile_of_other_dimensions_compares_pixels(rfscale, tmp_path):
     net = tmp_path / "net.json"
     net.write_text('{"axes": 1, "layers": [{"kernel": 3}, {"kernel": 3, "dilation": 2}]}')
     _, out, _ = rfscale("profile", net)
-    assert "pixels" in out
+    assert out.splitlines()[2].split()[5:7] == ["area", "overlap"]
     assert "published formula: has no value for these layers" in out
 
 
@@ -106,12 +129,12 @@ def test_profile_finite(rfscale):
 def test_profile_globals(rfscale):
     _, out, _ = rfscale("profile", "dorn", "--global-ops", "skip", "--outputs-only")
     assert "left out of merges, for their receptive field is global: encoder.conv" in out
-    assert " 1311 " in out
+    assert " 1,311 " in out
 
 
 def test_profile_of_chosen_layers(rfscale):
     _, out, _ = rfscale("profile", "resnet50", "--layers", "layer4,fc*")
-    assert [line.split()[0] for line in out.splitlines()[4:6]] == ["layer4", "fc"]
+    assert [line.split()[0] for line in out.splitlines()[5:7]] == ["layer4", "fc"]
     _, out, _ = rfscale("profile", "ssd300", "--outputs-only")
     assert out.count("conv") >= 6
     assert "pool" not in out
@@ -131,14 +154,14 @@ def test_params_reach_the_builder(rfscale):
 def test_footprint_is_drawn_in_the_terminal(rfscale):
     code, out, _ = rfscale("footprint", "dilated5", "conv5")
     assert code == 0
-    assert "area 121 pixels, width 11, extent 21×21, first pixel −10, −10, density 0.2744" in out
+    assert "area 121 px, width 11 px, extent 21×21 px, first pixel −10, −10, density 0.2744" in out
     drawn = out.split("\n\n")[1].splitlines()
     assert drawn == ["▀ " * 10 + "▀"] * 11
 
 
 def test_footprint_at_the_corner_and_of_nothing(rfscale, tmp_path):
     _, out, _ = rfscale("footprint", "stack20", "conv1", "--input-size", "8", "--entry", "0,0")
-    assert "area 4 pixels, width 2, extent 2×2, first pixel 0, 0, density 1" in out
+    assert "area 4 px, width 2 px, extent 2×2 px, first pixel 0, 0, density 1" in out
     assert out.endswith("██\n")
     net = tmp_path / "net.yaml"
     net.write_text("layers: [{op: pad, padding: 2}]")
@@ -152,7 +175,7 @@ def test_large_footprints_are_not_drawn(rfscale):
 def test_path_weights(rfscale):
     code, out, _ = rfscale("footprint", "dilated5", "conv5", "--path-counts")
     assert code == 0
-    assert "standard deviation 3.651 pixels" in out  # sqrt(5 · 4 · 8/12)
+    assert "standard deviation 3.651 px" in out  # sqrt(5 · 4 · 8/12)
     assert out.count("██") == 9
 
 

@@ -63,7 +63,7 @@ def test_a_module_stands_for_its_last_layer(here, rfscale):
     _, out, _ = rfscale("footprint", "plainnet:deep", "body")
     assert "body.2" in out.splitlines()[0]
     _, out, _ = rfscale("profile", "plainnet:deep", "--layers", "body,head")
-    assert [line.split()[0] for line in out.splitlines()[4:6]] == ["body.2", "head"]
+    assert [line.split()[0] for line in out.splitlines()[5:7]] == ["body.2", "head"]
     assert "did you mean 'body'" in rfscale("footprint", "plainnet:deep", "bodi")[2]
 
 
@@ -82,7 +82,7 @@ def test_validate_still_takes_spaces_of_modules(here, rfscale):
 
 def rows(out):
     table = out.split("\n\n")[1].splitlines()
-    return [line.split()[0] for line in table[2:]]
+    return [line.split()[0] for line in table[3:]]
 
 
 def test_a_profile_is_folded_to_fit_a_screen(here, rfscale):

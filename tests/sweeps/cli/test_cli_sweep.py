@@ -92,7 +92,7 @@ def test_best_pareto_sample(rfscale):
     found = rfscale(
         "demo.json", "--best", "macs", "--k", "2", "--where", "extent >= 40, density == 1", "--plot", "a.svg"
     )
-    assert str(rf.best(space, "macs", 1, "extent >= 40, density == 1").macs.item()) in found
+    assert f"{rf.best(space, 'macs', 1, 'extent >= 40, density == 1').macs.item():,}" in found
     assert "s3_choice=" in rfscale("demo.json", "--pareto", "macs,-extent", "--plot", "b.png", "--out", "b.json")
     rfscale("demo.json", "--pareto", "macs,-extent,params", "--plot", "c.png")
     printed = rfscale("demo.json", "--sample", "40", "--seed", "5", "--plot", "d.png", "--out", "d.zarr")

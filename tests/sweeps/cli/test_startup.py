@@ -35,6 +35,9 @@ CASES = {
     "match": ["stack", "--k", "2"],
     "check": ["vgg16"],
     "halo": ["unet-padded", "--tile", "64"],
+    "where": ["dilated5", "conv5", "3", "3", "--input-size", "32"],
+    "sizes": ["unet"],
+    "context": ["tcn"],
     "design": ["space.yaml", "--maps", "1"],
 }
 

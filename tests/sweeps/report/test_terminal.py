@@ -33,6 +33,12 @@ CASES = (
     "batch runs.yaml --out runs",
     "check resnet50 --fail-on never",
     "footprint dilated5 conv5",
+    "where resnet50 layer4 3 5 --input-size 224",
+    "where resnet50 --finite",
+    "where resnet50 --pixel 100,120 --size 30",
+    "sizes unet --near 500x375",
+    "sizes fpn-resnet50",
+    "context wavenet --rate 16000",
 )
 
 
@@ -72,7 +78,7 @@ def check_width(parts, width: int) -> None:
         for column in kept:
             if column.justify == "right":
                 assert words(" ".join(column.cells)) <= words(" ".join(rows)), column.header
-        cells = [text for c in kept for text in (c.header, *c.cells)] + list(table.sections.values())
+        cells = [text for c in kept for text in (c.header, c.unit, *c.cells)] + list(table.sections.values())
         assert letters(rows) == letters(cells)  # folded, but nothing is lost
     for line in (p for p in parts if isinstance(p, str)):
         assert line.rstrip() in text

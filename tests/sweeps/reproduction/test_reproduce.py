@@ -161,7 +161,7 @@ def test_table_and_markdown(results, profiles):
     table = rows(results)
     assert len(table) < len(results)  # groups are one row
     growth = table[0][1]
-    assert growth[1:] == ["9 … 1681", "9 … 1681", "9 … 1681", "9 … 1681", "3×3 … 41×41", "exact (20 of 20)"]
+    assert growth[1:] == ["9 … 1,681", "9 … 1,681", "9 … 1,681", "9 … 1,681", "3×3 … 41×41", "exact (20 of 20)"]
     text = markdown(table, remarks(find(results, profiles)))
     assert "| five 3×3 of dilation 2: 243×243 | 243 | 243 | 11 | 121 | 21×21 | formula wrong |" in text
     assert "| S of four plain 3×3, one of dilation 2 | – | −27 | 169 | 169 | 13×13 | formula wrong |" in text
@@ -186,7 +186,7 @@ def test_run_writes_everything(run):
 def test_the_store_opens_with_xarray(run):
     with xr.open_dataset(run / "claims.zarr", engine="zarr", consolidated=False) as ds:
         wrong = ds.isel(claim=(ds.verdict == "formula wrong").values)
-        assert wrong.exact_pixels.values.tolist() == [121, 169]
+        assert wrong.exact_area.values.tolist() == [121, 169]
     with xr.open_datatree(run / "claims.zarr", engine="zarr", consolidated=False) as tree:
         assert set(tree["profiles"].children) == set(pictures.DRAWN)
         assert tree["profiles/dilated5"].area.sel(layer="conv5") == 121
@@ -200,5 +200,5 @@ def test_a_second_run_replaces_the_first(run, capsys):
     assert main(["reproduce", "--out", str(run), "--no-pictures"]) == 0
     out = capsys.readouterr().out
     assert "five 3×3 of dilation 2: 243×243" in out
-    assert max(len(line) for line in out.splitlines() if "  " in line) <= 122
+    assert max(len(line) for line in out.splitlines() if "  " in line) <= 124
     assert sorted(os.listdir(run)) == ["claims.md", "claims.zarr", "pictures"]

@@ -168,7 +168,8 @@ def _sliced(k: Tracker, t: Tracked, axis: int, start: int, stop: int, step: int,
     def per_axis(value: Any, default: Any) -> list[Any]:
         return [value if a == axis else default for a in range(ndim)]
 
-    given: dict[str, Any] = {"start": per_axis(start, 0), "stop": per_axis(stop, None), "step": per_axis(step, 1)}
+    last = None if stop >= t.map[axis] else stop  # up to the end, of a map of any size
+    given: dict[str, Any] = {"start": per_axis(start, 0), "stop": per_axis(last, None), "step": per_axis(step, 1)}
     return k.after(t, "slice", dims, **given)
 
 

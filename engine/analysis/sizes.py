@@ -1,0 +1,186 @@
+"""Valid input sizes of a network: the smallest, those by which it loses nothing, and the nearest to a given one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+
+from rfscale.engine.errors import InputError, Parameter
+from rfscale.engine.network.input_sizes import RULES, AxisSizes, Rule, input_sizes
+from rfscale.engine.network.layer import Layer
+from rfscale.engine.network.network import Network, Size, check_size
+from rfscale.engine.network.spec import whole
+from rfscale.engine.readers.load import as_network
+from rfscale.engine.readers.reading import NetworkLike, SizedReading
+from rfscale.engine.variables import INPUT_SIZES, annotate, provenance
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+NONE = 0  # stands for a size where there is none
+NEAR = ("below", "above")
+
+
+def valid_sizes(
+    network: NetworkLike,
+    near: int | Sequence[int] | None = None,
+    count: int = 6,
+    *,
+    verify: bool = False,
+    **reading: Unpack[SizedReading],
+) -> xr.Dataset:
+    """Return the input sizes that a network takes, by three rules, for all sizes there are.
+
+    `fits`: every map has at least one entry, and maps that merge have one size. `complete`: besides, no layer leaves
+    entries at the end of its map unread. `divides`: it fits, and every stride (and attention window) divides the map
+    that it reads, so that maps are the image divided by their jump: the multiples of 32 of many backbones.
+
+    Parameters
+    ----------
+    network : Network, or what `load` takes
+        A model of a library is known as it was read, at one size: its own code may refuse a size that fits
+        (``assert h % 32 == 0``), or take one that does not (by resizing to the size of another map). `verify` asks it.
+    near : int or sequence of int, optional
+        Pixels per axis: the nearest valid sizes below and above it are given too.
+    count : int
+        How many valid sizes to list, from the smallest on, or from `near` on.
+    verify : bool
+        Read the model again, which runs its own code, at the smallest sizes and at those near `near`.
+    **reading
+        How a model is read, as in `load`: example_input, input_size, unknown, axes, image, name, arguments.
+
+    Returns
+    -------
+    xr.Dataset
+        Over (rule, axis): `smallest`; `step`, the pixels after which valid sizes repeat; `valid`, all of them in words
+        (``16k + 12 from 188``); `listed` over (rule, axis, rank). With `near` also the nearest, `below` and `above`,
+        and the pixels `to_add` and `to_cut` for them; where there is no such size they are 0, and these -1. With
+        `verify` also `runs` over (rule, which). Axes do not depend on each other. attrs: `too_small`, what stops
+        smaller sizes, per axis; `not_near`, why `near` does not fit; `refused`, what the model said of sizes that it
+        does not take; `notes`.
+
+    Raises
+    ------
+    InputError
+        Where the sizes repeat only after more than 131,072 pixels, and for `near` that is no size.
+
+    Examples
+    --------
+    >>> import rfscale as rf
+    >>> found = rf.valid_sizes("unet", near=(500, 375))
+    >>> found.valid.sel(rule="fits", axis="y").item()
+    '16k + 12 from 188'
+    >>> found.below.sel(rule="fits").values.tolist(), found.above.sel(rule="fits").values.tolist()
+    ([492, 364], [508, 380])
+    """
+    import xarray as xr
+
+    net = as_network(network, reading)
+    count = whole(count, Parameter("count"), maximum=10_000)
+    wanted = None if near is None else check_size(near, len(net.axes), Parameter("near"))
+    rules: dict[Rule, tuple[AxisSizes, ...]] = {rule: input_sizes(net, rule) for rule in RULES}
+    start = wanted or (1,) * len(net.axes)
+    data: dict[str, Any] = {
+        "smallest": _over_axes(rules, lambda sizes, axis: sizes.smallest),
+        "step": _over_axes(rules, lambda sizes, axis: sizes.step if sizes.rests else None),
+        "valid": (("rule", "axis"), np.array([[s.text for s in axes] for axes in rules.values()], object)),
+        "listed": (("rule", "axis", "rank"), _listed(rules, start, count)),
+        "meaning": ("rule", np.array(list(RULES.values()), object)),
+    }
+    if wanted is not None:
+        below, above = (_over_axes(rules, lambda s, a, i=i: s.near(wanted[a])[i]) for i in (0, 1))
+        data |= {"near": ("axis", np.array(wanted, np.int64)), "below": below, "above": above}
+        data["to_add"] = below[0], np.where(above[1] == NONE, -1, above[1] - np.array(wanted))
+        data["to_cut"] = below[0], np.where(below[1] == NONE, -1, np.array(wanted) - below[1])
+    out = xr.Dataset(data, {"rule": list(RULES), "axis": list(net.axes)})
+    if verify:
+        _verify(out, network, reading)
+    out.attrs |= provenance("valid_sizes", net, **_reasons(net, rules["fits"], wanted), notes=_notes(net) or None)
+    return annotate(out, INPUT_SIZES)
+
+
+def _over_axes(rules: Mapping[Rule, Sequence[AxisSizes]], ask: Any) -> tuple[tuple[str, str], np.ndarray]:
+    rows = [[ask(sizes, axis) or NONE for axis, sizes in enumerate(axes)] for axes in rules.values()]
+    return ("rule", "axis"), np.array(rows, np.int64)
+
+
+def _listed(rules: Mapping[Rule, Sequence[AxisSizes]], start: Size, count: int) -> np.ndarray:
+    rows = [[sizes.first(count, n) for sizes, n in zip(axes, start, strict=True)] for axes in rules.values()]
+    return np.array([[[*row, *[NONE] * (count - len(row))] for row in axes] for axes in rows], np.int64)
+
+
+# why ------------------------------------------------------------------------------------------------------------------
+
+
+def _reasons(net: Network, fits: Sequence[AxisSizes], near: Size | None) -> dict[str, Any]:
+    """Which layer stops the sizes below the smallest, per axis, and those asked for."""
+    smallest = [sizes.smallest for sizes in fits]
+    if None in smallest:
+        reason = refusal(net, net.input_size or (224,) * len(net.axes))
+        return {"too_small": None, "not_near": reason}
+    size = tuple(n or NONE for n in smallest)
+    less = []
+    for axis, (name, n) in enumerate(zip(net.axes, size, strict=True)):
+        if n > 1:
+            less.append(f"{name}: {refusal(net, (*size[:axis], n - 1, *size[axis + 1 :]))}")
+    return {"too_small": less or None, "not_near": None if near is None else refusal(net, near)}
+
+
+def refusal(net: Network, size: Size) -> str | None:
+    """Return why a network does not take an input size, in words; None where it does."""
+    try:
+        sizes = net.map_sizes(size)
+    except InputError as error:
+        return str(error).partition("; ")[0]
+    own = None if net.input_size is None else net.map_sizes()
+    for layer in net.layers:
+        if layer.op == "linear" and own and sizes[layer.inputs[0]] != own[layer.inputs[0]]:
+            has, wants = ("×".join(map(str, known[layer.inputs[0]])) for known in (sizes, own))
+            return f"layer {layer.name!r} (linear) reads a map of {has} entries where it has weights for {wants}"
+    return None
+
+
+def _notes(net: Network) -> list[str]:
+    """What the answer takes for granted."""
+    notes = []
+    fixed = [layer.name for layer in net.layers if _has_fixed_size(layer)]
+    if fixed:
+        more = f" and {len(fixed) - 3} more" if len(fixed) > 3 else ""
+        notes.append(f"{', '.join(fixed[:3])}{more}: up to a fixed entry or of a fixed size, at every input size")
+    if net.left_out:
+        notes.append("what was left out when the model was read may refuse sizes too")
+    return notes
+
+
+def _has_fixed_size(layer: Layer) -> bool:
+    """Whether a layer makes as many entries of any map: a model's code may have worked the number out."""
+    cut = (layer.op == "crop" and layer.params["size"]) or (layer.op == "slice" and any(layer.params["stop"]))
+    return layer.op == "resize" or bool(cut)
+
+
+# the model itself -----------------------------------------------------------------------------------------------------
+
+
+def _verify(out: xr.Dataset, network: NetworkLike, reading: Mapping[str, Any]) -> None:
+    """Add what the model says to the sizes, `runs` over (rule, which), and its reasons."""
+    which = ["smallest", *(name for name in NEAR if name in out)]
+    asked = {tuple(out[name].sel(rule=rule).values.tolist()) for name in which for rule in out.rule.values}
+    answers = {size: _model_refusal(network, reading, size) for size in sorted(asked) if NONE not in size}
+    rows = [
+        [answers.get(tuple(out[name].sel(rule=rule).values.tolist()), "no size") is None for name in which]
+        for rule in out.rule.values
+    ]
+    out["runs"] = ("rule", "which"), np.array(rows, bool)
+    out.coords["which"] = which
+    refused = [f"{'×'.join(map(str, size))}: {reason}" for size, reason in answers.items() if reason]
+    if refused:
+        out.attrs["refused"] = refused
+
+
+def _model_refusal(network: NetworkLike, reading: Mapping[str, Any], size: Size) -> str | None:
+    try:
+        return refusal(as_network(network, reading, size), size)
+    except InputError as error:
+        return str(error)

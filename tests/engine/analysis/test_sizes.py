@@ -1,0 +1,104 @@
+"""Valid input sizes as a user asks for them."""
+
+from __future__ import annotations
+
+import pytest
+
+import rfscale as rf
+
+
+def test_what_to_pad_a_volume_to():
+    """Strides 1·2, 4·2 and 1·4 along the axes: 45×101×83 needs multiples of 2, 8 and 4."""
+    pools = [{"op": "max_pool", "kernel": k} for k in ([2, 2, 2], [1, 2, 2], [1, 2, 1])]
+    ups = [{"op": "upsample", "scale": [2, 8, 4]}, {"op": "add", "inputs": ["input", "upsample4"]}]
+    found = rf.valid_sizes(rf.Network.sequential(*pools, *ups), near=(45, 101, 83)).sel(rule="fits")
+    assert found.step.values.tolist() == [2, 8, 4]
+    assert found.above.values.tolist() == [46, 104, 84]
+    assert found.to_add.values.tolist() == [1, 3, 1]
+    assert found.below.values.tolist() == [44, 96, 80]
+    assert found.to_cut.values.tolist() == [1, 5, 3]
+    assert "layer 'add5' merges maps of different sizes" in found.attrs["not_near"]
+
+
+def test_the_smallest_size_and_what_stops_smaller_ones():
+    found = rf.valid_sizes("unet")
+    assert found.smallest.values.tolist() == [[188, 188]] * 3
+    assert found.listed.sel(rule="fits", axis="x").values.tolist() == [188, 204, 220, 236, 252, 268]
+    assert rf.load("unet").map_sizes(188)["output"] == (4, 4)
+    deep = rf.valid_sizes(rf.Network.sequential(*[{"kernel": 3}] * 20, axes=1))
+    assert deep.smallest.sel(rule="fits").item() == 41  # 1 + 20·2
+    assert deep.attrs["too_small"] == ["x: layer 'conv20' (conv) leaves nothing of its 2 input"]
+
+
+def test_a_linear_layer_keeps_the_size_of_its_map():
+    """Five halvings of 224 are a map of 7; so are those of 225 to 255."""
+    net = {
+        "input_size": 224,
+        "layers": [{"op": "max_pool", "kernel": 32, "name": "pool"}, {"op": "linear", "name": "fc"}],
+    }
+    found = rf.valid_sizes(net, near=256)
+    assert found.smallest.sel(rule="fits").values.tolist() == [224, 224]
+    assert found.below.sel(rule="fits").values.tolist() == [255, 255]
+    assert found.above.sel(rule="fits").values.tolist() == [0, 0]
+    assert found.to_add.sel(rule="fits").values.tolist() == [-1, -1]
+    wants = "layer 'fc' (linear) reads a map of 8×8 entries where it has weights for 7×7"
+    assert found.attrs["not_near"] == wants
+
+
+def test_no_size_at_all():
+    found = rf.valid_sizes({"layers": [{"op": "resize", "size": 4}, {"kernel": 5, "name": "c"}]}, near=9)
+    assert found.valid.values.tolist() == [["none", "none"]] * 3
+    assert found.smallest.max() == found.step.max() == found.listed.max() == 0
+    assert "leaves nothing" in found.attrs["not_near"]
+
+
+def test_bad_arguments():
+    with pytest.raises(rf.InputError, match="near is 0; it must lie between"):
+        rf.valid_sizes("resnet50", near=0)
+    with pytest.raises(rf.InputError, match="count is 0; it must lie between"):
+        rf.valid_sizes("resnet50", count=0)
+
+
+@pytest.mark.torch
+def test_a_model_is_asked_itself():
+    """Its own code refuses what its network takes, and takes what its network refuses."""
+    import torch
+    from torch import nn
+    from torch.nn.functional import interpolate, max_pool2d
+
+    class Checks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+        def forward(self, x):
+            assert x.shape[-1] % 32 == 0, "give multiples of 32"
+            return self.conv(x)
+
+    found = rf.valid_sizes(Checks().eval(), near=50, verify=True, example_input=(1, 3, 64, 64))
+    assert found.valid.values.tolist() == [["any from 1"] * 2] * 3
+    assert found.runs.sel(which="above").values.tolist() == [False] * 3
+    assert "multiples of 32" in found.attrs["refused"][-1]
+
+    class Resizes(nn.Module):
+        def forward(self, x):
+            return torch.cat([x, interpolate(max_pool2d(x, 2), x.shape[-2:])], 1)
+
+    found = rf.valid_sizes(Resizes().eval(), near=33, verify=True, example_input=(1, 3, 32, 32))
+    assert found.above.sel(rule="fits").values.tolist() == [34, 34]
+    assert found.runs.sel(rule="fits").values.tolist() == [True] * 3
+
+
+@pytest.mark.torch
+def test_slices_of_a_model_go_up_to_the_end_of_its_maps():
+    """Every second pixel of any image: a stop that is the size of the image is no stop."""
+    import torch
+    from torch import nn
+
+    class Focus(nn.Module):
+        def forward(self, x):
+            return torch.cat([x[..., i::2, j::2] for i in (0, 1) for j in (0, 1)], 1)
+
+    net = rf.load(Focus().eval(), example_input=(1, 3, 32, 32))
+    assert net.map_sizes(48)["concat"] == (24, 24)
+    assert rf.valid_sizes(net).valid.sel(rule="fits").values.tolist() == ["2k from 2", "2k from 2"]
