@@ -1,7 +1,6 @@
 from .analysis.check.check import check
 from .analysis.check.rules import Finding
 from .analysis.coverage import coverage
-from .analysis.effective_field import effective_field
 from .analysis.entry_map import entry_map
 from .analysis.footprint import footprint
 from .analysis.halo import halo, tiles
@@ -10,6 +9,10 @@ from .analysis.output_lines import output_lines
 from .analysis.path_counts import path_counts
 from .analysis.profile import profile
 from .errors import InputError, PartlyReadWarning
+from .fields.compare_fields import compare_fields
+from .fields.effective_field import effective_field
+from .fields.field_figures import field_figures
+from .fields.predicted_field import predicted_field
 from .formulas.evaluate import evaluate
 from .formulas.registry import FORMULAS
 from .network.builder import NetworkBuilder
@@ -30,10 +33,12 @@ __all__ = [
     "Reading",
     "__version__",
     "check",
+    "compare_fields",
     "coverage",
     "effective_field",
     "entry_map",
     "evaluate",
+    "field_figures",
     "footprint",
     "halo",
     "load",
@@ -41,6 +46,7 @@ __all__ = [
     "object_sizes",
     "output_lines",
     "path_counts",
+    "predicted_field",
     "profile",
     "tiles",
 ]

@@ -138,8 +138,8 @@ def _padding(asked: _Asked, layer: str) -> list[float]:
 
 def _effective(asked: _Asked, layer: str) -> str:
     """The box that holds most paths; its cost is that of a grid of path counts for each map upstream of the entry."""
-    from rfscale.engine.analysis.effective_field import effective_field
     from rfscale.engine.analysis.path_counts import path_counts
+    from rfscale.engine.fields.mass_box import mass_box
 
     network, size, entry, how, mass = asked
     plan, index = resolve(network, size, how), network.index(layer)
@@ -148,7 +148,7 @@ def _effective(asked: _Asked, layer: str) -> str:
         cells = sum(prod(hi - lo for lo, hi in window) for window in windows(plan, index, at).values())
         if cells > MAX_CELLS // len(network.outputs):
             return f"effective box not computed, it takes {cells:.1e} path counts"
-        box = effective_field(path_counts(network, layer, entry, size, how), mass)
+        box = mass_box(path_counts(network, layer, entry, size, how), mass)
     except InputError as error:
         return f"no effective box: {error}"
     return f"effective {100 * mass:.3g} % box {_axes(box.box_extent.values)}"
