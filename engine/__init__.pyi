@@ -1,7 +1,6 @@
 from .analysis.check.check import check
 from .analysis.check.rules import Finding
 from .analysis.coverage import coverage
-from .analysis.effective_field import effective_field
 from .analysis.entry_map import entry_map
 from .analysis.footprint import footprint
 from .analysis.halo import halo, tiles
@@ -13,6 +12,10 @@ from .analysis.questions.context import context
 from .analysis.questions.where import entries_at, where
 from .analysis.sizes import valid_sizes
 from .errors import InputError, PartlyReadWarning
+from .fields.compare_fields import compare_fields
+from .fields.effective_field import effective_field
+from .fields.field_figures import field_figures
+from .fields.predicted_field import predicted_field
 from .formulas.evaluate import evaluate
 from .formulas.registry import FORMULAS
 from .network.builder import NetworkBuilder
@@ -33,12 +36,14 @@ __all__ = [
     "Reading",
     "__version__",
     "check",
+    "compare_fields",
     "context",
     "coverage",
     "effective_field",
     "entries_at",
     "entry_map",
     "evaluate",
+    "field_figures",
     "footprint",
     "halo",
     "load",
@@ -46,6 +51,7 @@ __all__ = [
     "object_sizes",
     "output_lines",
     "path_counts",
+    "predicted_field",
     "profile",
     "tiles",
     "valid_sizes",

@@ -19,8 +19,9 @@ from tests import ROOT
 
 NAMES = """
 FORMULAS Finding InputError Network NetworkBuilder NetworkLike NetworkSpace PartlyReadWarning Reading Space __version__
-best chains check context count coverage derive design effective_field entries_at entry_map evaluate footprint halo load
-match object_sizes output_lines pareto path_counts profile sample sweep tiles valid_sizes validate where
+best chains check compare_fields context count coverage derive design effective_field entries_at entry_map evaluate
+field_figures footprint halo load match object_sizes output_lines pareto path_counts predicted_field profile sample
+sweep tiles valid_sizes validate where
 """.split()
 
 NET = {

@@ -39,7 +39,8 @@ for name in sys.argv[1:]:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
-        runs_models = name.startswith("rfscale.engine.readers.torch.trace.")  # imported where a model is at hand
+        folders = ("rfscale.engine.readers.torch.trace.", "rfscale.engine.fields.squares.")
+        runs_models = name.startswith(folders)  # imported where a model is at hand
         if error.name != "torch" or not runs_models:
             print(f"{name}: {error}")
     except Exception as error:

@@ -141,6 +141,28 @@ def both():
     return Both()
 
 
+def field(**options):
+    import torch
+
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3))
+    return rf.effective_field(model, "0", **{"images": pixels(9), "input_size": 9} | options)
+
+
+def pixels(size):
+    import torch
+
+    return torch.rand(2, 3, size, size)
+
+
+def checkpoint():
+    """A checkpoint that holds a path besides the weights."""
+    import torch
+
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3))
+    torch.save({"state_dict": model.state_dict(), "made": Path("by")}, "all.pt")
+    return "all.pt"
+
+
 def plain():
     from torch import nn
 
@@ -219,6 +241,14 @@ PLAIN = {  # place: what fails there, the words of the remedy, the same call wit
     ),
 }  # fmt: skip
 OF_TORCH = {
+    "engine.fields.images:_check_shape": (
+        lambda _: field(images=pixels(12)), "give input_size, or images of one size",
+        lambda _: field(images=pixels(12), input_size=12),
+    ),
+    "engine.fields.modules:read_checkpoint": (
+        lambda _: field(checkpoint=checkpoint()), "if you trust its maker, give trust",
+        lambda _: field(checkpoint=checkpoint(), trust=True),
+    ),
     "engine.readers.torch.inputs.example_input:_check_complete": (
         lambda _: rf.load(both(), example_input=(1, 3, 9, 9)), "give example_input as a dict",
         lambda _: rf.load(both(), example_input={"image": (1, 3, 9, 9), "other": (1, 3, 9, 9)}),

@@ -180,8 +180,8 @@ def _table(network: Network, input_size: Any, effective: bool) -> xr.Dataset:
 
 def _effective(network: Network, layers: list[str], input_size: Any) -> np.ndarray:
     """Side of the 95 % box per layer; a layer that passes its source on has its source's."""
-    from rfscale.engine.analysis.effective_field import effective_field
     from rfscale.engine.analysis.path_counts import path_counts
+    from rfscale.engine.fields.mass_box import mass_box
     from rfscale.engine.footprints.plan import resolve
 
     plan = resolve(network, input_size)
@@ -194,7 +194,7 @@ def _effective(network: Network, layers: list[str], input_size: Any) -> np.ndarr
         if step.passes and source in known:
             known[name] = known[source]
             continue
-        box = effective_field(path_counts(network, name, input_size=input_size)).box_extent.values
+        box = mass_box(path_counts(network, name, input_size=input_size)).box_extent.values
         known[name] = float(np.sqrt(prod(box.tolist())))
     return np.array([known[name] for name in layers])
 

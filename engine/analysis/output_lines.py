@@ -135,7 +135,7 @@ def _padding(asked: _Asked, layer: str) -> list[float]:
 
 def _effective(asked: _Asked, layer: str) -> str:
     """The box that holds most paths; its cost is that of a grid of path counts for each map upstream of the entry."""
-    from rfscale.engine.analysis.path_terms import MAX_CELLS, effective_extent
+    from rfscale.engine.analysis.paths.terms import MAX_CELLS, effective_extent
 
     network, size, entry, how, mass = asked
     try:

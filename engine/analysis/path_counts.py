@@ -7,6 +7,7 @@ R. Zemel: Understanding the effective receptive field in deep convolutional neur
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from functools import reduce
 from math import frexp, log2, prod
 from typing import TYPE_CHECKING, Unpack
@@ -27,6 +28,7 @@ from rfscale.engine.footprints.forward import kept_trace
 from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, Step, attributes, check_entry, resolve
 from rfscale.engine.kernels import grids
 from rfscale.engine.network.axis_maps import IDENTITY, AxisMap
+from rfscale.engine.network.network import Network
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
 from rfscale.engine.variables import PATH_COUNTS, annotate_array
@@ -107,6 +109,60 @@ def counted_entry(plan: Plan, index: int, entry: Entry, global_ops: GlobalOps) -
     if plan.input_size is None and isinstance(entry, str) and phases > 1:
         at = FootprintFigures(kept_trace(plan.network, None, global_ops)).entry(index)
     return at
+
+
+def chain_variance(network: Network, layer: str) -> np.ndarray:
+    """Return the variance of the interior path counts of a chain of windows, from the closed form.
+
+    The sum of (dilation · jump)² (kernel² − 1)/12 over the layers, where jump is that of a layer's input.
+
+    Parameters
+    ----------
+    network : Network
+    layer : str
+        Name of the last layer of the chain.
+
+    Returns
+    -------
+    float64 array (axes,)
+        In pixels squared.
+
+    Raises
+    ------
+    InputError
+        Where a layer on the way merges, has phases (upsampling, transposed convolution, resampling, window attention)
+        or has a global receptive field.
+
+    Examples
+    --------
+    >>> from rfscale import Network
+    >>> chain_variance(Network.sequential(*[{"kernel": 3}] * 6), "conv6").tolist()
+    [4.0, 4.0]
+    """
+    steps = resolve(network).steps
+    chain = []
+    position = network.index(layer)
+    while position != IMAGE:
+        step = steps[position]
+        what = f"layer {step.layer.name!r} ({step.layer.op})"
+        if len(step.sources) != 1 or step.is_global:
+            raise InputError(
+                f"{what} reads {'the whole map' if step.is_global else 'several maps'}; the closed form needs a chain"
+            )
+        taps = [even for m in step.maps or (IDENTITY,) * len(network.axes) if (even := m.progression)]
+        if len(taps) < len(network.axes):
+            raise InputError(
+                f"{what} is no window of evenly spaced taps, the same at every entry, as the closed form needs"
+            )
+        chain.append((step, taps))
+        position = step.sources[0]
+    variances = [Fraction(0)] * len(network.axes)
+    jumps = [1] * len(network.axes)
+    for step, taps in reversed(chain):
+        for axis, even in enumerate(taps):
+            variances[axis] += Fraction((even.step * jumps[axis]) ** 2 * (even.taps**2 - 1), 12)
+            jumps[axis] *= step.maps[axis].down if step.maps else 1
+    return np.array([float(v) for v in variances])
 
 
 def _shares(plan: Plan, index: int, at: tuple[int, ...]) -> tuple[np.ndarray, tuple[int, ...], float]:

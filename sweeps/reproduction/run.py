@@ -113,8 +113,8 @@ def _prepare(out: Path, pictures: bool) -> None:
 
 def _field(network: Network, layer: str) -> xr.Dataset:
     """Return the path counts of the centre entry and the figures of that field, as one dataset."""
-    from rfscale.engine.analysis.effective_field import effective_field
     from rfscale.engine.analysis.path_counts import path_counts
+    from rfscale.engine.fields.mass_box import mass_box
 
     weights = path_counts(network, layer)
-    return effective_field(weights).assign(path_counts=weights)
+    return mass_box(weights).assign(path_counts=weights)

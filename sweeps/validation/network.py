@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rfscale.engine.analysis.effective_field import chain_variance
-from rfscale.engine.analysis.path_counts import path_counts
+from rfscale.engine.analysis.path_counts import chain_variance, path_counts
 from rfscale.engine.analysis.profile import profile
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.plan import Plan, resolve

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import rfscale as rf
-from rfscale.engine.analysis.effective_field import chain_variance
+from rfscale.engine.analysis.path_counts import chain_variance
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.forward import trace
 from rfscale.engine.footprints.plan import resolve
@@ -959,8 +959,8 @@ def test_11_3_gaussian_limit() -> None:
     total = sum(counts.values())
     held = {r: sum(n for x, n in counts.items() if abs(x - 20) <= r) / total for r in range(21)}
     assert 2 * min(r for r, share in held.items() if share >= 0.95) + 1 == 15
-    field = rf.effective_field(rf.path_counts(build("stack20"), "conv20"))
-    assert field.box_extent.values.tolist() == [17, 17]
+    field = rf.field_figures(rf.path_counts(build("stack20"), "conv20"))
+    assert field.box_extent.sel(share=0.95).values.tolist() == [17, 17]
     distances = [normal_distance(paths([(3, 1, 1)] * n)) for n in (2, 5, 10, 20, 40)]
     assert distances == sorted(distances, reverse=True)
     assert distances[-1] < 0.002

@@ -54,11 +54,11 @@ def footprint(
     name = module_layer(net, layer)
     with progress(f"{'path counts' if weights else 'footprint'} of {name}"):
         if weights:
-            from rfscale.engine.analysis.effective_field import effective_field
             from rfscale.engine.analysis.path_counts import path_counts
+            from rfscale.engine.fields.mass_box import mass_box
 
             data = path_counts(net, name, at, size, how)
-            report = path_counts_report(data, effective_field(data))
+            report = path_counts_report(data, mass_box(data))
         else:
             from rfscale.engine.analysis.footprint import footprint as draw
             from rfscale.engine.analysis.footprint import footprint_figures

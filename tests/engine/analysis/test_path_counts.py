@@ -13,9 +13,9 @@ import xarray as xr
 from hypothesis import given, settings
 
 import rfscale as rf
-from rfscale.engine.analysis.effective_field import chain_variance, effective_field
-from rfscale.engine.analysis.path_counts import path_counts
+from rfscale.engine.analysis.path_counts import chain_variance, path_counts
 from rfscale.engine.errors import InputError
+from rfscale.engine.fields.mass_box import mass_box
 from rfscale.engine.network.builder import NetworkBuilder
 from rfscale.engine.network.network import Network
 from tests.engine.strategies import FAMILIES, cases, random_network
@@ -187,7 +187,7 @@ def test_a_chain_of_1200_layers_does_not_overflow():
     for i in range(0, 2401, 75):
         if row[i] > 1e-280:
             assert marginal[i] == pytest.approx(float(row[i]), rel=1e-11)
-    field = effective_field(weights)
+    field = mass_box(weights)
     assert (field["std"] ** 2).values == pytest.approx(
         chain_variance(Network.sequential(*[{"kernel": 3}] * 1200), "conv1200")
     )
@@ -263,7 +263,7 @@ def test_the_box_is_the_smallest_of_equal_tails(ndim, mass):
         counts = reference.path_counts(net, layer, at, net.input_size)
         if not counts or len(counts) > 3000:
             continue
-        field = effective_field(path_counts(net, layer, at, net.input_size), float(mass))
+        field = mass_box(path_counts(net, layer, at, net.input_size), float(mass))
         starts, extents, held = boxed(counts, mass)
         assert field.box_start.values.tolist() == starts
         assert field.box_extent.values.tolist() == extents
@@ -284,12 +284,12 @@ def test_the_box_of_a_symmetric_field_is_symmetric():
         quarter = rng.random((n, n))
         values = sum(np.rot90(quarter, k) for k in range(4))
         values = values + values.T
-        field = effective_field(xr.DataArray(values, dims=("y", "x")))
+        field = mass_box(xr.DataArray(values, dims=("y", "x")))
         assert (2 * field.box_start + field.box_extent == n).all()
 
 
 def test_the_field_says_what_it_is():
-    field = effective_field(path_counts(rf.load("resnet18"), "layer1"))
+    field = mass_box(path_counts(rf.load("resnet18"), "layer1"))
     assert {v: field[v].attrs["units"] for v in field} == {
         "mean": "pixel",
         "std": "pixel",
@@ -310,7 +310,7 @@ def test_the_variance_of_a_chain_has_a_closed_form(kernels):
         *layers, {"op": "pointwise"}, {"op": "slice", "start": 2, "step": 3}, {"op": "avg_pool", "kernel": 2}
     )
     name = net.layers[-1].name
-    field = effective_field(path_counts(net, name))
+    field = mass_box(path_counts(net, name))
     assert (field["std"] ** 2).values == pytest.approx(chain_variance(net, name), rel=1e-12)
 
 
@@ -357,13 +357,13 @@ def test_grids_that_are_too_large_are_refused():
 @pytest.mark.parametrize("bad", [[-0.1, 1.1], [0.0, 0.0], [np.nan, 1.0], [np.inf, 1.0]])
 def test_weights_that_are_no_shares(bad):
     with pytest.raises(InputError, match=r"path counts sum to .*; they must be"):
-        effective_field(xr.DataArray(np.array(bad), dims="x"))
+        mass_box(xr.DataArray(np.array(bad), dims="x"))
 
 
 @pytest.mark.parametrize("mass", [0, 1.5, -1])
 def test_a_mass_that_is_no_share(mass):
     with pytest.raises(InputError, match=r"mass is .*; it must be more than 0 and at most 1"):
-        effective_field(xr.DataArray(np.ones(3), dims="x"), mass)
+        mass_box(xr.DataArray(np.ones(3), dims="x"), mass)
 
 
 @pytest.mark.parametrize(

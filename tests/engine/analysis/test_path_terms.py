@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import rfscale as rf
-from rfscale.engine.analysis import path_terms
-from rfscale.engine.analysis.effective_field import effective_field
 from rfscale.engine.analysis.path_counts import path_counts
+from rfscale.engine.analysis.paths import terms as path_terms
 from rfscale.engine.errors import InputError
+from rfscale.engine.fields.mass_box import mass_box
 from rfscale.engine.footprints.backward import IMAGE, windows
 from rfscale.engine.footprints.plan import resolve
 from tests.engine.strategies import FAMILIES, random_network
@@ -47,7 +47,7 @@ def check(net, layer, at, size, skip, monkeypatch):
     monkeypatch.setattr(path_terms, "FEW_CELLS", 0)
     for mass in (0.5, 0.95):
         box = path_terms.effective_extent(net, layer, at, size, skip, mass)
-        assert box == effective_field(counts, mass).box_extent.values.tolist(), (net.to_dict(), layer, at, size)
+        assert box == mass_box(counts, mass).box_extent.values.tolist(), (net.to_dict(), layer, at, size)
     return 1
 
 

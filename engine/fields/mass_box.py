@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rfscale.engine.errors import InputError, shown
-from rfscale.engine.footprints.backward import IMAGE
-from rfscale.engine.footprints.plan import resolve
-from rfscale.engine.network.axis_maps import IDENTITY
-from rfscale.engine.network.network import Network
-from rfscale.engine.variables import EFFECTIVE_FIELD, annotate, provenance
+from rfscale.engine.variables import MASS_BOX, annotate, provenance
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-def effective_field(counts: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
+def mass_box(counts: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
     """Return the centre, the spread and the box of path counts, or of any other non-negative field.
 
     The box cuts tails of one and the same mass off both ends of every axis: it begins at the first pixel where the
@@ -46,7 +41,7 @@ def effective_field(counts: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
     Examples
     --------
     >>> from rfscale import Network, path_counts
-    >>> field = effective_field(path_counts(Network.sequential(*[{"kernel": 3}] * 6), "conv6"))
+    >>> field = mass_box(path_counts(Network.sequential(*[{"kernel": 3}] * 6), "conv6"))
     >>> field.box_extent.values.tolist(), field["std"].values.tolist()
     ([9, 9], [2.0, 2.0])
     """
@@ -65,9 +60,7 @@ def effective_field(counts: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
     pixels = [np.asarray(counts[d].values) for d in counts.dims]
     means = [float((m / total * (p - p[0])).sum()) for m, p in zip(marginals, pixels, strict=True)]
     rest = [p - p[0] - mean for p, mean in zip(pixels, means, strict=True)]
-    lows, highs, held = smallest_box(
-        marginals, total, mass, lambda box: float(values[tuple(slice(lo, max(lo, hi)) for lo, hi in box)].sum())
-    )
+    lows, highs, held = smallest_box(marginals, total, mass, mass_within(values))
     data = {
         "mean": ("axis", np.array([mean + p[0] for mean, p in zip(means, pixels, strict=True)])),
         "std": ("axis", np.sqrt([(m / total * r**2).sum() for m, r in zip(marginals, rest, strict=True)])),
@@ -76,8 +69,13 @@ def effective_field(counts: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
         "mass": ((), held),
     }
     known = {str(k): v for k, v in counts.attrs.items() if k not in ("units", "long_name")}
-    out = xr.Dataset(data, {"axis": [str(d) for d in counts.dims]}, provenance("effective_field") | known)
-    return annotate(out, EFFECTIVE_FIELD)
+    out = xr.Dataset(data, {"axis": [str(d) for d in counts.dims]}, provenance("mass_box") | known)
+    return annotate(out, MASS_BOX)
+
+
+def mass_within(values: np.ndarray) -> Callable[[list[tuple[int, int]]], float]:
+    """Return what says the mass of a grid within [low, high) of every axis; 0 where high is not above low."""
+    return lambda box: float(values[tuple(slice(lo, max(lo, hi)) for lo, hi in box)].sum())
 
 
 def smallest_box(
@@ -116,57 +114,3 @@ def smallest_box(
         else:
             bad = middle
     return box(candidates[good])
-
-
-def chain_variance(network: Network, layer: str) -> np.ndarray:
-    """Return the variance of the interior path counts of a chain of windows, from the closed form.
-
-    The sum of (dilation · jump)² (kernel² − 1)/12 over the layers, where jump is that of a layer's input.
-
-    Parameters
-    ----------
-    network : Network
-    layer : str
-        Name of the last layer of the chain.
-
-    Returns
-    -------
-    float64 array (axes,)
-        In pixels squared.
-
-    Raises
-    ------
-    InputError
-        Where a layer on the way merges, has phases (upsampling, transposed convolution, resampling, window attention)
-        or has a global receptive field.
-
-    Examples
-    --------
-    >>> from rfscale import Network
-    >>> chain_variance(Network.sequential(*[{"kernel": 3}] * 6), "conv6").tolist()
-    [4.0, 4.0]
-    """
-    steps = resolve(network).steps
-    chain = []
-    position = network.index(layer)
-    while position != IMAGE:
-        step = steps[position]
-        what = f"layer {step.layer.name!r} ({step.layer.op})"
-        if len(step.sources) != 1 or step.is_global:
-            raise InputError(
-                f"{what} reads {'the whole map' if step.is_global else 'several maps'}; the closed form needs a chain"
-            )
-        taps = [even for m in step.maps or (IDENTITY,) * len(network.axes) if (even := m.progression)]
-        if len(taps) < len(network.axes):
-            raise InputError(
-                f"{what} is no window of evenly spaced taps, the same at every entry, as the closed form needs"
-            )
-        chain.append((step, taps))
-        position = step.sources[0]
-    variances = [Fraction(0)] * len(network.axes)
-    jumps = [1] * len(network.axes)
-    for step, taps in reversed(chain):
-        for axis, even in enumerate(taps):
-            variances[axis] += Fraction((even.step * jumps[axis]) ** 2 * (even.taps**2 - 1), 12)
-            jumps[axis] *= step.maps[axis].down if step.maps else 1
-    return np.array([float(v) for v in variances])

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rfscale.engine.analysis.effective_field import effective_field, smallest_box
 from rfscale.engine.analysis.path_counts import counted_entry, path_counts, rows_back
 from rfscale.engine.errors import InputError
+from rfscale.engine.fields.mass_box import mass_box, smallest_box
 from rfscale.engine.footprints.backward import IMAGE, Window, axis_maps, windows
 from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, Step, resolve
 from rfscale.engine.network.network import Network
@@ -136,7 +136,7 @@ def effective_extent(
 ) -> list[int]:
     """Return the extent per axis, in pixels, of the box that holds a share of the paths to one entry.
 
-    The same as ``effective_field(path_counts(...), mass).box_extent``, without the grid of counts where it is a sum of
+    The same as ``mass_box(path_counts(...), mass).box_extent``, without the grid of counts where it is a sum of
     few products.
 
     Raises
@@ -156,32 +156,28 @@ def effective_extent(
     if cells > most_cells:
         raise InputError(f"it takes {cells:.1e} path counts")
     counts = path_counts(network, layer, at, input_size, global_ops)
-    return [int(n) for n in effective_field(counts, mass).box_extent.values]
+    return [int(n) for n in mass_box(counts, mass).box_extent.values]
 
 
 def effective_box(terms: Terms, mass: float) -> list[tuple[int, int]] | None:
     """Return the cells [first, stop) per axis of the smallest box of equal tails that holds a share of the paths.
 
-    The same box as `rfscale.engine.analysis.effective_field` finds on the grid. None where there are no paths.
+    The same box as `rfscale.engine.fields.mass_box` finds on the grid. None where there are no paths.
     """
     weight = np.ldexp(terms.weight, terms.exponent - terms.exponent.max(initial=0))
     sums = [np.concatenate([np.zeros((len(r), 1)), np.cumsum(r, axis=1)], axis=1) for r in terms.rows]
 
     def paths(bounds: list[tuple[int, int]]) -> np.ndarray:
-        inside = [(s[:, max(lo, hi)] - s[:, lo])[i] for s, (lo, hi), i in zip(sums, bounds, terms.vectors.T, strict=True)]
-        return weight * np.prod(inside, axis=0)
+        axes = zip(sums, bounds, terms.vectors.T, strict=True)
+        return weight * np.prod([(s[:, max(lo, hi)] - s[:, lo])[i] for s, (lo, hi), i in axes], axis=0)
 
-    whole = [(0, s.shape[1] - 1) for s in sums]
-    total = float(paths(whole).sum())
+    total = float(paths([(0, s.shape[1] - 1) for s in sums]).sum())
     if not total:
         return None
+    whole = np.array([s[i, -1] for s, i in zip(sums, terms.vectors.T, strict=True)])  # (axes, products)
     marginals = []
     for axis, rows in enumerate(terms.rows):
-        others = [(0, 0) if a == axis else w for a, w in enumerate(whole)]
-        factor = weight * np.prod(
-            [s[i, hi] for a, (s, (_, hi), i) in enumerate(zip(sums, others, terms.vectors.T, strict=True)) if a != axis],
-            axis=0,
-        )
-        marginals.append(np.bincount(terms.vectors[:, axis], factor, len(rows)) @ rows)
+        others = weight * np.prod(np.delete(whole, axis, 0), axis=0)
+        marginals.append(np.bincount(terms.vectors[:, axis], others, len(rows)) @ rows)
     lows, highs, _ = smallest_box(marginals, total, mass, lambda bounds: float(paths(bounds).sum()))
     return list(zip(lows, highs, strict=True))

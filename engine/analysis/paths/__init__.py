@@ -1,0 +1,1 @@
+"""Path counts without their grid: sums of products, and the box that holds most of them."""

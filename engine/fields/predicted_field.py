@@ -1,0 +1,115 @@
+"""The field that the weights predict, without images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Unpack
+
+import numpy as np
+
+from rfscale.engine.errors import InputError, Parameter, shown
+from rfscale.engine.fields.target import ModelReading, Target, target
+from rfscale.engine.footprints.plan import Entry
+from rfscale.engine.variables import FIELD, annotate
+
+if TYPE_CHECKING:
+    import torch
+    import xarray as xr
+
+Precision = Literal["fast", "double"]
+_LARGEST_EXPONENT = 900.0  # of two: a field of more is only known up to its scale
+
+
+def predicted_field(
+    model: torch.nn.Module | str,
+    layer: str,
+    entry: Entry = "center",
+    input_size: int | Sequence[int] | None = None,
+    *,
+    checkpoint: Any = None,
+    borders: bool = True,
+    precision: Precision = "fast",
+    **reading: Unpack[ModelReading],
+) -> xr.Dataset:
+    """Return the field of one entry that the model's own weights predict, without any image.
+
+    The expected squared gradient of the entry with respect to each pixel, if signs are random: weights are squared
+    on the way back, channels kept apart; nonlinearities count by the mean square of their slope (1/2 for a rectifier),
+    a max-pool by the chance of each tap, batch norms by their factors; branches add. docs/theory.md, section 13, has
+    the assumptions. What has no such rule (gates, attention, layer norms) is refused.
+
+    Parameters
+    ----------
+    model : torch.nn.Module or str
+        A module, or a name that makes one with weights: package.module:factory, timm:NAME, a TorchScript file.
+    layer : str
+        A module, by its path: the map that it returns.
+    entry : "center" or sequence of int
+    input_size : int or sequence of int, optional
+        Pixels per axis; by default what the model says of itself.
+    checkpoint : path or state dict, optional
+        Weights to load: .safetensors, or what ``torch.load(weights_only=True)`` reads.
+    borders : bool
+        False: maps go on beyond their borders, and the field beyond the image, onto pixels of the padding.
+    precision : {"fast", "double"}
+        "fast" is float32, with products in bfloat16 where the processor has them: within 0.3 % of the largest value.
+    **reading
+        How the model is made and called: example_input, axes, image, name, trust, arguments.
+
+    Returns
+    -------
+    xr.Dataset
+        `field` over the axes, with pixel numbers as coordinates: of the image, or without borders of what the entry
+        reaches. ``attrs["assumed"]`` lists what the prediction takes for granted.
+
+    Raises
+    ------
+    InputError
+        For a layer without a map, an entry outside it, an operator without a rule, and a checkpoint of another model.
+    """
+    if precision not in ("fast", "double"):
+        raise InputError(argument=Parameter("precision"), value=precision, remedy='give "fast" or "double"')
+    found = target(model, input_size=input_size, checkpoint=checkpoint, reading=reading)
+    return predicted(found, layer, entry, borders=borders, precision=precision)
+
+
+def predicted(
+    of: Target,
+    layer: str,
+    entry: Entry = "center",
+    *,
+    borders: bool = True,
+    precision: Precision = "fast",
+    step: Callable[[], None] | None = None,
+) -> xr.Dataset:
+    """Return the same of a model that is at hand."""
+    import torch
+    import xarray as xr
+
+    from rfscale.engine.fields.squares.predict import squares
+
+    made, ref = of.layer(layer)
+    at = made.entry(entry)
+    if _quantised(of.module):
+        raise InputError(f"the weights of {of.name} are quantised", remedy="give the model before quantisation")
+    dtype = torch.float64 if precision == "double" else None
+    found = squares(of.recorded, ref, made, at, borders=borders, dtype=dtype, step=step)
+    window = found.window
+    values = (window.full() if borders else window.values)[0, 0].double().numpy()
+    values = values * 2.0 ** max(-_LARGEST_EXPONENT, min(window.exponent, _LARGEST_EXPONENT))
+    if not np.isfinite(values).all():
+        raise InputError(f"the predicted field of layer {layer!r} is not finite: some weights of {of.name} are not")
+    if not values.any():
+        raise InputError(f"the predicted field of layer {layer!r} is 0 everywhere", remedy="look for weights of 0")
+    start = (0,) * values.ndim if borders else window.start
+    coords = {axis: np.arange(n) + s for axis, n, s in zip(of.axes, values.shape, start, strict=True)}
+    attrs = of.attrs(
+        "predicted_field", layer, at, kind="predicted from the weights", protocol="squared", assumed=found.assumed
+    )
+    return annotate(xr.Dataset({"field": (of.axes, values)}, coords, attrs), FIELD, entry=shown(at), layer=layer)
+
+
+def _quantised(module: Any) -> bool:
+    return any(
+        type(part).__module__.startswith(("torch.ao.nn.quantized", "torch.nn.quantized")) for part in module.modules()
+    )

@@ -1,0 +1,224 @@
+"""Fields predicted from weights: against autograd of a model of squared weights, and the exact footprint."""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+
+import numpy as np
+import pytest
+
+import rfscale as rf
+from tests.engine.fields import small_models
+
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
+NAMES = (
+    "chain strided residual branches unet head depthwise pools resized nearest shuffled line volume pooled global"
+).split()
+
+
+@cache
+def some():
+    return small_models.models()
+
+
+def made(name):
+    model, layer, shape = some()[name]
+    return copy.deepcopy(model), layer, shape
+
+
+def surrogate(model, layer, shape, entry):
+    """Expected squared gradients, written down by module: weights squared, and one factor for each nonlinearity."""
+    import torch
+    from torch import nn
+    from torch.nn import functional as F  # noqa: N812
+
+    class Squared(nn.Module):
+        def __init__(self, f):
+            super().__init__()
+            self.f = f
+
+        def forward(self, x):
+            return self.f(x)
+
+    def average(part):
+        """The mean over the taps of a window that lie in the map."""
+        kernel, dims = part.kernel_size, shape[2:]
+        wide = [kernel] * len(dims) if isinstance(kernel, int) else list(kernel)
+        stride = part.stride if isinstance(part.stride, (tuple, list)) else [part.stride] * len(dims)
+        dilation = getattr(part, "dilation", 1)
+        conv = (F.conv1d, F.conv2d, F.conv3d)[len(dims) - 1]
+        pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len(dims) - 1]
+
+        def f(x):
+            ones = torch.ones((x.shape[1], 1, *wide), dtype=x.dtype)
+            out = pool(x, part.kernel_size, part.stride, part.padding, dilation, ceil_mode=part.ceil_mode)
+            more = [s for n in reversed(range(len(dims))) for s in (part.padding, part.padding + 8)]
+
+            def total(y):
+                padded = F.pad(y, more)
+                found = conv(padded, ones, stride=stride, dilation=dilation, groups=x.shape[1])
+                return found[(slice(None), slice(None), *(slice(0, n) for n in out.shape[2:]))]
+
+            return total(x) / total(torch.ones_like(x))
+
+        return f
+
+    model = copy.deepcopy(model).double()
+    parts = dict(model.named_modules())
+    with torch.no_grad():
+        for path, part in parts.items():
+            kind = type(part).__name__
+            f = None
+            if kind.startswith(("Conv", "Linear")):
+                part.weight.square_()
+                if part.bias is not None:
+                    part.bias.zero_()
+            elif kind.startswith("BatchNorm"):
+                scale = part.weight.square() / (part.running_var + part.eps)
+                f = lambda x, s=scale: x * s.reshape(1, -1, *(1,) * (x.dim() - 2))  # noqa: E731
+            elif kind == "ReLU":
+                f = lambda x: x / 2  # noqa: E731
+            elif kind == "LeakyReLU":
+                f = lambda x, a=part.negative_slope: x * (1 + a * a) / 2  # noqa: E731
+            elif kind == "PReLU":
+                slopes = (1 + part.weight.square().reshape(1, -1, 1, 1)) / 2
+                f = lambda x, s=slopes: x * s  # noqa: E731
+            elif kind == "Tanh":
+                z = torch.special.ndtri((torch.arange(512, dtype=torch.float64) + 0.5) / 512)
+                mean = float((1 - torch.tanh(z) ** 2).square().mean())
+                f = lambda x, c=mean: x * c  # noqa: E731
+            elif kind.startswith("MaxPool"):
+                f = average(part)
+            elif kind.startswith("AvgPool"):
+                n = part.kernel_size ** (len(shape) - 2)
+                f = lambda x, p=part, n=n: p(x) / n  # noqa: E731
+            elif kind.startswith("Adaptive") or (kind == "Upsample" and part.mode != "nearest"):
+                f = squared_matrix(copy.deepcopy(part))
+            if f is not None:
+                owner = model.get_submodule(path.rpartition(".")[0])
+                setattr(owner, path.rpartition(".")[2], Squared(f))
+    path, _, call = layer.partition("@")
+    found = []
+    model.get_submodule(path).register_forward_hook(lambda _m, _a, out: found.append(out))
+    x = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
+    model.eval()(x)
+    out = found[int(call or 0)]
+    (gradient,) = torch.autograd.grad(out[(0, slice(None), *entry)].sum(), x)
+    return gradient[0].sum(0).numpy()
+
+
+def squared_matrix(part):
+    """A linear module with its matrix written out, and squared."""
+    import torch
+
+    def f(x):
+        cells = x[0, 0].numel()
+        unit = torch.eye(cells, dtype=x.dtype).reshape(cells, 1, *x.shape[2:])
+        rows = part(unit)
+        flat = x.flatten(2) @ rows.reshape(cells, -1).square()
+        return flat.reshape(1, x.shape[1], *rows.shape[2:])
+
+    return f
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_are_squared_on_the_way_back(name):
+    model, layer, shape = made(name)
+    before = copy.deepcopy(model.state_dict())
+    found = rf.predicted_field(model, layer, precision="double", example_input=shape)
+    expected = surrogate(model, layer, shape, tuple(found.attrs["entry"]))
+    np.testing.assert_allclose(found.field.values, expected, rtol=1e-9, atol=1e-12 * expected.max())
+    assert all((model.state_dict()[key] == value).all() for key, value in before.items())
+    fast = rf.predicted_field(model, layer, example_input=shape).field.values
+    np.testing.assert_allclose(fast, expected, rtol=0, atol=0.01 * expected.max())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_support_is_the_exact_footprint(name):
+    model, layer, shape = made(name)
+    model = small_models.positive(model)
+    net = rf.load(model, example_input=shape)
+    found = rf.predicted_field(model, layer, precision="double", example_input=shape)
+    at = found.attrs["entry"] or (0,) * (len(shape) - 2)
+    exact = rf.footprint(net, rf.engine.network.modules.module_layer(net, layer), at, shape[2:])
+    assert np.array_equal(found.field.values > 0, exact.values)
+
+
+def test_an_entry_at_the_border_and_one_without_borders():
+    model, layer, shape = made("chain")
+    corner = rf.predicted_field(model, layer, (0, 0), precision="double", example_input=shape)
+    np.testing.assert_allclose(corner.field.values, surrogate(model, layer, shape, (0, 0)), rtol=1e-9)
+    beyond = rf.predicted_field(model, layer, (0, 0), borders=False, precision="double", example_input=shape)
+    assert beyond.y.values.tolist() == list(range(-3, 4))
+    middle = rf.predicted_field(model, layer, precision="double", example_input=shape)  # away from borders: the same
+    around = middle.field.values[11 - 3 : 11 + 4, 11 - 3 : 11 + 4]
+    np.testing.assert_allclose(beyond.field.values, around, rtol=1e-12)
+    padding = float(rf.field_figures(beyond, input_size=22).padding_mass)
+    assert padding == pytest.approx(1 - around[3:, 3:].sum() / around.sum())
+
+
+REFUSED = {
+    "a gate": ("x * torch.sigmoid(self.other(x))", "no rule for mul"),
+    "attention": ("torch.softmax(self.other(x), 1)", "no rule for _softmax"),
+    "a norm of the image": ("torch.nn.functional.instance_norm(self.other(x))", "no rule for .*norm"),
+    "a product of maps": ("torch.einsum('ncij,ncjk->ncik', self.other(x), x)", "no rule for bmm, both"),
+    "a quotient of maps": ("(lambda y: y / (y * y))(self.other(x))", "no rule for div"),
+    "a view that was written": ("self.written(self.other(x))", "written through another view"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_rule_is_refused(name):
+    import torch
+
+    code, message = REFUSED[name]
+
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.other = torch.nn.Conv2d(3, 3, 3, padding=1)
+            self.last = torch.nn.Conv2d(3, 3, 3, padding=1)
+
+        def written(self, y):
+            y[:, :1].add_(1)
+            return y
+
+        def forward(self, x):
+            return self.last(eval(code, {"self": self, "torch": torch, "x": x}))
+
+    model = Model()
+    with pytest.raises(rf.InputError, match=message) as caught:
+        rf.predicted_field(model, "last", example_input=(1, 3, 9, 9))
+    assert "\n" not in str(caught.value)
+    first = rf.predicted_field(model, "other", example_input=(1, 3, 9, 9))  # before it all is well
+    assert int((first.field > 0).sum()) == 9
+
+
+def test_what_is_assumed_is_said():
+    model, layer, shape = made("chain")
+    found = rf.predicted_field(model, layer, example_input=shape)
+    assert found.attrs["assumed"] == ["signs of nonlinearities' inputs are even, and independent of the gradients"]
+    model, layer, shape = made("strided")
+    assert rf.predicted_field(model, layer, example_input=shape).attrs["assumed"] == [
+        "values that tanh gets are standard normal"
+    ]
+
+
+def test_planted_errors_are_found(monkeypatch):
+    """A rule that forgets a square, or a factor, is another number than the surrogate's."""
+    from rfscale.engine.fields.squares import rules
+
+    model, layer, shape = made("residual")
+    expected = surrogate(model, layer, shape, (5, 5))
+
+    def differs():
+        values = rf.predicted_field(model, layer, precision="double", example_input=shape).field.values
+        return not np.allclose(values, expected, rtol=1e-6, atol=0)
+
+    assert not differs()
+    monkeypatch.setattr(rules, "batch_norm_scale", lambda node, old=rules.batch_norm_scale: old(node).abs().sqrt())
+    assert differs()
+    monkeypatch.undo()
+    monkeypatch.setattr(rules, "slope_squared", lambda node, ref: (__import__("torch").ones(1) * 0.25, True))
+    assert differs()
