@@ -14,6 +14,7 @@ from rfscale.engine.readers.torch.inputs.example_input import model_inputs
 from rfscale.engine.readers.torch.inputs.fitting_inputs import first_that_runs
 from rfscale.engine.readers.torch.inputs.lazy_parts import without_lazy_parts
 from rfscale.engine.readers.torch.program.graph_reader import read_program
+from rfscale.engine.readers.torch.wrappers import unwrapped
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +39,7 @@ def read_torch(
     ----------
     module : torch.nn.Module or torch.export.ExportedProgram
         Run in evaluation mode and left as it was; parameters may be on the meta device. A module that asks for values
-        of the image runs once more, with those of one example.
+        of the image runs once more, with those of one example. Of a compiled or parallel one the module inside is read.
     example_input : int, sequence of int, tensor, or lists, tuples and dicts of these, optional
         Shape of the image (batch, channels, pixels per axis), or what the module is called with; by default what the
         module says of itself.
@@ -61,6 +62,7 @@ def read_torch(
     """
     import torch
 
+    module = unwrapped(module)
     label = name or str(getattr(module, "original_name", type(module).__name__))
     if isinstance(module, torch.export.ExportedProgram):
         return read_program(module, label, unknown, axes)

@@ -168,3 +168,27 @@ def test_numbers_that_become_tensors_on_the_device_of_the_image_keep_their_value
 
     net = check(Model(forward), SIZE)
     assert not net.assumed
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("part", [slice(None), slice(1, 3)])
+def test_weights_that_depend_on_the_image_are_read_by_every_entry(kernel, part):
+    def forward(m, x):
+        """A mixture of kernels, chosen by what a part of the image holds."""
+        mixture = m.mix(m.a(x)[:, :, part, part].mean((2, 3))).softmax(1)
+        weights = (mixture @ m.experts).view(4, 1, kernel, kernel)
+        return nn.functional.conv2d(m.b(x), weights, padding=kernel // 2, groups=4)
+
+    model = Model(forward)
+    model.mix, model.experts = nn.Linear(4, 3), nn.Parameter(torch.rand(3, 4 * kernel**2))
+    check(model, SIZE)
+
+
+def test_maps_that_are_weights_of_others_are_read_whole():
+    def forward(m, x):
+        return nn.functional.conv2d(m.b(x), m.a(x)[:, :, 1:4, 2:5])
+
+    check(Model(forward), SIZE)
+    check(Model(lambda m, x: nn.functional.conv2d(m.b(x), m.a(x)[:, :, :1, :1])), SIZE)
+    with pytest.warns(rf.PartlyReadWarning, match="near a border"):
+        rf.load(Model(lambda m, x: nn.functional.conv2d(m.b(x), m.a(x)[:, :, 1:4, 2:5], padding=1)), example_input=SIZE)

@@ -172,8 +172,11 @@ def convolve(
     dilation: Sequence[int],
     groups: int,
 ) -> Tracked:
-    """Convolution by weights of shape (channels out, channels in / groups, kernel…), which must be constant."""
-    _check_weights(x, w)
+    """Convolution by weights of shape (channels out, channels in / groups, kernel…)."""
+    if isinstance(w, Tracked):
+        out = convolve(k, x, Constant(w.shape), bias, stride, padding, dilation, groups)
+        return _by_weights(k, out, w, all_taps=not isinstance(padding, str) and not any(padding))
+    _check_map(x)
     kernel = w.shape[2:]
     before, channels = w.shape[1] * groups, w.shape[0]
     if max(kernel) == max(stride) == 1 and (isinstance(padding, str) or not any(padding)):
@@ -243,8 +246,11 @@ def convolve_transposed(
     groups: int,
     extra: Sequence[int],
 ) -> Tracked:
-    """Transposed convolution by constant weights of shape (channels in, channels out / groups, kernel…)."""
-    _check_weights(x, w)
+    """Transposed convolution by weights of shape (channels in, channels out / groups, kernel…)."""
+    if isinstance(w, Tracked):
+        out = convolve_transposed(k, x, Constant(w.shape), bias, stride, padding, dilation, groups, extra)
+        return _by_weights(k, out, w, all_taps=False)
+    _check_map(x)
     weights = (w.shape[0], w.shape[1] * groups, groups, bias)
     mixes = groups == 1
     return window(
@@ -252,9 +258,19 @@ def convolve_transposed(
     )
 
 
-def _check_weights(x: Any, w: Any) -> None:
-    if not isinstance(x, Tracked) or not isinstance(w, Constant):
-        raise UnreadableError("its weights depend on the image")
+def _by_weights(k: Tracker, out: Tracked, w: Tracked, *, all_taps: bool) -> Tracked:
+    """What a convolution makes whose weights depend on the image: each entry reads all that the weights read."""
+    if not all_taps and any(spatial(dim) or any(f.stride != 1 for f in dim) for dim in w.dims[2:]):
+        raise UnreadableError("its weights hold pixels, and entries near a border read some of them")
+    weights = k.reduce(w, range(len(w.dims)))
+    if max(weights.map) > 1:
+        weights = k.after(weights, "global_pool", ())
+    return k.merge("multiply", [out, replace(weights, dims=())], out.dims)
+
+
+def _check_map(x: Any) -> None:
+    if not isinstance(x, Tracked):
+        raise UnreadableError("only its weights depend on the image")
 
 
 def adaptive_pool(k: Tracker, t: Tracked, rank: int) -> Tracked:

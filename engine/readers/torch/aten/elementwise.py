@@ -15,7 +15,8 @@ _conj_physical _fake_quantize_learnable_per_tensor_affine _neg_view abs absolute
 arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh bernoulli bitwise_not bucketize cauchy ceil celu
 chalf clamp clamp_max clamp_min clip conj conj_physical cos cosh cpu cuda data deg2rad dequantize digamma dropout
 dropout1d dropout2d dropout3d elu erf erfc erfinv exp exp2 expm1 fake_quantize_per_channel_affine
-fake_quantize_per_tensor_affine feature_alpha_dropout feature_dropout fix float_power floor frac frexp gelu hardshrink
+fake_quantize_per_tensor_affine feature_alpha_dropout feature_dropout fix float_power floor frac frexp
+fused_moving_avg_obs_fake_quant _fused_moving_avg_obs_fq_helper gelu hardshrink
 hardsigmoid hardswish hardtanh heaviside i0 imag int_repr isfinite isin isinf isnan isneginf isposinf isreal
 leaky_relu lgamma log log10 log1p log2 log_normal log_sigmoid log_sigmoid_forward logical_not logit mish mvlgamma
 nan_to_num native_dropout neg negative normal pin_memory polygamma positive pow prelu quantize_per_channel

@@ -24,10 +24,19 @@ from rfscale.engine.readers.tensors.operators.joins import concatenate
 from rfscale.engine.readers.tensors.operators.moves import flip, tile
 from rfscale.engine.readers.tensors.rearranged import Rearranged, permuted, viewed
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
-from rfscale.engine.readers.torch.aten import composite, elementwise, index, mixing, sequence, spectral, write
+from rfscale.engine.readers.torch.aten import (
+    composite,
+    elementwise,
+    index,
+    mixing,
+    quantized,
+    sequence,
+    spectral,
+    write,
+)
 from rfscale.engine.readers.torch.registry import ATEN, aten, listed
 
-_FILLED_BY = composite, elementwise, index, mixing, sequence, spectral, write
+_FILLED_BY = composite, elementwise, index, mixing, quantized, sequence, spectral, write
 
 # layout -------------------------------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from rfscale.engine.readers.torch.aten import ops as aten
 from rfscale.engine.readers.torch.aten import window_ops as aten_windows
 from rfscale.engine.readers.torch.program.masks import NOT_READ, WITHOUT_VALUES, Masks
 from rfscale.engine.readers.torch.program.module_outputs import note_from_stacks, notes
-from rfscale.engine.readers.torch.registry import ATEN
+from rfscale.engine.readers.torch.registry import handler_of
 
 _FILLED_BY = aten, aten_windows  # importing them fills the table
 _WRAPPERS = ("wrap_with_set_grad_enabled", "wrap_with_autocast")
@@ -127,7 +127,7 @@ class GraphReader:
     def _handled(self, node: Any, args: Any, kwargs: Any, flat: list[Any], values: dict[Any, Any]) -> Any:
         name = node.target.__name__.split(".")[0]
         in_place = name.endswith("_") and not name.endswith("__")
-        handler = ATEN.get(name.rstrip("_") if in_place else name)
+        handler = handler_of(node.target)
         shapes = self.tracker.shape
         try:
             if handler is None:

@@ -38,7 +38,7 @@ def flat_tensors(structure: Any) -> list[Any]:
 def constant_of(tensor: Any) -> Constant:
     """A tensor that does not depend on the image, for handlers: its values where it has few."""
     shape = tuple(tensor.shape)
-    if tensor.device.type == "meta" or prod(shape) > MAX_KEPT or tensor.is_quantized or tensor.is_sparse:
+    if tensor.device.type == "meta" or prod(shape) > MAX_KEPT or tensor.is_quantized or tensor.layout != torch.strided:
         return Constant(shape)
     tensor = tensor.detach().cpu()
     return Constant(shape, (tensor if not tensor.dtype.is_floating_point else tensor.double()).numpy())

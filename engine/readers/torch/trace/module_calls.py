@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from threading import get_ident
 from typing import Any
 
+from rfscale.engine.readers.torch.wrappers import names_without_wrappers
+
 Leaf = tuple[str, Any]
 
 
@@ -23,9 +25,7 @@ class ModuleCalls:
     """
 
     def __init__(self, module: Any, returned: Callable[[list[str], int, str, Any], None]) -> None:
-        self._paths: dict[int, list[str]] = {}
-        for path, part in module.named_modules(remove_duplicate=False):
-            self._paths.setdefault(id(part), []).append(path)
+        self._paths = names_without_wrappers(module)
         self._returned = returned
         self._calls: dict[int, int] = {}
         self._running: list[str] = [""]
@@ -87,7 +87,15 @@ class ModuleCalls:
         call = self._calls.get(id(module), 0)
         self._calls[id(module)] = call + 1
         for key, tensor in tensors(output):
-            self._returned(paths, call, key, tensor)
+            if not _is_batched(tensor):
+                self._returned(paths, call, key, tensor)
+
+
+def _is_batched(tensor: Any) -> bool:
+    """Whether a tensor stands for one of many, as inside of `torch.vmap`: operators get those at once."""
+    import torch
+
+    return bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor))
 
 
 def tensors(structure: Any) -> Iterator[Leaf]:

@@ -15,7 +15,7 @@ from rfscale.engine.readers.tensors.layout import UnreadableError
 from rfscale.engine.readers.tensors.tracking import Constant, Stop, Tracker, Unknown
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch.program.masks import NOT_READ, WITHOUT_VALUES
-from rfscale.engine.readers.torch.registry import ATEN, Handler
+from rfscale.engine.readers.torch.registry import Handler, handler_of
 from rfscale.engine.readers.torch.trace import constants, storages
 from rfscale.engine.readers.torch.trace.missing_values import LostNumbersError, NeedsValuesError
 from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls
@@ -66,8 +66,7 @@ def operator(func: Any) -> Operator:
     is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
     positions = tuple(i for i in written if not schema.arguments[i].kwarg_only)
     reshapes, is_random = (tag in func.tags for tag in (torch.Tag.inplace_view, torch.Tag.nondeterministic_seeded))
-    handler = ATEN.get(name, ATEN.get(base))
-    return Operator(base, positions, tuple(outs), is_view, reshapes, is_random, handler)
+    return Operator(base, positions, tuple(outs), is_view, reshapes, is_random, handler_of(func))
 
 
 class Recorder(TorchDispatchMode):
@@ -319,7 +318,7 @@ class Recorder(TorchDispatchMode):
 
     def _masked(self, op: Operator, args: Any, label: str) -> Constant | None:
         """Weights of a convolution with the taps that a mask leaves; what of a mask cannot be read is noted."""
-        if not op.name.startswith("conv") or len(args) < 2:
+        if not op.name.startswith("conv") or len(args) < 2 or not isinstance(args[1], torch.Tensor):
             return None
         if not isinstance(self.values.view(args[1]).value, Constant):
             return None
