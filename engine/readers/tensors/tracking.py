@@ -17,9 +17,12 @@ from rfscale.engine.readers.tensors.layout import (
     Dims,
     UnreadableError,
     common,
+    in_blocks,
+    is_whole,
     length,
     lengthened,
     neutral,
+    one_per_axis,
     restrided,
     spatial,
     whole_axis,
@@ -264,10 +267,12 @@ class Tracker:
     def elementwise(self, values: Iterable[object], op: str = "add", shape: Shape | None = None) -> Any:
         """An operation entry by entry on tensors that broadcast; constants make a constant."""
         shape = self.shape if shape is None else shape
-        parts = self.aligned([v for v in values if isinstance(v, Tracked)])
+        parts = [v for v in values if isinstance(v, Tracked)]
         if not parts:
             return Constant(shape)
-        if len(parts) == 1 and parts[0].shape == shape:
+        if len(parts) > 1:
+            parts = self.aligned(parts)
+        elif parts[0].shape == shape:
             return parts[0]
         try:
             dims = common([p.dims for p in parts], shape)
@@ -278,6 +283,8 @@ class Tracker:
 
     def aligned(self, parts: Sequence[Tracked]) -> list[Tracked]:
         """Bring maps to one size where one has an entry for each block of another: the entry repeated."""
+        if all(p.map == parts[0].map for p in parts):
+            return list(parts)
         size = tuple(max((p.map[a] for p in parts), default=1) for a in range(len(self.image)))
         out = []
         for p in parts:
@@ -322,7 +329,7 @@ class Tracker:
         lowest = all(f.stride == 1 for f in factors) and len(gone_axes) == len(factors)
         if op == "space_to_depth" and lowest:
             return self.after(t, op, restrided(dims, seen), scale=seen)
-        if shrink and lowest and _in_blocks(dims, seen) and all(n % s == 0 for n, s in zip(t.map, seen, strict=True)):
+        if shrink and lowest and in_blocks(dims, seen) and all(n % s == 0 for n, s in zip(t.map, seen, strict=True)):
             return self.after(t, op, restrided(dims, seen), kernel=seen, stride=seen)
         return replace(self.mix(t, factors), dims=dims)
 
@@ -336,7 +343,7 @@ class Tracker:
 
     def mix(self, t: Tracked, factors: Iterable[Any]) -> Tracked:
         """Let each entry see all that differ from it in these factors only; the map keeps its size."""
-        for step in _one_per_axis(factors):
+        for step in one_per_axis(factors):
             window = [step[a].size if a in step else 1 for a in range(len(t.map))]
             dilation = [step[a].stride if a in step else 1 for a in range(len(t.map))]
             given: dict[str, Any] = {} if max(dilation) == 1 else {"dilation": dilation}
@@ -357,25 +364,7 @@ class Tracker:
 
 def _is_whole(t: Tracked) -> bool:
     """Each axis lies from end to end in a dim of its own."""
-    held = [dim[0] for dim in t.dims if len(dim) == 1 and spatial(dim) and not dim[0].inner]
-    whole = {f.axis for f in held if (f.size, f.stride) == (t.map[f.axis], 1)}
-    return len(held) == len(whole) == sum(1 for dim in t.dims if spatial(dim)) and len(whole) == len(t.map)
-
-
-def _in_blocks(dims: Dims, block: Sequence[int]) -> bool:
-    """Whether all parts of the axes count whole blocks of so many entries."""
-    return all(f.stride % block[f.axis] == 0 for dim in dims for f in spatial(dim))
-
-
-def _one_per_axis(factors: Iterable[Any]) -> list[dict[int, Any]]:
-    """Factors in rounds that hold each axis at most once."""
-    rounds: list[dict[int, Any]] = []
-    for f in factors:
-        free = next((r for r in rounds if f.axis not in r), None)
-        if free is None:
-            rounds.append(free := {})
-        free[f.axis] = f
-    return rounds
+    return is_whole(t.dims, t.map) and sum(1 for dim in t.dims if spatial(dim)) == len(t.map)
 
 
 def axis_values(axes: Sequence[int | None], values: Sequence[int], ndim: int, default: int) -> list[int]:

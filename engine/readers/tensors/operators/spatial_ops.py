@@ -15,6 +15,7 @@ from rfscale.engine.readers.tensors.layout import (
     UnreadableError,
     check_fit,
     is_sequence,
+    is_whole,
     joined,
     length,
     mixed,
@@ -109,7 +110,7 @@ def settle(k: Tracker, t: Tracked) -> Tracked:
     Views and permutations leave the map as it was: a pixel shuffle written with them, the last operator of a model, is
     a layer only here. What stays as it is: sequences of pixels, and windows in the batch.
     """
-    if isinstance(t, Joined | Rearranged):
+    if isinstance(t, Joined | Rearranged) or is_whole(t.dims, t.map):
         return t
     strides = {f.axis: max(g.stride for dim in t.dims for g in spatial(dim) if g.axis == f.axis) for f in _all(t)}
     low = [d for d, dim in enumerate(t.dims) if spatial(dim) and all(f.stride < strides[f.axis] for f in spatial(dim))]

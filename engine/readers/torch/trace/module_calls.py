@@ -15,17 +15,15 @@ class ModuleCalls:
 
     Parameters
     ----------
-    module : torch.nn.Module
-        The model; modules that it does not own are no places of their own.
+    paths : mapping
+        The names of the model's modules by their ids, as in `Parts`; others are no places of their own.
     returned : callable
         Called as ``returned(paths, call, key, tensor)``: all names of the module, the number of its call from 0, and
         where in the returned structure the tensor is.
     """
 
-    def __init__(self, module: Any, returned: Callable[[list[str], int, str, Any], None]) -> None:
-        self._paths: dict[int, list[str]] = {}
-        for path, part in module.named_modules(remove_duplicate=False):
-            self._paths.setdefault(id(part), []).append(path)
+    def __init__(self, paths: Mapping[int, list[str]], returned: Callable[[list[str], int, str, Any], None]) -> None:
+        self._paths = paths
         self._returned = returned
         self._calls: dict[int, int] = {}
         self._running: list[str] = [""]

@@ -1,0 +1,36 @@
+"""The parts of a module: its modules with their names, parameters and buffers, collected once for a reading."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Parts:
+    """What a module is made of.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+    modules : list of torch.nn.Module
+        The module itself and all inside it, each once.
+    paths : dict
+        All names of each of these, by its id.
+    parameters, buffers : list of torch.Tensor
+        Each once.
+    """
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.paths: dict[int, list[str]] = {}
+        self.modules: list[Any] = []
+        for path, part in module.named_modules(remove_duplicate=False):
+            if id(part) not in self.paths:
+                self.modules.append(part)
+            self.paths.setdefault(id(part), []).append(path)
+        self.parameters = _tensors(part._parameters for part in self.modules)
+        self.buffers = _tensors(part._buffers for part in self.modules)
+
+
+def _tensors(tables: Any) -> list[Any]:
+    found = {id(t): t for table in tables if table for t in table.values() if t is not None}
+    return list(found.values())
