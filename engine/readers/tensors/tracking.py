@@ -174,6 +174,8 @@ class Tracker:
         Whether any tensor is a `Joined`.
     joins_axes : bool
         Whether tensors one after another along an axis become one map where they can.
+    unsettled : set of (Dims, Size)
+        Layouts of which no layer has the very shape.
     """
 
     image: Size
@@ -182,6 +184,7 @@ class Tracker:
     drafts: list[Draft] = field(default_factory=list)
     holds_joined: bool = False
     joins_axes: bool = True
+    unsettled: set[tuple[Dims, Size]] = field(default_factory=set)
     _cache: dict[object, int] = field(default_factory=dict)
 
     # layers ---------------------------------------------------------------------------------------------------------

@@ -6,8 +6,12 @@ import random
 
 import pytest
 
+import rfscale as rf
+from tests.engine.readers.models import module
+
 torch = pytest.importorskip("torch")
 
+from rfscale.engine.readers.torch.trace import results  # noqa: E402
 from rfscale.engine.readers.torch.trace.results import RULES, made  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -146,7 +150,37 @@ def upsampling(draw, shape, x):
     return [draw.tensor(draw.shape(4)), way[0], False, way[1]]
 
 
+def recurrent(gates, states):
+    def draw_one(draw, shape, x):
+        biases, layers, both, batch_first = (draw.one(True, False), draw.one(1, 2), *draw.one((0, 1), (1, 0), (1, 1)))
+        x, hidden, ways = draw.tensor(draw.shape(3)), draw.size(), 1 + both
+        batch = x.shape[0 if batch_first else 1]
+        state = [torch.rand(ways * layers, batch, draw.one(*[hidden] * 7, 9)) for _ in range(states)]
+        weights = []
+        for layer in range(layers):
+            before = ways * hidden if layer else x.shape[2]
+            one = [[gates * hidden, before], [gates * hidden, hidden], *[[gates * hidden]] * (2 * biases)]
+            weights += [torch.rand(w) for w in one * ways]
+        return [
+            x,
+            state if states > 1 else state[0],
+            weights,
+            biases,
+            layers,
+            0.0,
+            False,
+            bool(both),
+            bool(batch_first),
+        ]
+
+    return draw_one
+
+
 FAMILIES = {
+    "lstm": recurrent(4, 2),
+    "gru": recurrent(3, 1),
+    "rnn_tanh": recurrent(1, 1),
+    "rnn_relu": recurrent(1, 1),
     "batch_norm": batch_norm,
     "group_norm": group_norm,
     "layer_norm": layer_norm,
@@ -196,9 +230,11 @@ def test_a_rule_gives_what_the_operator_does(name):
                 continue
             given += 1
             real, meta = func(*args, **kwargs), func(*without, **kwargs)  # neither raises where the rule applies
-        assert out.device.type == "meta"
-        assert signature(out)[: 2 if FREE in name else 3] == signature(real)[: 2 if FREE in name else 3], args
-        assert signature(out)[:2] == signature(meta)[:2]
+        several = isinstance(out, tuple)
+        for o, r, m in zip(*((out, real, meta) if several else ([out], [real], [meta])), strict=True):
+            assert o.device.type == "meta"
+            assert signature(o)[: 2 if FREE in name else 3] == signature(r)[: 2 if FREE in name else 3], args
+            assert signature(o)[:2] == signature(m)[:2]
     assert given > DRAWS // 4
 
 
@@ -244,6 +280,27 @@ def test_wrong_arguments_are_left_to_the_operator():
     ]
     for name, args in wrong:
         assert made(operator(name), without_values(args), {}) is None, name
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "torchvision.models:shufflenet_v2_x1_0@64",
+        "torchvision.models:swin_t@112",
+        "timm:levit_128@224",
+        "timm:convnext_atto@64",
+        "timm:mobilevit_xxs@64",
+        "timm:cait_xxs24_224@224",
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_rules_do_not_change_what_is_read(model, monkeypatch):
+    name, _, size = model.partition("@")
+    shape = (1, 3, int(size), int(size))
+    with_rules = rf.load(module(name), example_input=shape)
+    monkeypatch.setattr(results, "RULES", {})
+    without = rf.load(module(name), example_input=shape)
+    assert without.to_dict() == with_rules.to_dict()
 
 
 def test_an_operator_without_a_rule_has_none():

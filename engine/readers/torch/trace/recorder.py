@@ -188,7 +188,7 @@ class Recorder(TorchDispatchMode):
         if written:
             target = self._write(op, args, kwargs, written, value)
             return target if func._schema.returns else None
-        if twins is None and isinstance(value, Tracked | Unknown):
+        if twins is None and isinstance(out, torch.Tensor) and isinstance(value, Tracked | Unknown):
             self.values.new(out, value)
             return out
         out = self._real(func, args, kwargs, out, value)

@@ -8,13 +8,19 @@ operator is run then, and says itself what is wrong with its arguments.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any, TypeAlias
 
 import torch
 
+from rfscale.engine.readers.torch.trace.strides import (
+    Ints,
+    channels_last,
+    contiguous,
+    elementwise_strides,
+    is_channels_last,
+)
+
 Rule: TypeAlias = Callable[..., Any]
-Ints: TypeAlias = Sequence[int]
 RULES: dict[str, Rule] = {}  # by the name of the operator and its overload, without namespace
 META = torch.device("meta")
 
@@ -40,24 +46,6 @@ def made(func: Any, args: Any, kwargs: Any) -> Any:
     return None if rule is None else rule(*args, **kwargs)
 
 
-# strides --------------------------------------------------------------------------------------------------------------
-
-
-def contiguous(shape: Ints) -> tuple[int, ...]:
-    """Strides of a tensor whose entries lie one after another."""
-    out, step = [], 1
-    for n in reversed(shape):
-        out.append(step)
-        step *= n if n > 1 else 1
-    return tuple(out[::-1])
-
-
-def channels_last(shape: Ints) -> tuple[int, ...]:
-    """Strides of a batch of maps whose channels lie beside each other."""
-    batch, inner = prod(shape[1:]), contiguous((*shape[2:], shape[1]))
-    return (batch, inner[-1], *inner[:-1])
-
-
 def _new(like: Any, shape: Ints, strides: Ints | None = None) -> Any:
     strides = contiguous(shape) if strides is None else strides
     return torch.empty_strided(shape, strides, dtype=like.dtype, device=META)
@@ -76,64 +64,7 @@ def _in_order(*tensors: Any) -> bool:
 
 def _channels_first(t: Any) -> bool:
     """Whether the entries lie one after another, and torch takes them for nothing else."""
-    return t.is_contiguous() and not _is_channels_last(t)
-
-
-def _is_channels_last(t: Any) -> bool:
-    """Whether torch takes the strides of a tensor for channels_last; ambiguous ones are not."""
-    if t.dim() not in (4, 5):
-        return False
-    shape, strides, least = t.shape, t.stride(), 0
-    if strides[1] == 0:
-        return False
-    for d in (1, *range(t.dim() - 1, 1, -1), 0):
-        if shape[d] == 0 or strides[d] < least or (d == 0 and least == strides[1]):
-            return False
-        least = strides[d] * max(1, shape[d])
-    return True
-
-
-def elementwise_strides(shape: Ints, operands: Sequence[tuple[Ints, Ints]]) -> tuple[int, ...]:
-    """Strides of the result of an elementwise operator: its dims lie in memory as those of its operands.
-
-    Parameters
-    ----------
-    shape : sequence of int
-        Of the result.
-    operands : sequence of (shape, strides)
-        Of the tensors that are broadcast to it.
-    """
-    rank = len(shape)
-    steps = []
-    for own, strides in operands:
-        first = rank - len(own)
-        spread = [0 if n == 1 != shape[first + d] else s for d, (n, s) in enumerate(zip(own, strides, strict=True))]
-        steps.append([0] * first + spread)
-
-    def outer(a: int, b: int) -> int:
-        """1 where dim a is to lie outside dim b, -1 where it is not; 0 where no operand says it."""
-        for step in steps:
-            if step[a] and step[b]:
-                if step[a] != step[b]:
-                    return 1 if step[a] > step[b] else -1
-                if shape[a] > shape[b]:
-                    return 1
-        return 0
-
-    order = list(range(rank))[::-1]  # the innermost first
-    for i in range(1, rank):
-        at = i
-        for before in range(i - 1, -1, -1):
-            found = outer(order[before], order[at])
-            if found > 0:
-                order[before], order[at], at = order[at], order[before], before
-            elif found < 0:
-                break
-    out, step = [0] * rank, 1
-    for d in order:
-        out[d] = step
-        step *= shape[d]
-    return tuple(out)
+    return t.is_contiguous() and not is_channels_last(t)
 
 
 # entry by entry -------------------------------------------------------------------------------------------------------
@@ -282,7 +213,7 @@ def _conv(x: Any, w: Any, b: Any = None, stride: Any = 1, padding: Any = 0, dila
     if len(size) < n or min(size) < 1:
         return None
     shape = (x.shape[0], w.shape[0], *size)
-    by_channels = [_is_channels_last(t) for t in (x, w)]
+    by_channels = [is_channels_last(t) for t in (x, w)]
     if not any(by_channels):
         first = [t.is_contiguous() and (n > 1 or t.stride() == contiguous(t.shape)) for t in (x, w)]
         return _new(x, shape) if all(first) else None
@@ -331,7 +262,7 @@ def _cat(tensors: Any, dim: int = 0) -> Any:
     if len(others) > 1:
         return None
     shape = (*tensors[0].shape[:d], sum(t.shape[d] for t in tensors), *tensors[0].shape[d + 1 :])
-    return _new(tensors[0], shape, channels_last(shape) if all(map(_is_channels_last, tensors)) else None)
+    return _new(tensors[0], shape, channels_last(shape) if all(map(is_channels_last, tensors)) else None)
 
 
 @_rule("roll.default")
@@ -347,3 +278,44 @@ def _resampled(x: Any, size: Any, corners: bool, scales: Any) -> Any:
         return None
     new = size if size is not None else [int(n * s) for n, s in zip(x.shape[2:], scales, strict=False)]
     return _new(x, (*x.shape[:2], *new)) if len(new) == 2 and min(new) > 0 else None
+
+
+# one step after another -----------------------------------------------------------------------------------------------
+
+_GATES = {  # weights of one step are so many times as long as its state
+    "lstm": 4,
+    "gru": 3,
+    "rnn_tanh": 1,
+    "rnn_relu": 1,
+}
+
+
+def _recurrent(gates: int, states: int) -> Rule:
+    """Rule of a recurrent layer: the outputs of all steps, and the last states."""
+
+    def rule(
+        x: Any, before: Any, weights: Any, biases: bool, layers: int, _dropout: float, _train: bool, both: bool,
+        batch_first: bool,
+    ) -> Any:  # fmt: skip
+        given = list(before) if isinstance(before, list | tuple) else [before]
+        if x.dim() != 3 or 0 in x.shape or not weights or not _is_plain(x, *given, *weights):
+            return None
+        ways, hidden = 1 + both, given[0].shape[-1]
+        steps, batch = x.shape[:2][:: -1 if batch_first else 1]
+        wanted: list[tuple[int, ...]] = []  # a projection has one more
+        for layer in range(layers):
+            entries = ways * hidden if layer else x.shape[2]
+            one = [(gates * hidden, entries), (gates * hidden, hidden), *[(gates * hidden,)] * (2 * biases)]
+            wanted += one * ways
+        state = (layers * ways, batch, hidden)
+        if [tuple(w.shape) for w in weights] != wanted or [tuple(s.shape) for s in given] != [state] * states:
+            return None
+        shape = (steps, batch, ways * hidden)
+        out = _new(x, shape)
+        return (out.transpose(0, 1) if batch_first else out, *(_new(x, state) for _ in given))
+
+    return rule
+
+
+for _name, _gates in _GATES.items():
+    RULES[f"{_name}.input"] = _recurrent(_gates, 2 if _name == "lstm" else 1)
