@@ -25,9 +25,13 @@ def guarded(handler: Callable[..., Any], *given: Any, **named: Any) -> Any:
     UnreadableError
         Of the handler; and where a node breaks the rules of its operator.
     """
-    with rules_kept():
-        joined = bool(given) and isinstance(given[0], Tracker) and given[0].holds_joined
+    joined = bool(given) and isinstance(given[0], Tracker) and given[0].holds_joined
+    try:
         return applied(handler, *given, **named) if joined else handler(*given, **named)
+    except InputError:
+        raise
+    except _MISFITS as error:
+        raise _broken(error) from None
 
 
 @contextmanager
@@ -38,10 +42,12 @@ def rules_kept() -> Iterator[None]:
     except InputError:
         raise
     except _MISFITS as error:
-        reason = shown(" ".join(str(error).split()), 200)
-        raise UnreadableError(
-            f"its inputs or attributes are not those of the operator ({type(error).__name__}: {reason})"
-        ) from None
+        raise _broken(error) from None
+
+
+def _broken(error: Exception) -> UnreadableError:
+    reason = shown(" ".join(str(error).split()), 200)
+    return UnreadableError(f"its inputs or attributes are not those of the operator ({type(error).__name__}: {reason})")
 
 
 def check_result(out: Any, shapes: Any) -> None:

@@ -8,9 +8,11 @@ into the factors (8, stride 7) and (7, stride 1), and a permutation moves them; 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from math import prod
 from typing import NamedTuple, TypeAlias
 
+CACHED = 4096  # layouts of which what follows is kept: most operators leave them alone
 NEUTRAL = -1
 ONE_OF_THEM = -1
 NO_PLACE = -2
@@ -96,10 +98,9 @@ def length(dim: Dim) -> int:
     return prod(f.size for f in dim)
 
 
+@lru_cache(maxsize=CACHED)
 def spatial(dim: Dim) -> tuple[Factor, ...]:
     """Return the spatial factors of a dim, those of a sequence with extra tokens included."""
-    if not dim:
-        return ()
     return tuple(g for f in dim for g in (f.inner or (f,)) if g.axis != NEUTRAL)
 
 
@@ -158,6 +159,11 @@ def regroup(dims: Dims, shape: Sequence[int]) -> Dims:
     UnreadableError
         Where the new shape cuts a factor into parts of unequal size.
     """
+    return _regrouped(dims, tuple(shape))
+
+
+@lru_cache(maxsize=CACHED)
+def _regrouped(dims: Dims, shape: tuple[int, ...]) -> Dims:
     factors = list(joined(f for dim in dims for f in dim))[::-1]
     out = []
     for size in shape:
@@ -190,14 +196,27 @@ def check_fit(dims: Dims, size: Sequence[int], shape: Sequence[int]) -> None:
     UnreadableError
         Where they do not: the operator was read wrongly.
     """
-    made = tuple(map(length, dims))
+    made = tuple([length(dim) for dim in dims])
     if made != tuple(shape):
         raise UnreadableError(f"it was read as a tensor of {_times(made)} where the model has {_times(shape)}")
-    for axis, n in enumerate(size):
-        parts = {(f.size, f.stride) for dim in dims for f in spatial(dim) if f.axis == axis}
-        last = sum((entries - 1) * stride for entries, stride in parts)
-        if last >= n:
-            raise UnreadableError(f"it was read as {last + 1} entries along an axis where the layer's map has {n}")
+    for reached, n in zip(_reached(dims, len(size)), size, strict=True):
+        if reached > n:
+            raise UnreadableError(f"it was read as {reached} entries along an axis where the layer's map has {n}")
+
+
+@lru_cache(maxsize=CACHED)
+def _reached(dims: Dims, axes: int) -> tuple[int, ...]:
+    """Entries along each axis up to the last that the dims carry."""
+    parts = {(f.axis, f.size, f.stride) for dim in dims for f in spatial(dim)}
+    return tuple(1 + sum((n - 1) * stride for at, n, stride in parts if at == axis) for axis in range(axes))
+
+
+@lru_cache(maxsize=CACHED)
+def is_whole(dims: Dims, size: tuple[int, ...]) -> bool:
+    """Whether each dim is one axis of a map of this size from end to end, or carries none."""
+    held = [dim for dim in dims if spatial(dim)]
+    whole = {dim[0].axis for dim in held if dim == whole_axis(dim[0].axis, size[dim[0].axis])}
+    return len(whole) == len(held)
 
 
 def _times(shape: Sequence[int]) -> str:
@@ -234,6 +253,11 @@ def common(every: Sequence[Dims], shape: Sequence[int]) -> Dims:
     UnreadableError
         Where one dim carries different axes in different tensors, or two dims the same axis.
     """
+    return _common(tuple(every), tuple(shape))
+
+
+@lru_cache(maxsize=CACHED)
+def _common(every: tuple[Dims, ...], shape: tuple[int, ...]) -> Dims:
     out: list[Dim] = []
     for position in range(-len(shape), 0):
         kept: Dim = ()
@@ -273,7 +297,7 @@ def in_blocks(dims: Dims, block: Sequence[int]) -> bool:
 
 
 def one_per_axis(factors: Iterable[Factor]) -> list[dict[int, Factor]]:
-    """Factors in rounds that hold each axis at most once."""
+    """Return factors in rounds that hold each axis at most once."""
     rounds: list[dict[int, Factor]] = []
     for f in factors:
         free = next((r for r in rounds if f.axis not in r), None)

@@ -20,6 +20,7 @@ from rfscale.engine.readers.tensors.layout import (
     common,
     in_blocks,
     is_repeated,
+    is_whole,
     length,
     lengthened,
     neutral,
@@ -176,6 +177,8 @@ class Tracker:
         Whether any tensor is a `Joined`.
     joins_axes : bool
         Whether tensors one after another along an axis become one map where they can.
+    unsettled : set of (Dims, Size)
+        Layouts of which no layer has the very shape.
     """
 
     image: Size
@@ -184,6 +187,7 @@ class Tracker:
     drafts: list[Draft] = field(default_factory=list)
     holds_joined: bool = False
     joins_axes: bool = True
+    unsettled: set[tuple[Dims, Size]] = field(default_factory=set)
     _cache: dict[object, int] = field(default_factory=dict)
 
     # layers ---------------------------------------------------------------------------------------------------------
@@ -269,10 +273,12 @@ class Tracker:
     def elementwise(self, values: Iterable[object], op: str = "add", shape: Shape | None = None) -> Any:
         """An operation entry by entry on tensors that broadcast; constants make a constant."""
         shape = self.shape if shape is None else shape
-        parts = self.aligned([v for v in values if isinstance(v, Tracked)])
+        parts = [v for v in values if isinstance(v, Tracked)]
         if not parts:
             return Constant(shape)
-        if len(parts) == 1 and parts[0].shape == shape:
+        if len(parts) > 1:
+            parts = self.aligned(parts)
+        elif parts[0].shape == shape:
             return parts[0]
         try:
             dims = common([p.dims for p in parts], shape)
@@ -283,6 +289,8 @@ class Tracker:
 
     def aligned(self, parts: Sequence[Tracked]) -> list[Tracked]:
         """Bring maps to one size where one has an entry for each block of another: the entry repeated."""
+        if all(p.map == parts[0].map for p in parts):
+            return list(parts)
         size = tuple(max((p.map[a] for p in parts), default=1) for a in range(len(self.image)))
         out = []
         for p in parts:
@@ -373,9 +381,7 @@ class Tracker:
 
 def _is_whole(t: Tracked) -> bool:
     """Each axis lies from end to end in a dim of its own."""
-    held = [dim[0] for dim in t.dims if len(dim) == 1 and spatial(dim) and not dim[0].inner]
-    whole = {f.axis for f in held if (f.size, f.stride) == (t.map[f.axis], 1)}
-    return len(held) == len(whole) == sum(1 for dim in t.dims if spatial(dim)) and len(whole) == len(t.map)
+    return is_whole(t.dims, t.map) and sum(1 for dim in t.dims if spatial(dim)) == len(t.map)
 
 
 def axis_values(axes: Sequence[int | None], values: Sequence[int], ndim: int, default: int) -> list[int]:

@@ -13,6 +13,7 @@ from rfscale.engine.readers.torch.aten import window_ops as aten_windows
 from rfscale.engine.readers.torch.inputs.example_input import model_inputs
 from rfscale.engine.readers.torch.inputs.fitting_inputs import first_that_runs
 from rfscale.engine.readers.torch.inputs.lazy_parts import without_lazy_parts
+from rfscale.engine.readers.torch.parts import Parts
 from rfscale.engine.readers.torch.program.graph_reader import read_program
 from rfscale.engine.readers.torch.wrappers import unwrapped
 
@@ -69,10 +70,10 @@ def read_torch(
     from rfscale.engine.readers.torch.trace.run import Tracer
 
     candidates = model_inputs(module, example_input, input_size, axes, image)
-    module = without_lazy_parts(module, candidates)
-    run = Tracer(module, unknown)
+    parts = without_lazy_parts(Parts(module), candidates)
+    run = Tracer(parts, unknown)
     try:
-        _, traced = first_that_runs(module, candidates, run)
+        _, traced = first_that_runs(parts.module, candidates, run)
     except InputError:
         if run.ended is None:
             raise

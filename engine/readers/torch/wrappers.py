@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 # attribute that holds the module inside, by class
@@ -17,11 +19,15 @@ WRAPPERS = {
 
 def inside_of(module: Any) -> str | None:
     """Return the attribute with the module that a wrapper of torch hands its input on to; None for other modules."""
-    for cls in type(module).__mro__:
-        name = WRAPPERS.get(cls.__name__)
-        if name is not None and cls.__module__.startswith("torch.") and hasattr(module, name):
-            return name
-    return None
+    kind: type = type(module)
+    name = _attribute(kind)
+    return name if name is not None and hasattr(module, name) else None
+
+
+@cache
+def _attribute(kind: type) -> str | None:
+    torch_own = (cls for cls in kind.__mro__ if cls.__module__.startswith("torch."))
+    return next((WRAPPERS[cls.__name__] for cls in torch_own if cls.__name__ in WRAPPERS), None)
 
 
 def unwrapped(module: Any) -> Any:
@@ -31,11 +37,14 @@ def unwrapped(module: Any) -> Any:
     return module
 
 
-def names_without_wrappers(module: Any) -> dict[int, list[str]]:
-    """Return the names of the parts of a module by their `id`; a part inside of a wrapper has the wrapper's name."""
+def names_without_wrappers(named: Iterable[tuple[str, Any]]) -> dict[int, list[str]]:
+    """Return the names of the parts of a module by their `id`; a part inside of a wrapper has the wrapper's name.
+
+    `named` has all names of all parts, as ``named_modules(remove_duplicate=False)`` gives them.
+    """
     found: dict[int, list[str]] = {}
     inside: dict[str, str] = {}  # names that are left out, by what stands in their place
-    for path, part in module.named_modules(remove_duplicate=False):
+    for path, part in named:
         parent, _, _ = path.rpartition(".")
         short = inside.get(path) or (f"{inside[parent]}{path[len(parent) :]}" if parent in inside else path)
         inside[path] = short.removeprefix(".")

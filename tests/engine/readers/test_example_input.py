@@ -49,7 +49,8 @@ class Images(Net):
 def run(module):
     def call(inputs):
         with torch.no_grad(), torch.device("meta"):
-            (args, kwargs), image = made([inputs.args, inputs.kwargs], "meta", inputs.image)
+            image = torch.zeros(inputs.image.shape, dtype=inputs.image.dtype)
+            args, kwargs = made((inputs.args, inputs.kwargs), "meta", {inputs.image: image})
             module.to("meta")(*args, **kwargs)
             return tuple(image.shape)
 
@@ -148,7 +149,8 @@ def test_inputs_have_the_dtype_of_the_model(dtype, given):
 def test_numbers_that_are_no_shape_keep_their_values():
     ids = torch.tensor([[4, 5]])
     (inputs,) = model_inputs(Two(), [ids, (1, 3, 8, 8)])
-    (args, _), image = made([inputs.args, inputs.kwargs], "cpu", inputs.image)
+    image = torch.zeros(inputs.image.shape)
+    args, _ = made((inputs.args, inputs.kwargs), "cpu", {inputs.image: image})
     assert args[0].tolist() == [[4, 5]]
     assert args[1] is image
 

@@ -18,6 +18,7 @@ from rfscale.engine.readers.tensors.layout import (
     check_place,
     is_repeated,
     is_sequence,
+    is_whole,
     joined,
     length,
     mixed,
@@ -113,8 +114,16 @@ def settle(k: Tracker, t: Tracked) -> Tracked:
     Views and permutations leave the map as it was: a pixel shuffle written with them, the last operator of a model, is
     a layer only here. What stays as it is: sequences of pixels, and windows in the batch.
     """
-    if isinstance(t, Joined | Rearranged):
+    if isinstance(t, Joined | Rearranged) or is_whole(t.dims, t.map) or (t.dims, t.map) in k.unsettled:
         return t
+    layers = len(k.drafts)
+    out = _settled(k, t)
+    if out is t and len(k.drafts) == layers:  # tokens come by at every module
+        k.unsettled.add((t.dims, t.map))
+    return out
+
+
+def _settled(k: Tracker, t: Tracked) -> Tracked:
     strides = {f.axis: max(g.stride for dim in t.dims for g in spatial(dim) if g.axis == f.axis) for f in _all(t)}
     low = [d for d, dim in enumerate(t.dims) if spatial(dim) and all(f.stride < strides[f.axis] for f in spatial(dim))]
     parts = [f for d in low for f in spatial(t.dims[d])]

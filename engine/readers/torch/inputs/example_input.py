@@ -144,22 +144,29 @@ def mapped(structure: Any, change: Callable[[TensorInput], Any]) -> Any:
     return structure
 
 
-def made(structure: Any, device: Any, image: TensorInput | None = None) -> tuple[Any, Any]:
-    """Return nested inputs with a tensor on a device for each description, and the tensor of the image.
+def made(structure: Any, device: Any, known: Mapping[TensorInput, Any] | None = None) -> Any:
+    """Return nested inputs with a tensor on a device for each description.
 
-    Tensors that the user gave keep their values, except on the meta device, which has none; others hold zeros.
+    Tensors that the user gave keep their values; others, and those on the meta device, which has none, hold zeros.
+
+    Parameters
+    ----------
+    structure : TensorInput, or lists, tuples and dicts of these
+    device : torch.device
+    known : mapping, optional
+        Tensors that stand for some of the inputs, such as the image.
     """
     import torch
 
-    tensors: dict[int, Any] = {}
+    tensors = dict(known or {})
 
     def tensor(t: TensorInput) -> Any:
-        if id(t) not in tensors:
-            given = None if t.value is None else t.value.detach().to(device)
-            tensors[id(t)] = torch.zeros(t.shape, dtype=t.dtype, device=device) if given is None else given
-        return tensors[id(t)]
+        if t not in tensors:
+            given = None if t.value is None or t.value.device.type == "meta" else t.value.detach().to(device)
+            tensors[t] = torch.zeros(t.shape, dtype=t.dtype, device=device) if given is None else given
+        return tensors[t]
 
-    return mapped(structure, tensor), None if image is None else tensors.get(id(image))
+    return mapped(structure, tensor)
 
 
 # one shape ------------------------------------------------------------------------------------------------------------

@@ -7,35 +7,35 @@ from collections.abc import Sequence
 from typing import Any
 
 from rfscale.engine.readers.torch.inputs.example_input import ModelInputs, made
+from rfscale.engine.readers.torch.parts import Parts
 
 
-def without_lazy_parts(module: Any, candidates: Sequence[ModelInputs]) -> Any:
+def without_lazy_parts(parts: Parts, candidates: Sequence[ModelInputs]) -> Parts:
     """Return a module without parameters that have no shape yet: itself, or a copy that ran once.
 
     Parameters
     ----------
-    module : torch.nn.Module
+    parts : Parts
+        Of the module.
     candidates : sequence of ModelInputs
         What it may be called with; the first that it takes says the shapes.
     """
     import torch
     from torch.nn.parameter import UninitializedBuffer, is_lazy
 
-    parameters = [*module.parameters(), *module.buffers()]
-    if not any(map(is_lazy, parameters)):
-        return module
-    device = parameters[0].device
+    tensors = [*parts.parameters, *parts.buffers]
+    if not any(map(is_lazy, tensors)):
+        return parts
+    module, device = parts.module, tensors[0].device
     empty: Any = UninitializedBuffer
     for inputs in candidates:
-        memo = {
-            id(b): empty(device=b.device, dtype=b.dtype) for b in module.buffers() if is_lazy(b)
-        }  # torch copies none
+        memo = {id(b): empty(device=b.device, dtype=b.dtype) for b in parts.buffers if is_lazy(b)}  # torch copies none
         own = copy.deepcopy(module, memo).eval()
-        (args, kwargs), _ = made([inputs.args, inputs.kwargs], device)
+        args, kwargs = made((inputs.args, inputs.kwargs), device)
         try:
             with torch.no_grad():
                 own(*args, **kwargs)
-            return own
+            return Parts(own)
         except Exception:  # whatever the code of a model raises: reading it says so
             continue
-    return module
+    return parts

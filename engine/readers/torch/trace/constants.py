@@ -14,6 +14,8 @@ from rfscale.engine.readers.torch.trace.storages import View
 
 MAX_COMPUTED = 1 << 20  # entries of a constant that is computed for real although the image is on the meta device
 MAX_KEPT = 1 << 14  # entries of a constant whose values handlers get
+_SEQUENCES = (list, tuple)
+_HELD = (torch.Tensor, list, tuple, dict)  # what may hold tensors
 _CHOOSE = frozenset(("mul", "where", "masked_fill"))
 
 
@@ -21,18 +23,30 @@ def mapped(structure: Any, function: Callable[[Any], Any]) -> Any:
     """Arguments with another value in the place of each tensor."""
     if isinstance(structure, torch.Tensor):
         return function(structure)
-    if isinstance(structure, list | tuple):
-        return [mapped(x, function) for x in structure]
+    if isinstance(structure, _SEQUENCES):
+        return [mapped(x, function) if isinstance(x, _HELD) else x for x in structure]
     if isinstance(structure, dict):
-        return {key: mapped(x, function) for key, x in structure.items()}
+        return {key: mapped(x, function) for key, x in structure.items()} if structure else {}
     return structure
 
 
 def flat_tensors(structure: Any) -> list[Any]:
     """All tensors of some arguments or results."""
     found: list[Any] = []
-    mapped(structure, found.append)
+    _collect(structure, found)
     return found
+
+
+def _collect(structure: Any, found: list[Any]) -> None:
+    if isinstance(structure, torch.Tensor):
+        found.append(structure)
+    elif isinstance(structure, _SEQUENCES):
+        for x in structure:
+            if isinstance(x, _HELD):
+                _collect(x, found)
+    elif isinstance(structure, dict):
+        for x in structure.values():
+            _collect(x, found)
 
 
 def constant_of(tensor: Any) -> Constant:
@@ -41,7 +55,8 @@ def constant_of(tensor: Any) -> Constant:
     if tensor.device.type == "meta" or prod(shape) > MAX_KEPT or tensor.is_quantized or tensor.layout != torch.strided:
         return Constant(shape)
     tensor = tensor.detach().cpu()
-    return Constant(shape, (tensor if not tensor.dtype.is_floating_point else tensor.double()).numpy())
+    floats = tensor.dtype.is_floating_point and tensor.dtype is not torch.float32
+    return Constant(shape, (tensor.double() if floats else tensor).numpy())  # numpy has not all types of floats
 
 
 def twin(tensor: Any) -> Any:
@@ -74,23 +89,6 @@ def computed(func: Any, args: Any, kwargs: Any) -> Any:
     cpu = torch.device("cpu")
     given = [cpu if isinstance(a, torch.device) and a == meta else a for a in args]
     return func(*given, **{k: cpu if isinstance(a, torch.device) and a == meta else a for k, a in kwargs.items()})
-
-
-def norm_of(name: str, args: Any, twins: dict[int, Any]) -> Any:
-    """What a norm makes of a map without values, or None where it is to be run.
-
-    Torch works norms out in Python there: half the time of a ResNet-50 (68 ms, 34 without).
-    """
-    if name not in ("batch_norm", "layer_norm", "group_norm") or twins[id(args[0])].dim() < 2:
-        return None
-    x, weights = twins[id(args[0])], [a for a in args[1:] if isinstance(a, torch.Tensor)]
-    entries = prod(args[1]) if name == "layer_norm" else x.shape[1]
-    fits = all(w.numel() == entries and w.dtype == x.dtype for w in weights)
-    if name == "layer_norm":
-        fits &= tuple(x.shape[-len(args[1]) :]) == tuple(args[1])
-    if name == "group_norm":
-        fits &= args[1] > 0 and x.shape[1] % args[1] == 0
-    return torch.empty_like(x) if fits and x.is_contiguous() else None
 
 
 def mask_after(name: str, args: Any, kwargs: Any, view: Callable[[Any], View]) -> dict[str, Any]:

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from threading import get_ident
 from typing import Any
 
-from rfscale.engine.readers.torch.wrappers import names_without_wrappers
-
 Leaf = tuple[str, Any]
 
 
@@ -17,15 +15,15 @@ class ModuleCalls:
 
     Parameters
     ----------
-    module : torch.nn.Module
-        The model; modules that it does not own are no places of their own.
+    paths : mapping
+        The names of the model's modules by their ids, as in `Parts`; others are no places of their own.
     returned : callable
         Called as ``returned(paths, call, key, tensor)``: all names of the module, the number of its call from 0, and
         where in the returned structure the tensor is.
     """
 
-    def __init__(self, module: Any, returned: Callable[[list[str], int, str, Any], None]) -> None:
-        self._paths = names_without_wrappers(module)
+    def __init__(self, paths: Mapping[int, list[str]], returned: Callable[[list[str], int, str, Any], None]) -> None:
+        self._paths = paths
         self._returned = returned
         self._calls: dict[int, int] = {}
         self._running: list[str] = [""]

@@ -4,69 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rfscale.engine.readers.tensors.calls import check_dependence, check_result, guarded
 from rfscale.engine.readers.tensors.layout import UnreadableError
-from rfscale.engine.readers.tensors.tracking import Constant, Stop, Tracker, Unknown
+from rfscale.engine.readers.tensors.tracking import Constant, Stop, Tracked, Tracker, Unknown
 from rfscale.engine.readers.tensors.unknowns import Unknowns
+from rfscale.engine.readers.torch.parts import Parts
 from rfscale.engine.readers.torch.program.masks import NOT_READ, WITHOUT_VALUES
-from rfscale.engine.readers.torch.registry import Handler, handler_of
-from rfscale.engine.readers.torch.trace import constants, storages
+from rfscale.engine.readers.torch.trace import constants, results, storages
 from rfscale.engine.readers.torch.trace.missing_values import LostNumbersError, NeedsValuesError
 from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls
+from rfscale.engine.readers.torch.trace.operators import IN_PART, VALUES, WHOLE, Operator, operator
 from rfscale.engine.readers.torch.trace.storages import Step, Storage, Values, View
 
-VALUES = frozenset(
-    """item is_nonzero _local_scalar_dense equal nonzero nonzero_numpy argwhere masked_select unique _unique2 unique_dim
-    unique_consecutive allclose bincount""".split()
-)
-# operators that read a tensor for its shape or type alone, or only the entries that they do not write
-IN_PART = frozenset(
-    """copy fill zero normal uniform exponential geometric random type_as view_as expand_as reshape_as to where
-    slice_scatter select_scatter index_put _index_put_impl _unsafe_index_put index_copy index_fill scatter
-    masked_scatter embedding set""".split()
-)
-WHOLE = frozenset("lstm gru rnn_tanh rnn_relu".split())  # their pieces are one layer for each step of time
 LEFT = "values of one example image left torch, what they decide or change outside is not followed"
 DECIDED = "the values of one example image decide what runs after it"
-
-
-class Operator(NamedTuple):
-    """What is known of an ATen operator before it is called."""
-
-    name: str  # without overload and the sign of the in-place variant
-    written: tuple[int, ...]  # positions of arguments that it changes
-    out: tuple[str, ...]  # keywords of the tensors that take its results
-    is_view: bool
-    reshapes: bool  # it changes the shape of the tensor itself, as squeeze_ does
-    is_random: bool
-    handler: Handler | None  # what reads it, if anything does
-
-    def writes(self, args: Any, kwargs: Any) -> list[Any]:
-        """Tensors that it changes."""
-        return constants.flat_tensors([[args[p] for p in self.written if p < len(args)], *map(kwargs.get, self.out)])
-
-
-@cache
-def operator(func: Any) -> Operator:
-    """What is known of an operator."""
-    name = func.__name__.split(".")[0]
-    schema = func._schema
-    written = [i for i, a in enumerate(schema.arguments) if a.alias_info is not None and a.alias_info.is_write]
-    outs = [schema.arguments[i].name for i in written if schema.arguments[i].kwarg_only]
-    in_place = name.endswith("_") and not name.endswith("__")
-    base = name.rstrip("_") if in_place else name
-    if in_place and not written:  # the schemas of operators on lists do not say it
-        written = [0]
-    is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
-    positions = tuple(i for i in written if not schema.arguments[i].kwarg_only)
-    reshapes, is_random = (tag in func.tags for tag in (torch.Tag.inplace_view, torch.Tag.nondeterministic_seeded))
-    return Operator(base, positions, tuple(outs), is_view, reshapes, is_random, handler_of(func))
 
 
 class Recorder(TorchDispatchMode):
@@ -77,19 +33,20 @@ class Recorder(TorchDispatchMode):
     tracker : Tracker
     unknowns : Unknowns
     calls : ModuleCalls
-    module : torch.nn.Module
+    parts : Parts
+        Of the model.
     on_meta : bool
         The image has no values; nothing is computed that depends on it.
     """
 
-    def __init__(self, tracker: Tracker, unknowns: Unknowns, calls: ModuleCalls, module: Any, on_meta: bool) -> None:
+    def __init__(self, tracker: Tracker, unknowns: Unknowns, calls: ModuleCalls, parts: Parts, on_meta: bool) -> None:
         super().__init__()
         self.tracker = tracker
         self.unknowns = unknowns
         self.calls = calls
         self.values = Values(tracker, self._unseen, self._stopped)
-        self._parameters = {id(p) for p in module.parameters()}
-        self._owned = self._parameters | {id(b) for b in module.buffers()}
+        self._parameters = set(map(id, parts.parameters))
+        self._owned = self._parameters.union(map(id, parts.buffers))
         self._pieces: Any = None
         self._on_meta = on_meta
         self._outside = False  # values of the image left torch: what comes from there may depend on it
@@ -97,8 +54,8 @@ class Recorder(TorchDispatchMode):
         self._changed: dict[int, tuple[Any, Any]] = {}
         self._reachable: set[int] | None = None
         self.loses_numbers = on_meta  # of which Python makes tensors, unless `KeptNumbers` is there
-        self._lifts = False  # the operator at hand takes a tensor that Python made of numbers
-        self._module = module
+        self._lifts = False  # the operator at hand does, see `Operator.lifts`
+        self._modules = parts.modules
         self.failed = False  # an operator failed for want of values, and the model may have gone on without
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -109,15 +66,18 @@ class Recorder(TorchDispatchMode):
             raise
 
     def _read(self, func: Any, args: Any, kwargs: Any) -> Any:
+        op = operator(func)
         tensors = constants.flat_tensors((args, kwargs))
-        given = [a for a in args if isinstance(a, torch.UntypedStorage | torch.TypedStorage)]
-        if any(a.device != args[0].device for a in given):
-            raise NeedsValuesError(func.__name__)  # real memory is not read as that of a tensor without values
-        self._lifts = func.__name__.startswith("lift_fresh")
-        if all(isinstance(self.values.view(t).value, Constant) for t in tensors):
-            return self._constant(func, args, kwargs, tensors)
+        if op.takes_memory:
+            given = [a for a in args if isinstance(a, torch.UntypedStorage | torch.TypedStorage)]
+            if any(a.device != args[0].device for a in given):
+                raise NeedsValuesError(op.name)  # real memory is not read as that of a tensor without values
+        self._lifts = op.lifts
+        views = [self.values.view(t) for t in tensors]
+        if all(isinstance(v.value, Constant) for v in views):
+            return self._constant(func, op, args, kwargs, tensors)
         self.tracker.path = self.calls.path
-        return self._dependent(func, args, kwargs, tensors)
+        return self._dependent(func, op, args, kwargs, tensors, views)
 
     def restore(self) -> None:
         """Give tensors of the module that its forward has written their values back."""
@@ -156,12 +116,11 @@ class Recorder(TorchDispatchMode):
         """Whether a tensor without values is an attribute of the module: of one on the meta device."""
         if self._reachable is None:
             self._reachable = set()
-            for part in self._module.modules():
+            for part in self._modules:
                 self._reachable |= set(map(id, constants.flat_tensors(list(vars(part).values()))))
         return id(tensor) in self._reachable
 
-    def _constant(self, func: Any, args: Any, kwargs: Any, tensors: list[Any]) -> Any:
-        op = operator(func)
+    def _constant(self, func: Any, op: Operator, args: Any, kwargs: Any, tensors: list[Any]) -> Any:
         written = op.writes(args, kwargs)
         self._remember(written)
         before = self.values.view(args[0]) if op.reshapes else None
@@ -193,36 +152,24 @@ class Recorder(TorchDispatchMode):
 
     # what depends on the image --------------------------------------------------------------------------------------
 
-    def _dependent(self, func: Any, args: Any, kwargs: Any, tensors: list[Any]) -> Any:
-        op = operator(func)
+    def _dependent(self, func: Any, op: Operator, args: Any, kwargs: Any, tensors: list[Any], views: list[View]) -> Any:
+        flat = [v.value for v in views]
         if op.name in VALUES or (op.name == "where" and len(args) == 1):
-            return self._decided(func, op, args, kwargs, [self.values.view(t).value for t in tensors])
+            return self._decided(func, op, args, kwargs, flat)
         if op.name == "resolve_neg":  # on the way to numpy
             if self._on_meta and any(t.device.type != "meta" for t in tensors):
                 raise NeedsValuesError(op.name)  # a tensor on the CPU that was written, which did not happen
             self._outside = True
             self.unknowns.assumed[self._label(op.name)] = LEFT
         label = self._label(op.name)
-        given, named = constants.mapped((args, kwargs), lambda t: self.values.view(t).value)
-        flat = [self.values.view(t).value for t in tensors]
+        held = {id(t): v for t, v in zip(tensors, flat, strict=True)}
+        given, named = constants.mapped((args, kwargs), lambda t: held[id(t)])
         written = op.writes(args, kwargs)
         if not self._on_meta:
             self._remember(written)
-        twins = {id(t): constants.twin(t) for t in tensors} if self._on_meta else {}
-        if op.reshapes:
-            before = self.values.view(args[0])
-            out = func(*args, **kwargs)
-        elif self._on_meta and op.written:
-            out = written if len(written) > 1 else written[0]
-        elif self._on_meta:
-            out = constants.norm_of(op.name, args, twins)
-            if out is None:
-                run_args, run_kwargs = _on_meta(constants.mapped((args, kwargs), lambda t: twins[id(t)]))
-                out = func(*run_args, **run_kwargs)
-        else:
-            out = func(*args, **kwargs)
-        out = written if out is None and written else out
-        if not constants.flat_tensors([out]):
+        before = views[0] if op.reshapes else None
+        out, twins = self._result(func, op, args, kwargs, tensors, written)
+        if not isinstance(out, torch.Tensor) and not constants.flat_tensors([out]):
             return out
         if any(isinstance(v, Unknown) for v in flat):
             value: Any = Unknown(tuple(flat))
@@ -236,14 +183,36 @@ class Recorder(TorchDispatchMode):
             value = self._handled(func, op, (args, kwargs), (given, named), flat, label)
             if value is NotImplemented:  # its pieces were read one by one, and their results are the result
                 return self._pieces
-        if op.reshapes:
+        if before is not None:
             return self._reshape(op, out, (given, named), before, value)
         if written:
             target = self._write(op, args, kwargs, written, value)
             return target if func._schema.returns else None
+        if twins is None and isinstance(out, torch.Tensor) and isinstance(value, Tracked | Unknown):
+            self.values.new(out, value)
+            return out
         out = self._real(func, args, kwargs, out, value)
         self._keep(op, args, kwargs, tensors, out, value, twins=twins, resolved=(given, named))
         return out
+
+    def _result(
+        self, func: Any, op: Operator, args: Any, kwargs: Any, tensors: list[Any], written: list[Any]
+    ) -> tuple[Any, Any]:
+        """What an operator returns, and the tensors without values that stood for its arguments, by their ids.
+
+        None for those where the result is a tensor of its own by a rule of shape.
+        """
+        if op.reshapes or not self._on_meta:
+            out = func(*args, **kwargs)
+            return (written if out is None and written else out), {}
+        if op.written:
+            return (written if len(written) > 1 else written[0]), {}
+        out = results.made(func, args, kwargs)
+        if out is not None:
+            return out, None
+        twins = {id(t): constants.twin(t) for t in tensors}
+        run_args, run_kwargs = _on_meta(constants.mapped((args, kwargs), lambda t: twins[id(t)]))
+        return func(*run_args, **run_kwargs), twins
 
     def _write(self, op: Operator, args: Any, kwargs: Any, written: list[Any], value: Any) -> Any:
         """Note what tensors hold that an operator has written; return what it returns."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
+from operator import is_
 from threading import RLock
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -16,7 +17,8 @@ from rfscale.engine.readers.tensors.naming import Returned, returned_maps
 from rfscale.engine.readers.tensors.operators.spatial_ops import keeps_entries, settle
 from rfscale.engine.readers.tensors.tracking import Stop, Tracked, Tracker, Unknown, image_tracker
 from rfscale.engine.readers.tensors.unknowns import Unknowns
-from rfscale.engine.readers.torch.inputs.example_input import ModelInputs, TensorInput, mapped
+from rfscale.engine.readers.torch.inputs.example_input import ModelInputs, made
+from rfscale.engine.readers.torch.parts import Parts
 from rfscale.engine.readers.torch.trace.missing_values import KeptNumbers, LostNumbersError, wants_values
 from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls, tensors
 from rfscale.engine.readers.torch.trace.recorder import Recorder
@@ -60,7 +62,8 @@ class Tracer:
 
     Parameters
     ----------
-    module : torch.nn.Module
+    parts : Parts
+        Of the module.
     unknown : {"pointwise", "everything"} or mapping, optional
         As for `read_torch`.
 
@@ -71,8 +74,8 @@ class Tracer:
         values: the error may come of the values, and nothing after it can be read anyway.
     """
 
-    def __init__(self, module: Any, unknown: str | Mapping[str, Any] | None = None) -> None:
-        self.module = module
+    def __init__(self, parts: Parts, unknown: str | Mapping[str, Any] | None = None) -> None:
+        self.parts = parts
         self.unknown = unknown
         self.ended: Traced | None = None
         self._ran = False
@@ -100,13 +103,13 @@ class Tracer:
     def _run(self, inputs: ModelInputs, *, on_meta: bool, keeps_numbers: bool = False) -> Traced | None:
         """What a run gave; None where the model went on without values that it asked for."""
         traced = Traced(inputs, self.unknown)
-        with _ONE_AT_A_TIME, unchanged(self.module):
+        with _ONE_AT_A_TIME, unchanged(self.parts):
             try:
-                failed = _run(self.module, inputs, traced, on_meta, keeps_numbers)
+                failed = _run(self.parts, inputs, traced, on_meta, keeps_numbers)
             except Exception as error:
                 if isinstance(error, InputError) or on_meta or not traced.unknowns.found:
                     raise
-                traced.end(self.module, error)
+                traced.end(self.parts.module, error)
                 self.ended = self.ended or traced
                 if inputs.size_is_free:  # another size may go further
                     raise
@@ -114,7 +117,7 @@ class Tracer:
         return None if failed and on_meta else traced
 
 
-def _run(module: Any, inputs: ModelInputs, traced: Traced, on_meta: bool, keeps_numbers: bool) -> bool:
+def _run(parts: Parts, inputs: ModelInputs, traced: Traced, on_meta: bool, keeps_numbers: bool) -> bool:
     """Run a module in evaluation mode while its operators are recorded; return whether one of them failed."""
     tracker = traced.tracker
 
@@ -125,19 +128,19 @@ def _run(module: Any, inputs: ModelInputs, traced: Traced, on_meta: bool, keeps_
             for path in paths:
                 traced.returned += returned_maps(tracker, path, call, key, value)
 
-    calls = ModuleCalls(module, returned)
-    recorder = Recorder(tracker, traced.unknowns, calls, module, on_meta)
+    calls = ModuleCalls(parts.paths, returned)
+    recorder = Recorder(tracker, traced.unknowns, calls, parts, on_meta)
     recorder.loses_numbers &= not keeps_numbers
-    image, args, kwargs = _tensors(module, inputs, on_meta)
+    image, args, kwargs = _tensors(parts, inputs, on_meta)
     recorder.values.new(image, traced.image)
     with ExitStack() as stack:
         stack.enter_context(_inference())
         stack.callback(recorder.restore)
         stack.enter_context(calls)
         if not on_meta:
-            stack.enter_context(_buffers_kept(module))
+            stack.enter_context(_buffers_kept(parts.buffers))
         with recorder, KeptNumbers() if keeps_numbers else nullcontext():
-            result = module(*args, **kwargs)
+            result = parts.module(*args, **kwargs)
             result = list(result) if isinstance(result, Iterator) else result
     for _, tensor in tensors(result):
         view = recorder.values.view(tensor)
@@ -145,9 +148,9 @@ def _run(module: Any, inputs: ModelInputs, traced: Traced, on_meta: bool, keeps_
     return recorder.failed
 
 
-def _tensors(module: Any, inputs: ModelInputs, on_meta: bool) -> tuple[Any, Any, Any]:
+def _tensors(parts: Parts, inputs: ModelInputs, on_meta: bool) -> tuple[Any, Any, Any]:
     """The image, and the arguments of the call with it: other tensors have their values or zeros."""
-    device = next((p.device for p in (*module.parameters(), *module.buffers())), torch.device("cpu"))
+    device = next((t.device for t in (*parts.parameters, *parts.buffers)), torch.device("cpu"))
     device = torch.device("cpu") if device.type == "meta" else device
     given = inputs.image
     if on_meta:
@@ -157,15 +160,8 @@ def _tensors(module: Any, inputs: ModelInputs, on_meta: bool) -> tuple[Any, Any,
     else:
         values = torch.rand(given.shape, generator=torch.Generator().manual_seed(SEED))
         image = (values if given.dtype.is_floating_point else values * 256).to(device, given.dtype)
-    others: dict[int, Any] = {id(given): image}
-
-    def tensor(t: TensorInput) -> Any:
-        if id(t) not in others:
-            kept = None if t.value is None or t.value.device.type == "meta" else t.value.detach().to(device)
-            others[id(t)] = torch.zeros(t.shape, dtype=t.dtype, device=device) if kept is None else kept
-        return others[id(t)]
-
-    return image, mapped(inputs.args, tensor), mapped(inputs.kwargs, tensor)
+    args, kwargs = made((inputs.args, inputs.kwargs), device, {given: image})
+    return image, args, kwargs
 
 
 def settled(tracker: Tracker, view: View) -> Any:
@@ -193,29 +189,29 @@ def _inference() -> Iterator[None]:
 
 
 @contextmanager
-def unchanged(module: Any) -> Iterator[None]:
+def unchanged(parts: Parts) -> Iterator[None]:
     """Run a module in evaluation mode, and leave it as it was: in training or not, with the attributes that it had."""
-    parts = list(module.modules())
-    training = [part for part in parts if part.training]
-    before = [(vars(part), _contents(vars(part))) for part in parts]
-    owned = [(t, t.detach()) for t in (*module.parameters(), *module.buffers())]
-    module.eval()
+    training = [part for part in parts.modules if part.training]
+    before = [_contents(vars(part)) for part in parts.modules]
+    owned = [(t, t.detach()) for t in (*parts.parameters, *parts.buffers)]
+    if training:
+        parts.module.eval()
     try:
         yield
     finally:
-        for own, content in before:
-            _put_back(own, content)
+        for content in before:
+            _put_back(content)
         for tensor, data in owned:
-            if (memory_of(tensor), tensor.shape) != (memory_of(data), data.shape):
+            if memory_of(tensor) != memory_of(data) or tensor.shape != data.shape:
                 tensor.data = data
         for part in training:
             part.training = True
 
 
 @contextmanager
-def _buffers_kept(module: Any) -> Iterator[None]:
+def _buffers_kept(buffers: Iterable[Any]) -> Iterator[None]:
     """Give buffers their values back that an operator changes without saying so, as batch norms do in training."""
-    before = [(b, b.clone()) for b in module.buffers() if b.device.type != "meta"]
+    before = [(b, b.clone()) for b in buffers if b.device.type != "meta"]
     try:
         yield
     finally:
@@ -227,24 +223,35 @@ def _buffers_kept(module: Any) -> Iterator[None]:
 _HOLDERS = frozenset((dict, OrderedDict, list, deque, set))
 
 
-def _contents(own: Any, depth: int = 4) -> Any:
-    """Entries of a dict or list, and the contents of those that are dicts or lists themselves."""
-    pairs = own.items() if isinstance(own, dict) else enumerate(own)
-    return [
-        (k, v, None if not depth or type(v) not in _HOLDERS else _contents(v, depth - 1) if v else ()) for k, v in pairs
-    ]
+class _Content(NamedTuple):
+    """What a dict, list or set held."""
+
+    own: Any
+    before: Any  # a copy: a dict of a dict, a list of anything else
+    inside: list[tuple[Any, _Content | None]]  # what it holds that holds something; None for what was empty
 
 
-def _put_back(own: Any, content: Any) -> None:
+def _contents(own: Any, depth: int = 4) -> _Content:
+    """What a dict or list holds, and what those that it holds do."""
+    before = own.copy() if isinstance(own, dict) else list(own)
+    values = own.values() if isinstance(own, dict) else before
+    holders = [v for v in values if type(v) in _HOLDERS] if depth else []
+    return _Content(own, before, [(v, _contents(v, depth - 1) if v else None) for v in holders])
+
+
+def _put_back(content: _Content) -> None:
     """Give a dict or list, and what it holds, their entries back."""
-    for _, value, inside in content:
-        if inside or (inside is not None and value):  # most are empty, such as the tables of hooks
-            _put_back(value, inside)
-    now = list(own.items() if isinstance(own, dict) else enumerate(own))
-    if len(now) == len(content) and all(k == n and v is w for (k, v), (n, w, _) in zip(now, content, strict=True)):
+    own, before, inside = content
+    for value, held in inside:
+        if held is not None:
+            _put_back(held)
+        elif value:
+            value.clear()
+    same = len(own) == len(before) and all(map(is_, own, before))
+    if same and (not isinstance(own, dict) or all(map(is_, own.values(), before.values()))):
         return
     own.clear()
     if isinstance(own, dict | set):
-        own.update({k: v for k, v, _ in content} if isinstance(own, dict) else {v for _, v, _ in content})
+        own.update(before)
     else:
-        own.extend(v for _, v, _ in content)
+        own.extend(before)

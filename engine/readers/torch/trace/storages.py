@@ -18,14 +18,14 @@ Stopped: TypeAlias = Callable[[str, str, Sequence[Any]], Unknown]
 _KEY = "_rfscale_view"  # attribute of a tensor
 
 
-@dataclass
+@dataclass(slots=True)
 class Storage:
     """Memory that tensors share; `version` counts the writes."""
 
     version: int = 0
 
 
-@dataclass
+@dataclass(slots=True)
 class Step:
     """How a view is made from its parent: operator, its other arguments, the shapes it returns, and which of them.
 
@@ -40,7 +40,7 @@ class Step:
     position: int | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class View:
     """What a tensor holds, and how it shares it with others.
 
