@@ -4,12 +4,15 @@ from .analysis.coverage import coverage
 from .analysis.effective_field import effective_field
 from .analysis.entry_map import entry_map
 from .analysis.footprint import footprint
-from .analysis.halo import halo, tiles
 from .analysis.match import match
 from .analysis.output_lines import output_lines
 from .analysis.path_counts import path_counts
 from .analysis.profile import profile
 from .analysis.sizes import valid_sizes
+from .analysis.tiling.halo import halo
+from .analysis.tiling.tile_costs import choose_tile, tile_costs
+from .analysis.tiling.tiles import tiles
+from .analysis.tiling.verify_tiles import verify_tiles
 from .errors import InputError, PartlyReadWarning
 from .formulas.evaluate import evaluate
 from .formulas.registry import FORMULAS
@@ -31,6 +34,7 @@ __all__ = [
     "Reading",
     "__version__",
     "check",
+    "choose_tile",
     "coverage",
     "effective_field",
     "entry_map",
@@ -43,6 +47,8 @@ __all__ = [
     "output_lines",
     "path_counts",
     "profile",
+    "tile_costs",
     "tiles",
     "valid_sizes",
+    "verify_tiles",
 ]

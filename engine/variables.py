@@ -54,7 +54,7 @@ class Variable:
 
 Table = Mapping[str, Variable]
 
-PIXEL, ONE = "pixel", "1"
+PIXEL, ONE, BYTE = "pixel", "1", "byte"
 LAYER, LAYER_AXIS = ("layer",), ("layer", "axis")
 
 PROFILE: dict[str, Variable] = {
@@ -135,6 +135,22 @@ HALO: dict[str, Variable] = {
     "useful": Variable(("axis",), "i", PIXEL, "pixels of a tile whose crop has the size given as tile"),
     "waste": Variable((), "f", ONE, "pixels computed for each pixel of the tile"),
     "waste_as_crop": Variable((), "f", ONE, "the same, where tile is the size of the crop"),
+    "valid": Variable(("axis",), "UO", ONE, "all input sizes that the network takes, in words, k a whole number"),
+    "pad_to": Variable(("axis",), "i", PIXEL, "smallest valid input size that is no smaller than the image"),
+}
+TILE_COSTS: dict[str, Variable] = {
+    "tile": Variable(("option", "axis"), "i", PIXEL, "pixels of a tile"),
+    "crop": Variable(("option", "axis"), "i", PIXEL, "pixels of a tile with its margins"),
+    "tiles": Variable(("option",), "i", ONE, "tiles that cover the image"),
+    "waste": Variable(("option",), "f", ONE, "pixels computed for each pixel of use"),
+    "memory": Variable(("option",), "f", BYTE, "most that maps take at one time; nan: channels are not known"),
+}
+TILE_TEST: dict[str, Variable] = {
+    "difference": Variable(("output",), "f", ONE, "largest difference between tiled and whole"),
+    "shorter_difference": Variable(
+        ("output",), "f", ONE, "the same with margins one period shorter; nan: there is none"
+    ),
+    "largest": Variable(("output",), "f", ONE, "largest value of the whole output, without its sign"),
 }
 
 RULE_AXIS = ("rule", "axis")

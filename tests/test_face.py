@@ -19,8 +19,8 @@ from tests import ROOT
 
 NAMES = """
 FORMULAS Finding InputError Network NetworkBuilder NetworkLike NetworkSpace PartlyReadWarning Reading Space __version__
-best chains check count coverage derive design effective_field entry_map evaluate footprint halo load match
-object_sizes output_lines pareto path_counts profile sample sweep tiles valid_sizes validate
+best chains check choose_tile count coverage derive design effective_field entry_map evaluate footprint halo load match
+object_sizes output_lines pareto path_counts profile sample sweep tile_costs tiles valid_sizes validate verify_tiles
 """.split()
 
 NET = {
@@ -102,6 +102,8 @@ FUNCTIONS = {
     "check": lambda net, **reading: rf.check(net, 32, **reading),
     "halo": lambda net, **reading: rf.halo(net, 8, **reading),
     "tiles": lambda net, **reading: list(rf.tiles(net, 32, 8, **reading)),
+    "tile_costs": lambda net, **reading: rf.tile_costs(net, [8, 16], **reading),
+    "choose_tile": lambda net, **reading: rf.choose_tile(net, waste=2.0, **reading),
     "match": lambda net, **reading: rf.match(net, np.array([[4, 4]]), k=1, effective=False, **reading),
     "valid_sizes": lambda net, **reading: rf.valid_sizes(net, 33, **reading),
     "validate": lambda net, **reading: rf.validate(net, **reading),

@@ -9,6 +9,7 @@ from .engine import (
     Reading,
     __version__,
     check,
+    choose_tile,
     coverage,
     effective_field,
     entry_map,
@@ -21,8 +22,10 @@ from .engine import (
     output_lines,
     path_counts,
     profile,
+    tile_costs,
     tiles,
     valid_sizes,
+    verify_tiles,
 )
 from .sweeps import (
     NetworkSpace,
@@ -53,6 +56,7 @@ __all__ = [
     "best",
     "chains",
     "check",
+    "choose_tile",
     "count",
     "coverage",
     "derive",
@@ -71,7 +75,9 @@ __all__ = [
     "profile",
     "sample",
     "sweep",
+    "tile_costs",
     "tiles",
     "valid_sizes",
     "validate",
+    "verify_tiles",
 ]
