@@ -3,14 +3,18 @@ from .analysis.check.rules import Finding
 from .analysis.coverage import coverage
 from .analysis.entry_map import entry_map
 from .analysis.footprint import footprint
-from .analysis.halo import halo, tiles
 from .analysis.match import match
 from .analysis.output_lines import output_lines
 from .analysis.path_counts import path_counts
 from .analysis.profile import profile
+from .analysis.questions.compare import compare
 from .analysis.questions.context import context
 from .analysis.questions.where import entries_at, where
 from .analysis.sizes import valid_sizes
+from .analysis.tiling.halo import halo
+from .analysis.tiling.tile_costs import choose_tile, tile_costs
+from .analysis.tiling.tiles import tiles
+from .analysis.tiling.verify_tiles import verify_tiles
 from .errors import InputError, PartlyReadWarning
 from .fields.compare_fields import compare_fields
 from .fields.effective_field import effective_field
@@ -36,6 +40,8 @@ __all__ = [
     "Reading",
     "__version__",
     "check",
+    "choose_tile",
+    "compare",
     "compare_fields",
     "context",
     "coverage",
@@ -53,7 +59,9 @@ __all__ = [
     "path_counts",
     "predicted_field",
     "profile",
+    "tile_costs",
     "tiles",
     "valid_sizes",
+    "verify_tiles",
     "where",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -54,7 +54,7 @@ class Variable:
 
 Table = Mapping[str, Variable]
 
-PIXEL, ONE = "pixel", "1"
+PIXEL, ONE, BYTE = "pixel", "1", "byte"
 LAYER, LAYER_AXIS = ("layer",), ("layer", "axis")
 
 PROFILE: dict[str, Variable] = {
@@ -170,6 +170,22 @@ HALO: dict[str, Variable] = {
     "useful": Variable(("axis",), "i", PIXEL, "pixels of a tile whose crop has the size given as tile"),
     "waste": Variable((), "f", ONE, "pixels computed for each pixel of the tile"),
     "waste_as_crop": Variable((), "f", ONE, "the same, where tile is the size of the crop"),
+    "valid": Variable(("axis",), "UO", ONE, "all input sizes that the network takes, in words, k a whole number"),
+    "pad_to": Variable(("axis",), "i", PIXEL, "smallest valid input size that is no smaller than the image"),
+}
+TILE_COSTS: dict[str, Variable] = {
+    "tile": Variable(("option", "axis"), "i", PIXEL, "pixels of a tile"),
+    "crop": Variable(("option", "axis"), "i", PIXEL, "pixels of a tile with its margins"),
+    "tiles": Variable(("option",), "i", ONE, "tiles that cover the image"),
+    "waste": Variable(("option",), "f", ONE, "pixels computed for each pixel of use"),
+    "memory": Variable(("option",), "f", BYTE, "most that maps take at one time; nan: channels are not known"),
+}
+TILE_TEST: dict[str, Variable] = {
+    "difference": Variable(("output",), "f", ONE, "largest difference between tiled and whole"),
+    "shorter_difference": Variable(
+        ("output",), "f", ONE, "the same with margins one period shorter; nan: there is none"
+    ),
+    "largest": Variable(("output",), "f", ONE, "largest value of the whole output, without its sign"),
 }
 
 WHERE: dict[str, Variable] = {
@@ -207,6 +223,22 @@ CONTEXT: dict[str, Variable] = {
     "hop_ms": Variable(LAYER, "f", MS, "from one entry to the next"),
     "latency_ms": Variable(LAYER, "f", MS, "from the first sample of an entry until all that it reads have arrived"),
     "extent_ms": Variable(LAYER, "f", MS, "from the first sample that an entry reads to the last"),
+}
+
+LAYER_NETWORK, LAYER_NETWORK_AXIS = ("layer", "network"), ("layer", "network", "axis")
+COMPARISON: dict[str, Variable] = {
+    "name": Variable(LAYER_NETWORK, "UO", ONE, "name of the layer; empty: the network has no such layer"),
+    "op": Variable(LAYER_NETWORK, "UO", ONE, "operation of the layer"),
+    "matched": Variable(LAYER, "UO", ONE, "by what the two layers are a pair"),
+    "differs": Variable(LAYER, "UO", ONE, "figures that are not equal; all: one network has no such layer"),
+    "is_output": Variable(LAYER, "b", ONE, "it is an output of a network"),
+    **{n: replace(PROFILE[n], dims=LAYER_NETWORK_AXIS, kind="f") for n in ("jump", "extent", "start", "max_gap")},
+    "padding": Variable(LAYER_NETWORK_AXIS, "f", PIXEL, "by how much entry 0 reaches beyond the image"),
+    "effective": Variable(LAYER_NETWORK_AXIS, "f", PIXEL, "side of the box that holds 95 % of the path counts"),
+    **{n: replace(PROFILE[n], dims=LAYER_NETWORK) for n in ("density", "params", "macs")},
+    "layers": Variable(("network",), "i", ONE, "layers of the network"),
+    "total_params": Variable(("network",), "f", ONE, "weights and biases of all layers"),
+    "total_macs": Variable(("network",), "f", ONE, "multiply-accumulate operations of all layers for one image"),
 }
 
 RULE_AXIS = ("rule", "axis")

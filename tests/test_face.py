@@ -19,9 +19,9 @@ from tests import ROOT
 
 NAMES = """
 FORMULAS Finding InputError Network NetworkBuilder NetworkLike NetworkSpace PartlyReadWarning Reading Space __version__
-best chains check compare_fields context count coverage derive design effective_field entries_at entry_map evaluate
-field_figures footprint halo load match object_sizes output_lines pareto path_counts predicted_field profile sample
-sweep tiles valid_sizes validate where
+best chains check choose_tile compare compare_fields context count coverage derive design effective_field entries_at
+entry_map evaluate field_figures footprint halo load match object_sizes output_lines pareto path_counts predicted_field
+profile sample sweep tile_costs tiles valid_sizes validate verify_tiles where
 """.split()
 
 NET = {
@@ -107,10 +107,13 @@ FUNCTIONS = {
     "check": lambda net, **reading: rf.check(net, 32, **reading),
     "halo": lambda net, **reading: rf.halo(net, 8, **reading),
     "tiles": lambda net, **reading: list(rf.tiles(net, 32, 8, **reading)),
+    "tile_costs": lambda net, **reading: rf.tile_costs(net, [8, 16], **reading),
+    "choose_tile": lambda net, **reading: rf.choose_tile(net, waste=2.0, **reading),
     "match": lambda net, **reading: rf.match(net, np.array([[4, 4]]), k=1, effective=False, **reading),
     "valid_sizes": lambda net, **reading: rf.valid_sizes(net, 33, **reading),
     "where": lambda net, **reading: rf.where(net, "b", (3, 3), 32, **reading),
     "entries_at": lambda net, **reading: rf.entries_at(net, (3, 3), "b", 32, **reading),
+    "compare": lambda net, **reading: rf.compare(net, net, **reading),
     "context": lambda net, **reading: rf.context(net, 1000, axis="y", **reading),
     "validate": lambda net, **reading: rf.validate(net, **reading),
 }

@@ -135,11 +135,13 @@ def _padding(asked: _Asked, layer: str) -> list[float]:
 
 def _effective(asked: _Asked, layer: str) -> str:
     """The box that holds most paths; its cost is that of a grid of path counts for each map upstream of the entry."""
-    from rfscale.engine.analysis.paths.terms import MAX_CELLS, effective_extent
+    from rfscale.engine.analysis.paths.terms import MAX_CELLS, TooManyCountsError, effective_box
 
     network, size, entry, how, mass = asked
     try:
-        box = effective_extent(network, layer, entry, size, how, mass, MAX_CELLS // len(network.outputs))
+        box = effective_box(resolve(network, size, how), layer, entry, mass, MAX_CELLS // len(network.outputs), how)
+    except TooManyCountsError as error:
+        return str(error)
     except InputError as error:
         return f"no effective box: {error}"
     return f"effective {100 * mass:.3g} % box {_axes(box)}"

@@ -34,8 +34,8 @@ def valid_sizes(
     """Return the input sizes that a network takes, by three rules, for all sizes there are.
 
     `fits`: every map has at least one entry, and maps that merge have one size. `complete`: besides, no layer leaves
-    entries at the end of its map unread. `divides`: it fits, and every stride (and attention window) divides the map
-    that it reads, so that maps are the image divided by their jump: the multiples of 32 of many backbones.
+    entries at the end of its map unread. `divides`: it fits, and every stride divides the map that it reads, so that
+    maps are the image divided by their jump: the multiples of 32 of many backbones.
 
     Parameters
     ----------
@@ -156,7 +156,9 @@ def _notes(net: Network) -> list[str]:
 
 def _has_fixed_size(layer: Layer) -> bool:
     """Whether a layer makes as many entries of any map: a model's code may have worked the number out."""
-    cut = (layer.op == "crop" and layer.params["size"]) or (layer.op == "slice" and any(layer.params["stop"]))
+    cut = (layer.op == "crop" and layer.params["size"]) or (
+        layer.op == "slice" and any((stop or 0) > 0 for stop in layer.params["stop"])
+    )
     return layer.op == "resize" or bool(cut)
 
 

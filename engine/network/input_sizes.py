@@ -100,6 +100,13 @@ class AxisSizes:
         """Return the nearest valid sizes, not above and not below a size."""
         return self.at_most(size), self.at_least(size)
 
+    def nearest(self, size: int) -> int | None:
+        """Return the nearest valid size, the larger of two; None where there is none."""
+        below, above = self.near(size)
+        if below is None or above is None:
+            return above if below is None else below
+        return above if above - size <= size - below else below
+
     def first(self, count: int, start: int = 1) -> list[int]:
         """Return the first valid sizes from `start` on; fewer where there are no more."""
         found: list[int] = []
@@ -363,13 +370,11 @@ def _span(layer: Layer, axis: int) -> int:
 
 
 def _modulus(layer: Layer, axis: int) -> int:
-    """What should divide the map that a layer reads: its stride, or the length of its windows."""
+    """What should divide the map that a layer reads: its stride, or the blocks that its windows keep to."""
     p = layer.params
     if _is_window(layer):
         return _block(layer, axis) or int(p["stride"][axis])
-    if layer.op == "space_to_depth":
-        return int(p["scale"][axis])
-    return int(p["window"][axis] * p["dilation"][axis]) if layer.op == "window_attention" else 1
+    return int(p["scale"][axis]) if layer.op == "space_to_depth" else 1
 
 
 def _added(layer: Layer, axis: int) -> int | None:
@@ -405,9 +410,9 @@ def _linear(layer: Layer, axis: int, low: Fraction, high: Fraction) -> tuple[int
     if layer.op == "space_to_depth":
         scale = int(p["scale"][axis])
         return scale, 1, low / scale - 1, high / scale
-    if layer.op == "slice" and p["stop"][axis] is None:
-        start, step = int(p["start"][axis]), int(p["step"][axis])
-        return step, 1, (low - start) / step, (high - start) / step + 1
+    if layer.op == "slice" and (p["stop"][axis] or 0) <= 0:
+        step, left = int(p["step"][axis]), int(p["start"][axis]) - int(p["stop"][axis] or 0)
+        return step, 1, (low - left) / step, (high - left) / step + 1
     if layer.op == "pad":
         added = op.size(p | {"mode": "zeros"}, axis, 0)
         return 1, 1, low + added, high + added
@@ -419,7 +424,8 @@ def _least(layer: Layer, axis: int) -> int:
     """Entries that a map needs for a layer to act as on any larger one."""
     p = layer.params
     if layer.op == "slice":
-        return max(int(p["stop"][axis] or 0), int(p["start"][axis]) + 1)
+        start, stop = int(p["start"][axis]), int(p["stop"][axis] or 0)
+        return max(stop, start + 1 - min(stop, 0))
     if layer.op == "crop":
         return int(p["size"][axis]) if p["size"] else 1
     if layer.op == "pad":

@@ -46,6 +46,8 @@ class Door:
         The options of the readers of models go with it.
     needs_trust : bool
         It may run code that the file holds, and then wants `trust`.
+    make : callable, optional
+        Returns the model itself, with the values of its weights, of a text, the arguments and the options.
     """
 
     kind: str
@@ -55,6 +57,7 @@ class Door:
     takes_arguments: bool = False
     is_model: bool = True
     needs_trust: bool = False
+    make: Callable[[str, Mapping[str, Any], Mapping[str, Any]], Any] | None = None
 
 
 # the doors -----------------------------------------------------------------------------------------------------------
@@ -150,6 +153,32 @@ def _read_python(text: str, args: Mapping[str, Any], reading: Mapping[str, Any],
     return made_network(name, args, reading, size, part=lambda model: _part_of(model, part, text), label=part)
 
 
+def _make_python(text: str, args: Mapping[str, Any], reading: Mapping[str, Any]) -> Any:
+    from rfscale.engine.readers.names.made import made_object
+
+    name, part = _split_part(text)
+    return _part_of(made_object(name, args), part, text)
+
+
+def _make_name(text: str, args: Mapping[str, Any], reading: Mapping[str, Any]) -> Any:
+    from rfscale.engine.readers.names.library_names import named_model
+
+    name, part = _split_part(text)
+    return _part_of(named_model(name, args, on_meta=False), part, text)
+
+
+def _make_ultralytics(text: str, args: Mapping[str, Any], reading: Mapping[str, Any]) -> Any:
+    from rfscale.engine.readers.names.library_names import ultralytics_model
+
+    return ultralytics_model(text, args, on_meta=False)
+
+
+def _make_script(text: str, args: Mapping[str, Any], reading: Mapping[str, Any]) -> Any:
+    from rfscale.engine.readers.torch.script_file import load_script
+
+    return load_script(text, trust=bool(reading.get("trust")))
+
+
 def _split_part(text: str) -> tuple[str, str]:
     """What makes a model, and the path of the module in it that is meant: module:factory and #backbone."""
     name, sign, part = text.partition("#")
@@ -235,15 +264,21 @@ def _is_library_name(text: str) -> bool:
 
 DOORS: tuple[Door, ...] = (  # the first that opens
     Door("zoo", _is_zoo, _read_zoo, "a network of the zoo", takes_arguments=True, is_model=False),
-    Door("name", _is_library_name, _read_name, takes_arguments=True),
+    Door("name", _is_library_name, _read_name, takes_arguments=True, make=_make_name),
     Door("onnx", _has_suffix(".onnx"), _read_onnx),
     Door("program", _has_suffix(".pt2"), _read_program, needs_trust=True),
-    Door("script", _is_script, _read_script, needs_trust=True),
+    Door("script", _is_script, _read_script, needs_trust=True, make=_make_script),
     Door("keras", _is_keras, _read_keras),
     Door("darknet", _has_suffix(".cfg"), _read_darknet),
-    Door("ultralytics", _is_ultralytics, _read_ultralytics, takes_arguments=True),
+    Door("ultralytics", _is_ultralytics, _read_ultralytics, takes_arguments=True, make=_make_ultralytics),
     Door("spec", _is_spec, _read_spec, "a file and takes no parameters", is_model=False),
-    Door("python", lambda text: ":" in text and not text.endswith(".py"), _read_python, takes_arguments=True),
+    Door(
+        "python",
+        lambda text: ":" in text and not text.endswith(".py"),
+        _read_python,
+        takes_arguments=True,
+        make=_make_python,
+    ),
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from rfscale.engine.errors import InputError, Parameter, nearest, shown
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.doors import door_of
-from rfscale.engine.readers.objects import fits_any_size, model_network
+from rfscale.engine.readers.objects import fits_any_size, library_of, model_network
 from rfscale.engine.readers.quiet import quiet
 from rfscale.engine.readers.reading import NetworkLike, SizedReading, is_number
 
@@ -150,6 +150,36 @@ def load_named(
         return door.read(text, args, reading, input_size)
     with quiet(own_warnings=True):
         return door.read(text, args, reading, input_size)
+
+
+def torch_model(source: Any, arguments: Mapping[str, Any], reading: Mapping[str, Any]) -> Any:
+    """Return the PyTorch module that something read by `load` stands for, with the values of its weights.
+
+    Parameters
+    ----------
+    source : str, path or torch.nn.Module
+    arguments, reading : mapping
+        As in `load_named`.
+
+    Raises
+    ------
+    InputError
+        For what is no module of PyTorch that can be run, such as a network of the zoo.
+    """
+    model = source
+    if isinstance(source, str | PathLike):
+        text = str(source)
+        door = door_of(text)
+        if door.make is None:
+            raise InputError(
+                f"{text} cannot be run at sizes of its own choice",
+                remedy="name the PyTorch code that makes the model, such as file.py:factory or timm:resnet50d",
+            )
+        with quiet(own_warnings=True):
+            model = door.make(text, arguments, reading)
+    if library_of(model) != "torch" or not hasattr(model, "forward"):
+        raise InputError(f"{shown(source)} is no PyTorch module", remedy="give a model, or what makes one")
+    return model
 
 
 def kind_of(text: str) -> str:

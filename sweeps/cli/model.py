@@ -6,7 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
@@ -35,7 +35,7 @@ class Model:
 
     def load(self, input_size: str | None = None) -> Network:
         """Return the network; models are read at `input_size`, the text of --input-size, where that is given."""
-        args, reading, size = arguments(self.arg), self._reading(), pixels(input_size)
+        args, reading, size = arguments(self.arg), self.reading(), pixels(input_size)
         from rfscale.engine.readers.load import load_named
         from rfscale.sweeps.report.progress import progress
 
@@ -70,12 +70,20 @@ class Model:
         """Names of the options given that say how it is made or read."""
         return [name for name in (*READING_OPTIONS, "trust") if getattr(self, name)]
 
+    def another(self, text: str, arg: list[str] | None) -> Model:
+        """Return a second network of the same command: with arguments of its own; a model without has the first's."""
+        from rfscale.engine.readers.doors import door_of
+
+        door = door_of(text)
+        arg = arg or (self.arg if door.is_model else None)
+        return replace(self, text=text, arg=arg) if door.is_model else Model(text, arg)
+
     @property
     def options(self) -> dict[str, Any]:
         """The options given, as keyword parameters of a function that takes what `load` takes."""
-        return self._reading() | ({"arguments": arguments(self.arg)} if self.arg else {})
+        return self.reading() | ({"arguments": arguments(self.arg)} if self.arg else {})
 
-    def _reading(self) -> dict[str, Any]:
+    def reading(self) -> dict[str, Any]:
         """The options given, as parameters of a reader."""
         given: dict[str, Any] = {}
         if self.example_input:

@@ -7,7 +7,6 @@ box needs sums of the products alone, never their grid: 5 ms for 357 of a U-Net 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import inf, prod
 from typing import NamedTuple
 
@@ -17,8 +16,7 @@ from rfscale.engine.analysis.path_counts import counted_entry, path_counts, rows
 from rfscale.engine.errors import InputError
 from rfscale.engine.fields.mass_box import mass_box, smallest_box
 from rfscale.engine.footprints.backward import IMAGE, Window, axis_maps, windows
-from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, Step, resolve
-from rfscale.engine.network.network import Network
+from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, Step
 
 MAX_CELLS = 1 << 26  # of the grids of path counts of all layers: a second or two
 FEW_CELLS = 1 << 18  # grids that are walked in some milliseconds; two axes seldom need more
@@ -125,44 +123,59 @@ def _united(parts: list[Terms]) -> Terms:
     return Terms(tuple(rows), products, total, highest)
 
 
-def effective_extent(
-    network: Network,
-    layer: str,
-    entry: Entry = "center",
-    input_size: int | Sequence[int] | None = None,
-    global_ops: GlobalOps = "skip",
-    mass: float = 0.95,
-    most_cells: int = MAX_CELLS,
-) -> list[int]:
-    """Return the extent per axis, in pixels, of the box that holds a share of the paths to one entry.
+class TooManyCountsError(InputError):
+    """An effective box takes more path counts than may be worked out."""
 
-    The same as ``mass_box(path_counts(...), mass).box_extent``, without the grid of counts where it is a sum of
-    few products.
+
+def effective_box(
+    plan: Plan, layer: str, entry: Entry, mass: float, most: int = MAX_CELLS, global_ops: GlobalOps = "skip"
+) -> np.ndarray:
+    """Return the sides of the box that holds a share of the path counts of one entry, in pixels.
+
+    The same as ``mass_box(path_counts(...), mass).box_extent``, without the grid of counts where it is a sum of few
+    products.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of `resolve`, with the same `global_ops`.
+    layer : str
+    entry : "center" or sequence of int
+    mass : float
+        Share of the path counts that the box holds.
+    most : int
+        Path counts that may be worked out: one for each entry of each map upstream that the entry depends on.
+    global_ops : {"include", "skip"}
+
+    Returns
+    -------
+    int array (axes,)
 
     Raises
     ------
+    TooManyCountsError
+        Where it would take more.
     InputError
-        As `path_counts`; and where the counts take a grid of more than `most_cells` entries.
+        Where there are no path counts.
     """
-    index = network.index(layer)
-    plan = resolve(network, input_size, global_ops)
+    index = plan.network.index(layer)
     at = counted_entry(plan, index, entry, global_ops)
     reached = windows(plan, index, at)
     cells = sum(prod(hi - lo for lo, hi in window) for window in reached.values())
     if IMAGE in reached and cells > FEW_CELLS:
         terms = path_terms(plan, index, reached, cells / len(reached))
-        if terms is not None and (box := effective_box(terms, mass)):
-            return [stop - first for first, stop in box]
-    if cells > most_cells:
-        raise InputError(f"it takes {cells:.1e} path counts")
-    counts = path_counts(network, layer, at, input_size, global_ops)
-    return [int(n) for n in mass_box(counts, mass).box_extent.values]
+        if terms is not None and (box := box_of_terms(terms, mass)):
+            return np.array([stop - first for first, stop in box])
+    if cells > most:
+        raise TooManyCountsError(f"effective box not computed, it takes {cells:.1e} path counts")
+    counts = path_counts(plan.network, layer, at, plan.input_size, global_ops)
+    return np.asarray(mass_box(counts, mass).box_extent.values)
 
 
-def effective_box(terms: Terms, mass: float) -> list[tuple[int, int]] | None:
+def box_of_terms(terms: Terms, mass: float) -> list[tuple[int, int]] | None:
     """Return the cells [first, stop) per axis of the smallest box of equal tails that holds a share of the paths.
 
-    The same box as `rfscale.engine.fields.mass_box` finds on the grid. None where there are no paths.
+    The same box as `mass_box` finds on the grid. None where there are no paths.
     """
     weight = np.ldexp(terms.weight, terms.exponent - terms.exponent.max(initial=0))
     sums = [np.concatenate([np.zeros((len(r), 1)), np.cumsum(r, axis=1)], axis=1) for r in terms.rows]

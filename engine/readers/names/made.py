@@ -62,6 +62,12 @@ def made_network(
     return read_made(made, lambda: call(text, found, args, on_meta=False) if makes else made, part, params, input_size)
 
 
+def made_object(text: str, args: Mapping[str, Any]) -> Any:
+    """Return what "package.module:factory" makes, or holds, with the values of its weights."""
+    found = find(text)
+    return call(text, found, args, on_meta=False) if callable(found) and library_of(found) is None else found
+
+
 def read_made(
     model: Any,
     make: Callable[[], Any],

@@ -46,8 +46,8 @@ def check(net, layer, at, size, skip, monkeypatch):
     assert not found
     monkeypatch.setattr(path_terms, "FEW_CELLS", 0)
     for mass in (0.5, 0.95):
-        box = path_terms.effective_extent(net, layer, at, size, skip, mass)
-        assert box == mass_box(counts, mass).box_extent.values.tolist(), (net.to_dict(), layer, at, size)
+        box = path_terms.effective_box(plan, layer, at, mass, global_ops=skip)
+        assert box.tolist() == mass_box(counts, mass).box_extent.values.tolist(), (net.to_dict(), layer, at, size)
     return 1
 
 
@@ -87,5 +87,5 @@ def test_ways_that_pass_equal_layers_are_one_product(axes):
 
 def test_too_large_for_terms_and_for_grids():
     net = residual(9, 2)
-    with pytest.raises(InputError, match=r"^it takes \d\.\de\+03 path counts$"):
-        path_terms.effective_extent(net, "a8", most_cells=100)
+    with pytest.raises(path_terms.TooManyCountsError, match=r"it takes \d\.\de\+03 path counts$"):
+        path_terms.effective_box(resolve(net, None, "skip"), "a8", "center", 0.95, most=100)

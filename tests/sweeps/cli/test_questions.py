@@ -131,3 +131,41 @@ def test_data_of_a_context_go_to_files(rfscale, here):
     assert rfscale("context", "tcn", "--rate", "100", "--out", "c.json")[0] == 0
     (record,) = json.loads((here / "c.json").read_text())["records"]
     assert record["past_ms"] == 10 * rf.context("tcn").past.item()
+
+
+# compare --------------------------------------------------------------------------------------------------------------
+
+
+def test_two_depths_side_by_side(rfscale, here):
+    code, out, err = rfscale(*"compare resnet50 resnet101 --no-effective --plot c.png --out c.json".split())
+    assert (code, err) == (0, "")
+    assert ["layer4", "32", "427", "→", "971", "213", "→", "485"] in rows(out)
+    assert ["layer3.6", "only", "b", "16", "299", "149"] in rows(out)
+    assert "76 layers are in both (76 by name): 61 are equal in all figures, 15 differ" in out
+    assert "68 only in b (resnet101)" in out
+    assert "layer4: extent 427 → 971, padding 213 → 485; equal stride 32" in out
+    assert "fc: a global receptive field in both" in out
+    assert "weights: 25.5 M → 44.44 M, ×1.74" in out
+    assert (here / "c.png").read_bytes()[:4] == b"\x89PNG"
+    assert json.loads((here / "c.json").read_text())["attrs"]["b"] == "resnet101"
+
+
+def test_the_same_network_twice(rfscale):
+    _, out, _ = rfscale("compare", "resnet18", "resnet18")
+    assert "all figures of all of them are equal" in out
+    assert "layer4: equal (stride 32, extent 435, padding 217, effective 95 %" in out
+    _, out, _ = rfscale("compare", "resnet50", "resnet50", "--other-arg", "stride_in=1x1", "--no-effective")
+    assert "layer4: extent 427 → 483" in out
+    _, out, _ = rfscale("compare", "stack", "stack", "--arg", "n=3", "--other-arg", "n=4", "--every", "--depth", "all")
+    assert ["conv1", "1", "3", "1"] in [row[:4] for row in rows(out)]
+    assert "conv3: extent 7 → 9, padding 3 → 4" in out
+
+
+def test_layers_of_other_names(rfscale, here):
+    (here / "two.yaml").write_text(VALUES)
+    (here / "other.yaml").write_text(VALUES.replace("name: a", "name: first").replace("name: b", "name: last"))
+    _, out, _ = rfscale("compare", "two.yaml", "other.yaml", "--every")
+    assert "2 layers are in both (1 by output, 1 by order): all figures of all of them are equal" in out
+    assert ["b", "b:", "last", "4", "7", "0", "7"] in rows(out)
+    assert "compare networks of one kind" in rfscale("compare", "resnet18", "tcn")[2]
+    assert "no network 'resnet5'" in rfscale("compare", "resnet50", "resnet5")[2]

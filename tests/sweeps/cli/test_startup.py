@@ -38,6 +38,7 @@ CASES = {
     "where": ["dilated5", "conv5", "3", "3", "--input-size", "32"],
     "sizes": ["unet"],
     "context": ["tcn"],
+    "compare": ["resnet18", "resnet34", "--no-effective", "--out", "compared.json"],
     "design": ["space.yaml", "--maps", "1"],
 }
 

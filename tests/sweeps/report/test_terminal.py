@@ -39,6 +39,8 @@ CASES = (
     "sizes unet --near 500x375",
     "sizes fpn-resnet50",
     "context wavenet --rate 16000",
+    "compare resnet18 resnet34 --no-effective",
+    "compare vgg16 mobilenet-v1 --no-effective --depth all",
 )
 
 

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
 from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, shown
+from rfscale.engine.network.input_sizes import AxisSizes
 from rfscale.engine.readers.torch.inputs.example_input import ModelInputs, TensorInput
 from rfscale.engine.readers.torch.inputs.signature import signature_of
 
@@ -117,7 +118,7 @@ class FittingInputs:
         side = _side_for_linear(self._module, inputs, self._runs)
         if side is not None:
             return (side,) * len(pixels)
-        sizes = [tuple(max(m, (n + m // 2) // m * m) for n in pixels) for m in MULTIPLES]
+        sizes = [tuple(AxisSizes.multiples(m).nearest(n) or m for n in pixels) for m in MULTIPLES]
         sizes += [tuple(factor * n for n in pixels) for factor in (2, 4, 8)]  # where a map vanished
         for size in dict.fromkeys(sizes):
             if size != pixels and max(size) <= MOST_PIXELS and self._runs(inputs.with_pixels(size)):

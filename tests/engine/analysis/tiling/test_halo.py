@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import rfscale as rf
-from rfscale.engine.analysis.halo import Tile, halo, tiles
+from rfscale.engine.analysis.tiling.halo import halo
+from rfscale.engine.analysis.tiling.tiles import Tile, tiles
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.margins import next_affected
 from rfscale.engine.footprints.plan import resolve
@@ -420,7 +421,7 @@ def test_the_command(capsys):
     verb(SimpleNamespace(obj={"command": "rfscale halo"}), "unet-padded", tile="512")
     text = capsys.readouterr().out
     assert "tiles of 512×512: run the network on 704×704, 1.89 pixels computed for each of use" in text
-    with pytest.raises(InputError, match="--tile is 'wide'"):
+    with pytest.raises(InputError, match="tile is 'wide'"):
         verb(SimpleNamespace(obj={}), "unet-padded", tile="wide")
 
 
