@@ -21,6 +21,7 @@ from rfscale.engine.formulas.exactness import same
 MAX_SPACED_COLUMNS = 12  # a table of more columns has narrower gaps, to fit into 100 characters
 ONE_PLACE_EACH = re.compile("[ -~\xa1-\xac\xae-\u02ff–−…─×√]*")
 PX = "px"  # the unit of lengths, pixels of the image, and of areas, how many of them
+INDENT = "    "  # of a text after its first line
 MIN_NAME_WIDTH = 10  # characters of a column of names that is folded
 
 
@@ -74,7 +75,7 @@ def rendered(parts: Sequence[str | Table], width: int | None) -> str:
     Parameters
     ----------
     parts : sequence of str or Table
-        A text is one line.
+        A text is one line, or several where it is longer than the width.
     width : int, optional
         Characters that a row may have; without it rows are as long as they need to be.
     """
@@ -82,8 +83,21 @@ def rendered(parts: Sequence[str | Table], width: int | None) -> str:
     for i, part in enumerate(parts):
         if i and not (isinstance(part, str) and isinstance(parts[i - 1], str)):
             lines.append("")
-        lines += [visible(part).rstrip()] if isinstance(part, str) else _table_lines(part, width)
+        lines += _text_lines(visible(part).rstrip(), width) if isinstance(part, str) else _table_lines(part, width)
     return "\n".join(lines)
+
+
+def _text_lines(text: str, width: int | None) -> list[str]:
+    """A text in lines that end after a word, those after the first indented; words stay whole, for paths are copied."""
+    if width is None or _cells(text) <= width:
+        return [text]
+    lines = [""]
+    for word in re.findall(r"\s*\S+", text):
+        if lines[-1].strip() and _cells(lines[-1] + word) > width:
+            lines.append(INDENT + word.strip())
+        else:
+            lines[-1] += word
+    return lines
 
 
 # tables -------------------------------------------------------------------------------------------------------------

@@ -61,7 +61,12 @@ def check(
     kept = [f for f in findings if LEVELS.index(f.level) >= LEVELS.index(level)]
     text = formatted(kept, net, format, network.text if Path(network.text).is_file() else None)
     if out is None:
-        print(text)
+        from rfscale.sweeps.report.terminal import emit, say
+
+        if format == "text":
+            say(*text.splitlines())
+        else:
+            emit(text)
     else:
         from rfscale.engine.files import write_text
 

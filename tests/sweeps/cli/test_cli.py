@@ -58,7 +58,9 @@ def test_help_groups_verbs_by_question(rfscale):
 def test_options_that_read_a_model_have_a_section(rfscale):
     _, out, _ = rfscale("profile", "--help")
     own, reading, output = out.index("\nOptions:"), out.index("\nReading a model:"), out.index("\nOutput:")
-    assert own < out.rindex("  --input-size") < reading < out.index("  --example-input") < output < out.rindex("  --plot")
+    assert (
+        own < out.rindex("  --input-size") < reading < out.index("  --example-input") < output < out.rindex("  --plot")
+    )
 
 
 @pytest.mark.parametrize("verb", [verb.__name__ for verb in VERBS])
