@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 READING, OUTPUT = "Reading a model", "Output"  # sections of options, after those of the verb itself
 HELP_OPTION = "--help"
+MARGIN = 2  # columns before a text
 
 
 class VerbPage(TyperCommand):
@@ -28,6 +30,26 @@ class VerbPage(TyperCommand):
             if records:
                 with formatter.section(name):
                     formatter.write_dl(records)
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """Write the text; long examples go on after a backslash, so that they can be copied."""
+        text = self.help or ""
+        self.help = "\n\n".join(_continued(part, formatter.width - MARGIN) for part in text.split("\n\n"))
+        super().format_help_text(ctx, formatter)
+        self.help = text
+
+
+def _continued(paragraph: str, width: int) -> str:
+    """A paragraph; an example that is longer than a line as several, which a shell reads as one."""
+    line = " ".join(paragraph.split())
+    if not line.startswith("Example: ") or len(line) <= width:
+        return paragraph
+    lines = [""]
+    for word in re.findall(r"""[^\s"']*"[^"]*"|[^\s"']*'[^']*'|\S+""", line):
+        if lines[-1] and len(lines[-1]) + len(word) + 3 > width:
+            lines.append("   ")
+        lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
+    return "\b\n" + " \\\n".join(lines)
 
 
 class FrontPage(TyperGroup):

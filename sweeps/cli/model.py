@@ -118,16 +118,16 @@ NetworkArgument = Annotated[
 
 
 NETWORK_FORMS = """\b
-    What may stand for NETWORK, besides names of the zoo and files of rfscale:
-      model.onnx, program.pt2            exported models
-      model.keras, model.h5, model.json  models of Keras, from their configuration
-      yolov4.cfg                         configurations of Darknet
-      yolov8n.yaml                       models of Ultralytics
-      script.pt --trust                  TorchScript
-      timm:resnet50d                     models of timm, torchvision, smp or ultralytics, by name
-      hf:FOLDER                          a config.json of transformers
+    What may stand for NETWORK, besides built-in names and files of rfscale:
       module:factory, file.py:factory    what Python code makes
-      torchvision:NAME#backbone          a part of a model, by its path
+      timm:resnet50d, torchvision:NAME,  models of libraries, by name
+        smp:NAME, ultralytics:NAME
+      NAME#backbone                      a part of a model, by its path
+      model.onnx, program.pt2            exported models
+      script.pt --trust                  TorchScript
+      model.keras, model.h5, model.json  models of Keras, their configuration
+      yolov8n.yaml, yolov4.cfg           Ultralytics, Darknet
+      hf:FOLDER                          a config.json of transformers
 """  # in the place of this name in a docstring, line by line
 
 

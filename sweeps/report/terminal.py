@@ -1,7 +1,8 @@
 """What the terminal shows: texts, tables and their cells.
 
 Tables read well at 100 columns. In a pipe they have no colour codes and are as wide as they need to be. In a narrower
-terminal names are folded at their separators, then columns are left out, and a line says which: no number is ever cut.
+terminal names are folded at their separators, and columns that do not fit go into a second part of the table, with the
+first column again: nothing is cut, nothing left out.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from rfscale.engine.formulas.exactness import same
 MAX_SPACED_COLUMNS = 12  # a table of more columns has narrower gaps, to fit into 100 characters
 ONE_PLACE_EACH = re.compile("[ -~\xa1-\xac\xae-\u02ff–−…─×√]*")
 PX = "px"  # the unit of lengths, pixels of the image, and of areas, how many of them
+INDENT = "    "  # of a text after its first line
 MIN_NAME_WIDTH = 10  # characters of a column of names that is folded
 
 
@@ -73,7 +75,7 @@ def rendered(parts: Sequence[str | Table], width: int | None) -> str:
     Parameters
     ----------
     parts : sequence of str or Table
-        A text is one line.
+        A text is one line, or several where it is longer than the width.
     width : int, optional
         Characters that a row may have; without it rows are as long as they need to be.
     """
@@ -81,26 +83,48 @@ def rendered(parts: Sequence[str | Table], width: int | None) -> str:
     for i, part in enumerate(parts):
         if i and not (isinstance(part, str) and isinstance(parts[i - 1], str)):
             lines.append("")
-        lines += [visible(part).rstrip()] if isinstance(part, str) else _table_lines(part, width)
+        lines += _text_lines(visible(part).rstrip(), width) if isinstance(part, str) else _table_lines(part, width)
     return "\n".join(lines)
+
+
+def _text_lines(text: str, width: int | None) -> list[str]:
+    """A text in lines that end after a word, those after the first indented; words stay whole, for paths are copied."""
+    if width is None or _cells(text) <= width:
+        return [text]
+    lines = [""]
+    for word in re.findall(r"\s*\S+", text):
+        if lines[-1].strip() and _cells(lines[-1] + word) > width:
+            lines.append(INDENT + word.strip())
+        else:
+            lines[-1] += word
+    return lines
 
 
 # tables -------------------------------------------------------------------------------------------------------------
 
 
 def _table_lines(table: Table, width: int | None) -> list[str]:
-    """A table as lines, with one that names the columns for which the terminal is too narrow."""
+    """A table as lines, in several parts where the terminal is too narrow for all columns."""
     columns = [c._replace(header=visible(c.header), cells=[visible(cell) for cell in c.cells]) for c in table.columns]
     if table.fold_headers:
         columns = [c if c.justify == "left" else _narrowed(c, _least_width(c)) for c in columns]
-    kept, dropped = columns, list[str]()
-    if width is not None:
-        kept, dropped = _fitted(columns, width)
-    lines = _grid(kept, {i: _lines(visible(title), _width(kept[0])) for i, title in table.sections.items()})
-    if dropped:
-        names = ", ".join(dropped)
-        lines += ["", f"columns left out at {width} characters: {names}; a wider terminal, a pipe or --out shows them"]
+    lines: list[str] = []
+    for part in [columns] if width is None else [_fitted(part, width) for part in _parts(columns, width)]:
+        titles = {i: _lines(visible(title), _width(part[0])) for i, title in table.sections.items()}
+        lines += [*([""] if lines else []), *_grid(part, titles)]
     return lines
+
+
+def _parts(columns: list[Column], width: int) -> list[list[Column]]:
+    """The columns in parts that fit a width, each with the first column."""
+    first, parts = columns[:1], [columns[:1]]
+    least = {id(column): _least_width(column) for column in columns}
+    for column in columns[1:]:
+        longer = [*parts[-1], column]
+        if len(parts[-1]) > 1 and sum(least[id(c)] for c in longer) + _gap(longer) * (len(longer) - 1) > width:
+            parts.append([*first])
+        parts[-1].append(column)
+    return parts
 
 
 def _grid(columns: Sequence[Column], sections: Mapping[int, str]) -> list[str]:
@@ -145,24 +169,17 @@ def _gap(columns: Sequence[Column]) -> int:
     return 2 if len(columns) <= MAX_SPACED_COLUMNS else 1
 
 
-def _fitted(columns: list[Column], width: int) -> tuple[list[Column], list[str]]:
-    """Return the columns that a width has room for, names folded where they must be, and the headers of the others.
-
-    Columns of figures go first, from the right; the first column stays.
-    """
-    kept, dropped = list(columns), list[str]()
-    while len(kept) > 1 and sum(map(_least_width, kept)) + _gap(kept) * (len(kept) - 1) > width:
-        figures = [i for i, c in enumerate(kept) if i and c.justify == "right"]
-        dropped.append(kept.pop(figures[-1] if figures else -1).header)
-    widths = [_width(c) for c in kept]
-    excess = sum(widths) + _gap(kept) * (len(kept) - 1) - width
-    for i in sorted(range(len(kept)), key=lambda i: (kept[i].justify == "left", -widths[i])):
+def _fitted(columns: list[Column], width: int) -> list[Column]:
+    """Return the columns with names and headers folded where that is needed to fit a width."""
+    fitted, widths = list(columns), [_width(c) for c in columns]
+    excess = sum(widths) + _gap(columns) * (len(columns) - 1) - width
+    for i in sorted(range(len(fitted)), key=lambda i: (fitted[i].justify == "left", -widths[i])):
         if excess > 0:
-            least = _least_width(kept[i]) if len(kept) > 1 else min(width, _least_width(kept[i]))
+            least = _least_width(fitted[i]) if len(fitted) > 1 else min(width, _least_width(fitted[i]))
             room = max(least, widths[i] - excess)
             excess -= widths[i] - room
-            kept[i] = _narrowed(kept[i], room)
-    return kept, [" ".join(header.split("\n")) for header in reversed(dropped)]
+            fitted[i] = _narrowed(fitted[i], room)
+    return fitted
 
 
 def _width(column: Column) -> int:

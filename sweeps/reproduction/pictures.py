@@ -177,7 +177,7 @@ def dilated(ax: Axes, profiles: Profiles, printed: Printed) -> None:
     steps = range(1, 6)
     holes = profiles["dilated5"]
     _curve(ax, steps, profiles["strided5"], GREEN, "stride 2")
-    _curve(ax, steps, profiles["plain5"], GREY, "plain")
+    _curve(ax, steps, profiles["plain5"], BLUE, "plain", ls="-.")
     ax.plot(steps, holes.extent[:, 0], "--", color=RED, label="dilation 2: extent")
     _curve(ax, steps, holes, RED, "dilation 2: √pixels", ls=(0, (1, 1.6)), lw=3.2)
     for name in ("dilated5", "strided5", "plain5"):
@@ -224,11 +224,11 @@ def claimed(ax: Axes, holes: xr.DataArray, printed: Printed) -> None:
     ax.set_xlim(-half - 12, half + 12)
     ax.set_ylim(half + 12, -half - 12)
     ax.text(
-        0, -half + 14, f"claimed: {side**2:.0f} pixels in {side:.0f}×{side:.0f}", color=RED, ha="center", fontsize=10
+        0, -half + 14, f"claimed: {side**2:,.0f} pixels in {side:.0f}×{side:.0f}", color=RED, ha="center", fontsize=10
     )
     size = "×".join(str(h - a) for a, h in zip(low, high, strict=True))
     ax.text(0, high[0] + 14, f"true: {int(holes.sum())} pixels in {size}", color=INK, ha="center", fontsize=10)
-    ax.set_title("Five 3×3 layers of dilation 2, to scale")
+    ax.set_title(f"The article claims {side**2 / float(holes.sum()):.0f} times the pixels")
 
 
 def enlarged(ax: Axes, holes: xr.DataArray) -> None:
@@ -324,7 +324,7 @@ def systems(profiles: Profiles) -> Any:
         ax.set_xticks(ticks, [str(t) for t in ticks])
         ax.minorticks_off()
         ax.set_xlabel("width of the footprint, pixels of the image (log)")
-        ax.set_title("Scales that each system offers: one dot is one map")
+        ax.set_title("After its top-down path FPN's maps are nearly of one scale; one dot is one map")
     return fig
 
 

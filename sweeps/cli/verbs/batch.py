@@ -8,13 +8,16 @@ from typing import Annotated
 import typer
 
 from rfscale.engine.errors import InputError
+from rfscale.sweeps.cli.help import OUTPUT
 from rfscale.sweeps.cli.output import deliver
 
 
 def batch(
     context: typer.Context,
     runs: Annotated[Path, typer.Argument(metavar="RUNS.yaml", help="A list of runs; see examples/batch.yaml.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results and the summary.")] = Path("batch"),
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the results and the summary.", rich_help_panel=OUTPUT)
+    ] = Path("batch"),
     against: Annotated[
         Path | None, typer.Option(metavar="SUMMARY", help="An earlier summary.json (or its folder) to compare with.")
     ] = None,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from rfscale.engine.errors import InputError, shown
+from rfscale.sweeps.cli.help import OUTPUT
 from rfscale.sweeps.cli.model import NetworkArgument, takes_network
 from rfscale.sweeps.cli.options import GlobalOps, InputSize, global_ops_of, size_of
 
@@ -20,13 +21,18 @@ def check(
     fail_on: Annotated[
         Literal["note", "warning", "error", "never"], typer.Option(help="Exit 1 if something of this level is found.")
     ] = "warning",
-    format: Annotated[Literal["text", "json", "sarif"], typer.Option(help="How findings are written.")] = "text",
+    format: Annotated[
+        Literal["text", "json", "sarif"],
+        typer.Option(metavar="text|json|sarif", help="How findings are written.", rich_help_panel=OUTPUT),
+    ] = "text",
     level: Annotated[Literal["note", "warning", "error"], typer.Option(help="Leave out what is less severe.")] = "note",
     ignore: Annotated[
         list[str] | None, typer.Option("--ignore", metavar="RULE", help="Leave a rule out; repeatable.")
     ] = None,
     global_ops: GlobalOps = "include",
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the findings here instead.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the findings here instead.", rich_help_panel=OUTPUT)
+    ] = None,
 ) -> None:
     """Find holes, aliasing, misaligned branches and other faults.
 
@@ -55,7 +61,12 @@ def check(
     kept = [f for f in findings if LEVELS.index(f.level) >= LEVELS.index(level)]
     text = formatted(kept, net, format, network.text if Path(network.text).is_file() else None)
     if out is None:
-        print(text)
+        from rfscale.sweeps.report.terminal import emit, say
+
+        if format == "text":
+            say(*text.splitlines())
+        else:
+            emit(text)
     else:
         from rfscale.engine.files import write_text
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from rfscale.engine.errors import InputError, shown
+from rfscale.sweeps.cli.help import OUTPUT
 from rfscale.sweeps.cli.options import Category, Factor, Plot, Resize
 from rfscale.sweeps.cli.output import deliver
 
@@ -52,7 +53,10 @@ def design(
     ] = "width",
     category: Category = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write each design as a spec file, and all to designs.csv.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write each design as a spec file, and all to designs.csv.", rich_help_panel=OUTPUT
+        ),
     ] = None,
     plot: Plot = None,
 ) -> None:

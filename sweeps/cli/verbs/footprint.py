@@ -51,14 +51,15 @@ def footprint(
     from rfscale.sweeps.report.progress import progress
     from rfscale.sweeps.report.tables.footprint import footprint_report, path_counts_report
 
-    name = module_layer(net, layer)
+    name, field = module_layer(net, layer), None
     with progress(f"{'path counts' if weights else 'footprint'} of {name}"):
         if weights:
             from rfscale.engine.analysis.path_counts import path_counts
             from rfscale.engine.fields.mass_box import mass_box
 
             data = path_counts(net, name, at, size, how)
-            report = path_counts_report(data, mass_box(data))
+            field = mass_box(data)
+            report = path_counts_report(data, field)
         else:
             from rfscale.engine.analysis.footprint import footprint as draw
             from rfscale.engine.analysis.footprint import footprint_figures
@@ -71,6 +72,6 @@ def footprint(
         from rfscale.sweeps.report.pictures.network import map_figure
         from rfscale.sweeps.report.pictures.style import save
 
-        save(map_figure(data), plot)
+        save(map_figure(data, field), plot)
         written.append(str(plot))
     deliver(context, data, *report, written=written)

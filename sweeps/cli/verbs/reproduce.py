@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from rfscale.sweeps.cli.help import OUTPUT
 from rfscale.sweeps.cli.output import deliver
 
 
 def reproduce(
     context: typer.Context,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("reproduction"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.", rich_help_panel=OUTPUT)] = Path(
+        "reproduction"
+    ),
     pictures: Annotated[bool, typer.Option(help="Draw the pictures (needs matplotlib).")] = True,
 ) -> None:
     """Compare the article's figures and numbers with the exact ones.

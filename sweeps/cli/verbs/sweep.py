@@ -12,6 +12,7 @@ import typer
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.variables import provenance
+from rfscale.sweeps.cli.help import OUTPUT
 from rfscale.sweeps.cli.options import Plot, how_many
 from rfscale.sweeps.cli.output import deliver
 from rfscale.sweeps.spaces.load import load_space
@@ -35,7 +36,8 @@ def sweep(
         typer.Option(
             metavar="PATH",
             help="Every architecture, into a Zarr store (resumed if begun) or a .nc file; "
-            "or the answer, to .csv, .json, .nc or .zarr.",
+            "or the answer, to .csv, .json, .nc or .zarr; - is stdout, as JSON.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     count: Annotated[

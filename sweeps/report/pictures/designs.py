@@ -38,11 +38,19 @@ def design_figure(found: xr.Dataset, sizes: xr.Dataset) -> Figure:
         left.set_ylim(0, 1.3 * float(share.max()))
         left.set_xlabel(f"pixels; objects by √(width·height), {label(attrs['source'])}")
         left.yaxis.set_major_formatter(PercentFormatter(1.0))
-        left.set_title(f"the design that fits best, |log2| {float(best.tightness):.3f}")
+        held = f"{float(best.coverage):.0%} of the objects within a factor of {attrs['factor']:g} of a map"
+        left.set_title(f"the best design: {held}", fontsize=10)
         y = found[fit].values
         x = found[cost].values if cost in found else np.arange(len(y))
         right.plot(x, y, "o-" if attrs["pareto"] else "o", color=GREEN, ms=5, lw=1, drawstyle="steps-post")
         right.set_xlabel(cost if cost in found else "rank")
         right.set_ylabel("mean |log2(map / object)|" if fit == "tightness" else "share of objects covered")
-        right.set_title("non-dominated designs" if attrs["pareto"] else f"the {len(y)} best")
+        right.set_title(_title(fit, y, attrs["pareto"]), fontsize=10)
     return fig
+
+
+def _title(fit: str, values: np.ndarray, pareto: bool) -> str:
+    """How far the designs are apart in fit."""
+    low, high = (f"{v:.1%}" if fit == "coverage" else f"{v:.3g}" for v in (values.min(), values.max()))
+    kind = "non-dominated designs" if pareto else "best designs"
+    return f"{len(values)} {kind}, {fit} {low}" if low == high else f"{len(values)} {kind}, {fit} {low} to {high}"

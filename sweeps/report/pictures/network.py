@@ -39,7 +39,7 @@ def profile_figure(ds: xr.Dataset) -> Figure:
         top, bottom = axes[:, 0]
         draw_profile(top, steps, ds)
         size = f", image {per_axis(ds.attrs['input_size'])}" if "input_size" in ds.attrs else ", no borders"
-        top.set_title(f"{label(ds.attrs['network'])}: receptive field of each layer{size}")
+        top.set_title(f"{_reached(ds)}{size}")
         top.set_ylabel("pixels of the image")
         top.legend(loc="upper left")
         overlap = ds.overlap.where(~ds.is_global)
@@ -51,6 +51,20 @@ def profile_figure(ds: xr.Dataset) -> Figure:
         bottom.set_ylabel("overlap")
         layer_ticks(bottom, [str(n) for n in ds.layer.values])
     return fig
+
+
+def _reached(ds: xr.Dataset) -> str:
+    """The receptive field of the last layer that has no global one, and whether all of it is read."""
+    from rfscale.sweeps.report.terminal import box, number
+
+    network = label(ds.attrs["network"], 40)
+    local = [i for i, is_global in enumerate(ds.is_global.values.tolist()) if not is_global]
+    if not local:
+        return f"{network}: every layer has a global receptive field"
+    last = ds.isel(layer=local[-1])
+    density = float(last.density)
+    holes = "" if density == 1 else f", {number(float(last.area))} pixels of it read"
+    return f"{network}, {label(last.layer.item(), 30)}: receptive field {box(last.extent.values)}{holes}"
 
 
 def draw_profile(ax: Axes, steps: Sequence[int], ds: xr.Dataset) -> None:
@@ -90,8 +104,11 @@ def layer_ticks(ax: Axes, names: Sequence[str]) -> None:
 # maps ---------------------------------------------------------------------------------------------------------------
 
 
-def map_figure(data: xr.DataArray) -> Figure:
-    """Return the picture of `rfscale footprint --plot`: pixels of a footprint, or path counts."""
+def map_figure(data: xr.DataArray, field: xr.Dataset | None = None) -> Figure:
+    """Return the picture of `rfscale footprint --plot`: pixels of a footprint, or path counts with their `field`.
+
+    `field` is that of `rfscale.engine.analysis.effective_field.effective_field`.
+    """
     plane, _ = _plane(data)
     with figure(6.4, min(max(5.2 * plane.shape[0] / plane.shape[1], 1.5), 9.0) + 0.6) as (fig, axes):
         ax = axes[0, 0]
@@ -99,8 +116,34 @@ def map_figure(data: xr.DataArray) -> Figure:
             draw_footprint(ax, data)
         else:
             draw_path_counts(ax, data)
-        ax.set_title(f"{label(data.attrs['network'])}: {label(data.attrs['long_name'], 90)}", fontsize=10, wrap=True)
+        what = f"{label(data.attrs['network'])}: {label(data.attrs['long_name'], 90)}"
+        ax.set_title(f"{what}\n{_held(data, field)}", fontsize=10, wrap=True)
     return fig
+
+
+def _held(data: xr.DataArray, field: xr.Dataset | None) -> str:
+    """How many pixels of its box a footprint reads, or in which part of it most paths lie."""
+    import numpy as np
+
+    from rfscale.sweeps.report.terminal import box, number
+
+    read = data.values != 0
+    if not read.any():
+        return "it reads only padding"
+    places = [
+        np.flatnonzero(read.any(axis=tuple(a for a in range(read.ndim) if a != axis))) for axis in range(read.ndim)
+    ]
+    sides = [int(p[-1] - p[0]) + 1 for p in places]
+    if field is not None and "mass" in field:
+        return (
+            f"{100 * float(field.mass):.0f} % of the paths lie in {box(field.box_extent.values)} of {box(sides)} pixels"
+        )
+    count, whole = int(read.sum()), int(np.prod(sides))
+    return (
+        f"all {number(whole)} pixels of {box(sides)}"
+        if count == whole
+        else f"{number(count)} of the {number(whole)} pixels of {box(sides)}"
+    )
 
 
 def _plane(data: xr.DataArray) -> tuple[np.ndarray, tuple[float, float, float, float]]:

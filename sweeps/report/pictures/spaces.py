@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import log10
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,9 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.answers.count import shares_by_extent
-from rfscale.sweeps.report.pictures.style import BLUE, GREEN, ORANGE, SKY, figure, label
+from rfscale.sweeps.report.pictures.style import BLUE, ORANGE, SKY, figure, label
+from rfscale.sweeps.report.terminal import rounded
+from rfscale.sweeps.variables import ROWS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,7 +34,10 @@ def space_figure(space: Space, extents: Mapping[str, list[xr.DataArray]]) -> Fig
     with figure(max(7.0, 0.45 * len(names) + 3) * len(extents), 4.6, 1, len(extents)) as (fig, grid):
         for ax, (axis, counts) in zip(grid[0], extents.items(), strict=True):
             _distributions(ax, names, counts)
-            ax.set_title(f"{label(space.name)}: extents{f' along {axis}' if axis else ''} by stage")
+            last = counts[-1][counts[-1].dims[0]].values
+            many = f"{space.size:,}" if space.size < 10**15 else f"{float(min(space.size, 10**300)):.3g}"
+            span = f"extents of {last.min():,} to {last.max():,} px{f' along {axis}' if axis else ''}"
+            ax.set_title(f"{label(space.name)}: {many} architectures, {span}")
     return fig
 
 
@@ -83,7 +88,10 @@ def _draw_counts(ax: Axes, data: xr.DataArray) -> None:
     if len(data.dims) == 2 or not numbers:
         _ticks(ax.xaxis, data, -1)
     ax.set_xlabel(_named(data, data.dims[-1]))
-    ax.set_title(f"architectures by {' and '.join(label(d, 30) for d in data.dims)}")
+    most = np.unravel_index(np.nanargmax(logs), logs.shape)
+    where = " and ".join(f"{label(d, 30)} {label(data[d].values[i], 30)}" for d, i in zip(data.dims, most, strict=True))
+    share = 10 ** (float(logs[most]) - log10(sum(data.values.ravel().tolist())))
+    ax.set_title(f"{share:.0%} of the architectures have {where}, more than any other")
 
 
 def _ticks(axis: Any, data: xr.DataArray, at: int) -> None:
@@ -99,8 +107,7 @@ def _named(data: Any, name: Any) -> str:
 
 
 def _draw_front(ax: Axes, data: xr.Dataset) -> None:
-    names = [label(o) for o in data.objective.values]
-    values = data.objectives.values
+    names, values = _without_signs([str(o) for o in data.objective.values], data.objectives.values)
     if values.shape[1] == 2:
         ax.plot(values[:, 0], values[:, 1], "o-", color=BLUE, ms=4, lw=1, drawstyle="steps-post")
     else:
@@ -108,7 +115,27 @@ def _draw_front(ax: Axes, data: xr.Dataset) -> None:
         ax.figure.colorbar(points, ax=ax, label=names[2])
     ax.set_xlabel(names[0])
     ax.set_ylabel(names[1])
-    ax.set_title(f"{data.sizes['rank']} non-dominated architectures")
+    ends = zip(values.min(axis=0).tolist(), values.max(axis=0).tolist(), strict=True)
+    spans = (f"{rounded(low)} to {rounded(high)}" for low, high in ends)
+    ranges = ", ".join(f"{n.partition(',')[0]} {span}" for n, span in zip(names, spans, strict=True))
+    ax.set_title(f"{data.sizes['rank']} architectures are non-dominated: {ranges}", fontsize=10, wrap=True)
+
+
+def _without_signs(objectives: Sequence[str], values: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Names and values as they are read: -extent, of which the smallest is best, is drawn as the extent."""
+    signs = np.array([-1 if _is_negated(o) else 1 for o in objectives])
+    names = [_quantity(o.lstrip("-")) for o in objectives]
+    return names, values * signs
+
+
+def _is_negated(objective: str) -> bool:
+    return objective.startswith("-") and objective[1:].isidentifier()
+
+
+def _quantity(name: str) -> str:
+    """What a figure is, with its unit: extent, pixels."""
+    spec = ROWS.get(name)
+    return f"{label(name)}, pixels" if spec is not None and spec.units == "pixel" else label(name)
 
 
 def _draw_rows(ax: Axes, data: xr.Dataset) -> None:
@@ -117,12 +144,26 @@ def _draw_rows(ax: Axes, data: xr.Dataset) -> None:
     extent = next(str(n) for n in data.data_vars if str(n).startswith("extent"))
     x = "width" if y == "objective" and data.attrs.get("objective", "").strip("-") == extent else extent
     solid = data.density.values == 1
-    for picked, color, kind in ((solid, GREEN, "without holes"), (~solid, ORANGE, "with holes")):
+    goal, shown = y, data[y].values
+    if y == "objective":
+        (goal,), shown = _without_signs([str(data.attrs["objective"])], data[y].values)
+    for picked, color, kind, mark in ((solid, BLUE, "without holes", "o"), (~solid, ORANGE, "with holes", "D")):
         if picked.any():
-            places = data[x].values[picked], data[y].values[picked]
-            ax.plot(*places, "o", color=color, ms=5, alpha=0.7, mec=SKY, mew=0.3, label=kind)
+            places = data[x].values[picked], shown[picked]
+            ax.plot(*places, mark, color=color, ms=5, alpha=0.7, mec=SKY, mew=0.3, label=kind)
     ax.set_xlabel(_named(data, x))
-    ax.set_ylabel(label(data.attrs.get("objective", y)) if y == "objective" else _named(data, y))
-    drawn = f"{data.sizes.get('sample')} architectures, drawn at random"
-    ax.set_title("the best architectures" if "rank" in data.dims else drawn)
+    ax.set_ylabel(label(goal) if y == "objective" else _named(data, y))
+    ax.set_title(_best_or_drawn(data, x), fontsize=10)
     ax.legend()
+
+
+def _best_or_drawn(data: xr.Dataset, x: str) -> str:
+    """What the first of the best has, or the range of those drawn."""
+    name = x.replace("_", " along ")
+    if "rank" not in data.dims:
+        span = f"{rounded(float(data[x].min()))} to {rounded(float(data[x].max()))}"
+        return f"{data.sizes['sample']} architectures drawn at random: {name} {span} px"
+    objective = str(data.attrs["objective"])
+    names, values = _without_signs([objective], data.objective.values[:1, None])
+    of = "largest" if _is_negated(objective) else "smallest"
+    return f"the {of} {names[0].partition(',')[0]} is {rounded(float(values[0, 0]))}"

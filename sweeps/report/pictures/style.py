@@ -1,6 +1,7 @@
 """Pictures of one network: the style of all pictures, profiles, footprints and path counts.
 
-Colours are those of Okabe and Ito, which colour-blind readers can tell apart. matplotlib is imported in the functions.
+Colours are those of Okabe and Ito, which colour-blind readers can tell apart; where several lines meet, their kinds
+differ as well. A title says what the picture shows. matplotlib is imported in the functions.
 """
 
 from __future__ import annotations
@@ -25,6 +26,15 @@ GREEN, PURPLE, INK, GREY = "#009E73", "#CC79A7", "#222222", "#8A8A8A"
 
 
 PAPER = "#F4F4F0"
+
+
+LINES = ("-", "--", ":", "-.")  # kinds of line, for what a colour alone would not tell apart
+FORMULAS: dict[str, dict[str, Any]] = {  # how each formula is drawn, in every picture that compares several
+    "published": {"color": RED, "ls": "-", "marker": "o"},
+    "closed_form": {"color": INK, "ls": "--", "marker": "x"},
+    "interval": {"color": SKY, "ls": "-.", "marker": "s"},
+    "path_variance": {"color": BLUE, "ls": ":", "marker": "^"},
+}
 
 
 HOLLOW: dict[str, Any] = {"marker": "o", "ms": 6.5, "mfc": "none", "mew": 1.3, "ls": ""}  # the published formula

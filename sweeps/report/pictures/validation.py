@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rfscale.sweeps.validation.space import shares_by_error
+from rfscale.engine.formulas.exactness import ROUNDING
+from rfscale.sweeps.report.pictures.style import FORMULAS, label
+from rfscale.sweeps.validation.space import shares_by_error, totals
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -16,25 +18,35 @@ if TYPE_CHECKING:
 
 def gaussian_figure(data: xr.Dataset) -> Figure:
     """Draw distances over depth: a colour for each kernel, a kind of line for each stride and dilation."""
-    from rfscale.sweeps.report.pictures.style import figure
+    from rfscale.sweeps.report.pictures.style import BLUE, INK, LINES, ORANGE, RED, SKY, figure
 
+    KERNELS, MARKS = (BLUE, ORANGE, SKY, RED, INK), ("", "o", "s", "^", "D")
     kernels = list(dict.fromkeys(data.kernel.values.tolist()))
     steps = list(dict.fromkeys(zip(data.stride.values.tolist(), data.dilation.values.tolist(), strict=True)))
     with figure(9, 5) as (fig, axes):
         ax = axes.flat[0]
         for i, window in enumerate(data.window.values):
             part = data.isel(window=i)
-            style = ("-", "--", ":", "-.")[steps.index((part.stride.item(), part.dilation.item())) % 4]
-            color = f"C{kernels.index(part.kernel.item()) % 10}"
-            ax.plot(data.depth, part.distance, style, color=color, lw=2, label=str(window))
+            kernel, step = kernels.index(part.kernel.item()), steps.index((part.stride.item(), part.dilation.item()))
+            marks = {"marker": MARKS[kernel // len(KERNELS) % len(MARKS)], "ms": 4, "markevery": 0.2}
+            color = KERNELS[kernel % len(KERNELS)]
+            ax.plot(
+                data.depth, part.distance, LINES[step % 4], color=color, lw=1 + step // 4, label=str(window), **marks
+            )
         ax.set(xscale="log", yscale="log", xlabel="layers in a row", ylabel="total-variation distance from the normal")
+        ends = [row[np.isfinite(row)][-1] for row in data.distance.transpose("window", "depth").values]
+        span = f"{min(ends):.2g}" if min(ends) == max(ends) else f"{min(ends):.2g} to {max(ends):.2g}"
+        most = int(data.depth[-1])
+        ax.set_title(f"After up to {most} layers in a row, path counts are {span} from a normal distribution")
         ax.legend(ncols=2, fontsize=9)
     return fig
 
 
 def save_plot(ds: xr.Dataset, path: Path) -> None:
     """Draw shares of maps by error (a space), errors by layer (a network), or distances by depth (gaussian)."""
-    from rfscale.sweeps.report.pictures.style import figure, label, save
+    from matplotlib.ticker import MaxNLocator
+
+    from rfscale.sweeps.report.pictures.style import figure, save
 
     if "window" in ds.dims:
         fig = gaussian_figure(ds)
@@ -46,10 +58,12 @@ def save_plot(ds: xr.Dataset, path: Path) -> None:
         with figure(9, 4.5) as (fig, axes):
             ax = axes.flat[0]
             for f in ds.formula.values:
-                ax.plot(np.abs(ds.relative_error.sel(formula=f)), "o-", ms=3, label=str(f))
-            ax.set(
-                yscale="symlog", xlabel="layer", ylabel="relative error of the area", title=label(ds.attrs["network"])
-            )
+                error = np.abs(ds.relative_error.sel(formula=f).values)
+                error[error <= ROUNDING] = 0
+                ax.plot(error, ms=4, label=_named(str(f)), **FORMULAS.get(str(f), {}))
+            ax.set_ylim(0, max(1e-3, 2 * ax.dataLim.y1))
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+            ax.set(xlabel="layer, by number", ylabel="relative error of the area", title=_finding(ds))
             ax.set_yscale("symlog", linthresh=1e-3)
             ax.legend()
     save(fig, path)
@@ -61,6 +75,38 @@ def _shares(ax: Any, ds: xr.Dataset, name: str) -> None:
     for f in ds.formula.values:
         share = upto.sel(formula=f)
         if share.notnull().all():
-            ax.step(upto.error_bin, share, where="post", label=str(f))
-    ax.set(xscale="log", ylim=(0, 1.02), xlabel=f"error of the {name} up to", ylabel="share of maps", title=name)
+            style = {k: v for k, v in FORMULAS.get(str(f), {}).items() if k != "marker"}
+            ax.step(upto.error_bin, share, where="post", label=_named(str(f)), **style)
+    ax.set(xscale="log", ylim=(0, 1.02), xlabel=f"error of the {name} up to", ylabel="share of maps")
+    ax.set_title(_exact_shares(ds, name), fontsize=10)
     ax.legend()
+
+
+def _named(formula: str) -> str:
+    return formula.replace("_", " ")
+
+
+def _finding(ds: xr.Dataset) -> str:
+    """Where the published formula first is wrong, or that it never is."""
+    at = str(ds.attrs["published_departs"])
+    network = label(ds.attrs["network"], 40)
+    found = f"is wrong from {label(at, 30)} on" if at else "is exact wherever it has a value"
+    return f"{network}: the published formula {found}"
+
+
+def _exact_shares(ds: xr.Dataset, name: str) -> str:
+    """Which share of the maps each formula gives exactly, of those for which it has a value."""
+    whole = totals(ds).sel(figure=name)
+    parts = []
+    for f in ds.formula.values:
+        valued, wrong = int(whole.valued.sel(formula=f)), int(whole.inexact.sel(formula=f))
+        if valued:
+            share = 100 * (valued - wrong) / valued
+            parts.append(f"{_named(str(f))} {share:.3g} %")
+    half = -(-len(parts) // 2)
+    lines = ", ".join(parts[:half]), ", ".join(parts[half:])
+    return (
+        "\n".join([f"maps whose {name} is exact:", *filter(None, lines)])
+        if parts
+        else f"{name}: no formula has a value"
+    )

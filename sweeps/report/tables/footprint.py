@@ -35,10 +35,14 @@ def footprint_report(fp: xr.DataArray, figures: xr.Dataset) -> list[Any]:
     return lines
 
 
-def _fitting(drawn: list[str]) -> list[str]:
-    """A drawing, or a line that says that the terminal is too narrow for it."""
-    width, room = max(map(len, drawn)), terminal_width()
-    return drawn if room is None or width <= room else [f"its drawing is {width} characters wide; --plot draws it too"]
+def _fitting(*drawings: list[str]) -> list[str]:
+    """The first drawing that the terminal has room for, or a line that says that it is too narrow."""
+    room = terminal_width()
+    for drawn in drawings:
+        width = max(map(len, drawn))
+        if room is None or width <= room:
+            return drawn
+    return [f"its drawing is {width} characters wide; --plot draws it too"]
 
 
 def _boxed(data: xr.DataArray) -> xr.DataArray:
@@ -82,13 +86,14 @@ def path_counts_report(weights: xr.DataArray, field: xr.Dataset) -> list[Any]:
         f"{share} of the paths lie in {box(field.box_extent.values)} px from {start} on",
     ]
     if inside.ndim <= 2 and inside.shape[-1] <= WIDEST:
-        lines += ["", *_fitting(shades(np.atleast_2d(inside.values)))]
+        grid = np.atleast_2d(inside.values)
+        lines += ["", *_fitting(shades(grid), shades(grid, 1))]
     return lines
 
 
-def shades(grid: np.ndarray) -> list[str]:
-    """Draw a grid of weights in five shades, two characters a pixel; the darkest is the largest weight."""
+def shades(grid: np.ndarray, across: int = 2) -> list[str]:
+    """Draw a grid of weights in five shades, so many characters a pixel; the darkest is the largest weight."""
     import numpy as np
 
     level = np.ceil(grid / grid.max() * 4).astype(int)
-    return ["".join(" ░▒▓█"[i] * 2 for i in row) for row in level]
+    return ["".join(" ░▒▓█"[i] * across for i in row) for row in level]

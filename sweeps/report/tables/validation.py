@@ -16,6 +16,8 @@ from rfscale.sweeps.validation.space import totals
 if TYPE_CHECKING:
     import xarray as xr
 
+UNITS = {"path_variance": "px²"}  # of a formula's value, where it is not an area
+
 
 def report(ds: xr.Dataset, depth: int | None = None) -> list[Any]:
     """Return the lines and tables of a validation; the table of a network is folded as that of its profile is."""
@@ -75,7 +77,7 @@ def _network(whole: xr.Dataset, depth: int | None) -> list[Any]:
     for f in ds.formula.values:
         part = ds.sel(formula=f)
         if not np.isnan(part.value).all():
-            columns.append(Column(str(f), [number(v) for v in part.value.values], unit=PX))
+            columns.append(Column(str(f), [number(v) for v in part.value.values], unit=UNITS.get(str(f), PX)))
             columns.append(Column("off by", [_percent(v) for v in part.relative_error.values], quiet=("", "0")))
             columns.append(Column("domain", ["in" if v else "out" for v in part.in_domain.values], quiet=("in",)))
     lines: list[Any] = [ds.attrs["network"], folded(columns)]

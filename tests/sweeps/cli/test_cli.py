@@ -58,15 +58,16 @@ def test_help_groups_verbs_by_question(rfscale):
 def test_options_that_read_a_model_have_a_section(rfscale):
     _, out, _ = rfscale("profile", "--help")
     own, reading, output = out.index("\nOptions:"), out.index("\nReading a model:"), out.index("\nOutput:")
-    assert own < out.index("  --input-size") < reading < out.index("  --example-input") < output < out.index("  --plot")
+    assert (
+        own < out.rindex("  --input-size") < reading < out.index("  --example-input") < output < out.rindex("  --plot")
+    )
 
 
 @pytest.mark.parametrize("verb", [verb.__name__ for verb in VERBS])
 def test_help_fits_into_80_columns(rfscale, verb, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     _, out, _ = rfscale(verb, "--help")
-    forms = out.index("What may stand for") if "What may stand for" in out else len(out)  # paths, which are not folded
-    assert max(map(len, out[:forms].splitlines())) <= 80
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_version(rfscale):
