@@ -5,7 +5,7 @@ from .analysis.effective_field import effective_field
 from .analysis.entry_map import entry_map
 from .analysis.footprint import footprint
 from .analysis.halo import halo, tiles
-from .analysis.match import match
+from .analysis.match.match import match
 from .analysis.output_lines import output_lines
 from .analysis.path_counts import path_counts
 from .analysis.profile import profile

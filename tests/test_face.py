@@ -100,7 +100,7 @@ FUNCTIONS = {
     "check": lambda net, **reading: rf.check(net, 32, **reading),
     "halo": lambda net, **reading: rf.halo(net, 8, **reading),
     "tiles": lambda net, **reading: list(rf.tiles(net, 32, 8, **reading)),
-    "match": lambda net, **reading: rf.match(net, np.array([[4, 4]]), k=1, effective=False, **reading),
+    "match": lambda net, **reading: rf.match(net, np.array([[4, 4]]), effective=False, **reading),
     "validate": lambda net, **reading: rf.validate(net, **reading),
 }
 
