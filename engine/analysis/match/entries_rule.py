@@ -97,7 +97,7 @@ def _boxes(network: Network, found: Levels) -> list[float]:
 def _limits(sizes: xr.Dataset, smallest: float, largest: float) -> Limits:
     """Shares of the objects below and above the limits of a level; its `largest` may be unknown."""
     under, up_to = share_below(sizes, [smallest, largest if largest == largest else inf]).tolist()
-    return Limits(smallest, largest, under, max(0.0, up_to - under), 1 - up_to if largest == largest else nan)
+    return Limits(smallest, largest, under, max(0.0, up_to - under), max(0.0, 1 - up_to) if largest == largest else nan)
 
 
 def _finer(found: Levels, sizes: xr.Dataset, entries: float) -> list[Finer]:
@@ -119,10 +119,9 @@ def _questions(found: Levels, limits: list[Limits], finer: list[Finer], sizes: x
     for missing in finer:
         questions.append(finer_question(missing, name, stride * n, under, n))
         name, stride, under = missing.name, missing.stride, missing.under
-    strides = [level.stride for level in levels if level.stride > levels[0].stride]
-    if not finer and strides:
-        alone = float(share_below(sizes, [min(strides) * n])[0]) - limits[0].under
-        questions.append(finest_question(levels[0].name, levels[0].stride * n, min(strides) * n, alone, under, n))
+    second = next((i for i, level in enumerate(levels) if level.stride > stride), None)
+    if not finer and second is not None:
+        questions.append(finest_question(levels[0], levels[second], limits[0], limits[second], n))
     known = [i for i, limit in enumerate(limits) if limit.largest == limit.largest]
     if known:
         widest = max(known, key=lambda i: (limits[i].largest, i))

@@ -165,17 +165,17 @@ def _stages(network: Network, ds: xr.Dataset, local: np.ndarray, strides: np.nda
 
 
 def _outputs(network: Network, ds: xr.Dataset, rows: Sequence[int], strides: np.ndarray) -> list[int]:
-    """One output for every stride and size: the widest; of equally wide ones one with the name of a level."""
+    """One output for every stride and size: the widest.
+
+    Where a model gives some of its outputs the names of levels, the others are none, such as prototypes of masks.
+    """
+    named = [row for row in rows if level_name(network, str(ds.layer.values[row]))]
     groups: dict[tuple[object, ...], list[int]] = {}
-    for row in rows:
+    for row in named or rows:
         size = ds.map_size.values[row].tolist() if "map_size" in ds else []
         groups.setdefault((*strides[row].tolist(), *size), []).append(row)
     extent = ds.extent.values.prod(axis=1)
-
-    def order(row: int) -> tuple[float, bool]:
-        return float(extent[row]), bool(level_name(network, str(ds.layer.values[row])))
-
-    return [max(group, key=order) for group in groups.values()]
+    return [max(group, key=lambda row: float(extent[row])) for group in groups.values()]
 
 
 def _with_stages(outputs: list[int], stages: dict[float, int], strides: np.ndarray) -> list[int]:

@@ -109,7 +109,7 @@ def match(
     >>> print(found.question.values[0], found.answer.values[0])
     Do I need P2? yes
     >>> print(found.why.values[0])
-    50 % of the objects have two entries or more across on P2 alone (8 to 16 px)
+    50 % of the objects have two entries or more across on P2 alone (8 to 16 px), 50 % on P3 as well
     """
     network = as_network(network, reading, input_size)
     if len(network.axes) != 2:

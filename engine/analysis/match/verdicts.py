@@ -52,35 +52,38 @@ def finer_question(finer: Finer, coarser: str, limit: float, under: float, entri
     >>> print(asked.question, asked.answer)
     Do I need P2? perhaps
     >>> print(asked.why.partition("; ")[0])
-    12 % of the objects are under two entries wide on P3 (below 16 px), 2.7 % would be on P2 (stride 4)
+    12 % of the objects are under two entries wide on P3 (below 16 px), 88 % are not
     """
-    why = (
-        f"{_share(under)} of the objects are {_under(entries)} on {coarser} (below {limit:.4g} px), "
-        f"{_share(finer.under)} would be on {finer.name} (stride {finer.stride:g})"
-    )
+    small, large = _share(under), _share(1 - under)
+    why = f"{small} of the objects are {_under(entries)} on {coarser} (below {limit:.4g} px), {large} are not"
+    why += f"; it would be {_share(finer.under)} on {finer.name} (stride {finer.stride:g})"
     if finer.gain >= FEW:
-        why += "; images of twice the size do the same"
+        why += ", or with images of twice the size"
         why += "; worth its cost if these objects matter" if finer.gain < MANY else ""
-        why += f"; it can begin at {finer.layer}, the last map of that stride" if finer.layer else ""
+        why += f"; {finer.name} can begin at {finer.layer}, the last map of that stride" if finer.layer else ""
     if finer.under >= FEW:
         why += f"; for the {_share(finer.under)}, {LARGER}"
     return Question(f"Do I need {finer.name}?", _answer(finer.gain), why)
 
 
-def finest_question(name: str, low: float, high: float, alone: float, under: float, entries: float) -> Question:
+def finest_question(finest: Level, second: Level, limits: Limits, of_second: Limits, entries: float) -> Question:
     """Return whether the finest level of a network is needed: by the share of objects that it alone resolves."""
-    enough = f"{_count(entries)} or more"
-    why = f"{_share(alone)} of the objects have {enough} across on {name} alone ({low:.4g} to {high:.4g} px)"
+    name, alone = finest.name, of_second.under - limits.under
+    low, high = limits.smallest, of_second.smallest
+    enough = f"{_count(entries)} or more across"
+    why = f"{_share(alone)} of the objects have {enough} on {name} alone ({low:.4g} to {high:.4g} px)"
+    why += f", {_share(1 - of_second.under)} on {second.name} as well"
     if FEW <= alone < MANY:
         why += "; worth its cost if these objects matter"
-    if under >= FEW:
-        why += f"; {_share(under)} are {_under(entries)} even on {name}: {LARGER}"
+    if limits.under >= FEW:
+        why += f"; {_share(limits.under)} are {_under(entries)} even on {name}: {LARGER}"
     return Question(f"Do I need {name}?", _answer(alone), why)
 
 
 def largest_question(name: str, largest: float, over: float, whole_image: bool) -> Question:
     """Return whether the largest objects are within what the levels depend on."""
-    why = f"{_share(over)} of the objects are larger than the largest effective box, {largest:.4g} px of {name}"
+    why = f"{_share(over)} of the objects are larger than the largest effective box ({largest:.4g} px, {name}), "
+    why += f"{_share(1 - over)} are not"
     if whole_image:
         return Question(
             "Do the largest objects fit?", "yes", f"{why}; attention or the like brings in the whole image besides"

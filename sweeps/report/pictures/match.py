@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+TITLE_LETTERS = 92  # in a line
 USED = 2e-4  # share of the objects in a bin that counts for the limits of the axis
 
 
@@ -46,11 +47,11 @@ def match_figure(found: xr.Dataset) -> Figure:
 
 
 def _finding(found: xr.Dataset) -> str:
-    """The first answer, in lines that fit."""
+    """The first answer with the share of the objects that it follows from, in lines that fit."""
     if not found.sizes["question"]:
         return ""
-    first = f"{found.question.values[0]} {str(found.answer.values[0]).capitalize()}: {found.why.values[0]}"
-    return fill(first.partition("; ")[0], 95)
+    share = str(found.why.values[0]).partition("), ")[0]
+    return fill(f"{found.question.values[0]} {str(found.answer.values[0]).capitalize()}: {share})", TITLE_LETTERS)
 
 
 def _limits(found: xr.Dataset) -> tuple[float, float]:

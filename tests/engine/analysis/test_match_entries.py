@@ -80,6 +80,16 @@ def test_outputs_of_one_stride_are_one_level_and_the_widest_stands_for_it():
     assert find_levels(pyramid(8, 16), ["score16", "c4"]).levels[0].name == "P2"
 
 
+def test_outputs_without_the_name_of_a_level_are_none_where_others_have_one():
+    """A segmenting YOLO has prototypes of masks at stride 4 besides boxes at 8, 16 and 32: no P2."""
+    net = pyramid(4, 8, 16)
+    assert [level.name for level in find_levels(net).levels] == ["P2", "P3", "P4"]
+    modules = {f"{what}:p{n}": f"{layer}{2**n}" for n in (3, 4) for what, layer in (("a", "box"), ("b", "score"))}
+    found = find_levels(Network.from_dict(net.to_dict() | {"modules": modules}))
+    assert [level.name for level in found.levels] == ["P3", "P4"]
+    assert found.stages[4.0] == "c4"
+
+
 def test_strides_that_are_no_power_of_two_keep_the_names_of_layers():
     net = Network.sequential({"name": "a", "kernel": 3, "stride": 3}, {"name": "b", "kernel": 3, "stride": [2, 4]})
     found = find_levels(net, ["a", "b"]).levels
@@ -152,8 +162,8 @@ def test_a_finer_level_by_hand():
     assert found.finer_under.values.tolist() == pytest.approx([5 / 20])
     assert answers(found) == {"Do I need P2?": "yes"}
     assert str(found.why[0].values).startswith(
-        "45 % of the objects are under two entries wide on P3 (below 16 px), 25 % would be on P2 (stride 4); images of "
-        "twice the size do the same; it can begin at c4"
+        "45 % of the objects are under two entries wide on P3 (below 16 px), 55 % are not; it would be 25 % on P2 "
+        "(stride 4), or with images of twice the size; P2 can begin at c4, the last map of that stride"
     )
 
 
