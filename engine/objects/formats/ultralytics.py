@@ -69,11 +69,17 @@ class UltralyticsSource(YoloSource):
         )
 
     def _bases(self) -> list[Path]:
-        """Folders that paths may start from: `path`, as it stands or from the file's folder, then that folder."""
+        """Folders that paths may start from: those that `path` may mean, and that of the file.
+
+        `path` starts at the file, here, or in a folder `datasets` here or beside, where Ultralytics puts data sets.
+        """
         beside, path = self.yaml.parent, self.content.get("path")
         if path is not None and not isinstance(path, str):
             raise InputError(f"objects: {self.yaml}: path is {shown(path)}; it must be a text")
-        return list(dict.fromkeys([beside / path, Path(path), beside] if path else [beside]))
+        if not path:
+            return [beside]
+        bases = [beside / path, Path(path), Path("datasets") / path, Path("../datasets") / path, beside]
+        return list(dict.fromkeys(bases))
 
 
 def _split(path: Path, content: Mapping[str, Any], split: str | None) -> str:

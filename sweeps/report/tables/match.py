@@ -43,15 +43,15 @@ def _level_table(found: xr.Dataset) -> Table:
         Column("level", found.level.values.tolist(), "left"),
         Column("layer", found.layer.values.tolist(), "left"),
         Column("stride px", pixels("stride")),
-        Column("extent px", pixels("extent")),
         Column("smallest object px", pixels("smallest")),
         Column("largest object px", pixels("largest")),
-        Column("smallest in the original px", pixels("smallest_original")),
-        Column("largest in the original px", pixels("largest_original")),
         Column(f"under {entries:g} entries", shares("under")),
         Column("right", shares("fit")),
         Column("too large", shares("over")),
-    ]
+        Column("smallest in the original px", pixels("smallest_original")),
+        Column("largest in the original px", pixels("largest_original")),
+        Column("extent px", pixels("extent")),
+    ]  # a narrow terminal leaves out the last ones first
     return Table([c for c in columns if c.cells], fold_headers=True)
 
 

@@ -223,6 +223,17 @@ def test_sentences_for_each_level():
     ]
 
 
+def test_boxes_that_take_too_long_are_left_out(monkeypatch):
+    from rfscale.engine.analysis.match import entries_rule
+
+    monkeypatch.setattr(entries_rule, "MAX_CELLS", 2 * 5000)
+    found = match(pyramid(8, 16), squares(10, 20, 40, 80))
+    assert np.isnan(found.largest.values).tolist() == [False, True]
+    assert found.over[0].item() == pytest.approx(0.5)
+    assert found.verdict[1].item() == "P4: 50 % of your objects are under two entries wide (below 32 px)"
+    assert answers(found)["Do the largest objects fit?"] == "not all"
+
+
 # ------------------------------------------------------------------ global branches
 
 
@@ -349,7 +360,7 @@ def test_the_command(tmp_path, capsys):
         text = capsys.readouterr().out
         assert "Do I need P2? Yes: 50 % of the objects are under two entries wide on P3 (below 16 px)" in text
         assert "P4: 50 % of your objects are under two entries wide (below 32 px)" in text
-        assert re.search(r"P3 +box8 +8 +31 +16 +\d+ +32", text)
+        assert re.search(r"P3 +box8 +8 +16 +\d+ +50.0% .* 32 .* 31", text)
         assert "left out: 1 zero size" in text
         assert "one pixel of the original becomes 0.5" in text
         assert f"written: {out}" in text

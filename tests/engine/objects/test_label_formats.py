@@ -84,6 +84,16 @@ def test_data_yaml_with_a_path_beside_it(tmp_path):
     assert sorted(boxes(path)) == sorted(TRAIN)
 
 
+@pytest.mark.parametrize("here", ["work", "."])
+def test_data_yaml_with_a_path_in_the_folder_of_data_sets(tmp_path, monkeypatch, here):
+    """As the files that come with Ultralytics have it: `path: coco8`, in `datasets` beside the folder of the work."""
+    dataset(tmp_path / "datasets/pets", "")
+    path = write(tmp_path / "library/pets.yaml", f"path: pets\ntrain: images/train\n{NAMES}")
+    (tmp_path / here).mkdir(exist_ok=True)
+    monkeypatch.chdir(tmp_path / here)
+    assert sorted(boxes(path)) == sorted(TRAIN)
+
+
 def test_data_yaml_with_lists_of_pictures(tmp_path):
     path = dataset(tmp_path, f"train: train.txt\nval: [val.txt, images/val]\n{NAMES}")
     pictures = ["./images/train/a.png", str(tmp_path / "images/train/sub/b.png"), "images/train/empty.png"]
