@@ -140,17 +140,14 @@ def _side(strides: np.ndarray) -> float:
 def _stages(network: Network, ds: xr.Dataset, local: np.ndarray, strides: np.ndarray) -> dict[float, int]:
     """The layer at the end of every stage, by stride; strides that only pools have are no stages.
 
-    It is the last one that no connection passes by: within a residual block others are later, but have not all of it.
+    It is the last one that no connection passes by (within a residual block others are later, but have not all of it),
+    and that is in no module that leads to the next stride, such as the first layers of a block with a stride.
     """
     side = [_side(stride) if of else nan for stride, of in zip(strides, local.tolist(), strict=True)]
-    rows = {name: row for row, name in enumerate(ds.layer.values.tolist())}
-    furthest = list(range(len(side)))  # by layer: the last that reads it
-    for layer in network.layers:
-        for source in layer.inputs:
-            if source in rows:
-                furthest[rows[source]] = max(furthest[rows[source]], rows[layer.name])
+    ops, names = ds.op.values.tolist(), ds.layer.values.tolist()
+    furthest = _last_readers(network, names)
+    leading = _modules_to_coarser_strides(names, side)
     found: dict[float, int] = {}
-    ops = ds.op.values.tolist()
     for stride in sorted({s for s in side if isfinite(s)}):
         members = [row for row, s in enumerate(side) if s == stride]
         if all(ops[row] in POOLS for row in members):
@@ -160,8 +157,45 @@ def _stages(network: Network, ds: xr.Dataset, local: np.ndarray, strides: np.nda
             if reach <= row:
                 ends.append(row)
             reach = max(reach, furthest[row])
-        found[stride] = ends[-1]
+        plain = [row for row in ends if ops[row] not in (*POOLS, "pad")]
+        outside = [row for row in plain if all(leading.get(m) != stride for m in _modules_of(names[row]))]
+        found[stride] = (outside or plain or ends)[-1]
     return found
+
+
+def _last_readers(network: Network, names: list[str]) -> list[int]:
+    """The position of the last layer that reads each; its own where none does."""
+    rows = {name: row for row, name in enumerate(names)}
+    last = list(range(len(names)))
+    for layer in network.layers:
+        for source in layer.inputs:
+            if source in rows:
+                last[rows[source]] = max(last[rows[source]], rows[layer.name])
+    return last
+
+
+def _modules_of(name: str) -> list[str]:
+    """Names of the modules that a layer is in: a.b.c is in a and in a.b."""
+    parts = name.split(".")
+    return [".".join(parts[:n]) for n in range(1, len(parts))]
+
+
+def _modules_to_coarser_strides(names: list[str], side: list[float]) -> dict[str, float]:
+    """Modules that begin at a stride and end at a coarser one, with the first stride.
+
+    Not those that contain a module of two layers or more of the first stride alone: they contain a stage.
+    """
+    rows: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        for module in (*_modules_of(name), name):
+            rows.setdefault(module, []).append(row)
+    leading = {module: side[at[0]] for module, at in rows.items() if side[at[-1]] > side[at[0]]}
+    for module, at in rows.items():
+        if len(at) > 1 and all(side[row] == side[at[0]] for row in at):
+            for around in _modules_of(module):
+                if leading.get(around) == side[at[0]]:
+                    del leading[around]
+    return leading
 
 
 def _outputs(network: Network, ds: xr.Dataset, rows: Sequence[int], strides: np.ndarray) -> list[int]:

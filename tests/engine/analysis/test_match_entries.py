@@ -55,6 +55,8 @@ def pyramid(*strides: int, **network) -> Network:
         ("fpn-resnet50", "P2 P3 P4 P5 P6", ["P2", "P3", "P4", "P5", "P6"]),
         ("yolov5s", "P3 P4 P5", ["model.17", "model.20", "model.23"]),
         ("resnet50", "P2 P3 P4 P5", ["layer1", "layer2", "layer3", "layer4"]),
+        ("densenet121", "P2 P3 P4 P5", [f"features.denseblock{n}" for n in (1, 2, 3, 4)]),
+        ("swin_t", "P2 P3 P4 P5", ["features.1", "features.3", "features.5", "features.7"]),
         ("vgg16", "P2 P3 P4", ["conv3_3", "conv4_3", "conv5_3"]),  # no stage of pool5 alone
         ("unet", "P0 P2 P3 P4", ["output", "up3.conv2", "up4.conv2", "bottom.conv2"]),
     ],
@@ -100,6 +102,30 @@ def test_a_stage_ends_where_no_connection_passes_by():
     """Of a residual stage the end is the addition, not the first layer of the next block, which has the same stride."""
     stages = find_levels(rf.load("resnet18")).stages
     assert [stages[s] for s in (4.0, 8.0, 16.0, 32.0)] == ["layer1", "layer2", "layer3", "layer4"]
+
+
+@pytest.mark.parametrize(
+    ("names", "end"),
+    [
+        (["stem", "s.0.a", "s.0.b", "s.1.pw", "s.1.dw.pad", "s.1.dw", "s.1.pool"], "s.0.b"),  # a block with a stride
+        (["stem", "s.0.a", "s.0.b", "s.0.c", "s.0.c.pad", "s.0.dw", "s.0.pool"], "s.0.c"),  # no module ends there
+        (["a", "b", "c", "d", "pad", "dw", "pool"], "d"),
+    ],
+)
+def test_a_stage_ends_with_its_last_module(names, end):
+    made = [
+        {"kernel": 3, "stride": 4, "padding": 1},
+        {"kernel": 3, "padding": 1},
+        {"kernel": 3, "padding": 1},
+        {"kernel": 1},
+        {"op": "pad", "padding": [0, 0, 1, 1]},
+        {"kernel": 3, "stride": 2},
+        {"op": "max_pool", "kernel": 2, "stride": 2},
+    ]
+    layers = [{"name": name} | layer for name, layer in zip(names, made, strict=True)]
+    found = find_levels(Network.from_dict({"input_size": 64, "layers": [*layers, {"op": "global_pool"}]}))
+    assert list(found.stages) == [4.0, 8.0]
+    assert found.stages[4.0] == end
 
 
 @pytest.mark.parametrize("name", ["fpn-resnet50", "ssd300", "yolov5n"])
