@@ -188,10 +188,12 @@ def _guess(path: Path) -> str:
 
 
 def _data_yaml(folder: Path) -> Path | None:
-    """The one YAML file at the top of a folder that tells of pictures to train on."""
+    """The file of Ultralytics at the top of a folder: data.yaml, or the only YAML file that names a split."""
+    from rfscale.engine.objects.formats.ultralytics import names_a_split
+
     found = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in YAML and p.is_file()]
-    named = [p for p in found if p.stem in ("data", "dataset")]
-    return named[0] if named else found[0] if len(found) == 1 else None
+    named = [p for p in found if p.stem == "data"] or [p for p in found if names_a_split(p)]
+    return named[0] if len(named) == 1 else None
 
 
 def _guess_text(folder: Path) -> str:

@@ -81,7 +81,7 @@ def match_by_entries(
 
 
 def _boxes(network: Network, found: Levels) -> list[float]:
-    """Sides of the effective boxes; NaN where one takes too long, or the level reads only padding."""
+    """Sides of the effective boxes; NaN where one takes too long."""
     plan = resolve(network, found.input_size, "skip")
     out = []
     for level in found.levels:

@@ -14,6 +14,7 @@ from rfscale.engine.analysis.match.width_rule import Measure, match_by_width
 from rfscale.engine.errors import InputError, Parameter
 from rfscale.engine.network.network import Network
 from rfscale.engine.objects.fit import Objective
+from rfscale.engine.objects.resize import Resize
 from rfscale.engine.objects.sizes import object_sizes
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
@@ -56,7 +57,7 @@ def match(
     objects : xr.Dataset, path, array or None
         Of `rfscale.engine.objects.sizes.object_sizes`, or what that takes; None: COCO val2017.
     resize : str, optional
-        Resize rule for objects that are not yet a histogram; by default "none".
+        What training does to the images of objects that are not yet a histogram; by default "none".
     layers : sequence of str, optional
         The maps to take, instead of the levels; with the rule `width` instead of the best.
     rule : {"entries", "width"}
@@ -120,6 +121,9 @@ def match(
     _check_options(rule, {"entries": entries}, of_width)
     own = without_own_resize(network, input_size)
     sizes: Any = objects if hasattr(objects, "data_vars") else object_sizes(objects, resize or "none")
+    if resize is not None and str(Resize.parse(resize)) != sizes.attrs.get("resize", "none"):
+        made = f"the sizes of the objects are already those of resize={sizes.attrs.get('resize', 'none')!r}"
+        raise InputError(made, argument=Parameter("resize"), value=resize, remedy="give it to object_sizes alone")
     if own is not None:
         _check_resize(network, own, resize, sizes)
         network, input_size = own.network, None if input_size is None else own.after

@@ -82,6 +82,15 @@ class UltralyticsSource(YoloSource):
         return list(dict.fromkeys(bases))
 
 
+def names_a_split(path: Path) -> bool:
+    """Whether a YAML file can be read and has a split with something in it."""
+    try:
+        content = read_mapping(path)
+    except InputError:
+        return False
+    return any(content.get(name) for name in SPLITS)
+
+
 def _split(path: Path, content: Mapping[str, Any], split: str | None) -> str:
     """The split that is asked for, or the first that there is."""
     there = [name for name in SPLITS if content.get(name)]

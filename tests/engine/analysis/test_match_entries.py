@@ -318,6 +318,14 @@ def test_objects_in_pixels_of_the_original_are_refused_there():
     assert match(net, SMALL, input_size=256, effective=False).sizes["level"] == 2  # an image that it leaves as it is
 
 
+def test_sizes_that_are_resized_another_way_are_refused():
+    sizes = rf.object_sizes(SMALL, "scale=0.5")
+    assert match(pyramid(8, 16), sizes, resize="scale=0.5", effective=False).attrs["resize"] == "scale=0.5"
+    message = "resize is 'scale=2', the sizes of the objects are already those of resize='scale=0.5'; give it to"
+    with pytest.raises(InputError, match=re.escape(message)):
+        match(pyramid(8, 16), sizes, resize="scale=2", effective=False)
+
+
 def test_a_second_reader_of_the_image_keeps_the_resize():
     layers = [
         {"name": "half", "op": "resize", "size": 32},

@@ -109,6 +109,16 @@ def test_data_yaml_of_folders_with_images_and_labels_inside(tmp_path):
     assert boxes(write(tmp_path / "data.yaml", "train: train/images\n")) == [(50.0, 50.0, "0")]
 
 
+def test_other_yaml_files_in_a_folder_are_no_data_yaml(tmp_path):
+    write(tmp_path / "labels/a.txt", "0 0.5 0.5 0.5 0.5\n")
+    write(tmp_path / "images/a.png", png(100, 100))
+    write(tmp_path / "hyp.yaml", "lr0: 0.01\n")
+    write(tmp_path / "broken.yaml", "a: [\n")
+    assert boxes(tmp_path) == [(50.0, 50.0, "0")]
+    write(tmp_path / "pets.yaml", "train: images\nnames: [cat]\n")
+    assert boxes(tmp_path) == [(50.0, 50.0, "cat")]
+
+
 def test_data_yaml_without_pictures_and_a_size(tmp_path):
     write(tmp_path / "labels/train/a.txt", "0 0.5 0.5 0.5 0.5\n")
     path = write(tmp_path / "data.yaml", "train: images/train\n")
