@@ -37,7 +37,10 @@ def width_figure(found: xr.Dataset) -> Figure:
         left.yaxis.set_minor_formatter(NullFormatter())
         left.set_ylabel("pixels of the image")
         image = "no borders" if found.attrs["mode"] == "interior" else str(found.attrs["mode"])
-        left.set_title(f"{label(found.attrs['network'], 40)}: receptive field of each layer, {image}")
+        figure_name = {"effective": "effective box"}.get(found.attrs["by"], found.attrs["by"])
+        near = f"{float(found.coverage):.0%} of the objects near the {figure_name} of a chosen map"
+        left.set_title(f"{label(found.attrs['network'], 40)}: {near}")
+        left.set_xlabel(f"layers, {image}")
         rule = "" if found.attrs["resize"] == "none" else f"\nresized by {found.attrs['resize']}"
         right.set_title(f"{label(Path(found.attrs['source']).name)}{rule}", fontsize=10)
         fig.supxlabel(

@@ -67,7 +67,7 @@ def test_levels_are_outputs_of_a_pyramid_or_ends_of_stages(name, levels, layers)
     assert [level.layer for level in found] == layers
 
 
-def test_levels_of_one_stride_are_told_apart_by_their_size():
+def test_levels_of_one_stride_have_their_size_in_the_name():
     found = find_levels(rf.load("ssd300")).levels
     assert [level.name for level in found] == ["P3", "P4", "P5", "P6 5×5", "P6 3×3", "P6 1×1"]
     assert [level.layer for level in found] == ["conv4_3", "fc7", "conv6_2", "conv7_2", "conv8_2", "conv9_2"]
