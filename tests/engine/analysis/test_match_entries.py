@@ -411,6 +411,23 @@ def test_the_command(tmp_path, capsys):
     assert "images as they are, 99×99 px on average" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("width", [80, 100, 120, None])
+def test_nothing_is_lost_in_a_narrow_terminal(width):
+    from rfscale.sweeps.report.tables.match import match_report
+    from rfscale.sweeps.report.terminal import rendered
+
+    sizes = rf.object_sizes(resize="letterbox=640")
+    found = match(rf.load("yolov5s"), sizes)
+    lines = rendered(match_report(found, sizes), width).split("\n")
+    table = [line for line in lines if line.startswith(("P3 ", "P4 ", "P5 "))]
+    assert table[0].split()[:8] == ["P3", "model.17", "8", "16", "383", "11.6%", "84.5%", "3.9%"]
+    assert [row.split()[3] for row in table] == ["16", "32", "64"]
+    note = next((line for line in lines if line.startswith("columns left out")), "")
+    left_out = note.partition(": ")[2].partition(";")[0].split(", ") if note else []
+    assert len(table[0].split()) + len(left_out) == 11
+    assert all(len(row) <= (width or 200) for row in table)
+
+
 @pytest.mark.parametrize("boxes", [SMALL, LARGE, squares(16)], ids=["small", "large", "one"])
 def test_the_picture(tmp_path, boxes):
     pytest.importorskip("matplotlib")
