@@ -94,7 +94,7 @@ def match(
 
     A level is right for objects that have two of its entries across, and that are not larger than its effective box.
 
-    Example: rfscale match yolov8n.yaml --objects data.yaml --resize letterbox=640 --plot match.png
+    Example: rfscale match yolov5s --objects data.yaml --resize letterbox=640 --plot match.png
     """
     check_targets(out, plot)
     net = network.load(input_size)
