@@ -3,7 +3,7 @@ from .analysis.check.rules import Finding
 from .analysis.coverage import coverage
 from .analysis.entry_map import entry_map
 from .analysis.footprint import footprint
-from .analysis.match import match
+from .analysis.match.match import match
 from .analysis.output_lines import output_lines
 from .analysis.path_counts import path_counts
 from .analysis.profile import profile

@@ -257,7 +257,7 @@ INPUT_SIZES: dict[str, Variable] = {
 }
 
 EXTENT_OF_BOTH_AXES = "side of the bounding box, mean of both on a log scale"
-MATCH: dict[str, Variable] = {
+MATCH_BY_WIDTH: dict[str, Variable] = {
     "op": PROFILE["op"],
     "width": Variable(LAYER, "f", PIXEL, "square root of the pixels of the footprint"),
     "extent": Variable(LAYER, "f", PIXEL, EXTENT_OF_BOTH_AXES),
@@ -285,6 +285,46 @@ MATCH: dict[str, Variable] = {
     "bin": Variable(("bin",), "f", PIXEL, "centre of a bin of object sizes"),
 }
 
+LEVEL, FINER = ("level",), ("finer",)
+MATCH_BY_ENTRIES: dict[str, Variable] = {
+    "level": Variable(LEVEL, "UO", ONE, "level, finest first: P3 has one entry in every 2^3 pixels"),
+    "layer": Variable(LEVEL, "UO", ONE, "layer that makes the level"),
+    "stride": Variable(
+        LEVEL, "f", PIXEL, "input pixels between neighbouring entries, mean of both axes on a log scale"
+    ),
+    "extent": Variable(LEVEL, "f", PIXEL, EXTENT_OF_BOTH_AXES),
+    "effective": Variable(
+        LEVEL, "f", PIXEL, "side of the box that holds {mass:g} % of the path counts, mean of both on a log scale"
+    ),
+    "is_output": Variable(LEVEL, "b", ONE, "the level is an output of the network"),
+    "whole_image": Variable(
+        LEVEL, "b", ONE, "a branch of the level, not counted in its figures, reads the whole image"
+    ),
+    "smallest": Variable(LEVEL, "f", PIXEL, "smallest object that has {entries:g} entries across"),
+    "largest": Variable(LEVEL, "f", PIXEL, "largest object that the effective box holds"),
+    "smallest_original": Variable(LEVEL, "f", PIXEL, "the same before the resize, at its mean factor"),
+    "largest_original": Variable(LEVEL, "f", PIXEL, "the same before the resize, at its mean factor"),
+    "under": Variable(LEVEL, "f", ONE, "share of the objects below the smallest"),
+    "fit": Variable(LEVEL, "f", ONE, "share of the objects between the smallest and the largest"),
+    "over": Variable(LEVEL, "f", ONE, "share of the objects above the largest"),
+    "verdict": Variable(LEVEL, "UO", ONE, "what the level is right for, in words"),
+    "finer": Variable(FINER, "UO", ONE, "level that the network has not"),
+    "finer_stride": Variable(FINER, "f", PIXEL, "its stride"),
+    "finer_layer": Variable(FINER, "UO", ONE, "the last layer of that stride, which could feed it"),
+    "finer_gain": Variable(
+        FINER, "f", ONE, "share of the objects with {entries:g} entries across there, but no coarser"
+    ),
+    "finer_under": Variable(FINER, "f", ONE, "share of the objects with fewer even there"),
+    "question": Variable(("question",), "UO", ONE, "what is asked of the ends of a pyramid"),
+    "answer": Variable(("question",), "UO", ONE, "yes, no, and what lies between"),
+    "why": Variable(("question",), "UO", ONE, "why, with shares of the objects"),
+    "bin": Variable(("bin",), "f", PIXEL, "centre of a bin of object sizes"),
+    "share": Variable(("bin",), "f", ONE, "share of the objects"),
+    "scale": Variable(
+        (), "f", ONE, "pixels of the resized image for each of the original, geometric mean over objects"
+    ),
+}
+
 
 def _histogram(measure: str, meaning: str, dim: str, units: str) -> dict[str, Variable]:
     return {
@@ -304,6 +344,11 @@ OBJECT_SIZES: dict[str, Variable] = {
     "quantiles": Variable(("measure", "q"), "f", ONE, "size, width, height in pixels; ratios"),
     "modes": Variable(("mode",), "f", PIXEL, "peaks of the size histogram"),
     "left_out": Variable(("reason",), "i", ONE, "boxes left out"),
+    "scale": Variable((), "f", ONE, "factor by which the resize changes sizes, geometric mean over objects"),
+    "scale_low": Variable((), "f", ONE, "least factor"),
+    "scale_high": Variable((), "f", ONE, "largest factor"),
+    "image_width": Variable((), "f", PIXEL, "width of the images before the resize, geometric mean over objects"),
+    "image_height": Variable((), "f", PIXEL, "height of the images before the resize, geometric mean over objects"),
 }
 
 

@@ -109,7 +109,7 @@ FUNCTIONS = {
     "tiles": lambda net, **reading: list(rf.tiles(net, 32, 8, **reading)),
     "tile_costs": lambda net, **reading: rf.tile_costs(net, [8, 16], **reading),
     "choose_tile": lambda net, **reading: rf.choose_tile(net, waste=2.0, **reading),
-    "match": lambda net, **reading: rf.match(net, np.array([[4, 4]]), k=1, effective=False, **reading),
+    "match": lambda net, **reading: rf.match(net, np.array([[4, 4]]), effective=False, **reading),
     "valid_sizes": lambda net, **reading: rf.valid_sizes(net, 33, **reading),
     "where": lambda net, **reading: rf.where(net, "b", (3, 3), 32, **reading),
     "entries_at": lambda net, **reading: rf.entries_at(net, (3, 3), "b", 32, **reading),

@@ -14,6 +14,7 @@ import numpy as np
 from rfscale.engine.errors import InputError
 
 CHUNK = 1 << 16  # boxes per chunk
+NOWHERE = object()  # the place of a box that is known to have none, such as a turned one
 MAX_FILE_BYTES = 64 << 20  # of the labels of one image
 
 
@@ -80,12 +81,13 @@ class ArraySource(Base):
 def rows_to_boxes(rows: list[tuple[Any, ...]]) -> Boxes:
     """Boxes of rows (x, y, width, height, image_width, image_height, category), one each.
 
-    A box whose place is not a number has no size either: it is left out as "not a number".
+    A box whose place is not a number has no size either: it is left out as "not a number". One that is `NOWHERE` has.
     """
     columns = list(zip(*rows, strict=True))
     x, y, width, height, image_width, image_height = (numbers(c) for c in columns[:6])
+    placeless = np.array([place is NOWHERE for place in columns[0]])
     with np.errstate(invalid="ignore"):
-        width = np.where(np.isfinite(x + y), width, np.nan)
+        width = np.where(np.isfinite(x + y) | placeless, width, np.nan)
     category = np.empty(len(rows), object)
     category[:] = columns[6]
     return Boxes(width, height, image_width, image_height, x, y, category, np.ones(len(rows)))

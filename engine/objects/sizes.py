@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib import resources
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import InputError, Parameter, shown
 from rfscale.engine.objects.boxes import Boxes, Source
 from rfscale.engine.objects.histogram import BINS, MEASURES, OCTAVES, PIXELS, QUANTILES, modes, quantile
 from rfscale.engine.objects.open_source import open_source
@@ -34,6 +35,7 @@ def object_sizes(
     format: str | None = None,
     images: str | Path | None = None,
     image_size: tuple[int, int] | None = None,
+    split: str | None = None,
     crowd: bool = True,
     categories: Sequence[str] | None = None,
 ) -> xr.Dataset:
@@ -42,16 +44,19 @@ def object_sizes(
     Parameters
     ----------
     objects : path, numpy array or None
-        COCO JSON, a folder of Pascal VOC or YOLO files, CSV or Parquet (image_width, image_height, width, height[,
-        category, x, y, count]), .npy, or an array (n, 2) of width and height or (n, 4) with the image's before. None:
-        COCO val2017, which is built in.
+        COCO JSON, data.yaml of Ultralytics, a folder of Pascal VOC, YOLO, VisDrone, KITTI or DOTA files, CSV or Parquet
+        (image_width, image_height, width, height[, category, x, y, count]), .npy, or an array (n, 2) of width and
+        height or (n, 4) with the image's before. None: COCO val2017, which is built in.
     resize : str or Resize
         What training does to the images first: "none", "short=800,cap=1333", "short=640-800,cap=1333", "square=300",
         "letterbox=640" or "scale=0.5-2". A range counts each box as shares over it.
-    format : {"coco", "voc", "yolo", "csv", "parquet", "npy"}, optional
-        By default it follows from the name.
+    format : {"coco", "voc", "yolo", "ultralytics", "visdrone", "kitti", "dota", "csv", "parquet", "npy"}, optional
+        By default it follows from the name, or from the first line.
     images, image_size : path, (height, width)
-        Where YOLO's image sizes come from.
+        Where the sizes of images come from that YOLO, VisDrone, KITTI and DOTA do not say: a folder of pictures, by
+        default the one that belongs to the labels, or one size for all.
+    split : {"train", "val", "test"}, optional
+        Of data.yaml; by default the first that it has.
     crowd : bool
         Whether COCO's crowd regions count as objects.
     categories : sequence of str, optional
@@ -62,7 +67,8 @@ def object_sizes(
     xr.Dataset
         Number of objects by category over log2 bins of `size` (sqrt(width·height)), `width` and `height` (in pixels
         after the resize), `aspect` (width / height) and `relative` (size / sqrt of the image's area, before the
-        resize); `quantiles` (measure, q), interpolated in the bins; `modes`, the peaks of `size`; `left_out` (reason).
+        resize); `quantiles` (measure, q), interpolated in the bins; `modes`, the peaks of `size`; `left_out` (reason);
+        `scale`, the mean factor of the resize, `scale_low` and `scale_high`; `image_width` and `image_height`, means.
 
     Raises
     ------
@@ -78,7 +84,7 @@ def object_sizes(
     rule = Resize.parse(resize)
     if objects is None:
         return _default(rule, tuple(categories) if categories is not None else None).copy()
-    source = open_source(objects, format, images, image_size, crowd)
+    source = open_source(objects, format, images, image_size, crowd, split)
     return _dataset(_counted(source, rule, categories), source, rule)
 
 
@@ -92,6 +98,28 @@ def _default(rule: Resize, categories: tuple[str, ...] | None) -> xr.Dataset:
     return out
 
 
+class Mean:
+    """A geometric mean, the least and the largest of weighted values, of those that are known."""
+
+    def __init__(self) -> None:
+        self.weight, self.logs, self.low, self.high = 0.0, 0.0, nan, nan
+
+    def add(self, values: np.ndarray, weights: np.ndarray) -> None:
+        """Take in a chunk."""
+        known = values[np.isfinite(values)]
+        if len(known):
+            self.weight += float(weights[np.isfinite(values)].sum())
+            self.logs += float((np.log2(known) * weights[np.isfinite(values)]).sum())
+            self.low, self.high = float(np.fmin(self.low, known.min())), float(np.fmax(self.high, known.max()))
+
+    @property
+    def value(self) -> float:
+        """The mean; NaN of nothing."""
+        if self.low == self.high:
+            return self.low  # without the rounding of a logarithm
+        return float(2 ** (self.logs / self.weight)) if self.weight else nan
+
+
 class Tally:
     """Counts of boxes per category and bin; its size does not depend on how many boxes there are."""
 
@@ -101,6 +129,7 @@ class Tally:
         self.total = 0
         self.left_out: Counter[str] = Counter()
         self.used = 0.0
+        self.scale, self.image = Mean(), (Mean(), Mean())
         octaves = {m: OCTAVES.get(m, PIXELS) for m in MEASURES}
         self.low = {m: o[0] * BINS for m, o in octaves.items()}
         self.counts = {m: np.zeros((0, (o[1] - o[0]) * BINS)) for m, o in octaves.items()}
@@ -115,6 +144,8 @@ class Tally:
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             relative = np.sqrt(boxes.width * boxes.height / (image_width * image_height))
             aspect = boxes.width / boxes.height
+            for mean, pixels in zip(self.image, (image_width, image_height), strict=True):
+                mean.add(pixels[good], count[good])
             for x, y, weight in self.rule.factors(image_width, image_height):
                 width, height = boxes.width * x, boxes.height * y
                 size = np.sqrt(width * height)
@@ -122,6 +153,7 @@ class Tally:
                 if weight == 1.0:
                     self._leave(good & ~inside, count, f"outside 2^{PIXELS[0]} … 2^{PIXELS[1]} pixels")
                 self.used += float(count[inside].sum()) * weight
+                self.scale.add(np.sqrt(x * y)[inside], count[inside] * weight)
                 values = (size, width, height, aspect, relative)
                 for measure, value in zip(MEASURES, values, strict=True):
                     known = inside & np.isfinite(value) & (value > 0)
@@ -204,7 +236,11 @@ def _counted(source: Source, rule: Resize, categories: Sequence[str] | None) -> 
         )
     if not tally.used:
         reasons = ", ".join(f"{n} {reason}" for reason, n in tally.left_out.most_common())
-        raise InputError(f"objects: none of the {tally.total} boxes of {source.label} can be used: {reasons}")
+        unknown = tally.left_out["image size unknown"] > 0
+        raise InputError(
+            f"objects: none of the {tally.total} boxes of {source.label} can be used: {reasons}",
+            remedy=("give ", Parameter("image_size"), " or ", Parameter("resize", "none")) if unknown else None,
+        )
     _choose(tally, source, categories)
     return tally
 
@@ -251,6 +287,9 @@ def _dataset(tally: Tally, source: Source, rule: Resize) -> xr.Dataset:
     out = out.assign_coords(labels)
     out["quantiles"] = (("measure", "q"), table)
     out["modes"] = ("mode", modes(out))
+    for name, figure in (("", tally.scale.value), ("_low", tally.scale.low), ("_high", tally.scale.high)):
+        out[f"scale{name}"] = ((), figure)
+    out["image_width"], out["image_height"] = ((), tally.image[0].value), ((), tally.image[1].value)
     out["left_out"] = ("reason", np.array(list(reasons.values()), np.int64))
     out.attrs = provenance(
         "object_sizes",

@@ -35,7 +35,8 @@ GlobalOps = Annotated[
     ),
 ]
 ImageSize = Annotated[
-    str | None, typer.Option(metavar="HxW", help="Size of all images of a YOLO folder, where there are no pictures.")
+    str | None,
+    typer.Option(metavar="HxW", help="Size of all images, where labels do not say it and there are no pictures."),
 ]
 Layers = Annotated[
     str | None, typer.Option(metavar="NAMES", help="Maps to take, comma between names of layers or modules.")

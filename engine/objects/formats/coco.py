@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.objects.boxes import CHUNK, Base, Boxes, reading, rows_to_boxes
 from rfscale.engine.objects.formats.json_stream import JsonStream
+from rfscale.engine.objects.formats.masks import mask_box
 
 LISTS = "'images', 'annotations' and 'categories'"
 
@@ -57,7 +58,10 @@ class ImageSizes:
 
 
 class CocoSource(Base):
-    """A COCO file of instances, plain or gzipped; its lists may come in any order."""
+    """A COCO file of instances, plain or gzipped; its lists may come in any order.
+
+    An annotation without a box has the one around its mask.
+    """
 
     def __init__(self, path: Path, crowd: bool = True) -> None:
         super().__init__(str(path))
@@ -129,8 +133,8 @@ class CocoSource(Base):
                 if not self.crowd:
                     self.left_out["crowd region"] += 1
                     continue
-            box = entry.get("bbox")
-            if not isinstance(box, list) or len(box) != 4:
+            box = self._box(entry)
+            if box is None:
                 self.left_out["no box"] += 1
                 continue
             rows.append((*box, images.number(entry.get("image_id")), 0, self._label(entry.get("category_id"))))
@@ -138,6 +142,17 @@ class CocoSource(Base):
                 yield from self._with_images(rows, images)
                 rows = []
         yield from self._with_images(rows, images)
+
+    def _box(self, entry: dict[str, Any]) -> Sequence[Any] | None:
+        """The box of an annotation: its own, or where that says nothing the one around its mask."""
+        box = entry.get("bbox")
+        given = box if isinstance(box, list) and len(box) == 4 else None
+        if given is not None and given != [0, 0, 0, 0]:
+            return given
+        around = mask_box(entry.get("segmentation"))
+        if around is not None:
+            self.notes["boxes from masks"] += 1
+        return around or given
 
     def _with_images(self, rows: list[tuple[Any, ...]], images: ImageSizes) -> Iterator[Boxes]:
         """Boxes of the rows whose image the file lists."""

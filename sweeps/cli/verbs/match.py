@@ -1,4 +1,4 @@
-"""The verb match: the feature maps of a network that fit the sizes of objects."""
+"""The verb match: the levels of a network that are right for the sizes of objects."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from rfscale.engine.errors import InputError
 from rfscale.sweeps.cli.model import NetworkArgument, takes_network
 from rfscale.sweeps.cli.options import (
     Category,
-    Factor,
     Finite,
     ImageSize,
     InputSize,
     Layers,
     Out,
     Plot,
-    Resize,
     check_targets,
     layers_of,
     numbers,
@@ -27,6 +25,8 @@ from rfscale.sweeps.cli.options import (
 )
 from rfscale.sweeps.cli.output import deliver
 from rfscale.sweeps.report.tables.match import CSV_NOTE, match_report, stored_parts
+
+FormatName = Literal["coco", "voc", "yolo", "ultralytics", "visdrone", "kitti", "dota", "csv", "parquet", "npy"]
 
 
 @takes_network
@@ -37,31 +37,52 @@ def match(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="COCO .json, .csv, .parquet, .npy, or a folder of VOC or YOLO files. Without it: COCO val2017.",
+            help="COCO .json, Ultralytics data.yaml, a folder of VOC, YOLO, VisDrone, KITTI or DOTA labels, .csv, "
+            ".parquet, .npy. Without it: COCO val2017.",
         ),
     ] = None,
-    resize: Resize = "none",
+    resize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE",
+            help="What training does first: letterbox=640, short=800,cap=1333, short=640-800,cap=1333, square=300, "
+            "scale=0.5-2. Without it: none.",
+        ),
+    ] = None,
+    entries: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="Entries of a level that there must be across an object. Without it: 2."),
+    ] = None,
     layers: Layers = None,
+    rule: Annotated[
+        Literal["entries", "width"],
+        typer.Option(help="entries across an object and effective boxes; or the article's width against size."),
+    ] = "entries",
     k: Annotated[
         int | None,
         typer.Option(
-            "--k", metavar="N", help="Choose the best N maps of all layers. Without: the outputs if several, else 4."
+            "--k", metavar="N", help="Rule width: the best N maps. Without it: the outputs if several, else 4."
         ),
     ] = None,
     by: Annotated[
-        Literal["width", "extent", "effective"],
-        typer.Option(help="Figure of a map that is compared with object sizes."),
-    ] = "width",
+        Literal["width", "extent", "effective"] | None,
+        typer.Option(help="Rule width: figure of a map that is compared with object sizes. Without it: width."),
+    ] = None,
     objective: Annotated[
-        Literal["tightness", "coverage"], typer.Option(help="What the best maps are best in.")
-    ] = "tightness",
-    factor: Factor = 2.0,
+        Literal["tightness", "coverage"] | None,
+        typer.Option(help="Rule width: what the best maps are best in. Without it: tightness."),
+    ] = None,
+    factor: Annotated[
+        float | None,
+        typer.Option(metavar="F", help="Rule width: a map covers objects within this factor. Without it: 2."),
+    ] = None,
     category: Category = None,
-    objects_format: Annotated[
-        Literal["coco", "voc", "yolo", "csv", "parquet", "npy"] | None, typer.Option(help="Format of --objects.")
+    objects_format: Annotated[FormatName | None, typer.Option(help="Format of --objects.")] = None,
+    split: Annotated[
+        Literal["train", "val", "test"] | None, typer.Option(help="Of data.yaml. Without it: the first that it has.")
     ] = None,
     images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Pictures of a YOLO folder, for their sizes.")
+        Path | None, typer.Option(metavar="DIR", help="Pictures of the labels, for the sizes of the images.")
     ] = None,
     image_size: ImageSize = None,
     crowd: Annotated[bool, typer.Option(help="Count COCO's crowd regions as objects.")] = True,
@@ -70,15 +91,15 @@ def match(
     out: Out = None,
     plot: Plot = None,
 ) -> None:
-    """Compare the receptive fields of layers with the object sizes of a data set.
+    """Say which levels of a detector are right for the object sizes of a data set, and whether it needs P2.
 
-    It chooses the maps that fit the objects best, and says which objects none fits.
+    A level is right for objects that have two of its entries across, and that are not larger than its effective box.
 
-    Example: rfscale match resnet50 --objects instances_train2017.json --resize short=800,cap=1333 --k 4 --plot fit.png
+    Example: rfscale match yolov5s --objects data.yaml --resize letterbox=640 --plot match.png
     """
     check_targets(out, plot)
     net = network.load(input_size)
-    from rfscale.engine.analysis.match import match as compute
+    from rfscale.engine.analysis.match.match import match as compute
     from rfscale.engine.objects.sizes import object_sizes
     from rfscale.sweeps.report.progress import progress
 
@@ -86,10 +107,11 @@ def match(
         bar.step("object sizes")
         sizes = object_sizes(
             objects,
-            resize,
+            resize or "none",
             format=objects_format,
             images=images,
             image_size=_pair(image_size),
+            split=split,
             crowd=crowd,
             categories=category,
         )
@@ -97,7 +119,10 @@ def match(
         found = compute(
             net,
             sizes,
+            resize=resize,
             layers=layers_of(net, layers),
+            rule=rule,
+            entries=entries,
             k=k,
             by=by,
             objective=objective,
@@ -107,7 +132,7 @@ def match(
     found.attrs["command"] = context.obj["command"]
     written = write_data(stored_parts(found, sizes, out), out)
     if out is not None and out.suffix == ".csv":
-        written[0] += f": {CSV_NOTE}"
+        written[0] += f": {CSV_NOTE[rule]}"
     if plot:
         from rfscale.sweeps.report.pictures.match import match_figure
         from rfscale.sweeps.report.pictures.style import save

@@ -1,128 +1,136 @@
-"""The picture of a match: the profile of a network beside the histogram of object sizes, on one log axis."""
+"""The picture of a match: the objects by size, and the range of sizes that each level is right for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from rfscale.engine.objects.fit import covered_ranges
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Ranges = Sequence[tuple[float, float]]
+TITLE_LETTERS = 92  # in a line
+USED = 2e-4  # share of the objects in a bin that counts for the limits of the axis
 
 
 def match_figure(found: xr.Dataset) -> Figure:
     """Return the picture of a match (a dataset of `rf.match`)."""
+    if found.attrs["rule"] == "width":
+        from rfscale.sweeps.report.pictures.match_width import width_figure
+
+        return width_figure(found)
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     from rfscale.sweeps.report.pictures.style import figure, label
 
-    wide = min(13.0, max(9.0, 5.0 + 0.06 * found.sizes["layer"]))
-    covered = covered_ranges(found.chosen_figure.values, found.attrs["factor"])
-    with figure(wide, 5.6, 1, 2, sharey=True, width_ratios=[5, 3]) as (fig, axes):
-        left, right = axes[0]
-        _profile(left, found, covered)
-        _histogram(right, found, covered)
-        left.set_yscale("log", base=2)
-        left.set_ylim(_limits(found))
-        left.yaxis.set_major_locator(LogLocator(base=2))
-        left.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-        left.yaxis.set_minor_formatter(NullFormatter())
-        left.set_ylabel("pixels of the image")
-        image = "no borders" if found.attrs["mode"] == "interior" else str(found.attrs["mode"])
-        left.set_title(f"{label(found.attrs['network'], 40)}: receptive field of each layer, {image}")
-        rule = "" if found.attrs["resize"] == "none" else f"\nresized by {found.attrs['resize']}"
-        right.set_title(f"{label(Path(found.attrs['source']).name)}{rule}", fontsize=10)
-        fig.supxlabel(
-            f"{float(found.coverage):.0%} of {found.attrs['objects']} objects lie within a factor of "
-            f"{found.attrs['factor']:g} of a chosen map; "
-            f"mean |log2({found.attrs['by']} / size)| = {float(found.tightness):.2f}",
-            fontsize=10,
-        )
+    rows = found.sizes["level"] + found.sizes["finer"]
+    with figure(9.0, 3.6 + 0.42 * rows, 2, 1, sharex=True, height_ratios=[2.4, 0.42 * rows + 0.5]) as (fig, axes):
+        top, bottom = axes[0][0], axes[1][0]
+        _objects(top, found)
+        _levels(bottom, found)
+        bottom.set_xscale("log", base=2)
+        bottom.set_xlim(*_limits(found))
+        bottom.xaxis.set_major_locator(LogLocator(base=2))
+        bottom.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        bottom.xaxis.set_minor_formatter(NullFormatter())
+        resized = "" if found.attrs["resize"] == "none" else f", images resized by {found.attrs['resize']}"
+        bottom.set_xlabel(f"√(width·height) of an object, pixels{resized}")
+        name, source = label(found.attrs["network"], 40), label(Path(found.attrs["source"]).name)
+        top.set_title(f"{name} on {source}\n{_finding(found)}")
+        if "scale" in found:
+            _original_axis(top, float(found.scale))
     return fig
 
 
+def _finding(found: xr.Dataset) -> str:
+    """The first answer with the share of the objects that it follows from, in lines that fit."""
+    if not found.sizes["question"]:
+        return ""
+    share = str(found.why.values[0]).partition("), ")[0]
+    return fill(f"{found.question.values[0]} {str(found.answer.values[0]).capitalize()}: {share})", TITLE_LETTERS)
+
+
 def _limits(found: xr.Dataset) -> tuple[float, float]:
-    used = found.bin.values[found.share.values > 2e-4]
-    top = max(used.max(), np.nanmax(found.extent.values))
-    return max(1.0, min(used.min(), 8.0)) / 1.2, float(top) * 1.25
+    used = found.bin.values[found.share.values > USED]
+    low = min(found.smallest.min().item(), *used[:1], *(found.finer_stride.values * found.attrs["entries"]))
+    high = max(np.nanmax(np.append(found.largest.values, 0)), found.smallest.max().item() * 2, *used[-1:])
+    return float(low) / 1.5, float(high) * 1.5
 
 
-def _profile(ax: Axes, found: xr.Dataset, covered: Ranges) -> None:
-    from rfscale.sweeps.report.pictures.style import BLUE, ORANGE, PURPLE, SKY, STAR, TICK_LETTERS, TICKS, label
+def _objects(ax: Axes, found: xr.Dataset) -> None:
+    """The histogram: below the finest level's limit, above the largest effective box, and between."""
+    from matplotlib.ticker import PercentFormatter
 
-    steps = np.arange(found.sizes["layer"])
-    names = [str(n) for n in found.layer.values]
-    ax.plot(steps, found.extent, color=SKY, lw=5, alpha=0.7, label="extent (bounding box)")
-    ax.plot(steps, found.width, color=BLUE, label="width = √pixels")
-    if np.isfinite(found.effective.values).any():
-        ax.plot(steps, found.effective, "--", color=PURPLE, label="effective (95 % of the paths)")
-    at = [names.index(str(n)) for n in found.chosen.values]
-    ax.plot(at, found.chosen_figure, label="chosen maps", **STAR)
-    for low, high in covered:
-        ax.axhspan(low, high, color=ORANGE, alpha=0.10, lw=0)
-    every = -(-len(names) // TICKS)
-    picked = list(range(0, len(names), every))
-    ax.set_xticks(picked, [label(names[i], TICK_LETTERS) for i in picked], rotation=90, fontsize=7.5)
-    ax.set_xlim(-0.7, len(names) + 0.4)
-    ax.legend(loc="upper left")
-
-
-def _histogram(ax: Axes, found: xr.Dataset, covered: Ranges) -> None:
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
-
-    from rfscale.sweeps.report.pictures.style import BLUE, GREY, INK, ORANGE, TICK_LETTERS, label
+    from rfscale.sweeps.report.pictures.style import BLUE, ORANGE, PURPLE
 
     centres, share = found.bin.values, found.share.values
-    inside = np.array([any(low <= x <= high for low, high in covered) for x in centres])
-    step = 2 ** (np.log2(centres[1] / centres[0]) / 2) if len(centres) > 1 else 2 ** (1 / 32)
-    height = centres * step - centres / step
-    for mask, color in ((inside, BLUE), (~inside, GREY)):
-        ax.barh(centres[mask], share[mask], height[mask], color=color, alpha=0.85, lw=0)
-    for low, high in covered:
-        ax.axhspan(low, high, color=ORANGE, alpha=0.10, lw=0)
-    ax.set_xlim(0, 1.5 * float(share.max()))
-    figures = found.chosen_figure.values
-    places = _spread(np.log2(figures), 0.035 * np.log2(np.divide(*_limits(found)[::-1])))
-    for name, figure, place in zip(found.chosen.values.tolist(), figures.tolist(), places.tolist(), strict=True):
-        ax.axhline(figure, color=ORANGE, lw=1.2)
-        style: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": 8.5, "color": INK}
-        box = {"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 0.6}
-        ax.annotate(
-            f"{label(name, TICK_LETTERS)} {figure:.0f} px",
-            (0.99, 2**place),
-            xycoords=("axes fraction", "data"),
-            bbox=box,
-            **style,
-        )
-    for low, high, part in zip(found.gap_low.values, found.gap_high.values, found.gap_share.values, strict=True):
-        if part >= 0.005:
-            text = f"gap {low:.3g}–{high:.4g} px: {part:.1%}"
-            at = (0.62, np.sqrt(max(low, _limits(found)[0]) * min(high, _limits(found)[1])))
-            ax.annotate(text, at, xycoords=("axes fraction", "data"), ha="center", va="center", fontsize=8.5)
-    ax.xaxis.set_major_locator(MaxNLocator(4))
-    ax.xaxis.set_major_formatter(PercentFormatter(1.0))
-    ax.set_xlabel("objects, by √(width·height)")
+    half = 2 ** (np.log2(centres[1] / centres[0]) / 2) if len(centres) > 1 else 2 ** (1 / 32)
+    low, high = float(found.smallest.min()), float(np.nanmax(np.append(found.largest.values, 0)) or np.inf)
+    under, over = centres < low, centres > high
+    n = found.attrs["entries"]
+    parts = (
+        (under, ORANGE, f"under {n:g} entries on {found.level.values[0]}: {float(found.under[0]):.1%}", "//"),
+        (~under & ~over, BLUE, "in the range of a level", ""),
+        (over, PURPLE, f"larger than any effective box: {float(np.nanmin(np.append(found.over, 1))):.1%}", "\\\\"),
+    )
+    for mask, color, text, hatch in parts:
+        if mask.any():
+            width = centres[mask] * (half - 1 / half)
+            ax.bar(centres[mask], share[mask], width, color=color, lw=0, label=text, hatch=hatch, edgecolor="white")
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+    ax.set_ylabel("objects")
+    ax.set_ylim(0, 1.4 * float(share.max() or 1))  # room for the legend
+    ax.legend(loc="upper right")
 
 
-def _spread(values: np.ndarray, least: float) -> np.ndarray:
-    """Places of labels: the values, moved apart where two are nearer than `least`."""
-    order = np.argsort(values, kind="stable")
-    places = values[order].astype(float)
-    for _ in range(200):
-        gap = np.diff(places)
-        if (gap >= least * 0.999).all():
-            break
-        push = np.maximum(0, least - gap) / 2
-        places[:-1] -= push
-        places[1:] += push
-    out = np.empty(len(values))
-    out[order] = places
-    return out
+def _levels(ax: Axes, found: xr.Dataset) -> None:
+    """A bar for each level, from its smallest to its largest object; dashed ones for levels that are not there."""
+    from rfscale.sweeps.report.pictures.style import BLUE, GREY, INK, ORANGE, label
+
+    names: list[str] = []
+    ends = _limits(found)
+    inside: dict[str, Any] = {"va": "center", "fontsize": 9}
+    missing = [found[name].values.tolist() for name in ("finer", "finer_stride", "finer_gain")]
+    for row, (name, stride, gain) in enumerate(list(zip(*missing, strict=True))[::-1]):
+        names.append(f"{name}? stride {stride:g}")
+        low = stride * found.attrs["entries"]
+        ax.barh(row, low, left=low, height=0.6, fill=False, edgecolor=ORANGE, ls="--", lw=1.5)
+        ax.text(low * 2.1, row, f"{gain:.1%} more objects", color=INK, ha="left", **inside)
+    levels = [found[name].values.tolist() for name in ("level", "stride", "smallest", "largest")]
+    for row, (name, stride, low, high) in enumerate(zip(*levels, strict=True), start=len(names)):
+        names.append(f"{label(name, 24)} stride {stride:g}")
+        right = ends[1] if high != high else high
+        level = row - found.sizes["finer"]
+        if right > low:
+            ax.barh(row, right - low, left=low, height=0.6, color=BLUE, alpha=0.85, lw=0)
+        else:  # two entries are wider than what the level depends on
+            ax.plot([right, low], [row, row], color=GREY, lw=1.5, ls=":")
+        text = f"{float(found.fit[level]):.0%} of the objects"
+        wide = right / low > 3
+        ax.text(low * 1.06 if wide else low / 1.06, row, text, color="white" if wide else INK,
+                ha="left" if wide else "right", **inside)  # fmt: skip
+    ax.axvline(float(found.smallest.min()), color=ORANGE, lw=1.2)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.grid(False, axis="y")
+
+
+def _original_axis(ax: Axes, scale: float) -> None:
+    """A second axis above: pixels of the original image."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    def to_original(pixels: Any) -> Any:
+        return pixels / scale
+
+    def to_resized(pixels: Any) -> Any:
+        return pixels * scale
+
+    upper = ax.secondary_xaxis("top", functions=(to_original, to_resized))
+    upper.xaxis.set_major_locator(LogLocator(base=2))
+    upper.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    upper.xaxis.set_minor_formatter(NullFormatter())
+    upper.set_xlabel("pixels of the original image, at the mean resize", fontsize=8.5)

@@ -1,4 +1,4 @@
-"""Match: the best maps equal brute force, shares add up, FPN's rule beside it, the picture."""
+"""Match by width: the best maps equal brute force, shares add up, FPN's rule beside it, the picture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import rfscale as rf
-from rfscale.engine.analysis.match import candidates, match
+from rfscale.engine.analysis.match.match import match
+from rfscale.engine.analysis.match.width_rule import candidates
 from rfscale.engine.errors import InputError
 from rfscale.engine.network.network import Network
 from rfscale.engine.objects.fit import best_maps, covered_ranges, gaps
@@ -69,7 +70,7 @@ def test_covered_ranges_and_gaps_are_all_sizes(seed):
 def test_best_of_a_network_equals_brute_force_over_its_layers():
     net = rf.load("vgg11")
     sizes = object_sizes(resize="square=224")
-    found = match(net, sizes, k=3, effective=False)
+    found = match(net, sizes, k=3, effective=False, rule="width")
     widths = np.unique(found.width.values)
     least = min(cost(c, sizes, "tightness", 2) for c in itertools.combinations(widths, 3))
     assert float(found.tightness) == pytest.approx(least, abs=1e-9)
@@ -79,7 +80,7 @@ def test_best_of_a_network_equals_brute_force_over_its_layers():
 def test_a_match_by_hand():
     net = Network.sequential({"name": "a", "kernel": 8}, {"name": "b", "kernel": 57})
     sides = np.array([8.0] * 3 + [60.0] * 6 + [400.0])
-    found = match(net, np.column_stack([sides, sides]), layers=["a", "b"])
+    found = match(net, np.column_stack([sides, sides]), layers=["a", "b"], rule="width")
     assert found.chosen_figure.values.tolist() == [8, 64]
     assert found.chosen_share.values.tolist() == pytest.approx([0.3, 0.7])
     assert float(found.coverage) == pytest.approx(0.9)
@@ -92,7 +93,7 @@ def test_a_match_by_hand():
 
 @pytest.mark.parametrize("by", ["width", "extent", "effective"])
 def test_shares_and_gaps_add_up(by):
-    found = match(rf.load("resnet18"), resize="short=800,cap=1333", k=3, by=by, factor=1.3)
+    found = match(rf.load("resnet18"), resize="short=800,cap=1333", k=3, by=by, factor=1.3, rule="width")
     assert found.chosen_share.sum().item() == pytest.approx(1)
     assert found.share.sum().item() == pytest.approx(1)
     assert found.coverage.item() + found.gap_share.sum().item() == pytest.approx(1)
@@ -104,7 +105,7 @@ def test_shares_and_gaps_add_up(by):
 
 def test_resnet50_on_coco():
     stages = ["layer1", "layer2", "layer3", "layer4"]
-    found = match(rf.load("resnet50"), resize="short=800,cap=1333", layers=stages, effective=False)
+    found = match(rf.load("resnet50"), resize="short=800,cap=1333", layers=stages, effective=False, rule="width")
     assert found.chosen_figure.values.tolist() == [35, 91, 267, 427]
     assert found.level.values.tolist() == ["P2", "P3", "P4", "P5"]
     assert found.fpn_share.values.tolist() == pytest.approx([0.52, 0.21, 0.16, 0.105], abs=0.005)
@@ -114,7 +115,7 @@ def test_resnet50_on_coco():
 
 
 def test_ssd300_is_too_wide_for_coco():
-    found = match(rf.load("ssd300"), resize="square=300", effective=False)
+    found = match(rf.load("ssd300"), resize="square=300", effective=False, rule="width")
     assert found.chosen.values.tolist() == ["conv4_3", "fc7", "conv6_2", "conv7_2", "conv8_2", "conv9_2"]
     assert found.chosen_share.values[0] > 0.95
     assert found.coverage.item() < 0.4
@@ -129,13 +130,13 @@ def test_fpn_rule_by_hand():
 
 
 def test_finite_widths_are_cut_by_the_image():
-    wide = match(rf.load("ssd300"), resize="square=300", effective=False)
-    cut = match(rf.load("ssd300"), resize="square=300", effective=False, input_size=300)
+    wide = match(rf.load("ssd300"), resize="square=300", effective=False, rule="width")
+    cut = match(rf.load("ssd300"), resize="square=300", effective=False, input_size=300, rule="width")
     assert cut.width.max() <= 300 < wide.width.max()
 
 
 def test_of_layers_alike_the_stage_stands_for_all():
-    found = match(rf.load("resnet50"), np.array([[427, 427]]), k=1, effective=False)
+    found = match(rf.load("resnet50"), np.array([[427, 427]]), k=1, effective=False, rule="width")
     assert found.chosen.values.tolist() == ["layer4"]
     table = found[["width", "op"]]
     widths = table.width.values[candidates(table)]
@@ -159,7 +160,7 @@ def test_of_layers_alike_the_stage_stands_for_all():
 )
 def test_bad_calls_are_one_line(kw, message):
     with pytest.raises(InputError, match=message):
-        match(rf.load("vgg11"), np.array([[9, 9]]), effective=False, **kw)
+        match(rf.load("vgg11"), np.array([[9, 9]]), effective=False, **kw, rule="width")
 
 
 def test_objects_have_two_axes():
@@ -169,10 +170,11 @@ def test_objects_have_two_axes():
 
 def test_the_picture(tmp_path):
     pytest.importorskip("matplotlib")
-    from rfscale.sweeps.report.pictures.match import _spread, match_figure
+    from rfscale.sweeps.report.pictures.match import match_figure
+    from rfscale.sweeps.report.pictures.match_width import _spread
     from rfscale.sweeps.report.pictures.style import save
 
-    found = match(rf.load("vgg11"), resize="square=224", k=3)
+    found = match(rf.load("vgg11"), resize="square=224", k=3, rule="width")
     save(match_figure(found), tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 20_000
     places = _spread(np.array([3.0, 1.0, 1.05, 1.0]), 0.3)
@@ -192,7 +194,7 @@ def test_the_command(tmp_path, capsys):
     context = SimpleNamespace(obj={"command": "rfscale match"})
     for suffix in ("csv", "json", "nc"):
         out = tmp_path / f"out.{suffix}"
-        verb(context, "vgg11", objects=tmp_path / "a.csv", k=2, out=out)
+        verb(context, "vgg11", objects=tmp_path / "a.csv", rule="width", k=2, out=out)
         text = capsys.readouterr().out
         assert "left out: 1 zero size" in text
         assert "100.0% of the objects" in text

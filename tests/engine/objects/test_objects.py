@@ -12,8 +12,8 @@ import pytest
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.objects.boxes import CHUNK
-from rfscale.engine.objects.formats.folders import picture_size
 from rfscale.engine.objects.formats.json_stream import READ, JsonStream
+from rfscale.engine.objects.formats.text_folders import picture_size
 from rfscale.engine.objects.histogram import fpn_levels, modes, quantile, share_below, shares
 from rfscale.engine.objects.resize import Resize
 from rfscale.engine.objects.sizes import object_sizes
@@ -312,7 +312,9 @@ def test_bad_folders(tmp_path):
     with pytest.raises(InputError, match=r"b\.txt, line 1 is"):
         object_sizes(tmp_path, format="yolo", image_size=(10, 10))
     (tmp_path / "b.txt").write_text("0 0.5 0.5\n")
-    with pytest.raises(InputError, match="line 1 has 2 numbers"):
+    with pytest.raises(
+        InputError, match=r"line 1 is .* it has 2 numbers after the class; a line of YOLO has a class, and 4"
+    ):
         object_sizes(tmp_path, format="yolo", image_size=(10, 10))
     with pytest.raises(InputError, match="relative to the image; give images"):
         object_sizes(tmp_path, format="yolo")

@@ -9,9 +9,9 @@ import random
 import numpy as np
 import pytest
 
-from rfscale.engine.analysis.match import best_maps
 from rfscale.engine.errors import InputError
 from rfscale.engine.objects.choices import cheapest_choices
+from rfscale.engine.objects.fit import best_maps
 from rfscale.engine.objects.histogram import share_below, shares
 from rfscale.engine.objects.sizes import object_sizes
 from rfscale.sweeps.answers.design.design import design

@@ -91,7 +91,7 @@ def test_labels_of_yolo_are_asked_for_in_the_words_of_the_shell(rfscale, files, 
     assert rfscale("match", "vgg16", "--objects", "labels", "--image-size", "480x640")[0] == 0
     (tmp_path / "x.csv").write_text("image_width,image_height,width,height\n100,100,10,20\n")
     err = rfscale("match", "vgg16", "--objects", "x.csv", "--images", ".")[2]
-    assert "--images and --image-size go with YOLO folders" in err
+    assert "--images goes with yolo, visdrone, kitti, dota; leave it out" in err
 
 
 def test_an_image_that_does_not_fit_into_memory_is_refused_with_the_figure(rfscale):

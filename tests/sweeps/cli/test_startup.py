@@ -32,7 +32,7 @@ CASES = {
     "sweep": ["space.yaml", "--count", "extent", "--out", "out.json"],
     "validate": ["dilated5", "--out", "out.zarr"],
     "batch": ["runs.yaml", "--out", "out"],
-    "match": ["stack", "--k", "2"],
+    "match": ["stack"],
     "check": ["vgg16"],
     "halo": ["unet-padded", "--tile", "64"],
     "where": ["dilated5", "conv5", "3", "3", "--input-size", "32"],

@@ -1,11 +1,10 @@
-"""Match: which feature map sees how much of which object, and which k maps fit a data set best."""
+"""The plain rule of the article: a map is right for objects that are as large as its footprint is wide."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf, isfinite, log2, nan, prod
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,10 +14,7 @@ from rfscale.engine.network.network import Network
 from rfscale.engine.network.spec import whole
 from rfscale.engine.objects.fit import Objective, best_maps, gaps, octaves_apart, tightness
 from rfscale.engine.objects.histogram import fpn_level_of, fpn_levels, shares
-from rfscale.engine.objects.sizes import object_sizes
-from rfscale.engine.readers.load import as_network
-from rfscale.engine.readers.reading import NetworkLike, Reading
-from rfscale.engine.variables import MATCH, annotate, provenance
+from rfscale.engine.variables import MATCH_BY_WIDTH, annotate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,88 +27,37 @@ MAX_MAPS_LISTED = 6  # how far the table of best choices goes
 DEFAULT_MAPS = 4  # where neither the network nor the caller says how many
 
 
-def match(
-    network: NetworkLike,
-    objects: xr.Dataset | str | Path | np.ndarray | None = None,
-    *,
-    resize: str = "none",
+def match_by_width(
+    network: Network,
+    sizes: xr.Dataset,
     layers: Sequence[str] | None = None,
+    *,
     k: int | None = None,
     factor: float = 2.0,
     by: Measure = "width",
     objective: Objective = "tightness",
     input_size: int | Sequence[int] | None = None,
     effective: bool = True,
-    **reading: Unpack[Reading],
 ) -> xr.Dataset:
-    """Set the profile of a network beside the object sizes of a data set.
+    """Return which map is as wide as which objects, and the k maps that are nearest to the objects of all; see `match`.
 
-    Parameters
-    ----------
-    network : Network, or what `load` takes
-        With two axes.
-    objects : xr.Dataset, path, array or None
-        Of `rfscale.engine.objects.sizes.object_sizes`, or what that takes; None: COCO val2017.
-    resize : str
-        Resize rule for objects that are not yet a histogram.
-    layers : sequence of str, optional
-        The chosen maps. By default the best `k`; without `k` the network's outputs, if they are several, else the best
-        4.
-    k : int, optional
-        How many maps to choose.
-    factor : float
-        An object is covered by a map whose figure lies within this factor of its size.
-    by : {"width", "extent", "effective"}
-        The figure of a map that is held against an object's size sqrt(width·height).
-    objective : {"tightness", "coverage"}
-        What the best maps have least of: the mean of |log2(figure / size)|, or objects that are not covered.
-    input_size : int or sequence of int, optional
-        Figures of the centre entries for images of this size; by default without borders.
-    effective : bool
-        Whether to work out the effective boxes, which takes longest.
-    **reading
-        How a model is read, as in `load`: example_input, unknown, axes, image, name, arguments.
-
-    Returns
-    -------
-    xr.Dataset
-        Per `layer`: width, extent, effective, jump. Per `bin` of object sizes: share, the best layer by each figure.
-        Per `chosen` map: its figure, and the share and tightness of the objects nearest to it. Per `gap`: low, high,
-        share. Per number of `maps`: the best choice. Per `level`: FPN's share. Scalars coverage, tightness and
-        fpn_tightness (the mean if FPN's rule assigns the objects; NaN unless the chosen maps have the jumps of levels).
-
-    Raises
-    ------
-    InputError
-        For a network of other than two axes, unknown layers, or a k above the number of different widths.
-
-    Examples
-    --------
-    >>> import rfscale as rf
-    >>> found = match(rf.load("vgg16"), np.array([[20, 20], [150, 150]]), k=2, effective=False)
-    >>> found.chosen.values.tolist(), round(float(found.tightness), 2)
-    (['conv3_1', 'conv5_2'], 0.19)
+    Branches with a global receptive field are left out of merges.
     """
-    network = as_network(network, reading, input_size)
-    _check(network, factor, by, objective, effective)
+    _check(factor, by, objective, effective)
     if k is not None and layers is not None:
         raise InputError("give either layers or k: k asks for the best maps, layers says which")
-    sizes: Any = objects if hasattr(objects, "data_vars") else object_sizes(objects, resize)
     table = _table(network, input_size, effective)
     best = _best(network, table, sizes, k, by, objective, factor)
     chosen = _chosen(network, table, layers, k, best[(k or min(DEFAULT_MAPS, len(best))) - 1])
     out = _compared(table, sizes, chosen, best, by, factor)
-    out.attrs = provenance(
-        "match",
-        network,
-        mode="interior" if input_size is None else f"finite {input_size}",
-        layers="chosen" if layers is None else "given",
-        by=by,
-        objective=objective,
-        factor=float(factor),
-        **{key: sizes.attrs.get(key) for key in ("source", "resize", "objects", "boxes", "attribution")},
-    )
-    return annotate(out, MATCH, by=by, factor=factor)
+    out.attrs = {
+        "input_size": input_size,
+        "layers": "chosen" if layers is None else "given",
+        "by": by,
+        "objective": objective,
+        "factor": float(factor),
+    }
+    return annotate(out, MATCH_BY_WIDTH, by=by, factor=factor)
 
 
 def _compared(
@@ -145,9 +90,7 @@ def _best(
     return [[keep[i] for i in choice.chosen] for choice in found]
 
 
-def _check(network: Network, factor: float, by: str, objective: str, effective: bool) -> None:
-    if len(network.axes) != 2:
-        raise InputError(f"{network.name} has {len(network.axes)} axes; objects have sizes on two")
+def _check(factor: float, by: str, objective: str, effective: bool) -> None:
     if not isinstance(factor, int | float) or not 1 < factor < inf:
         raise InputError(f"factor is {shown(factor)}; it must be a number above 1, such as 2")
     if by not in MEASURES or (by == "effective" and not effective):
@@ -162,7 +105,7 @@ def _table(network: Network, input_size: Any, effective: bool) -> xr.Dataset:
 
     from rfscale.engine.analysis.profile import profile
 
-    ds = profile(network, input_size)
+    ds = profile(network, input_size, global_ops="skip")
     local = ~ds.is_global.values & (ds.area.values > 0)
     if not local.any():
         raise InputError(f"every layer of {network.name} has a global receptive field; there is nothing to match")
@@ -184,7 +127,7 @@ def _effective(network: Network, layers: list[str], input_size: Any) -> np.ndarr
     from rfscale.engine.fields.mass_box import mass_box
     from rfscale.engine.footprints.plan import resolve
 
-    plan = resolve(network, input_size)
+    plan = resolve(network, input_size, "skip")
     known: dict[str, float] = {}
     for step in plan.steps:
         name = step.layer.name
@@ -194,7 +137,7 @@ def _effective(network: Network, layers: list[str], input_size: Any) -> np.ndarr
         if step.passes and source in known:
             known[name] = known[source]
             continue
-        box = mass_box(path_counts(network, name, input_size=input_size)).box_extent.values
+        box = mass_box(path_counts(network, name, input_size=input_size, global_ops="skip")).box_extent.values
         known[name] = float(np.sqrt(prod(box.tolist())))
     return np.array([known[name] for name in layers])
 
