@@ -65,7 +65,7 @@ def match(
     by : {"width", "extent", "effective"}
         The figure of a map that is held against an object's size sqrt(width·height).
     objective : {"tightness", "coverage"}
-        What the best maps have least of: the mean of |log2(figure / size)|, or objects that are not covered.
+        What the best maps have least of: the mean of ``|log2(figure / size)|``, or objects that are not covered.
     input_size : int or sequence of int, optional
         Figures of the centre entries for images of this size; by default without borders.
     effective : bool
