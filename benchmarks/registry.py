@@ -36,7 +36,7 @@ class Contender:
     verdict : callable, optional
         What the notes say of its answer, where that differs from ours: a function of the answer.
     readme : bool
-        Whether README's short table has it, besides docs/benchmarks.md.
+        Whether the short table of docs/benchmarks.md has it, besides the full one.
     """
 
     call: Callable[[], Any]
@@ -54,7 +54,7 @@ class Case:
 
     `check` is given our answer, and raises AssertionError unless it is the others' as well. `items` of a
     `unit` are what one call of ours answers, `rate_aim` how many of them a second the project aims at. A case whose
-    `ours` is no call of a user is not `public`: README leaves it out, and docs/benchmarks.md has it in an appendix.
+    `ours` is no call of a user is not `public`: the appendix of docs/benchmarks.md has it, and no other table.
     """
 
     name: str

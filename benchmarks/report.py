@@ -1,4 +1,4 @@
-"""Turn a benchmark JSON into docs/benchmarks.md, README's short table and a chart.
+"""Turn a benchmark JSON into the tables of docs/benchmarks.md and a chart.
 
 pytest benchmarks --benchmark-json=benchmarks.json
 python -m benchmarks.report benchmarks.json
@@ -14,9 +14,10 @@ from pathlib import Path
 from benchmarks.results import OURS, Results, Row, duration, multiple, rate, read
 
 ROOT = Path(__file__).parents[1]
-README, DOCS = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
+DOCS = ROOT / "docs" / "benchmarks.md"
 CHART = ROOT / "docs" / "pictures" / "benchmarks.png"
 MARKS = "<!-- benchmarks -->", "<!-- /benchmarks -->"
+SHORT = "<!-- short -->", "<!-- /short -->"
 INSIDE = "<!-- inside -->", "<!-- /inside -->"
 
 
@@ -51,7 +52,7 @@ def full_table(cases: dict[str, list[Row]]) -> str:
 
 
 def short_table(results: Results) -> str:
-    """Return the contenders that the registry marks for README, one line each, where ours is a call of a user."""
+    """Return the contenders that the registry marks as short, one line each, where ours is a call of a user."""
     out = [
         "| question | rfscale | the other way | its time | × ours | notes |",
         "| --- | ---: | --- | ---: | ---: | --- |",
@@ -103,15 +104,15 @@ def main() -> None:
     short = f"{short_table(results)}\n\n{summary(results)} Measured on {conditions}"
     full = f"{summary(results)}\n\n{conditions}\n\n{full_table(results.part(public=True))}"
     inside = full_table(results.part(public=False))
-    docs = replaced(replaced(DOCS.read_text(), full), inside, INSIDE)
-    texts = {README: replaced(README.read_text(), short), DOCS: docs}
+    page = DOCS.read_text()
+    for body, marks in ((short, SHORT), (full, MARKS), (inside, INSIDE)):
+        page = replaced(page, body, marks)
     if given.print:
         print(short, full, inside, sep="\n\n")
         with tempfile.TemporaryDirectory() as folder:
             draw(results, Path(folder) / CHART.name)
         return
-    for path, text in texts.items():
-        path.write_text(text)
+    DOCS.write_text(page)
     draw(results, CHART)
     print(full, inside, sep="\n\n")
 

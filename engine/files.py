@@ -168,7 +168,8 @@ def _one_line(error: Exception) -> str:
 
 DATA = (".nc", ".zarr", ".csv", ".json")
 PICTURES = (".png", ".svg")
-NEEDS = {".nc": ("h5netcdf", "netcdf"), **dict.fromkeys(PICTURES, ("matplotlib", "plot"))}  # suffix: package, extra
+NEEDS = {".nc": "h5netcdf", **dict.fromkeys(PICTURES, "matplotlib")}  # suffix: package
+INSTALLED_WITH = {"h5netcdf": "h5netcdf h5py"}  # what pip is given, where that is not the name that is imported
 
 
 def check_target(path: Path | None, suffixes: Sequence[str], option: str) -> None:
@@ -188,7 +189,7 @@ def check_target(path: Path | None, suffixes: Sequence[str], option: str) -> Non
     if path.suffix == ".zarr" and path.is_file():
         raise InputError(f"{option} {path} is a file, where a zarr store is a folder; give another name")
     if path.suffix in NEEDS:
-        need_package(*NEEDS[path.suffix], why=f"to write {path.suffix} files")
+        need_package(NEEDS[path.suffix], why=f"to write {path.suffix} files")
 
 
 def check_folder(folder: Path, option: str) -> None:
@@ -199,10 +200,10 @@ def check_folder(folder: Path, option: str) -> None:
         raise InputError(f"{option}: the folder {folder} cannot be written to")
 
 
-def need_package(package: str, extra: str, why: str) -> None:
+def need_package(package: str, why: str) -> None:
     """Raise an InputError that says what to install, if `package` is missing."""
     if find_spec(package) is None:
-        raise InputError(f"{package} is needed {why}: pip install 'rfscale[{extra}]'")
+        raise InputError(f"{package} is needed {why}: pip install {INSTALLED_WITH.get(package, package)}")
 
 
 def check_own_store(store: Path, what: str) -> None:

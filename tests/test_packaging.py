@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
+import rfscale as rf
 from tests import ROOT
 
 STUB = ROOT / "sweeps" / "cli" / "face" / "__init__.pyi"
@@ -57,6 +59,28 @@ def test_every_public_name_is_in_the_stub_that_editors_read():
     listed = next(ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign))
     assert sorted(imported) == sorted(listed)
     assert set(PUBLIC) <= set(listed)
+
+
+def test_the_lowest_versions_that_ci_tries_are_those_of_pyproject():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    asked = [*project["dependencies"], *(r for e in ("plot", "dask", "netcdf", "onnx", "test") for r in extras[e])]
+    bounds = dict(re.fullmatch(r"([\w-]+)>=([\d.]+)(?:,<\d+)?", r).groups() for r in asked if "[" not in r)
+    lines = (ROOT / ".ci" / "lowest.txt").read_text().partition("# ---")[0].splitlines()
+    tried = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert bounds.pop("setuptools")  # the build's, in an environment of its own
+    assert set(tried) == set(bounds)
+    for name, version in bounds.items():
+        assert re.fullmatch(rf"{re.escape(version)}(\.0)*", tried[name]), name
+
+
+def test_nothing_tells_to_install_what_is_not_published():
+    places = [ROOT / "README.md", *(p for f in ("docs", "engine", "sweeps") for p in ROOT.glob(f"{f}/**/*.[mp][dy]"))]
+    assert [path for path in places if re.search(r"rfscale\[|pip install rfscale", path.read_text())] == []
+
+
+def test_the_citation_has_this_version():
+    assert f"\nversion: {rf.__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 @pytest.fixture(scope="module", params=["wheel", "editable"])

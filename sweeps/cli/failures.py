@@ -56,7 +56,7 @@ def _described(error: BaseException) -> tuple[int, str]:
     """The exit code of an error, and its line; an empty one for what is no failure."""
     if isinstance(error, InputError):
         return BAD_INPUT, error.text(shell_wording)
-    if isinstance(error, typer.TyperException):
+    if hasattr(error, "format_message"):  # wrong arguments: an error of typer, or before 0.27 of click
         return BAD_INPUT, _usage(error)
     if isinstance(error, typer.Exit):
         return error.exit_code, ""

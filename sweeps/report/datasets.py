@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable
+from importlib import import_module
+from io import BytesIO
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,8 +91,16 @@ def _stored(data: Data) -> xr.Dataset | xr.DataTree:
 
 
 def _netcdf(data: Data, path: Path) -> None:
-    # made in memory: on a full disk HDF5 ends the process
-    path.write_bytes(_stored(data).to_netcdf(None, engine="h5netcdf"))
+    # made in memory: on a full disk HDF5 ends the process. `to_netcdf` can do that since xarray 2025.9 only
+    import xarray as xr
+
+    h5netcdf: Any = import_module("h5netcdf")
+    stored, memory = _stored(data), BytesIO()
+    nodes = {None: stored} if isinstance(stored, xr.Dataset) else {n.path: n.to_dataset(False) for n in stored.subtree}
+    with h5netcdf.File(memory, "w") as file:
+        for group, part in nodes.items():
+            part.dump_to_store(xr.backends.H5NetCDFStore(file, group=group, mode="a"))
+    path.write_bytes(memory.getvalue())
 
 
 def _zarr(data: Data, path: Path) -> None:

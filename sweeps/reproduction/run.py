@@ -105,7 +105,7 @@ def _prepare(out: Path, pictures: bool) -> None:
         raise InputError(f"--out {out} is a file; give a folder")
     check_folder(next(p for p in (out.absolute(), *out.absolute().parents) if p.exists()), "--out")
     if pictures:
-        need_package("matplotlib", "plot", "for the pictures; install it, or say --no-pictures")
+        need_package("matplotlib", "for the pictures; install it, or say --no-pictures")
     for folder in (out, out / PICTURES) if pictures else (out,):
         folder.mkdir(parents=True, exist_ok=True)
     check_target(out / STORE, (".zarr",), "--out")

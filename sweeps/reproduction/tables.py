@@ -71,8 +71,13 @@ def terminal_table(table: Sequence[tuple[str, list[str]]]) -> Table:
 
 
 def markdown(table: Sequence[tuple[str, list[str]]], notes: Sequence[str]) -> str:
-    """Return the table and the notes as Markdown."""
-    lines = [f"| {' | '.join(HEADERS)} |", "| --- | ---: | ---: | ---: | ---: | ---: | --- |"]
+    """Return the table and the notes as a page of Markdown."""
+    lines = [
+        "# The claims of the article",
+        "",
+        f"| {' | '.join(HEADERS)} |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
+    ]
     for section, members in groupby(table, key=lambda row: row[0]):
         lines.append(f"| **{section}** | | | | | | |")
         lines += [f"| {' | '.join(cell.replace('|', '∥') for cell in cells)} |" for _, cells in members]

@@ -16,14 +16,10 @@ def test_claims_in_the_docs_are_those_of_the_product(tmp_path):
     reproduce.run(tmp_path, pictures=False)
     made = (tmp_path / "claims.md").read_text()
     assert (ROOT / "docs" / "claims.md").read_text() == made, "copy reproduction/claims.md to docs/claims.md"
-    table = (ROOT / "README.md").read_text().split("<!-- claims -->\n")[1].split("<!-- /claims -->")[0]
-    rows = table.strip().splitlines()
-    assert len(rows) > 10
-    assert set(rows) <= set(made.splitlines())
 
 
 def test_links_in_the_docs_lead_somewhere():
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]:
         for target in re.findall(
             r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)", re.sub(r"```.*?```|\$[^$]*\$", "", page.read_text(), flags=re.S)
         ):
@@ -35,7 +31,7 @@ def test_links_in_the_docs_lead_somewhere():
 def test_the_readme_reads_a_model(capsys):
     """The block that needs PyTorch prints what its comment says."""
     text = (ROOT / "README.md").read_text()
-    block = text.split("<!-- needs the torch extra -->\n```py\n")[1].split("```")[0]
+    block = text.split("<!-- needs torch -->\n```py\n")[1].split("```")[0]
     comment = re.search(r"# (8: .*)$", block, re.MULTILINE)
     exec(compile(block, "README.md", "exec"), {})
     assert comment is not None

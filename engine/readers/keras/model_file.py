@@ -70,7 +70,7 @@ def _from_hdf5(path: str) -> bytes:
     try:
         import h5py
     except ImportError:
-        raise InputError(f"{path} is an HDF5 file; to read it: pip install 'rfscale[netcdf]'") from None
+        raise InputError(f"{path} is an HDF5 file; to read it: pip install h5py") from None
     try:
         with h5py.File(path, "r") as file:
             text = file.attrs.get("model_config")

@@ -18,16 +18,16 @@ from typing import Any
 from rfscale.engine.errors import FactoryArguments, InputError, nearest, shown
 
 _OF_WEIGHTS = re.compile(r"(\w+_)?(weights|pretrained)(_\w+)?")  # names of parameters
-EXTRAS = {
-    "torch": "'rfscale[torch]'",
-    "torchvision": "'rfscale[torch]' torchvision",
-    "timm": "'rfscale[torch]' timm",
-    "segmentation_models_pytorch": "'rfscale[torch]' segmentation-models-pytorch",
-    "transformers": "'rfscale[torch]' transformers",
-    "monai": "'rfscale[torch]' monai",
-    "ultralytics": "'rfscale[torch]' ultralytics",
+INSTALL = {  # what pip is given for a package that is missing
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "timm": "timm",
+    "segmentation_models_pytorch": "segmentation-models-pytorch",
+    "transformers": "torch transformers",
+    "monai": "monai",
+    "ultralytics": "ultralytics",
     "keras": "keras",
-    "onnx": "'rfscale[onnx]'",
+    "onnx": "onnx",
 }
 
 
@@ -205,7 +205,7 @@ def _error_line(error: BaseException, where: str) -> str:
 def _install_hint(error: Exception) -> str:
     """What to install for a package that is not there."""
     missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    return f"; to read its models: pip install {EXTRAS[missing]}" if missing in EXTRAS else ""
+    return f"; to read its models: pip install {INSTALL[missing]}" if missing in INSTALL else ""
 
 
 def _nearest_file(where: str, error: Exception) -> str:

@@ -30,7 +30,7 @@ def load_script(path: str, *, trust: bool = False) -> Any:
     try:
         import torch
     except ImportError:
-        raise InputError(f"{path} is a TorchScript file; to read it: pip install 'rfscale[torch]'") from None
+        raise InputError(f"{path} is a TorchScript file; to read it: pip install torch") from None
     load: Any = torch.jit.load
     try:
         return load(path, map_location="cpu").eval()

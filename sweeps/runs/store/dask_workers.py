@@ -99,7 +99,7 @@ def _ended(dask: Any, client: Any, futures: list[Any]) -> list[Any]:
 
 
 def _distributed() -> Any:
-    need_package("distributed", "dask", why="to work with Dask")
+    need_package("distributed", why="to work with Dask")
     return import_module("distributed")
 
 

@@ -103,7 +103,7 @@ def encode(values: np.ndarray, shard: Sequence[int], chunk: Sequence[int], run: 
 
 
 def _compressed(values: np.ndarray) -> bytes:
-    codecs: Any = import_module("numcodecs")  # comes with zarr, without types
+    codecs: Any = import_module("numcodecs")  # without types
     return _with_crc(bytes(codecs.Zstd(level=LEVEL, checksum=True).encode(values)))
 
 

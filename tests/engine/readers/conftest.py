@@ -1,4 +1,4 @@
-"""Marks and deselects: tests of ONNX need `onnx` alone, tests of PyTorch the whole of `rfscale[torch]` and timm."""
+"""Marks and deselects: tests of ONNX need `onnx` alone, those of PyTorch torch and timm."""
 
 from __future__ import annotations
 

@@ -220,16 +220,16 @@ sys.exit(main(sys.argv[1:]))
 @pytest.mark.parametrize(
     ("network", "install"),
     [
-        ("model.onnx", "'rfscale[onnx]'"),
-        ("model.pt2", "'rfscale[torch]'"),
-        ("torchnet:Net", "'rfscale[torch]'"),
-        ("torch.nn:Conv2d", "'rfscale[torch]'"),
-        ("torchvision.models:resnet50", "'rfscale[torch]' torchvision"),
-        ("timm:create_model", "'rfscale[torch]' timm"),
-        ("segmentation_models_pytorch:Unet", "'rfscale[torch]' segmentation-models-pytorch"),
+        ("model.onnx", "onnx"),
+        ("model.pt2", "torch"),
+        ("torchnet:Net", "torch"),
+        ("torch.nn:Conv2d", "torch"),
+        ("torchvision.models:resnet50", "torchvision"),
+        ("timm:create_model", "timm"),
+        ("segmentation_models_pytorch:Unet", "segmentation-models-pytorch"),
     ],
 )
-def test_without_the_extra_one_line_says_what_to_install(here, network, install):
+def test_without_a_package_one_line_says_what_to_install(here, network, install):
     (here / "model.onnx").write_bytes(b"")
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}){BLOCKED}", "profile", network],

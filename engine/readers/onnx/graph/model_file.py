@@ -23,7 +23,7 @@ def load_model(source: Any) -> tuple[Any, str]:
     try:
         import onnx
     except ImportError:
-        raise InputError(f"{shown(str(source))} is an ONNX model; to read it: pip install 'rfscale[onnx]'") from None
+        raise InputError(f"{shown(str(source))} is an ONNX model; to read it: pip install onnx") from None
     if isinstance(source, onnx.ModelProto):
         label = source.graph.name or "the ONNX model"
         _check_count(source, label)

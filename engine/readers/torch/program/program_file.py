@@ -55,7 +55,7 @@ def load_program(path: str, *, trust: bool = False) -> Any:
     try:
         import torch
     except ImportError:
-        raise InputError(f"{path} is a PyTorch program; to read it: pip install 'rfscale[torch]'") from None
+        raise InputError(f"{path} is a PyTorch program; to read it: pip install torch") from None
     if not Path(path).is_file():
         raise InputError(f"{path}: {'is a folder' if Path(path).is_dir() else 'No such file or directory'}")
     try:
