@@ -82,7 +82,7 @@ def has_no_place(dim: Dim) -> bool:
 def check_place(dim: Dim) -> None:
     """Raise UnreadableError where an operator would read some entries of a dim whose place on the map is not known."""
     if has_no_place(dim):
-        raise UnreadableError("it reads some of the entries that windows across the rows of a map have made")
+        raise UnreadableError("it reads some of the entries whose place on the map is not known")
 
 
 def whole_axis(axis: int, size: int) -> Dim:

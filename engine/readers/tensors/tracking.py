@@ -12,15 +12,13 @@ from rfscale.engine.errors import InputError
 from rfscale.engine.network.network import Size
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import MAX_LAYERS, layer_params
+from rfscale.engine.readers.tensors.broadcasts import reconciled, repeated_on_the_map
 from rfscale.engine.readers.tensors.layout import (
     ALL_OF_IT,
     Dims,
-    Factor,
     UnreadableError,
     common,
     in_blocks,
-    is_repeated,
-    is_whole,
     length,
     lengthened,
     neutral,
@@ -28,7 +26,6 @@ from rfscale.engine.readers.tensors.layout import (
     restrided,
     spatial,
     whole_axis,
-    with_dim,
     with_tokens,
 )
 
@@ -279,7 +276,7 @@ class Tracker:
         try:
             dims = common([p.dims for p in parts], shape)
         except UnreadableError:
-            parts = self._as_channels([self._repeated_on_the_map(p) for p in parts], shape)
+            parts = reconciled(self, parts, shape)
             dims = common([p.dims for p in parts], shape)
         return self.merge(op, parts, dims)
 
@@ -288,29 +285,11 @@ class Tracker:
         size = tuple(max((p.map[a] for p in parts), default=1) for a in range(len(self.image)))
         out = []
         for p in parts:
-            p = p if p.map == size else self._repeated_on_the_map(p)
+            p = p if p.map == size else repeated_on_the_map(self, p)
             scale = [n // m if m > 1 and n % m == 0 else 1 for m, n in zip(p.map, size, strict=True)]
             grown = max(scale) > 1
             out.append(self.after(p, "upsample", lengthened(p.dims, scale), scale=scale) if grown else p)
         return out
-
-    def _repeated_on_the_map(self, t: Tracked) -> Tracked:
-        """Make entries that a view repeats along an axis, one after another, entries of the map."""
-        for d, dim in enumerate(t.dims):
-            if is_repeated(dim) and dim[0] == Factor(t.map[dim[0].axis], dim[0].axis) and dim[1].stride == 1:
-                axis = dim[0].axis
-                scale = axis_values([axis], [dim[1].size], len(t.map), 1)
-                dims = with_dim(lengthened(t.dims, scale), d, whole_axis(axis, length(dim)))
-                t = self.after(t, "pixel_shuffle", dims, scale=scale)
-        return t
-
-    def _as_channels(self, parts: Sequence[Tracked], shape: Shape) -> list[Tracked]:
-        """Read pixels that a view left where another tensor has its channels: an entry sees what its channels see."""
-        whole = next((p for p in parts if p.shape == shape and is_whole(p.dims, p.map)), None)
-        if whole is None:
-            return list(parts)
-        channels = [d for d, dim in enumerate(whole.dims) if not spatial(dim)]
-        return [p if p.shape != shape or is_whole(p.dims, p.map) else self.reduce(p, channels) for p in parts]
 
     def join(self, values: Sequence[Any], d: int) -> Joined:
         """Put tensors one after another along a dim where no one map holds them all."""
