@@ -201,7 +201,7 @@ def read_image(file: Path, shape: tuple[int, ...], normalize: Any) -> np.ndarray
         raise InputError(f"a picture has two axes, the model takes {len(size)}", argument=IMAGES, value=str(file))
     from rfscale.engine.files import need_package
 
-    need_package("PIL", "plot", "to read pictures")
+    need_package("PIL", "to read pictures")
     from PIL import Image
 
     modes = {1: "L", 3: "RGB", 4: "RGBA"}

@@ -70,8 +70,8 @@ def match(
     by : {"width", "extent", "effective"}, optional
         Rule `width`: the figure of a map that is held against an object's size; by default "width".
     objective : {"tightness", "coverage"}, optional
-        Rule `width`: what the best maps have least of: the mean of ``|log2(figure / size)|``, the default, or objects that
-        are not covered.
+        Rule `width`: what the best maps have least of: the mean of ``|log2(figure / size)|``, the default, or
+        objects that are not covered.
     input_size : int or sequence of int, optional
         Figures of the centre entries for images of this size; by default without borders.
     effective : bool

@@ -86,7 +86,10 @@ def check_dependence(tracker: Tracker, values: Sequence[Any], out: Any) -> None:
     wanted = {t.layer for t in values if isinstance(t, Tracked) and not isinstance(t, Joined)}
     if len(wanted) < 2:
         return
-    todo = [t.layer for v in (out if isinstance(out, list | tuple) else [out]) for t in single_maps(v)]
+    made = [t for v in (out if isinstance(out, list | tuple) else [out]) for t in single_maps(v)]
+    todo = [t.layer for t in made]
+    if not any(isinstance(t, Rearranged) for t in made):
+        todo += [layer for t in made for dim in t.dims for f in dim for layer in f.extra if layer >= 0]
     met: set[int] = set()
     while todo and wanted:
         layer = todo.pop()

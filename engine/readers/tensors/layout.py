@@ -16,6 +16,8 @@ CACHED = 4096  # layouts of which what follows is kept: most operators leave the
 NEUTRAL = -1
 ONE_OF_THEM = -1
 NO_PLACE = -2
+ALL_OF_IT = -1
+NOT_ALIKE = -2
 
 
 class UnreadableError(Exception):
@@ -37,6 +39,9 @@ class Factor(NamedTuple):
     inner : tuple of Factor
         What a sequence holds besides extra tokens (a class token), of which `lead` come first. Never split.
     lead : int
+    extra : tuple of int
+        Layers of one entry that the extra tokens read, none where they hold nothing of the image; `ALL_OF_IT` where
+        they read all that the entries of the sequence do, `NOT_ALIKE` where each token may read other layers of these.
     """
 
     size: int
@@ -44,6 +49,7 @@ class Factor(NamedTuple):
     stride: int = 1
     inner: tuple[Factor, ...] = ()
     lead: int = 0
+    extra: tuple[int, ...] = ()
 
 
 Dim: TypeAlias = tuple[Factor, ...]
@@ -78,7 +84,7 @@ def has_no_place(dim: Dim) -> bool:
 def check_place(dim: Dim) -> None:
     """Raise UnreadableError where an operator would read some entries of a dim whose place on the map is not known."""
     if has_no_place(dim):
-        raise UnreadableError("it reads some of the entries that windows across the rows of a map have made")
+        raise UnreadableError("it reads some of the entries whose place on the map is not known")
 
 
 def whole_axis(axis: int, size: int) -> Dim:
@@ -140,11 +146,35 @@ def is_repeated(dim: Dim, alike: bool = False) -> bool:
     return pair and (dim[1].stride in (1, ONE_OF_THEM) or not alike)
 
 
+def together(tokens: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    """What extra tokens read that are made of several, each of which reads so much."""
+    layers = {layer for read in tokens for layer in read}
+    return (ALL_OF_IT,) if ALL_OF_IT in layers else tuple(sorted(layers))
+
+
+def with_tokens(dim: Dim, extra: tuple[int, ...]) -> Dim:
+    """The dim of a sequence whose extra tokens read something else; any other dim as it is."""
+    return tuple(f._replace(extra=extra) if f.inner else f for f in dim)
+
+
+def _as_one(dims: Sequence[Dim]) -> Dim | None:
+    """The dim of tensors with the same entries along it, whatever their extra tokens hold; None where they differ."""
+    first = dims[0]
+    if all(dim == first for dim in dims[1:]):
+        return first
+    if len({with_tokens(dim, ()) for dim in dims}) > 1:
+        return None
+    return with_tokens(first, together(f.extra for dim in dims for f in dim))
+
+
 def with_extra_entries(dim: Dim, lo: int, hi: int) -> Dim:
     """A sequence with extra entries, that hold nothing, before and after it."""
     if len(dim) == 1 and dim[0].inner:
         f = dim[0]
-        return (f._replace(size=f.size + lo + hi, lead=f.lead + lo),)
+        if ALL_OF_IT in f.extra:
+            raise UnreadableError("it pads a sequence whose extra tokens hold something")
+        extra = together([f.extra, (NOT_ALIKE,)]) if f.extra else ()
+        return (f._replace(size=f.size + lo + hi, lead=f.lead + lo, extra=extra),)
     if any(f.inner for f in dim):
         raise UnreadableError("it pads a sequence inside another")
     axis = next(f.axis for f in dim if f.axis != NEUTRAL)
@@ -212,7 +242,7 @@ def _reached(dims: Dims, axes: int) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=CACHED)
-def is_whole(dims: Dims, size: tuple[int, ...]) -> bool:
+def has_whole_axes(dims: Dims, size: tuple[int, ...]) -> bool:
     """Whether each dim is one axis of a map of this size from end to end, or carries none."""
     held = [dim for dim in dims if spatial(dim)]
     whole = {dim[0].axis for dim in held if dim == whole_axis(dim[0].axis, size[dim[0].axis])}
@@ -260,20 +290,23 @@ def common(every: Sequence[Dims], shape: Sequence[int]) -> Dims:
 def _common(every: tuple[Dims, ...], shape: tuple[int, ...]) -> Dims:
     out: list[Dim] = []
     for position in range(-len(shape), 0):
-        kept: Dim = ()
-        for dims in every:
-            dim = dims[position] if len(dims) >= -position else ()
-            if not spatial(dim) or dim == kept or length(dim) == 1 < shape[position]:  # one entry goes with all
-                continue
-            if kept:
-                raise UnreadableError("it combines tensors whose dims carry different parts of the spatial axes")
-            kept = dim
-        if kept:
-            for dims in every:
-                check_place(dims[position] if len(dims) >= -position else ())
-        if kept and length(kept) != shape[position]:
+        here = [dims[position] if len(dims) >= -position else () for dims in every]
+        long = [
+            dim for dim in here if spatial(dim) and not length(dim) == 1 < shape[position]
+        ]  # one entry goes with all
+        if not long:
+            out.append(_without_axes(here, shape[position]))
+            continue
+        kept = _as_one(long)
+        if kept is None:
+            raise UnreadableError("it combines tensors whose dims carry different parts of the spatial axes")
+        if length(kept) != shape[position]:
             raise UnreadableError("it repeats a spatial axis")
-        out.append(kept or _without_axes([dims[position] for dims in every if len(dims) >= -position], shape[position]))
+        if len(long) < len(here):
+            for dim in here:
+                check_place(dim)
+            kept = with_tokens(kept, together([*(f.extra for f in kept), (NOT_ALIKE,)]))
+        out.append(kept)
     held = [(f.axis, f.stride) for dim in out for f in spatial(dim)]
     if len(set(held)) < len(held):
         raise UnreadableError("it pairs the entries of one axis with each other")
@@ -305,3 +338,11 @@ def one_per_axis(factors: Iterable[Factor]) -> list[dict[int, Factor]]:
             rounds.append(free := {})
         free[f.axis] = f
     return rounds
+
+
+@lru_cache(maxsize=CACHED)
+def is_whole(dims: Dims, size: tuple[int, ...]) -> bool:
+    """Whether each axis lies from end to end in a dim of its own."""
+    held = [dim[0] for dim in dims if len(dim) == 1 and spatial(dim) and not dim[0].inner]
+    whole = {f.axis for f in held if (f.size, f.stride) == (size[f.axis], 1)}
+    return len(held) == len(whole) == sum(1 for dim in dims if spatial(dim)) and len(whole) == len(size)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 from rfscale.engine.network.layer import IMAGE
 from rfscale.engine.network.modules import CALL, KEY
+from rfscale.engine.network.ops import OPS
 from rfscale.engine.readers.tensors.tracking import Tracker, single_maps
 
 
@@ -54,11 +56,26 @@ def returned_maps(tracker: Tracker, path: str, call: int, key: str, value: objec
 
 def _level(tracker: Tracker, layer: int) -> int | None:
     """The power of two that the pixels between neighbouring entries are, on all axes; None for other layers."""
-    jump = tracker.jump(layer)
+    jump = jump_of(tracker, layer)
     if jump is None:
         return None
     power = jump[0].numerator.bit_length() - 1
     return power if all(j == 2**power for j in jump) else None
+
+
+def jump_of(tracker: Tracker, layer: int) -> tuple[Fraction, ...] | None:
+    """Pixels between neighbouring entries of a layer per axis; None after a layer that reads a whole axis."""
+    jump = [Fraction(1)] * len(tracker.image)
+    while layer >= 0:
+        draft = tracker.drafts[layer]
+        layer = next((s for s in draft.sources if tracker.map_of(s) == draft.size), draft.sources[0])
+        op, size = OPS[draft.op], tracker.map_of(layer)
+        if op.kind != "merge":
+            maps = [op.axis_map(draft.params, a, n) for a, n in enumerate(size)]
+            if any(m.reads_all for m in maps):
+                return None
+            jump = [j * m.down / m.up for j, m in zip(jump, maps, strict=True)]
+    return tuple(jump)
 
 
 def returned_names(returned: Sequence[Returned]) -> dict[str, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
@@ -13,14 +12,13 @@ from rfscale.engine.errors import InputError
 from rfscale.engine.network.network import Size
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import MAX_LAYERS, layer_params
+from rfscale.engine.readers.tensors.broadcasts import reconciled, repeated_on_the_map
 from rfscale.engine.readers.tensors.layout import (
+    ALL_OF_IT,
     Dims,
-    Factor,
     UnreadableError,
     common,
     in_blocks,
-    is_repeated,
-    is_whole,
     length,
     lengthened,
     neutral,
@@ -28,7 +26,7 @@ from rfscale.engine.readers.tensors.layout import (
     restrided,
     spatial,
     whole_axis,
-    with_dim,
+    with_tokens,
 )
 
 Shape = tuple[int, ...]
@@ -73,7 +71,7 @@ class Constant:
 class Joined(Tracked):
     """Maps one after another along one dim, such as the levels of a pyramid, flattened: no single layer holds them.
 
-    Only `calls.guarded` and what joins tensors know of it; for a reader it is a tensor that depends on the image.
+    Only `calls.guarded` and what joins tensors know of it.
 
     Attributes
     ----------
@@ -168,7 +166,6 @@ class Tracker:
     Attributes
     ----------
     image : tuple of int
-        Pixels per axis.
     path : str
         Module of the node at hand; layers are named by it.
     shape : tuple of int
@@ -190,25 +187,26 @@ class Tracker:
     unsettled: set[tuple[Dims, Size]] = field(default_factory=set)
     _cache: dict[object, int] = field(default_factory=dict)
 
-    # layers ---------------------------------------------------------------------------------------------------------
-
+    # layers
     def map_of(self, layer: int) -> Size:
         """Entries per axis of a layer; -1 is the image."""
         return self.drafts[layer].size if layer >= 0 else self.image
 
-    def jump(self, layer: int) -> tuple[Fraction, ...] | None:
-        """Pixels between neighbouring entries of a layer per axis; None after a layer that reads a whole axis."""
-        jump = [Fraction(1)] * len(self.image)
-        while layer >= 0:
+    def base(self, layer: int) -> int:
+        """The layer whose entries a layer reads one by one, at any distance: what linear layers over channels read."""
+        while layer != IMAGE_LAYER:
             draft = self.drafts[layer]
-            layer = next((s for s in draft.sources if self.map_of(s) == draft.size), draft.sources[0])
-            op, size = OPS[draft.op], self.map_of(layer)
-            if op.kind != "merge":
-                maps = [op.axis_map(draft.params, a, n) for a, n in enumerate(size)]
-                if any(m.reads_all for m in maps):
-                    return None
-                jump = [j * m.down / m.up for j, m in zip(jump, maps, strict=True)]
-        return tuple(jump)
+            op, (source, *more) = OPS[draft.op], draft.sources
+            maps = [op.axis_map(draft.params, a, n) for a, n in enumerate(self.map_of(source))]
+            if more or op.kind != "map" or self.map_of(source) != draft.size or not all(m.is_identity for m in maps):
+                return layer
+            layer = source
+        return layer
+
+    def pools(self, layer: int, base: int) -> bool:
+        """Whether a layer is made of all entries of another that has this base, as one."""
+        draft = self.drafts[n] if (n := self.base(layer)) >= 0 else None
+        return draft is not None and draft.op == "global_pool" and self.base(draft.sources[0]) == base
 
     def emit(self, op: str, sources: Sequence[int], before: int | None = None, **given: Any) -> int:
         """Write one layer and return its number.
@@ -268,7 +266,7 @@ class Tracker:
             )
         return self.after(t, "resize", t.dims, size=size)
 
-    # what mixes entries ---------------------------------------------------------------------------------------------
+    # what mixes entries
 
     def elementwise(self, values: Iterable[object], op: str = "add", shape: Shape | None = None) -> Any:
         """An operation entry by entry on tensors that broadcast; constants make a constant."""
@@ -283,7 +281,7 @@ class Tracker:
         try:
             dims = common([p.dims for p in parts], shape)
         except UnreadableError:
-            parts = self._as_channels([self._repeated_on_the_map(p) for p in parts], shape)
+            parts = reconciled(self, parts, shape)
             dims = common([p.dims for p in parts], shape)
         return self.merge(op, parts, dims)
 
@@ -294,29 +292,11 @@ class Tracker:
         size = tuple(max((p.map[a] for p in parts), default=1) for a in range(len(self.image)))
         out = []
         for p in parts:
-            p = p if p.map == size else self._repeated_on_the_map(p)
+            p = p if p.map == size else repeated_on_the_map(self, p)
             scale = [n // m if m > 1 and n % m == 0 else 1 for m, n in zip(p.map, size, strict=True)]
             grown = max(scale) > 1
             out.append(self.after(p, "upsample", lengthened(p.dims, scale), scale=scale) if grown else p)
         return out
-
-    def _repeated_on_the_map(self, t: Tracked) -> Tracked:
-        """Make entries that a view repeats along an axis, one after another, entries of the map."""
-        for d, dim in enumerate(t.dims):
-            if is_repeated(dim) and dim[0] == Factor(t.map[dim[0].axis], dim[0].axis) and dim[1].stride == 1:
-                axis = dim[0].axis
-                scale = axis_values([axis], [dim[1].size], len(t.map), 1)
-                dims = with_dim(lengthened(t.dims, scale), d, whole_axis(axis, length(dim)))
-                t = self.after(t, "pixel_shuffle", dims, scale=scale)
-        return t
-
-    def _as_channels(self, parts: Sequence[Tracked], shape: Shape) -> list[Tracked]:
-        """Read pixels that a view left where another tensor has its channels: an entry sees what its channels see."""
-        whole = next((p for p in parts if p.shape == shape and _is_whole(p)), None)
-        if whole is None:
-            return list(parts)
-        channels = [d for d, dim in enumerate(whole.dims) if not spatial(dim)]
-        return [p if p.shape != shape or _is_whole(p) else self.reduce(p, channels) for p in parts]
 
     def join(self, values: Sequence[Any], d: int) -> Joined:
         """Put tensors one after another along a dim where no one map holds them all."""
@@ -334,6 +314,11 @@ class Tracker:
         Without `shrink` the map keeps its size, so that it can be merged with maps that keep their entries.
         """
         gone = {d % len(t.dims) for d in which}
+        tokens = {n for d in gone for f in t.dims[d] for n in f.extra if n >= 0}
+        if tokens:
+            out = self.reduce(replace(t, dims=tuple(with_tokens(dim, ()) for dim in t.dims)), gone, op, shrink)
+            more = [n for n in sorted(tokens) if not (out.layer >= 0 and self.pools(n, self.base(t.layer)))]
+            return self.merge("add", [out, *(Tracked(n, self.map_of(n), ()) for n in more)], out.dims)
         factors = [f for d in gone for f in spatial(t.dims[d]) if f.size > 1]
         dims = tuple(() if d in gone else dim for d, dim in enumerate(t.dims))
         if not factors:
@@ -370,18 +355,13 @@ class Tracker:
     def statistic(self, t: Tracked, which: Iterable[int]) -> Tracked:
         """Scale every entry by what some dims hold together: norms, softmax."""
         which = [d % len(t.dims) for d in which]
-        factors = [f for d in which for f in spatial(t.dims[d])]
-        if not factors:
+        if not any(spatial(t.dims[d]) for d in which):
             return t
         seen = self.reduce(t, which, shrink=False)
+        dims = tuple(with_tokens(dim, (ALL_OF_IT,)) if d in which else dim for d, dim in enumerate(t.dims))
         if max(seen.map) > 1 or max(t.map) == 1:
-            return replace(seen, dims=t.dims)
-        return self.merge("multiply", [t, seen], t.dims)
-
-
-def _is_whole(t: Tracked) -> bool:
-    """Each axis lies from end to end in a dim of its own."""
-    return is_whole(t.dims, t.map) and sum(1 for dim in t.dims if spatial(dim)) == len(t.map)
+            return replace(seen, dims=dims)
+        return self.merge("multiply", [t, seen], dims)
 
 
 def axis_values(axes: Sequence[int | None], values: Sequence[int], ndim: int, default: int) -> list[int]:

@@ -62,8 +62,8 @@ def design(
     k : int
         Maps, of k different widths. An architecture that has fewer is left out.
     objective : {"tightness", "coverage"}
-        What is best, by the rule `width` of `rf.match`: the least mean of ``|log2(width / size)|`` with each object at its
-        nearest chosen map, or the largest share of objects that some chosen map is within `factor` of.
+        What is best, by the rule `width` of `rf.match`: the least mean of ``|log2(width / size)|`` with each object at
+        its nearest chosen map, or the largest share of objects that some chosen map is within `factor` of.
     cost : {"macs", "params", "auto"} or None
         Of architectures that fit alike, the cheapest comes first. "auto": macs where the space has them, else params,
         else none.

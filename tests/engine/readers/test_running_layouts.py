@@ -96,7 +96,7 @@ def test_windows_that_run_from_row_to_row_end_the_analysis_where_some_of_them_ar
 
     with pytest.warns(rf.PartlyReadWarning):
         net = rf.load(Model(forward), example_input=SIZE)
-    assert {"across the rows" in reason for reason in net.left_out.values()} == {True}
+    assert {"place on the map" in reason for reason in net.left_out.values()} == {True}
     assert len(net.left_out) == 3
     assert rf.profile(net).sel(layer="b").extent.values.tolist() == [3, 5]
 
@@ -192,3 +192,26 @@ def test_maps_that_are_weights_of_others_are_read_whole():
     check(Model(lambda m, x: nn.functional.conv2d(m.b(x), m.a(x)[:, :, :1, :1])), SIZE)
     with pytest.warns(rf.PartlyReadWarning, match="near a border"):
         rf.load(Model(lambda m, x: nn.functional.conv2d(m.b(x), m.a(x)[:, :, 1:4, 2:5], padding=1)), example_input=SIZE)
+
+
+def decayed(m, x):
+    """Scores of queries and keys, and others of the queries alone."""
+    keys, queries, values = (part.mean(2) for part in (m.a(x), m.b(x), m.a(x)))
+    queries = keys * 2 + 1 if m.alike else queries
+    scores = torch.einsum("bct,bcs->bts", keys, queries)
+    scores = scores + torch.einsum("fts,bfs->bts", torch.rand(4, 8, 8, dtype=x.dtype), queries)
+    found = torch.einsum("bts,bct->bcs", scores.softmax(1), values if not m.alike else keys)
+    return (keys + found)[:, :, None]
+
+
+def test_scores_of_one_sequence_by_itself_beside_those_of_two():
+    model = Model(decayed)
+    model.alike = True
+    check(model, SIZE)
+
+
+def test_scores_of_two_sequences_end_where_they_are_taken_for_places():
+    model = Model(decayed)
+    model.alike = False
+    with pytest.warns(rf.PartlyReadWarning, match="place on the map"):
+        rf.load(model, example_input=SIZE)

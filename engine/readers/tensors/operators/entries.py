@@ -18,6 +18,7 @@ from rfscale.engine.readers.tensors.layout import (
     whole_axis,
     with_dim,
 )
+from rfscale.engine.readers.tensors.operators.extra_tokens import tokens_of
 from rfscale.engine.readers.tensors.operators.moves import flip, repeat_entry, repeated, spread_apart
 from rfscale.engine.readers.tensors.operators.spatial_ops import narrow, pad_dim
 from rfscale.engine.readers.tensors.tracking import IMAGE_LAYER, Constant, Shape, Tracked, Tracker
@@ -67,7 +68,7 @@ def _beside_tokens(k: Tracker, base: Tracked, new: Tracked, d: int) -> Tracked:
     (f,) = base.dims[d]
     if new.dims[d] != f.inner or base.layer not in _merged(k, new.layer):
         raise UnreadableError("it writes pixels beside tokens that they were not made of")
-    return replace(new, dims=with_dim(new.dims, d, (f,)))
+    return replace(new, dims=with_dim(new.dims, d, (f._replace(extra=tokens_of(k, base, d)),)))
 
 
 def _merged(k: Tracker, layer: int) -> set[int]:

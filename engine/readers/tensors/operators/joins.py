@@ -9,7 +9,6 @@ from typing import Any
 from rfscale.engine.readers.tensors.layout import (
     NEUTRAL,
     Dim,
-    Factor,
     UnreadableError,
     common,
     length,
@@ -20,6 +19,8 @@ from rfscale.engine.readers.tensors.layout import (
     whole_axis,
     with_dim,
 )
+from rfscale.engine.readers.tensors.naming import jump_of
+from rfscale.engine.readers.tensors.operators.extra_tokens import join_tokens
 from rfscale.engine.readers.tensors.operators.spatial_ops import lengthened_dim, pad_dim, roll, whole_dim
 from rfscale.engine.readers.tensors.tracking import Joined, Tracked, Tracker
 
@@ -76,7 +77,7 @@ def _on_an_axis(k: Tracker, t: Tracked, d: int, parts: Sequence[Tracked]) -> Tra
 def _in_one_map(k: Tracker, values: Sequence[Any], parts: list[Tracked], d: int) -> Tracked:
     """Tensors one after another along a dim that holds pixels, as one map."""
     if sum(bool(spatial(p.dims[d])) for p in parts) == 1:
-        out = _with_tokens(k, values, parts, d)
+        out = join_tokens(k, values, parts, d)
         if out is not None:
             return out
     rolled = _rolled(k, parts, d) if len(parts) == len(values) == 2 else None
@@ -90,7 +91,9 @@ def _in_one_map(k: Tracker, values: Sequence[Any], parts: list[Tracked], d: int)
                 raise UnreadableError("it joins pixels and other entries along one axis")
             placed.append(pad_dim(k, v, d, offset, total - n - offset, "zeros"))
         offset += n
-    if len(k.image) == 1 and len({k.jump(v.layer) for v in parts} - {None}) > 1:  # levels; on more axes they are rows
+    if (
+        len(k.image) == 1 and len({jump_of(k, v.layer) for v in parts} - {None}) > 1
+    ):  # levels; on more axes they are rows
         raise UnreadableError("it joins maps of different jumps along their axis")
     return k.merge("concat", placed, common([p.dims for p in placed], k.shape))
 
@@ -110,23 +113,3 @@ def _rolled(k: Tracker, parts: list[Tracked], d: int) -> Tracked | None:
         return None
     source = Tracked(tail.sources[0], size, common([lengthened_dim(p, d, n) for p in parts], k.shape))
     return roll(k, source, d, -start if 2 * start <= n else n - start)
-
-
-def _with_tokens(k: Tracker, values: Sequence[Any], parts: list[Tracked], d: int) -> Tracked | None:
-    """A sequence of all pixels with extra tokens before or after it; None where only some pixels are in it."""
-    at = next(i for i, v in enumerate(values) if isinstance(v, Tracked) and spatial(v.dims[d]))
-    t = values[at]
-    others = [p for p in parts if p is not t]
-    if any(p.layer < 0 or not k.drafts[p.layer].is_global for p in others):
-        raise UnreadableError("it joins pixels and entries of another map")
-    if len(t.dims[d]) == 1 and not t.dims[d][0].inner and not others:
-        return None  # constant rows beside one axis: padding
-    lead = sum(v.shape[d] for v in values[:at])
-    inner = t.dims[d]
-    if len(inner) == 1 and inner[0].inner:
-        lead, inner = lead + inner[0].lead, inner[0].inner
-    if any(f.inner for f in inner):
-        raise UnreadableError("it joins a sequence inside another")
-    axis = next(f.axis for f in inner)
-    dims = with_dim(t.dims, d, (Factor(k.shape[d], axis, 1, inner, lead),))
-    return k.merge("concat", [t, *others], dims)

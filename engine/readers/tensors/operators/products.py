@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rfscale.engine.readers.tensors.broadcasts import holds_all
 from rfscale.engine.readers.tensors.layout import (
     UnreadableError,
     has_no_place,
@@ -17,6 +18,7 @@ from rfscale.engine.readers.tensors.layout import (
     spatial,
     without_place,
 )
+from rfscale.engine.readers.tensors.operators.extra_tokens import after_reading
 from rfscale.engine.readers.tensors.operators.moves import cumulate
 from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker
 
@@ -40,7 +42,8 @@ def contract(
 
 def _contract(k: Tracker, tracked: Sequence[tuple[Tracked, str]], output: str, shape: Shape) -> Tracked:
     held: dict[str, Any] = {}
-    parts = []
+    parts: list[Tracked] = []
+    read, lost = [], set()
     for t, labels in tracked:
         gone = []
         for d, label in enumerate(labels):
@@ -48,14 +51,22 @@ def _contract(k: Tracker, tracked: Sequence[tuple[Tracked, str]], output: str, s
             others = {(f.axis, f.stride) for x, dim in held.items() if x != label for f in spatial(dim)}
             if label not in output or held_here & others:
                 gone.append(d)
+                if label in output and not any(holds_all(k, before, t) for before in parts):
+                    lost.add(label)
         part = k.reduce(t, gone, shrink=len(tracked) == 1)
         for d, label in enumerate(labels):
             if label in output and spatial(part.dims[d]):
                 held.setdefault(label, part.dims[d])
         parts.append(part)
-    lost = {x for t, labels in tracked for x, dim in zip(labels, t.dims, strict=True) if has_no_place(dim)}
+        read.append((t, part, labels))
+    lost |= {x for t, labels in tracked for x, dim in zip(labels, t.dims, strict=True) if has_no_place(dim)}
     if lost & held.keys():
         raise UnreadableError("it combines entries whose place on the map is not known with those of a map")
+    for t, part, labels in read:
+        for x, dim in zip(labels, part.dims, strict=True):
+            if x in held and spatial(dim):
+                reached = [b for _, b, own in read if not (x in own and spatial(b.dims[own.index(x)]))]
+                held[x] = after_reading(k, held[x], t, reached)
     dims = tuple(
         held.get(x) or (without_place if x in lost else neutral)(n) for x, n in zip(output, shape, strict=True)
     )

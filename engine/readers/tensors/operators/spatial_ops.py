@@ -16,9 +16,9 @@ from rfscale.engine.readers.tensors.layout import (
     UnreadableError,
     check_fit,
     check_place,
+    has_whole_axes,
     is_repeated,
     is_sequence,
-    is_whole,
     joined,
     length,
     mixed,
@@ -30,6 +30,7 @@ from rfscale.engine.readers.tensors.layout import (
     with_dim,
     with_extra_entries,
 )
+from rfscale.engine.readers.tensors.operators.extra_tokens import narrow_tokens
 from rfscale.engine.readers.tensors.rearranged import Rearranged, cut, padded
 from rfscale.engine.readers.tensors.tracking import Constant, Joined, Tracked, Tracker, axis_values
 
@@ -114,7 +115,7 @@ def settle(k: Tracker, t: Tracked) -> Tracked:
     Views and permutations leave the map as it was: a pixel shuffle written with them, the last operator of a model, is
     a layer only here. What stays as it is: sequences of pixels, and windows in the batch.
     """
-    if isinstance(t, Joined | Rearranged) or is_whole(t.dims, t.map) or (t.dims, t.map) in k.unsettled:
+    if isinstance(t, Joined | Rearranged) or has_whole_axes(t.dims, t.map) or (t.dims, t.map) in k.unsettled:
         return t
     layers = len(k.drafts)
     out = _settled(k, t)
@@ -349,7 +350,7 @@ def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1,
         return narrow(k, whole_dim(k, t, d), d, start, stop, step)
     f = dim[0]
     if f.inner:
-        return _narrow_tokens(k, t, d, f, start, stop, step)
+        return narrow_tokens(k, t, d, start, stop, step)
     scale = [1] * len(t.map)
     others = [g for e, x in enumerate(t.dims) if e != d for g in spatial(x) if g.axis == f.axis]
     if not others:
@@ -372,18 +373,9 @@ def split(k: Tracker, t: Tracked, d: int, sizes: Sequence[int]) -> list[Any]:
     return [narrow(k, t, d, at, at + n) for at, n in zip(starts, sizes, strict=True)]
 
 
-def select(k: Tracker, t: Tracked, d: int, index: int) -> Tracked:
+def select(k: Tracker, t: Tracked, d: int, index: int) -> Any:
     """One entry of a dim, which is left out."""
     out = narrow(k, t, d, index, index + 1)
+    if not isinstance(out, Tracked):
+        return Constant((*out.shape[:d], *out.shape[d + 1 :]))
     return replace(out, dims=with_dim(out.dims, d))
-
-
-def _narrow_tokens(k: Tracker, t: Tracked, d: int, f: Factor, start: int, stop: int, step: int) -> Tracked:
-    pixels = length(f.inner)
-    if step == 1 and start <= f.lead and stop >= f.lead + pixels:
-        lead, size = f.lead - start, stop - start
-        new = f.inner if size == pixels else (f._replace(size=size, lead=lead),)
-        return replace(t, dims=with_dim(t.dims, d, joined(new)))
-    if stop <= f.lead or start >= f.lead + pixels:  # class tokens, which read the whole map through attention
-        return replace(k.reduce(t, [d]), dims=(*t.dims[:d], neutral(-(-(stop - start) // step)), *t.dims[d + 1 :]))
-    raise UnreadableError("it cuts a sequence of pixels and extra tokens")

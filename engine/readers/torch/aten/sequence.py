@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial, with_dim
+from rfscale.engine.readers.tensors.layout import ALL_OF_IT, UnreadableError, neutral, spatial, with_dim, with_tokens
 from rfscale.engine.readers.tensors.operators.moves import cumulate
 from rfscale.engine.readers.tensors.operators.products import attend, weighted
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
@@ -117,7 +117,8 @@ def _recurrent(k: Tracker, x: Any, states: Any, weights: Any, *rest: Any, **_: A
 
 def _read_all(k: Tracker, x: Tracked, d: int) -> Tracked:
     out = k.reduce(x, [d], shrink=False)
-    return replace(out, dims=with_dim(x.dims, d, x.dims[d] if out.map == x.map else neutral(x.shape[d])))
+    along = with_tokens(x.dims[d], (ALL_OF_IT,)) if out.map == x.map else neutral(x.shape[d])
+    return replace(out, dims=with_dim(x.dims, d, along))
 
 
 @aten("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
