@@ -169,7 +169,10 @@ def _one_line(error: Exception) -> str:
 DATA = (".nc", ".zarr", ".csv", ".json")
 PICTURES = (".png", ".svg")
 NEEDS = {".nc": "h5netcdf", **dict.fromkeys(PICTURES, "matplotlib")}  # suffix: package
-INSTALLED_WITH = {"h5netcdf": "h5netcdf h5py"}  # what pip is given, where that is not the name that is imported
+INSTALLED_WITH = {
+    "h5netcdf": "h5netcdf h5py",
+    "PIL": "pillow",
+}  # what pip is given, where that is not the name that is imported
 
 
 def check_target(path: Path | None, suffixes: Sequence[str], option: str) -> None:

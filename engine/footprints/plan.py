@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rfscale.engine.errors import INPUT_SIZE, SKIP_GLOBAL_OPS, InputError, Parameter, UnequalJumpsError, shown
 from rfscale.engine.footprints.cache import Memory
@@ -21,8 +21,7 @@ from rfscale.engine.variables import provenance
 GlobalOps = Literal["include", "skip"]
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One layer of a plan.
 
     Attributes
@@ -208,7 +207,7 @@ def _intervals(
                     layer=layer.name,
                     remedy=("give ", INPUT_SIZE, " to analyse one image size"),
                 )
-        aligned = aligned and all(a.centre == b.centre for a, b in zip(known[0], branch, strict=True))
+        aligned = aligned and all(a is b or a.centre == b.centre for a, b in zip(known[0], branch, strict=True))
         merged = tuple([memory.united(a, b) for a, b in zip(merged, branch, strict=True)])
     return merged, aligned
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from os import PathLike
 from types import MappingProxyType
 from typing import Any, NoReturn, Self
@@ -220,10 +221,11 @@ class Network:
         before = IMAGE
         for layer in self.layers:
             written: dict[str, Any] = {"name": layer.name, "op": layer.op}
-            for key, value in layer.params.items():
-                param = OPS[layer.op].params.get(key)
+            defaults, params = _short_defaults(layer.op, ndim), layer.params
+            for key, value in params.items():
                 short = shortest(value, ndim)
-                if param is None or short != shortest(layer.params.get(param.default_is or "", param.default), ndim):
+                same_as, default = defaults.get(key, (None, _NO_DEFAULT))
+                if short != (default if same_as is None else shortest(params.get(same_as), ndim)):
                     written[key] = short
             if layer.inputs != (before,):
                 written["inputs"] = layer.inputs[0] if len(layer.inputs) == 1 else list(layer.inputs)
@@ -330,6 +332,15 @@ class Network:
                     f"{other!r} is {'×'.join(map(str, sizes[other]))}"
                 )
         return first
+
+
+_NO_DEFAULT = object()
+
+
+@lru_cache(maxsize=256)
+def _short_defaults(op: str, ndim: int) -> dict[str, tuple[str | None, Any]]:
+    """Of each parameter of an op the one whose value is its default, or None and the default as a spec writes it."""
+    return {key: (param.default_is, shortest(param.default, ndim)) for key, param in OPS[op].params.items()}
 
 
 def _hash(network: Network) -> str:

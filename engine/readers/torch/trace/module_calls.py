@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from threading import get_ident
 from typing import Any
 
+import torch
+from torch.nn.modules import module as hooks
+
 Leaf = tuple[str, Any]
 
 
@@ -37,8 +40,6 @@ class ModuleCalls:
         return self._running[-1]
 
     def __enter__(self) -> ModuleCalls:
-        from torch.nn.modules import module as hooks
-
         self._handles = [
             hooks.register_module_forward_pre_hook(self._begin),
             hooks.register_module_forward_hook(self._end, always_call=True),
@@ -84,22 +85,18 @@ class ModuleCalls:
             return
         call = self._calls.get(id(module), 0)
         self._calls[id(module)] = call + 1
-        for key, tensor in tensors(output):
+        for key, tensor in [("", output)] if isinstance(output, torch.Tensor) else tensors(output):
             if not _is_batched(tensor):
                 self._returned(paths, call, key, tensor)
 
 
 def _is_batched(tensor: Any) -> bool:
     """Whether a tensor stands for one of many, as inside of `torch.vmap`: operators get those at once."""
-    import torch
-
     return bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor))
 
 
 def tensors(structure: Any) -> Iterator[Leaf]:
     """Tensors of nested dicts, sequences and dataclasses, with their keys: positions and names with dots between."""
-    import torch
-
     if isinstance(structure, torch.Tensor):
         yield "", structure
         return
