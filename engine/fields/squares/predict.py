@@ -74,6 +74,7 @@ def squares(
     *,
     borders: bool = True,
     dtype: Any = None,
+    even: bool = False,
     step: Callable[[], None] | None = None,
 ) -> Squares:
     """Return the expected squared gradient of one entry, of all its channels with random signs.
@@ -89,12 +90,14 @@ def squares(
         Whether padding ends the way.
     dtype : torch.dtype, optional
         By default float32, with products in bfloat16 where the processor has them.
+    even : bool
+        As of `WayBack`.
     step : callable, optional
         Called after each operator.
     """
     one = _seed(ref, layer, entry, dtype or torch.float32)
     found: dict[tuple[int, int], Window] = {(ref.node, ref.output): one}
-    way = WayBack(recorded.nodes, borders=borders, halved=dtype is None and _has_bfloat16())
+    way = WayBack(recorded.nodes, borders=borders, halved=dtype is None and _has_bfloat16(), even=even)
     with torch.no_grad():
         for position in range(ref.node, -1, -1):
             for output in range(len(recorded.nodes[position].outputs)):

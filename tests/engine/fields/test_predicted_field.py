@@ -126,11 +126,11 @@ def squared_matrix(part):
 def test_weights_are_squared_on_the_way_back(name):
     model, layer, shape = made(name)
     before = copy.deepcopy(model.state_dict())
-    found = rf.predicted_field(model, layer, precision="double", example_input=shape)
+    found = rf.predicted_field(model, layer, activations="even", precision="double", example_input=shape)
     expected = surrogate(model, layer, shape, tuple(found.attrs["entry"]))
     np.testing.assert_allclose(found.field.values, expected, rtol=1e-9, atol=1e-12 * expected.max())
     assert all((model.state_dict()[key] == value).all() for key, value in before.items())
-    fast = rf.predicted_field(model, layer, example_input=shape).field.values
+    fast = rf.predicted_field(model, layer, activations="even", example_input=shape).field.values
     np.testing.assert_allclose(fast, expected, rtol=0, atol=0.01 * expected.max())
 
 
@@ -147,7 +147,7 @@ def test_the_support_is_the_exact_footprint(name):
 
 def test_an_entry_at_the_border_and_one_without_borders():
     model, layer, shape = made("chain")
-    corner = rf.predicted_field(model, layer, (0, 0), precision="double", example_input=shape)
+    corner = rf.predicted_field(model, layer, (0, 0), activations="even", precision="double", example_input=shape)
     np.testing.assert_allclose(corner.field.values, surrogate(model, layer, shape, (0, 0)), rtol=1e-9)
     beyond = rf.predicted_field(model, layer, (0, 0), borders=False, precision="double", example_input=shape)
     assert beyond.y.values.tolist() == list(range(-3, 4))
@@ -196,13 +196,67 @@ def test_what_has_no_rule_is_refused(name):
 
 
 def test_what_is_assumed_is_said():
+    def assumed(**options):
+        return rf.predicted_field(model, layer, example_input=shape, **options).attrs["assumed"]
+
     model, layer, shape = made("chain")
-    found = rf.predicted_field(model, layer, example_input=shape)
-    assert found.attrs["assumed"] == ["signs of nonlinearities' inputs are even, and independent of the gradients"]
+    assert assumed(activations="even") == ["signs of nonlinearities' inputs are even, and independent of the gradients"]
+    (from_weights,) = assumed()
+    assert from_weights.endswith("as batch norms say, or as follows from a standard normal image")
     model, layer, shape = made("strided")
-    assert rf.predicted_field(model, layer, example_input=shape).attrs["assumed"] == [
-        "values that tanh gets are standard normal"
+    assert assumed(activations="even") == ["values that tanh gets are standard normal"]
+    for option in ("activations", "precision"):
+        with pytest.raises(rf.InputError, match=f"{option} is 'x'; give"):
+            assumed(**{option: "x"})
+
+
+def test_what_nonlinearities_get_is_what_they_get_on_noise():
+    """Mean and spread of each channel: worked out from the weights, and of values on noise."""
+    import torch
+    from torch import nn
+
+    from rfscale.engine.fields.squares.moments import AllMoments
+    from rfscale.engine.fields.target import target
+
+    torch.manual_seed(3)
+    row = [
+        nn.Conv2d(3, 16, 3),
+        nn.ReLU(),
+        nn.Conv2d(16, 16, 3),
+        nn.LeakyReLU(0.2),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 8, 3),
     ]
+    model = nn.Sequential(*row, nn.Hardswish(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(8, 5), nn.ReLU())
+    nn.init.normal_(model[2].bias, std=0.3)
+    of = target(model, reading={"example_input": (1, 3, 12, 12)})
+    every = AllMoments(of.recorded.nodes)
+    noise = torch.randn((4000, 3, 12, 12), generator=torch.Generator().manual_seed(1))
+    for number in (0, 2, 3, 4, 5, 6, 9):
+        with torch.no_grad():
+            values = model[: number + 1](noise).transpose(0, 1).flatten(1)
+        found = every.of(of.recorded.returned[str(number)][-1].ref)
+        assert found is not None
+        spread = values.std(1).numpy()
+        assert np.abs(found.mean.flatten() - values.mean(1)).max() < 0.15 * spread.max(), number
+        np.testing.assert_allclose(found.variance.sqrt().flatten(), spread, rtol=0.3)
+
+
+def test_biases_decide_which_channels_count():
+    import torch
+    from torch import nn
+
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 1, 1))
+    with torch.no_grad():
+        model[0].weight.zero_()
+        model[0].weight[0, 0, 0, 0] = model[0].weight[1, 0, 2, 2] = 1
+        model[0].bias.copy_(torch.tensor([3.0, -1.0]))
+        model[2].weight.fill_(1)
+    found = rf.predicted_field(model, "2", (0, 0), precision="double", example_input=(1, 1, 3, 3)).field
+    share = torch.special.ndtr(torch.tensor([3.0, -1.0])).tolist()
+    assert [float(found[0, 0]), float(found[2, 2])] == pytest.approx(share, rel=1e-4)
+    measured = rf.effective_field(model, "2", entry=(0, 0), count=2000, example_input=(1, 1, 3, 3)).field
+    assert [float(measured[0, 0]), float(measured[2, 2])] == pytest.approx(share, abs=0.04)
 
 
 def test_planted_errors_are_found(monkeypatch):
@@ -213,7 +267,8 @@ def test_planted_errors_are_found(monkeypatch):
     expected = surrogate(model, layer, shape, (5, 5))
 
     def differs():
-        values = rf.predicted_field(model, layer, precision="double", example_input=shape).field.values
+        found = rf.predicted_field(model, layer, activations="even", precision="double", example_input=shape)
+        values = found.field.values
         return not np.allclose(values, expected, rtol=1e-6, atol=0)
 
     assert not differs()
