@@ -29,7 +29,7 @@ RANDOM = {  # factory: (layer, pixels)
     "timm:res2net50_26w_4s": ("layer3", 128), "timm:vovnet39a": ("stages", 128),
     "timm:efficientnet_lite0": ("blocks", 128), "timm:hrnet_w18_small": ("stage3:0", 128),
 }  # fmt: skip
-FACES = {"pnet": ("conv4_2", 12), "rnet": ("dense5_2", 24), "onet": ("dense6_2", 48)}
+FACES = {"pnet": ("conv3", 12), "rnet": ("dense4", 24), "onet": ("dense5", 48)}
 
 
 class Row(NamedTuple):

@@ -34,7 +34,7 @@ class Model:
 
     def load(self, input_size: str | None = None) -> Network:
         """Return the network; models are read at `input_size`, the text of --input-size, where that is given."""
-        args, reading, size = arguments(self.arg), self._reading(), pixels(input_size)
+        args, reading, size = arguments(self.arg), self.reading(), pixels(input_size)
         from rfscale.engine.readers.load import load_named
         from rfscale.sweeps.report.progress import progress
 
@@ -69,7 +69,7 @@ class Model:
         """Names of the options given that say how it is made or read."""
         return [name for name in (*READING_OPTIONS, "trust") if getattr(self, name)]
 
-    def _reading(self) -> dict[str, Any]:
+    def reading(self) -> dict[str, Any]:
         """The options given, as parameters of a reader."""
         given: dict[str, Any] = {}
         if self.example_input:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from rfscale.sweeps.cli.verbs.batch import batch
 from rfscale.sweeps.cli.verbs.check import check
 from rfscale.sweeps.cli.verbs.design import design
+from rfscale.sweeps.cli.verbs.field import field
 from rfscale.sweeps.cli.verbs.footprint import footprint
 from rfscale.sweeps.cli.verbs.halo import halo
 from rfscale.sweeps.cli.verbs.match import match
@@ -24,6 +25,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     reproduce,
     profile,
     footprint,
+    field,
     networks,
     sweep,
     validate,

@@ -238,7 +238,7 @@ def test_what_nonlinearities_get_is_what_they_get_on_noise():
         found = every.of(of.recorded.returned[str(number)][-1].ref)
         assert found is not None
         spread = values.std(1).numpy()
-        assert np.abs(found.mean.flatten() - values.mean(1)).max() < 0.15 * spread.max(), number
+        assert np.abs(found.mean.flatten() - values.mean(1)).max() < 0.25 * spread.max(), number
         np.testing.assert_allclose(found.variance.sqrt().flatten(), spread, rtol=0.3)
 
 
