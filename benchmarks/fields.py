@@ -42,6 +42,8 @@ class Row(NamedTuple):
     noise: float  # standard error of the measured map / its mean, both summed
     correlation: float
     std_ratio: float
+    kept_correlation: float
+    kept_std_ratio: float
     equal_correlation: float
     equal_std_ratio: float
     milliseconds: float
@@ -57,6 +59,7 @@ def row(name: str, module: Any, layer: str, pixels: int, images: int) -> Row:
     measured = rf.effective_field(module, layer, count=images, seed=SEED, input_size=pixels)
     seconds = time.process_time() - between
     found = rf.compare_fields(measured, predicted)
+    kept = rf.compare_fields(measured, rf.predicted_field(module, layer, input_size=pixels, signs="kept"))
     from rfscale.engine.network.modules import module_layer
 
     net = rf.load(module, input_size=pixels)
@@ -64,7 +67,8 @@ def row(name: str, module: Any, layer: str, pixels: int, images: int) -> Row:
     equal = rf.compare_fields(measured, rf.path_counts(net, module_layer(net, layer), at, pixels))
     noise = float(measured.standard_error.sum() / measured.field.sum())
     return Row(
-        name, layer, pixels, images, noise, float(found.correlation), float((found.std_ratio.prod()) ** 0.5),
+        name, layer, pixels, images, noise, float(found.correlation), float(found.std_ratio.prod() ** 0.5),
+        float(kept.correlation), float(kept.std_ratio.prod() ** 0.5),
         float(equal.correlation), float(equal.std_ratio.prod() ** 0.5), 1e3 * (between - begun), seconds,
     )  # fmt: skip
 
@@ -131,13 +135,14 @@ def line(found: Row) -> str:
     """One row of the table."""
     return (
         f"| {found.model} | {found.layer} | {found.pixels} | {found.correlation:.3f} | {found.std_ratio:.3f} | "
+        f"{found.kept_correlation:.3f} | {found.kept_std_ratio:.3f} | "
         f"{found.equal_correlation:.3f} | {found.equal_std_ratio:.3f} | {found.noise:.3f} | "
         f"{found.milliseconds:.0f} ms | {found.seconds:.0f} s |"
     )
 
 
-HEAD = """| model | layer | pixels | correlation | σ ratio | equal weights: correlation | σ ratio | noise | predicted in | measured in |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""  # noqa: E501
+HEAD = """| model | layer | pixels | from the weights: correlation | σ ratio | signs kept: correlation | σ ratio | equal weights: correlation | σ ratio | noise | predicted in | measured in |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""  # noqa: E501
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from rfscale.engine.errors import InputError
 from rfscale.engine.fields.squares.moments import AllMoments
 from rfscale.engine.fields.squares.pointwise import functional, slope_squared
 from rfscale.engine.fields.squares.recorded import Node, Ref, leaves, replaced
-from rfscale.engine.fields.squares.slopes import slope_squared_of
+from rfscale.engine.fields.squares.slopes import slopes_of
 from rfscale.engine.fields.squares.window import Window
 from rfscale.engine.fields.squares.windows_of import conv_back, conv_transpose_back, taps_back, taps_inside
 
@@ -42,7 +42,7 @@ pixel_unshuffle channel_shuffle upsample_nearest1d upsample_nearest2d upsample_n
 _upsample_nearest_exact2d _upsample_nearest_exact3d repeat unfold im2col as_strided sum diagonal movedim swapaxes
 view_as_real lift_fresh _reshape_alias native_dropout dropout repeat_interleave cumsum
 """.split()  # each output is a sum of inputs: coefficients of 0 and 1, which are their own squares
-ON_VALUES = frozenset("_prelu_kernel prelu rrelu rrelu_with_noise softshrink hardshrink".split())  # untagged
+ON_VALUES = frozenset("_prelu_kernel prelu hardswish rrelu rrelu_with_noise softshrink hardshrink".split())  # untagged
 ALONG_AXES = """
 upsample_linear1d upsample_bilinear2d upsample_trilinear3d upsample_bicubic2d _upsample_bilinear2d_aa
 _upsample_bicubic2d_aa _adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d
@@ -75,6 +75,7 @@ class WayBack:
         self.borders = borders
         self.assumed: dict[str, None] = {}
         self.slopes: dict[Any, tuple[Any, str]] = {}
+        self.power = 2
         self._convolutions = 0
 
     def scaled(self, window: Window) -> Window:
@@ -82,8 +83,8 @@ class WayBack:
         self._convolutions += 1
         return window if self._convolutions % 3 else window.scaled()
 
-    def through(self, node: Node, out: Window, output: int) -> Given:
-        """Yield the squares that the inputs of a node get."""
+    def rule_of(self, node: Node) -> Rule:
+        """The rule of a node."""
         if node.func.namespace != "aten":
             raise unknown(node, "it is no operator of PyTorch itself")
         rule = RULES.get(node.name)
@@ -91,12 +92,38 @@ class WayBack:
             rule = nonlinear
         if rule is None:
             raise unknown(node, "its slope depends on the values of the image in a way that weights do not say")
+        return rule
+
+    def through(self, node: Node, out: Window, output: int, power: int = 2) -> Given:
+        """Yield what the inputs of a node get of squares (power 2), or of a gradient itself (1)."""
+        rule, self.power = self.rule_of(node), power
         if rule not in (convolution, batch_norm) and not (rule is nonlinear and node.refs()[0].shape == out.shape):
             out = out.ready()
         for ref, window in rule(self, node, out, output):
             if ref.node == -2:
                 raise unknown(node, "it reads what was written through another view of its memory")
             yield ref, window.clipped() if self.borders else window
+
+    def varied(self, node: Node, mean: Window, output: int) -> Window | None:
+        """The part of a squared mean that chance makes vary: of a slope that differs, of a tap that is chosen.
+
+        The input gets it like the variance of the output; None for operators without chance.
+        """
+        rule = self.rule_of(node)
+        squared = mean.squared()
+        if rule is max_pool:
+            ref, *sizes = _pool_arguments(node, 5)
+            share = 1.0 / prod(sizes[0]) if not self.borders else 1 / taps_inside(squared, ref.shape, *sizes)
+            return squared.ready().times(1 - share)
+        if rule is not nonlinear:
+            return None
+        square, slope = _slopes(self, node)
+        kept = slope**2 / square if not isinstance(square, torch.Tensor) else slope.square() / square.clamp_min(1e-30)
+        if isinstance(kept, torch.Tensor) and node.outputs[output] == node.refs()[0].shape:
+            flat = _by_channel(kept, node.refs()[0])
+            if flat is not None:
+                return squared.per_channel(1 - flat)
+        return squared.ready().times(1 - kept)
 
     def whole(self, node: Node, out: Window) -> Any:
         """Squares of the whole output, for rules that have no windows."""
@@ -135,14 +162,14 @@ def convolution(way: WayBack, node: Node, out: Window, output: int) -> Given:
     axes = len(ref.shape) - 2
     stride, padding, dilation = ([*v] * axes if len(v) == 1 else [*v] for v in (stride, padding, dilation))
     work = weight.numel() * out.values[0, 0].numel()
-    halved = way.halved and groups == 1 and not transposed and work > _WORTH_HALVING
+    halved = way.halved and way.power == 2 and groups == 1 and not transposed and work > _WORTH_HALVING
     weight = weight.detach().to(torch.bfloat16 if halved else out.values.dtype)
-    squared = weight.square()
+    squared = weight.square() if way.power == 2 else weight
     if out.channels is not None and not transposed and squared.numel() < out.values.numel():
-        squared *= out.channels.to(squared.dtype).reshape(-1, *(1,) * (axes + 1))
+        squared = squared * out.channels.to(squared.dtype).reshape(-1, *(1,) * (axes + 1))
         out = Window(out.values, out.start, out.shape, out.exponent)
     out = out.ready()
-    if ref.node == -1 and groups == 1:  # of the image only the sum over channels is asked for
+    if ref.node == -1 and groups == 1 and way.power == 2:  # of the image only the sum over channels is asked for
         squared = squared.sum(0 if transposed else 1, keepdim=True)
         shape = (ref.shape[0], 1, *ref.shape[2:])
     else:
@@ -164,11 +191,11 @@ def product_with(way: WayBack, node: Node, out: Window, output: int) -> Given:
         raise unknown(node, "both its factors depend on the image")
     values = way.whole(node, out)
     if name == "linear":
-        back = values @ b.detach().to(values.dtype).square()
+        back = values @ b.detach().to(values.dtype) ** way.power
     elif isinstance(a, Ref):
-        back = values @ b.detach().to(values.dtype).square().transpose(-1, -2)
+        back = values @ (b.detach().to(values.dtype) ** way.power).transpose(-1, -2)
     else:
-        back = a.detach().to(values.dtype).square().transpose(-1, -2) @ values
+        back = (a.detach().to(values.dtype) ** way.power).transpose(-1, -2) @ values
     ref = a if isinstance(a, Ref) else b
     yield ref, Window.whole(back.reshape(ref.shape), out.exponent)
 
@@ -182,7 +209,7 @@ def batch_norm(way: WayBack, node: Node, out: Window, output: int) -> Given:
     ref = node.args[0]
     if not isinstance(ref, Ref) or any(isinstance(a, Ref) for a in node.args[1:]):
         raise unknown(node, "its statistics depend on the image")
-    yield ref, out.per_channel(batch_norm_scale(node).square())
+    yield ref, out.per_channel(batch_norm_scale(node) ** way.power)
 
 
 def batch_norm_scale(node: Node) -> Any:
@@ -200,27 +227,43 @@ def batch_norm_scale(node: Node) -> Any:
 def nonlinear(way: WayBack, node: Node, out: Window, output: int) -> Given:
     """An operator on each value: the mean square of its slope."""
     (ref,) = node.refs()
+    square, slope = _slopes(way, node)
+    factor = square if way.power == 2 else slope
+    flat = _by_channel(factor, ref) if isinstance(factor, torch.Tensor) and ref.shape == out.shape else None
+    if flat is not None:
+        yield ref, out.per_channel(flat)
+        return
+    yield _same_place(node, ref, out, factor.to(out.values.dtype) if isinstance(factor, torch.Tensor) else factor)
+
+
+def _by_channel(factor: Any, ref: Ref) -> Any:
+    """Factors that differ along dim 1 alone, as a row; None for others."""
+    wide = factor.dim() == len(ref.shape) and factor.numel() == factor.shape[1] == ref.shape[1]
+    return factor.flatten() if wide else None
+
+
+def _slopes(way: WayBack, node: Node) -> tuple[Any, Any]:
+    """Mean square and mean of the slope of a nonlinearity."""
+    (ref,) = node.refs()
+    if id(node) in way.slopes:
+        found, assumed = way.slopes[id(node)]
+        way.assumed[assumed] = None
+        return found
     known = None if way.moments is None else way.moments.of(ref)
     if known is not None:
-        if len(ref.shape) > 2:
-            known = known.narrow()
-        factor = slope_squared_of(node, known.mean, known.variance.sqrt()).to(out.values.dtype)
-        way.assumed[FROM_WEIGHTS] = None
-        wide = factor.dim() == len(ref.shape) and factor.shape[1:2] == ref.shape[1:2] and ref.shape == out.shape
-        if wide and factor.numel() == ref.shape[1]:
-            yield ref, out.per_channel(factor.flatten())
-        else:
-            yield _same_place(node, ref, out, factor)
-        return
-    rest = [v for v in leaves((node.args, node.kwargs)) if not isinstance(v, Ref)]
-    key = None if any(isinstance(v, torch.Tensor) for v in rest) else (node.func, *map(repr, rest))
-    if key is None or key not in way.slopes:
-        factor, any_scale = slope_squared(node, ref)
-        one = float(factor) if factor.numel() == 1 else factor.to(out.values.dtype)
-        way.slopes[key] = one, SAME_SCALE if any_scale else NORMAL.format(node.name)
-    factor, assumed = way.slopes[key]
+        known = known.narrow() if len(ref.shape) > 2 else known
+        found, assumed = slopes_of(node, known.mean, known.variance.sqrt()), FROM_WEIGHTS
+    else:
+        rest = [v for v in leaves((node.args, node.kwargs)) if not isinstance(v, Ref)]
+        key = None if any(isinstance(v, torch.Tensor) for v in rest) else (node.func, *map(repr, rest))
+        if key is None or key not in way.slopes:
+            square, slope, any_scale = slope_squared(node, ref)
+            one = (float(square), float(slope)) if square.numel() == 1 else (square, slope)
+            way.slopes[key] = one, SAME_SCALE if any_scale else NORMAL.format(node.name)
+        found, assumed = way.slopes[key]
+    way.slopes[id(node)] = found, assumed
     way.assumed[assumed] = None
-    yield _same_place(node, ref, out, factor)
+    return found
 
 
 def _same_place(node: Node, ref: Ref, out: Window, factor: Any) -> tuple[Ref, Window]:
@@ -238,11 +281,11 @@ def _same_place(node: Node, ref: Ref, out: Window, factor: Any) -> tuple[Ref, Wi
 @rule("add", "sub", "rsub")
 def add(way: WayBack, node: Node, out: Window, output: int) -> Given:
     """Branches add: each gets all of it."""
-    alpha = float(node.kwargs.get("alpha", 1)) ** 2
+    alpha = float(node.kwargs.get("alpha", 1)) * (1 if node.name == "add" else -1)
     for place, value in enumerate(node.args[:2]):
         if isinstance(value, Ref):
             first = (place == 0) == (node.name != "rsub")
-            yield _same_place(node, value, out, 1.0 if first else alpha)
+            yield _same_place(node, value, out, 1.0 if first else alpha**way.power)
 
 
 @rule("mul", "div", "multiply", "divide")
@@ -255,7 +298,7 @@ def multiply(way: WayBack, node: Node, out: Window, output: int) -> Given:
         a, b = b, a
     if node.kwargs.get("rounding_mode"):
         raise unknown(node, "it rounds")
-    factor = b.detach().to(out.values.dtype).square() if isinstance(b, torch.Tensor) else float(b) ** 2
+    factor = (b.detach().to(out.values.dtype) if isinstance(b, torch.Tensor) else float(b)) ** way.power
     if isinstance(factor, torch.Tensor) and not out.is_whole and factor.dim() > 2 and prod(factor.shape[2:]) > 1:
         out = Window.whole(way.whole(node, out), out.exponent)
     yield _same_place(node, a, out, 1 / factor if node.name in ("div", "divide") else factor)
@@ -299,7 +342,7 @@ def avg_pool(way: WayBack, node: Node, out: Window, output: int) -> Given:
         share = 1 / taps_inside(
             out, ref.shape, kernel, stride, padding, ones, beyond=arguments.get("count_include_pad", True)
         )
-    yield ref, taps_back(out, ref.shape, share**2, kernel, stride, padding, ones)
+    yield ref, taps_back(out, ref.shape, share**way.power, kernel, stride, padding, ones)
 
 
 def _pool_arguments(node: Node, number: int) -> tuple[Ref, list[int], list[int], list[int], list[int]]:
@@ -316,7 +359,7 @@ def mean(way: WayBack, node: Node, out: Window, output: int) -> Given:
     """A mean: the square of its share."""
     (ref,) = node.refs()
     n = prod(ref.shape) / prod(node.outputs[output])
-    yield ref, _moved(way, node, ref, Window.whole(way.whole(node, out) * n, out.exponent), output).times(1 / n**2)
+    yield ref, _moved(way, node, ref, Window.whole(way.whole(node, out) * n, out.exponent), output).times(n**-way.power)
 
 
 @rule(*ALONG_AXES)
@@ -330,8 +373,8 @@ def along_axes(way: WayBack, node: Node, out: Window, output: int) -> Given:
         unit = unit.expand(n, 1, *ref.shape[2:])
         out_of = functional(node.func)(*replaced(node.args, lambda v, u=unit: u if isinstance(v, Ref) else v))
         at = [slice(None), 0, *(slice(None) if d == dim else 0 for d in rest)]
-        weights = out_of[tuple(at)].square().to(values.dtype)  # (inputs, outputs) of this axis
-        weights = torch.where(weights < 1e-24, 0.0, weights)
+        weights = (out_of[tuple(at)] ** way.power).to(values.dtype)  # (inputs, outputs) of this axis
+        weights = torch.where(weights.abs() < 10.0 ** (-12 * way.power), 0.0, weights)
         values = torch.movedim(torch.movedim(values, dim, -1) @ weights.t(), -1, dim)
     yield ref, Window.whole(values, out.exponent)
 

@@ -31,17 +31,18 @@ def is_homogeneous(node: Node, like: Any) -> bool:
     return bool(torch.allclose(apply(node, 2 * points), 2 * apply(node, points)))
 
 
-def slope_squared_of(node: Node, mean: Any, spread: Any) -> Any:
-    """Return the mean square of the slope, for normal values of this mean and spread."""
+def slopes_of(node: Node, mean: Any, spread: Any) -> tuple[Any, Any]:
+    """Return the mean square and the mean of the slope, for normal values of this mean and spread."""
     if is_homogeneous(node, mean):
         above, below = apply(node, torch.ones_like(mean)), -apply(node, -torch.ones_like(mean))
         share = torch.special.ndtr(mean / spread.clamp_min(SMALLEST))
-        return share * above.square() + (1 - share) * below.square()
+        square = share * above.square() + (1 - share) * below.square()
+        return square, share * above + (1 - share) * below
     x = _grid(mean, spread)
     with torch.enable_grad():
         x.requires_grad_()
         (slope,) = torch.autograd.grad(apply(node, x).sum(), x)
-    return slope.square().mean(0, keepdim=True)
+    return slope.square().mean(0, keepdim=True), slope.mean(0, keepdim=True)
 
 
 def average_of(node: Node, mean: Any, spread: Any, largest_of: int = 1) -> tuple[Any, Any]:
