@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from rfscale.engine.errors import InputError, Parameter, shown
-from rfscale.engine.fields.images import ImageSource, draws, image_source
 from rfscale.engine.fields.layers import LayerMap
-from rfscale.engine.fields.protocols import Protocol, protocol_of
-from rfscale.engine.fields.sums import Sums
+from rfscale.engine.fields.measuring.images import ImageSource, draws, image_source
+from rfscale.engine.fields.measuring.protocols import Protocol, protocol_of
+from rfscale.engine.fields.measuring.sums import Sums
 from rfscale.engine.fields.target import ModelReading, Target, target
 from rfscale.engine.footprints.plan import Entry
 from rfscale.engine.network.spec import whole
@@ -260,7 +260,7 @@ def _frozen(module: Any) -> Iterator[None]:
 
 def _peeked(images: Any) -> tuple[Any, tuple[int, ...] | None]:
     """The images, and the shape of one that they show: a loader is asked for its first batch."""
-    from rfscale.engine.fields.images import first_tensor
+    from rfscale.engine.fields.measuring.images import first_tensor
 
     if isinstance(images, str) or hasattr(images, "__fspath__"):
         return images, None

@@ -117,14 +117,14 @@ class AllMoments:
 
 
 def _on_values(node: Node) -> bool:
-    from rfscale.engine.fields.squares.rules import ON_VALUES
+    from rfscale.engine.fields.squares.way import ON_VALUES
 
     return torch.Tag.pointwise in node.func.tags or node.name in ON_VALUES
 
 
 def _scale_of(node: Node) -> tuple[Any, Any] | None:
     """Mean and variance that a batch norm gives its output: of its bias and weight; None for other operators."""
-    from rfscale.engine.fields.squares.rules import NAMED_BATCH_NORM
+    from rfscale.engine.fields.squares.way import NAMED_BATCH_NORM
 
     if node.name not in NAMED_BATCH_NORM:
         return None

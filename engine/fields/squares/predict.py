@@ -11,12 +11,15 @@ import torch
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.fields.layers import LayerMap
+from rfscale.engine.fields.squares import pools, rules
 from rfscale.engine.fields.squares.recorded import NeedsValuesError, OperatorRecorder, Recorded, Ref, Returned
-from rfscale.engine.fields.squares.rules import WayBack
+from rfscale.engine.fields.squares.way import WayBack
 from rfscale.engine.fields.squares.window import Window, added
 from rfscale.engine.readers.torch.inputs.example_input import ModelInputs, mapped
 from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls
 from rfscale.engine.readers.torch.trace.run import unchanged
+
+_FILLED_BY = pools, rules  # importing them fills the table of rules
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def _frame(filled: np.ndarray) -> tuple[list[int], list[int]]:
 
 
 def _picture(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    from rfscale.engine.fields.images import read_image
+    from rfscale.engine.fields.measuring.images import read_image
 
     return read_image(path, (1, 3, *shape), None).transpose(1, 2, 0)
 
