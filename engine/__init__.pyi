@@ -1,7 +1,9 @@
+from .analysis.all_fields import all_fields
 from .analysis.check.check import check
 from .analysis.check.rules import Finding
 from .analysis.coverage import coverage
 from .analysis.entry_map import entry_map
+from .analysis.field_profile import field_profile
 from .analysis.footprint import footprint
 from .analysis.match.match import match
 from .analysis.output_lines import output_lines
@@ -39,6 +41,7 @@ __all__ = [
     "PartlyReadWarning",
     "Reading",
     "__version__",
+    "all_fields",
     "check",
     "choose_tile",
     "compare",
@@ -50,6 +53,7 @@ __all__ = [
     "entry_map",
     "evaluate",
     "field_figures",
+    "field_profile",
     "footprint",
     "halo",
     "load",

@@ -152,8 +152,27 @@ FIELD_FIGURES: dict[str, Variable] = {
     "padding_mass": Variable((), "f", ONE, "share of the mass on pixels outside the image"),
     **PIXEL_NUMBERS,
 }
+KIND = ("kind",)
+ALL_FIELDS: dict[str, Variable] = {
+    "footprint": Variable(("...",), "b", ONE, "exact footprint of entry {entry} of {layer}"),
+    "exact_area": FIELD_FIGURES["exact_area"],
+    "correlation": Variable(KIND, "f", ONE, "correlation over pixels with the last kind"),
+    **{
+        name: Variable((*KIND, *spec.dims), spec.kind, spec.units, spec.long_name)
+        for name, spec in FIELD_FIGURES.items()
+        if name not in ("exact_area", *PIXEL_NUMBERS)
+    },
+    **PIXEL_NUMBERS,
+}
+FIELD_PROFILE: dict[str, Variable] = {
+    "extent": Variable(LAYER_AXIS, "f", PIXEL, "bounding box of the exact footprint"),
+    "exact_area": Variable(LAYER, "f", PIXEL, "pixels of the exact footprint"),
+    "std": Variable(("kind", "layer", "axis"), "f", PIXEL, "standard deviation of the field"),
+    "box_extent": Variable(("kind", "layer", "axis"), "f", PIXEL, "length of the box that holds {share:g} of the mass"),
+    "area": Variable(("kind", "layer"), "f", PIXEL, "fewest pixels that hold {share:g} of the mass"),
+}
 FIELD_COMPARISON: dict[str, Variable] = {
-    "correlation": Variable((), "f", ONE, "correlation over pixels"),
+    "correlation": Variable((), "f", ONE, "correlation over the pixels that one of both reaches"),
     "std_ratio": Variable(("axis",), "f", ONE, "standard deviation of the second / of the first"),
     "shift": Variable(("axis",), "f", PIXEL, "centre of the second − centre of the first"),
     "distance": Variable((), "f", ONE, "total variation: share of the mass that lies elsewhere"),

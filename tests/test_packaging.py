@@ -21,9 +21,9 @@ from tests import ROOT
 
 STUB = ROOT / "sweeps" / "cli" / "face" / "__init__.pyi"
 PUBLIC = """
-    FORMULAS InputError Network NetworkBuilder NetworkSpace Space __version__ best chains check count coverage derive
-    compare_fields design effective_field entry_map evaluate field_figures footprint halo load match object_sizes
-    output_lines pareto path_counts predicted_field profile sample sweep tiles validate
+    FORMULAS InputError Network NetworkBuilder NetworkSpace Space __version__ all_fields best chains check count
+    coverage derive compare_fields design effective_field entry_map evaluate field_figures field_profile footprint
+    halo load match object_sizes output_lines pareto path_counts predicted_field profile sample sweep tiles validate
 """.split()
 MAIN = """
 import rfscale as rf

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def compare_fields(first: xr.DataArray | xr.Dataset, second: xr.DataArray | xr.Dataset) -> xr.Dataset:
-    """Return how the second of two fields differs from the first, on all pixels of both.
+    """Return how the second of two fields differs from the first, over the pixels that one of them reaches.
 
     Parameters
     ----------
@@ -50,7 +50,8 @@ def compare_fields(first: xr.DataArray | xr.Dataset, second: xr.DataArray | xr.D
         )
     figures = field_figures(a), field_figures(b)
     one, two = xr.align(figures[0].mass, figures[1].mass, join="outer", fill_value=0.0)
-    x, y = one.values.ravel(), two.values.ravel()
+    reached = (one.values > 0) | (two.values > 0)  # pixels that neither reaches would only raise a correlation
+    x, y = one.values[reached], two.values[reached]
     with np.errstate(invalid="ignore", divide="ignore"):
         correlation = float(np.corrcoef(x, y)[0, 1]) if x.std() and y.std() else np.nan
         ratio = figures[1]["std"].values / figures[0]["std"].values

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from rfscale.engine.errors import InputError, Parameter, shown
-from rfscale.engine.fields.images import ImageSource, draws, image_source
 from rfscale.engine.fields.layers import LayerMap
-from rfscale.engine.fields.protocols import Protocol, protocol_of
-from rfscale.engine.fields.sums import Sums
+from rfscale.engine.fields.measuring.images import ImageSource, draws, image_source
+from rfscale.engine.fields.measuring.protocols import Protocol, protocol_of
+from rfscale.engine.fields.measuring.sums import Sums
 from rfscale.engine.fields.target import ModelReading, Target, target
 from rfscale.engine.footprints.plan import Entry
 from rfscale.engine.network.spec import whole
@@ -91,30 +91,45 @@ def effective_field(
         For a layer without a map, an entry outside it, a model without gradient, gradients that are not numbers,
         images of other sizes, and a checkpoint of another model.
     """
-    how = protocol_of(protocol)
-    seed = whole(seed, "seed", 0, 2**31)
-    count = None if count is None else whole(count, "count", 1, 2**40)
     images, shape = _peeked(images)
     if shape is not None and reading.get("example_input") is None and input_size is None:
         reading["example_input"] = shape
     of = target(model, input_size=input_size, checkpoint=checkpoint, reading=reading)
+    return measured(
+        of, layer, images, entry=entry, protocol=protocol, count=count, seed=seed, normalize=normalize, batch=batch,
+        resume=resume, progress=progress,
+    )  # fmt: skip
+
+
+def measured(
+    of: Target,
+    layer: str,
+    images: Any,
+    *,
+    entry: Entry = "center",
+    protocol: str = "squared",
+    count: int | None = None,
+    seed: int = 0,
+    normalize: Any = "imagenet",
+    batch: int | None = None,
+    resume: Any = None,
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    """Return the same of a model that is at hand."""
+    how = protocol_of(protocol)
+    seed = whole(seed, "seed", 0, 2**31)
+    count = None if count is None else whole(count, "count", 1, 2**40)
     made, _ = of.layer(layer)
     at = made.entry(entry)
     source = image_source(images, of.inputs.image.shape, count, seed, normalize, batch)
-    what: dict[str, Any] = {
-        "model": of.name,
-        "weights": of.weights_hash(),
-        "layer": layer,
-        "entry": list(at),
-        "protocol": protocol,
-    }
-    what |= {"seed": seed, "images": source.what, "shape": list(of.inputs.image.shape)}
+    what: dict[str, Any] = {"model": of.name, "weights": of.weights_hash(), "layer": layer, "entry": list(at)}
+    what |= {"protocol": protocol, "seed": seed, "images": source.what, "shape": list(of.inputs.image.shape)}
     sums = Sums(of.inputs.pixels, what, resume)
-    measure(of, made, at, how, source, sums, seed, progress)
+    add_images(of, made, at, how, source, sums, seed, progress)
     return _result(of, made, at, how, source, sums, seed)
 
 
-def measure(
+def add_images(
     of: Target,
     made: LayerMap,
     at: tuple[int, ...],
@@ -245,7 +260,7 @@ def _frozen(module: Any) -> Iterator[None]:
 
 def _peeked(images: Any) -> tuple[Any, tuple[int, ...] | None]:
     """The images, and the shape of one that they show: a loader is asked for its first batch."""
-    from rfscale.engine.fields.images import first_tensor
+    from rfscale.engine.fields.measuring.images import first_tensor
 
     if isinstance(images, str) or hasattr(images, "__fspath__"):
         return images, None

@@ -139,16 +139,14 @@ def _read(inputs: ModelInputs, module: Any) -> Any:
 
 def _path_of(returned: Mapping[str, Sequence[Any]], layer: str, inputs: ModelInputs, module: Any) -> str:
     """The module that returns the map of a layer, where that is no module itself."""
-    base = layer.partition(KEY)[0]
-    plain, sign, call = base.rpartition(CALL)
-    if base in returned or (sign and plain in returned and call.isdecimal()):
+    if _is_of_module(layer, returned):
         return layer
     try:
         net = _read(inputs, module)
     except InputError:
         net = None
     if net is not None and layer in net:
-        makes = [name for name, of in net.modules.items() if of == layer and name in returned]
+        makes = [name for name, of in net.modules.items() if of == layer and _is_of_module(name, returned)]
         if makes:
             return min(makes, key=len)
         raise InputError(
@@ -156,6 +154,13 @@ def _path_of(returned: Mapping[str, Sequence[Any]], layer: str, inputs: ModelInp
             remedy=f"name a module; {nearest(layer, _names(returned))}",
         )
     raise InputError(f"the model has no module {shown(layer)}; {nearest(layer, _names(returned))}")
+
+
+def _is_of_module(name: str, returned: Mapping[str, Sequence[Any]]) -> bool:
+    """Whether a name is that of a module, of one of its calls or of one of the tensors that it returns."""
+    base = name.partition(KEY)[0]
+    plain, sign, call = base.rpartition(CALL)
+    return base in returned or (bool(sign) and plain in returned and call.isdecimal())
 
 
 def _names(returned: Iterable[str]) -> list[str]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Precision = Literal["fast", "double"]
+Signs = Literal["kept", "random"]
+Activations = Literal["weights", "even"]
 _LARGEST_EXPONENT = 900.0  # of two: a field of more is only known up to its scale
 
 
@@ -28,15 +30,17 @@ def predicted_field(
     *,
     checkpoint: Any = None,
     borders: bool = True,
+    signs: Signs = "random",
+    activations: Activations = "weights",
     precision: Precision = "fast",
     **reading: Unpack[ModelReading],
 ) -> xr.Dataset:
     """Return the field of one entry that the model's own weights predict, without any image.
 
     The expected squared gradient of the entry with respect to each pixel, if signs are random: weights are squared
-    on the way back, channels kept apart; nonlinearities count by the mean square of their slope (1/2 for a rectifier),
-    a max-pool by the chance of each tap, batch norms by their factors; branches add. docs/theory.md, section 13, has
-    the assumptions. What has no such rule (gates, attention, layer norms) is refused.
+    on the way back, channels kept apart; nonlinearities count by the mean square of their slope (1/2 for an even
+    rectifier), a max-pool by the chance of each tap, batch norms by their factors; branches add. docs/theory.md,
+    section 13, has the assumptions. What has no such rule (gates, attention, layer norms) is refused.
 
     Parameters
     ----------
@@ -51,6 +55,13 @@ def predicted_field(
         Weights to load: .safetensors, or what ``torch.load(weights_only=True)`` reads.
     borders : bool
         False: maps go on beyond their borders, and the field beyond the image, onto pixels of the padding.
+    signs : {"random", "kept"}
+        "random": squares of weights alone, as for weights whose signs are drawn independently. "kept": the mean of the
+        gradient, with the weights as they are, goes back beside its variance, for networks whose filters add up what
+        they see. Where the two differ much, measure.
+    activations : {"weights", "even"}
+        Where the inputs of nonlinearities lie: as the weights say (batch norms by their bias and weight, else what
+        follows from a standard normal image), or evenly about 0, so that a rectifier counts 1/2 in every channel.
     precision : {"fast", "double"}
         "fast" is float32, with products in bfloat16 where the processor has them: within 0.3 % of the largest value.
     **reading
@@ -69,8 +80,12 @@ def predicted_field(
     """
     if precision not in ("fast", "double"):
         raise InputError(argument=Parameter("precision"), value=precision, remedy='give "fast" or "double"')
+    if signs not in ("kept", "random"):
+        raise InputError(argument=Parameter("signs"), value=signs, remedy='give "kept" or "random"')
+    if activations not in ("weights", "even"):
+        raise InputError(argument=Parameter("activations"), value=activations, remedy='give "weights" or "even"')
     found = target(model, input_size=input_size, checkpoint=checkpoint, reading=reading)
-    return predicted(found, layer, entry, borders=borders, precision=precision)
+    return predicted(found, layer, entry, borders=borders, signs=signs, activations=activations, precision=precision)
 
 
 def predicted(
@@ -79,6 +94,8 @@ def predicted(
     entry: Entry = "center",
     *,
     borders: bool = True,
+    signs: Signs = "random",
+    activations: Activations = "weights",
     precision: Precision = "fast",
     step: Callable[[], None] | None = None,
 ) -> xr.Dataset:
@@ -93,7 +110,17 @@ def predicted(
     if _quantised(of.module):
         raise InputError(f"the weights of {of.name} are quantised", remedy="give the model before quantisation")
     dtype = torch.float64 if precision == "double" else None
-    found = squares(of.recorded, ref, made, at, borders=borders, dtype=dtype, step=step)
+    found = squares(
+        of.recorded,
+        ref,
+        made,
+        at,
+        borders=borders,
+        dtype=dtype,
+        even=activations == "even",
+        signs=signs == "kept",
+        step=step,
+    )
     window = found.window
     values = (window.full() if borders else window.values)[0, 0].double().numpy()
     values = values * 2.0 ** max(-_LARGEST_EXPONENT, min(window.exponent, _LARGEST_EXPONENT))

@@ -1008,6 +1008,51 @@ def test_12_2_globals_can_be_skipped() -> None:
     assert bool(skipped.is_global.sel(layer="squeeze"))
 
 
+# 13 expected squared gradients ----------------------------------------------------------------------------------------
+
+
+def test_13_1_random_signs_square_the_weights() -> None:
+    rng = np.random.default_rng(131)
+    first, second = rng.normal(size=(3, 2)), rng.normal(size=(2, 3))  # image of 2, 3 units, 2 entries
+    total, draws = np.zeros(2), list(itertools.product((-1, 1), repeat=12))
+    for draw in draws:
+        a, b = np.reshape(draw[:6], (3, 2)), np.reshape(draw[6:], (2, 3))
+        total += ((second * b)[0] @ (first * a)) ** 2
+    np.testing.assert_allclose(total / len(draws), second[0] ** 2 @ first**2, rtol=1e-12)
+
+
+def test_13_2_slopes_count_by_their_mean_square() -> None:
+    from statistics import NormalDist
+
+    normal = NormalDist()
+    z = np.array([normal.inv_cdf((i + 0.5) / 20000) for i in range(20000)])
+    for a in (0.0, 0.1, 0.25):
+        for scale in (0.1, 7.0):
+            assert (np.where(scale * z > 0, 1.0, a) ** 2).mean() == pytest.approx((1 + a * a) / 2)
+    for mean, spread in ((0.4, 1.0), (-2.0, 0.7)):
+        assert (mean + spread * z > 0).mean() == pytest.approx(normal.cdf(mean / spread), abs=1e-3)
+
+
+def test_13_3_a_max_pool_chooses_evenly() -> None:
+    rng = np.random.default_rng(133)
+    windows, gradient = rng.normal(size=(60000, 4)), 3.0
+    chosen = np.eye(4)[windows.argmax(axis=1)] * gradient
+    np.testing.assert_allclose((chosen**2).mean(axis=0), gradient**2 / 4, rtol=0.03)
+
+
+def test_13_4_mean_and_variance_of_the_gradient() -> None:
+    rng = np.random.default_rng(134)
+    first, last = rng.normal(size=(3, 2)), rng.normal(size=3)
+    slope, share = 0.2, 0.3  # above 0 with this chance
+    a, b = share + (1 - share) * slope, share + (1 - share) * slope**2
+    mean, variance = first.T @ (a * last), (first**2).T @ ((b - a * a) * last**2)
+    total = np.zeros(2)
+    for draw in itertools.product((True, False), repeat=3):
+        chance = np.prod([share if above else 1 - share for above in draw])
+        total += chance * (first.T @ (last * np.where(draw, 1, slope))) ** 2
+    np.testing.assert_allclose(variance + mean**2, total, rtol=1e-12)
+
+
 # the docs themselves ------------------------------------------------------------------------------------------------
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
 from rfscale.engine.analysis.check.context import Context
 from rfscale.engine.analysis.check.detectors import DETECTORS
+from rfscale.engine.analysis.check.field_rules import given_fields
 from rfscale.engine.analysis.check.rules import LEVELS, RULES, Finding, Limits, Rule
 from rfscale.engine.errors import INPUT_SIZE, InputError, nearest, shown
 from rfscale.engine.footprints.plan import GlobalOps
@@ -21,6 +22,7 @@ def check(
     *,
     global_ops: GlobalOps = "include",
     limits: Mapping[str, Limits] | None = None,
+    fields: Any = None,
     **reading: Unpack[Reading],
 ) -> list[Finding]:
     """Return what an expert would flag, worst first, otherwise in depth order.
@@ -35,6 +37,9 @@ def check(
         "skip" leaves out branches such as squeeze-and-excitation at merges.
     limits : mapping, optional
         Other limits for rules, (note, warning, error) each.
+    fields : xr.Dataset, xr.DataArray or sequence of these, optional
+        Fields of the model, measured or predicted, as from `effective_field` or `all_fields`: for the rules
+        small_field and uneven_field.
     **reading
         How a model is read, as in `load`: example_input, unknown, axes, image, name, arguments.
 
@@ -67,6 +72,7 @@ def check(
         check_size(input_size, len(network.axes), INPUT_SIZE) if input_size is not None else None,
         global_ops,
         rules,
+        {} if fields is None else given_fields(network, fields),
     )
     found = [finding for detect in DETECTORS for finding in detect(context)]
     order = {layer.name: i for i, layer in enumerate(network.layers)} | {"input": -1}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import lcm
+from typing import Any
 
 from rfscale.engine.analysis.check.rules import LEVELS, Finding, Level, Rule
 from rfscale.engine.errors import InputError, UnequalJumpsError
@@ -24,6 +25,7 @@ class Context:
     given: Size | None
     global_ops: GlobalOps
     rules: Mapping[str, Rule]
+    fields: Mapping[int, Any] = field(default_factory=dict)
     unequal_jumps: UnequalJumpsError | None = field(default=None, init=False)
 
     @cached_property

@@ -9,6 +9,7 @@ import numpy as np
 
 from rfscale.engine.analysis.check.context import Context
 from rfscale.engine.analysis.check.dilation import dilated_runs, hdc
+from rfscale.engine.analysis.check.field_rules import small_field, uneven_field
 from rfscale.engine.analysis.check.rules import Finding, Level
 from rfscale.engine.analysis.coverage import coverage_counts
 from rfscale.engine.errors import worded
@@ -367,4 +368,6 @@ DETECTORS: tuple[Callable[[Context], Iterator[Finding]], ...] = (
     _unread,
     _dead_pixels,
     _checkerboard,
+    small_field,
+    uneven_field,
 )

@@ -163,6 +163,19 @@ RULES: dict[str, Rule] = {
         (0.0, 0.01, 0.1),
         "use kernels of at least the stride, or pad so that the last window fits",
     ),
+    "small_field": Rule(
+        "a field that was given uses a small part of the footprint",
+        "side of the box with 95 % of the field / extent",
+        (0.3, 0.15, None),
+        "fewer layers, or smaller kernels, see as much; where objects are larger than the box, train longer on them",
+        below=True,
+    ),
+    "uneven_field": Rule(
+        "a field that was given lies on every second or third pixel, …",
+        "gridding: 0 even, 1 all on one residue",
+        (0.25, 0.5, 0.9),
+        "use dilations without a common divisor, or kernels of at least the stride",
+    ),
     "checkerboard": Rule(
         "output entries of the transposed convolution have unequal numbers of taps",
         "most taps / fewest",

@@ -12,8 +12,8 @@ from rfscale.engine.fields.squares.recorded import Node, Ref, replaced
 POINTS = 512  # of the normal distribution, at the middles of equal shares; symmetrical, without 0
 
 
-def slope_squared(node: Node, ref: Ref) -> tuple[Any, bool]:
-    """Return the mean square of the slope of a nonlinearity, and whether it is the same at any scale of its input.
+def slope_squared(node: Node, ref: Ref) -> tuple[Any, Any, bool]:
+    """Return mean square and mean of the slope of a nonlinearity, and whether they are the same at any scale.
 
     The operator itself is called on a grid of values, and differentiated: 1/2 for a rectifier, (1 + a²)/2 for a leaky
     one of slope a below 0. The grid is the standard normal distribution; for operators of any
@@ -34,7 +34,7 @@ def slope_squared(node: Node, ref: Ref) -> tuple[Any, bool]:
 
     slope = _slope(call, grid)
     same = torch.allclose(slope, _slope(call, 2 * grid))
-    return slope.square().mean(0, keepdim=True), same
+    return slope.square().mean(0, keepdim=True), slope.mean(0, keepdim=True), same
 
 
 def functional(func: Any) -> Any:

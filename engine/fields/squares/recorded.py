@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import torch
@@ -158,19 +159,19 @@ class OperatorRecorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        tensors = [t for t in leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
+        tensors = _tensors(args) + (_tensors(kwargs.values()) if kwargs else [])
         if not any(id(t) in self._known for t in tensors):
             return func(*args, **kwargs)
         name = func.__name__.split(".")[0]
         if self._on_meta and name in VALUES:
             raise NeedsValuesError(name)
-        given, named = replaced((args, kwargs), self._reference)
+        given, named = tuple(self._references(a) for a in args), {k: self._references(v) for k, v in kwargs.items()}
         out = self._run(func, name, args, kwargs)
-        results = [t for t in leaves(out) if isinstance(t, torch.Tensor)]
+        results = _tensors(out if isinstance(out, list | tuple) else (out,))
         shapes = tuple(tuple(t.shape) for t in results)
         position = len(self.recorded.nodes)
         self.recorded.nodes.append(Node(func, given, named, shapes, self._path()))
-        written = any(a.alias_info is not None and a.alias_info.is_write for a in func._schema.arguments)
+        written = _writes(func)
         own = {id(t) for t in tensors}
         for number, tensor in enumerate(results):
             if written and id(tensor) in own:
@@ -185,7 +186,12 @@ class OperatorRecorder(TorchDispatchMode):
             out = torch.empty_like(args[0])
             several = len(func._schema.returns) - 1
             return (out, *(out.new_empty(0) for _ in range(several))) if several else out
-        return func(*replaced(args, _twin), **replaced(kwargs, _twin))
+        return func(*map(_twins, args), **{k: _twins(v) for k, v in kwargs.items()})
+
+    def _references(self, value: Any) -> Any:
+        if isinstance(value, list | tuple) and any(isinstance(v, torch.Tensor) for v in value):
+            return replaced(value, self._reference)
+        return self._reference(value)
 
     def _reference(self, value: Any) -> Any:
         if not isinstance(value, torch.Tensor) or id(value) not in self._known:
@@ -204,6 +210,28 @@ class OperatorRecorder(TorchDispatchMode):
         for other in self._storages.get(tensor.untyped_storage()._cdata, ()):
             if other != id(tensor):
                 self._known[other] = None
+
+
+def _tensors(values: Any) -> list[Any]:
+    """The tensors among arguments, lists of them included."""
+    found = []
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            found.append(value)
+        elif isinstance(value, list | tuple):
+            found += [v for v in value if isinstance(v, torch.Tensor)]
+    return found
+
+
+@cache
+def _writes(func: Any) -> bool:
+    return any(a.alias_info is not None and a.alias_info.is_write for a in func._schema.arguments)
+
+
+def _twins(value: Any) -> Any:
+    if isinstance(value, list | tuple) and any(isinstance(v, torch.Tensor) for v in value):
+        return replaced(value, _twin)
+    return _twin(value)
 
 
 def _twin(value: Any) -> Any:

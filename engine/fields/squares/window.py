@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import frexp, log2
+from math import frexp, inf, log2
 from typing import Any
 
 import torch
@@ -79,12 +79,12 @@ class Window:
     def times(self, factor: Any) -> Window:
         """The same times a factor that broadcasts; a number costs nothing."""
         if not isinstance(factor, torch.Tensor):
-            return self.times(torch.zeros(())) if factor == 0 else self._shifted(log2(factor))
+            return self.times(torch.tensor(factor)) if factor <= 0 else self._shifted(log2(factor))
         return Window(self.values * factor, self.start, self.shape, self.exponent)
 
     def scaled(self) -> Window:
         """The same values near 1, so that products of many layers stay within what floats hold."""
-        largest = float(self.values.max()) if self.values.numel() else 0.0
+        largest = float(torch.maximum(self.values.max(), -self.values.min())) if self.values.numel() else 0.0
         if largest == 0 or _SMALL < largest < _LARGE:
             return self
         power = frexp(largest)[1]
@@ -101,6 +101,17 @@ class Window:
             return self
         factor = self.channels.to(self.values.dtype).reshape(1, -1, *(1,) * (self.values.dim() - 2))
         return Window(self.values * factor, self.start, self.shape, self.exponent)
+
+    def squared(self) -> Window:
+        """The squares of the values."""
+        channels = None if self.channels is None else self.channels.square()
+        return Window(self.values.square(), self.start, self.shape, 2 * self.exponent, channels)
+
+    @property
+    def log2_sum(self) -> float:
+        """Binary logarithm of the sum of values, none of which is below 0."""
+        total = float(self.ready().values.sum())
+        return log2(total) + self.exponent if total > 0 else -inf
 
     def _shifted(self, power: float) -> Window:
         return Window(self.values, self.start, self.shape, self.exponent + power, self.channels)

@@ -20,16 +20,12 @@ def conv_back(
     padding: Sequence[int],
     dilation: Sequence[int],
     groups: int,
-    *,
-    halved: bool = False,
 ) -> Window:
     """Squares at the input of a convolution of `shape`: each output spreads over its taps by the squared weights."""
     axes = len(shape) - 2
     kernel = tuple(squared.shape[2:])
     start = tuple(a * s - p for a, s, p in zip(out.start, stride, padding, strict=True))
-    values, dtype = out.values, out.values.dtype
-    if halved:
-        values, squared = values.bfloat16(), squared.bfloat16()
+    dtype, values = out.values.dtype, out.values.to(squared.dtype)
     if prod(kernel) == 1 and groups == 1:
         flat = squared.flatten(1).t() @ values.flatten(2)[0]
         spread = flat.to(dtype).reshape(1, -1, *values.shape[2:])

@@ -330,3 +330,22 @@ def test_formats_of_the_command(capsys, tmp_path):
     assert (code, location["physicalLocation"]["artifactLocation"]["uri"]) == (1, str(spec))
     assert run_check(capsys, "dilated5", format="json", out=tmp_path / "a.json") == (1, "")
     assert json.loads((tmp_path / "a.json").read_text())["counts"]["error"] == 1
+
+
+def test_fields_that_are_given_are_checked():
+    holes = Network.sequential(*[{"kernel": 3, "dilation": 2, "padding": 2}] * 12)
+    field = rf.path_counts(holes, "conv12", input_size=80).assign_attrs(layer="conv12")
+    found = {f.rule: f for f in check(holes, 80, fields=field)}
+    assert (found["uneven_field"].level, found["uneven_field"].layer) == ("error", "conv12")
+    assert "modulo 2" in found["uneven_field"].message
+    deep = Network.sequential(*[{"kernel": 3, "padding": 1}] * 60)
+    field = rf.path_counts(deep, "conv60", input_size=140).assign_attrs(layer="conv60")
+    box = int(rf.field_figures(field, [0.95]).box_extent[0, 0])
+    (small,) = [f for f in check(deep, 140, fields=[field]) if f.rule == "small_field"]
+    assert (small.level, small.value) == ("note", pytest.approx(box / 121))
+    assert not [f for f in check(deep, 140) if "field" in f.rule]
+    even = Network.sequential(*[{"kernel": 3, "padding": 1}] * 4)
+    field = rf.path_counts(even, "conv4", input_size=40).assign_attrs(layer="conv4")
+    assert not [f for f in check(even, 40, fields=field) if "field" in f.rule]
+    with pytest.raises(InputError, match="fields does not say what layer it is of"):
+        check(even, 40, fields=rf.path_counts(even, "conv4", input_size=40))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rfscale as rf
-from rfscale.engine.fields.images import draws
+from rfscale.engine.fields.measuring.images import draws
 from tests.engine.fields import small_models
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
@@ -142,7 +142,7 @@ def test_images_of_every_kind_are_the_same(tmp_path):
 def test_pictures_are_scaled_and_normalized(tmp_path):
     from PIL import Image
 
-    from rfscale.engine.fields.images import IMAGENET, read_image
+    from rfscale.engine.fields.measuring.images import IMAGENET, read_image
 
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (22, 22, 3), np.uint8)

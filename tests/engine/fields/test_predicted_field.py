@@ -126,11 +126,13 @@ def squared_matrix(part):
 def test_weights_are_squared_on_the_way_back(name):
     model, layer, shape = made(name)
     before = copy.deepcopy(model.state_dict())
-    found = rf.predicted_field(model, layer, precision="double", example_input=shape)
+    found = rf.predicted_field(
+        model, layer, signs="random", activations="even", precision="double", example_input=shape
+    )
     expected = surrogate(model, layer, shape, tuple(found.attrs["entry"]))
     np.testing.assert_allclose(found.field.values, expected, rtol=1e-9, atol=1e-12 * expected.max())
     assert all((model.state_dict()[key] == value).all() for key, value in before.items())
-    fast = rf.predicted_field(model, layer, example_input=shape).field.values
+    fast = rf.predicted_field(model, layer, signs="random", activations="even", example_input=shape).field.values
     np.testing.assert_allclose(fast, expected, rtol=0, atol=0.01 * expected.max())
 
 
@@ -145,9 +147,75 @@ def test_the_support_is_the_exact_footprint(name):
     assert np.array_equal(found.field.values > 0, exact.values)
 
 
+@pytest.mark.parametrize("name", "depthwise resized nearest shuffled line pooled global".split())
+def test_what_is_linear_is_exact_with_signs_kept(name):
+    """Without chance the field is the squared Jacobian, summed over channels."""
+    import torch
+
+    model, layer, shape = made(name)
+    found = rf.predicted_field(model, layer, signs="kept", precision="double", example_input=shape)
+    x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    outputs = model.double()(x)[(0, slice(None), *found.attrs["entry"])]
+    rows = [torch.autograd.grad(o, x, retain_graph=True)[0][0] for o in outputs]
+    expected = sum(r.square().sum(0) for r in rows).numpy()
+    np.testing.assert_allclose(found.field, expected, rtol=1e-8, atol=1e-12 * expected.max())
+    squared = rf.predicted_field(model, layer, signs="random", precision="double", example_input=shape)
+    assert name == "global" or not np.allclose(squared.field, expected, rtol=0.01)
+
+
+@pytest.mark.parametrize("choice", ["a rectifier", "a leaky one"])
+def test_chance_after_one_layer_is_exact(choice):
+    """The mean over all slopes, one independent of the other."""
+    import itertools
+
+    import torch
+    from torch import nn
+
+    torch.manual_seed(4)
+    kinds = {"a rectifier": nn.ReLU(), "a leaky one": nn.LeakyReLU(0.3)}
+    model = nn.Sequential(nn.Conv1d(1, 2, 3), kinds[choice], nn.Conv1d(2, 3, 2)).double()
+    length = 4
+    options = {"signs": "kept", "activations": "even", "precision": "double"}
+    found = rf.predicted_field(model, "2", (0,), example_input=(1, 1, length), **options)
+    expected = np.zeros(length)
+    with torch.no_grad():
+        for channel in range(3):
+            at_map = model[2].weight[channel]  # (2, 2): the gradient with respect to the two entries that it reads
+            slopes = (1.0, 0.3 if choice == "a leaky one" else 0.0)
+            draws = list(itertools.product(range(2), repeat=4))
+            for draw in draws:
+                before = torch.zeros(2, length - 2, dtype=torch.float64)
+                for (c, i), which in zip(itertools.product(range(2), range(2)), draw, strict=True):
+                    before[c, i] = at_map[c, i] * slopes[which]
+                image = torch.nn.functional.conv_transpose1d(before[None], model[0].weight)[0, 0]
+                expected += image.square().numpy() / len(draws)
+    np.testing.assert_allclose(found.field, expected, rtol=1e-9, atol=1e-15)
+
+
+def test_filters_that_add_up_are_seen_with_signs_kept():
+    """Means of pixels, written as layers: the mean of the gradient is flat, and squares of weights say otherwise."""
+    import torch
+    from torch import nn
+
+    model = nn.Sequential(*[f() for _ in range(3) for f in (lambda: nn.Conv1d(1, 1, 3), nn.ReLU)], nn.Conv1d(1, 1, 3))
+    with torch.no_grad():
+        for part in model:
+            if isinstance(part, nn.Conv1d):
+                part.weight.fill_(1 / 3)
+                part.bias.fill_(1)  # every unit is active
+    measured = rf.effective_field(model, "6", count=200, example_input=(1, 1, 9))
+    kept, random = (rf.predicted_field(model, "6", signs=s, example_input=(1, 1, 9)) for s in ("kept", "random"))
+    assert float(rf.compare_fields(measured, kept).correlation) > 0.999
+    paths = rf.path_counts(rf.load(model, example_input=(1, 1, 9)), "6", input_size=9)
+    np.testing.assert_allclose(rf.field_figures(random).mass, paths, rtol=0.01)  # equal squares
+    assert rf.field_figures(kept)["std"] < rf.field_figures(random)["std"]
+
+
 def test_an_entry_at_the_border_and_one_without_borders():
     model, layer, shape = made("chain")
-    corner = rf.predicted_field(model, layer, (0, 0), precision="double", example_input=shape)
+    corner = rf.predicted_field(
+        model, layer, (0, 0), signs="random", activations="even", precision="double", example_input=shape
+    )
     np.testing.assert_allclose(corner.field.values, surrogate(model, layer, shape, (0, 0)), rtol=1e-9)
     beyond = rf.predicted_field(model, layer, (0, 0), borders=False, precision="double", example_input=shape)
     assert beyond.y.values.tolist() == list(range(-3, 4))
@@ -196,29 +264,88 @@ def test_what_has_no_rule_is_refused(name):
 
 
 def test_what_is_assumed_is_said():
+    def assumed(**options):
+        return rf.predicted_field(model, layer, example_input=shape, **options).attrs["assumed"]
+
     model, layer, shape = made("chain")
-    found = rf.predicted_field(model, layer, example_input=shape)
-    assert found.attrs["assumed"] == ["signs of nonlinearities' inputs are even, and independent of the gradients"]
+    assert assumed(activations="even") == ["signs of nonlinearities' inputs are even, and independent of the gradients"]
+    (from_weights,) = assumed()
+    assert from_weights.endswith("as batch norms say, or as follows from a standard normal image")
     model, layer, shape = made("strided")
-    assert rf.predicted_field(model, layer, example_input=shape).attrs["assumed"] == [
-        "values that tanh gets are standard normal"
+    assert assumed(activations="even") == ["values that tanh gets are standard normal"]
+    for option in ("activations", "precision", "signs"):
+        with pytest.raises(rf.InputError, match=f"{option} is 'x'; give"):
+            assumed(**{option: "x"})
+
+
+def test_what_nonlinearities_get_is_what_they_get_on_noise():
+    """Mean and spread of each channel: worked out from the weights, and of values on noise."""
+    import torch
+    from torch import nn
+
+    from rfscale.engine.fields.squares.moments import AllMoments
+    from rfscale.engine.fields.target import target
+
+    torch.manual_seed(3)
+    row = [
+        nn.Conv2d(3, 16, 3),
+        nn.ReLU(),
+        nn.Conv2d(16, 16, 3),
+        nn.LeakyReLU(0.2),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 8, 3),
     ]
+    model = nn.Sequential(*row, nn.Hardswish(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(8, 5), nn.ReLU())
+    nn.init.normal_(model[2].bias, std=0.3)
+    of = target(model, reading={"example_input": (1, 3, 12, 12)})
+    every = AllMoments(of.recorded.nodes)
+    noise = torch.randn((4000, 3, 12, 12), generator=torch.Generator().manual_seed(1))
+    for number in (0, 2, 3, 4, 5, 6, 9):
+        with torch.no_grad():
+            values = model[: number + 1](noise).transpose(0, 1).flatten(1)
+        found = every.of(of.recorded.returned[str(number)][-1].ref)
+        assert found is not None
+        spread = values.std(1).numpy()
+        assert np.abs(found.mean.flatten() - values.mean(1)).max() < 0.25 * spread.max(), number
+        np.testing.assert_allclose(found.variance.sqrt().flatten(), spread, rtol=0.3)
+
+
+def test_biases_decide_which_channels_count():
+    import torch
+    from torch import nn
+
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 1, 1))
+    with torch.no_grad():
+        model[0].weight.zero_()
+        model[0].weight[0, 0, 0, 0] = model[0].weight[1, 0, 2, 2] = 1
+        model[0].bias.copy_(torch.tensor([3.0, -1.0]))
+        model[2].weight.fill_(1)
+    found = rf.predicted_field(model, "2", (0, 0), precision="double", example_input=(1, 1, 3, 3)).field
+    share = torch.special.ndtr(torch.tensor([3.0, -1.0])).tolist()
+    assert [float(found[0, 0]), float(found[2, 2])] == pytest.approx(share, rel=1e-4)
+    measured = rf.effective_field(model, "2", entry=(0, 0), count=2000, example_input=(1, 1, 3, 3)).field
+    assert [float(measured[0, 0]), float(measured[2, 2])] == pytest.approx(share, abs=0.04)
 
 
 def test_planted_errors_are_found(monkeypatch):
     """A rule that forgets a square, or a factor, is another number than the surrogate's."""
+    import torch
+
     from rfscale.engine.fields.squares import rules
 
     model, layer, shape = made("residual")
     expected = surrogate(model, layer, shape, (5, 5))
 
     def differs():
-        values = rf.predicted_field(model, layer, precision="double", example_input=shape).field.values
+        found = rf.predicted_field(
+            model, layer, signs="random", activations="even", precision="double", example_input=shape
+        )
+        values = found.field.values
         return not np.allclose(values, expected, rtol=1e-6, atol=0)
 
     assert not differs()
     monkeypatch.setattr(rules, "batch_norm_scale", lambda node, old=rules.batch_norm_scale: old(node).abs().sqrt())
     assert differs()
     monkeypatch.undo()
-    monkeypatch.setattr(rules, "slope_squared", lambda node, ref: (__import__("torch").ones(1) * 0.25, True))
+    monkeypatch.setattr(rules, "slope_squared", lambda node, ref: (torch.ones(1) / 4, torch.ones(1) / 4, True))
     assert differs()

@@ -1,0 +1,255 @@
+"""Mean and variance of each channel, from the weights: what nonlinearities get, where no image says it.
+
+The image is standard normal, as normalized images are; a batch norm's output has the mean and spread of its bias and
+weight; values are independent between taps and channels. One value for each channel stands for a whole map: borders
+are left aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any, NamedTuple
+
+import torch
+
+from rfscale.engine.fields.squares.recorded import Node, Ref
+from rfscale.engine.fields.squares.slopes import average_of, largest_of
+
+
+class Moments(NamedTuple):
+    """Mean and variance of the values of a tensor, with a 1 for each dim along which all are alike."""
+
+    mean: Any
+    variance: Any
+
+    def full(self, shape: tuple[int, ...]) -> Moments:
+        """The same for each value of a tensor."""
+        return Moments(self.mean.expand(shape), self.variance.expand(shape))
+
+    def narrow(self) -> Moments:
+        """The same for a map: one value for each channel, which is that of its middle."""
+        if self.mean.dim() < 3:
+            return self
+        at = (slice(None), slice(None), *(slice(n // 2, n // 2 + 1) for n in self.mean.shape[2:]))
+        return Moments(self.mean[at], self.variance[at])
+
+
+Rule = Callable[["AllMoments", Node, list[Moments]], Moments]
+_RULES: dict[str, Rule] = {}
+_SAME = frozenset(
+    """clone contiguous alias _to_copy to constant_pad_nd pad reflection_pad1d reflection_pad2d reflection_pad3d
+    replication_pad1d replication_pad2d replication_pad3d native_dropout dropout lift_fresh upsample_nearest1d
+    upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d roll flip""".split()
+)
+_VIEWS = frozenset(
+    """view _unsafe_view reshape permute transpose t flatten unsqueeze squeeze slice select split chunk unbind narrow
+    pixel_shuffle pixel_unshuffle channel_shuffle expand _reshape_alias split_with_sizes""".split()
+)
+
+
+def _rule(*names: str) -> Callable[[Rule], Rule]:
+    def enter(found: Rule) -> Rule:
+        _RULES.update(dict.fromkeys(names, found))
+        return found
+
+    return enter
+
+
+class AllMoments:
+    """Moments of the tensors of one forward, each worked out when it is first asked for.
+
+    Parameters
+    ----------
+    nodes : list of Node
+    """
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self.nodes = nodes
+        self._known: dict[tuple[int, int], Moments | None] = {}
+
+    def of(self, ref: Ref) -> Moments | None:
+        """The moments of a tensor; None where an operator before it has no rule here."""
+        asked = [ref]
+        while asked:  # a stack of its own: networks are deeper than Python's
+            at = asked[-1]
+            key = (at.node, at.output)
+            if key in self._known:
+                asked.pop()
+                continue
+            sources = [] if at.node < 0 else self._sources(self.nodes[at.node])
+            lacking = [s for s in sources if (s.node, s.output) not in self._known]
+            if lacking:
+                asked += lacking
+                continue
+            self._known[key] = self._found(at)
+            asked.pop()
+        return self._known[(ref.node, ref.output)]
+
+    def _sources(self, node: Node) -> list[Ref]:
+        return [] if _scale_of(node) is not None else node.refs()
+
+    def _found(self, ref: Ref) -> Moments | None:
+        if ref.node == -1:
+            zero = torch.zeros((1, ref.shape[1], *(1 for _ in ref.shape[2:])))
+            return Moments(zero, zero + 1)
+        if ref.node < 0:
+            return None
+        node = self.nodes[ref.node]
+        norm = _scale_of(node)
+        if norm is not None:
+            return Moments(*(v.reshape(1, -1, *(1 for _ in ref.shape[2:])).float() for v in norm))
+        given = [self._known[(s.node, s.output)] for s in node.refs()]
+        known = [m for m in given if m is not None]
+        if len(known) < len(given) or ref.output:
+            return None
+        rule = _RULES.get(node.name)
+        if rule is None and node.name in _SAME:
+            return known[0]
+        if rule is None and node.name in _VIEWS:
+            rule = _view
+        if rule is None and len(known) == 1 and _on_values(node):
+            rule = _nonlinear
+        try:
+            return None if rule is None else rule(self, node, known)
+        except (RuntimeError, ValueError, IndexError, TypeError):  # arguments of a form that has no rule
+            return None
+
+
+def _on_values(node: Node) -> bool:
+    from rfscale.engine.fields.squares.way import ON_VALUES
+
+    return torch.Tag.pointwise in node.func.tags or node.name in ON_VALUES
+
+
+def _scale_of(node: Node) -> tuple[Any, Any] | None:
+    """Mean and variance that a batch norm gives its output: of its bias and weight; None for other operators."""
+    from rfscale.engine.fields.squares.way import NAMED_BATCH_NORM
+
+    if node.name not in NAMED_BATCH_NORM:
+        return None
+    arguments = {a.name: v for a, v in zip(node.func._schema.arguments, node.args, strict=False)} | node.kwargs
+    weight, bias, running = arguments.get("weight"), arguments.get("bias"), arguments.get("running_var")
+    if running is None:
+        return None
+    one = torch.ones_like(running)
+    weight = one if weight is None else weight.detach()
+    return (one * 0 if bias is None else bias.detach()), weight.square()
+
+
+@_rule("convolution", "_convolution")
+def _convolution(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
+    ref, weight, bias, stride, _, _, transposed, _, groups, *_ = node.args
+    axes = len(ref.shape) - 2
+    weight = weight.detach().float()
+    taps = weight.flatten(2)
+    sums, squares = taps.sum(2), taps.square().sum(2)
+    mean, variance = (v.reshape(groups, -1) for v in given[0].narrow())
+    if transposed:  # each output reads one tap of stride, on the average
+        share = prod(stride)
+        sums, squares = (v.reshape(groups, -1, v.shape[1]).transpose(1, 2) / share for v in (sums, squares))
+    else:
+        sums, squares = (v.reshape(groups, -1, v.shape[1]) for v in (sums, squares))
+    out = [(m @ v[:, :, None]).reshape(1, -1, *(1,) * axes) for m, v in ((sums, mean), (squares, variance))]
+    if bias is not None:
+        out[0] = out[0] + bias.detach().float().reshape(1, -1, *(1,) * axes)
+    return Moments(*out)
+
+
+@_rule("linear", "addmm", "mm")
+def _linear(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
+    if node.name == "addmm":
+        bias, ref, weight = node.args[:3]
+    elif node.name == "mm":
+        bias, (ref, weight) = None, node.args[:2]
+    else:
+        ref, weight = node.args[0], node.args[1].t()
+        bias = node.args[2] if len(node.args) > 2 else None
+    mean, variance = given[0].full(ref.shape)
+    weight = weight.detach().float()
+    out = mean @ weight
+    return Moments(out if bias is None else out + bias.detach().float(), variance @ weight.square())
+
+
+@_rule("add", "sub")
+def _add(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
+    alpha = float(node.kwargs.get("alpha", 1)) * (-1 if node.name == "sub" else 1)
+    if len(given) == 2:
+        (a, p), (b, q) = given
+        return Moments(a + alpha * b, p + alpha**2 * q)
+    first, second = node.args[:2]
+    if isinstance(first, Ref):
+        return Moments(given[0].mean + alpha * second, given[0].variance)
+    return Moments(first + alpha * given[0].mean, alpha**2 * given[0].variance)
+
+
+@_rule("mul", "div")
+def _times(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
+    (known,) = given
+    other = node.args[1] if isinstance(node.args[0], Ref) else node.args[0]
+    factor = 1 / other if node.name == "div" else other
+    return Moments(known.mean * factor, known.variance * factor**2)
+
+
+@_rule("cat")
+def _cat(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
+    dim = node.args[1] if len(node.args) > 1 else 0
+    if dim == 1 and all(m.mean.dim() > 2 for m in given):
+        given = [m.narrow() for m in given]
+    else:
+        given = [m.full(r.shape) for m, r in zip(given, node.refs(), strict=True)]
+    return Moments(*(torch.cat(list(parts), dim) for parts in zip(*given, strict=True)))
+
+
+@_rule("max_pool1d", "max_pool2d", "max_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices")
+def _max_pool(every: AllMoments, node: Node, given: list[Moments]) -> Moments:
+    kernel, ref = node.args[1], node.args[0]
+    axes = len(ref.shape) - 2
+    taps = prod(kernel) if len(kernel) == axes else kernel[0] ** axes
+    before = every.nodes[ref.node] if ref.node >= 0 else None
+    if before is not None and _on_values(before) and len(before.refs()) == 1:
+        inner = every.of(before.refs()[0])
+        if inner is not None:  # the largest value of a nonlinearity that rises is that of the largest input
+            inner = inner.narrow()
+            mean, square = average_of(before, inner.mean, inner.variance.sqrt(), largest_of=taps)
+            return Moments(mean, (square - mean.square()).clamp_min(0))
+    known = given[0].narrow()
+    middle, spread = largest_of(taps)
+    return Moments(known.mean + middle * known.variance.sqrt(), known.variance * spread)
+
+
+@_rule("avg_pool1d", "avg_pool2d", "avg_pool3d")
+def _avg_pool(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
+    kernel = node.args[1]
+    axes = len(node.args[0].shape) - 2
+    known = given[0].narrow()
+    return Moments(known.mean, known.variance / (prod(kernel) if len(kernel) == axes else kernel[0] ** axes))
+
+
+@_rule("_adaptive_avg_pool2d", "adaptive_avg_pool2d", "mean")
+def _mean(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
+    ref, shape = node.args[0], node.outputs[0]
+    known = given[0].narrow()
+    mean = known.mean.expand(*ref.shape[:2], *(1 for _ in ref.shape[2:]))
+    if len(shape) < len(ref.shape):
+        mean = mean.reshape(shape)
+    return Moments(mean, known.variance.reshape(mean.shape) * prod(shape) / prod(ref.shape))
+
+
+def _view(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
+    from rfscale.engine.fields.squares.pointwise import functional
+    from rfscale.engine.fields.squares.recorded import leaves, replaced
+
+    (ref,) = node.refs()
+    out = []
+    for values in given[0].full(ref.shape):
+        args, kwargs = replaced((node.args, node.kwargs), lambda v, x=values: x if isinstance(v, Ref) else v)
+        made = functional(node.func)(*args, **kwargs)
+        out.append(next(iter(leaves(made))))
+    return Moments(*out)
+
+
+def _nonlinear(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
+    known = given[0].narrow() if len(node.refs()[0].shape) > 2 else given[0]
+    mean, square = average_of(node, known.mean, known.variance.sqrt())
+    return Moments(mean, (square - mean.square()).clamp_min(0))

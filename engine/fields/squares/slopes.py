@@ -1,0 +1,71 @@
+"""Averages of nonlinearities over normal values: of their slope squared, and of their values."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+
+from rfscale.engine.fields.squares.pointwise import functional
+from rfscale.engine.fields.squares.recorded import Node, Ref, replaced
+
+POINTS = 128  # of the normal distribution, at the middles of equal shares
+SMALLEST = 1e-12  # of a spread
+
+
+def apply(node: Node, x: Any) -> Any:
+    """Return what an operator on values makes of others."""
+
+    def change(value: Any) -> Any:
+        if isinstance(value, Ref):
+            return x
+        return value.to(x.dtype) if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+
+    return functional(node.func)(*replaced(node.args, change), **replaced(node.kwargs, change))
+
+
+def is_homogeneous(node: Node, like: Any) -> bool:
+    """Whether an operator keeps positive factors, as rectifiers do: φ(cx) = cφ(x)."""
+    points = torch.tensor([-2.7, -0.3, 0.4, 3.1]).reshape(-1, *(1,) * (like.dim() - 1)).expand(4, *like.shape[1:])
+    return bool(torch.allclose(apply(node, 2 * points), 2 * apply(node, points)))
+
+
+def slopes_of(node: Node, mean: Any, spread: Any) -> tuple[Any, Any]:
+    """Return the mean square and the mean of the slope, for normal values of this mean and spread."""
+    if is_homogeneous(node, mean):
+        above, below = apply(node, torch.ones_like(mean)), -apply(node, -torch.ones_like(mean))
+        share = torch.special.ndtr(mean / spread.clamp_min(SMALLEST))
+        square = share * above.square() + (1 - share) * below.square()
+        return square, share * above + (1 - share) * below
+    x = _grid(mean, spread)
+    with torch.enable_grad():
+        x.requires_grad_()
+        (slope,) = torch.autograd.grad(apply(node, x).sum(), x)
+    return slope.square().mean(0, keepdim=True), slope.mean(0, keepdim=True)
+
+
+def average_of(node: Node, mean: Any, spread: Any, largest_of: int = 1) -> tuple[Any, Any]:
+    """Return the mean of an operator's values and of their squares, for the largest of so many inputs."""
+    values = apply(node, _grid(mean, spread, largest_of))
+    return values.mean(0, keepdim=True), values.square().mean(0, keepdim=True)
+
+
+def _grid(mean: Any, spread: Any, largest_of: int = 1) -> Any:
+    return (mean + spread * _quantiles(largest_of).reshape(-1, *(1,) * (mean.dim() - 1))).contiguous()
+
+
+@cache
+def _quantiles(largest_of: int) -> Any:
+    shares = (torch.arange(POINTS, dtype=torch.float64) + 0.5) / POINTS
+    return torch.special.ndtri(shares ** (1 / largest_of)).float()
+
+
+@cache
+def largest_of(number: int) -> tuple[float, float]:
+    """Return the mean and the variance of the largest of so many standard normal numbers."""
+    x = torch.linspace(-9, 9, 4001, dtype=torch.float64)
+    share = torch.special.ndtr(x) ** number
+    weight, middle = share.diff(), (x[1:] + x[:-1]) / 2
+    mean = float((weight * middle).sum())
+    return mean, float((weight * (middle - mean) ** 2).sum())

@@ -1,0 +1,131 @@
+"""The way back from an entry to the image: the table of rules, and what they share.
+
+A rule takes the way back, a node and the squares at its outputs, and yields (input, squares). The assumptions, and why
+each factor is what it is, stand in docs/theory.md, section 13.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.fields.squares.moments import AllMoments
+from rfscale.engine.fields.squares.recorded import Node, Ref
+from rfscale.engine.fields.squares.window import Window
+
+Given = Iterator[tuple[Ref, Window]]
+Rule = Callable[["WayBack", Node, Window, int], Given]
+
+Varied = Callable[["WayBack", Node, Window, int], Window]
+
+RULES: dict[str, Rule] = {}
+VARIED: dict[str, Varied] = {}
+TAKE_CHANNELS: list[Rule] = []
+ON_ANY_VALUES = "operators on each value"  # the rule of all that have none of their own
+NAMED_BATCH_NORM = (
+    "native_batch_norm _native_batch_norm_legit_no_training _native_batch_norm_legit cudnn_batch_norm batch_norm "
+    "_batch_norm_no_update _batch_norm_with_update"
+).split()
+ON_VALUES = frozenset("_prelu_kernel prelu hardswish rrelu rrelu_with_noise softshrink hardshrink".split())  # untagged
+
+
+class UnknownRuleError(InputError):
+    """No rule is known for an operator: the prediction would be a wrong number."""
+
+
+class WayBack:
+    """What rules share.
+
+    Parameters
+    ----------
+    nodes : list of Node
+    borders : bool
+        Whether padding ends the way; without borders maps go on beyond their edges.
+    even : bool
+        Whether the inputs of nonlinearities are taken for symmetrical, instead of what the weights say of them.
+    halved : bool
+        Whether large products are of bfloat16, with sums in float32: within 0.3 % of the largest value of a ResNet-50.
+    """
+
+    def __init__(self, nodes: list[Node], *, borders: bool = True, halved: bool = False, even: bool = False) -> None:
+        self.nodes = nodes
+        self.moments = None if even else AllMoments(nodes)
+        self.halved = halved
+        self.borders = borders
+        self.assumed: dict[str, None] = {}
+        self.slopes: dict[Any, tuple[Any, str]] = {}
+        self.power = 2
+        self._convolutions = 0
+
+    def scaled(self, window: Window) -> Window:
+        """A window near 1, every third time: what three layers do to it fits floats."""
+        self._convolutions += 1
+        return window if self._convolutions % 3 else window.scaled()
+
+    def rule_of(self, node: Node) -> Rule:
+        """The rule of a node."""
+        if node.func.namespace != "aten":
+            raise unknown(node, "it is no operator of PyTorch itself")
+        rule = RULES.get(node.name)
+        if rule is None and len(node.refs()) == 1 and (torch.Tag.pointwise in node.func.tags or node.name in ON_VALUES):
+            rule = RULES[ON_ANY_VALUES]
+        if rule is None:
+            raise unknown(node, "its slope depends on the values of the image in a way that weights do not say")
+        return rule
+
+    def through(self, node: Node, out: Window, output: int, power: int = 2) -> Given:
+        """Yield what the inputs of a node get of squares (power 2), or of a gradient itself (1)."""
+        rule, self.power = self.rule_of(node), power
+        if rule not in TAKE_CHANNELS or (rule is RULES[ON_ANY_VALUES] and node.refs()[0].shape != out.shape):
+            out = out.ready()
+        for ref, window in rule(self, node, out, output):
+            if ref.node == -2:
+                raise unknown(node, "it reads what was written through another view of its memory")
+            yield ref, window.clipped() if self.borders else window
+
+    def varied(self, node: Node, mean: Window, output: int) -> Window | None:
+        """The part of a squared mean that chance makes vary: of a slope that differs, of a tap that is chosen.
+
+        The input gets it like the variance of the output; None for operators without chance.
+        """
+        own = node.name if node.name in RULES else ON_ANY_VALUES
+        return VARIED[own](self, node, mean.squared(), output) if own in VARIED else None
+
+    def whole(self, node: Node, out: Window) -> Any:
+        """Squares of the whole output, for rules that have no windows."""
+        if not self.borders and not out.is_inside:
+            raise unknown(node, "it has no rule without borders")
+        return out.full()
+
+
+def unknown(node: Node, reason: str) -> UnknownRuleError:
+    """Return the error that says where a prediction ends."""
+    return UnknownRuleError(
+        f"the field cannot be predicted from the weights: no rule for {node.label}, {reason}",
+        remedy="measure it on images, or ask for a layer before it",
+    )
+
+
+def rule(*names: str, takes_channels: bool = False) -> Callable[[Rule], Rule]:
+    """Enter a rule under the names of its operators; whether it takes factors of channels that wait."""
+
+    def enter(found: Rule) -> Rule:
+        RULES.update(dict.fromkeys(names, found))
+        if takes_channels:
+            TAKE_CHANNELS.append(found)
+        return found
+
+    return enter
+
+
+def varied(*names: str) -> Callable[[Varied], Varied]:
+    """Enter what varies by chance under the names of its operators."""
+
+    def enter(found: Varied) -> Varied:
+        VARIED.update(dict.fromkeys(names, found))
+        return found
+
+    return enter

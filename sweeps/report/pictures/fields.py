@@ -1,0 +1,103 @@
+"""The fields of one entry in one frame: the exact footprint, and beside it each field on the same axes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rfscale.sweeps.report.pictures.style import BLUE, GREY, PAPER, box, figure, label
+from rfscale.sweeps.report.tables.fields import NAMES
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def fields_figure(found: xr.Dataset, over: Path | None = None, other: xr.Dataset | None = None) -> Figure:
+    """Return the picture of `rfscale field --plot`.
+
+    Parameters
+    ----------
+    found : xr.Dataset
+        As from `rfscale.engine.analysis.all_fields.all_fields`, of two axes.
+    over : path, optional
+        A picture to lie under the fields.
+    other : xr.Dataset, optional
+        The same of another checkpoint, as a second row.
+    """
+    rows = [found] if other is None else [found, other]
+    kinds = [str(k) for k in found.kind.values]
+    low, high = _frame(found.footprint.values)
+    tall = min(max((high[0] - low[0]) / (high[1] - low[1]), 0.3), 2.0)
+    under = None if over is None else _picture(over, found.footprint.shape)
+    with figure(3.1 * (len(kinds) + 1), (2.7 * tall + 0.7) * len(rows), len(rows), len(kinds) + 1) as (fig, axes):
+        for row, data in zip(axes, rows, strict=True):
+            _footprint(row[0], data.footprint.values, under)
+            row[0].set_title("exact footprint", fontsize=10)
+            for ax, kind in zip(row[1:], kinds, strict=True):
+                if kind in data.kind.values:
+                    _field(ax, data, kind, under)
+                ax.set_title(NAMES[kind], fontsize=10)
+            for ax in row:
+                _framed(ax, low, high)
+            row[0].set_ylabel(label(data.attrs.get("checkpoint") or data.attrs["layer"], 40))
+        fig.suptitle(f"{label(found.attrs['model'])}: {label(found.attrs['layer'], 50)}", fontsize=11)
+    return fig
+
+
+def _frame(filled: np.ndarray) -> tuple[list[int], list[int]]:
+    """The bounding box of the footprint, and a margin."""
+    import numpy as np
+
+    low, high = [], []
+    for axis in range(2):
+        places = np.flatnonzero(filled.any(axis=1 - axis))
+        a, b = (int(places[0]), int(places[-1]) + 1) if len(places) else (0, filled.shape[axis])
+        margin = max(1, (b - a) // 20)
+        low.append(max(0, a - margin))
+        high.append(min(filled.shape[axis], b + margin))
+    return low, high
+
+
+def _picture(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    from rfscale.engine.fields.measuring.images import read_image
+
+    return read_image(path, (1, 3, *shape), None).transpose(1, 2, 0)
+
+
+def _footprint(ax: Axes, filled: np.ndarray, under: np.ndarray | None) -> None:
+    import numpy as np
+    from matplotlib.colors import ListedColormap
+
+    if under is None:
+        ax.imshow(filled, cmap=ListedColormap([PAPER, BLUE]), vmin=0, vmax=1, interpolation="nearest")
+    else:
+        ax.imshow(under)
+        ax.imshow(np.where(filled, np.nan, 1.0), cmap=ListedColormap([GREY]), alpha=0.75, interpolation="nearest")
+
+
+def _field(ax: Axes, data: xr.Dataset, kind: str, under: np.ndarray | None) -> None:
+    """A field: what the footprint leaves out in grey, pixels of the footprint without mass in the colour of paper."""
+    import numpy as np
+    from matplotlib.colors import ListedColormap
+
+    mass, filled = data.mass.sel(kind=kind).values, data.footprint.values
+    share = mass / mass.max()
+    if under is None:
+        ax.imshow(np.where(filled, share, np.nan), cmap="magma_r", vmin=0, vmax=1, interpolation="nearest")
+        ax.imshow(np.where(filled, np.nan, 1.0), cmap=ListedColormap(["#DDDDDD"]), interpolation="nearest")
+    else:
+        ax.imshow(under)
+        ax.imshow(np.zeros_like(share), cmap="gray", alpha=0.8 * (1 - np.sqrt(share)), interpolation="nearest")
+    at = data.sel(kind=kind, share=0.95)
+    start, extent = at.box_start.values, at.box_extent.values
+    box(ax, start, start + extent, BLUE if under is None else "white", lw=1.2, ls="--")
+
+
+def _framed(ax: Axes, low: list[int], high: list[int]) -> Any:
+    ax.set_xlim(low[1] - 0.5, high[1] - 0.5)
+    ax.set_ylim(high[0] - 0.5, low[0] - 0.5)
+    ax.set_aspect("equal")
+    ax.grid(False)

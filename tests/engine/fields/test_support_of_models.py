@@ -1,0 +1,52 @@
+"""Fields of models of torchvision and timm lie on their exact footprints, bit for bit, where weights are positive."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import rfscale as rf
+from rfscale.engine.network.modules import module_layer
+from tests.engine.fields.small_models import positive
+
+pytestmark = [pytest.mark.torch, pytest.mark.exhaustive, pytest.mark.filterwarnings("ignore")]
+
+# name: (layer, pixels); layers in the middle, so that footprints end inside the image
+MODELS = {
+    "torchvision:alexnet": ("features.8", 128), "torchvision:vgg11": ("features.10", 96),
+    "torchvision:vgg13": ("features.14", 96), "torchvision:vgg16": ("features.14", 96),
+    "torchvision:vgg11_bn": ("features.14", 96), "torchvision:resnet18": ("layer2", 128),
+    "torchvision:resnet34": ("layer2.1", 128), "torchvision:resnet50": ("layer2", 128),
+    "torchvision:resnext50_32x4d": ("layer2", 128), "torchvision:wide_resnet50_2": ("layer1", 128),
+    "torchvision:squeezenet1_0": ("features.7", 128), "torchvision:squeezenet1_1": ("features.7", 128),
+    "torchvision:densenet121": ("features.denseblock1", 128), "torchvision:googlenet": ("inception3a", 128),
+    "torchvision:inception_v3": ("Mixed_5c", 160), "torchvision:mobilenet_v2": ("features.6", 128),
+    "torchvision:mnasnet0_5": ("layers.9", 128), "torchvision:mnasnet1_0": ("layers.9", 128),
+    "torchvision:shufflenet_v2_x0_5": ("stage2", 128), "torchvision:shufflenet_v2_x1_0": ("stage2", 128),
+    "torchvision:regnet_x_400mf": ("trunk_output.block2", 128),
+    "torchvision:regnet_x_800mf": ("trunk_output.block2", 128),
+    "timm:darknet53": ("stages.2", 128), "timm:darknet17": ("stages.2", 128), "timm:cspresnet50": ("stages.1", 128),
+    "timm:cspdarknet53": ("stages.1", 128), "timm:repvgg_a0": ("stages.1", 128), "timm:repvgg_b0": ("stages.1", 128),
+    "timm:res2net50_26w_4s": ("layer1", 128), "timm:vovnet39a": ("stages.0", 128), "timm:dla34": ("level3", 128),
+    "timm:efficientnet_lite0": ("blocks.2", 128), "timm:hrnet_w18_small": ("layer1", 128),
+    "timm:hardcorenas_a": ("blocks.0", 128), "timm:xception41": ("blocks.2", 128), "timm:gernet_s": ("stages.1", 128),
+    "timm:resnet26d": ("layer2", 128), "timm:resnet10t": ("layer2", 128), "timm:selecsls42b": ("features.2", 128),
+    "timm:tf_mobilenetv3_small_minimal_100": ("blocks.2", 96), "timm:legacy_xception": ("block3", 128),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_support_of_a_model(name):
+    from rfscale.engine.fields.modules import module_of
+
+    layer, pixels = MODELS[name]
+    model = positive(module_of(name).eval())
+    net = rf.load(model, input_size=pixels)
+    predicted = rf.predicted_field(model, layer, input_size=pixels, precision="double")
+    exact = rf.footprint(net, module_layer(net, layer), predicted.attrs["entry"], pixels).values
+    assert np.array_equal(predicted.field.values > 0, exact)
+    pools = any("MaxPool" in type(part).__name__ for part in model.modules())
+    measured = rf.effective_field(model, layer, count=3, input_size=pixels)
+    assert not measured.field.values[~exact].any()
+    if not pools:
+        assert np.array_equal(measured.field.values > 0, exact)
