@@ -215,3 +215,24 @@ def test_scores_of_two_sequences_end_where_they_are_taken_for_places():
     model.alike = False
     with pytest.warns(rf.PartlyReadWarning, match="place on the map"):
         rf.load(model, example_input=SIZE)
+
+
+@pytest.mark.parametrize(
+    "part", [slice(8, 32), slice(16, 24), slice(0, 8), slice(9, 14), slice(33, 40, 3), slice(13, 14), slice(47, 48)]
+)
+def test_rows_one_after_another_are_cut_by_rows_or_inside_one(part):
+    def forward(m, x):
+        y = m.a(x).flatten(2)[:, :, part]
+        rows = (part.stop - part.start) // 8 if part.start % 8 == 0 else 1
+        return m.b(y.unflatten(2, (rows, -1)))
+
+    check(Model(forward), SIZE)
+
+
+def test_one_entry_of_rows_one_after_another_is_added_to_all():
+    check(Model(lambda m, x: m.b(x) + m.a(x).flatten(2)[:, :, 21, None, None]), SIZE)
+
+
+def test_other_cuts_of_rows_one_after_another_end_there():
+    with pytest.warns(rf.PartlyReadWarning, match="several axes"):
+        rf.load(Model(lambda m, x: m.a(x).flatten(2)[:, :, 4:20]), example_input=SIZE)

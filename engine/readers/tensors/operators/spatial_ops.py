@@ -346,7 +346,7 @@ def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1,
         return replace(t, dims=become(neutral(size)))
     if len(dim) > 1:
         if is_sequence(dim) and not is_repeated(dim):
-            raise UnreadableError("it cuts a dim that holds several axes")
+            return _narrow_rows(k, t, d, start, stop, step)
         return narrow(k, whole_dim(k, t, d), d, start, stop, step)
     f = dim[0]
     if f.inner:
@@ -364,6 +364,19 @@ def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1,
         scale[f.axis] = f.size
         return _sliced(k, t, f.axis, start, t.map[f.axis], f.size, restrided(become(()), scale))
     raise UnreadableError("it cuts inside windows of the map")
+
+
+def _narrow_rows(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int) -> Tracked:
+    """Whole rows of a map whose rows lie one after another along a dim, or entries of one row."""
+    first, rest = t.dims[d][:1], t.dims[d][1:]
+    row = length(rest)
+    within = start // row == (stop - 1) // row
+    if first[0].inner or not (within or (step == 1 and start % row == stop % row == 0)):
+        raise UnreadableError("it cuts a dim that holds several axes")
+    out = narrow(k, replace(t, dims=with_dim(t.dims, d, first, rest)), d, start // row, -(-stop // row))
+    if within:
+        out = narrow(k, out, d + 1, start % row, (stop - 1) % row + 1, step)
+    return replace(out, dims=with_dim(out.dims[: d + 1] + out.dims[d + 2 :], d, joined(out.dims[d] + out.dims[d + 1])))
 
 
 def split(k: Tracker, t: Tracked, d: int, sizes: Sequence[int]) -> list[Any]:
