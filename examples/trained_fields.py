@@ -63,9 +63,8 @@ def train(model: nn.Sequential, side: int, steps: int = 300, seed: int = 1) -> f
 
 def main() -> None:
     """Print σ of the field before and after training on squares of each side, measured and predicted."""
-    print(
-        "| side | right | σ of the square | σ before | σ after | random signs: σ | correlation | signs kept: σ | correlation |"
-    )
+    heads = ["side", "right", "σ of the square", "σ before", "σ after", "random signs: σ", "correlation"]
+    print(f"| {' | '.join([*heads, 'signs kept: σ', 'correlation'])} |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for side in (3, 7, 11, 15):
         model = network()

@@ -35,7 +35,7 @@ def footprint(
         bool,
         typer.Option(
             "--path-counts",
-            help="Path counts, as if all weights were equal, instead of the set; of a model's own weights: rfscale field.",
+            help="Path counts instead of the set: all weights taken as equal (of a model: rfscale field).",
         ),
     ] = False,
     out: Out = None,
