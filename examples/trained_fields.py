@@ -62,8 +62,10 @@ def train(model: nn.Sequential, side: int, steps: int = 300, seed: int = 1) -> f
 
 
 def main() -> None:
-    """Print the side of the field, √12 σ of a square, before and after training on squares of each side."""
-    print("side  right  σ before  σ after, measured  σ after, predicted  σ of the square  correlation")
+    """Print σ of the field before and after training on squares of each side, measured and predicted."""
+    heads = ["side", "right", "σ of the square", "σ before", "σ after", "random signs: σ", "correlation"]
+    print(f"| {' | '.join([*heads, 'signs kept: σ', 'correlation'])} |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for side in (3, 7, 11, 15):
         model = network()
         generator = torch.Generator().manual_seed(9)
@@ -71,14 +73,18 @@ def main() -> None:
         before = rf.field_figures(rf.effective_field(model, last, images(side, 400, generator)[0]))
         right = train(model, side)
         measured = rf.effective_field(model, last, images(side, 2000, generator)[0])
-        predicted = rf.predicted_field(model, last, input_size=FIELD)
-        found = [float(np.mean(rf.field_figures(f)["std"])) for f in (measured, predicted)]
-        likeness = float(rf.compare_fields(measured, predicted).correlation)
-        ideal = np.sqrt((side**2 - 1) / 12)
-        print(
-            f"{side:4d}  {right:.3f}  {float(np.mean(before['std'])):8.2f}  {found[0]:17.2f}  {found[1]:18.2f}"
-            f"  {ideal:15.2f}  {likeness:11.3f}"
-        )
+        found = [float(np.sqrt((side**2 - 1) / 12)), mean_std(before), mean_std(rf.field_figures(measured))]
+        cells = [f"{sigma:.2f}" for sigma in found]
+        for signs in ("random", "kept"):
+            predicted = rf.predicted_field(model, last, input_size=FIELD, signs=signs)
+            likeness = float(rf.compare_fields(measured, predicted).correlation)
+            cells += [f"{mean_std(rf.field_figures(predicted)):.2f}", f"{likeness:.3f}"]
+        print(f"| {side} | {right:.3f} | {' | '.join(cells)} |")
+
+
+def mean_std(figures: Any) -> float:
+    """σ, the mean of both axes."""
+    return float(np.mean(figures["std"]))
 
 
 if __name__ == "__main__":

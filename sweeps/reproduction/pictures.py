@@ -18,11 +18,11 @@ from rfscale.sweeps.report.pictures.style import (
     HOLLOW,
     INK,
     ORANGE,
+    PATHS,
     PURPLE,
     RED,
     SKY,
     STAR,
-    WEIGHTS,
     box,
     figure,
     save,
@@ -284,7 +284,7 @@ def path_counts(fields: Mapping[str, xr.Dataset]) -> Any:
     with figure(13.2, 4.7, 1, len(fields)) as (fig, axes):
         for ax, (name, field) in zip(axes[0], fields.items(), strict=True):
             image = draw_field(ax, name, FIELD_LAYERS[name], field)
-        fig.colorbar(image, ax=list(axes[0]), shrink=0.8, label=WEIGHTS)
+        fig.colorbar(image, ax=list(axes[0]), shrink=0.8, label=PATHS)
     return fig
 
 

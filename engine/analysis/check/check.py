@@ -7,9 +7,9 @@ from typing import Any, Unpack
 
 from rfscale.engine.analysis.check.context import Context
 from rfscale.engine.analysis.check.detectors import DETECTORS
-from rfscale.engine.analysis.check.field_rules import given_fields
 from rfscale.engine.analysis.check.rules import LEVELS, RULES, Finding, Limits, Rule
 from rfscale.engine.errors import INPUT_SIZE, InputError, nearest, shown
+from rfscale.engine.fields.given_fields import given_fields
 from rfscale.engine.footprints.plan import GlobalOps
 from rfscale.engine.network.network import check_size
 from rfscale.engine.readers.load import as_network

@@ -2,44 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from rfscale.engine.analysis.check.context import Context
 from rfscale.engine.analysis.check.rules import Finding
-from rfscale.engine.errors import InputError, Parameter
-from rfscale.engine.fields.field_figures import PERIODS, field_figures, field_of
+from rfscale.engine.fields.field_figures import PERIODS, field_figures
 from rfscale.engine.footprints.figures import Figures
-from rfscale.engine.network.modules import module_layer
-from rfscale.engine.network.network import Network
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 SHARE = 0.95  # of the mass, in the box
-
-
-def given_fields(network: Network, fields: Any) -> dict[int, xr.DataArray]:
-    """Return fields by the position of their layer: each says in its attrs what layer it is of.
-
-    Raises
-    ------
-    InputError
-        For what is no field, and for fields that do not say their layer.
-    """
-    several = [fields] if hasattr(fields, "attrs") or not isinstance(fields, Sequence) else fields
-    found = {}
-    for field in several:
-        given = field.isel(kind=-1) if hasattr(field, "dims") and "kind" in field.dims else field
-        array = field_of(given)
-        layer = array.attrs.get("layer")
-        if layer is None:
-            remedy = "give what effective_field, predicted_field or all_fields returns"
-            raise InputError("does not say what layer it is of", argument=Parameter("fields"), remedy=remedy)
-        found[network.index(module_layer(network, layer))] = array
-    return found
 
 
 def small_field(context: Context) -> Iterator[Finding]:

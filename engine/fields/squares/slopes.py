@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from math import pi, sqrt
 from typing import Any
 
 import torch
 
 from rfscale.engine.fields.squares.pointwise import functional
-from rfscale.engine.fields.squares.recorded import Node, Ref, replaced
+from rfscale.engine.fields.squares.recorded import Node, Ref, leaves, replaced
 
 POINTS = 128  # of the normal distribution, at the middles of equal shares
 SMALLEST = 1e-12  # of a spread
@@ -25,8 +26,21 @@ def apply(node: Node, x: Any) -> Any:
     return functional(node.func)(*replaced(node.args, change), **replaced(node.kwargs, change))
 
 
+_HOMOGENEOUS: dict[Any, bool] = {}
+
+
 def is_homogeneous(node: Node, like: Any) -> bool:
     """Whether an operator keeps positive factors, as rectifiers do: φ(cx) = cφ(x)."""
+    rest = [v for v in leaves((node.args, node.kwargs)) if not isinstance(v, Ref)]
+    if any(isinstance(v, torch.Tensor) for v in rest):
+        return _keeps_factors(node, like)
+    key = (node.func, *map(repr, rest))
+    if key not in _HOMOGENEOUS:
+        _HOMOGENEOUS[key] = _keeps_factors(node, like)
+    return _HOMOGENEOUS[key]
+
+
+def _keeps_factors(node: Node, like: Any) -> bool:
     points = torch.tensor([-2.7, -0.3, 0.4, 3.1]).reshape(-1, *(1,) * (like.dim() - 1)).expand(4, *like.shape[1:])
     return bool(torch.allclose(apply(node, 2 * points), 2 * apply(node, points)))
 
@@ -47,6 +61,13 @@ def slopes_of(node: Node, mean: Any, spread: Any) -> tuple[Any, Any]:
 
 def average_of(node: Node, mean: Any, spread: Any, largest_of: int = 1) -> tuple[Any, Any]:
     """Return the mean of an operator's values and of their squares, for the largest of so many inputs."""
+    if largest_of == 1 and is_homogeneous(node, mean):
+        above, below = apply(node, torch.ones_like(mean)), -apply(node, -torch.ones_like(mean))
+        z = mean / spread.clamp_min(SMALLEST)
+        share, height = torch.special.ndtr(z), torch.exp(-z.square() / 2) / sqrt(2 * pi)
+        up, square_up = mean * share + spread * height, (mean**2 + spread**2) * share + mean * spread * height
+        square_down = mean**2 + spread**2 - square_up
+        return above * up + below * (mean - up), above.square() * square_up + below.square() * square_down
     values = apply(node, _grid(mean, spread, largest_of))
     return values.mean(0, keepdim=True), values.square().mean(0, keepdim=True)
 

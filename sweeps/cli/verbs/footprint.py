@@ -32,8 +32,12 @@ def footprint(
     finite: Finite = False,
     entry: Entry = "center",
     global_ops: GlobalOps = "include",
-    weights: Annotated[
-        bool, typer.Option("--path-counts", help="Path counts (effective receptive field) instead of the set.")
+    counts: Annotated[
+        bool,
+        typer.Option(
+            "--path-counts",
+            help="Path counts instead of the set: all weights taken as equal (of a model: rfscale field).",
+        ),
     ] = False,
     out: Out = None,
     plot: Plot = None,
@@ -52,8 +56,8 @@ def footprint(
     from rfscale.sweeps.report.tables.footprint import footprint_report, path_counts_report
 
     name, field = module_layer(net, layer), None
-    with progress(f"{'path counts' if weights else 'footprint'} of {name}"):
-        if weights:
+    with progress(f"{'path counts' if counts else 'footprint'} of {name}"):
+        if counts:
             from rfscale.engine.analysis.path_counts import path_counts
             from rfscale.engine.fields.mass_box import mass_box
 

@@ -13,11 +13,11 @@ from rfscale.sweeps.report.pictures.style import (
     HOLLOW,
     INK,
     PAPER,
+    PATHS,
     RED,
     SKY,
     TICK_LETTERS,
     TICKS,
-    WEIGHTS,
     figure,
     label,
 )
@@ -180,7 +180,7 @@ def draw_path_counts(ax: Axes, weights: xr.DataArray, bar: bool = True) -> Any:
     shown = np.where(plane > 0, plane / plane.max(), np.nan)
     image = ax.imshow(shown, cmap="magma_r", vmin=0, vmax=1, extent=edges, interpolation="nearest")
     if bar:
-        ax.figure.colorbar(image, ax=ax, shrink=0.75, label=WEIGHTS)
+        ax.figure.colorbar(image, ax=ax, shrink=0.75, label=PATHS)
     _pixel_axes(ax)
     return image
 

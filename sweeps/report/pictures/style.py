@@ -46,7 +46,7 @@ CROSS: dict[str, Any] = {"marker": "x", "ms": 4.5, "mew": 1.3, "ls": ""}  # the 
 STAR: dict[str, Any] = {"marker": "*", "ms": 13, "mec": INK, "mew": 0.8, "ls": "", "color": ORANGE, "zorder": 6}
 
 
-WEIGHTS = "paths, share of the busiest pixel"
+PATHS = "paths, share of the busiest pixel"
 
 
 TICKS = 26  # layer names that fit on an axis

@@ -72,15 +72,15 @@ def _pairs(grid: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     return zip(grid[::2], grid[1::2], strict=True)
 
 
-def path_counts_report(weights: xr.DataArray, field: xr.Dataset) -> list[Any]:
+def path_counts_report(counts: xr.DataArray, field: xr.Dataset) -> list[Any]:
     """Return what `rfscale footprint --path-counts` prints."""
     import numpy as np
 
-    inside = _boxed(weights)
+    inside = _boxed(counts)
     share = f"{number(100 * float(field.mass), 1)} %"
     centre, start = (", ".join(number(v, 1) for v in field[name].values) for name in ("mean", "box_start"))
     lines: list[Any] = [
-        f"{weights.attrs['network']}: {weights.attrs['long_name']}",
+        f"{counts.attrs['network']}: {counts.attrs['long_name']} (all weights taken as equal)",
         f"extent {box(inside.shape)} px, first pixel {_place(inside)}",
         f"centre of mass {centre}, standard deviation {per_axis(field['std'].values)} px",
         f"{share} of the paths lie in {box(field.box_extent.values)} px from {start} on",
