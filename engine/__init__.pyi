@@ -18,6 +18,7 @@ from .objects.sizes import object_sizes
 from .readers.load import load
 from .readers.reading import NetworkLike, Reading
 from .version import __version__
+from .zoo.survey.zoo_survey import zoo_survey
 
 __all__ = [
     "FORMULAS",
@@ -43,4 +44,5 @@ __all__ = [
     "path_counts",
     "profile",
     "tiles",
+    "zoo_survey",
 ]

@@ -20,7 +20,7 @@ from tests import ROOT
 NAMES = """
 FORMULAS Finding InputError Network NetworkBuilder NetworkLike NetworkSpace PartlyReadWarning Reading Space __version__
 best chains check count coverage derive design effective_field entry_map evaluate footprint halo load match
-object_sizes output_lines pareto path_counts profile sample sweep tiles validate
+object_sizes output_lines pareto path_counts profile sample sweep tiles validate zoo_survey
 """.split()
 
 NET = {

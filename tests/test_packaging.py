@@ -21,7 +21,7 @@ STUB = ROOT / "sweeps" / "cli" / "face" / "__init__.pyi"
 PUBLIC = """
     FORMULAS InputError Network NetworkBuilder NetworkSpace Space __version__ best chains check count coverage derive
     design effective_field entry_map evaluate footprint halo load match object_sizes output_lines pareto path_counts
-    profile sample sweep tiles validate
+    profile sample sweep tiles validate zoo_survey
 """.split()
 MAIN = """
 import rfscale as rf
@@ -122,8 +122,8 @@ def test_every_public_name_is_there(installed, tmp_path):
 def test_data_and_types_are_installed(installed, tmp_path):
     code = (
         "import rfscale as rf, rfscale.engine, rfscale.sweeps; from pathlib import Path\n"
-        "print(rf.object_sizes().attrs['objects'])\n"
+        "print(rf.object_sizes().attrs['objects'], rf.zoo_survey('resnet50').sizes['model'])\n"
         "print(*(Path(p.__file__).with_suffix('.pyi').exists() for p in (rf, rf.engine, rf.sweeps)))\n"
         "print(Path(rf.__file__).with_name('py.typed').exists())"
     )
-    assert output(installed.python, "-c", code, cwd=tmp_path).split() == ["36781", *["True"] * 4]
+    assert output(installed.python, "-c", code, cwd=tmp_path).split() == ["36781", "3", *["True"] * 4]

@@ -88,6 +88,7 @@ RESULTS = {
     "halo": (lambda: rf.halo(net(), 8), of_one.HALO),
     "match": (lambda: rf.match(net(), boxes(), k=2), of_one.MATCH),
     "match with gaps": (lambda: rf.match(net(), boxes() * 9, k=1, by="extent", factor=1.1), of_one.MATCH),
+    "zoo_survey": (lambda: rf.zoo_survey("timm:resnet50"), of_one.SURVEY),
     "object_sizes": (lambda: object_sizes(boxes()), of_one.OBJECT_SIZES),
     "sweep": (lambda: stage(square(), formulas=True), of_many.VARIABLES),
     "sweep of two axes": (lambda: stage(oblong(), formulas=True), of_many.VARIABLES),

@@ -22,6 +22,7 @@ from .engine import (
     path_counts,
     profile,
     tiles,
+    zoo_survey,
 )
 from .sweeps import (
     NetworkSpace,
@@ -72,4 +73,5 @@ __all__ = [
     "sweep",
     "tiles",
     "validate",
+    "zoo_survey",
 ]

@@ -1,4 +1,4 @@
-"""The verb networks: the built-in networks."""
+"""The verb networks: the built-in networks, and the surveyed models of libraries."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from rfscale.engine.errors import InputError
 from rfscale.sweeps.cli.model import Model, takes_network
 
 
@@ -15,15 +16,42 @@ def networks(
         Model | None,
         typer.Argument(metavar="NETWORK", help="Show the layers of this one; as for rfscale profile."),
     ] = None,
+    survey: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Figures of models of libraries, from a survey in the package: 'resnet*', 'timm:*', timm:resnet50d.",
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Of a survey: model, stride, extent, effective, density, params, macs, layers, seconds.",
+        ),
+    ] = None,
 ) -> None:
-    """List the built-in networks, or the layers of one.
+    """List the built-in networks, the layers of one, or what a survey of libraries found.
 
     Example: rfscale networks resnet50
     """
     from rfscale.sweeps.report.tables.networks import layer_report, zoo_table
     from rfscale.sweeps.report.terminal import say
 
-    if network is None:
-        say(zoo_table(), "rfscale networks NAME shows layers and parameters; rfscale profile NAME the figures.")
+    if survey is not None:
+        if network is not None:
+            raise InputError(argument="--survey", value=survey, remedy="give it without NETWORK")
+        from rfscale.engine.zoo.survey.zoo_survey import zoo_survey
+        from rfscale.sweeps.report.tables.survey import survey_report
+
+        say(*survey_report(zoo_survey(survey), sort or "model"))
+    elif sort is not None:
+        raise InputError(argument="--sort", value=sort, remedy="it goes with --survey PATTERN")
+    elif network is None:
+        say(
+            zoo_table(),
+            "rfscale networks NAME shows layers and parameters; rfscale profile NAME the figures; "
+            "rfscale networks --survey 'resnet*' models of libraries.",
+        )
     else:
         say(*layer_report(network.text, network.load()))
