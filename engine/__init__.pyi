@@ -30,6 +30,7 @@ from .objects.sizes import object_sizes
 from .readers.load import load
 from .readers.reading import NetworkLike, Reading
 from .version import __version__
+from .zoo.survey.zoo_survey import zoo_survey
 
 __all__ = [
     "FORMULAS",
@@ -68,4 +69,5 @@ __all__ = [
     "valid_sizes",
     "verify_tiles",
     "where",
+    "zoo_survey",
 ]

@@ -345,6 +345,36 @@ MATCH_BY_ENTRIES: dict[str, Variable] = {
 }
 
 
+MODEL, MODEL_AXIS = ("model",), ("model", "axis")
+MAP, MAP_AXIS = ("model", "level"), ("model", "level", "axis")
+SURVEY: dict[str, Variable] = {
+    "library": Variable(MODEL, "U", ONE, "library that has the model"),
+    "family": Variable(MODEL, "U", ONE, "module or architecture of the library"),
+    "status": Variable(MODEL, "U", ONE, "how it was read: whole; part; not; unmade: its library did not make it"),
+    "reason": Variable(MODEL, "U", ONE, "what ended the reading; empty: nothing did"),
+    "seconds": Variable(MODEL, "f", "s", "processor time of reading the model that is made, and of its profile"),
+    "layers": Variable(MODEL, "f", ONE, "layers of the network"),
+    "params": Variable(MODEL, "f", ONE, "parameters of the model"),
+    "macs": Variable(MODEL, "f", ONE, "multiply-accumulate operations of convolutions and linear layers for one image"),
+    "interior": Variable(MODEL, "b", ONE, "figures are interior; else those of the centre entry at the input size"),
+    "compared": Variable(MODEL, "i", ONE, "entries whose footprint was judged by runs of the model"),
+    "wrong": Variable(MODEL, "i", ONE, "entries among them whose footprint is another"),
+    "input_size": Variable(MODEL_AXIS, "f", PIXEL, "size of the image; nan: the model has no such axis"),
+    "layer": Variable(MAP, "U", ONE, "layer that makes the map"),
+    "pyramid": Variable(MAP, "U", ONE, "name of the map as a level of a pyramid; empty: it is none"),
+    "role": Variable(MAP, "U", ONE, "output; last: last local map; stage: last map of another stride; empty: no map"),
+    "is_global": Variable(MAP, "b", ONE, "global receptive field, where no branches are skipped"),
+    "map_size": Variable(MAP_AXIS, "f", ONE, "entries of the feature map"),
+    "stride": Variable(MAP_AXIS, "f", PIXEL, "input pixels between neighbouring entries"),
+    "extent": Variable(MAP_AXIS, "f", PIXEL, "bounding box of the footprint"),
+    "padding": Variable(MAP_AXIS, "f", PIXEL, "pixels by which the footprint of entry 0 reaches beyond the image"),
+    "effective": Variable(MAP_AXIS, "f", PIXEL, "sides of the box that holds 95 % of the path counts"),
+    "density": Variable(MAP, "f", ONE, "area / product of the extents; below 1 means holes"),
+    "max_gap": Variable(MAP_AXIS, "f", PIXEL, "longest run of missing pixels inside the extent"),
+    "overlap": Variable(MAP_AXIS, "f", ONE, "share of the footprint in that of the next entry"),
+}
+
+
 def _histogram(measure: str, meaning: str, dim: str, units: str) -> dict[str, Variable]:
     return {
         measure: Variable(("category", dim), "f", ONE, f"objects by {meaning}"),

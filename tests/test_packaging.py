@@ -21,9 +21,10 @@ from tests import ROOT
 
 STUB = ROOT / "sweeps" / "cli" / "face" / "__init__.pyi"
 PUBLIC = """
-    FORMULAS InputError Network NetworkBuilder NetworkSpace Space __version__ all_fields best chains check count
-    coverage derive compare_fields design effective_field entry_map evaluate field_figures field_profile footprint
-    halo load match object_sizes output_lines pareto path_counts predicted_field profile sample sweep tiles validate
+    FORMULAS InputError Network NetworkBuilder NetworkSpace Space __version__ all_fields best chains check choose_tile
+    compare compare_fields context count coverage derive design effective_field entries_at entry_map evaluate
+    field_figures field_profile footprint halo load match object_sizes output_lines pareto path_counts predicted_field
+    profile sample sweep tile_costs tiles valid_sizes validate verify_tiles where zoo_survey
 """.split()
 MAIN = """
 import rfscale as rf
@@ -146,8 +147,8 @@ def test_every_public_name_is_there(installed, tmp_path):
 def test_data_and_types_are_installed(installed, tmp_path):
     code = (
         "import rfscale as rf, rfscale.engine, rfscale.sweeps; from pathlib import Path\n"
-        "print(rf.object_sizes().attrs['objects'])\n"
+        "print(rf.object_sizes().attrs['objects'], rf.zoo_survey('resnet50').sizes['model'])\n"
         "print(*(Path(p.__file__).with_suffix('.pyi').exists() for p in (rf, rf.engine, rf.sweeps)))\n"
         "print(Path(rf.__file__).with_name('py.typed').exists())"
     )
-    assert output(installed.python, "-c", code, cwd=tmp_path).split() == ["36781", *["True"] * 4]
+    assert output(installed.python, "-c", code, cwd=tmp_path).split() == ["36781", "3", *["True"] * 4]

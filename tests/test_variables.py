@@ -93,6 +93,7 @@ RESULTS = {
         lambda: rf.match(net(), boxes() * 9, rule="width", k=1, by="extent", factor=1.1),
         of_one.MATCH_BY_WIDTH,
     ),
+    "zoo_survey": (lambda: rf.zoo_survey("timm:resnet50"), of_one.SURVEY),
     "object_sizes": (lambda: object_sizes(boxes()), of_one.OBJECT_SIZES),
     "sweep": (lambda: stage(square(), formulas=True), of_many.VARIABLES),
     "sweep of two axes": (lambda: stage(oblong(), formulas=True), of_many.VARIABLES),

@@ -35,6 +35,7 @@ from .engine import (
     valid_sizes,
     verify_tiles,
     where,
+    zoo_survey,
 )
 from .sweeps import (
     NetworkSpace,
@@ -98,4 +99,5 @@ __all__ = [
     "validate",
     "verify_tiles",
     "where",
+    "zoo_survey",
 ]

@@ -192,6 +192,24 @@ def test_networks(rfscale):
     assert "ceil_mode True" in out
 
 
+def test_networks_of_the_survey(rfscale):
+    code, out, err = rfscale("networks", "--survey", "torchvision:resnet*", "--sort", "extent")
+    lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert [word for word in lines[0].split() if word.isalpha()][:4] == ["model", "input", "map", "stride"]
+    names = [line.split()[0] for line in lines if line.startswith("torchvision:")]
+    assert sorted(names) == [f"torchvision:resnet{n}" for n in (101, 152, 18, 34, 50)]
+    assert names[0] == "torchvision:resnet50"  # 427 pixels; resnet18 has 435
+    assert "with torch 2." in lines[-1]
+
+
+def test_one_model_of_the_survey(rfscale):
+    _, out, _ = rfscale("networks", "--survey", "torchvision:resnet50")
+    assert out.startswith("torchvision:resnet50 (resnet): input 224, 25.557 M parameters, 4.089 G macs\n")
+    rows = [line.split() for line in out.splitlines() if line.startswith("layer")]
+    assert rows[:2] == [["layer4.2", "last", "7", "32", "427", "213"], ["layer3.5", "stage", "14", "16", "267", "157"]]
+
+
 # files --------------------------------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,16 @@ WRONG = {
     "param of a file": (["profile", "net.yaml", "--param", "n=3"], "net.yaml is a file and takes no parameters"),
     "param beyond YAML": (["profile", "stack", "--arg", "n=!!int ''"], "--arg n is \"!!int ''\"; write a number"),
     "param without network": (["networks", "--param", "n=3"], "--arg n=3 goes with a network; give its name"),
+    "survey of a network": (["networks", "vgg16", "--survey", "vgg*"], "--survey is 'vgg*'; give it without NETWORK"),
+    "survey of nothing": (
+        ["networks", "--survey", "timm:resnet51"],
+        "the survey has no model 'timm:resnet51'; did you",
+    ),
+    "sort of no survey": (["networks", "--sort", "extent"], "--sort is 'extent'; it goes with --survey PATTERN"),
+    "sort by nothing": (
+        ["networks", "--survey", "vgg*", "--sort", "extnt"],
+        "--sort is 'extnt'; did you mean 'extent'",
+    ),
     "bad size": (["profile", "vgg16", "--input-size", "big"], "--input-size is 'big'; give pixels per axis, such as"),
     "size of nothing": (["profile", "vgg16", "--input-size", "0"], "--input-size is 0; it must lie between 1 and"),
     "sizes of three axes": (

@@ -1,0 +1,1 @@
+"""Figures of the models of libraries, as a survey of them found."""

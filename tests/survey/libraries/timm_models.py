@@ -1,0 +1,26 @@
+"""Every architecture of timm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import timm
+from timm.models import _registry
+
+from tests.survey.subjects import Made, Subject, squares
+
+
+def subjects() -> Iterator[Subject]:
+    """All that timm lists, at the size that each is made for."""
+    for name in timm.list_models():
+        yield Subject(f"timm:{name}", _registry._model_to_module[name], partial(_made, name))
+
+
+def _made(name: str) -> Made:
+    module = timm.create_model(name, pretrained=False).eval()
+    channels, *size = module.default_cfg["input_size"]
+    small = (
+        () if module.default_cfg.get("fixed_input_size") else squares(channels, *(n for n in (96, 128) if n < size[0]))
+    )
+    return Made(module, (1, channels, *size), small)
