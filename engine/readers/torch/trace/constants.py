@@ -60,7 +60,7 @@ def constant_of(tensor: Any) -> Constant:
 
 def twin(tensor: Any) -> Any:
     """A tensor of the same shape, strides and type on the meta device."""
-    if tensor.device.type == "meta":
+    if tensor.is_meta:
         return tensor
     if tensor.layout is not torch.strided:
         return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
