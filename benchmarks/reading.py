@@ -1,7 +1,7 @@
 """Reading a PyTorch model and profiling it, beside `torchinfo.summary` of the same module.
 
-python -m benchmarks.reading           # a table of all models on the terminal; a minute
-python -m benchmarks.reading --small   # three models, smaller images
+python -m benchmarks.reading           # all models; docs/benchmarks.md between its reading marks; a minute
+python -m benchmarks.reading --small   # three models, smaller images; writes nothing
 
 Needs torch, torchvision, timm and torchinfo. Both run on the CPU, in one process, in turns, weights in memory, since
 torchinfo runs the forward for real. The first column is the first call for that model, the others the best of three.
@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import rfscale as rf
 from benchmarks import machine as load
+from benchmarks.report import DOCS, replaced
+from benchmarks.results import duration
 from rfscale.engine.readers.torch.torchvision import declare_torchvision_operators
 
 TORCHVISION = """
@@ -92,8 +94,27 @@ def measured(name: str, size: int | None) -> Row:
     return Row(name, first, min(a for a, _ in pairs), min(theirs_first, *(b for _, b in pairs)))
 
 
+def table(rows: list[Row], load_before: float | None, threads: int) -> str:
+    """The models that take longest beside torchinfo, and what all of them say, as Markdown."""
+    worst = sorted(rows, key=lambda r: -r.ratio)[:WORST]
+    lines = [
+        "| model | rfscale | first call | torchinfo | rfscale over torchinfo |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for r in worst:
+        lines.append(f"| {r.model} | {duration(r.ours)} | {duration(r.first)} | {duration(r.theirs)} | {r.ratio:.2f} |")
+    median, faster = statistics.median(r.ratio for r in rows), sum(r.ratio < 1 for r in rows)
+    lines.append(
+        f"\nOf {len(rows)} models of torchvision and timm these are the slowest beside `torchinfo.summary`; "
+        f"the median is {median:.2f} of its time, and {faster} of them are read and profiled in less. ResNet-50: "
+        + ", ".join(f"{duration(r.ours)} and {duration(r.theirs)}" for r in rows if r.model == "resnet50")
+        + f". Threads of torch: {threads}; load average at the start {load_before or 0:.2f}."
+    )
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Print the table."""
+    """Print a line for each model, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true")
     small = parser.parse_args().small
@@ -102,6 +123,7 @@ def main() -> None:
         import torchvision  # noqa: F401
     except RuntimeError:
         declare_torchvision_operators()
+    load_before = load.average()
     names = ["resnet18", "mobilenet_v2", "squeezenet1_1"] if small else [*TORCHVISION, *TIMM]
     rows = []
     for name in names:
@@ -111,9 +133,12 @@ def main() -> None:
             f"torchinfo {row.theirs:6.3f} s   ratio {row.ratio:5.2f}",
             flush=True,
         )
-    print(f"\n{len(rows)} models, load {load.average()}")
-    print(f"median ratio {statistics.median(r.ratio for r in rows):.2f}; rfscale over torchinfo")
-    print("worst: " + ", ".join(f"{r.model} {r.ratio:.2f}" for r in sorted(rows, key=lambda r: -r.ratio)[:WORST]))
+    import torch
+
+    text = table(rows, load_before, torch.get_num_threads())
+    print(f"\n{text}")
+    if not small:
+        DOCS.write_text(replaced(DOCS.read_text(), text, ("<!-- reading -->", "<!-- /reading -->")))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
 from typing import Any
 
 import torch
@@ -52,16 +51,16 @@ def _collect(structure: Any, found: list[Any]) -> None:
 def constant_of(tensor: Any) -> Constant:
     """A tensor that does not depend on the image, for handlers: its values where it has few."""
     shape = tuple(tensor.shape)
-    if tensor.device.type == "meta" or prod(shape) > MAX_KEPT or tensor.is_quantized or tensor.layout != torch.strided:
+    if tensor.is_meta or tensor.numel() > MAX_KEPT or tensor.is_quantized or tensor.layout != torch.strided:
         return Constant(shape)
-    tensor = tensor.detach().cpu()
+    tensor = tensor.detach() if tensor.is_cpu else tensor.detach().cpu()
     floats = tensor.dtype.is_floating_point and tensor.dtype is not torch.float32
     return Constant(shape, (tensor.double() if floats else tensor).numpy())  # numpy has not all types of floats
 
 
 def twin(tensor: Any) -> Any:
     """A tensor of the same shape, strides and type on the meta device."""
-    if tensor.device.type == "meta":
+    if tensor.is_meta:
         return tensor
     if tensor.layout is not torch.strided:
         return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")

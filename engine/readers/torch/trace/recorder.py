@@ -210,8 +210,9 @@ class Recorder(TorchDispatchMode):
         out = results.made(func, args, kwargs)
         if out is not None:
             return out, None
-        twins = {id(t): constants.twin(t) for t in tensors}
-        run_args, run_kwargs = _on_meta(constants.mapped((args, kwargs), lambda t: twins[id(t)]))
+        twins = {id(t): constants.twin(t) for t in tensors if not t.is_meta}
+        called = constants.mapped((args, kwargs), lambda t: twins.get(id(t), t)) if twins else (args, kwargs)
+        run_args, run_kwargs = _on_meta(called)
         return func(*run_args, **run_kwargs), twins
 
     def _write(self, op: Operator, args: Any, kwargs: Any, written: list[Any], value: Any) -> Any:

@@ -101,7 +101,8 @@ class View:
 
 def memory_of(tensor: Any) -> int:
     """Address of a tensor's storage, which its views share; 0 where it has none of its own."""
-    return int(tensor.untyped_storage()._cdata) if tensor.layout is torch.strided else 0
+    address: int = tensor.untyped_storage()._cdata if tensor.layout is torch.strided else 0
+    return address
 
 
 def _layout(tensor: Any) -> Any:
@@ -153,7 +154,8 @@ class Values:
 
     def _met(self, tensor: Any) -> View:
         """The view of a tensor that no operator of this run has made, or whose `data` was assigned."""
-        owner = self._owners.get(memory_of(tensor))
+        memory = memory_of(tensor)
+        owner = self._owners.get(memory)
         if owner is None:
             view = self._unseen(tensor)
         else:
@@ -167,7 +169,7 @@ class Values:
                 view.fixed = parent.fixed
                 if same:
                     view.computed, view.pattern = parent.computed, parent.pattern
-        view.memory, view.layout, view.source = memory_of(tensor), _layout(tensor), tensor
+        view.memory, view.layout, view.source = memory, _layout(tensor), tensor
         self._kept[id(tensor)] = tensor, view
         tensor.__dict__.pop(_KEY, None)
         if owner is None:
@@ -176,27 +178,28 @@ class Values:
 
     def new(self, tensor: Any, value: Any, **about: Any) -> None:
         """A tensor with memory of its own; or of another one, where nothing is known of how it shares that."""
-        owner = self._owners.get(memory_of(tensor))
+        memory = memory_of(tensor)
+        owner = self._owners.get(memory)
         if owner is not None:
             self.shared(tensor, value, owner[1], Step("shared memory", None, (), {}, tuple(tensor.shape)), **about)
             return
         view = View(value, Storage(), self, self._tracker.path, **about)
-        self._attach(tensor, view)
+        self._attach(tensor, view, memory)
         self._own(tensor, view)
 
     def shared(self, tensor: Any, value: Any, parent: View, step: Step, **about: Any) -> None:
         """A tensor that shows memory of another one."""
         storage = parent.storage
         about["version"] = storage.version
-        self._attach(tensor, View(value, storage, self, self._tracker.path, parent, step, **about))
+        self._attach(tensor, View(value, storage, self, self._tracker.path, parent, step, **about), memory_of(tensor))
 
     def _own(self, tensor: Any, view: View) -> None:
         if view.memory:
             weak: Any = StorageWeakRef
             self._owners[view.memory] = weak(tensor.untyped_storage()), view
 
-    def _attach(self, tensor: Any, view: View) -> None:
-        view.memory, view.layout = memory_of(tensor), _layout(tensor)
+    def _attach(self, tensor: Any, view: View, memory: int) -> None:
+        view.memory, view.layout = memory, _layout(tensor)
         if id(tensor) in self._kept:
             view.source = tensor
             self._kept[id(tensor)] = tensor, view
