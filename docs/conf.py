@@ -40,7 +40,6 @@ numpydoc_xref_param_type = False
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
-suppress_warnings = ["myst.header", "myst.xref_missing_file"]
 
 # the tutorials are run when the site is built; a cell that raises an error ends the build
 nb_execution_mode = "force"

@@ -130,6 +130,24 @@ def test_two_records_of_one_name(records):
         rf.load("bad.pt2")
 
 
+def test_arguments_by_name_are_those_by_place():
+    """Files of torch before 2.7 name every argument that has a default."""
+    import torch
+
+    made = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, 2, 2, 2), torch.nn.MaxPool2d(3, 2)).eval()
+    program = torch.export.export(made, (torch.zeros(1, 3, 32, 32),), strict=False)
+    before = rf.profile(rf.load(program, name="net"))
+    for node in program.graph.nodes:
+        if node.op == "call_function":
+            places = [argument.name for argument in node.target._schema.arguments]
+            keep = 2 if "conv" in str(node.target) else 1
+            node.kwargs = dict(zip(places[keep:], node.args[keep:], strict=False)) | node.kwargs
+            node.args = node.args[:keep]
+    assert any(node.kwargs for node in program.graph.nodes)
+    assert rf.profile(rf.load(program, name="net")).equals(before)
+    assert before.extent.isel(layer=-1).values.tolist() == [9, 9]
+
+
 def test_a_good_program_is_the_same_network_either_way(records):
     assert rf.load("good.pt2") == rf.load("good.pt2", trust=True) == rf.load("good.pt2", trust=False)
     assert rf.profile("good.pt2", trust=False).extent.values[-1].tolist() == [3, 3]

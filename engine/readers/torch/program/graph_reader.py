@@ -88,12 +88,13 @@ class GraphReader:
             self.tracker.path = next(reversed(stack.values()))[0]
 
     def _call(self, graph: Any, node: Any, values: dict[Any, Any]) -> None:
-        args = _resolve(node.args, values)
+        given, named = _positional(node) if node.kwargs else (node.args, {})
+        args = _resolve(given, values)
         target = node.target
         if target is operator.getitem:
             values[node] = args[0] if isinstance(args[0], Unknown) else _item(args, node)
             return
-        kwargs = _resolve(node.kwargs, values) if node.kwargs else {}
+        kwargs = _resolve(named, values) if named else {}
         flat = [*_flat(args), *_flat(kwargs.values())]
         if any(isinstance(v, Unknown) for v in flat):
             values[node] = Unknown(flat)
@@ -144,6 +145,20 @@ class GraphReader:
             if in_place and isinstance(out, Unknown):  # nor are the other views of what it writes into known any more
                 values.update(dict.fromkeys(_views(_root(node.args[0])), out))
             return out
+
+
+def _positional(node: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of an operator by their places, as its handler takes them, and those that only have names.
+
+    Files of torch before 2.7 name every argument that has a default.
+    """
+    args, kwargs = list(node.args), dict(node.kwargs)
+    schema = getattr(node.target, "_schema", None)
+    places = [a for a in schema.arguments if not a.kwarg_only] if schema else []
+    last = max((i for i, a in enumerate(places) if a.name in kwargs), default=-1)
+    for argument in places[len(args) : last + 1]:
+        args.append(kwargs.pop(argument.name, argument.default_value))
+    return tuple(args), kwargs
 
 
 def _overwrite(node: Any, out: Any, values: dict[Any, Any]) -> None:
