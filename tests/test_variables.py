@@ -84,6 +84,10 @@ RESULTS = {
     "path_counts": (lambda: rf.path_counts(net(), "c"), of_one.PATH_COUNTS),
     "field_figures": (lambda: rf.field_figures(rf.path_counts(net(), "c")), of_one.FIELD_FIGURES),
     "field of a plain array": (lambda: rf.field_figures(xr.DataArray(np.ones((3, 4)))), of_one.FIELD_FIGURES),
+    "compare_fields": (
+        lambda: rf.compare_fields(rf.path_counts(net(), "a"), rf.path_counts(net(), "c")),
+        of_one.FIELD_COMPARISON,
+    ),
     "coverage": (lambda: rf.coverage(net(), "c"), of_one.COVERAGE),
     "halo": (lambda: rf.halo(net(), 8, image_size=33), of_one.HALO),
     "tile_costs": (lambda: rf.tile_costs(net(), [8], image_size=33), of_one.TILE_COSTS),

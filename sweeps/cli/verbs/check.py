@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -29,6 +29,12 @@ def check(
     ignore: Annotated[
         list[str] | None, typer.Option("--ignore", metavar="RULE", help="Leave a rule out; repeatable.")
     ] = None,
+    fields: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--fields", metavar="FILE", help="A .nc file of rfscale field --out, to check as well; repeatable."
+        ),
+    ] = None,
     global_ops: GlobalOps = "include",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the findings here instead.", rich_help_panel=OUTPUT)
@@ -53,9 +59,10 @@ def check(
         from rfscale.engine.files import check_folder
 
         check_folder(out.absolute().parent, "--out")
+    given = [_field(path) for path in fields] if fields else None
     findings = [
         f
-        for f in compute(net, size_of(net, input_size, False), global_ops=global_ops_of(global_ops))
+        for f in compute(net, size_of(net, input_size, False), global_ops=global_ops_of(global_ops), fields=given)
         if f.rule not in (ignore or ())
     ]
     kept = [f for f in findings if LEVELS.index(f.level) >= LEVELS.index(level)]
@@ -73,3 +80,13 @@ def check(
         write_text(text + "\n", out)
     if fail_on != "never" and any(LEVELS.index(f.level) >= LEVELS.index(fail_on) for f in findings):
         raise typer.Exit(1)
+
+
+def _field(path: Path) -> Any:
+    """The fields of a file that the verb field has written."""
+    import xarray as xr
+
+    try:
+        return xr.load_dataset(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"is no file of rfscale field: {error}", argument="--fields", value=str(path)) from None

@@ -81,6 +81,10 @@ def field(
         other = None if compare is None else fields(compare, None)
     found.attrs["command"] = context.obj["command"]
     written = write_data(found, out)
+    if plot and found.footprint.ndim != 2:
+        raise InputError(
+            f"draws two axes, the image has {found.footprint.ndim}", argument="--plot", remedy="give --out"
+        )
     if plot:
         from rfscale.sweeps.report.pictures.fields import fields_figure
         from rfscale.sweeps.report.pictures.style import save

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rfscale.sweeps.report.pictures.style import BLUE, GREY, PAPER, box, figure, label
 from rfscale.sweeps.report.tables.fields import NAMES
@@ -96,7 +96,11 @@ def _field(ax: Axes, data: xr.Dataset, kind: str, under: np.ndarray | None) -> N
     box(ax, start, start + extent, BLUE if under is None else "white", lw=1.2, ls="--")
 
 
-def _framed(ax: Axes, low: list[int], high: list[int]) -> Any:
+def _framed(ax: Axes, low: list[int], high: list[int]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     ax.set_xlim(low[1] - 0.5, high[1] - 0.5)
     ax.set_ylim(high[0] - 0.5, low[0] - 0.5)
     ax.set_aspect("equal")

@@ -125,7 +125,7 @@ def positive(model: Any) -> Any:
         for part in model.modules():
             if "BatchNorm" in type(part).__name__:
                 part.running_mean.zero_()
-                part.weight.abs_().add_(0.1)  # some begin with 0
+                part.weight.fill_(0.5)  # some begin with 0; with 1, values grow until relu6 is flat
             elif getattr(part, "weight", None) is not None:
                 w = part.weight.abs().add(0.1)
                 part.weight.copy_(w / w.sum(tuple(range(1, w.dim())), keepdim=True))

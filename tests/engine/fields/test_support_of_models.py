@@ -30,7 +30,7 @@ MODELS = {
     "timm:res2net50_26w_4s": ("layer1", 128), "timm:vovnet39a": ("stages.0", 128), "timm:dla34": ("level3", 128),
     "timm:efficientnet_lite0": ("blocks.2", 128), "timm:hrnet_w18_small": ("layer1", 128),
     "timm:hardcorenas_a": ("blocks.0", 128), "timm:xception41": ("blocks.2", 128), "timm:gernet_s": ("stages.1", 128),
-    "timm:resnet26d": ("layer2", 128), "timm:resnet10t": ("layer2", 128), "timm:selecsls42b": ("features.2:0", 128),
+    "timm:resnet26d": ("layer2", 128), "timm:resnet10t": ("layer2", 128), "timm:resnet14t": ("layer2", 128),
     "timm:tf_mobilenetv3_small_minimal_100": ("blocks.2", 96), "timm:legacy_xception": ("block3", 128),
 }  # fmt: skip
 

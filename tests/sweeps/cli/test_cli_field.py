@@ -48,6 +48,10 @@ def test_fields_are_printed_written_and_drawn(rfscale, folder):
     assert found.kind.values.tolist() == ["structure", "weights", "measured"]
     assert found.attrs["command"].startswith("rfscale field")
     assert (folder / "f.png").stat().st_size > 5000
+    code, out, _ = rfscale("check", "fieldnet.py:Net", "--input-size", "16", "--fields", "f.nc", "--fail-on", "never")
+    assert (code, "small_field" in out) == (0, False)
+    code, _, err = rfscale("check", "fieldnet.py:Net", "--fields", "red.png")
+    assert (code, "is no file of rfscale field" in err) == (2, True)
     code, out, _ = rfscale(*model, "--checkpoint", "other.pt", "--compare", "other.pt", "--plot", "g.svg")
     assert code == 0
     assert "correlation 1.000, 0.0% of the mass lies elsewhere" in out
