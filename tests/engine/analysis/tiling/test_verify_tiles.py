@@ -119,9 +119,9 @@ def size_of(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_equal_to_the_bit_and_not_with_one_period_less(name):
-    found = rf.verify_tiles(whole_weights(models()[name]()), **size_of(name))
+    found = rf.verify_tiles(whole_weights(models()[name]()), 16, **size_of(name))
     assert found.difference.values.tolist() == [0.0] * found.sizes["output"]
-    assert found.attrs["tiles"] > 1
+    assert found.attrs["tiles"] == found.attrs["tiles_of_image"] > 1
     assert float(found.shorter_difference.max()) > 0
     assert (found.largest > 0).all()
 
@@ -140,6 +140,13 @@ def test_weights_of_the_model_differ_by_rounding_alone(name):
     assert float(found.largest.min()) > 0
     assert float((found.difference / found.largest).max()) < 1e-12
     assert float((found.shorter_difference / found.largest).max()) > 1e-6
+
+
+def test_by_default_three_tiles_are_run():
+    found = rf.verify_tiles(whole_weights(models()["dilated"]()), **size_of("dilated"))
+    assert (found.attrs["tiles"], found.attrs["tiles_of_image"]) == (3, 9)
+    assert found.difference.item() == 0
+    assert found.shorter_difference.item() > 0
 
 
 def test_outputs_are_compared_by_their_size():
