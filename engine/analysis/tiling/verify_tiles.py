@@ -58,8 +58,8 @@ def verify_tiles(
         enough (inf where such a crop lacks entries, nan where no margin can be shorter);
         `largest`, the largest value. A library may add up in another order on maps of another size, which leaves some
         1e-16 of the values; with weights of few digits, such as whole numbers, nothing is rounded, and the difference
-        is 0. attrs: `image_size`, `tile`, `tiles` that were run, `tiles_of_image`, `not_compared`, returned tensors that
-        are no map.
+        is 0. attrs: `image_size`, `tile`, `tiles` that were run, `tiles_of_image`, and `not_compared`, returned tensors
+        that are no map, such as boxes.
 
     Raises
     ------

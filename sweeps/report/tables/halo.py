@@ -99,6 +99,8 @@ def verify_report(tested: xr.Dataset) -> list[Any]:
     lines = [f"{head}image of {box(attrs['image_size'])}", table, _verdict(tested)]
     if attrs.get("not_compared"):
         lines.append(f"not compared, for they are no maps: {', '.join(attrs['not_compared'])}")
+        if max(shorter) == 0:
+            lines.append("margins are for all outputs: those compared need less")
     return lines
 
 
