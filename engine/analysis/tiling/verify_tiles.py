@@ -82,25 +82,20 @@ def verify_tiles(
         pixels = torch.randint(-128, 129, (1, network.input_channels, *image)).double() / 64
         whole = runner(pixels)
         maps = _maps(network, image, whole)
-        if not maps:
-            shapes = ", ".join("×".join(map(str, t.shape)) for t in whole) or "nothing"
-            raise InputError(f"{network.name} returns no map of its outputs that can be compared: {shapes}")
         tiles = list(cut_tiles(network, image, size, sides))
         total = len(tiles)
-        if (
-            tile is None and image_size is None
-        ):  # axes do not depend on each other: each kind of place along all at once
+        if tile is None and image_size is None:  # axes do not depend on each other: all kinds of place along each
             tiles = list({id(t): t for t in (tiles[0], max(tiles, key=_volume), tiles[-1])}.values())
         differences = _differences(runner, pixels, whole, maps, tiles)
         if not all(map(isfinite, differences.values())):
             raise InputError(f"{network.name} returns other outputs of a crop than of the whole image")
-        shorter = None
+        shorter = dict.fromkeys(maps, nan)
         if _shorter(sides) != sides:  # one tile shows it: the one inside, with all its margins
             inside = max(cut_tiles(network, image, size, _shorter(sides)), key=_volume)
             shorter = _differences(runner, pixels, whole, maps, [inside])
     data = {
         "difference": ("output", np.array([differences[i] for i in maps])),
-        "shorter_difference": ("output", np.array([nan if shorter is None else shorter[i] for i in maps])),
+        "shorter_difference": ("output", np.array([shorter[i] for i in maps])),
         "largest": ("output", np.array([float(whole[i].abs().max()) for i in maps])),
     }
     out = xr.Dataset(data, {"output": np.array([_label(whole[i], i) for i in maps], object)})
@@ -167,7 +162,11 @@ def _maps(network: Network, image: Size, whole: Sequence[Any]) -> dict[int, str]
     sizes = network.map_sizes(image)
     by_size = {sizes[name]: name for name in reversed(network.outputs)}
     found = {i: by_size.get(tuple(t.shape[2:])) for i, t in enumerate(whole) if t.dim() == 2 + len(image)}
-    return {i: name for i, name in found.items() if name is not None}
+    maps = {i: name for i, name in found.items() if name is not None}
+    if not maps:
+        shapes = ", ".join("×".join(map(str, t.shape)) for t in whole) or "nothing"
+        raise InputError(f"{network.name} returns no map of its outputs that can be compared: {shapes}")
+    return maps
 
 
 def _differences(

@@ -232,3 +232,36 @@ def test_a_wrong_network_is_found_out():
     assert found.difference.item() > 1
     assert np.isfinite(found.largest.item())
     assert torch.is_grad_enabled()
+
+
+def test_a_model_without_maps():
+    from torch import nn
+
+    class Flat(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(2, 2, 3, padding=1)
+
+        def forward(self, x):
+            return self.conv(x).flatten(2)
+
+    with pytest.raises(InputError, match=r"returns no map of its outputs that can be compared: 1×2×\d+"):
+        rf.verify_tiles(Flat(), example_input=(1, 2, 32, 32))
+
+
+def test_outputs_of_another_size():
+    from torch import nn
+
+    class Cut(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(2, 2, 3, padding=1)
+            self.whole = 0
+
+        def forward(self, x):
+            self.whole = max(self.whole, x.shape[-1])
+            out = self.conv(x)
+            return out if x.shape[-1] == self.whole else out[..., : x.shape[-1] // 2]
+
+    with pytest.raises(InputError, match="returns other outputs of a crop than of the whole image"):
+        rf.verify_tiles(Cut(), 16, example_input=(1, 2, 32, 32))
