@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from math import inf, isfinite, nan
+from math import inf, isfinite, nan, prod
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -43,7 +43,8 @@ def verify_tiles(
         A copy runs on the CPU in evaluation mode, with the weights that it has. It takes one image (batch, channels,
         pixels per axis).
     tile, image_size : int or sequence of int, optional
-        Pixels per axis; by default as small as shows every margin. An image that the network does not take is padded.
+        Pixels per axis; an image that the network does not take is padded. All tiles are run. By default both are as
+        small as shows every margin, and three tiles are run: at the start, inside and at the end of all axes.
     seed : int
         Of the image's random values, and of weights that the model draws when it is made.
     **reading
@@ -53,12 +54,12 @@ def verify_tiles(
     -------
     xr.Dataset
         Over output, the tensors that the model returns and that are maps: `difference`, the largest between tiled and
-        whole; `shorter_difference`, the same with margins one period shorter, to show that these are not enough (inf
-        where such a crop lacks entries, nan where no margin can be shorter);
+        whole; `shorter_difference`, that of a tile inside with margins one period shorter, to show that these are not
+        enough (inf where such a crop lacks entries, nan where no margin can be shorter);
         `largest`, the largest value. A library may add up in another order on maps of another size, which leaves some
         1e-16 of the values; with weights of few digits, such as whole numbers, nothing is rounded, and the difference
-        is 0. attrs: `image_size`, `tile`, `tiles`, `not_compared`, returned tensors that are no
-        map.
+        is 0. attrs: `image_size`, `tile`, `tiles` that were run, `tiles_of_image`, and `not_compared`, returned tensors
+        that are no map, such as boxes.
 
     Raises
     ------
@@ -81,23 +82,31 @@ def verify_tiles(
         pixels = torch.randint(-128, 129, (1, network.input_channels, *image)).double() / 64
         whole = runner(pixels)
         maps = _maps(network, image, whole)
-        if not maps:
-            shapes = ", ".join("×".join(map(str, t.shape)) for t in whole) or "nothing"
-            raise InputError(f"{network.name} returns no map of its outputs that can be compared: {shapes}")
-        cut = [cut_tiles(network, image, size, s) for s in (sides, _shorter(sides))]
-        tiles = list(cut[0])
+        tiles = list(cut_tiles(network, image, size, sides))
+        total = len(tiles)
+        if tile is None and image_size is None:  # axes do not depend on each other: all kinds of place along each
+            tiles = list({id(t): t for t in (tiles[0], max(tiles, key=_volume), tiles[-1])}.values())
         differences = _differences(runner, pixels, whole, maps, tiles)
         if not all(map(isfinite, differences.values())):
             raise InputError(f"{network.name} returns other outputs of a crop than of the whole image")
-        shorter = _differences(runner, pixels, whole, maps, cut[1]) if _shorter(sides) != sides else None
+        shorter = dict.fromkeys(maps, nan)
+        if _shorter(sides) != sides:  # one tile shows it: the one inside, with all its margins
+            inside = max(cut_tiles(network, image, size, _shorter(sides)), key=_volume)
+            shorter = _differences(runner, pixels, whole, maps, [inside])
     data = {
         "difference": ("output", np.array([differences[i] for i in maps])),
-        "shorter_difference": ("output", np.array([nan if shorter is None else shorter[i] for i in maps])),
+        "shorter_difference": ("output", np.array([shorter[i] for i in maps])),
         "largest": ("output", np.array([float(whole[i].abs().max()) for i in maps])),
     }
     out = xr.Dataset(data, {"output": np.array([_label(whole[i], i) for i in maps], object)})
     left_out = [_label(t, i) for i, t in enumerate(whole) if i not in maps]
-    facts = {"image_size": list(image), "tile": list(size), "tiles": len(tiles), "not_compared": left_out or None}
+    facts = {
+        "image_size": list(image),
+        "tile": list(size),
+        "tiles": len(tiles),
+        "tiles_of_image": total,
+        "not_compared": left_out or None,
+    }
     out.attrs = provenance("verify_tiles", network, seed=seed, **facts)
     return annotate(out, TILE_TEST)
 
@@ -153,7 +162,11 @@ def _maps(network: Network, image: Size, whole: Sequence[Any]) -> dict[int, str]
     sizes = network.map_sizes(image)
     by_size = {sizes[name]: name for name in reversed(network.outputs)}
     found = {i: by_size.get(tuple(t.shape[2:])) for i, t in enumerate(whole) if t.dim() == 2 + len(image)}
-    return {i: name for i, name in found.items() if name is not None}
+    maps = {i: name for i, name in found.items() if name is not None}
+    if not maps:
+        shapes = ", ".join("×".join(map(str, t.shape)) for t in whole) or "nothing"
+        raise InputError(f"{network.name} returns no map of its outputs that can be compared: {shapes}")
+    return maps
 
 
 def _differences(
@@ -172,6 +185,10 @@ def _differences(
     return found
 
 
+def _volume(tile: Tile) -> int:
+    return prod(s.stop - s.start for s in tile.crop)
+
+
 def _shorter(sides: Sequence[Side]) -> list[Side]:
     """The sides with margins one period shorter, where there are any."""
     return [replace(s, margin=(max(0, s.margin[0] - s.period), max(0, s.margin[1] - s.period))) for s in sides]
@@ -180,7 +197,7 @@ def _shorter(sides: Sequence[Side]) -> list[Side]:
 def _sizes(
     network: Network, sides: Sequence[Side], tile: int | Sequence[int] | None, image_size: int | Sequence[int] | None
 ) -> tuple[Size, Size]:
-    """The image and the tile: by default one tile inside has all its margins, and others lie around it."""
+    """The image and the tile: by default as small as gives one tile inside all its margins."""
     chosen = tuple(-(-SMALLEST // s.period) * s.period for s in sides)
     size = chosen if tile is None else check_tile(tile, sides, network)
     if image_size is not None:

@@ -93,10 +93,14 @@ def verify_report(tested: xr.Dataset) -> list[Any]:
         Column("with one period less", [_scientific(v) for v in shorter], quiet=("–",)),
         Column("largest value", [_scientific(float(v)) for v in tested.largest.values]),
     ])  # fmt: skip
-    head = f"the model itself, in float64: {number(attrs['tiles'])} tiles of {box(attrs['tile'])} against the whole "
+    run, total = number(attrs["tiles"]), number(attrs["tiles_of_image"])
+    count = run if run == total else f"{run} of {total}"
+    head = f"the model itself, in float64: {count} tiles of {box(attrs['tile'])} against the whole "
     lines = [f"{head}image of {box(attrs['image_size'])}", table, _verdict(tested)]
     if attrs.get("not_compared"):
         lines.append(f"not compared, for they are no maps: {', '.join(attrs['not_compared'])}")
+        if max(shorter) == 0:
+            lines.append("margins are for all outputs: those compared need less")
     return lines
 
 
@@ -123,5 +127,7 @@ def stored_parts(found: xr.Dataset, costs: xr.Dataset, tested: xr.Dataset | None
     data.attrs |= {k: v for k, v in costs.attrs.items() if k in ("dtype", "image_size")}
     if tested is not None:
         data = data.assign(tested.data_vars)
-        data.attrs |= {f"verify_{k}": tested.attrs[k] for k in ("image_size", "tile", "tiles", "seed")}
+        data.attrs |= {
+            f"verify_{k}": tested.attrs[k] for k in ("image_size", "tile", "tiles", "tiles_of_image", "seed")
+        }
     return data

@@ -87,6 +87,20 @@ def test_count(rfscale):
     rfscale("demo.json", "--count", "s3_choice", "--plot", "b.png")
 
 
+def test_all_of_the_best(rfscale, monkeypatch, capsys):
+    space = rf.Space.from_dict(DEMO)
+    rfscale("demo.json", "--best", "macs", "--k", "all", "--where", "density == 1", "--out", "all.csv")
+    with open("all.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == int(rf.count(space, where="density == 1"))
+    assert len({row["index"] for row in rows}) == len(rows)
+    monkeypatch.setattr("rfscale.sweeps.answers.question.MAX_ROWS", 300)
+    assert cli.main(["sweep", "demo.json", "--best", "macs", "--k", "all"]) == 2
+    assert (
+        "--k all are 324 architectures; give a number up to 300, or conditions with --where" in capsys.readouterr().err
+    )
+
+
 def test_best_pareto_sample(rfscale):
     space = rf.Space.from_dict(DEMO)
     found = rfscale(

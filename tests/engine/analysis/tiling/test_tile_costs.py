@@ -105,3 +105,11 @@ def test_without_channels_there_is_no_memory():
     assert isnan(float(rf.tile_costs(net, [8]).memory[0]))
     with pytest.raises(InputError, match="the memory of network is not known"):
         rf.choose_tile(net, memory=1e9)
+
+
+def test_an_image_larger_than_any_valid_size():
+    net = Network.from_dict(
+        {"input_size": 8, "layers": [{"kernel": 3, "padding": 1}, {"op": "linear", "channels": 2, "inputs": ["conv1"]}]}
+    )
+    with pytest.raises(InputError, match="no image of 9×9 pixels or more fits network"):
+        padded_size(net, (9, 9))

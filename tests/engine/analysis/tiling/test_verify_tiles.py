@@ -119,9 +119,9 @@ def size_of(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_equal_to_the_bit_and_not_with_one_period_less(name):
-    found = rf.verify_tiles(whole_weights(models()[name]()), **size_of(name))
+    found = rf.verify_tiles(whole_weights(models()[name]()), 16, **size_of(name))
     assert found.difference.values.tolist() == [0.0] * found.sizes["output"]
-    assert found.attrs["tiles"] > 1
+    assert found.attrs["tiles"] == found.attrs["tiles_of_image"] > 1
     assert float(found.shorter_difference.max()) > 0
     assert (found.largest > 0).all()
 
@@ -140,6 +140,13 @@ def test_weights_of_the_model_differ_by_rounding_alone(name):
     assert float(found.largest.min()) > 0
     assert float((found.difference / found.largest).max()) < 1e-12
     assert float((found.shorter_difference / found.largest).max()) > 1e-6
+
+
+def test_by_default_three_tiles_are_run():
+    found = rf.verify_tiles(whole_weights(models()["dilated"]()), **size_of("dilated"))
+    assert (found.attrs["tiles"], found.attrs["tiles_of_image"]) == (3, 9)
+    assert found.difference.item() == 0
+    assert found.shorter_difference.item() > 0
 
 
 def test_outputs_are_compared_by_their_size():
@@ -225,3 +232,36 @@ def test_a_wrong_network_is_found_out():
     assert found.difference.item() > 1
     assert np.isfinite(found.largest.item())
     assert torch.is_grad_enabled()
+
+
+def test_a_model_without_maps():
+    from torch import nn
+
+    class Flat(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(2, 2, 3, padding=1)
+
+        def forward(self, x):
+            return self.conv(x).flatten(2)
+
+    with pytest.raises(InputError, match=r"returns no map of its outputs that can be compared: 1×2×\d+"):
+        rf.verify_tiles(Flat(), example_input=(1, 2, 32, 32))
+
+
+def test_outputs_of_another_size():
+    from torch import nn
+
+    class Cut(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(2, 2, 3, padding=1)
+            self.whole = 0
+
+        def forward(self, x):
+            self.whole = max(self.whole, x.shape[-1])
+            out = self.conv(x)
+            return out if x.shape[-1] == self.whole else out[..., : x.shape[-1] // 2]
+
+    with pytest.raises(InputError, match="returns other outputs of a crop than of the whole image"):
+        rf.verify_tiles(Cut(), 16, example_input=(1, 2, 32, 32))
