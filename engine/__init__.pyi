@@ -8,6 +8,9 @@ from .analysis.match import match
 from .analysis.output_lines import output_lines
 from .analysis.path_counts import path_counts
 from .analysis.profile import profile
+from .analysis.questions.compare import compare
+from .analysis.questions.context import context
+from .analysis.questions.where import entries_at, where
 from .analysis.sizes import valid_sizes
 from .analysis.tiling.halo import halo
 from .analysis.tiling.tile_costs import choose_tile, tile_costs
@@ -35,8 +38,11 @@ __all__ = [
     "__version__",
     "check",
     "choose_tile",
+    "compare",
+    "context",
     "coverage",
     "effective_field",
+    "entries_at",
     "entry_map",
     "evaluate",
     "footprint",
@@ -51,4 +57,5 @@ __all__ = [
     "tiles",
     "valid_sizes",
     "verify_tiles",
+    "where",
 ]

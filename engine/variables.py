@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -151,6 +151,59 @@ TILE_TEST: dict[str, Variable] = {
         ("output",), "f", ONE, "the same with margins one period shorter; nan: there is none"
     ),
     "largest": Variable(("output",), "f", ONE, "largest value of the whole output, without its sign"),
+}
+
+WHERE: dict[str, Variable] = {
+    "op": PROFILE["op"],
+    "entry": Variable(LAYER_AXIS, "i", ONE, "entry of the map"),
+    "jump": PROFILE["jump"],
+    "centre": Variable(LAYER_AXIS, "f", PIXEL, "middle of the box"),
+    "box_start": Variable(LAYER_AXIS, "f", PIXEL, "first pixel of the box if the map had no borders"),
+    "box_end": Variable(LAYER_AXIS, "f", PIXEL, "last pixel of the box if the map had no borders"),
+    "start": Variable(LAYER_AXIS, "f", PIXEL, "first pixel that the entry reads; nan: only padding"),
+    "end": Variable(LAYER_AXIS, "f", PIXEL, "last pixel that the entry reads; nan: only padding"),
+    "extent": Variable(LAYER_AXIS, "f", PIXEL, "pixels from the first to the last"),
+    "padding_start": Variable(LAYER_AXIS, "f", PIXEL, "pixels of the box before the image"),
+    "padding_end": Variable(LAYER_AXIS, "f", PIXEL, "pixels of the box after the image"),
+    "inside": Variable(LAYER, "f", ONE, "share of the box that lies in the image"),
+}
+ENTRIES_AT: dict[str, Variable] = {
+    "first_entry": Variable(LAYER_AXIS, "f", ONE, "first entry whose box has a pixel of the box; nan: none"),
+    "last_entry": Variable(LAYER_AXIS, "f", ONE, "last entry whose box has a pixel of the box; nan: none"),
+    "nearest": Variable(LAYER_AXIS, "f", ONE, "entry whose centre is nearest to the middle of the box"),
+    "offset": Variable(LAYER_AXIS, "f", PIXEL, "from the centre of that entry to the middle of the box"),
+}
+
+SAMPLE, MS = "sample", "ms"
+CONTEXT: dict[str, Variable] = {
+    "past": Variable(LAYER, "f", SAMPLE, "samples read before those that an entry stands for"),
+    "lookahead": Variable(LAYER, "f", SAMPLE, "samples read after those that an entry stands for"),
+    "hop": Variable(LAYER, "f", SAMPLE, "from one entry to the next"),
+    "latency": Variable(LAYER, "f", SAMPLE, "from the first sample of an entry until all that it reads have arrived"),
+    "extent": Variable(LAYER, "f", SAMPLE, "from the first sample that an entry reads to the last"),
+    "block": Variable(LAYER, "f", SAMPLE, "pieces of a stream are multiples of it"),
+    "causal": Variable(LAYER, "b", ONE, "no entry reads a later sample"),
+    "past_ms": Variable(LAYER, "f", MS, "time read before an entry's own samples"),
+    "lookahead_ms": Variable(LAYER, "f", MS, "time read after an entry's own samples"),
+    "hop_ms": Variable(LAYER, "f", MS, "from one entry to the next"),
+    "latency_ms": Variable(LAYER, "f", MS, "from the first sample of an entry until all that it reads have arrived"),
+    "extent_ms": Variable(LAYER, "f", MS, "from the first sample that an entry reads to the last"),
+}
+
+LAYER_NETWORK, LAYER_NETWORK_AXIS = ("layer", "network"), ("layer", "network", "axis")
+COMPARISON: dict[str, Variable] = {
+    "name": Variable(LAYER_NETWORK, "UO", ONE, "name of the layer; empty: the network has no such layer"),
+    "op": Variable(LAYER_NETWORK, "UO", ONE, "operation of the layer"),
+    "matched": Variable(LAYER, "UO", ONE, "by what the two layers are a pair"),
+    "differs": Variable(LAYER, "UO", ONE, "figures that are not equal; all: one network has no such layer"),
+    "is_output": Variable(LAYER, "b", ONE, "it is an output of a network"),
+    **{n: replace(PROFILE[n], dims=LAYER_NETWORK_AXIS, kind="f") for n in ("jump", "extent", "start", "max_gap")},
+    "padding": Variable(LAYER_NETWORK_AXIS, "f", PIXEL, "by how much entry 0 reaches beyond the image"),
+    "effective": Variable(LAYER_NETWORK_AXIS, "f", PIXEL, "side of the box that holds 95 % of the path counts"),
+    **{n: replace(PROFILE[n], dims=LAYER_NETWORK) for n in ("density", "params", "macs")},
+    "layers": Variable(("network",), "i", ONE, "layers of the network"),
+    "total_params": Variable(("network",), "f", ONE, "weights and biases of all layers"),
+    "total_macs": Variable(("network",), "f", ONE, "multiply-accumulate operations of all layers for one image"),
 }
 
 RULE_AXIS = ("rule", "axis")

@@ -19,8 +19,9 @@ from tests import ROOT
 
 NAMES = """
 FORMULAS Finding InputError Network NetworkBuilder NetworkLike NetworkSpace PartlyReadWarning Reading Space __version__
-best chains check choose_tile count coverage derive design effective_field entry_map evaluate footprint halo load match
-object_sizes output_lines pareto path_counts profile sample sweep tile_costs tiles valid_sizes validate verify_tiles
+best chains check choose_tile compare context count coverage derive design effective_field entries_at entry_map evaluate
+footprint halo load match object_sizes output_lines pareto path_counts profile sample sweep tile_costs tiles valid_sizes
+validate verify_tiles where
 """.split()
 
 NET = {
@@ -51,7 +52,11 @@ def test_nothing_public_is_missing():
     pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.py")]
     called = {name for page in pages for name in re.findall(r"\brf\.(\w+)", page.read_text(encoding="utf-8"))}
     assert called - set(NAMES) == set()
-    files = [*ROOT.glob("engine/analysis/[a-z]*.py"), *ROOT.glob("engine/analysis/*/check.py")]
+    files = [
+        *ROOT.glob("engine/analysis/[a-z]*.py"),
+        *ROOT.glob("engine/analysis/*/check.py"),
+        *ROOT.glob("engine/analysis/questions/[a-z]*.py"),
+    ]
     for path in files:
         functions = {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
         assert functions & set(NAMES), path
@@ -106,6 +111,10 @@ FUNCTIONS = {
     "choose_tile": lambda net, **reading: rf.choose_tile(net, waste=2.0, **reading),
     "match": lambda net, **reading: rf.match(net, np.array([[4, 4]]), k=1, effective=False, **reading),
     "valid_sizes": lambda net, **reading: rf.valid_sizes(net, 33, **reading),
+    "where": lambda net, **reading: rf.where(net, "b", (3, 3), 32, **reading),
+    "entries_at": lambda net, **reading: rf.entries_at(net, (3, 3), "b", 32, **reading),
+    "compare": lambda net, **reading: rf.compare(net, net, **reading),
+    "context": lambda net, **reading: rf.context(net, 1000, axis="y", **reading),
     "validate": lambda net, **reading: rf.validate(net, **reading),
 }
 

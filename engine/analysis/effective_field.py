@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rfscale.engine.analysis.path_counts import path_counts
 from rfscale.engine.errors import InputError, shown
-from rfscale.engine.footprints.backward import IMAGE
-from rfscale.engine.footprints.plan import resolve
+from rfscale.engine.footprints.backward import IMAGE, windows
+from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, check_entry, resolve
 from rfscale.engine.network.axis_maps import IDENTITY
 from rfscale.engine.network.network import Network
 from rfscale.engine.variables import EFFECTIVE_FIELD, annotate, provenance
@@ -104,6 +106,39 @@ def _box(
         else:
             bad = middle
     return box(candidates[good])
+
+
+def effective_box(plan: Plan, layer: str, entry: Entry, mass: float, most: int, global_ops: GlobalOps) -> xr.DataArray:
+    """Return the sides of the box that holds a share of the path counts of one entry, over `axis`, in pixels.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of `resolve`, with the same `global_ops`.
+    layer : str
+    entry : "center" or sequence of int
+    mass : float
+        Share of the path counts that the box holds.
+    most : int
+        Path counts that may be worked out: one for each entry of each map upstream that the entry depends on.
+    global_ops : {"include", "skip"}
+
+    Raises
+    ------
+    InputError
+        Where it would take more, and where there are no path counts.
+    """
+    network = plan.network
+    index = network.index(layer)
+    at = check_entry(entry, plan.map_size(index), len(network.axes), layer)
+    cells = sum(prod(hi - lo for lo, hi in window) for window in windows(plan, index, at).values())
+    if cells > most:
+        raise TooManyCountsError(f"effective box not computed, it takes {cells:.1e} path counts")
+    return effective_field(path_counts(network, layer, entry, plan.input_size, global_ops), mass).box_extent
+
+
+class TooManyCountsError(InputError):
+    """An effective box takes more path counts than may be worked out."""
 
 
 def chain_variance(network: Network, layer: str) -> np.ndarray:

@@ -7,8 +7,7 @@ from math import inf, nan, prod
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 from rfscale.engine.errors import InputError
-from rfscale.engine.footprints.backward import windows
-from rfscale.engine.footprints.plan import Entry, GlobalOps, check_entry, resolve
+from rfscale.engine.footprints.plan import Entry, GlobalOps, resolve
 from rfscale.engine.network.modules import level_name
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.load import as_network
@@ -138,20 +137,16 @@ def _padding(asked: _Asked, layer: str) -> list[float]:
 
 def _effective(asked: _Asked, layer: str) -> str:
     """The box that holds most paths; its cost is that of a grid of path counts for each map upstream of the entry."""
-    from rfscale.engine.analysis.effective_field import effective_field
-    from rfscale.engine.analysis.path_counts import path_counts
+    from rfscale.engine.analysis.effective_field import TooManyCountsError, effective_box
 
     network, size, entry, how, mass = asked
-    plan, index = resolve(network, size, how), network.index(layer)
     try:
-        at = check_entry(entry, plan.map_size(index), len(network.axes), layer)
-        cells = sum(prod(hi - lo for lo, hi in window) for window in windows(plan, index, at).values())
-        if cells > MAX_CELLS // len(network.outputs):
-            return f"effective box not computed, it takes {cells:.1e} path counts"
-        box = effective_field(path_counts(network, layer, entry, size, how), mass)
+        box = effective_box(resolve(network, size, how), layer, entry, mass, MAX_CELLS // len(network.outputs), how)
+    except TooManyCountsError as error:
+        return str(error)
     except InputError as error:
         return f"no effective box: {error}"
-    return f"effective {100 * mass:.3g} % box {_axes(box.box_extent.values)}"
+    return f"effective {100 * mass:.3g} % box {_axes(box.values)}"
 
 
 def _axes(values: Iterable[float]) -> str:

@@ -17,6 +17,7 @@ from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, attributes
 from rfscale.engine.formulas.along_network import closed_values, published_values
 from rfscale.engine.network.costs import layer_costs
 from rfscale.engine.network.layer import IMAGE
+from rfscale.engine.network.modules import module_attributes
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
 from rfscale.engine.variables import PROFILE, annotate
@@ -99,8 +100,7 @@ def _dataset(plan: Plan, rows: list[Figures], entry: Entry, global_ops: GlobalOp
     data = {**_exact(plan, rows, entry), **_analytic(plan), **_costs(plan)}
     dataset = xr.Dataset(data, _coordinates(tuple([s.layer.name for s in plan.steps]), plan.network.axes))
     dataset.attrs = attributes(plan, "profile", entry, global_ops)
-    if plan.network.modules:
-        dataset.attrs["modules"] = [f"{name}: {layer}" for name, layer in plan.network.modules.items()]
+    dataset.attrs |= module_attributes(plan.network)
     return annotate(dataset, PROFILE)
 
 

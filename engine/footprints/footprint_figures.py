@@ -16,7 +16,7 @@ from rfscale.engine.footprints.entry_figures import (
 )
 from rfscale.engine.footprints.figures import Figures, stacked
 from rfscale.engine.footprints.forward import Route, Trace
-from rfscale.engine.footprints.intervals import BEYOND, Intervals
+from rfscale.engine.footprints.intervals import Intervals
 from rfscale.engine.footprints.map_figures import map_figures
 from rfscale.engine.footprints.plan import Entry, check_entry, unbounded
 from rfscale.engine.footprints.unions import Term
@@ -40,6 +40,18 @@ class FootprintFigures:
         if not self.plan.input_size:
             return self._figures(index, None)
         return self._figures(index, check_entry(entry, step.size, len(self.plan.network.axes), step.layer.name))
+
+    def figures_at(self, index: int, at: tuple[int, ...]) -> Figures:
+        """Figures of one entry of a layer whose footprints have bounds; in interior mode of any entry."""
+        if self.plan.input_size or self.traced.route(index) is Route.GRIDS:
+            return self._figures(index, at)
+        families = self.traced.products(index)[0]
+        periods, phase = zip(*(divmod(o, len(f)) for f, o in zip(families, at, strict=True)), strict=True)
+        found = self._figures(index, phase)
+        if not found.area:
+            return found
+        moved = zip(found.first, families, periods, strict=True)
+        return found._replace(first=tuple(first + f.sets.repeat * q for first, f, q in moved))
 
     def entry(self, index: int, entry: Entry = "center") -> tuple[int, ...]:
         """Return the entry that is asked for; "center" in interior mode: that of the largest footprint."""
@@ -153,9 +165,7 @@ def _infinite(half_lines: tuple[Intervals, ...] | None, ndim: int) -> Figures:
     entry = [next((u for u, b in enumerate(i.bounds) if b), -1) for i in half_lines or ()]
     if half_lines is None or min(entry) < 0:
         return Figures(inf, (nan,) * ndim, (inf,) * ndim, (0,) * ndim, (inf,) * ndim)
-    bounds = [i.bounds[u] or (0, 0) for i, u in zip(half_lines, entry, strict=True)]
-    low = tuple(-inf if lo < -BEYOND else lo for lo, _ in bounds)
-    high = tuple(inf if hi > BEYOND else hi for _, hi in bounds)
+    low, high = zip(*(i.ends(u) for i, u in zip(half_lines, entry, strict=True)), strict=True)
     extent = tuple(hi - lo + 1 for lo, hi in zip(low, high, strict=True))
     shared = tuple(inf if e == inf else nan for e in extent)
     return Figures(inf, low, extent, (0,) * ndim, shared, entry=tuple(entry) if any(entry) else (), last=high)

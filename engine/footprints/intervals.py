@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from math import gcd, lcm, nan
+from math import gcd, inf, lcm, nan
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.network.axis_maps import MAX_TAPS, AxisMap
@@ -60,6 +60,14 @@ class Intervals:
         q, u = divmod(entry, len(self.bounds))
         bound = self.bounds[u]
         return None if bound is None else (bound[0] + self.shift * q, bound[1] + self.shift * q)
+
+    def ends(self, entry: int) -> tuple[float, float]:
+        """First and last pixel of any entry, infinite where there is no end; nan where it reads nothing."""
+        bounds = self.at(entry)
+        if bounds is None:
+            return nan, nan
+        low, high = bounds
+        return -inf if low < -BEYOND else low, inf if high > BEYOND else high
 
     def middle(self, entry: int) -> float:
         """Middle of the interval of any entry; nan where it reads nothing."""

@@ -146,6 +146,11 @@ def level_name(network: Network, layer: str) -> str:
     return min(names, key=len, default="")
 
 
+def module_attributes(network: Network) -> dict[str, list[str]]:
+    """Return the attrs by which tables over all layers fold them by module: ``module: layer``."""
+    return {"modules": [f"{name}: {layer}" for name, layer in network.modules.items()]} if network.modules else {}
+
+
 def _several(network: Network, name: str) -> dict[str, str]:
     """Names of the maps and calls of a module, with their layers."""
     starts = (f"{name}{CALL}", f"{name}{KEY}")

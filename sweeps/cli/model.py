@@ -6,7 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
@@ -69,6 +69,19 @@ class Model:
     def given(self) -> list[str]:
         """Names of the options given that say how it is made or read."""
         return [name for name in (*READING_OPTIONS, "trust") if getattr(self, name)]
+
+    def another(self, text: str, arg: list[str] | None) -> Model:
+        """Return a second network of the same command: with arguments of its own; a model without has the first's."""
+        from rfscale.engine.readers.doors import door_of
+
+        door = door_of(text)
+        arg = arg or (self.arg if door.is_model else None)
+        return replace(self, text=text, arg=arg) if door.is_model else Model(text, arg)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options given, as keyword parameters of a function that takes what `load` takes."""
+        return self.reading() | ({"arguments": arguments(self.arg)} if self.arg else {})
 
     def reading(self) -> dict[str, Any]:
         """The options given, as parameters of a reader."""

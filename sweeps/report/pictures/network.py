@@ -49,7 +49,7 @@ def profile_figure(ds: xr.Dataset) -> Figure:
             bottom.legend(loc="lower right")
         bottom.set_ylim(-0.02, 1.02)
         bottom.set_ylabel("overlap")
-        _layer_ticks(bottom, [str(n) for n in ds.layer.values])
+        layer_ticks(bottom, [str(n) for n in ds.layer.values])
     return fig
 
 
@@ -93,7 +93,8 @@ def draw_profile(ax: Axes, steps: Sequence[int], ds: xr.Dataset) -> None:
     ax.set_ylim(bottom=0)
 
 
-def _layer_ticks(ax: Axes, names: Sequence[str]) -> None:
+def layer_ticks(ax: Axes, names: Sequence[str]) -> None:
+    """Write names of layers under an axis, as many as there is room for."""
     every = -(-len(names) // TICKS)
     picked = list(range(0, len(names), every))
     ax.set_xticks(picked, [label(names[i], TICK_LETTERS) for i in picked], rotation=90, fontsize=8)

@@ -35,6 +35,10 @@ CASES = {
     "match": ["stack", "--k", "2"],
     "check": ["vgg16"],
     "halo": ["unet-padded", "--tile", "64"],
+    "where": ["dilated5", "conv5", "3", "3", "--input-size", "32"],
+    "sizes": ["unet"],
+    "context": ["tcn"],
+    "compare": ["resnet18", "resnet34", "--no-effective", "--out", "compared.json"],
     "design": ["space.yaml", "--maps", "1"],
 }
 

@@ -34,6 +34,14 @@ CASES = (
     "batch runs.yaml --out runs",
     "check resnet50 --fail-on never",
     "footprint dilated5 conv5",
+    "where resnet50 layer4 3 5 --input-size 224",
+    "where resnet50 --finite",
+    "where resnet50 --pixel 100,120 --size 30",
+    "sizes unet --near 500x375",
+    "sizes fpn-resnet50",
+    "context wavenet --rate 16000",
+    "compare resnet18 resnet34 --no-effective",
+    "compare vgg16 mobilenet-v1 --no-effective --depth all",
 )
 
 
