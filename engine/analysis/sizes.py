@@ -34,8 +34,8 @@ def valid_sizes(
     """Return the input sizes that a network takes, by three rules, for all sizes there are.
 
     `fits`: every map has at least one entry, and maps that merge have one size. `complete`: besides, no layer leaves
-    entries at the end of its map unread. `divides`: it fits, and every stride (and attention window) divides the map
-    that it reads, so that maps are the image divided by their jump: the multiples of 32 of many backbones.
+    entries at the end of its map unread. `divides`: it fits, and every stride divides the map that it reads, so that
+    maps are the image divided by their jump: the multiples of 32 of many backbones.
 
     Parameters
     ----------

@@ -363,13 +363,11 @@ def _span(layer: Layer, axis: int) -> int:
 
 
 def _modulus(layer: Layer, axis: int) -> int:
-    """What should divide the map that a layer reads: its stride, or the length of its windows."""
+    """What should divide the map that a layer reads: its stride, or the blocks that its windows keep to."""
     p = layer.params
     if _is_window(layer):
         return _block(layer, axis) or int(p["stride"][axis])
-    if layer.op == "space_to_depth":
-        return int(p["scale"][axis])
-    return int(p["window"][axis] * p["dilation"][axis]) if layer.op == "window_attention" else 1
+    return int(p["scale"][axis]) if layer.op == "space_to_depth" else 1
 
 
 def _added(layer: Layer, axis: int) -> int | None:
