@@ -100,6 +100,13 @@ class AxisSizes:
         """Return the nearest valid sizes, not above and not below a size."""
         return self.at_most(size), self.at_least(size)
 
+    def nearest(self, size: int) -> int | None:
+        """Return the nearest valid size, the larger of two; None where there is none."""
+        below, above = self.near(size)
+        if below is None or above is None:
+            return above if below is None else below
+        return above if above - size <= size - below else below
+
     def first(self, count: int, start: int = 1) -> list[int]:
         """Return the first valid sizes from `start` on; fewer where there are no more."""
         found: list[int] = []

@@ -10,6 +10,7 @@ from typing import Unpack
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.margins import Side, check_alike, find_sides
 from rfscale.engine.footprints.plan import GlobalOps
+from rfscale.engine.network.input_sizes import AxisSizes
 from rfscale.engine.network.network import Network, Size, check_size
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, SizedReading
@@ -117,7 +118,7 @@ def check_tile(tile: int | Sequence[int], sides: Sequence[Side], network: Networ
     size = check_size(tile, len(sides), "tile")
     for axis, t, side in zip(network.axes, size, sides, strict=True):
         if t % side.period:
-            near = sorted({max(1, t // side.period) * side.period, -(-t // side.period) * side.period})
+            near = [n for n in AxisSizes.multiples(side.period).near(t) if n]
             raise InputError(
                 f"tile is {t} pixels along {axis}, which is no multiple of the period {side.period} of {network.name}; "
                 f"give {' or '.join(map(str, near))}"

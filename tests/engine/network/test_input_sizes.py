@@ -101,6 +101,8 @@ def test_the_sizes_of_one_axis():
     assert AxisSizes((5,), 20, 1, ()).near(7) == (5, None)
     assert AxisSizes.multiples(16).near(45) == (32, 48)
     assert AxisSizes.multiples(16).near(9) == (None, 16)
+    assert [AxisSizes.multiples(16).nearest(n) for n in (1, 24, 23, 32, 39)] == [16, 32, 16, 32, 32]
+    assert [AxisSizes((5,), 20, 1, ()).nearest(n) for n in (1, 9)] == [5, 5]
 
 
 def test_a_period_without_end_is_refused():

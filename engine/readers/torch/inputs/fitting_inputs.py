@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, shown
+from rfscale.engine.network.input_sizes import AxisSizes
 from rfscale.engine.readers.torch.inputs.example_input import ModelInputs, TensorInput
 from rfscale.engine.readers.torch.inputs.signature import signature_of
 
@@ -80,7 +81,7 @@ def fitting_pixels(module: Any, inputs: ModelInputs, run: Callable[[ModelInputs]
     side = _side_for_linear(module, inputs, run)
     if side is not None:
         return (side,) * len(pixels)
-    sizes = [tuple(max(m, (n + m // 2) // m * m) for n in pixels) for m in MULTIPLES]
+    sizes = [tuple(AxisSizes.multiples(m).nearest(n) or m for n in pixels) for m in MULTIPLES]
     sizes += [tuple(factor * n for n in pixels) for factor in (2, 4, 8)]  # where a map vanished
     begun = monotonic()
     for size in dict.fromkeys(sizes):
