@@ -156,7 +156,9 @@ def _notes(net: Network) -> list[str]:
 
 def _has_fixed_size(layer: Layer) -> bool:
     """Whether a layer makes as many entries of any map: a model's code may have worked the number out."""
-    cut = (layer.op == "crop" and layer.params["size"]) or (layer.op == "slice" and any(layer.params["stop"]))
+    cut = (layer.op == "crop" and layer.params["size"]) or (
+        layer.op == "slice" and any((stop or 0) > 0 for stop in layer.params["stop"])
+    )
     return layer.op == "resize" or bool(cut)
 
 

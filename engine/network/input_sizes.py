@@ -410,9 +410,9 @@ def _linear(layer: Layer, axis: int, low: Fraction, high: Fraction) -> tuple[int
     if layer.op == "space_to_depth":
         scale = int(p["scale"][axis])
         return scale, 1, low / scale - 1, high / scale
-    if layer.op == "slice" and p["stop"][axis] is None:
-        start, step = int(p["start"][axis]), int(p["step"][axis])
-        return step, 1, (low - start) / step, (high - start) / step + 1
+    if layer.op == "slice" and (p["stop"][axis] or 0) <= 0:
+        step, left = int(p["step"][axis]), int(p["start"][axis]) - int(p["stop"][axis] or 0)
+        return step, 1, (low - left) / step, (high - left) / step + 1
     if layer.op == "pad":
         added = op.size(p | {"mode": "zeros"}, axis, 0)
         return 1, 1, low + added, high + added
@@ -424,7 +424,8 @@ def _least(layer: Layer, axis: int) -> int:
     """Entries that a map needs for a layer to act as on any larger one."""
     p = layer.params
     if layer.op == "slice":
-        return max(int(p["stop"][axis] or 0), int(p["start"][axis]) + 1)
+        start, stop = int(p["start"][axis]), int(p["stop"][axis] or 0)
+        return max(stop, start + 1 - min(stop, 0))
     if layer.op == "crop":
         return int(p["size"][axis]) if p["size"] else 1
     if layer.op == "pad":

@@ -119,7 +119,8 @@ def _shrink_size(p: Values, a: int, n: int) -> int:
 
 
 def _slice_size(p: Values, a: int, n: int) -> int:
-    stop = n if p["stop"][a] is None else min(p["stop"][a], n)
+    given = p["stop"][a]
+    stop = n if given is None else min(given, n) if given > 0 else n + given
     return max(0, -(-(stop - p["start"][a]) // p["step"][a]))
 
 
@@ -247,7 +248,7 @@ OPS: dict[str, Op] = {
     "slice": Op(
         {
             "start": Param("axis", default=0, minimum=0),
-            "stop": Param("axis_or_none", default=None),
+            "stop": Param("axis_or_none", default=None, minimum=-(2**31)),
             "step": _ONE,
         },
         size=_slice_size,

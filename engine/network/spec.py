@@ -123,6 +123,13 @@ def _mode(value: object, what: str, param: Param) -> str:
     return str(mode)
 
 
+def _end(value: object, what: str, param: Param) -> int | None:
+    """An entry, from the start or below 0 from the end, or None for the end itself."""
+    if value is None or value == 0:
+        return None if value is None else whole(value, what)
+    return whole(value, what, param.minimum)
+
+
 def _value(key: str, param: Param, value: object, what: str, ndim: int, op: str) -> Any:
     if param.kind == "flag":
         if not isinstance(value, bool):
@@ -132,11 +139,11 @@ def _value(key: str, param: Param, value: object, what: str, ndim: int, op: str)
         return _mode(value, what, param)
     if param.kind == "axis_or_none":
         values = listed(value)
-        if value is None or values is None:
-            return (None if value is None else whole(value, what),) * ndim
+        if values is None:
+            return (_end(value, what, param),) * ndim
         if len(values) != ndim:
             raise InputError(argument=what, value=value, remedy=f"give one number, or one for each of the {ndim} axes")
-        return tuple(None if v is None else whole(v, what) for v in values)
+        return tuple(_end(v, what, param) for v in values)
     if param.kind == "sides":
         if key == "padding" and isinstance(value, str) and value in PADDING_WORDS:
             if value == "valid":

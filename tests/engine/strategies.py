@@ -402,7 +402,7 @@ def cutting(d: Draft, source: str) -> str:
     def sliced() -> str:
         start = d.per_axis(lambda: d.rng.randint(0, 2))
         step = d.per_axis(lambda: d.rng.choice([1, 2, 3]))
-        stop = tuple(d.rng.choice([None, n, max(1, n - 1), n + 3]) for n in d.sizes[source])
+        stop = tuple(d.rng.choice([None, n, max(1, n - 1), n + 3, -1]) for n in d.sizes[source])
         more = {"stop": stop} if any(stop) and (d.ndim > 1 or stop[0] is not None) else {}
         return d.add("slice", source, start=start, step=step, **more)
 

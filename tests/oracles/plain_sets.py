@@ -106,7 +106,7 @@ def axis_size(op: str, params: Params, axis: int, n: int) -> int:
         return n // scale if n % scale == 0 else 0
     if op == "slice":
         stop = params.get("stop", (None,) * (axis + 1))[axis]
-        end = n if stop is None else min(int(stop), n)
+        end = n if stop is None else n + int(stop) if int(stop) < 0 else min(int(stop), n)
         return -(-(end - _at(params, "start", axis)) // _at(params, "step", axis))
     if op == "pad":
         before, after = sides(op, params, axis, n)

@@ -345,7 +345,7 @@ def _follows_any_size(net: Network) -> bool:
     """Whether the interior does not depend on the image's size."""
     for node in net.layers:
         same = node.params.get("padding") in ("same", "same_lower") and max(node.params["stride"]) > 1
-        if same or node.params.get("size") or node.params.get("stop", (None,)) != (None,):
+        if same or node.params.get("size") or max((stop or 0) for stop in node.params.get("stop", (0,))) > 0:
             return False
     return True
 

@@ -32,7 +32,8 @@ def _item(k: Tracker, call: Call) -> Tracked:
         if not isinstance(part, dict) or part.get("class_name") != "__slice__":
             raise UnreadableError(f"it picks entries by {part!r}")
         config = part["config"]
-        x = sp.narrow(k, x, d, *slice(config.get("start"), config.get("stop"), config.get("step")).indices(n))
+        start, stop, step = slice(config.get("start"), config.get("stop"), config.get("step")).indices(n)
+        x = sp.narrow(k, x, d, start, stop, step, (config.get("stop") or 0) < 0)
         d += 1
     return x
 

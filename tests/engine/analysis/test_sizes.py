@@ -102,3 +102,25 @@ def test_slices_of_a_model_go_up_to_the_end_of_its_maps():
     net = rf.load(Focus().eval(), example_input=(1, 3, 32, 32))
     assert net.map_sizes(48)["concat"] == (24, 24)
     assert rf.valid_sizes(net).valid.sel(rule="fits").values.tolist() == ["2k from 2", "2k from 2"]
+
+
+@pytest.mark.torch
+def test_what_a_model_cuts_off_the_end_is_cut_off_any_size():
+    """A temporal convolutional network pads both sides and cuts the end: as long as its input, whatever its length."""
+    import torch
+    from torch import nn
+
+    class Block(nn.Module):
+        def __init__(self, rate):
+            super().__init__()
+            self.conv, self.cut = nn.Conv1d(2, 2, 3, padding=2 * rate, dilation=rate), 2 * rate
+
+        def forward(self, x):
+            return x + self.conv(x)[:, :, : -self.cut]
+
+    model = nn.Sequential(Block(1), Block(2)).eval()
+    net = rf.load(model, example_input=(1, 2, 32))
+    assert rf.valid_sizes(net).valid.values.tolist() == [["any from 1"]] * 3
+    for n in (5, 100):
+        assert net.map_sizes(n)[net.outputs[0]] == tuple(model(torch.zeros(1, 2, n)).shape[2:])
+    assert "notes" not in rf.valid_sizes(net).attrs

@@ -157,7 +157,7 @@ def _slice(k: Tracker, node: Node) -> Tracked:
         if entries and step < 0:
             x = take(k, x, d, entries)
         else:
-            x = sp.narrow(k, x, d, entries.start, max(entries.start, entries.stop), abs(step))
+            x = sp.narrow(k, x, d, entries.start, max(entries.start, entries.stop), abs(step), stop < 0)
     return x
 
 

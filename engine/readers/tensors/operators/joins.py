@@ -101,7 +101,8 @@ def _rolled(k: Tracker, parts: list[Tracked], d: int) -> Tracked | None:
     axis, n = parts[0].dims[d][0].axis, k.shape[d]
     start, size = tail.params["start"][axis], k.map_of(tail.sources[0])
     both = tuple(n if a == axis else m for a, m in enumerate(tail.size))
-    if start == 0 or start != head.params["stop"][axis] or size != both or max(tail.params["step"]) > 1:
+    stop = head.params["stop"][axis] or 0
+    if start == 0 or start != (stop + size[axis] if stop < 0 else stop) or size != both or max(tail.params["step"]) > 1:
         return None
     if any(s for a, s in enumerate(tail.params["start"]) if a != axis):
         return None

@@ -151,13 +151,15 @@ def _all(t: Tracked) -> list[Factor]:
     return [f for dim in t.dims for f in spatial(dim)]
 
 
-def _sliced(k: Tracker, t: Tracked, axis: int, start: int, stop: int, step: int, dims: Dims) -> Tracked:
+def _sliced(
+    k: Tracker, t: Tracked, axis: int, start: int, stop: int, step: int, dims: Dims, from_end: bool = False
+) -> Tracked:
     ndim = len(t.map)
 
     def per_axis(value: Any, default: Any) -> list[Any]:
         return [value if a == axis else default for a in range(ndim)]
 
-    last = None if stop >= t.map[axis] else stop  # up to the end, of a map of any size
+    last = None if stop >= t.map[axis] else stop - from_end * t.map[axis]  # up to the end, of a map of any size
     given: dict[str, Any] = {"start": per_axis(start, 0), "stop": per_axis(last, None), "step": per_axis(step, 1)}
     return k.after(t, "slice", dims, **given)
 
@@ -298,8 +300,11 @@ def roll(k: Tracker, t: Tracked, d: int, shift: int) -> Tracked:
     return k.after(t, "roll", t.dims, shift=axis_values([t.dims[d][0].axis], [shift], len(t.map), 0))
 
 
-def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1) -> Any:
-    """Entries start, start + step, … before stop of one dim; where that is none, a constant without entries."""
+def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1, from_end: bool = False) -> Any:
+    """Entries start, start + step, … before stop of one dim; where that is none, a constant without entries.
+
+    `from_end` says that the model counts `stop` from the end of whatever map it gets.
+    """
     size = max(0, -(-(stop - start) // step))
     if (start, size) == (0, t.shape[d]):
         return t
@@ -329,7 +334,7 @@ def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1)
         step, start, stop = step * f.stride, start * f.stride, min(stop * f.stride, t.map[f.axis])
         if f.stride > 1:
             stop = min(stop, start + (size - 1) * step + 1)
-        return _sliced(k, t, f.axis, start, stop, step, become(whole_axis(f.axis, size)))
+        return _sliced(k, t, f.axis, start, stop, step, become(whole_axis(f.axis, size)), from_end and f.stride == 1)
     if step == 1 and f.size * f.stride == t.map[f.axis]:  # whole windows
         return _sliced(k, t, f.axis, start * f.stride, stop * f.stride, 1, become(joined((f._replace(size=size),))))
     if f.stride == 1 and size == 1 and min(g.stride for g in others) == f.size:  # one entry of each window

@@ -83,9 +83,9 @@ def _repeat(k: Tracker, x: Tracked, *_: Any, **__: Any) -> Tracked:
 
 @aten("slice")
 def _slice(k: Tracker, x: Tracked, dim: int = 0, start: Any = None, stop: Any = None, step: int = 1) -> Tracked:
-    d = dim % len(x.shape)
+    d, from_end = dim % len(x.shape), stop is not None and stop < 0
     start, stop, step = slice(start, stop, step).indices(x.shape[d])
-    return sp.narrow(k, x, d, start, stop, step)
+    return sp.narrow(k, x, d, start, stop, step, from_end)
 
 
 @aten("narrow")
