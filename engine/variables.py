@@ -218,7 +218,7 @@ INPUT_SIZES: dict[str, Variable] = {
     "above": Variable(RULE_AXIS, "i", PIXEL, "smallest valid size that is no smaller; 0: there is none"),
     "to_add": Variable(RULE_AXIS, "i", PIXEL, "pixels to add; -1: there is no such size"),
     "to_cut": Variable(RULE_AXIS, "i", PIXEL, "pixels to cut; -1: there is no such size"),
-    "runs": Variable(("rule", "which"), "b", ONE, "the model, run at the size, takes it"),
+    "runs": Variable(("rule", "which"), "b", ONE, "the model, read again at the size, takes it"),
 }
 
 EXTENT_OF_BOTH_AXES = "side of the bounding box, mean of both on a log scale"

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from rfscale.engine.errors import InputError, Parameter
+from rfscale.engine.errors import EXAMPLE_INPUT, InputError, Parameter
 from rfscale.engine.network.input_sizes import RULES, AxisSizes, Rule, input_sizes
 from rfscale.engine.network.layer import Layer
 from rfscale.engine.network.network import Network, Size, check_size
 from rfscale.engine.network.spec import whole
+from rfscale.engine.readers.doors import door_of
 from rfscale.engine.readers.load import as_network
+from rfscale.engine.readers.objects import fits_any_size
 from rfscale.engine.readers.reading import NetworkLike, SizedReading
 from rfscale.engine.variables import INPUT_SIZES, annotate, provenance
 
 if TYPE_CHECKING:
     import xarray as xr
 
+VERIFY = Parameter("verify")
 NONE = 0  # stands for a size where there is none
 NEAR = ("below", "above")
 
@@ -47,7 +51,7 @@ def valid_sizes(
     count : int
         How many valid sizes to list, from the smallest on, or from `near` on.
     verify : bool
-        Read the model again, which runs its own code, at the smallest sizes and at those near `near`.
+        Read the model again, which runs the code of a model of PyTorch, at the smallest sizes and at those near `near`.
     **reading
         How a model is read, as in `load`: example_input, input_size, unknown, axes, image, name, arguments.
 
@@ -95,9 +99,12 @@ def valid_sizes(
         data["to_add"] = below[0], np.where(above[1] == NONE, -1, above[1] - np.array(wanted))
         data["to_cut"] = below[0], np.where(below[1] == NONE, -1, np.array(wanted) - below[1])
     out = xr.Dataset(data, {"rule": list(RULES), "axis": list(net.axes)})
+    notes = _notes(net)
     if verify:
         _verify(out, network, reading)
-    out.attrs |= provenance("valid_sizes", net, **_reasons(net, rules["fits"], wanted), notes=_notes(net) or None)
+    elif is_model(network):
+        notes.append(as_read(net))
+    out.attrs |= provenance("valid_sizes", net, **_reasons(net, rules["fits"], wanted), notes=notes or None)
     return annotate(out, INPUT_SIZES)
 
 
@@ -162,14 +169,39 @@ def _has_fixed_size(layer: Layer) -> bool:
     return layer.op == "resize" or bool(cut)
 
 
+def is_model(network: NetworkLike) -> bool:
+    """Whether code of others stands for a network, which may do otherwise at other sizes."""
+    if isinstance(network, str | PathLike):
+        return door_of(str(network)).is_model
+    return not isinstance(network, Network | Mapping)
+
+
+def _is_python(network: NetworkLike) -> bool:
+    return isinstance(network, str | PathLike) and door_of(str(network)).kind == "python"
+
+
+def as_read(net: Network) -> str:
+    """Return the note that a network is a model as it was read."""
+    size = "one size" if net.input_size is None else "×".join(map(str, net.input_size))
+    return (
+        f"the model as it was read at {size}: its code may refuse sizes (assert h % 32 == 0), or make others fit; "
+        "verify runs it at these"
+    )
+
+
 # the model itself -----------------------------------------------------------------------------------------------------
 
 
 def _verify(out: xr.Dataset, network: NetworkLike, reading: Mapping[str, Any]) -> None:
     """Add what the model says to the sizes, `runs` over (rule, which), and its reasons."""
+    if not fits_any_size(reading.get("example_input")):
+        raise InputError(
+            "runs the model at other sizes", argument=VERIFY, remedy=("give ", EXAMPLE_INPUT, " as a shape")
+        )
     which = ["smallest", *(name for name in NEAR if name in out)]
     asked = {tuple(out[name].sel(rule=rule).values.tolist()) for name in which for rule in out.rule.values}
-    answers = {size: _model_refusal(network, reading, size) for size in sorted(asked) if NONE not in size}
+    declared = _declared_size(network, reading)
+    answers = {size: _model_refusal(network, reading, size, declared) for size in sorted(asked) if NONE not in size}
     rows = [
         [answers.get(tuple(out[name].sel(rule=rule).values.tolist()), "no size") is None for name in which]
         for rule in out.rule.values
@@ -181,8 +213,22 @@ def _verify(out: xr.Dataset, network: NetworkLike, reading: Mapping[str, Any]) -
         out.attrs["refused"] = refused
 
 
-def _model_refusal(network: NetworkLike, reading: Mapping[str, Any], size: Size) -> str | None:
+def _declared_size(network: NetworkLike, reading: Mapping[str, Any]) -> Size | None:
+    """The one size for which an ONNX file is made; None where it leaves it open, and for anything else."""
+    text = isinstance(network, str | PathLike)
+    if (door_of(str(network)).kind if text else type(network).__name__) not in ("onnx", "ModelProto"):
+        return None
+    net = as_network(network, {k: v for k, v in reading.items() if k not in ("input_size", "example_input")})
+    return None if any(what.startswith("size of") for what in net.assumed) else net.input_size
+
+
+def _model_refusal(network: NetworkLike, reading: Mapping[str, Any], size: Size, declared: Size | None) -> str | None:
+    if declared not in (None, size):
+        return f"the file declares {'×'.join(map(str, declared or ()))}"
     try:
-        return refusal(as_network(network, reading, size), size)
+        net = as_network(network, reading, size)
     except InputError as error:
         return str(error)
+    if net.input_size != size and is_model(network) and not _is_python(network):  # Python may make a network of rfscale
+        return f"it is made for {'×'.join(map(str, net.input_size or ()))}"
+    return refusal(net, size)

@@ -21,7 +21,10 @@ def sizes(
     ] = None,
     count: Annotated[int, typer.Option(metavar="N", help="How many valid sizes to list.")] = 6,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Run the model's own code at these sizes, to see that it takes them.")
+        bool,
+        typer.Option(
+            "--verify", help="Read the model, which runs its code, at these sizes, to see that it takes them."
+        ),
     ] = False,
     out: Out = None,
 ) -> None:
@@ -37,20 +40,19 @@ def sizes(
     if near is not None and pixels is None:
         raise InputError(argument="--near", value=near, remedy="give pixels per axis, such as 500 or 500x375")
     net = network.load()
-    from rfscale.engine.analysis.sizes import valid_sizes
-    from rfscale.engine.readers.load import kind_of
+    from rfscale.engine.analysis.sizes import as_read, is_model, valid_sizes
     from rfscale.engine.readers.quiet import quiet
     from rfscale.sweeps.report.progress import progress
     from rfscale.sweeps.report.tables.sizes import sizes_report
 
     wanted = pixels[0] if pixels and len(pixels) == 1 else pixels
-    is_model = kind_of(network.text) not in ("zoo", "spec")
     with progress(f"sizes of {net.name}"), quiet():
         if verify:
             found = valid_sizes(network.text, wanted, count, verify=True, **network.options)
         else:
             found = valid_sizes(net, wanted, count)
+            if is_model(network.text):
+                found.attrs["notes"] = [*found.attrs.get("notes", ()), as_read(net)]
     found.attrs["command"] = context.obj["command"]
     written = write_data(found, out)
-    read_at = net.input_size if is_model and not verify else None
-    deliver(context, found, *sizes_report(found, read_at), written=written)
+    deliver(context, found, *sizes_report(found), written=written)

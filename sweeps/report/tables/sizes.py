@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rfscale.sweeps.report.terminal import PX, Column, Table, box, number
@@ -11,8 +10,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def sizes_report(found: xr.Dataset, read_at: Sequence[int] | None = None) -> list[Any]:
-    """Return the table of valid sizes and the lines that explain it; `read_at`: the size a model was read at."""
+def sizes_report(found: xr.Dataset) -> list[Any]:
+    """Return the table of valid sizes and the lines that explain it."""
     lines = [f"{rule}: {text}" for rule, text in zip(found.rule.values, found.meaning.values, strict=True)]
     if "near" in found:
         lines += _near(found)
@@ -20,16 +19,11 @@ def sizes_report(found: xr.Dataset, read_at: Sequence[int] | None = None) -> lis
         lines += [f"one pixel less does not fit: {text}" for text in found.attrs["too_small"]]
     if (found.smallest.sel(rule="fits") == 0).any():
         lines.append(f"no size fits: {found.attrs['not_near']}")
-    lines += [f"fixed: {note}" for note in found.attrs.get("notes", ())]
+    lines += [f"note: {note}" for note in found.attrs.get("notes", ())]
     if "runs" in found:
         refused = found.attrs.get("refused", ())
         lines += [f"the model does not take {text}" for text in refused]
-        lines += [] if refused else ["the model, run at these sizes, takes them all"]
-    if read_at:
-        lines.append(
-            f"of the model as it was read at {box(read_at)}; its code may refuse sizes (assert h % 32 == 0), or make "
-            "others fit: --verify asks it"
-        )
+        lines += [] if refused else ["the model, read at these sizes, takes them all"]
     return [f"{found.attrs['network']}: valid input sizes, each axis by itself", _table(found), *lines]
 
 

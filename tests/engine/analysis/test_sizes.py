@@ -124,3 +124,39 @@ def test_what_a_model_cuts_off_the_end_is_cut_off_any_size():
     for n in (5, 100):
         assert net.map_sizes(n)[net.outputs[0]] == tuple(model(torch.zeros(1, 2, n)).shape[2:])
     assert "notes" not in rf.valid_sizes(net).attrs
+    (note,) = rf.valid_sizes(model, example_input=(1, 2, 32)).attrs["notes"]
+    assert note.startswith("the model as it was read at 32: its code may refuse sizes")
+    with pytest.raises(rf.InputError, match="verify runs the model at other sizes; give example_input as a shape"):
+        rf.valid_sizes(model, verify=True, example_input=torch.zeros(1, 2, 32))
+
+
+@pytest.mark.torch
+@pytest.mark.onnx
+def test_files_that_are_made_for_one_size(tmp_path):
+    """An exported program, and an ONNX file that declares its pixels; with open dims the file takes others."""
+    import torch
+    from onnx import TensorProto, helper
+
+    program = torch.export.export(torch.nn.Conv2d(3, 4, 2, 2).eval(), (torch.zeros(1, 3, 32, 32),))
+    torch.export.save(program, tmp_path / "made.pt2")
+
+    def graph(pixels):
+        node = helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], strides=[2, 2])
+        ends = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, n, n])
+            for name, n in zip("xy", pixels, strict=True)
+        ]
+        return helper.make_model(helper.make_graph([node], "g", ends[:1], ends[1:]))
+
+    for model in (tmp_path / "made.pt2", graph([32, 16])):
+        found = rf.valid_sizes(model, near=33, verify=True)
+        assert found.runs.sel(rule="divides").values.tolist() == [False, True, False]
+        assert len(found.attrs["refused"]) == 3  # 2×2, 33×33 and 34×34
+    assert rf.valid_sizes(graph(["n", "m"]), near=33, verify=True).runs.all()
+
+
+def test_python_that_makes_a_network(tmp_path):
+    (tmp_path / "made.py").write_text(
+        "import rfscale as rf\ndef make(): return rf.Network.sequential({'kernel': 3}, input_size=32)\n"
+    )
+    assert rf.valid_sizes(f"{tmp_path}/made.py:make", near=33, verify=True).runs.all()

@@ -88,7 +88,7 @@ def test_the_sizes_of_a_model(rfscale, here):
     words = ["sizes", "checks.py:Net", "--example-input", "1,3,32,32", "--near", "30"]
     code, out, _ = rfscale(*words)
     assert code == 0
-    assert "of the model as it was read at 32×32; its code may refuse sizes" in out
+    assert "note: the model as it was read at 32×32: its code may refuse sizes" in out
     _, out, _ = rfscale(*words, "--verify")
     assert "the model does not take 30×30" in out
     assert "multiples of 8" in out
