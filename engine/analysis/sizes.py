@@ -102,7 +102,7 @@ def valid_sizes(
     notes = _notes(net)
     if verify:
         _verify(out, network, reading)
-    elif is_model(network):
+    elif is_model(network, net):
         notes.append(as_read(net))
     out.attrs |= provenance("valid_sizes", net, **_reasons(net, rules["fits"], wanted), notes=notes or None)
     return annotate(out, INPUT_SIZES)
@@ -169,15 +169,12 @@ def _has_fixed_size(layer: Layer) -> bool:
     return layer.op == "resize" or bool(cut)
 
 
-def is_model(network: NetworkLike) -> bool:
-    """Whether code of others stands for a network, which may do otherwise at other sizes."""
+def is_model(network: NetworkLike, net: Network) -> bool:
+    """Whether a network is a model of others, which may do otherwise at other sizes; `net` is what was read."""
     if isinstance(network, str | PathLike):
-        return door_of(str(network)).is_model
+        door = door_of(str(network))
+        return door.is_model and (door.kind != "python" or bool(net.modules))  # Python may make a network of rfscale
     return not isinstance(network, Network | Mapping)
-
-
-def _is_python(network: NetworkLike) -> bool:
-    return isinstance(network, str | PathLike) and door_of(str(network)).kind == "python"
 
 
 def as_read(net: Network) -> str:
@@ -229,6 +226,6 @@ def _model_refusal(network: NetworkLike, reading: Mapping[str, Any], size: Size,
         net = as_network(network, reading, size)
     except InputError as error:
         return str(error)
-    if net.input_size != size and is_model(network) and not _is_python(network):  # Python may make a network of rfscale
+    if net.input_size != size and is_model(network, net):
         return f"it is made for {'×'.join(map(str, net.input_size or ()))}"
     return refusal(net, size)

@@ -51,7 +51,7 @@ def sizes(
             found = valid_sizes(network.text, wanted, count, verify=True, **network.options)
         else:
             found = valid_sizes(net, wanted, count)
-            if is_model(network.text):
+            if is_model(network.text, net):
                 found.attrs["notes"] = [*found.attrs.get("notes", ()), as_read(net)]
     found.attrs["command"] = context.obj["command"]
     written = write_data(found, out)

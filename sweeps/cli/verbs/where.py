@@ -29,10 +29,10 @@ def where(
     context: typer.Context,
     network: NetworkArgument,
     layer: Annotated[
-        str | None, typer.Argument(metavar="[LAYER]", help="Name of a layer or module; all, or nothing: every layer.")
+        str | None, typer.Argument(metavar="LAYER", help="Name of a layer or module; all, or nothing: every layer.")
     ] = None,
     entry: Annotated[
-        list[str] | None, typer.Argument(metavar="[Y X]", help="Which entry of the map, from 0; without: its centre.")
+        list[str] | None, typer.Argument(metavar="Y X", help="Which entry of the map, from 0; without: its centre.")
     ] = None,
     input_size: InputSize = None,
     finite: Finite = False,

@@ -79,11 +79,13 @@ def test_the_sizes_of_few(rfscale, here):
 @pytest.mark.torch
 def test_the_sizes_of_a_model(rfscale, here):
     (here / "checks.py").write_text(
-        "from torch import nn\nclass Net(nn.Conv2d):\n"
-        "    def __init__(self): super().__init__(3, 3, 3, padding=1)\n"
+        "from torch import nn\nclass Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.body = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 1))\n"
         "    def forward(self, x):\n"
         "        assert x.shape[-1] % 8 == 0, 'give multiples of 8'\n"
-        "        return super().forward(x)\n"
+        "        return self.body(x)\n"
     )
     words = ["sizes", "checks.py:Net", "--example-input", "1,3,32,32", "--near", "30"]
     code, out, _ = rfscale(*words)

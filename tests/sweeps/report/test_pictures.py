@@ -23,6 +23,7 @@ COMMANDS = {
     "profile-finite": "profile resnet18 --finite",
     "footprint": "footprint dilated5 conv5",
     "path-counts": "footprint resnet18 layer2 --path-counts",
+    "compare": "compare resnet18 resnet34",
     "match": "match resnet18 --layers layer1,layer2,layer3,layer4",
     "design": "design demo.json --maps 3 --best 5",
     "design-pareto": "design demo.json --maps 2 --pareto",
