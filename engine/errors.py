@@ -93,6 +93,15 @@ class InputError(ValueError):
         self.args = (str(self),)
         return self
 
+    @property
+    def reason(self) -> str:
+        """The message without its remedy, for answers that say why something does not work."""
+        remedy, self.remedy = self.remedy, None
+        try:
+            return self.text()
+        finally:
+            self.remedy = remedy
+
     def settled(self) -> Self:
         """Return this error with Python's names for good: of a file or a builder of the zoo, whose keys are those."""
         self.problem, self.where = worded(self.problem), tuple(worded(place) for place in self.where)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 VERIFY = Parameter("verify")
 NONE = 0  # stands for a size where there is none
 NEAR = ("below", "above")
+MULTIPLES = (2, 4, 8, 16, 32, 64, 128)  # of sizes that are tried where a model takes none of the nearest
 
 
 def valid_sizes(
@@ -63,7 +64,7 @@ def valid_sizes(
         and the pixels `to_add` and `to_cut` for them; where there is no such size they are 0, and these -1. With
         `verify` also `runs` over (rule, which). Axes do not depend on each other. attrs: `too_small`, what stops
         smaller sizes, per axis; `not_near`, why `near` does not fit; `refused`, what the model said of sizes that it
-        does not take; `notes`.
+        does not take, and where it takes none above `near`, `takes`, one that it does; `notes`.
 
     Raises
     ------
@@ -140,7 +141,7 @@ def refusal(net: Network, size: Size) -> str | None:
     try:
         sizes = net.map_sizes(size)
     except InputError as error:
-        return str(error).partition("; ")[0]
+        return error.reason
     own = None if net.input_size is None else net.map_sizes()
     for layer in net.layers:
         if layer.op == "linear" and own and sizes[layer.inputs[0]] != own[layer.inputs[0]]:
@@ -208,6 +209,12 @@ def _verify(out: xr.Dataset, network: NetworkLike, reading: Mapping[str, Any]) -
     refused = [f"{'×'.join(map(str, size))}: {reason}" for size, reason in answers.items() if reason]
     if refused:
         out.attrs["refused"] = refused
+    if refused and "near" in out and not out.runs.sel(which="above").any():
+        for multiple in MULTIPLES:
+            size = tuple(AxisSizes.multiples(multiple).at_least(n) or n for n in out.near.values.tolist())
+            if size not in answers and _model_refusal(network, reading, size, declared) is None:
+                out.attrs["takes"] = "×".join(map(str, size))
+                break
 
 
 def _declared_size(network: NetworkLike, reading: Mapping[str, Any]) -> Size | None:
@@ -225,7 +232,7 @@ def _model_refusal(network: NetworkLike, reading: Mapping[str, Any], size: Size,
     try:
         net = as_network(network, reading, size)
     except InputError as error:
-        return str(error)
+        return error.reason
     if net.input_size != size and is_model(network, net):
         return f"it is made for {'×'.join(map(str, net.input_size or ()))}"
     return refusal(net, size)

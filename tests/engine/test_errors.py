@@ -88,3 +88,11 @@ def test_fields_of_an_error_that_was_raised():
     with pytest.raises(UnequalJumpsError, match=r"layer 'both' \(add\): it merges maps of different jumps") as merged:
         rf.profile(rf.Network.sequential(*branches, both))
     assert merged.value.layer == "both"
+
+
+def test_a_reason_is_the_message_without_its_remedy():
+    error = InputError("shrinks to nothing; or less", remedy=("give ", INPUT_SIZE)).within("layer 'a'")
+    assert (error.reason, str(error)) == (
+        "layer 'a': shrinks to nothing; or less",
+        "layer 'a': shrinks to nothing; or less; give input_size",
+    )

@@ -136,7 +136,8 @@ def _place(counted: FootprintFigures, index: int, at: tuple[int, ...]) -> _Place
 
 def _figures(plan: Plan, places: dict[int, _Place]) -> dict[str, Any]:
     box, pixels = (np.array([p[i] for p in places.values()], float) for i in (1, 2))
-    jumps = [plan.steps[i].jump or (nan,) * len(plan.network.axes) for i in places]
+    reach = [plan.steps[i].intervals or plan.steps[i].half_lines for i in places]
+    jumps = [[p / q for p, q in (i.jump for i in r)] if r else [nan] * len(plan.network.axes) for r in reach]
     with np.errstate(invalid="ignore"):  # the middle of what has no ends
         centre = np.where(np.isfinite(box).all(axis=2), box.mean(axis=2), nan)
         data = {

@@ -21,9 +21,16 @@ def sizes_report(found: xr.Dataset) -> list[Any]:
         lines.append(f"no size fits: {found.attrs['not_near']}")
     lines += [f"note: {note}" for note in found.attrs.get("notes", ())]
     if "runs" in found:
-        refused = found.attrs.get("refused", ())
-        lines += [f"the model does not take {text}" for text in refused]
-        lines += [] if refused else ["the model, read at these sizes, takes them all"]
+        lines += [f"the model does not take {text}" for text in found.attrs.get("refused", ())]
+        taken = dict.fromkeys(
+            box(found[which].sel(rule=rule).values.tolist())
+            for rule in found.rule.values
+            for which in found.which.values.tolist()
+            if found.runs.sel(rule=rule, which=which)
+        )
+        if "takes" in found.attrs:
+            lines.append(f"the model, read at it, takes {found.attrs['takes']}")
+        lines += [f"the model, read at these sizes, takes {', '.join(taken)}"] if taken else []
     return [f"{found.attrs['network']}: valid input sizes, each axis by itself", _table(found), *lines]
 
 

@@ -79,6 +79,7 @@ def test_a_model_is_asked_itself():
     assert found.valid.values.tolist() == [["any from 1"] * 2] * 3
     assert found.runs.sel(which="above").values.tolist() == [False] * 3
     assert "multiples of 32" in found.attrs["refused"][-1]
+    assert found.attrs["takes"] == "64×64"
 
     class Resizes(nn.Module):
         def forward(self, x):

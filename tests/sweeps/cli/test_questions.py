@@ -93,7 +93,8 @@ def test_the_sizes_of_a_model(rfscale, here):
     assert "note: the model as it was read at 32×32: its code may refuse sizes" in out
     _, out, _ = rfscale(*words, "--verify")
     assert "the model does not take 30×30" in out
-    assert "multiples of 8" in out
+    assert "multiples of 8'\n" in out
+    assert "the model, read at it, takes 32×32" in out
     assert "as it was read" not in out
 
 

@@ -73,6 +73,7 @@ def test_ends_without_bounds():
     )
     found = rf.where(net, "past", 4)
     assert (found.start.item(), found.end.item(), isnan(found.centre.item())) == (-inf, 5, True)
+    assert found.jump.item() == 1
     found = rf.where(net, "past", 4, input_size=20)
     assert (found.start.item(), found.end.item()) == (0, 5)
     squeezed = rf.Network.sequential({"kernel": 3, "name": "c"}, {"op": "global_pool", "name": "g"})
