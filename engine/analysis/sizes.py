@@ -95,10 +95,7 @@ def valid_sizes(
         "meaning": ("rule", np.array(list(RULES.values()), object)),
     }
     if wanted is not None:
-        below, above = (_over_axes(rules, lambda s, a, i=i: s.near(wanted[a])[i]) for i in (0, 1))
-        data |= {"near": ("axis", np.array(wanted, np.int64)), "below": below, "above": above}
-        data["to_add"] = below[0], np.where(above[1] == NONE, -1, above[1] - np.array(wanted))
-        data["to_cut"] = below[0], np.where(below[1] == NONE, -1, np.array(wanted) - below[1])
+        data |= _near(rules, wanted)
     out = xr.Dataset(data, {"rule": list(RULES), "axis": list(net.axes)})
     notes = _notes(net)
     if verify:
@@ -107,6 +104,19 @@ def valid_sizes(
         notes.append(as_read(net))
     out.attrs |= provenance("valid_sizes", net, **_reasons(net, rules["fits"], wanted), notes=notes or None)
     return annotate(out, INPUT_SIZES)
+
+
+def _near(rules: Mapping[Rule, Sequence[AxisSizes]], wanted: Size) -> dict[str, Any]:
+    """The nearest valid sizes, and the pixels that lie between."""
+    dims, below = _over_axes(rules, lambda sizes, axis: sizes.at_most(wanted[axis]))
+    _, above = _over_axes(rules, lambda sizes, axis: sizes.at_least(wanted[axis]))
+    return {
+        "near": ("axis", np.array(wanted, np.int64)),
+        "below": (dims, below),
+        "above": (dims, above),
+        "to_add": (dims, np.where(above == NONE, -1, above - np.array(wanted))),
+        "to_cut": (dims, np.where(below == NONE, -1, np.array(wanted) - below)),
+    }
 
 
 def _over_axes(rules: Mapping[Rule, Sequence[AxisSizes]], ask: Any) -> tuple[tuple[str, str], np.ndarray]:

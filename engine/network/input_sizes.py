@@ -16,8 +16,17 @@ from typing import Any, Literal
 from rfscale.engine.errors import InputError
 from rfscale.engine.network.derived import Derived
 from rfscale.engine.network.layer import IMAGE, Layer, Params
+from rfscale.engine.network.layer_sizes import (
+    COSTS,
+    added_entries,
+    least_entries,
+    leaves_unread,
+    modulus_of,
+    proportion,
+    size_after,
+)
 from rfscale.engine.network.network import Network
-from rfscale.engine.network.ops import OPS, same_padding
+from rfscale.engine.network.ops import OPS
 
 Rule = Literal["fits", "complete", "divides"]
 RULES: dict[Rule, str] = {
@@ -255,13 +264,13 @@ class _AxisWalk:
     def _after(self, layer: Layer, place: _Place) -> _Place:
         """The place of a layer's map."""
         p, a = layer.params, self.axis
-        modulus = _modulus(layer, a)
+        modulus = modulus_of(layer, a)
         if modulus > 1:
             self.moduli.add((place, modulus))
-        longer = _added(layer, a)
+        longer = added_entries(layer, a)
         if longer is not None:
             return place[0], place[1] + longer
-        key = (layer.op, place, Params({k: v for k, v in p.items() if k not in _COSTS}))
+        key = (layer.op, place, Params({k: v for k, v in p.items() if k not in COSTS}))
         if key not in self._numbers:
             self._numbers[key] = len(self.kinds)
             self.kinds.append(self._kind(layer, place))
@@ -272,11 +281,11 @@ class _AxisWalk:
         low, high = before.low + place[1], before.high + place[1]
         if before.rate == 0:  # a map of one size, whatever the image's
             try:
-                size = Fraction(_size(layer, self.axis, int(low)))
+                size = Fraction(size_after(layer, self.axis, int(low)))
             except InputError:
                 size = Fraction(0)
             return _Kind(layer, *place, Fraction(0), size, size, 1)
-        pixels, entries, low, high = _linear(layer, self.axis, low, high)
+        pixels, entries, low, high = proportion(layer, self.axis, low, high)
         whole = int(before.rate * before.period)
         period = before.period * pixels // gcd(whole, pixels)
         return _Kind(layer, *place, before.rate * entries / pixels, low, high, period)
@@ -299,7 +308,7 @@ class _AxisWalk:
             yield self._reaches((root, offset), 1)
         for kind in self.kinds[1:]:
             assert kind.layer is not None
-            yield self._reaches((kind.source, kind.offset), _least(kind.layer, self.axis))
+            yield self._reaches((kind.source, kind.offset), least_entries(kind.layer, self.axis))
         for place, size in self.fixed:
             yield self._reaches(place, size + 1)
         for kept, spread in self.equal:
@@ -329,12 +338,12 @@ class _AxisWalk:
             assert kind.layer is not None
             before = sizes[kind.source] + kind.offset
             try:
-                size = _size(kind.layer, self.axis, before) if before > 0 else 0
+                size = size_after(kind.layer, self.axis, before) if before > 0 else 0
             except InputError:
                 size = 0
             if size < 1:
                 return False, False, False
-            complete = complete and not _unread(kind.layer, self.axis, before)
+            complete = complete and not leaves_unread(kind.layer, self.axis, before)
             sizes.append(size)
         fits = n > 0 and all(sizes[root] + offset > 0 for root, offset in self.lowest.items())
         fits = fits and all(sizes[root] + offset == size for (root, offset), size in self.fixed)
@@ -344,100 +353,3 @@ class _AxisWalk:
             fits = fits and len(branches | (wide - {1})) <= 1
         divides = fits and all((sizes[root] + offset) % modulus == 0 for (root, offset), modulus in self.moduli)
         return fits, fits and complete, divides
-
-
-# what layers do to a size ---------------------------------------------------------------------------------------------
-
-_COSTS = ("channels", "groups", "bias")
-LARGE = 1 << 40  # entries of a map that no window or border is as large as
-
-
-def _size(layer: Layer, axis: int, before: int) -> int:
-    return OPS[layer.op].size(layer.params, axis, before)
-
-
-def _is_window(layer: Layer) -> bool:
-    """Whether a layer is a window that moves over the whole map."""
-    return "kernel" in layer.params and layer.op != "conv_transpose"
-
-
-def _block(layer: Layer, axis: int) -> int:
-    return int(layer.params["block"][axis]) if layer.params.get("block") else 0
-
-
-def _span(layer: Layer, axis: int) -> int:
-    return int(layer.params["dilation"][axis] * (layer.params["kernel"][axis] - 1) + 1)
-
-
-def _modulus(layer: Layer, axis: int) -> int:
-    """What should divide the map that a layer reads: its stride, or the blocks that its windows keep to."""
-    p = layer.params
-    if _is_window(layer):
-        return _block(layer, axis) or int(p["stride"][axis])
-    return int(p["scale"][axis]) if layer.op == "space_to_depth" else 1
-
-
-def _added(layer: Layer, axis: int) -> int | None:
-    """Entries that a layer adds to every map (or cuts, below 0); None where they depend on the map."""
-    p, op = layer.params, OPS[layer.op]
-    shifts = (_is_window(layer) and not _block(layer, axis)) or layer.op == "conv_transpose"
-    shifts = p["stride"][axis] == 1 if shifts else layer.op == "crop" and p["size"] is None
-    if shifts or (layer.op == "pad" and p["mode"] in ("zeros", "replicate")):
-        return op.size(p, axis, LARGE) - LARGE
-    if layer.op in ("roll", "flip", "pointwise", "window_attention", "attention", "cumulative"):
-        return 0
-    return None
-
-
-def _linear(layer: Layer, axis: int, low: Fraction, high: Fraction) -> tuple[int, int, Fraction, Fraction]:
-    """Entries of the map that are so many more after one layer, and bounds of its size, where the map is large."""
-    p, op = layer.params, OPS[layer.op]
-    if block := _block(layer, axis):
-        row = op.size(p, axis, block)
-        return block, row, row * (low / block - 1), row * high / block
-    if _is_window(layer):
-        stride = int(p["stride"][axis])
-        if isinstance(p["padding"], str):  # of TensorFlow and ONNX: an entry for every stride begun
-            return stride, 1, low / stride, (high + stride - 1) / stride
-        added = sum(same_padding(p, axis, None)) - _span(layer, axis)
-        return stride, 1, (low + added + 1) / stride, (high + added) / stride + 1 + bool(p.get("ceil_mode"))
-    if layer.op == "conv_transpose":
-        stride, added = int(p["stride"][axis]), op.size(p, axis, 0)
-        return 1, stride, stride * low + added, stride * high + added
-    if layer.op in ("upsample", "pixel_shuffle"):
-        scale = int(p["scale"][axis])
-        return 1, scale, scale * low, scale * high
-    if layer.op == "space_to_depth":
-        scale = int(p["scale"][axis])
-        return scale, 1, low / scale - 1, high / scale
-    if layer.op == "slice" and (p["stop"][axis] or 0) <= 0:
-        step, left = int(p["step"][axis]), int(p["start"][axis]) - int(p["stop"][axis] or 0)
-        return step, 1, (low - left) / step, (high - left) / step + 1
-    if layer.op == "pad":
-        added = op.size(p | {"mode": "zeros"}, axis, 0)
-        return 1, 1, low + added, high + added
-    size = Fraction(op.size(p, axis, _least(layer, axis)))  # a map of one size, once what it reads is large enough
-    return 1, 0, size, size
-
-
-def _least(layer: Layer, axis: int) -> int:
-    """Entries that a map needs for a layer to act as on any larger one."""
-    p = layer.params
-    if layer.op == "slice":
-        start, stop = int(p["start"][axis]), int(p["stop"][axis] or 0)
-        return max(stop, start + 1 - min(stop, 0))
-    if layer.op == "crop":
-        return int(p["size"][axis]) if p["size"] else 1
-    if layer.op == "pad":
-        return max(p["padding"]) + 1
-    return 1
-
-
-def _unread(layer: Layer, axis: int, before: int) -> bool:
-    """Whether a window leaves entries at the end of its map unread, more than those between any two windows."""
-    p = layer.params
-    if not _is_window(layer) or _block(layer, axis) or p.get("ceil_mode"):
-        return False
-    first, last = same_padding(p, axis, before)
-    span, stride = _span(layer, axis), int(p["stride"][axis])
-    return (before + first + last - span) % stride > last + max(0, stride - span)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 from math import nan
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
 
 import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.plan import GlobalOps, Plan, resolve
-from rfscale.engine.network.alignment import Pair, aligned
 from rfscale.engine.network.modules import module_attributes
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.load import as_network
@@ -91,17 +91,10 @@ def compare(
     outputs = _ends(plans[0]), _ends(plans[1])
     pairs = aligned(nets[0], nets[1], outputs)
     profiles = [profile(n, input_size, global_ops=global_ops) for n in nets]
-    rows: dict[str, Any] = {}
-    for name in (*PER_AXIS, *PER_LAYER):
-        values = _column(name, pairs, plans, profiles)
-        if values is not None:
-            rows[name] = ("layer", "network", "axis")[: values.ndim], values
-    rows["name"] = ("layer", "network"), _texts(pairs, nets, "name")
-    rows["op"] = ("layer", "network"), _texts(pairs, nets, "op")
-    rows["matched"] = "layer", np.array([pair.how for pair in pairs], object)
-    rows["is_output"] = "layer", np.array([pair.a in outputs[0] or pair.b in outputs[1] for pair in pairs])
+    rows = _rows(pairs, nets, plans, profiles)
     if effective:
         rows["effective"] = ("layer", "network", "axis"), _effective(pairs, plans, outputs, global_ops)
+    rows["is_output"] = "layer", np.array([pair.a in outputs[0] or pair.b in outputs[1] for pair in pairs])
     rows["differs"] = "layer", _differences(pairs, rows)
     rows["layers"] = "network", np.array([len(n) for n in nets])
     for name in ("params", "macs"):
@@ -111,6 +104,21 @@ def compare(
     out = xr.Dataset(rows, coords)
     out.attrs = _attributes(nets, plans, global_ops)
     return annotate(out, COMPARISON)
+
+
+def _rows(
+    pairs: Sequence[Pair], nets: Sequence[Network], plans: Sequence[Plan], profiles: Sequence[xr.Dataset]
+) -> dict[str, Any]:
+    """The figures of every pair, their names and ops, as variables of a dataset."""
+    rows: dict[str, Any] = {}
+    for name in (*PER_AXIS, *PER_LAYER):
+        values = _column(name, pairs, plans, profiles)
+        if values is not None:
+            rows[name] = ("layer", "network", "axis")[: values.ndim], values
+    rows["name"] = ("layer", "network"), _texts(pairs, nets, "name")
+    rows["op"] = ("layer", "network"), _texts(pairs, nets, "op")
+    rows["matched"] = "layer", np.array([pair.how for pair in pairs], object)
+    return rows
 
 
 def _ends(plan: Plan) -> list[int]:
@@ -216,3 +224,92 @@ def _attributes(nets: Sequence[Network], plans: Sequence[Plan], global_ops: Glob
         dropped=sorted({name for plan in plans for name in plan.dropped}) or None,
     )
     return attrs | module_attributes(nets[0])
+
+
+# pairs of layers ------------------------------------------------------------------------------------------------------
+
+How = Literal["name", "output", "order", "only a", "only b"]
+
+
+class Pair(NamedTuple):
+    """Positions of two layers that stand for each other; None where a network has no such layer."""
+
+    a: int | None
+    b: int | None
+    how: How
+
+
+def aligned(a: Network, b: Network, ends: tuple[list[int], list[int]] = ([], [])) -> list[Pair]:
+    """Return the layers of two networks in pairs, in the order of the first; what only the second has stands between.
+
+    Outputs of one name are a pair, and the other outputs in their order, if both networks have as many; then layers of
+    one name; then the layers at the positions `ends`, as outputs; then runs of layers of one op, kernel and stride.
+
+    Examples
+    --------
+    >>> a = Network.sequential({"name": "c1", "kernel": 3}, {"name": "c2", "kernel": 5}, {"name": "out", "kernel": 1})
+    >>> b = Network.sequential({"name": "c1", "kernel": 3}, {"name": "d2", "kernel": 5}, {"name": "head", "kernel": 1})
+    >>> [tuple(pair) for pair in aligned(a, b)]
+    [(0, 0, 'name'), (1, 1, 'order'), (2, 2, 'output')]
+    """
+    found: dict[int, tuple[int, How]] = {}
+    _by_name(a, b, a.outputs, b.outputs, found)
+    _one_by_one([a.index(name) for name in a.outputs], [b.index(name) for name in b.outputs], found)
+    _by_name(a, b, [layer.name for layer in a.layers], [layer.name for layer in b.layers], found)
+    _one_by_one(*ends, found)
+    taken = {j for j, _ in found.values()}
+    rest_a = [i for i in range(len(a)) if i not in found]
+    rest_b = [i for i in range(len(b)) if i not in taken]
+    for i, j in _in_order(a, b, rest_a, rest_b):
+        found[i] = j, "order"
+    taken = {j for j, _ in found.values()}
+    pairs = [Pair(i, *found[i]) if i in found else Pair(i, None, "only a") for i in range(len(a))]
+    return _with_the_others(pairs, [j for j in range(len(b)) if j not in taken])
+
+
+def _by_name(
+    a: Network, b: Network, in_a: Sequence[str], in_b: Sequence[str], found: dict[int, tuple[int, How]]
+) -> None:
+    """Add the pairs of one name, of those that are not in a pair yet."""
+    taken, names = {j for j, _ in found.values()}, set(in_b)
+    for name in in_a:
+        i, j = a.index(name), b.index(name) if name in names else -1
+        if j >= 0 and i not in found and j not in taken:
+            found[i] = j, "name"
+
+
+def _one_by_one(in_a: list[int], in_b: list[int], found: dict[int, tuple[int, How]]) -> None:
+    """Add the pairs of ends that are not in a pair yet, in their order, if both networks have as many."""
+    taken = {j for j, _ in found.values()}
+    left = [i for i in in_a if i not in found], [j for j in in_b if j not in taken]
+    if len(left[0]) == len(left[1]):
+        found |= {i: (j, "output") for i, j in zip(*left, strict=True)}
+
+
+def _in_order(a: Network, b: Network, rest_a: list[int], rest_b: list[int]) -> list[tuple[int, int]]:
+    """Pairs of the layers of two lists that are the same, or as many in the place of others."""
+    keys = [_key(a, i) for i in rest_a], [_key(b, j) for j in rest_b]
+    pairs: list[tuple[int, int]] = []
+    for tag, i, i_end, j, j_end in SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_opcodes():
+        alike = tag == "replace" and [k[0] for k in keys[0][i:i_end]] == [k[0] for k in keys[1][j:j_end]]
+        if tag == "equal" or alike:
+            pairs += zip(rest_a[i:i_end], rest_b[j:j_end], strict=True)
+    return pairs
+
+
+def _key(network: Network, position: int) -> tuple[object, ...]:
+    layer = network.layers[position]
+    return layer.op, layer.params.get("kernel"), layer.params.get("stride"), layer.params.get("dilation")
+
+
+def _with_the_others(pairs: list[Pair], others: list[int]) -> list[Pair]:
+    """The pairs, and each layer that only the second network has after the pair of the layer before it."""
+    place = {pair.b: k for k, pair in enumerate(pairs) if pair.b is not None}
+    after: dict[int, list[Pair]] = {}
+    for i in others:
+        k = max((place[j] for j in range(i) if j in place), default=-1)
+        after.setdefault(k, []).append(Pair(None, i, "only b"))
+    out = after.get(-1, [])
+    for k, pair in enumerate(pairs):
+        out += [pair, *after.get(k, [])]
+    return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import rfscale as rf
-from rfscale.engine.network.alignment import aligned
+from rfscale.engine.analysis.questions.compare import aligned
 
 
 def net(*layers):
