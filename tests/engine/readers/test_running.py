@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -348,3 +350,29 @@ def test_places_where_a_condition_holds_depend_on_values():
     with pytest.warns(rf.PartlyReadWarning, match="where.*values of one example image decide"):
         net = rf.load(Model(run), example_input=SHAPE)
     assert net.outputs == ("a",)
+
+
+# torch's compiler -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["whole", "a part", "in place"])
+def test_compiled_modules_are_read_as_they_were(how):
+    plain = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 3), torch.nn.Sequential(torch.nn.Conv2d(4, 4, 3, dilation=2)))
+    expected = rf.profile(rf.load(plain, example_input=SHAPE)).extent.values.tolist()
+    if how == "whole":
+        plain = torch.compile(plain, backend="eager")
+    elif how == "a part":
+        plain[1] = torch.compile(plain[1], backend="eager")
+    else:
+        plain.compile(backend="eager")
+    assert rf.profile(rf.load(plain, example_input=SHAPE)).extent.values.tolist() == expected
+
+
+def test_reading_imports_no_compiler():
+    """Torch's takes a second to import."""
+    code = (
+        "import sys, torch, rfscale as rf\n"
+        "rf.load(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()), example_input=(1, 3, 8, 8))\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)

@@ -58,6 +58,11 @@ class Recorder(TorchDispatchMode):
         self._modules = parts.modules
         self.failed = False  # an operator failed for want of values, and the model may have gone on without
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Whether torch's compiler is told to leave this alone: torch imports it for that, which takes a second."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         try:
             return self._read(func, args, kwargs or {})
@@ -344,6 +349,17 @@ class Recorder(TorchDispatchMode):
             known = op.handler if op.is_view and source is parent else None
             step = Step(op.name, known, tuple(rest[1:]), named, _shapes(out), position if several else None)
             self.values.shared(tensor, v, self.values.view(source), step, **about)
+
+
+class UncompiledRecorder(Recorder):
+    """The same for models of which torch may compile parts: its compiler, then imported already, leaves this alone."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return True
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return super().__torch_dispatch__(func, types, args, kwargs)
 
 
 def _on_meta(called: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -21,7 +22,7 @@ from rfscale.engine.readers.torch.inputs.example_input import ModelInputs, made
 from rfscale.engine.readers.torch.parts import Parts
 from rfscale.engine.readers.torch.trace.missing_values import KeptNumbers, LostNumbersError, wants_values
 from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls, tensors
-from rfscale.engine.readers.torch.trace.recorder import Recorder
+from rfscale.engine.readers.torch.trace.recorder import Recorder, UncompiledRecorder
 from rfscale.engine.readers.torch.trace.storages import View, memory_of
 
 _ONE_AT_A_TIME = RLock()  # a run changes what all threads share: whether a module trains, and how attention is computed
@@ -129,7 +130,8 @@ def _run(parts: Parts, inputs: ModelInputs, traced: Traced, on_meta: bool, keeps
                 traced.returned += returned_maps(tracker, path, call, key, value)
 
     calls = ModuleCalls(parts.paths, returned)
-    recorder = Recorder(tracker, traced.unknowns, calls, parts, on_meta)
+    kind = UncompiledRecorder if "torch._dynamo" in sys.modules else Recorder
+    recorder = kind(tracker, traced.unknowns, calls, parts, on_meta)
     recorder.loses_numbers &= not keeps_numbers
     image, args, kwargs = _tensors(parts, inputs, on_meta)
     recorder.values.new(image, traced.image)
