@@ -44,7 +44,7 @@ def module_of(
     """
     from rfscale.engine.files import need_package
 
-    need_package("torch", "torch", "the effective field of a model")
+    need_package("torch", "torch", "for the effective field of a model")
     given = model
     if isinstance(model, str | PathLike):
         model = _named(str(model), arguments or {}, trust)
@@ -141,7 +141,7 @@ def read_checkpoint(path: str | PathLike[str], *, trust: bool = False) -> Any:
     if file.suffix.lower() == ".safetensors":
         from rfscale.engine.files import need_package
 
-        need_package("safetensors", "torch", f"{file}")
+        need_package("safetensors", "torch", f"to read {file}")
         from safetensors.torch import load_file
 
         try:
