@@ -245,7 +245,7 @@ CONTEXT: dict[str, Variable] = {
 }
 
 LAYER_NETWORK, LAYER_NETWORK_AXIS = ("layer", "network"), ("layer", "network", "axis")
-COMPARISON: dict[str, Variable] = {
+NETWORK_COMPARISON: dict[str, Variable] = {
     "name": Variable(LAYER_NETWORK, "UO", ONE, "name of the layer; empty: the network has no such layer"),
     "op": Variable(LAYER_NETWORK, "UO", ONE, "operation of the layer"),
     "matched": Variable(LAYER, "UO", ONE, "by what the two layers are a pair"),

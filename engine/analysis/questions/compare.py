@@ -15,7 +15,7 @@ from rfscale.engine.network.modules import module_attributes
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
-from rfscale.engine.variables import COMPARISON, annotate, provenance
+from rfscale.engine.variables import NETWORK_COMPARISON, annotate, provenance
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -103,7 +103,7 @@ def compare(
     coords = {"layer": _labels(pairs, nets), "network": ["a", "b"], "axis": list(nets[0].axes)}
     out = xr.Dataset(rows, coords)
     out.attrs = _attributes(nets, plans, global_ops)
-    return annotate(out, COMPARISON)
+    return annotate(out, NETWORK_COMPARISON)
 
 
 def _rows(
