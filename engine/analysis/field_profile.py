@@ -14,6 +14,7 @@ from rfscale.engine.analysis.profile import profile
 from rfscale.engine.errors import InputError
 from rfscale.engine.fields.effective_field import measured
 from rfscale.engine.fields.field_figures import field_figures
+from rfscale.engine.fields.measuring.images import peeked
 from rfscale.engine.fields.predicted_field import predicted
 from rfscale.engine.fields.target import ModelReading, Target, target
 from rfscale.engine.network.modules import fitting_depth, module_layer, modules
@@ -66,6 +67,9 @@ def field_profile(
     """
     import xarray as xr
 
+    images, shape = peeked(images)
+    if shape is not None and reading.get("example_input") is None and input_size is None:
+        reading["example_input"] = shape
     of = target(model, input_size=input_size, checkpoint=checkpoint, reading=reading)
     net = network_of(of)
     names = list(layers) if layers is not None else _modules(of, net)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from rfscale.engine.errors import InputError, Parameter, shown
 from rfscale.engine.fields.layers import LayerMap
-from rfscale.engine.fields.measuring.images import ImageSource, draws, image_source
+from rfscale.engine.fields.measuring.images import ImageSource, draws, image_source, peeked
 from rfscale.engine.fields.measuring.protocols import Protocol, protocol_of
 from rfscale.engine.fields.measuring.sums import Sums
 from rfscale.engine.fields.target import ModelReading, Target, target
@@ -91,7 +90,7 @@ def effective_field(
         For a layer without a map, an entry outside it, a model without gradient, gradients that are not numbers,
         images of other sizes, and a checkpoint of another model.
     """
-    images, shape = _peeked(images)
+    images, shape = peeked(images)
     if shape is not None and reading.get("example_input") is None and input_size is None:
         reading["example_input"] = shape
     of = target(model, input_size=input_size, checkpoint=checkpoint, reading=reading)
@@ -256,27 +255,6 @@ def _frozen(module: Any) -> Iterator[None]:
         finally:
             for parameter in wanted:
                 parameter.requires_grad_(True)
-
-
-def _peeked(images: Any) -> tuple[Any, tuple[int, ...] | None]:
-    """The images, and the shape of one that they show: a loader is asked for its first batch."""
-    from rfscale.engine.fields.measuring.images import first_tensor
-
-    if isinstance(images, str) or hasattr(images, "__fspath__"):
-        return images, None
-    if hasattr(images, "shape") and hasattr(images, "__getitem__"):
-        return images, (1, *map(int, images.shape[-3:])) if len(images.shape) < 4 else (1, *map(int, images.shape[1:]))
-    if not hasattr(images, "__iter__"):
-        return images, None
-    once = iter(images)
-    first = next(once, None)
-    if first is None:
-        raise InputError("has no images", argument=Parameter("images"))
-    tensor = first_tensor(first, 3)
-    shape = None if tensor is None else tuple(map(int, tensor.shape))
-    if shape is not None:
-        shape = (1, *shape[1:]) if len(shape) > 3 else (1, *shape)
-    return (chain([first], once) if once is images else images), shape
 
 
 def _result(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import prod
 from os import PathLike
 from pathlib import Path
@@ -79,6 +80,25 @@ def draws(seed: int, number: int, kind: int, shape: Sequence[int]) -> Any:
 
     generator = torch.Generator().manual_seed((seed * 4 + kind) * 0x9E3779B1 + number)
     return torch.randn(tuple(shape), generator=generator)
+
+
+def peeked(images: Any) -> tuple[Any, tuple[int, ...] | None]:
+    """Return the images, and the shape of one that they show: a loader is asked for its first batch."""
+    if isinstance(images, str) or hasattr(images, "__fspath__"):
+        return images, None
+    if hasattr(images, "shape") and hasattr(images, "__getitem__"):
+        return images, (1, *map(int, images.shape[-3:])) if len(images.shape) < 4 else (1, *map(int, images.shape[1:]))
+    if not hasattr(images, "__iter__"):
+        return images, None
+    once = iter(images)
+    first = next(once, None)
+    if first is None:
+        raise InputError("has no images", argument=IMAGES)
+    tensor = first_tensor(first, 3)
+    shape = None if tensor is None else tuple(map(int, tensor.shape))
+    if shape is not None:
+        shape = (1, *shape[1:]) if len(shape) > 3 else (1, *shape)
+    return (chain([first], once) if once is images else images), shape
 
 
 def _noise(shape: tuple[int, ...], count: int, seed: int, batch: int) -> ImageSource:

@@ -29,6 +29,8 @@ def test_three_fields_in_one_frame():
         np.testing.assert_allclose(found["std"].sel(kind=kind), one["std"])
         assert found.correlation.sel(kind=kind) == rf.compare_fields(parts["measured"], part).correlation
     assert float(found.outside_mass.max()) == 0
+    given = rf.all_fields(model, layer, np.ones((2, 3, 24, 20), np.float32))  # of their own size
+    assert given.attrs["input_size"] == [24, 20]
     assert rf.all_fields(model, layer, example_input=shape).kind.values.tolist() == ["structure", "weights"]
 
 

@@ -137,6 +137,8 @@ def test_images_of_every_kind_are_the_same(tmp_path):
         found = rf.effective_field(model, layer, other, **size)
         np.testing.assert_allclose(found.field, expected.field, rtol=1e-5)
     assert rf.effective_field(model, layer, loader, count=3).attrs["count"] == 3
+    half = rf.effective_field(copy.deepcopy(model).bfloat16(), layer, images)
+    assert float(rf.compare_fields(expected, half).correlation) > 0.99
 
 
 def test_pictures_are_scaled_and_normalized(tmp_path):
