@@ -11,6 +11,7 @@ import traceback
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 
@@ -26,6 +27,12 @@ REFERENCES = {"INPUT_SIZE", "EXAMPLE_INPUT", "SKIP_GLOBAL_OPS", "TRUST", "Parame
 
 CHAIN = rf.Network.from_dict({"layers": [{"kernel": 3}, {"kernel": 3}]})
 SIZED = rf.Network.from_dict({"layers": [{"kernel": 3, "padding": 1}, {"op": "resize", "size": 32}]})
+RESIZING = rf.Network.sequential({"op": "upsample", "scale": 2}, {"kernel": 3, "stride": 4}, input_size=400)
+BOXES = np.array([[20, 20], [60, 40]])
+COCO = {
+    "images": [{"id": 1, "width": 0, "height": 0}],
+    "annotations": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9]}],
+}
 POOLED = rf.Network.from_dict({"layers": [{"kernel": 3, "name": "a"}, {"op": "global_pool", "name": "all"}]})
 KERAS = {
     "class_name": "Sequential",
@@ -40,6 +47,12 @@ def needs(width):
 def net():
     return needs(3)
 """
+
+
+def shell(*args):
+    """Run a verb, and let its errors through."""
+    with typer.main.get_command(app).make_context("rfscale", list(args), obj={"command": "rfscale"}) as context:
+        context.command.invoke(context)
 
 
 def proposals():
@@ -208,7 +221,34 @@ PLAIN = {  # place: what fails there, the words of the remedy, the same call wit
     "engine.network.network:_map_size": (
         lambda _: rf.profile(CHAIN, input_size=4), "enlarge input_size", lambda _: rf.profile(CHAIN, input_size=5),
     ),
-    "engine.objects.formats.folders:_pictures": (
+    "engine.analysis.match.match:_check_options": (
+        lambda _: rf.match(CHAIN, BOXES, k=1), "give rule='width'",
+        lambda _: rf.match(CHAIN, BOXES, k=1, rule="width"),
+    ),
+    "engine.analysis.match.match:_check_resize": (
+        lambda _: rf.match(RESIZING, BOXES), "say what it does: resize=",
+        lambda _: rf.match(RESIZING, BOXES, image_size=(400, 400), resize="square=800"),
+    ),
+    "engine.analysis.tiling.tile_costs:choose_tile": (
+        lambda _: rf.choose_tile(CHAIN), "give waste or memory", lambda _: rf.choose_tile(CHAIN, waste=2.0),
+    ),
+    "engine.objects.formats.ultralytics:_labels_of": (
+        lambda _: rf.object_sizes("data.yaml", split="val", image_size=(64, 64)), "give another split",
+        lambda _: rf.object_sizes("data.yaml", split="train", image_size=(64, 64)),
+    ),
+    "engine.objects.formats.ultralytics:_split": (
+        lambda _: rf.object_sizes("data.yaml", split="test"), "give split='train'",
+        lambda _: rf.object_sizes("data.yaml", split="train", image_size=(64, 64)),
+    ),
+    "engine.objects.sizes:_counted": (
+        lambda _: rf.object_sizes("coco.json", "square=64"), "give image_size or resize='none'",
+        lambda _: rf.object_sizes("coco.json", "none"),
+    ),
+    "sweeps.cli.verbs.halo:halo": (
+        lambda _: shell("halo", "vgg16", "--layers", "pool5", "--tile", "64", "--waste", "2"), "leave tile out",
+        lambda _: shell("halo", "vgg16", "--layers", "pool5", "--waste", "2"),
+    ),
+    "engine.objects.formats.yolo:_check_pictures": (
         lambda _: rf.object_sizes("labels"), "give images (a folder of pictures) or image_size (height, width)",
         lambda _: rf.object_sizes("labels", image_size=(480, 640)),
     ),
@@ -241,7 +281,15 @@ PLAIN = {  # place: what fails there, the words of the remedy, the same call wit
     ),
 }  # fmt: skip
 OF_TORCH = {
-    "engine.fields.images:_check_shape": (
+    "engine.analysis.sizes:_verify": (
+        lambda _: rf.valid_sizes(plain(), verify=True, example_input=pixels(64)), "give example_input as a shape",
+        lambda _: rf.valid_sizes(plain(), verify=True, example_input=(1, 3, 64, 64)),
+    ),
+    "engine.analysis.tiling.verify_tiles:_check_memory": (
+        lambda _: rf.verify_tiles(plain(), image_size=200000), "a smaller image_size or tile",
+        lambda _: rf.verify_tiles(plain(), image_size=40, tile=16),
+    ),
+    "engine.fields.measuring.images:_check_shape": (
         lambda _: field(images=pixels(12)), "give input_size, or images of one size",
         lambda _: field(images=pixels(12), input_size=12),
     ),
@@ -274,6 +322,12 @@ def files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2")
+    (tmp_path / "images" / "train").mkdir(parents=True)
+    (tmp_path / "images" / "val").mkdir()
+    (tmp_path / "labels" / "train").mkdir()
+    (tmp_path / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0.2 0.2")
+    (tmp_path / "data.yaml").write_text("{path: ., train: images/train, val: images/val, names: [a]}")
+    (tmp_path / "coco.json").write_text(json.dumps(COCO))
     (tmp_path / "net.yaml").write_text("layers: [{kernel: 3}]")
     (tmp_path / "space.yaml").write_text(SPACE)
     (tmp_path / "made.py").write_text(CODE)

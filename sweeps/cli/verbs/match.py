@@ -77,7 +77,13 @@ def match(
         typer.Option(metavar="F", help="Rule width: a map covers objects within this factor. Without it: 2."),
     ] = None,
     category: Category = None,
-    objects_format: Annotated[FormatName | None, typer.Option(help="Format of --objects.")] = None,
+    objects_format: Annotated[
+        FormatName | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="Of --objects: coco, voc, yolo, ultralytics, visdrone, kitti, dota, csv, parquet or npy.",
+        ),
+    ] = None,
     split: Annotated[
         Literal["train", "val", "test"] | None, typer.Option(help="Of data.yaml. Without it: the first that it has.")
     ] = None,

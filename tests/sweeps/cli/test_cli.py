@@ -207,7 +207,7 @@ def test_one_model_of_the_survey(rfscale):
     _, out, _ = rfscale("networks", "--survey", "torchvision:resnet50")
     assert out.startswith("torchvision:resnet50 (resnet): input 224, 25.557 M parameters, 4.089 G macs\n")
     rows = [line.split() for line in out.splitlines() if line.startswith("layer")]
-    assert rows[:2] == [["layer4.2", "last", "7", "32", "427", "213"], ["layer3.5", "stage", "14", "16", "267", "157"]]
+    assert rows[:2] == [["layer4.2", "last", "7", "32", "427", "213"], ["layer3.5", "stage", "14", "16", "267", "137"]]
 
 
 # files --------------------------------------------------------------------------------------------------------------

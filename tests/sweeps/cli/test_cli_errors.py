@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 WRONG = {
-    "unknown verb": (["profil"], "no verb 'profil'; did you mean 'profile'?"),
+    "unknown verb": (["profil"], "no verb 'profil'; did you mean 'profile' or"),
     "unknown option": (
         ["profile", "vgg16", "--input-siz", "3"],
         "profile has no option --input-siz; did you mean '--",

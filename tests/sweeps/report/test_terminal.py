@@ -16,7 +16,8 @@ WIDTHS = (60, 80, 100, 120)
 CASES = (
     "profile resnet50 --depth all",
     "profile fpn-resnet50 --finite",
-    "match resnet50 --k 5",
+    "match resnet50 --rule width --k 5",
+    "match yolov5s --resize letterbox=640",
     "halo unet-padded --tile 512",
     "halo unet-padded --image-size 1000x500",
     "networks",

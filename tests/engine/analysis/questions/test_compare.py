@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import rfscale as rf
+from rfscale.engine.fields.mass_box import mass_box
 
 BASE = [
     {"name": "stem", "kernel": 3, "padding": 1},
@@ -79,7 +80,7 @@ def test_figures_of_one_size():
 
 def test_the_effective_boxes_are_those_of_path_counts():
     found = rf.compare("stack20", changed())
-    field = rf.effective_field(rf.path_counts("stack20", "conv20")).box_extent.values
+    field = mass_box(rf.path_counts("stack20", "conv20")).box_extent.values
     ends = found.isel(layer=found.is_output.values)
     assert ends.effective.sel(network="a").dropna("layer").values.tolist() == [field.tolist()]
 
