@@ -18,7 +18,7 @@ from rfscale.engine.footprints.plan import GlobalOps, Plan, resolve
 from rfscale.engine.kernels.borders import border_entry
 from rfscale.engine.network.axis_maps import BORDERS, AxisMap
 from rfscale.engine.network.layer import IMAGE, Layer
-from rfscale.engine.network.modules import module_layers
+from rfscale.engine.network.modules import layers_of
 from rfscale.engine.network.network import Network, Size
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import MAX_VALUE
@@ -127,8 +127,7 @@ def _side(crop: Plan, sizes: dict[str, Size], needed: set[int], names: list[str]
 def _outputs(plan: Plan, layers: Sequence[str] | None, global_ops: GlobalOps) -> list[str]:
     """Names of the maps that must be exact; none with a global receptive field."""
     network = plan.network
-    named = network.outputs if layers is None else [x for name in layers for x in module_layers(network, name)]
-    names = list(dict.fromkeys(named))
+    names = list(dict.fromkeys(network.outputs)) if layers is None else layers_of(network, layers)
     if layers is None and global_ops == "skip":
         local = [n for n in names if not plan.steps[network.index(n)].is_global]
         names = local or names
@@ -142,8 +141,6 @@ def _outputs(plan: Plan, layers: Sequence[str] | None, global_ops: GlobalOps) ->
                     " where it is only one branch of a merge",
                 ),
             )  # fmt: skip
-    if not names:
-        raise InputError("layers is empty; name at least one map")
     return names
 
 
