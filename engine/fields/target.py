@@ -79,10 +79,12 @@ class Target:
 
     def weights_hash(self) -> str:
         """A hash of the weights, which tells checkpoints apart."""
+        import torch
+
         found = hashlib.blake2b(digest_size=8)
         for key, value in self.module.state_dict().items():
             found.update(key.encode())
-            found.update(value.detach().cpu().contiguous().reshape(-1).view(-1).numpy().tobytes())
+            found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
         return found.hexdigest()
 
     def attrs(self, call: str, layer: str, entry: Sequence[int], **more: Any) -> dict[str, Any]:
