@@ -129,7 +129,7 @@ def layers_of(network: Network, names: Sequence[str]) -> list[str]:
         raise InputError(argument=Parameter("layers"), value=names, remedy=remedy)
     found = list(dict.fromkeys(layer for name in names for layer in module_layers(network, name)))
     if not found:
-        raise InputError("layers is empty; name at least one map")
+        raise InputError((Parameter("layers"), " is empty"), remedy="name at least one map")
     return found
 
 
