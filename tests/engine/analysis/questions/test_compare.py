@@ -79,7 +79,7 @@ def test_figures_of_one_size():
 
 def test_the_effective_boxes_are_those_of_path_counts():
     found = rf.compare("stack20", changed())
-    field = rf.effective_field(rf.path_counts("stack20", "conv20")).box_extent.values
+    field = rf.field_figures(rf.path_counts("stack20", "conv20"), [0.95]).box_extent.values[0]
     ends = found.isel(layer=found.is_output.values)
     assert ends.effective.sel(network="a").dropna("layer").values.tolist() == [field.tolist()]
 
