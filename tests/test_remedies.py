@@ -227,18 +227,18 @@ PLAIN = {  # place: what fails there, the words of the remedy, the same call wit
     ),
     "engine.analysis.match.match:_check_resize": (
         lambda _: rf.match(RESIZING, BOXES), "say what it does: resize=",
-        lambda _: rf.match(RESIZING, BOXES, image_size=(400, 400), resize="square=800"),
+        lambda _: rf.match(RESIZING, BOXES, resize="none"),
     ),
     "engine.analysis.tiling.tile_costs:choose_tile": (
         lambda _: rf.choose_tile(CHAIN), "give waste or memory", lambda _: rf.choose_tile(CHAIN, waste=2.0),
     ),
     "engine.objects.formats.ultralytics:_labels_of": (
-        lambda _: rf.object_sizes("data.yaml", split="val", image_size=(64, 64)), "give another split",
-        lambda _: rf.object_sizes("data.yaml", split="train", image_size=(64, 64)),
+        lambda _: rf.object_sizes("set/data.yaml", split="val", image_size=(64, 64)), "give another split",
+        lambda _: rf.object_sizes("set/data.yaml", split="train", image_size=(64, 64)),
     ),
     "engine.objects.formats.ultralytics:_split": (
-        lambda _: rf.object_sizes("data.yaml", split="test"), "give split='train'",
-        lambda _: rf.object_sizes("data.yaml", split="train", image_size=(64, 64)),
+        lambda _: rf.object_sizes("set/data.yaml", split="test"), "give split='train'",
+        lambda _: rf.object_sizes("set/data.yaml", split="train", image_size=(64, 64)),
     ),
     "engine.objects.sizes:_counted": (
         lambda _: rf.object_sizes("coco.json", "square=64"), "give image_size or resize='none'",
@@ -322,11 +322,10 @@ def files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2")
-    (tmp_path / "images" / "train").mkdir(parents=True)
-    (tmp_path / "images" / "val").mkdir()
-    (tmp_path / "labels" / "train").mkdir()
-    (tmp_path / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0.2 0.2")
-    (tmp_path / "data.yaml").write_text("{path: ., train: images/train, val: images/val, names: [a]}")
+    for folder in ("images/train", "images/val", "labels/train"):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+    (tmp_path / "set/labels/train/a.txt").write_text("0 0.5 0.5 0.2 0.2")
+    (tmp_path / "set/data.yaml").write_text("{path: ., train: images/train, val: images/val, names: [a]}")
     (tmp_path / "coco.json").write_text(json.dumps(COCO))
     (tmp_path / "net.yaml").write_text("layers: [{kernel: 3}]")
     (tmp_path / "space.yaml").write_text(SPACE)

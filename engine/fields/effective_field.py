@@ -244,10 +244,11 @@ def _no_gradient(of: Target, made: LayerMap) -> InputError:
 @contextmanager
 def _frozen(module: Any) -> Iterator[None]:
     """Evaluation mode, and no gradients of weights; afterwards as it was."""
+    from rfscale.engine.readers.torch.parts import Parts
     from rfscale.engine.readers.torch.trace.run import unchanged
 
     wanted = [p for p in module.parameters() if p.requires_grad]
-    with unchanged(module):
+    with unchanged(Parts(module)):
         for parameter in wanted:
             parameter.requires_grad_(False)
         try:

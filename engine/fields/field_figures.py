@@ -11,6 +11,7 @@ import numpy as np
 from rfscale.engine.errors import INPUT_SIZE, InputError, Parameter
 from rfscale.engine.fields.mass_box import mass_within, smallest_box
 from rfscale.engine.network.network import check_size
+from rfscale.engine.network.spec import is_number, listed
 from rfscale.engine.variables import FIELD_FIGURES, annotate, provenance
 
 if TYPE_CHECKING:
@@ -95,6 +96,13 @@ def field_of(field: xr.DataArray | xr.Dataset) -> xr.DataArray:
         field = field[name].assign_attrs({**field.attrs, **field[name].attrs})
     if not isinstance(field, xr.DataArray):
         raise InputError(argument=argument, value=field, remedy="give what effective_field or path_counts returns")
+    if field.dtype.kind not in "biuf" or not field.ndim:
+        raise InputError(
+            f"has {field.ndim} axes and values of type {field.dtype}", argument=argument, remedy="give a map of numbers"
+        )
+    for d in field.dims:
+        if d in field.coords and field[d].dtype.kind not in "iu":
+            raise InputError(f"has {field[d].dtype} along {d}", argument=argument, remedy="give whole pixel numbers")
     values = np.asarray(field.values, float)
     total = float(values.sum())
     if not (np.isfinite(total) and total > 0 and values.min() >= 0):
@@ -107,10 +115,11 @@ def field_of(field: xr.DataArray | xr.Dataset) -> xr.DataArray:
 
 
 def _checked(shares: Sequence[float]) -> tuple[float, ...]:
-    given = tuple(float(s) for s in (shares if isinstance(shares, Sequence | np.ndarray) else [shares]))
-    if not given or not all(0 < s <= 1 for s in given):
+    values = listed(shares)
+    given: list[Any] = [shares] if values is None else values
+    if not given or not all(is_number(s) and 0 < s <= 1 for s in given):
         raise InputError(argument=Parameter("shares"), value=shares, remedy="give numbers above 0 and at most 1")
-    return given
+    return tuple(map(float, given))
 
 
 def _moments(mass: np.ndarray, pixels: list[np.ndarray]) -> dict[str, Any]:
@@ -191,6 +200,8 @@ def _gridding(mass: np.ndarray, pixels: list[np.ndarray]) -> dict[str, Any]:
 
 def _beside(array: xr.DataArray, mass: np.ndarray, areas: np.ndarray, footprint: xr.DataArray) -> dict[str, Any]:
     """The field beside the exact footprint of its entry."""
+    if not hasattr(footprint, "dims") or not hasattr(footprint, "reindex") or hasattr(footprint, "data_vars"):
+        raise InputError(argument=Parameter("footprint"), value=footprint, remedy="give what footprint returns")
     if tuple(footprint.dims) != tuple(array.dims):
         raise InputError(
             f"has the axes {', '.join(map(str, footprint.dims))}, the field {', '.join(map(str, array.dims))}",

@@ -17,10 +17,11 @@ from rfscale.engine.errors import INPUT_SIZE, SKIP_GLOBAL_OPS, InputError, Param
 from rfscale.engine.footprints.plan import GlobalOps, Plan, resolve
 from rfscale.engine.kernels.borders import border_entry
 from rfscale.engine.network.axis_maps import BORDERS, AxisMap
-from rfscale.engine.network.layer import IMAGE
-from rfscale.engine.network.modules import module_layers
+from rfscale.engine.network.layer import IMAGE, Layer
+from rfscale.engine.network.modules import layers_of
 from rfscale.engine.network.network import Network, Size
 from rfscale.engine.network.ops import OPS
+from rfscale.engine.network.spec import MAX_VALUE
 
 MAX_CROP = 1 << 22  # pixels along one axis, while margins are searched
 
@@ -126,8 +127,7 @@ def _side(crop: Plan, sizes: dict[str, Size], needed: set[int], names: list[str]
 def _outputs(plan: Plan, layers: Sequence[str] | None, global_ops: GlobalOps) -> list[str]:
     """Names of the maps that must be exact; none with a global receptive field."""
     network = plan.network
-    named = network.outputs if layers is None else [x for name in layers for x in module_layers(network, name)]
-    names = list(dict.fromkeys(named))
+    names = list(dict.fromkeys(network.outputs)) if layers is None else layers_of(network, layers)
     if layers is None and global_ops == "skip":
         local = [n for n in names if not plan.steps[network.index(n)].is_global]
         names = local or names
@@ -141,8 +141,6 @@ def _outputs(plan: Plan, layers: Sequence[str] | None, global_ops: GlobalOps) ->
                     " where it is only one branch of a merge",
                 ),
             )  # fmt: skip
-    if not names:
-        raise InputError("layers is empty; name at least one map")
     return names
 
 
@@ -172,8 +170,14 @@ def _check_tileable(plan: Plan, needed: set[int]) -> None:
                 f"layer {layer.name!r} ({layer.op}) cannot be tiled: its map depends on the size of the image; write "
                 "it with a fixed scale or amount"
             )
-        if any(m.border == "circular" and m.taps != ((0,),) for m in plan.steps[i].maps or ()):
+        maps = enumerate(plan.steps[i].maps or ())
+        # a map that only adds entries at its end reads entry o for entry o, like one that adds none
+        if any(m.border == "circular" and not (m.is_identity and _size_kept(layer, a)) for a, m in maps):
             raise InputError(f"layer {layer.name!r} ({layer.op}) cannot be tiled: it wraps around the image")
+
+
+def _size_kept(layer: Layer, axis: int) -> bool:
+    return OPS[layer.op].size(layer.params, axis, MAX_VALUE) == MAX_VALUE
 
 
 def _affected(plan: Plan, sizes: dict[str, Size], axis: int, needed: set[int], end: str) -> dict[str, np.ndarray]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.errors import InputError, Parameter, nearest, shown
 
 if TYPE_CHECKING:
     from rfscale.engine.network.network import Network
@@ -114,6 +114,23 @@ def module_layers(network: Network, name: str) -> list[str]:
     known = {".".join(parts[:n]) for x in layers for parts in [x.split(".")] for n in range(1, len(parts))}
     known = set(network.modules) or known
     raise InputError(f"{network.name} has no layer {shown(name)}; {nearest(name, known | set(layers))}")
+
+
+def layers_of(network: Network, names: Sequence[str]) -> list[str]:
+    """Return the layers of several names of layers and modules, each once.
+
+    Raises
+    ------
+    InputError
+        For what is no sequence of names, none at all, and names that are not known.
+    """
+    if isinstance(names, str | Mapping) or not isinstance(names, Iterable) or getattr(names, "ndim", 1) != 1:
+        remedy = f"give a list of names, such as {[layer.name for layer in network.layers[-1:]]}"
+        raise InputError(argument=Parameter("layers"), value=names, remedy=remedy)
+    found = list(dict.fromkeys(layer for name in names for layer in module_layers(network, name)))
+    if not found:
+        raise InputError((Parameter("layers"), " is empty"), remedy="name at least one map")
+    return found
 
 
 def module_layer(network: Network, name: str) -> str:

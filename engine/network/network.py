@@ -247,7 +247,7 @@ class Network:
         return self.layers[self.index(name)]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._index
+        return isinstance(name, str) and name in self._index
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Network) and self.name == other.name and self.hash == other.hash

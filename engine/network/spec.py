@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from rfscale.engine.errors import InputError, Parameter, nearest, shown
@@ -33,6 +34,11 @@ def whole(value: object, what: str | Parameter, minimum: int = 1, maximum: int =
     if not minimum <= number <= maximum:
         raise InputError(argument=what, value=number, remedy=f"it must lie between {minimum} and {maximum}")
     return number
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a real number, of Python or NumPy: not True or False."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def text_name(value: object, what: str) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 import rfscale as rf
-from rfscale.engine.analysis.effective_field import effective_field
 from rfscale.engine.analysis.path_counts import path_counts
+from rfscale.engine.fields.mass_box import mass_box
 from rfscale.engine.footprints.backward import windows
 from rfscale.engine.footprints.plan import resolve
 from rfscale.engine.network.modules import level_name
@@ -187,7 +187,7 @@ def _box(network: rf.Network, layer: str, size: tuple[int, ...] | None) -> list[
         at = tuple(n // 2 for n in plan.map_size(index)) if size is not None else (0,) * len(network.axes)
         if sum(prod(hi - lo for lo, hi in window) for window in windows(plan, index, at).values()) > MAX_CELLS:
             return []
-        found = effective_field(path_counts(network, layer, "center", size, "skip"), MASS)
+        found = mass_box(path_counts(network, layer, "center", size, "skip"), MASS)
     except rf.InputError:
         return []
     return [int(v) for v in found.box_extent.values]

@@ -20,6 +20,7 @@ from rfscale.engine.analysis.paths.terms import TooManyCountsError, effective_bo
 from rfscale.engine.errors import InputError, Parameter
 from rfscale.engine.footprints.plan import resolve
 from rfscale.engine.network.network import Network
+from rfscale.engine.network.spec import MAX_VALUE, is_number
 from rfscale.engine.objects.histogram import share_below, shares
 from rfscale.engine.variables import MATCH_BY_ENTRIES, annotate
 
@@ -71,8 +72,9 @@ def match_by_entries(
     effective: bool = True,
 ) -> xr.Dataset:
     """Return what each level is right for, and which levels are missing or idle; see `match`."""
-    if isinstance(entries, bool) or not isinstance(entries, int | float) or not 0 < entries < inf:
+    if not is_number(entries) or not 0 < entries <= MAX_VALUE:
         raise InputError(argument=Parameter("entries"), value=entries, remedy="it must be a number above 0, such as 2")
+    entries = float(entries)
     found = find_levels(network, layers, input_size)
     boxes = _boxes(network, found) if effective else [nan] * len(found.levels)
     limits = [_limits(sizes, level.stride * entries, box) for level, box in zip(found.levels, boxes, strict=True)]

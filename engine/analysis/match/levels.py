@@ -10,7 +10,7 @@ import numpy as np
 
 from rfscale.engine.analysis.profile import profile
 from rfscale.engine.errors import InputError, UnequalJumpsError
-from rfscale.engine.network.modules import level_name, module_layers
+from rfscale.engine.network.modules import layers_of, level_name
 from rfscale.engine.network.network import Network, Size
 from rfscale.engine.network.ops import OPS
 
@@ -221,12 +221,10 @@ def _with_stages(outputs: list[int], stages: dict[float, int], strides: np.ndarr
 
 
 def _asked(network: Network, layers: Sequence[str], rows: dict[str, int], local: np.ndarray) -> list[str]:
-    names = list(dict.fromkeys(layer for name in layers for layer in module_layers(network, name)))
+    names = layers_of(network, layers)
     for name in names:
         if not local[rows[name]]:
             raise InputError(f"layer {name!r} has a global receptive field or none; it has no width to match")
-    if not names:
-        raise InputError("layers is empty; name at least one map")
     return names
 
 

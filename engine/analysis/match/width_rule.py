@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from rfscale.engine.errors import InputError, shown
-from rfscale.engine.network.modules import module_layers
+from rfscale.engine.network.modules import layers_of
 from rfscale.engine.network.network import Network
 from rfscale.engine.network.spec import whole
 from rfscale.engine.objects.fit import Objective, best_maps, gaps, octaves_apart, tightness
@@ -161,12 +161,10 @@ def _chosen(
         layers = outputs if len(outputs) > 1 else None
     if layers is None:
         return best
-    layers = [layer for name in layers for layer in module_layers(network, name)]
+    layers = layers_of(network, layers)
     for name in layers:
         if name not in names:
             raise InputError(f"layer {name!r} has a global receptive field or none; it has no width to match")
-    if not layers:
-        raise InputError("layers is empty; name at least one map")
     return sorted({names.index(name) for name in layers})
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from rfscale.engine.errors import InputError, Parameter
 from rfscale.engine.footprints.plan import GlobalOps, Step, attributes, resolve
-from rfscale.engine.network.modules import module_layers
+from rfscale.engine.network.modules import layers_of
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, SizedReading
@@ -93,8 +93,7 @@ def context(
     along = _axis(net, axis)
     samples_per_ms = None if rate is None else _checked_rate(rate) / 1000
     plan = resolve(net, None, global_ops)
-    names = net.outputs if layers is None else [found for name in layers for found in module_layers(net, name)]
-    names = tuple(dict.fromkeys(names))
+    names = list(dict.fromkeys(net.outputs)) if layers is None else layers_of(net, layers)
     rows = [_context(plan.steps[net.index(name)], along) for name in names]
     data: dict[str, Any] = {
         name: ("layer", np.array(column, float))

@@ -15,7 +15,7 @@ from rfscale.engine.footprints.intervals import Intervals
 from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, Step, attributes
 from rfscale.engine.network.modules import module_attributes, module_layers
 from rfscale.engine.network.network import Network, Size
-from rfscale.engine.network.spec import per_axis, whole
+from rfscale.engine.network.spec import listed, per_axis, whole
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
 from rfscale.engine.variables import ENTRIES_AT, WHERE, annotate
@@ -112,7 +112,7 @@ def where(
 
 def _lies_outside(entry: Entry, size: Size | None) -> bool:
     """Whether an entry is one, of a larger map."""
-    numbers = [entry] if isinstance(entry, int) else list(entry)
+    numbers = listed(entry) or [entry]
     fits = size is not None and len(numbers) == len(size)
     return fits and all(isinstance(n, int | np.integer) and n >= 0 for n in numbers)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import nan, prod
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from rfscale.engine.footprints.plan import GlobalOps
 from rfscale.engine.network.input_sizes import input_sizes
 from rfscale.engine.network.memory import BYTES, peak_memory
 from rfscale.engine.network.network import Network, Size, check_size
+from rfscale.engine.network.spec import is_number, listed
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, SizedReading
 from rfscale.engine.variables import TILE_COSTS, annotate, provenance
@@ -97,7 +98,7 @@ def tile_costs(
     """
     net = as_network(network, reading)
     cost, sides = _cost_of(net, image_size, dtype, layers, global_ops)
-    sizes = [check_tile(tile, sides, net) for tile in tiles] if tiles is not None else _listed(net, sides, cost.padded)
+    sizes = _listed(net, sides, cost.padded) if tiles is None else _given(tiles, sides, net)
     return costs_dataset([cost(size) for size in sizes], net, dtype, cost.image)
 
 
@@ -141,8 +142,9 @@ def choose_tile(
     """
     if waste is None and memory is None:
         raise InputError("choose_tile needs a limit", remedy=("give ", Parameter("waste"), " or ", Parameter("memory")))
-    for name, limit, least in (("waste", waste, 1), ("memory", memory, 0)):
-        if limit is not None and not limit > least:
+    limits: tuple[tuple[str, Any, int], ...] = ("waste", waste, 1), ("memory", memory, 0)
+    for name, limit, least in limits:
+        if limit is not None and not (is_number(limit) and limit > least):
             raise InputError(argument=Parameter(name), value=limit, remedy=f"it must be more than {least}")
     net = as_network(network, reading)
     cost, sides = _cost_of(net, image_size, dtype, layers, global_ops)
@@ -205,7 +207,7 @@ def _cost_of(
     layers: Sequence[str] | None,
     global_ops: GlobalOps,
 ) -> tuple[_Cost, list[Side]]:
-    if dtype not in BYTES:
+    if not isinstance(dtype, str) or dtype not in BYTES:
         raise InputError(f"dtype is {shown(dtype)}; {nearest(dtype, BYTES)}")
     image = None if image_size is None else check_size(image_size, len(network.axes), "image_size")
     padded = None if image is None else padded_size(network, image)
@@ -238,6 +240,13 @@ def _rounded(pixels: int, sides: Sequence[Side], image: Size | None) -> Size:
     return tuple(up) if image is None else tuple(
         min(t, -(-n // s.period) * s.period) for t, n, s in zip(up, image, sides, strict=True)
     )  # fmt: skip
+
+
+def _given(tiles: Any, sides: Sequence[Side], network: Network) -> list[Size]:
+    several = listed(tiles.tolist() if isinstance(tiles, np.ndarray) else tiles)
+    if not several:
+        raise InputError(argument=Parameter("tiles"), value=tiles, remedy="give a list of tiles, such as [256, 512]")
+    return [check_tile(tile, sides, network) for tile in several]
 
 
 def _listed(network: Network, sides: Sequence[Side], image: Size | None) -> list[Size]:

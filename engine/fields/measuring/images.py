@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rfscale.engine.errors import INPUT_SIZE, InputError, Parameter, shown
+from rfscale.engine.network.spec import whole
 
 IMAGES = Parameter("images")
 NORMALIZE = Parameter("normalize")
@@ -62,7 +63,8 @@ def image_source(
     batch : int, optional
         Images of a batch of noise or files.
     """
-    batch = batch or max(1, min(16, BATCH_VALUES // prod(shape[1:])))
+    usual = max(1, min(16, BATCH_VALUES // prod(shape[1:])))
+    batch = usual if batch is None else whole(batch, Parameter("batch"))
     if isinstance(images, str) and images == "noise":
         return _noise(tuple(shape), DEFAULT_COUNT if count is None else count, seed, batch)
     if isinstance(images, str | PathLike):

@@ -63,6 +63,6 @@ PROTOCOLS = {
 
 def protocol_of(name: str) -> Protocol:
     """Return the protocol of a name, or raise an error with the names."""
-    if name not in PROTOCOLS:
+    if not isinstance(name, str) or name not in PROTOCOLS:
         raise InputError(argument=Parameter("protocol"), value=name, remedy=nearest(name, PROTOCOLS))
     return PROTOCOLS[name]

@@ -16,6 +16,7 @@ from rfscale.engine.fields.squares.recorded import NeedsValuesError, OperatorRec
 from rfscale.engine.fields.squares.way import WayBack
 from rfscale.engine.fields.squares.window import Window, added
 from rfscale.engine.readers.torch.inputs.example_input import ModelInputs, mapped
+from rfscale.engine.readers.torch.parts import Parts
 from rfscale.engine.readers.torch.trace.module_calls import ModuleCalls
 from rfscale.engine.readers.torch.trace.run import unchanged
 
@@ -39,19 +40,20 @@ class Squares:
 
 def recorded_forward(module: Any, inputs: ModelInputs) -> Recorded:
     """Return what one forward of a module does on an image without values, or with those of noise where it asks."""
-    with unchanged(module), torch.no_grad():
+    parts = Parts(module)
+    with unchanged(parts), torch.no_grad():
         try:
-            return _recorded(module, inputs, torch.empty(inputs.image.shape, dtype=inputs.image.dtype, device="meta"))
+            return _recorded(parts, inputs, torch.empty(inputs.image.shape, dtype=inputs.image.dtype, device="meta"))
         except InputError:
             raise
         except Exception as error:  # whatever the code of a model raises without values
             if not isinstance(error, NeedsValuesError | NotImplementedError | TypeError) and "meta" not in str(error):
                 raise
         noise = torch.randn(inputs.image.shape, generator=torch.Generator().manual_seed(0)).to(inputs.image.dtype)
-        return _recorded(module, inputs, noise)
+        return _recorded(parts, inputs, noise)
 
 
-def _recorded(module: Any, inputs: ModelInputs, image: Any) -> Recorded:
+def _recorded(parts: Parts, inputs: ModelInputs, image: Any) -> Recorded:
     def returned(names: list[str], call: int, key: str, tensor: Any) -> None:
         ref = recorder.ref(tensor)
         if ref is not None:
@@ -63,10 +65,10 @@ def _recorded(module: Any, inputs: ModelInputs, image: Any) -> Recorded:
             return image
         return torch.zeros(t.shape, dtype=t.dtype) if t.value is None else t.value.detach()
 
-    calls = ModuleCalls(module, returned)
+    calls = ModuleCalls(parts.paths, returned)
     recorder = OperatorRecorder(image, lambda: calls.path)
     with calls, recorder:
-        module(*mapped(inputs.args, tensor), **mapped(inputs.kwargs, tensor))
+        parts.module(*mapped(inputs.args, tensor), **mapped(inputs.kwargs, tensor))
     return recorder.recorded
 
 

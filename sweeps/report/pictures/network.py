@@ -107,7 +107,7 @@ def layer_ticks(ax: Axes, names: Sequence[str]) -> None:
 def map_figure(data: xr.DataArray, field: xr.Dataset | None = None) -> Figure:
     """Return the picture of `rfscale footprint --plot`: pixels of a footprint, or path counts with their `field`.
 
-    `field` is that of `rfscale.engine.analysis.effective_field.effective_field`.
+    `field` is that of `rfscale.engine.fields.mass_box.mass_box`.
     """
     plane, _ = _plane(data)
     with figure(6.4, min(max(5.2 * plane.shape[0] / plane.shape[1], 1.5), 9.0) + 0.6) as (fig, axes):

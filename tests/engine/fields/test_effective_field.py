@@ -309,3 +309,23 @@ def test_the_model_is_left_as_it_was():
     assert [p.requires_grad for p in (model.conv1.weight, model.conv2.weight)] == [True, False]
     assert model.conv1.weight.grad is None
     assert not model._forward_hooks
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+def test_weights_of_few_digits(dtype):
+    import torch
+
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(4, 1, 3)).eval()
+    found = rf.effective_field(model.to(getattr(torch, dtype)), "1", count=2, input_size=12)
+    assert int((found.field > 0).sum()) == 25
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("batch", -1), ("batch", 0), ("batch", 1.5), ("batch", "x"), ("protocol", ["squared"])]
+)
+def test_options_that_are_none(name, value):
+    import torch
+
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 1, 3)).eval()
+    with pytest.raises(rf.InputError, match=f"{name} is"):
+        rf.effective_field(model, "0", input_size=12, **{"count": 2, name: value})

@@ -129,3 +129,36 @@ def test_two_fields():
 def test_what_is_no_field(call, message):
     with pytest.raises(rf.InputError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        xr.DataArray([["a"]]),
+        xr.DataArray(3.0),
+        xr.DataArray([1j, 2]),
+        xr.DataArray([1.0, 2], {"x": ["a", "b"]}, ("x",)),
+        xr.DataArray([1.0, 2], {"x": [0.5, 1.5]}, ("x",)),
+    ],
+)
+def test_a_map_that_is_no_field(field):
+    for ask in (lambda: rf.field_figures(field), lambda: rf.compare_fields(field, field)):
+        with pytest.raises(rf.InputError, match=r"field has"):
+            ask()
+
+
+@pytest.mark.parametrize("shares", [None, "x", np.array(3), {}, [[0.5]], [True], 2, [0], []])
+def test_shares_that_are_no_numbers(shares):
+    with pytest.raises(rf.InputError, match="shares is"):
+        rf.field_figures(some(), shares)
+
+
+@pytest.mark.parametrize("footprint", [3, "x", [1, 2], np.ones((9, 12), bool), xr.Dataset()])
+def test_what_is_no_footprint(footprint):
+    with pytest.raises(rf.InputError, match="footprint is"):
+        rf.field_figures(some(), footprint=footprint)
+
+
+def test_shares_of_numpy():
+    assert rf.field_figures(some(), np.float32(0.5)).box_extent.shape == (1, 2)
+    assert rf.field_figures(some(), np.array([0.5, 1])).box_extent.shape == (2, 2)

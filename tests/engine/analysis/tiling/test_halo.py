@@ -155,6 +155,7 @@ def test_a_map_that_a_crop_layer_cuts_needs_more_than_its_reach():
         (rf.load("resnet18"), {}, r"layer 'fc' cannot be tiled: 'avgpool' \(global_pool\)"),
         (chain({"op": "resize", "size": 9}), {}, r"layer 'resize1' \(resize\)"),
         (chain({"op": "pad", "padding": 1, "mode": "circular"}), {}, "wraps around"),
+        (chain({"op": "pad", "padding": [0, 0, 0, 1], "mode": "circular"}), {}, "wraps around"),  # at one end alone
         (
             chain({"kernel": 3}, {"op": "roll", "shift": 2}),
             {},
