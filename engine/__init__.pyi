@@ -1,9 +1,9 @@
-from .analysis.all_fields import all_fields
 from .analysis.check.check import check
 from .analysis.check.rules import Finding
 from .analysis.coverage import coverage
 from .analysis.entry_map import entry_map
-from .analysis.field_profile import field_profile
+from .analysis.fields.all_fields import all_fields
+from .analysis.fields.field_profile import field_profile
 from .analysis.footprint import footprint
 from .analysis.match.match import match
 from .analysis.output_lines import output_lines
@@ -11,8 +11,8 @@ from .analysis.path_counts import path_counts
 from .analysis.profile import profile
 from .analysis.questions.compare import compare
 from .analysis.questions.context import context
+from .analysis.questions.sizes import valid_sizes
 from .analysis.questions.where import entries_at, where
-from .analysis.sizes import valid_sizes
 from .analysis.tiling.halo import halo
 from .analysis.tiling.tile_costs import choose_tile, tile_costs
 from .analysis.tiling.tiles import tiles

@@ -281,7 +281,7 @@ PLAIN = {  # place: what fails there, the words of the remedy, the same call wit
     ),
 }  # fmt: skip
 OF_TORCH = {
-    "engine.analysis.sizes:_verify": (
+    "engine.analysis.questions.sizes:_verify": (
         lambda _: rf.valid_sizes(plain(), verify=True, example_input=pixels(64)), "give example_input as a shape",
         lambda _: rf.valid_sizes(plain(), verify=True, example_input=(1, 3, 64, 64)),
     ),

@@ -63,7 +63,7 @@ def field(
         raise InputError("draws a picture", argument="--over", remedy="give --plot as well")
     options = {"entry": entry_of(entry), "input_size": pixels(input_size), "protocol": protocol, "count": count}
     options |= {"normalize": normalize, "seed": seed} | _reading(network)
-    from rfscale.engine.analysis.all_fields import all_fields
+    from rfscale.engine.analysis.fields.all_fields import all_fields
     from rfscale.engine.readers.quiet import quiet
     from rfscale.sweeps.report.progress import progress
     from rfscale.sweeps.report.tables.fields import comparison_lines, fields_report

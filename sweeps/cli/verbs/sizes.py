@@ -40,7 +40,7 @@ def sizes(
     if near is not None and pixels is None:
         raise InputError(argument="--near", value=near, remedy="give pixels per axis, such as 500 or 500x375")
     net = network.load()
-    from rfscale.engine.analysis.sizes import as_read, is_model, valid_sizes
+    from rfscale.engine.analysis.questions.sizes import as_read, is_model, valid_sizes
     from rfscale.engine.readers.quiet import quiet
     from rfscale.sweeps.report.progress import progress
     from rfscale.sweeps.report.tables.sizes import sizes_report

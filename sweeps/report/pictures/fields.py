@@ -21,7 +21,7 @@ def fields_figure(found: xr.Dataset, over: Path | None = None, other: xr.Dataset
     Parameters
     ----------
     found : xr.Dataset
-        As from `rfscale.engine.analysis.all_fields.all_fields`, of two axes.
+        As from `rfscale.engine.analysis.fields.all_fields.all_fields`, of two axes.
     over : path, optional
         A picture to lie under the fields.
     other : xr.Dataset, optional

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from rfscale.engine.analysis.all_fields import KINDS, network_of
+from rfscale.engine.analysis.fields.all_fields import KINDS, network_of
 from rfscale.engine.analysis.path_counts import path_counts
 from rfscale.engine.analysis.profile import profile
 from rfscale.engine.errors import InputError

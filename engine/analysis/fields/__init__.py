@@ -1,0 +1,1 @@
+"""Fields beside the exact footprints: one entry, and layer by layer."""
