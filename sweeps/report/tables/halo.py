@@ -122,8 +122,16 @@ def _verdict(tested: xr.Dataset) -> str:
 
 
 def stored_parts(found: xr.Dataset, costs: xr.Dataset, tested: xr.Dataset | None) -> xr.Dataset:
-    """Return the margins, the costs of tiles and the comparison as one dataset; those of one tile as scalars."""
-    data = found.assign((costs.isel(option=0) if "tile" in found else costs).data_vars)
+    """Return the margins, the costs of tiles and the comparison as one dataset; those of one tile as scalars.
+
+    What crops that end at the borders of an image cost stands beside what others cost, under names of its own.
+    """
+    if "tile" in found:
+        costs = costs.isel(option=0).drop_vars("tile")
+        costs = costs.rename({name: f"{name}_in_image" for name in ("crop", "waste")})
+        for name in ("crop_in_image", "waste_in_image"):
+            costs[name].attrs["long_name"] += ", where crops end at the borders of the image"
+    data = found.assign(costs.data_vars)
     data.attrs |= {k: v for k, v in costs.attrs.items() if k in ("dtype", "image_size")}
     if tested is not None:
         data = data.assign(tested.data_vars)

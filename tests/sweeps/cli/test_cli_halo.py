@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+import xarray as xr
 
+import rfscale as rf
 from rfscale.sweeps.cli.verbs.halo import bytes_of
 
 VOLUME = """
@@ -100,3 +103,15 @@ def test_the_csv_has_the_margins(here, rfscale):
 )
 def test_bytes(text, size):
     assert bytes_of(text) == size
+
+
+def test_a_file_has_the_figures_of_python_and_those_of_the_image(rfscale, tmp_path):
+    args = ("halo", "unet-padded", "--image-size", "1000x500", "--tile", "512x256", "--out", tmp_path / "h.nc")
+    assert rfscale(*args)[0] == 0
+    stored = xr.open_dataset(tmp_path / "h.nc", engine="h5netcdf")
+    found = rf.halo("unet-padded", (512, 256), image_size=(1000, 500))
+    costs = rf.tile_costs("unet-padded", [(512, 256)], image_size=(1000, 500)).isel(option=0)
+    for name in found.data_vars:
+        np.testing.assert_array_equal(stored[name].values, found[name].values)
+    assert stored.crop_in_image.values.tolist() == costs.crop.values.tolist() != found.crop.values.tolist()
+    assert float(stored.waste_in_image) == float(costs.waste) != float(found.waste)
