@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf, log2, nan, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -70,23 +70,27 @@ def match_by_entries(
     entries: float = 2.0,
     input_size: int | Sequence[int] | None = None,
     effective: bool = True,
+    sides: Mapping[str, float] | None = None,
 ) -> xr.Dataset:
     """Return what each level is right for, and which levels are missing or idle; see `match`."""
     if not is_number(entries) or not 0 < entries <= MAX_VALUE:
         raise InputError(argument=Parameter("entries"), value=entries, remedy="it must be a number above 0, such as 2")
     entries = float(entries)
     found = find_levels(network, layers, input_size)
-    boxes = _boxes(network, found) if effective else [nan] * len(found.levels)
+    boxes = _boxes(network, found, sides or {}) if effective else [nan] * len(found.levels)
     limits = [_limits(sizes, level.stride * entries, box) for level, box in zip(found.levels, boxes, strict=True)]
     finer = _finer(found, sizes, entries)
     return _dataset(found, boxes, limits, finer, sizes, entries)
 
 
-def _boxes(network: Network, found: Levels) -> list[float]:
-    """Sides of the effective boxes; NaN where one takes too long."""
+def _boxes(network: Network, found: Levels, sides: Mapping[str, float]) -> list[float]:
+    """Sides of the effective boxes, of fields where they are given; NaN where one takes too long."""
     plan = resolve(network, found.input_size, "skip")
     out = []
     for level in found.levels:
+        if level.layer in sides:
+            out.append(sides[level.layer])
+            continue
         try:
             box = effective_box(plan, level.layer, "center", MASS, MAX_CELLS // len(found.levels), "skip")
         except TooManyCountsError:

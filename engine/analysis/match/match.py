@@ -12,6 +12,7 @@ from rfscale.engine.analysis.match.entries_rule import match_by_entries
 from rfscale.engine.analysis.match.own_resize import OwnResize, without_own_resize
 from rfscale.engine.analysis.match.width_rule import Measure, match_by_width
 from rfscale.engine.errors import InputError, Parameter
+from rfscale.engine.fields.given_fields import box_sides
 from rfscale.engine.network.network import Network
 from rfscale.engine.objects.fit import Objective
 from rfscale.engine.objects.resize import Resize
@@ -40,6 +41,7 @@ def match(
     objective: Objective | None = None,
     input_size: int | Sequence[int] | None = None,
     effective: bool = True,
+    fields: Any = None,
     **reading: Unpack[Reading],
 ) -> xr.Dataset:
     """Set the levels of a network beside the object sizes of a data set.
@@ -76,6 +78,9 @@ def match(
         Figures of the centre entries for images of this size; by default without borders.
     effective : bool
         Whether to work out the effective boxes, which takes longest.
+    fields : xr.Dataset, xr.DataArray or sequence of these, optional
+        Fields of the model, measured or predicted, as from `effective_field` or `all_fields`: the boxes that hold 95 %
+        of them stand in the place of those of path counts at their layers.
     **reading
         How a model is read, as in `load`: example_input, unknown, axes, image, name, arguments.
 
@@ -127,11 +132,13 @@ def match(
     if own is not None:
         _check_resize(network, own, resize, sizes)
         network, input_size = own.network, None if input_size is None else own.after
+    sides = None if fields is None else box_sides(network, fields)
     if rule == "entries":
-        out = match_by_entries(network, sizes, layers, 2.0 if entries is None else entries, input_size, effective)
+        needed = 2.0 if entries is None else entries
+        out = match_by_entries(network, sizes, layers, needed, input_size, effective, sides)
     else:
         given: dict[str, Any] = {name: value for name, value in of_width.items() if value is not None}
-        out = match_by_width(network, sizes, layers, input_size=input_size, effective=effective, **given)
+        out = match_by_width(network, sizes, layers, input_size=input_size, effective=effective, sides=sides, **given)
     attrs = {key: sizes.attrs.get(key) for key in ("source", "resize", "objects", "boxes", "attribution")}
     used = out.attrs.pop("input_size", None)
     mode = "interior" if used is None else f"finite {used}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf, isfinite, log2, nan, prod
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,6 +38,7 @@ def match_by_width(
     objective: Objective = "tightness",
     input_size: int | Sequence[int] | None = None,
     effective: bool = True,
+    sides: Mapping[str, float] | None = None,
 ) -> xr.Dataset:
     """Return which map is as wide as which objects, and the k maps that are nearest to the objects of all; see `match`.
 
@@ -46,7 +47,7 @@ def match_by_width(
     _check(factor, by, objective, effective)
     if k is not None and layers is not None:
         raise InputError("give either layers or k: k asks for the best maps, layers says which")
-    table = _table(network, input_size, effective)
+    table = _table(network, input_size, effective, sides or {})
     best = _best(network, table, sizes, k, by, objective, factor)
     chosen = _chosen(network, table, layers, k, best[(k or min(DEFAULT_MAPS, len(best))) - 1])
     out = _compared(table, sizes, chosen, best, by, factor)
@@ -99,7 +100,7 @@ def _check(factor: float, by: str, objective: str, effective: bool) -> None:
         raise InputError(f"objective is {shown(objective)}; it must be tightness or coverage")
 
 
-def _table(network: Network, input_size: Any, effective: bool) -> xr.Dataset:
+def _table(network: Network, input_size: Any, effective: bool, sides: Mapping[str, float]) -> xr.Dataset:
     """Figures of the layers whose receptive field is not global."""
     import xarray as xr
 
@@ -114,15 +115,18 @@ def _table(network: Network, input_size: Any, effective: bool) -> xr.Dataset:
     data: Data = {
         "width": ("layer", ds.width.values),
         "extent": ("layer", np.sqrt(ds.extent.values.prod(axis=1))),
-        "effective": ("layer", _effective(network, names, input_size) if effective else np.full(len(names), nan)),
+        "effective": (
+            "layer",
+            _effective(network, names, input_size, sides) if effective else np.full(len(names), nan),
+        ),
         "jump": ("layer", np.sqrt(ds.jump.values.prod(axis=1))),
         "op": ("layer", ds.op.values),
     }
     return xr.Dataset(data, {"layer": ds.layer.values})
 
 
-def _effective(network: Network, layers: list[str], input_size: Any) -> np.ndarray:
-    """Side of the 95 % box per layer; a layer that passes its source on has its source's."""
+def _effective(network: Network, layers: list[str], input_size: Any, sides: Mapping[str, float]) -> np.ndarray:
+    """Side of the 95 % box per layer, of a field where one is given; a layer that passes its source on has its."""
     from rfscale.engine.analysis.path_counts import path_counts
     from rfscale.engine.fields.mass_box import mass_box
     from rfscale.engine.footprints.plan import resolve
@@ -132,6 +136,9 @@ def _effective(network: Network, layers: list[str], input_size: Any) -> np.ndarr
     for step in plan.steps:
         name = step.layer.name
         if name not in layers:
+            continue
+        if name in sides:
+            known[name] = sides[name]
             continue
         source = step.layer.inputs[0]
         if step.passes and source in known:

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import rfscale as rf
 from rfscale.engine.analysis.match.match import match
@@ -204,3 +205,18 @@ def test_the_command(tmp_path, capsys):
     groups = json.loads((tmp_path / "out.json").read_text())
     assert {"layer", "bin", "chosen", "gap", "level", "maps"} <= {name.strip("/") for name in groups}
     assert xr.open_dataset(tmp_path / "out.nc").attrs["network"] == "vgg11"
+
+
+def test_fields_that_are_given_stand_for_path_counts():
+    net = rf.load("vgg16")
+    boxes = np.array([[12, 12], [150, 150]])
+    field = xr.DataArray(np.ones((10, 40)), dims=("y", "x"), attrs={"layer": "pool3"})
+    side = float(np.sqrt(rf.field_figures(field, [0.95]).box_extent.prod()))
+    by_width = rf.match(net, boxes, rule="width", fields=field, k=2)
+    assert float(by_width.effective.sel(layer="pool3")) == side
+    plain = rf.match(net, boxes, rule="width", k=2)
+    assert float(plain.effective.sel(layer="pool2")) == float(by_width.effective.sel(layer="pool2"))
+    level = rf.match(net, boxes, layers=["pool3", "pool4"], fields=[field])
+    assert side in level.effective.values.tolist()
+    with pytest.raises(rf.InputError, match="fields does not say what layer it is of"):
+        rf.match(net, boxes, fields=xr.DataArray(np.ones((3, 3)), dims=("y", "x")))
