@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -152,6 +152,17 @@ def load_named(
         return door.read(text, args, reading, input_size)
 
 
+def maker_of(text: str) -> Callable[..., Any]:
+    """Return what makes the PyTorch module that a text names; an InputError where it names none."""
+    make = door_of(text).make
+    if make is None:
+        raise InputError(
+            f"{text} cannot be run at sizes of its own choice",
+            remedy="name the PyTorch code that makes the model, such as file.py:factory or timm:resnet50d",
+        )
+    return make
+
+
 def torch_model(source: Any, arguments: Mapping[str, Any], reading: Mapping[str, Any]) -> Any:
     """Return the PyTorch module that something read by `load` stands for, with the values of its weights.
 
@@ -168,15 +179,9 @@ def torch_model(source: Any, arguments: Mapping[str, Any], reading: Mapping[str,
     """
     model = source
     if isinstance(source, str | PathLike):
-        text = str(source)
-        door = door_of(text)
-        if door.make is None:
-            raise InputError(
-                f"{text} cannot be run at sizes of its own choice",
-                remedy="name the PyTorch code that makes the model, such as file.py:factory or timm:resnet50d",
-            )
+        make = maker_of(str(source))
         with quiet(own_warnings=True):
-            model = door.make(text, arguments, reading)
+            model = make(str(source), arguments, reading)
     if library_of(model) != "torch" or not hasattr(model, "forward"):
         raise InputError(f"{shown(source)} is no PyTorch module", remedy="give a model, or what makes one")
     return model

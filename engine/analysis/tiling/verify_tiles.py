@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from math import inf, isfinite, nan, prod
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -14,10 +15,11 @@ import numpy as np
 from rfscale.engine.analysis.tiling.tile_costs import padded_size
 from rfscale.engine.analysis.tiling.tiles import Tile, check_tile, cut_tiles
 from rfscale.engine.errors import InputError, Parameter
+from rfscale.engine.files import need_package
 from rfscale.engine.footprints.margins import Side, find_sides
 from rfscale.engine.network.memory import peak_memory
 from rfscale.engine.network.network import Network, Size, check_size
-from rfscale.engine.readers.load import as_network, torch_model
+from rfscale.engine.readers.load import as_network, maker_of, torch_model
 from rfscale.engine.readers.reading import NetworkLike, SizedReading
 from rfscale.engine.variables import TILE_TEST, annotate, provenance
 
@@ -66,6 +68,9 @@ def verify_tiles(
     InputError
         For what is no PyTorch module, for one that does not run on such an image or returns no maps, and as `halo`.
     """
+    if isinstance(model, str | PathLike):
+        maker_of(str(model))
+    need_package("torch", "to run the model")
     import torch
     import xarray as xr
 
