@@ -97,10 +97,8 @@ def options_in_errors():
 def places(error):
     """Where an error and those that it was made of come from, as `module:function`."""
     while error is not None:
-        for frame in traceback.extract_tb(error.__traceback__):
-            path = Path(frame.filename).resolve()
-            if path.is_relative_to(ROOT):
-                yield path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") + ":" + frame.name
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            yield f"{frame.f_globals['__name__'].removeprefix('rfscale.')}:{frame.f_code.co_name}"
         error = error.__context__
 
 
