@@ -347,6 +347,11 @@ def test_every_place_has_a_case():
     assert set(proposals()) - {*PLAIN, *OF_TORCH} == set()
 
 
+def test_labels_in_shares_of_the_image_are_not_told_to_leave_its_size_out(files):
+    with pytest.raises(InputError, match=r"give images \(a folder of pictures\) or image_size$"):
+        rf.object_sizes("set/data.yaml", "letterbox=640")
+
+
 def test_errors_name_options_that_there_are():
     known = {option for verb in typer.main.get_command(app).commands.values() for p in verb.params for option in p.opts}
     assert set(options_in_errors()) - known == set()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rfscale.engine.errors import InputError, Parameter, shown
+from rfscale.engine.errors import InputError, Parameter, Text, shown
 from rfscale.engine.objects.boxes import Boxes, Source
 from rfscale.engine.objects.histogram import BINS, MEASURES, OCTAVES, PIXELS, QUANTILES, modes, quantile
 from rfscale.engine.objects.open_source import open_source
@@ -236,13 +236,21 @@ def _counted(source: Source, rule: Resize, categories: Sequence[str] | None) -> 
         )
     if not tally.used:
         reasons = ", ".join(f"{n} {reason}" for reason, n in tally.left_out.most_common())
-        unknown = tally.left_out["image size unknown"] > 0
         raise InputError(
             f"objects: none of the {tally.total} boxes of {source.label} can be used: {reasons}",
-            remedy=("give ", Parameter("image_size"), " or ", Parameter("resize", "none")) if unknown else None,
+            remedy=_remedy_of_unknown(source, tally),
         )
     _choose(tally, source, categories)
     return tally
+
+
+def _remedy_of_unknown(source: Source, tally: Tally) -> Text | None:
+    """What helps where no image has a known size; shares of the image need it whatever the resize."""
+    if source.left_out["image size unknown"]:
+        return ("give ", Parameter("images"), " (a folder of pictures) or ", Parameter("image_size"))
+    if tally.left_out["image size unknown"]:
+        return ("give ", Parameter("image_size"), " or ", Parameter("resize", "none"))
+    return None
 
 
 def _choose(tally: Tally, source: Source, categories: Sequence[str] | None) -> None:
