@@ -50,7 +50,7 @@ def _memory_text(one: xr.Dataset, costs: xr.Dataset) -> str:
     memory = float(one.memory)
     if isnan(memory):
         return "memory is not known, for not all layers say their channels"
-    return f"maps take {size_text(memory)} at a time as {costs.attrs['dtype']}"
+    return f"maps take {size_text(memory)} at a time as {costs.attrs['dtype']}, and weights and workspace come on top"
 
 
 def _several(costs: xr.Dataset) -> list[Any]:
