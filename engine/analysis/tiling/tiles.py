@@ -84,7 +84,7 @@ def cut_tiles(
             continue
         lengths = tuple(place.length for place in places)
         if lengths not in checked:
-            check_alike(network, lengths, global_ops, image)
+            check_alike(network, sides[0].scale, lengths, global_ops, image)
             checked.add(lengths)
         inner, outer = {}, {}
         for name in sides[0].scale:
