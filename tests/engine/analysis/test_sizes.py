@@ -50,6 +50,10 @@ def test_no_size_at_all():
     assert found.valid.values.tolist() == [["none", "none"]] * 3
     assert found.smallest.max() == found.step.max() == found.listed.max() == 0
     assert "leaves nothing" in found.attrs["not_near"]
+    found = rf.valid_sizes(
+        {"layers": [{"op": "max_pool", "kernel": 9}, {"op": "resize", "size": 4}, {"kernel": 5}]}, near=8
+    )
+    assert found.attrs["not_near"] == "layer 'max_pool1' (max_pool) leaves nothing of its 8×8 input"
 
 
 def test_bad_arguments():
