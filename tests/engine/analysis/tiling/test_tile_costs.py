@@ -96,6 +96,8 @@ def test_half_the_bytes_allow_a_larger_tile():
 
 def test_a_memory_for_the_whole_image_takes_one_tile():
     assert rf.choose_tile("unet-padded", memory=1e12, image_size=1000) == (1008, 1008)
+    found = rf.choose_tile("resnet50", memory=1e12, image_size=(1000, 700), layers=["layer4"])  # no multiples of 32
+    assert found == (1024, 704)
 
 
 @pytest.mark.parametrize(
