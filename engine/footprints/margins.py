@@ -7,7 +7,7 @@ exactly through the axis maps of the network.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import lcm
 
@@ -61,13 +61,13 @@ def find_sides(
             error.args = (str(error),)
         raise
     names = _outputs(plan, layers, global_ops)
-    needed = _needed(plan, [network.index(n) for n in names])
+    needed = _needed(plan, names)
     _check_tileable(plan, needed)
     reaches = [s.intervals for i, s in enumerate(plan.steps) if i in needed and s.intervals]
     periods = [lcm(*(r[axis].shift for r in reaches)) for axis in range(len(network.axes))]
     blocks = [4 + 4 * (max(r[axis].extent for r in reaches) // p) for axis, p in enumerate(periods)]
     while True:
-        size = _fitting(network, global_ops, blocks, periods, image)
+        size = _fitting(network, names, global_ops, blocks, periods, image)
         crop = resolve(network, size, global_ops)
         sizes = network.map_sizes(size)
         sides = [_side(crop, sizes, needed, names, axis, period) for axis, period in enumerate(periods)]
@@ -79,7 +79,12 @@ def find_sides(
 
 
 def _fitting(
-    network: Network, global_ops: GlobalOps, blocks: Sequence[int], periods: Sequence[int], image: Size | None
+    network: Network,
+    names: Sequence[str],
+    global_ops: GlobalOps,
+    blocks: Sequence[int],
+    periods: Sequence[int],
+    image: Size | None,
 ) -> Size:
     """A long crop that the network takes: a multiple of the period, and a rest where it must be (unpadded U-Nets)."""
     if max(b * p for b, p in zip(blocks, periods, strict=True)) > MAX_CROP:
@@ -95,7 +100,7 @@ def _fitting(
         try:
             network.map_sizes(size)
             if image is not None:
-                check_alike(network, size, global_ops, image)
+                check_alike(network, names, size, global_ops, image)
         except InputError as error:
             first_error = first_error or error
             continue
@@ -153,9 +158,10 @@ def _cause(network: Network, name: str) -> str:
     return next(x.name for x in network.layers if x.name in upstream and OPS[x.op].kind in ("global", "one_way"))
 
 
-def _needed(plan: Plan, ends: Sequence[int]) -> set[int]:
-    needed = set(ends)
-    for i in range(max(ends), -1, -1):
+def _needed(plan: Plan, names: Iterable[str]) -> set[int]:
+    """Positions of the layers that some maps depend on, and their own."""
+    needed = {plan.network.index(name) for name in names}
+    for i in range(max(needed), -1, -1):
         if i in needed:
             needed.update(s for s in plan.steps[i].sources if s >= 0)
     return needed
@@ -220,12 +226,11 @@ def next_affected(affected: np.ndarray, axis_map: AxisMap, size: int, end: str) 
     return out
 
 
-def check_alike(network: Network, lengths: Size, global_ops: GlobalOps, image: Size) -> None:
-    """Raise an InputError unless every layer reads a crop as it reads the image."""
-    whole = resolve(network, image, global_ops)
-    for step, other in zip(resolve(network, lengths, global_ops).steps, whole.steps, strict=True):
-        if step.is_global:
-            continue  # no map that is asked for depends on it
+def check_alike(network: Network, names: Iterable[str], lengths: Size, global_ops: GlobalOps, image: Size) -> None:
+    """Raise an InputError unless every layer that some maps depend on reads a crop as it reads the image."""
+    crop, whole = resolve(network, lengths, global_ops), resolve(network, image, global_ops)
+    for i in sorted(_needed(crop, names)):
+        step, other = crop.steps[i], whole.steps[i]
         of_crop, of_image = ([(m.up, m.down, m.taps, m.border) for m in s.maps or ()] for s in (step, other))
         if of_crop != of_image:
             raise InputError(

@@ -6,6 +6,7 @@ from math import nan, prod
 
 from rfscale.engine.network.costs import channels
 from rfscale.engine.network.layer import IMAGE
+from rfscale.engine.network.modules import modules_around
 from rfscale.engine.network.network import Network, Size
 
 BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}  # of one value
@@ -64,18 +65,12 @@ def _last_uses(network: Network) -> dict[str, int]:
     """The layer, by number, after which each map is dropped."""
     ends: dict[str, int] = {}  # of a module, its last layer
     for i, layer in enumerate(network.layers):
-        for module in _modules(layer.name):
+        for module in modules_around(layer.name):
             ends[module] = i
     last = {layer.name: i for i, layer in enumerate(network.layers)}
     for i, layer in enumerate(network.layers):
         for source in layer.inputs:
-            inside = _modules(source) if source != IMAGE else []
-            entered = next((m for m in _modules(layer.name) if m not in inside), None)
+            inside = modules_around(source) if source != IMAGE else []
+            entered = next((m for m in modules_around(layer.name) if m not in inside), None)
             last[source] = max(last.get(source, 0), i if entered is None else ends[entered])
     return last | dict.fromkeys((*network.outputs, IMAGE), len(network.layers))
-
-
-def _modules(name: str) -> list[str]:
-    """The modules that a layer is part of, by their dotted names, the outermost first."""
-    parts = name.split(".")
-    return [".".join(parts[:n]) for n in range(1, len(parts))]

@@ -70,6 +70,18 @@ def modules(names: Sequence[str], depth: int, returned: Mapping[str, str] | None
     return sorted(parts, key=lambda m: m.last)
 
 
+def modules_around(name: str) -> list[str]:
+    """Return the modules that a layer is in, by its dotted name, the outermost first.
+
+    Examples
+    --------
+    >>> modules_around("body.0.conv1"), modules_around("stem")
+    (['body', 'body.0'], [])
+    """
+    parts = name.split(".")
+    return [".".join(parts[:n]) for n in range(1, len(parts))]
+
+
 def fitting_depth(names: Sequence[str], rows: int, returned: Mapping[str, str] | None = None) -> int:
     """Return the largest depth that leaves at most so many modules, or 1.
 
@@ -111,7 +123,7 @@ def module_layers(network: Network, name: str) -> list[str]:
         inside = [layer for layer in layers if layer.startswith(f"{name}.")]
         if inside and not network.modules:
             return inside[-1:]
-    known = {".".join(parts[:n]) for x in layers for parts in [x.split(".")] for n in range(1, len(parts))}
+    known = {module for layer in layers for module in modules_around(layer)}
     known = set(network.modules) or known
     raise InputError(f"{network.name} has no layer {shown(name)}; {nearest(name, known | set(layers))}")
 

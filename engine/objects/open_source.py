@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,7 +58,7 @@ def open_source(
     InputError
         One line: what was given, and what can be read.
     """
-    if format is not None and format not in FORMATS:
+    if format is not None and not (isinstance(format, str) and format in FORMATS):
         raise InputError(f"format is {shown(format)}; {nearest(format, FORMATS)}")
     if isinstance(objects, np.ndarray):
         return ArraySource(objects)
@@ -75,12 +76,27 @@ def open_source(
     kind = format or _guess(path)
     if path.is_dir() != FORMATS[kind].folder:
         raise InputError(f"objects: {path} is a {'folder' if path.is_dir() else 'file'}, which {kind} is not")
-    options = Options(images, image_size, crowd, split)
+    options = _checked(Options(images, image_size, crowd, split))
     for name in ("images", "image_size", "split"):
         if getattr(options, name) is not None and name not in FORMATS[kind].options:
             having = ", ".join(other for other, form in FORMATS.items() if name in form.options)
             raise InputError((Parameter(name), f" goes with {having}"), remedy=f"leave it out, {path} is {kind}")
     return FORMATS[kind].open(path, options)
+
+
+def _checked(options: Options) -> Options:
+    """The options, once they are of the kind that formats take."""
+    images: Any = options.images
+    size: Any = options.image_size
+    if images is not None and not isinstance(images, str | Path):
+        raise InputError(argument=Parameter("images"), value=images, remedy="give the path of a folder of pictures")
+    if size is None:
+        return options
+    pixels: list[Any] = list(size) if isinstance(size, Sequence | np.ndarray) and not isinstance(size, str) else []
+    if len(pixels) != 2 or not all(isinstance(n, int | float | np.number) and 0 < n < inf for n in pixels):
+        remedy = "give (height, width) in pixels, such as (480, 640)"
+        raise InputError(argument=Parameter("image_size"), value=size, remedy=remedy)
+    return options._replace(image_size=(pixels[0], pixels[1]))
 
 
 # formats -------------------------------------------------------------------------------------------------------------

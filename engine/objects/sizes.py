@@ -82,6 +82,8 @@ def object_sizes(
     (2, {'zero size': 1})
     """
     rule = Resize.parse(resize)
+    if categories is not None and (isinstance(categories, str) or not len(categories)):
+        raise InputError(argument=Parameter("categories"), value=categories, remedy="give a list of names")
     if objects is None:
         return _default(rule, tuple(categories) if categories is not None else None).copy()
     source = open_source(objects, format, images, image_size, crowd, split)

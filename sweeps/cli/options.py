@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rfscale.engine.errors import INPUT_SIZE, FactoryArguments, InputError, Reference
+from rfscale.engine.errors import INPUT_SIZE, FactoryArguments, InputError, Parameter, Reference
 from rfscale.sweeps.cli.help import OUTPUT
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ GlobalOps = Annotated[
         help="skip: leave branches with a global receptive field out of merges, such as squeeze-and-excitation.",
     ),
 ]
+LABELS = (  # what --objects takes
+    "COCO .json, Ultralytics data.yaml, a folder of VOC, YOLO, VisDrone, KITTI or DOTA labels, .csv, .parquet, .npy"
+)
 ImageSize = Annotated[
     str | None,
     typer.Option(metavar="HxW", help="Size of all images, where labels do not say it and there are no pictures."),
@@ -93,13 +96,15 @@ def numbers(text: str) -> list[int] | None:
     return [int(p) for p in parts] if all(re.fullmatch(r"[+-]?\d{1,19}", p) for p in parts) else None
 
 
-def pixels(text: str | None) -> int | list[int] | None:
-    """Return the text of --input-size as pixels: of all axes, or of each."""
+def pixels(
+    text: str | None, argument: Parameter = INPUT_SIZE, example: str = "224 or 480x640"
+) -> int | list[int] | None:
+    """Return the text of --input-size, or of another option, as pixels: of all axes, or of each."""
     if text is None:
         return None
     size = numbers(text)
     if size is None:
-        raise InputError(argument=INPUT_SIZE, value=text, remedy="give pixels per axis, such as 224 or 480x640")
+        raise InputError(argument=argument, value=text, remedy=f"give pixels per axis, such as {example}")
     return size[0] if len(size) == 1 else size
 
 

@@ -45,12 +45,12 @@ def with_output(verb: Callable[..., None]) -> Callable[..., None]:
         bound.apply_defaults()
         given = bound.arguments
         state = given["context"].obj
-        if not has_format:
-            state["format"] = given.pop("format")
         if given.get("out") == STDOUT:
             _check_stdout(verb.__name__, hints["out"], given)
             given["out"] = None
-            state["format"] = "json"
+            given["format"] = "json" if given["format"] == "text" else given["format"]
+        if not has_format:
+            state["format"] = given.pop("format")
         verb(**given)
 
     run.__name__, run.__module__, run.__doc__ = verb.__name__, verb.__module__, verb.__doc__

@@ -10,7 +10,7 @@ import numpy as np
 
 from rfscale.engine.analysis.profile import profile
 from rfscale.engine.errors import InputError, UnequalJumpsError
-from rfscale.engine.network.modules import layers_of, level_name
+from rfscale.engine.network.modules import layers_of, level_name, modules_around
 from rfscale.engine.network.network import Network, Size
 from rfscale.engine.network.ops import OPS
 
@@ -158,7 +158,7 @@ def _stages(network: Network, ds: xr.Dataset, local: np.ndarray, strides: np.nda
                 ends.append(row)
             reach = max(reach, furthest[row])
         plain = [row for row in ends if ops[row] not in (*POOLS, "pad")]
-        outside = [row for row in plain if all(leading.get(m) != stride for m in _modules_of(names[row]))]
+        outside = [row for row in plain if all(leading.get(m) != stride for m in modules_around(names[row]))]
         found[stride] = (outside or plain or ends)[-1]
     return found
 
@@ -174,12 +174,6 @@ def _last_readers(network: Network, names: list[str]) -> list[int]:
     return last
 
 
-def _modules_of(name: str) -> list[str]:
-    """Names of the modules that a layer is in: a.b.c is in a and in a.b."""
-    parts = name.split(".")
-    return [".".join(parts[:n]) for n in range(1, len(parts))]
-
-
 def _modules_to_coarser_strides(names: list[str], side: list[float]) -> dict[str, float]:
     """Modules that begin at a stride and end at a coarser one, with the first stride.
 
@@ -187,12 +181,12 @@ def _modules_to_coarser_strides(names: list[str], side: list[float]) -> dict[str
     """
     rows: dict[str, list[int]] = {}
     for row, name in enumerate(names):
-        for module in (*_modules_of(name), name):
+        for module in (*modules_around(name), name):
             rows.setdefault(module, []).append(row)
     leading = {module: side[at[0]] for module, at in rows.items() if side[at[-1]] > side[at[0]]}
     for module, at in rows.items():
         if len(at) > 1 and all(side[row] == side[at[0]] for row in at):
-            for around in _modules_of(module):
+            for around in modules_around(module):
                 if leading.get(around) == side[at[0]]:
                     del leading[around]
     return leading

@@ -126,6 +126,8 @@ def match(
     _check_options(rule, {"entries": entries}, of_width)
     own = without_own_resize(network, input_size)
     sizes: Any = objects if hasattr(objects, "data_vars") else object_sizes(objects, resize or "none")
+    if "size" not in sizes or "bin_low" not in sizes.coords:
+        raise InputError("objects is a dataset of something else", remedy="give what object_sizes returns")
     if resize is not None and str(Resize.parse(resize)) != sizes.attrs.get("resize", "none"):
         made = f"the sizes of the objects are already those of resize={sizes.attrs.get('resize', 'none')!r}"
         raise InputError(made, argument=Parameter("resize"), value=resize, remedy="give it to object_sizes alone")

@@ -11,7 +11,7 @@ import numpy as np
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.network.modules import layers_of
 from rfscale.engine.network.network import Network
-from rfscale.engine.network.spec import whole
+from rfscale.engine.network.spec import is_number, whole
 from rfscale.engine.objects.fit import Objective, best_maps, gaps, octaves_apart, tightness
 from rfscale.engine.objects.histogram import fpn_level_of, fpn_levels, shares
 from rfscale.engine.variables import MATCH_BY_WIDTH, annotate
@@ -23,6 +23,7 @@ Measure = Literal["width", "extent", "effective"]
 Data = dict[str, tuple[Any, ...]]  # variables: dims and values
 
 MEASURES: tuple[Measure, ...] = ("width", "extent", "effective")
+MASS = 0.95  # of the path counts, which the effective box holds
 MAX_MAPS_LISTED = 6  # how far the table of best choices goes
 DEFAULT_MAPS = 4  # where neither the network nor the caller says how many
 
@@ -92,7 +93,7 @@ def _best(
 
 
 def _check(factor: float, by: str, objective: str, effective: bool) -> None:
-    if not isinstance(factor, int | float) or not 1 < factor < inf:
+    if not is_number(factor) or not 1 < factor < inf:
         raise InputError(f"factor is {shown(factor)}; it must be a number above 1, such as 2")
     if by not in MEASURES or (by == "effective" and not effective):
         raise InputError(f"by is {shown(by)}; it must be width, extent or effective (which effective=False leaves out)")
@@ -127,8 +128,7 @@ def _table(network: Network, input_size: Any, effective: bool, sides: Mapping[st
 
 def _effective(network: Network, layers: list[str], input_size: Any, sides: Mapping[str, float]) -> np.ndarray:
     """Side of the 95 % box per layer, of a field where one is given; a layer that passes its source on has its."""
-    from rfscale.engine.analysis.path_counts import path_counts
-    from rfscale.engine.fields.mass_box import mass_box
+    from rfscale.engine.analysis.paths.terms import effective_box
     from rfscale.engine.footprints.plan import resolve
 
     plan = resolve(network, input_size, "skip")
@@ -144,8 +144,7 @@ def _effective(network: Network, layers: list[str], input_size: Any, sides: Mapp
         if step.passes and source in known:
             known[name] = known[source]
             continue
-        box = mass_box(path_counts(network, name, input_size=input_size, global_ops="skip")).box_extent.values
-        known[name] = float(np.sqrt(prod(box.tolist())))
+        known[name] = float(np.sqrt(prod(effective_box(plan, name, "center", MASS, inf, "skip").tolist())))
     return np.array([known[name] for name in layers])
 
 

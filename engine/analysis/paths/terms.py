@@ -128,7 +128,7 @@ class TooManyCountsError(InputError):
 
 
 def effective_box(
-    plan: Plan, layer: str, entry: Entry, mass: float, most: int = MAX_CELLS, global_ops: GlobalOps = "skip"
+    plan: Plan, layer: str, entry: Entry, mass: float, most: float = MAX_CELLS, global_ops: GlobalOps = "skip"
 ) -> np.ndarray:
     """Return the sides of the box that holds a share of the path counts of one entry, in pixels.
 
@@ -143,7 +143,7 @@ def effective_box(
     entry : "center" or sequence of int
     mass : float
         Share of the path counts that the box holds.
-    most : int
+    most : float
         Path counts that may be worked out: one for each entry of each map upstream that the entry depends on.
     global_ops : {"include", "skip"}
 

@@ -13,6 +13,7 @@ from rfscale.engine.errors import InputError, Parameter
 from rfscale.engine.footprints.plan import GlobalOps, Step, attributes, resolve
 from rfscale.engine.network.modules import layers_of
 from rfscale.engine.network.network import Network
+from rfscale.engine.network.spec import is_number
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, SizedReading
 from rfscale.engine.variables import CONTEXT, annotate
@@ -121,15 +122,10 @@ def _axis(net: Network, axis: str | None) -> int:
     raise InputError(argument=argument, value=axis, remedy=f"give {known}")
 
 
-def _checked_rate(rate: object) -> float:
-    remedy = "give samples per second, a number above 0"
-    try:
-        number = float(rate)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise InputError(argument=RATE, value=rate, remedy=remedy) from None
-    if not 0 < number < inf:
-        raise InputError(argument=RATE, value=rate, remedy=remedy)
-    return number
+def _checked_rate(rate: float) -> float:
+    if not is_number(rate) or not 0 < rate < inf:
+        raise InputError(argument=RATE, value=rate, remedy="give samples per second, a number above 0")
+    return float(rate)
 
 
 def _context(step: Step, axis: int) -> _Context:

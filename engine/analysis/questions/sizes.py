@@ -136,8 +136,7 @@ def _reasons(net: Network, fits: Sequence[AxisSizes], near: Size | None) -> dict
     """Which layer stops the sizes below the smallest, per axis, and those asked for."""
     smallest = [sizes.smallest for sizes in fits]
     if None in smallest:
-        reason = refusal(net, net.input_size or (224,) * len(net.axes))
-        return {"too_small": None, "not_near": reason}
+        return {"too_small": None, "not_near": refusal(net, near or net.input_size or (224,) * len(net.axes))}
     size = tuple(n or NONE for n in smallest)
     less = []
     for axis, (name, n) in enumerate(zip(net.axes, size, strict=True)):

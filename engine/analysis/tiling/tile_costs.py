@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import nan, prod
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import numpy as np
 
-from rfscale.engine.analysis.tiling.tiles import check_tile, crop_bounds
+from rfscale.engine.analysis.tiling.tiles import Place, check_tile, have_entries, places_along
 from rfscale.engine.errors import InputError, Parameter, nearest, shown
 from rfscale.engine.footprints.margins import Side, find_sides
 from rfscale.engine.footprints.plan import GlobalOps
@@ -185,19 +186,36 @@ class _Cost:
         if self.image is None or self.padded is None:
             crop = tuple(t + sum(s.margin) for t, s in zip(tile, self.sides, strict=True))
             return TileCost(tile, crop, 1, prod(crop) / prod(tile), self._memory(crop))
-        axes = [
-            [high - low for low, high in (crop_bounds(start, t, n, side) for start in range(0, n, t))]
-            for t, n, side in zip(tile, self.padded, self.sides, strict=True)
-        ]
-        crop = tuple(map(max, axes))
-        computed = prod(map(sum, axes))
-        return TileCost(tile, crop, prod(map(len, axes)), computed / prod(self.image), self._memory(crop))
+        tiles = computed = 0
+        crop = (0,) * len(tile)
+        for kinds in product(*map(_kinds, places_along(self.network, self.padded, tile, self.sides))):
+            if have_entries(kind.outputs for kind in kinds):
+                tiles += prod(kind.places for kind in kinds)
+                computed += prod(kind.pixels for kind in kinds)
+                crop = tuple(max(n, kind.longest) for n, kind in zip(crop, kinds, strict=True))
+        return TileCost(tile, crop, tiles, computed / prod(self.image), self._memory(crop))
 
     def _memory(self, crop: Size) -> float:
         try:
             return peak_memory(self.network, crop, self.dtype)
         except InputError:  # the network takes no crop of this size
             return nan
+
+
+class _Kind(NamedTuple):
+    """The places along one axis where the same outputs have entries: how many, and the pixels of their crops."""
+
+    outputs: frozenset[str]
+    places: int
+    pixels: int
+    longest: int
+
+
+def _kinds(places: Sequence[Place]) -> list[_Kind]:
+    lengths: dict[frozenset[str], list[int]] = {}
+    for place in places:
+        lengths.setdefault(place.outputs, []).append(place.length)
+    return [_Kind(outputs, len(n), sum(n), max(n)) for outputs, n in lengths.items()]
 
 
 def _cost_of(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Unpack
+from typing import NamedTuple, Unpack
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.margins import Side, check_alike, find_sides
@@ -78,37 +78,77 @@ def cut_tiles(
     network: Network, image: Size, tile: Size, sides: Sequence[Side], global_ops: GlobalOps = "include"
 ) -> Iterator[Tile]:
     """Yield the tiles that cover an image, with the margins of `sides`."""
-    whole = network.map_sizes(image)
     checked: set[Size] = set()
-    for corner in product(*(range(0, n, t) for n, t in zip(image, tile, strict=True))):
-        boxes = [crop_bounds(a, t, n, s) for a, t, n, s in zip(corner, tile, image, sides, strict=True)]
-        crop = tuple(slice(low, high) for low, high in boxes)
+    for places in product(*places_along(network, image, tile, sides)):
+        if not have_entries(place.outputs for place in places):
+            continue
+        lengths = tuple(place.length for place in places)
+        if lengths not in checked:
+            check_alike(network, sides[0].scale, lengths, global_ops, image)
+            checked.add(lengths)
         inner, outer = {}, {}
         for name in sides[0].scale:
-            spans = [
-                _span(side.scale[name], a, t, box[0], (n, out))
-                for side, a, t, box, n, out in zip(sides, corner, tile, boxes, image, whole[name], strict=True)
-            ]
+            spans = [place.spans[name] for place in places]
             inner[name] = tuple(slice(low - off, high - off) for low, high, off in spans)
             outer[name] = tuple(slice(low, high) for low, high, _ in spans)
-        if all(any(s.start == s.stop for s in box) for box in outer.values()):
-            continue  # without padding, the end of the image has no entries of its own
-        lengths = tuple(high - low for low, high in boxes)
-        if lengths not in checked:
-            check_alike(network, lengths, global_ops, image)
-            checked.add(lengths)
-        yield Tile(crop, inner, outer)
+        yield Tile(tuple(slice(*place.crop) for place in places), inner, outer)
 
 
-def _span(scale: tuple[int, int], start: int, tile: int, crop: int, whole: tuple[int, int]) -> tuple[int, int, int]:
-    """From and to which entry a tile goes along one axis, and the number of the crop's first entry."""
-    entries, pixels = scale
-    stop = whole[1] if start + tile >= whole[0] else min(whole[1], (start + tile) * entries // pixels)
-    return min(whole[1], start * entries // pixels), stop, crop * entries // pixels
+class Place(NamedTuple):
+    """Where tiles lie along one axis.
+
+    Attributes
+    ----------
+    crop : tuple of int
+        First pixel of the crop, and the one after its last.
+    spans : dict
+        Per output from and to which entry the tile goes, and the number of the crop's first entry.
+    """
+
+    crop: tuple[int, int]
+    spans: dict[str, tuple[int, int, int]]
+
+    @property
+    def length(self) -> int:
+        """Pixels of the crop."""
+        return self.crop[1] - self.crop[0]
+
+    @property
+    def outputs(self) -> frozenset[str]:
+        """Outputs that have entries there."""
+        return frozenset(name for name, (low, high, _) in self.spans.items() if low < high)
 
 
-def crop_bounds(start: int, tile: int, image: int, side: Side) -> tuple[int, int]:
-    """Return the bounds of one tile's crop along one axis; a rest of the image of less than a period is added."""
+def places_along(network: Network, image: Size, tile: Size, sides: Sequence[Side]) -> list[list[Place]]:
+    """Return the places of tiles along each axis of an image; tiles lie at all combinations that have entries."""
+    whole = network.map_sizes(image)
+    found: list[list[Place]] = []
+    for axis, (n, t, side) in enumerate(zip(image, tile, sides, strict=True)):
+        sizes = {name: whole[name][axis] for name in side.scale}
+        found.append([_place(start, t, n, side, sizes) for start in range(0, n, t)])
+    return found
+
+
+def have_entries(outputs: Iterable[frozenset[str]]) -> bool:
+    """Whether a tile has entries, from the outputs that have some at its place along each axis.
+
+    Without padding, the end of the image has none of its own.
+    """
+    return bool(frozenset.intersection(*outputs))
+
+
+def _place(start: int, tile: int, image: int, side: Side, sizes: dict[str, int]) -> Place:
+    crop = _crop_bounds(start, tile, image, side)
+    spans = {}
+    for name, (entries, pixels) in side.scale.items():
+        size = sizes[name]
+        stop = size if start + tile >= image else min(size, (start + tile) * entries // pixels)
+        spans[name] = min(size, start * entries // pixels), stop, crop[0] * entries // pixels
+    return Place(crop, spans)
+
+
+def _crop_bounds(start: int, tile: int, image: int, side: Side) -> tuple[int, int]:
+    """The bounds of one tile's crop along one axis; a rest of the image of less than a period is added."""
     low, high = max(0, start - side.margin[0]), start + tile + side.margin[1]
     return low, high if high + side.period <= image else image
 

@@ -9,7 +9,7 @@ import typer
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.sweeps.cli.help import OUTPUT
-from rfscale.sweeps.cli.options import Category, Factor, Plot, Resize
+from rfscale.sweeps.cli.options import LABELS, Category, Factor, Plot, Resize
 from rfscale.sweeps.cli.output import deliver
 
 
@@ -20,10 +20,7 @@ def design(
     ],
     objects: Annotated[
         str,
-        typer.Option(
-            metavar="FILE",
-            help="COCO .json, .csv, .parquet, .npy, a folder of VOC or YOLO files, or coco: COCO val2017.",
-        ),
+        typer.Option(metavar="FILE", help=f"{LABELS}, or coco: COCO val2017."),
     ] = "coco",
     resize: Resize = "none",
     maps: Annotated[

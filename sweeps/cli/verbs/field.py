@@ -10,6 +10,7 @@ import typer
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.cli.model import NetworkArgument, arguments, takes_network
 from rfscale.sweeps.cli.options import Entry, InputSize, Out, Plot, check_targets, entry_of, pixels, write_data
+from rfscale.sweeps.cli.output import deliver
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -67,7 +68,6 @@ def field(
     from rfscale.engine.readers.quiet import quiet
     from rfscale.sweeps.report.progress import progress
     from rfscale.sweeps.report.tables.fields import comparison_lines, fields_report
-    from rfscale.sweeps.report.terminal import say
 
     with progress(f"field of {layer}") as bar, quiet():
 
@@ -80,11 +80,11 @@ def field(
         found = fields(checkpoint, resume)
         other = None if compare is None else fields(compare, None)
     found.attrs["command"] = context.obj["command"]
-    written = write_data(found, out)
     if plot and found.footprint.ndim != 2:
         raise InputError(
             f"draws two axes, the image has {found.footprint.ndim}", argument="--plot", remedy="give --out"
         )
+    written = write_data(found, out)
     if plot:
         from rfscale.sweeps.report.pictures.fields import fields_figure
         from rfscale.sweeps.report.pictures.style import save
@@ -94,7 +94,7 @@ def field(
     lines = fields_report(found)
     if other is not None:
         lines += ["", *comparison_lines(other, found)]
-    say(*lines, *(f"written: {path}" for path in written))
+    deliver(context, found, *lines, written=written)
 
 
 def _reading(network: Any) -> dict[str, Any]:

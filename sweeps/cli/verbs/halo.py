@@ -16,7 +16,7 @@ from rfscale.sweeps.cli.options import (
     check_targets,
     global_ops_of,
     layers_of,
-    numbers,
+    pixels,
     write_data,
 )
 from rfscale.sweeps.cli.output import deliver
@@ -68,7 +68,8 @@ def halo(
     Example: rfscale halo model.py:build --verify
     """
     check_targets(out, None)
-    size, image = _pixels(tile, "tile"), _pixels(image_size, "image_size")
+    sizes = {"tile": tile, "image_size": image_size}
+    size, image = (pixels(text, Parameter(name), "512 or 512x768") for name, text in sizes.items())
     room = None if memory is None else bytes_of(memory)
     if tile is not None and (waste is not None or memory is not None):
         name = "waste" if waste is not None else "memory"
@@ -108,16 +109,6 @@ def _verified(network: Model, tile: Any, image: Any) -> xr.Dataset:
 
     with quiet():
         return verify_tiles(network.text, tile, image, arguments=arguments(network.arg), **network.reading())
-
-
-def _pixels(text: str | None, name: str) -> int | list[int] | None:
-    """The pixels of a text: one number for all axes, or one for each."""
-    if text is None:
-        return None
-    size = numbers(text)
-    if size is None:
-        raise InputError(argument=Parameter(name), value=text, remedy="give pixels per axis, such as 512 or 512x768")
-    return size[0] if len(size) == 1 else size
 
 
 def bytes_of(text: str) -> float:

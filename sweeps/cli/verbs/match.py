@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import typer
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.cli.model import NetworkArgument, takes_network
 from rfscale.sweeps.cli.options import (
+    LABELS,
     Category,
     Finite,
     ImageSize,
@@ -35,11 +36,7 @@ def match(
     network: NetworkArgument,
     objects: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="COCO .json, Ultralytics data.yaml, a folder of VOC, YOLO, VisDrone, KITTI or DOTA labels, .csv, "
-            ".parquet, .npy. Without it: COCO val2017.",
-        ),
+        typer.Option(metavar="FILE", help=f"{LABELS}. Without it: COCO val2017."),
     ] = None,
     resize: Annotated[
         str | None,
@@ -79,10 +76,7 @@ def match(
     category: Category = None,
     objects_format: Annotated[
         FormatName | None,
-        typer.Option(
-            metavar="FORMAT",
-            help="Of --objects: coco, voc, yolo, ultralytics, visdrone, kitti, dota, csv, parquet or npy.",
-        ),
+        typer.Option(metavar="FORMAT", help=f"Of --objects: {', '.join(get_args(FormatName))}."),
     ] = None,
     split: Annotated[
         Literal["train", "val", "test"] | None, typer.Option(help="Of data.yaml. Without it: the first that it has.")

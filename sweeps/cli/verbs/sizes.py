@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from rfscale.engine.errors import InputError
+from rfscale.engine.errors import Parameter
 from rfscale.sweeps.cli.model import NetworkArgument, takes_network
-from rfscale.sweeps.cli.options import Out, check_targets, numbers, write_data
+from rfscale.sweeps.cli.options import Out, check_targets, pixels, write_data
 from rfscale.sweeps.cli.output import deliver
 
 
@@ -36,16 +36,13 @@ def sizes(
     Example: rfscale sizes unet --near 500x375
     """
     check_targets(out, None)
-    pixels = None if near is None else numbers(near)
-    if near is not None and pixels is None:
-        raise InputError(argument="--near", value=near, remedy="give pixels per axis, such as 500 or 500x375")
+    wanted = pixels(near, Parameter("near"), "500 or 500x375")
     net = network.load()
     from rfscale.engine.analysis.questions.sizes import as_read, is_model, valid_sizes
     from rfscale.engine.readers.quiet import quiet
     from rfscale.sweeps.report.progress import progress
     from rfscale.sweeps.report.tables.sizes import sizes_report
 
-    wanted = pixels[0] if pixels and len(pixels) == 1 else pixels
     with progress(f"sizes of {net.name}"), quiet():
         if verify:
             found = valid_sizes(network.text, wanted, count, verify=True, **network.options)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-LOOKS: dict[str, dict[str, Any]] = {  # told apart by dash and marker too
+STYLES: dict[str, dict[str, Any]] = {  # that differ in dash and marker too, not in colour alone
     "a": {"color": BLUE, "ls": "-", "lw": 2.6, "marker": "o", "ms": 3.5},
     "b": {"color": ORANGE, "ls": "--", "lw": 1.8, "marker": "x", "ms": 4.5},
 }
@@ -25,18 +25,18 @@ def compare_figure(found: xr.Dataset) -> Figure:
     wide = min(14.0, max(7.0, 0.12 * len(steps)))
     with figure(wide, 6.4, 2, 1, sharex=True, height_ratios=[3, 1]) as (fig, axes):
         top, bottom = axes[:, 0]
-        for name, look in LOOKS.items():
+        for name, style in STYLES.items():
             own = found.sel(network=name)
             there = own.name.values != ""
             extent = np.where(np.isfinite(own.extent.values), own.extent.values, np.nan).max(axis=1)
-            top.plot(steps[there], extent[there], label=f"{name}: {label(found.attrs[name])}", **look)
-            bottom.plot(steps[there], own.jump.values.max(axis=1)[there], **look)
+            top.plot(steps[there], extent[there], label=f"{name}: {label(found.attrs[name])}", **style)
+            bottom.plot(steps[there], own.jump.values.max(axis=1)[there], **style)
         if "effective" in found:
             boxes = found.effective.max("axis")
-            for name, look in LOOKS.items():
-                style = {"color": look["color"], "mec": INK, "marker": "s", "ms": 8, "ls": ""}
+            for name, style in STYLES.items():
+                mark = {"color": style["color"], "mec": INK, "marker": "s", "ms": 8, "ls": ""}
                 ends = found.is_output.values
-                top.plot(steps[ends], boxes.sel(network=name).values[ends], **style)
+                top.plot(steps[ends], boxes.sel(network=name).values[ends], **mark)
         top.set_title(_finding(found))
         top.set_ylabel("extent, pixels (■ effective box)" if "effective" in found else "extent, pixels")
         top.set_ylim(bottom=0)

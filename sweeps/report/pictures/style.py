@@ -1,4 +1,4 @@
-"""Pictures of one network: the style of all pictures, profiles, footprints and path counts.
+"""The style of all pictures: colours, marks, figures, names from files, and how they are saved.
 
 Colours are those of Okabe and Ito, which colour-blind readers can tell apart; where several lines meet, their kinds
 differ as well. A title says what the picture shows. matplotlib is imported in the functions.
@@ -20,13 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, SKY, ORANGE, RED = "#0072B2", "#56B4E9", "#E69F00", "#D55E00"
-
-
 GREEN, PURPLE, INK, GREY = "#009E73", "#CC79A7", "#222222", "#8A8A8A"
-
-
 PAPER = "#F4F4F0"
-
 
 LINES = ("-", "--", ":", "-.")  # kinds of line, for what a colour alone would not tell apart
 FORMULAS: dict[str, dict[str, Any]] = {  # how each formula is drawn, in every picture that compares several
@@ -35,23 +30,12 @@ FORMULAS: dict[str, dict[str, Any]] = {  # how each formula is drawn, in every p
     "interval": {"color": SKY, "ls": "-.", "marker": "s"},
     "path_variance": {"color": BLUE, "ls": ":", "marker": "^"},
 }
-
-
 HOLLOW: dict[str, Any] = {"marker": "o", "ms": 6.5, "mfc": "none", "mew": 1.3, "ls": ""}  # the published formula
-
-
 CROSS: dict[str, Any] = {"marker": "x", "ms": 4.5, "mew": 1.3, "ls": ""}  # the closed form
-
-
 STAR: dict[str, Any] = {"marker": "*", "ms": 13, "mec": INK, "mew": 0.8, "ls": "", "color": ORANGE, "zorder": 6}
-
-
 PATHS = "paths, share of the busiest pixel"
-
-
 TICKS = 26  # layer names that fit on an axis
 TICK_LETTERS = 30  # of a layer name that fit under an axis
-
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",

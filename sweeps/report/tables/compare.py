@@ -15,7 +15,7 @@ FIGURES = {  # header, and the unit of what is per axis
     "jump": ("stride", PX), "extent": ("extent", PX), "padding": ("padding", PX), "start": ("first pixel", PX),
     "max_gap": ("gap", PX), "density": ("density", ""), "effective": ("effective 95 %", PX),
 }  # fmt: skip
-TOLD = 6  # outputs that are told in words
+SENTENCES = 6  # outputs that have a sentence each
 EXACT_BELOW = 10_000  # of costs; larger ones are given in thousands, millions and more
 
 
@@ -60,7 +60,7 @@ def sentences(found: xr.Dataset) -> list[str]:
     only = [f"{how[f'only {n}']} only in {n} ({names[n]})" for n in names if how[f"only {n}"]]
     lines += [", ".join(only)] if only else []
     ends = found.isel(layer=[i for i, end in enumerate(found.is_output.values.tolist()) if end])
-    lines += [_told(ends.isel(layer=i)) for i in range(min(TOLD, ends.sizes["layer"]))]
+    lines += [_sentence(ends.isel(layer=i)) for i in range(min(SENTENCES, ends.sizes["layer"]))]
     for total, what in (("total_params", "weights"), ("total_macs", "multiply-accumulate operations")):
         values = found[total].values.tolist()
         if all(v == v for v in values) and any(values):
@@ -79,7 +79,7 @@ def _how_many(equal: int, both: int) -> str:
     return f"{equal} are equal in all figures, {both - equal} differ" if equal else "no two are equal in all figures"
 
 
-def _told(row: xr.Dataset) -> str:
+def _sentence(row: xr.Dataset) -> str:
     """One output in words: the figures that differ, then those that do not."""
     label = row.layer.item()
     if row.differs.item() == "all":

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 HEADERS = {"past": "past", "lookahead": "lookahead", "hop": "hop", "latency": "latency", "extent": "receptive field"}
-SENTENCES = 4  # outputs that are told in words
+SENTENCES = 4  # outputs that have a sentence each
 
 
 def context_report(found: xr.Dataset) -> list[Any]:

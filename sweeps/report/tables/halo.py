@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     import xarray as xr
 
 CSV_NOTE = "the table of margins alone; what tiles cost goes to .json, .nc and .zarr"
+NAMED = 4  # layers in the title
 ROUNDING = 1e-9  # of the largest value: what rounding of float64 leaves of it in a deep network, with room
 
 
 def halo_report(found: xr.Dataset, costs: xr.Dataset) -> list[Any]:
     """Return the table of margins, and what one tile or several cost."""
-    title = f"{found.attrs['network']}: pixels beyond a tile that {', '.join(found.attrs['layers'][:4])} depend on"
+    layers = found.attrs["layers"]
+    more = f" and {len(layers) - NAMED} more" if len(layers) > NAMED else ""
+    title = f"{found.attrs['network']}: pixels beyond a tile that {', '.join(layers[:NAMED])}{more} depend on"
     sides = {"before": found.reach[:, 0], "after": found.reach[:, 1], "margin before": found.margin[:, 0],
              "margin after": found.margin[:, 1], "period": found.period}  # fmt: skip
     figures = [Column(n, [number(v) for v in values.values.tolist()], unit=PX) for n, values in sides.items()]
@@ -50,7 +53,7 @@ def _memory_text(one: xr.Dataset, costs: xr.Dataset) -> str:
     memory = float(one.memory)
     if isnan(memory):
         return "memory is not known, for not all layers say their channels"
-    return f"maps take {size_text(memory)} at a time as {costs.attrs['dtype']}"
+    return f"maps take {size_text(memory)} at a time as {costs.attrs['dtype']}, and weights and workspace come on top"
 
 
 def _several(costs: xr.Dataset) -> list[Any]:

@@ -76,6 +76,33 @@ def test_a_dtype_that_is_no_name(dtype):
         rf.tile_costs(NET, [16], dtype=dtype)
 
 
+def test_a_factor_of_numpy():
+    plain = rf.match(NET, OBJECTS, rule="width", factor=2.0, effective=False)
+    assert rf.match(NET, OBJECTS, rule="width", factor=np.float32(2), effective=False).identical(plain)
+
+
+def test_objects_that_are_another_dataset():
+    with pytest.raises(rf.InputError, match="objects is a dataset of something else; give what object_sizes returns"):
+        rf.match(NET, rf.profile(NET), effective=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("image_size", [480, "480x640", (480, 640, 3), (0, 5), (float("nan"), 5), (480, "x"), {480, 640}]),
+        ("images", [3, ["a"]]),
+        ("format", [["yolo"], 3]),
+        ("categories", ["person", [], ()]),
+    ],
+)
+def test_options_of_labels_that_are_of_another_kind(tmp_path, name, values):
+    (tmp_path / "a.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    for value in values:
+        options = {"image_size": (480, 640), name: value}
+        with pytest.raises(rf.InputError, match=f"{name} is"):
+            rf.object_sizes(tmp_path, **options)
+
+
 def test_entries_of_numpy():
     plain = rf.match(NET, OBJECTS, entries=2.0, effective=False)
     for entries in (2, np.int64(2), np.float32(2)):

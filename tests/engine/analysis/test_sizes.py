@@ -30,6 +30,11 @@ def test_the_smallest_size_and_what_stops_smaller_ones():
     assert deep.attrs["too_small"] == ["x: layer 'conv20' (conv) leaves nothing of its 2 input"]
 
 
+def test_there_is_nothing_to_cut_to_below_the_smallest_size():
+    found = rf.valid_sizes("unet", near=100).sel(rule="fits", axis="x")
+    assert (found.below.item(), found.to_cut.item(), found.above.item(), found.to_add.item()) == (0, -1, 188, 88)
+
+
 def test_a_linear_layer_keeps_the_size_of_its_map():
     """Five halvings of 224 are a map of 7; so are those of 225 to 255."""
     net = {
@@ -50,6 +55,10 @@ def test_no_size_at_all():
     assert found.valid.values.tolist() == [["none", "none"]] * 3
     assert found.smallest.max() == found.step.max() == found.listed.max() == 0
     assert "leaves nothing" in found.attrs["not_near"]
+    found = rf.valid_sizes(
+        {"layers": [{"op": "max_pool", "kernel": 9}, {"op": "resize", "size": 4}, {"kernel": 5}]}, near=8
+    )
+    assert found.attrs["not_near"] == "layer 'max_pool1' (max_pool) leaves nothing of its 8×8 input"
 
 
 def test_bad_arguments():

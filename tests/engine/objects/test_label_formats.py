@@ -312,6 +312,11 @@ def test_boxes_around_run_lengths(seed):
         assert mask_box({"size": list(shape), "counts": counts}) == expected
 
 
+def test_the_box_of_a_run_over_the_end_of_a_column():
+    """Of four rows: from the third of the first column to the second of the next, which is all four rows."""
+    assert mask_box({"size": [4, 3], "counts": [2, 4, 6]}) == (0, 0, 2, 4)
+
+
 @pytest.mark.parametrize(
     "mask",
     [None, [], {}, "text", 3, [[]], [[1, 2, 3]], [[1, 2], [3, 4]], [["a"] * 6], [[1, 2, 3, 4, 5, None]],

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import get_args
 
 import pytest
 import xarray as xr
@@ -23,6 +24,13 @@ def process(*args, **kwargs):
 
 
 # help ---------------------------------------------------------------------------------------------------------------
+
+
+def test_every_format_of_labels_is_an_option():
+    from rfscale.engine.objects.open_source import FORMATS
+    from rfscale.sweeps.cli.verbs.match import FormatName
+
+    assert get_args(FormatName) == tuple(FORMATS)
 
 
 def test_help_is_quick_and_imports_nothing_heavy():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import xarray as xr
 
@@ -57,6 +59,18 @@ def test_fields_are_printed_written_and_drawn(rfscale, folder):
     assert "correlation 1.000, 0.0% of the mass lies elsewhere" in out
     code, out, _ = rfscale(*model, "--images", "noise", "--count", "4", "--resume", "s.npz", "--protocol", "replknet")
     assert (code, (folder / "s.npz").exists()) == (0, True)
+
+
+def test_json_on_stdout(rfscale, folder):
+    from tests.sweeps.report.test_json import DOCUMENTED
+
+    model = ("field", "fieldnet.py:Net", "2", "--input-size", "16")
+    code, out, err = rfscale(*model, "--format", "json", "--out", "f.json")
+    assert (code, err) == (0, "rfscale: written: f.json\n")
+    data = json.loads(out)
+    assert data == json.loads((folder / "f.json").read_text())
+    assert data["records"].keys() == {"kind, y, x", "kind, share", "kind, period"}
+    assert {name for dims in data["records"] for name in dims.split(", ")} <= DOCUMENTED
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ def test_a_tile_for_a_waste_and_one_for_a_memory(rfscale):
     assert "tiles of 864×864: run the network on 1,056×1,056, 1.49 pixels computed for each of use" in out
     _, half, _ = rfscale("halo", "unet-padded", "--memory", "2GB", "--dtype", "float16")
     _, full, _ = rfscale("halo", "unet-padded", "--memory", "4GB")
+    assert "at a time as float32, and weights and workspace come on top" in full
     tiles = [next(w for w in text.split("tiles of ")[1].split(":")) for text in (half, full)]
     assert tiles[0] == tiles[1]
 

@@ -56,6 +56,13 @@ def test_out_to_stdout_is_the_same(rfscale):
     assert second["attrs"]["command"] == "rfscale profile dilated5 --out -"
 
 
+def test_out_to_stdout_of_a_verb_with_formats_of_its_own(rfscale):
+    _, by_format, _ = rfscale("check", "dilated5", "--fail-on", "never", "--format", "json")
+    assert rfscale("check", "dilated5", "--fail-on", "never", "--out", "-") == (0, by_format, "")
+    _, by_format, _ = rfscale("check", "dilated5", "--fail-on", "never", "--format", "sarif")
+    assert rfscale("check", "dilated5", "--fail-on", "never", "--format", "sarif", "--out", "-") == (0, by_format, "")
+
+
 def test_a_file_and_stdout(rfscale, folder):  # noqa: F811
     code, out, err = rfscale("profile", "dilated5", "--format", "json", "--out", "a.json")
     assert (code, err) == (0, "rfscale: written: a.json\n")

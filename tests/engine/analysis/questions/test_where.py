@@ -128,6 +128,14 @@ def test_entries_without_borders():
     assert (box.first_entry.item(), box.last_entry.item(), box.nearest.item(), box.offset.item()) == (2, 8, 5, -0.5)
 
 
+@pytest.mark.parametrize(("pixel", "nearest", "offset"), [(0, 0, -3), (3, 0, 0), (16, 13, 0), (19, 13, 3)])
+def test_the_nearest_entry_to_a_pixel_outside_all_centres(pixel, nearest, offset):
+    """Without padding a kernel of 7 has its centres at pixels 3 to 16 of 20."""
+    net = rf.Network.sequential({"kernel": 7, "name": "c"}, axes=1)
+    found = rf.entries_at(net, pixel, "c", 20)
+    assert (found.nearest.item(), found.offset.item()) == (nearest, offset)
+
+
 def test_the_entry_that_is_responsible_for_an_object():
     """YOLO's rule is the cell that holds the centre; at stride 32 the object's middle 340 lies nearest to entry 11."""
     found = rf.entries_at("resnet50", (300, 300), "layer4", 640, size=81)

@@ -194,6 +194,16 @@ def test_same_padding_tiles_images_of_any_size(image):
     assert not any(differs(net, (image,), t) for t in found)
 
 
+def test_layers_after_those_asked_for_may_depend_on_the_size():
+    layers = [{"kernel": 3, "padding": 1}, {"op": "max_pool", "kernel": 2}, {"op": "adaptive_pool", "size": 7}]
+    net, without = Network.sequential(*layers, input_size=64), chain(*layers[:2])
+    with pytest.raises(InputError, match="adaptive_pool"):
+        list(tiles(net, 40, 16))
+    assert list(tiles(net, 40, 16, layers=["max_pool2"])) == list(tiles(without, 40, 16))
+    costs = rf.tile_costs(net, [16], image_size=40, layers=["max_pool2"])
+    assert costs.waste.values.tolist() == rf.tile_costs(without, [16], image_size=40).waste.values.tolist()
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_tiles_cover_every_output_once(name):
     net, image, tile = CASES[name]

@@ -41,6 +41,20 @@ def test_waste_of_an_image_is_that_of_its_tiles():
         assert one.crop.values.tolist() == [max(size[a] for size in sizes) for a in range(3)]
 
 
+def test_tiles_without_entries_are_not_counted():
+    """One output ends before the last row of tiles, the other before the last column: nothing is left of the corner."""
+    net = Network.sequential(
+        {"name": "stem", "kernel": 3, "padding": 1},
+        {"name": "rows", "kernel": [5, 1]},
+        {"name": "columns", "kernel": [1, 5], "inputs": "stem"},
+    )
+    found = rf.tile_costs(net, [4], image_size=12).isel(option=0)
+    sizes = [tuple(s.stop - s.start for s in tile.crop) for tile in rf.tiles(net, 12, 4)]
+    assert int(found.tiles) == len(sizes) == 3 * 3 - 1
+    assert float(found.waste) == sum(map(prod, sizes)) / 144
+    assert found.crop.values.tolist() == [max(size[a] for size in sizes) for a in range(2)]
+
+
 def test_without_an_image_it_is_the_waste_of_a_tile_inside():
     found = rf.tile_costs("unet-padded", [512])
     halo = rf.halo("unet-padded", 512)
@@ -82,6 +96,8 @@ def test_half_the_bytes_allow_a_larger_tile():
 
 def test_a_memory_for_the_whole_image_takes_one_tile():
     assert rf.choose_tile("unet-padded", memory=1e12, image_size=1000) == (1008, 1008)
+    found = rf.choose_tile("resnet50", memory=1e12, image_size=(1000, 700), layers=["layer4"])  # no multiples of 32
+    assert found == (1024, 704)
 
 
 @pytest.mark.parametrize(
