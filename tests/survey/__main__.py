@@ -48,6 +48,16 @@ def _judging(kind: str, names: list[str], known: dict[Job, dict[str, Any]]) -> l
     return [Job(kind, name) for name in (read[:GRADIENTS] if kind == "gradients" else read)]
 
 
+def pack(paths: list[Path]) -> None:
+    """Write the dataset of all results but those of models that their library no longer has."""
+    known = read_results(paths)
+    missing = sorted({job.model.partition(":")[0] for job in known} - set(installed()))
+    if missing:
+        raise SystemExit(f"not packed: there are results of {', '.join(missing)}, which is not installed here")
+    names = {name for library in installed() for name in subjects(library)}
+    write({job: row for job, row in known.items() if job.model in names})
+
+
 def main() -> None:
     """Parse the command line, and do what it says."""
     parser = argparse.ArgumentParser(prog="python -m tests.survey")
@@ -64,8 +74,7 @@ def main() -> None:
     file.add_argument("file", type=Path, nargs="+")
     args = parser.parse_args()
     if args.verb == "pack":
-        names = {name for library in installed() for name in subjects(library)}  # a model of before is left out
-        write({job: row for job, row in read_results(args.file).items() if job.model in names})
+        pack(args.file)
         return
     names = [name for library in args.library or installed() for name in subjects(library)]
     todo = due(args, names, results(args.file))

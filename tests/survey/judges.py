@@ -30,7 +30,7 @@ def by_values(subject: Subject) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         shape, network = _smallest(made)
-        found = judge_model(made.module, network, shape, ENTRIES, seed, made.run)
+        found = judge_model(made.module, network, shape, ENTRIES, seed, made.run, lambda: load(made, shape))
     return {"compared": found.compared, "differing": found.differing, "size": list(shape[2:])}
 
 

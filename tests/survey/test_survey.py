@@ -21,7 +21,7 @@ from tests.survey.pack import SHIPPED, map_columns, model_columns, packed
 from tests.survey.run import Job, results, run
 
 SAMPLE = 16
-MEASURED = ("seconds", "compared", "wrong", "layers")  # the machine, the judges, how many layers an operator becomes
+MEASURED = ("seconds", "compared", "wrong")  # the machine, the judges
 MAX_LAYERS = 400
 
 
@@ -146,6 +146,16 @@ def test_a_model_that_failed_is_packed_as_not_read():
     assert (models["compared"], models["wrong"]) == ([5, 0], [2, 0])
     assert [models[name][1] for name in NUMBERS] == [None] * len(NUMBERS)
     assert models["input_size"] == [[8, 9], None]
+
+
+def test_results_of_a_library_that_is_not_there_are_not_lost(tmp_path, monkeypatch):
+    from tests.survey import __main__ as program
+
+    monkeypatch.setattr(program, "installed", lambda: ["timm"])
+    path = tmp_path / "results.jsonl"
+    path.write_text("".join(json.dumps({"kind": "read", "model": f"{name}:a"}) + "\n" for name in ("smp", "timm")))
+    with pytest.raises(SystemExit, match="results of smp, which"):
+        program.pack([path])
 
 
 def test_a_worker_ends_what_takes_too_long(monkeypatch):

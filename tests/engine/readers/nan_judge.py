@@ -4,6 +4,10 @@ The footprint of an entry is right if nothing outside of it matters, and each pi
 with every pixel outside not a number; the second one run for each of some pixels inside, among them its first and last
 rows and columns. Not-a-number spreads further than values do (a masked score is one too) and ends at a comparison:
 what it says against a footprint counts only if finite changes of those pixels say it, too.
+
+Where the entries of a map are in a tensor (windows, tokens in an order of the model's own) is what the reader makes of
+the module: a footprint at a place that it has wrong is found wrong, and a tensor that does not hold each entry of its
+map, or not by itself, is not judged.
 """
 
 from __future__ import annotations
@@ -11,13 +15,18 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable
-from math import prod
+from itertools import accumulate
 from typing import Any, NamedTuple
+from unittest import mock
 
 import numpy as np
 import torch
 
 import rfscale as rf
+from rfscale.engine.readers.tensors.layout import NEUTRAL, Dim, Dims, has_no_place, length, spatial
+from rfscale.engine.readers.tensors.naming import Returned
+from rfscale.engine.readers.tensors.tracking import Joined, single_maps
+from rfscale.engine.readers.torch.trace import run as trace
 from rfscale.engine.readers.torch.trace.module_calls import tensors
 
 INSIDE = 5  # pixels inside a footprint that are changed, one at a time
@@ -35,21 +44,51 @@ class Verdict(NamedTuple):
     differing: list[str]
 
 
+class Held(NamedTuple):
+    """A map that a tensor holds: where it starts along one dim, and how the dims hold its axes."""
+
+    returned: Returned
+    dims: Dims
+    dim: int = 0
+    first: int = 0
+
+    def is_complete(self, size: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+        """Whether each entry of a map of this size has a place of its own in a tensor of this shape."""
+        held = [length(dim) for dim in self.dims]
+        fits = len(held) == len(shape) and all(
+            n == m or (d == self.dim and self.first + n <= m) for d, (n, m) in enumerate(zip(held, shape, strict=True))
+        )
+        known = not any(has_no_place(dim) or any(f.inner for f in dim) for dim in self.dims)
+        return fits and known and all(_is_complete(self.dims, axis, n) for axis, n in enumerate(size))
+
+
 class Place(NamedTuple):
-    """Where a map of the network is in what the model returns: the tensor, its dims, and the first of its entries."""
+    """A map of the network, and the tensor that holds it."""
 
     key: Key
     layer: str
     size: tuple[int, ...]
-    dims: tuple[int, ...]  # one for each axis, or one that holds all of them
-    first: int
+    held: Held
 
     def entry(self, value: torch.Tensor, entry: tuple[int, ...]) -> torch.Tensor:
         """Everything that a tensor holds at an entry."""
-        at = entry if len(self.dims) == len(entry) > 1 else (self.first + int(np.ravel_multi_index(entry, self.size)),)
-        for dim, i in sorted(zip(self.dims, at, strict=True), reverse=True):
-            value = value.select(dim, i)
+        for d, dim in enumerate(self.held.dims):
+            first = self.held.first if d == self.held.dim else 0
+            value = value.index_select(d, torch.from_numpy(first + _positions(dim, entry)))
         return value.flatten()
+
+
+def _is_complete(dims: Dims, axis: int, size: int) -> bool:
+    """Whether the parts of an axis count its entries: the lowest from 1 to 1, each other in steps of all below it."""
+    parts = sorted((f.stride, f.size) for dim in dims for f in spatial(dim) if f.axis == axis and f.size > 1)
+    steps = list(accumulate((n for _, n in parts), int.__mul__, initial=1))
+    return [stride for stride, _ in parts] == steps[:-1] and steps[-1] == size
+
+
+def _positions(dim: Dim, entry: tuple[int, ...]) -> np.ndarray:
+    """The positions along a dim that hold an entry of the map, as far as this dim decides."""
+    at = [slice(None) if f.axis == NEUTRAL else entry[f.axis] // f.stride % f.size for f in dim]
+    return np.arange(length(dim)).reshape([f.size for f in dim])[tuple(at)].reshape(-1)
 
 
 def judge_model(
@@ -59,6 +98,7 @@ def judge_model(
     entries: int = 3,
     seed: int = 0,
     call: Callable[[torch.nn.Module, torch.Tensor], Any] | None = None,
+    read: Callable[[], Any] | None = None,
 ) -> Verdict:
     """Compare footprints of seeded entries with what the model reads; the deepest map is among them.
 
@@ -73,9 +113,12 @@ def judge_model(
     entries, seed : int
     call : callable, optional
         Runs the model on an image, ``call(module, image)``, where it takes other things too.
+    read : callable, optional
+        Reads the module at that shape, ``read()``, where it takes other things too.
     """
+    held = held_maps(read or (lambda: rf.load(module, example_input=shape)))
     run = Runs(module, shape, seed, call or (lambda m, image: m(image)))
-    places = run.places(network)
+    places = run.places(network, held)
     if not places:
         return Verdict(0, [])
     rng = random.Random(seed)
@@ -91,6 +134,27 @@ def judge_model(
         for reason in run.against(place, entry, found, rng):
             differing.append(f"{place.layer} {entry}: {reason}")
     return Verdict(len(judged), differing)
+
+
+def held_maps(read: Callable[[], Any]) -> dict[Key, list[Held]]:
+    """The maps that a reader finds in what modules return, by the tensors."""
+    found: dict[Key, list[Held]] = {}
+    given = trace.returned_maps
+
+    def kept(tracker: Any, path: str, call: int, key: str, value: Any) -> list[Returned]:
+        maps = given(tracker, path, call, key, value)
+        parts = zip(maps, single_maps(value), strict=True)
+        if isinstance(value, Joined):
+            firsts = dict(zip(map(id, value.parts), accumulate(value.lengths, initial=0), strict=False))
+            held = [Held(one, part.dims, value.dim, firsts[id(part)]) for one, part in parts]
+        else:
+            held = [Held(one, part.dims) for one, part in parts]
+        found[path, call, key] = held
+        return maps
+
+    with mock.patch.object(trace, "returned_maps", kept):
+        read()
+    return found
 
 
 class _ReachedError(Exception):
@@ -165,16 +229,15 @@ class Runs:
                 handle.remove()
         return found
 
-    def places(self, network: rf.Network) -> list[Place]:
+    def places(self, network: rf.Network, held: dict[Key, list[Held]]) -> list[Place]:
         """Maps of a network that are found in what the model returns, in the order of the layers."""
         sizes = network.map_sizes()
         found = []
         for key, shape in self.shapes.items():
-            names = _names(network, *key)
-            if not names and key[0] == key[2] == "" and len(network.outputs) == 1 and not network.left_out:
-                names = list(network.outputs)
-            maps = [tuple(sizes[network[n].name]) for n in names]
-            found += _places(key, [network[n].name for n in names], maps, shape)
+            for one in held.get(key, ()):
+                name = _name(network, one.returned)
+                if name and one.is_complete(size := tuple(sizes[name]), shape):
+                    found.append(Place(key, name, size, one))
         return sorted(found, key=lambda p: network.index(p.layer))
 
     def against(self, place: Place, entry: tuple[int, ...], found: np.ndarray, rng: random.Random) -> list[str]:
@@ -226,39 +289,18 @@ def _on_cpu(module: torch.nn.Module) -> torch.nn.Module:
     return module
 
 
-def _names(network: rf.Network, path: str, number: int, key: str) -> list[str]:
-    """The name of a tensor's map, or the names of several maps one after another that it holds."""
+def _name(network: rf.Network, returned: Returned) -> str:
+    """The layer of a map that a module returns; empty where the network names none."""
+    path, number, key = returned.path, returned.call, returned.key
     call, at = f"@{number}", f":{key}" if key else ""
     options = [path + call + at, path + at] if path else [at, key]
     if at:  # of a module whose call returns one map only, however often
         options += [path + call, path]
     for name in options:
         if name and (name in network or name in network.modules):
-            return [name]
-    for name in options:
-        start = f"{name}." if at or not path else f"{name}:"
-        several = [n for n in network.modules if n.startswith(start) and "." not in n[len(start) :]]
-        if name and several:
-            return several
-    return []
-
-
-def _places(key: Any, layers: list[str], maps: list[tuple[int, ...]], shape: tuple[int, ...]) -> list[Place]:
-    if len(layers) == 1:
-        (size,) = maps
-        rank = len(size)
-        firsts = (2, 1) if len(shape) == 2 + rank else (len(shape) - rank,)  # channels before or after the axes
-        for first in firsts:
-            if first > 0 and shape[first : first + rank] == size:
-                return [Place(key, layers[0], size, tuple(range(first, first + rank)), 0)]
-    lengths = [prod(size) for size in maps]
-    fitting = [d for d in range(1, len(shape)) if shape[d] == sum(lengths)]
-    if len(fitting) != 1 or not layers or len(shape) != 3 or sum(lengths) == 1:
-        return []
-    return [
-        Place(key, name, size, (fitting[0],), sum(lengths[:i]))
-        for i, (name, size) in enumerate(zip(layers, maps, strict=True))
-    ]
+            return network[name].name
+    is_output = not path and not key and len(network.outputs) == 1 and not network.left_out
+    return network[network.outputs[0]].name if is_output else ""
 
 
 def _some(found: np.ndarray, rng: random.Random) -> list[tuple[int, ...]]:
