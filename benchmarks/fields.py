@@ -1,20 +1,29 @@
 """How near the field predicted from weights is to the measured one: the tables of docs/effective-field.md.
 
-Run as ``python -m benchmarks.fields`` (an hour on two cores), with names of models for their rows alone, ``--images N``
-for other than 1,000 of noise, and ``--faces FOLDER`` for pnet.pt, rnet.pt and onet.pt of the wheel of facenet-pytorch.
+python -m benchmarks.fields rows.jsonl                  # all rows at random weights on 1,000 images of noise
+python -m benchmarks.fields rows.jsonl --faces FOLDER   # pnet.pt, rnet.pt, onet.pt of the wheel of facenet-pytorch too
+python -m benchmarks.fields rows.jsonl --write          # the tables of docs/effective-field.md, of the rows there are
+
+A row is a line of the file as soon as it is known, and within a row the sums are kept: the same command goes on where
+it was stopped. ``--images N`` for other numbers of images; names of models for their rows alone. About half an hour of
+one core. The last row of a model counts, and a row of fewer images than asked for is measured anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Iterator
+from math import isnan, nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import rfscale as rf
+from benchmarks.report import ROOT, replaced
 
 SEED = 0
+PAGE = ROOT / "docs" / "effective-field.md"
 RANDOM = {  # factory: (layer, pixels)
     "torchvision:alexnet": ("features", 128), "torchvision:vgg11": ("features", 96),
     "torchvision:vgg16": ("features", 96), "torchvision:vgg11_bn": ("features", 96),
@@ -29,15 +38,26 @@ RANDOM = {  # factory: (layer, pixels)
     "timm:res2net50_26w_4s": ("layer3", 128), "timm:vovnet39a": ("stages", 128),
     "timm:efficientnet_lite0": ("blocks", 128), "timm:hrnet_w18_small": ("stage3:0", 128),
 }  # fmt: skip
+GATED = {  # gates, norms of the image itself, attention: factory: (layer, pixels, its arguments)
+    "timm:seresnet50": ("layer3", 128, {}), "timm:efficientnet_b0": ("blocks.4", 128, {}),
+    "timm:mobilenetv3_small_100": ("blocks.4", 128, {}), "timm:mobilenetv3_large_100": ("blocks.4", 128, {}),
+    "timm:resnetv2_50x1_bit": ("stages.2", 128, {}), "timm:convnext_atto": ("stages.2", 128, {"ls_init_value": 1.0}),
+    "timm:convnext_tiny": ("stages.2", 96, {}), "timm:gmlp_s16_224": ("map", 96, {"img_size": 96}),
+    "timm:deit_tiny_patch16_224": ("map", 96, {"img_size": 96}),
+    "timm:swin_tiny_patch4_window7_224": ("layers.2", 112, {"img_size": 112}),
+    "timm:deit_tiny_patch16_224, queries and keys × 4": ("map", 96, {"img_size": 96}),
+    "timm:deit_tiny_patch16_224, queries and keys × 7": ("map", 96, {"img_size": 96}),
+}  # fmt: skip
 FACES = {"pnet": ("conv3", 12), "rnet": ("dense4", 24), "onet": ("dense5", 48)}
 
 
 class Row(NamedTuple):
-    """One model: how near two predictions are to the field measured on noise."""
+    """One model: how near two predictions are to the field measured on noise; NaN where there is none."""
 
     model: str
     layer: str
     pixels: int
+    group: str
     images: int
     noise: float  # standard error of the measured map / its mean, both summed
     correlation: float
@@ -47,45 +67,94 @@ class Row(NamedTuple):
     equal_correlation: float
     equal_std_ratio: float
     milliseconds: float
-    seconds: float
+    seconds: float  # NaN where measuring was stopped in between
 
 
-def row(name: str, module: Any, layer: str, pixels: int, images: int) -> Row:
-    """Measure one model, and set both predictions beside it."""
+class Model(NamedTuple):
+    """What a row is of."""
+
+    name: str
+    group: str
+    module: Any
+    layer: str
+    pixels: int
+
+
+def row(of: Model, images: int, state: Path) -> Row:
+    """Measure one model, and set the predictions beside it."""
+    module, layer, pixels = of.module, of.layer, of.pixels
     rf.predicted_field(module, layer, input_size=pixels)  # libraries load at the first call
     begun = time.process_time()
     predicted = rf.predicted_field(module, layer, input_size=pixels)
-    between = time.process_time()
-    measured = rf.effective_field(module, layer, count=images, seed=SEED, input_size=pixels)
-    seconds = time.process_time() - between
-    found = rf.compare_fields(measured, predicted)
-    kept = rf.compare_fields(measured, rf.predicted_field(module, layer, input_size=pixels, signs="kept"))
+    milliseconds = 1e3 * (time.process_time() - begun)
+    resumed, begun = state.exists(), time.process_time()
+    measured = rf.effective_field(module, layer, count=images, seed=SEED, input_size=pixels, resume=state)
+    seconds = nan if resumed else time.process_time() - begun
+    state.unlink()
+    kept = rf.predicted_field(module, layer, input_size=pixels, signs="kept")
+    noise = float(measured.standard_error.sum() / measured.field.sum())
+    near = [*_near(measured, predicted), *_near(measured, kept), *_near(measured, _equal(of, predicted.attrs["entry"]))]
+    return Row(of.name, layer, pixels, of.group, images, noise, *near, milliseconds, seconds)
+
+
+def _near(measured: Any, other: Any) -> tuple[float, float]:
+    if other is None:
+        return nan, nan
+    found = rf.compare_fields(measured, other)
+    return float(found.correlation), float(found.std_ratio.prod() ** 0.5)
+
+
+def _equal(of: Model, entry: list[int]) -> Any:
+    """Path counts; None where the network cannot be read up to the layer."""
     from rfscale.engine.network.modules import module_layer
 
-    net = rf.load(module, input_size=pixels)
-    at = predicted.attrs["entry"] or [0, 0]
-    equal = rf.compare_fields(measured, rf.path_counts(net, module_layer(net, layer), at, pixels))
-    noise = float(measured.standard_error.sum() / measured.field.sum())
-    return Row(
-        name, layer, pixels, images, noise, float(found.correlation), float(found.std_ratio.prod() ** 0.5),
-        float(kept.correlation), float(kept.std_ratio.prod() ** 0.5),
-        float(equal.correlation), float(equal.std_ratio.prod() ** 0.5), 1e3 * (between - begun), seconds,
-    )  # fmt: skip
+    try:
+        net = rf.load(of.module, input_size=of.pixels)
+        return rf.path_counts(net, module_layer(net, of.layer), entry or [0, 0], of.pixels)
+    except rf.InputError:
+        return None
 
 
-def random_models(names: list[str]) -> Iterator[tuple[str, Any, str, int]]:
+def random_models(names: list[str], done: set[str]) -> Iterator[Model]:
     """Models of libraries with random weights."""
     import torch
 
     from rfscale.engine.fields.modules import module_of
 
-    for name, (layer, pixels) in RANDOM.items():
-        if not names or name in names:
+    plain = {name: (layer, pixels, {}) for name, (layer, pixels) in RANDOM.items()}
+    for group, rows in (("plain", plain), ("gated", GATED)):
+        for name, (layer, pixels, arguments) in rows.items():
+            if name in done or (names and name not in names):
+                continue
             torch.manual_seed(SEED)
-            yield name, module_of(name), layer, pixels
+            factory, _, gain = name.partition(", queries and keys × ")
+            module = module_of(factory, arguments).eval()
+            if gain:
+                with torch.no_grad():
+                    for block in module.blocks:
+                        block.attn.qkv.weight[: 2 * module.embed_dim] *= float(gain)
+            yield Model(name, group, _TokenMap(module) if layer == "map" else module, layer, pixels)
 
 
-def face_models(folder: Path) -> Iterator[tuple[str, Any, str, int]]:
+def _TokenMap(model: Any) -> Any:  # noqa: N802
+    from torch import nn
+
+    class TokenMap(nn.Module):
+        """The tokens of the last block as a map, without those that are no pixels."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model, self.map = model, nn.Identity()
+
+        def forward(self, x: Any) -> Any:
+            tokens = self.model.forward_features(x)[:, getattr(self.model, "num_prefix_tokens", 0) :]
+            side = int(tokens.shape[1] ** 0.5)
+            return self.map(tokens.transpose(1, 2).reshape(len(tokens), -1, side, side))
+
+    return TokenMap()
+
+
+def face_models(folder: Path) -> Iterator[Model]:
     """The three networks of MTCNN, from their state dicts."""
     import torch
     from torch import nn
@@ -116,7 +185,7 @@ def face_models(folder: Path) -> Iterator[tuple[str, Any, str, int]]:
         state = torch.load(folder / f"{name}.pt", map_location="cpu", weights_only=True)
         own = set(module.state_dict())
         module.load_state_dict({key: value for key, value in state.items() if key in own})
-        yield name, module, *FACES[name]
+        yield Model(name, "trained", module, *FACES[name])
 
 
 def _Turned() -> Any:  # noqa: N802
@@ -133,29 +202,61 @@ def _Turned() -> Any:  # noqa: N802
 
 def line(found: Row) -> str:
     """One row of the table."""
+    near = found[6:12]
+    shown = " | ".join("" if isnan(v) else f"{v:.3f}" for v in (*near, found.noise))
+    seconds = "" if isnan(found.seconds) else f"{found.seconds:.0f} s"
     return (
-        f"| {found.model} | {found.layer} | {found.pixels} | {found.correlation:.3f} | {found.std_ratio:.3f} | "
-        f"{found.kept_correlation:.3f} | {found.kept_std_ratio:.3f} | "
-        f"{found.equal_correlation:.3f} | {found.equal_std_ratio:.3f} | {found.noise:.3f} | "
-        f"{found.milliseconds:.0f} ms | {found.seconds:.0f} s |"
+        f"| {found.model} | {found.layer} | {found.pixels} | {found.images} | {shown} | {found.milliseconds:.0f} ms | "
+        f"{seconds} |"
     )
 
 
-HEAD = """| model | layer | pixels | from the weights: correlation | σ ratio | signs kept: correlation | σ ratio | equal weights: correlation | σ ratio | noise | predicted in | measured in |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""  # noqa: E501
+HEAD = """| model | layer | pixels | images | from the weights: correlation | σ ratio | signs kept: correlation | σ ratio | equal weights: correlation | σ ratio | noise | predicted in | measured in |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""  # noqa: E501
+MARKS = {group: (f"<!-- {group} -->", f"<!-- /{group} -->") for group in ("plain", "gated", "trained")}
+
+
+def rows_of(file: Path) -> list[Row]:
+    """The rows that a file has; a last line that a stop cut off is none."""
+    found: dict[str, Row] = {}
+    for text in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+        try:
+            one = Row(**json.loads(text))
+        except json.JSONDecodeError:
+            continue
+        found[one.model] = one
+    return list(found.values())
+
+
+def table(rows: list[Row], group: str) -> str:
+    """The Markdown table of one group."""
+    return "\n".join([HEAD, *(line(r) for r in rows if r.group == group)])
 
 
 def main() -> None:
-    """Write the table, a row as soon as it is known."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Add the rows that a file lacks, and print or write its tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--faces", type=Path)
+    parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    print(HEAD, flush=True)
-    models = face_models(given.faces) if given.faces else random_models(given.names)
-    for name, module, layer, pixels in models:
-        print(line(row(name, module, layer, pixels, given.images)), flush=True)
+    if given.write:
+        text, rows = PAGE.read_text(encoding="utf-8"), rows_of(given.file)
+        for group, marks in MARKS.items():
+            if any(r.group == group for r in rows):
+                text = replaced(text, table(rows, group), marks)
+        PAGE.write_text(text, encoding="utf-8")
+        return
+    done = {r.model for r in rows_of(given.file) if r.images >= given.images}
+    models = list(face_models(given.faces)) if given.faces else []
+    for of in (*(m for m in models if m.name not in done), *random_models(given.names, done)):
+        state = given.file.with_name(f"{given.file.stem}-{''.join(c if c.isalnum() else '-' for c in of.name)}.npz")
+        found = row(of, given.images, state)
+        with given.file.open("a", encoding="utf-8") as out:
+            out.write(json.dumps(found._asdict(), ensure_ascii=False) + "\n")
+        print(line(found), flush=True)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,8 @@ def predicted_field(
     The expected squared gradient of the entry with respect to each pixel, if signs are random: weights are squared
     on the way back, channels kept apart; nonlinearities count by the mean square of their slope (1/2 for an even
     rectifier), a max-pool by the chance of each tap, batch norms by their factors; branches add. docs/theory.md,
-    section 13, has the assumptions. What has no such rule (gates, attention, layer norms) is refused.
+    section 13, has the assumptions, of gates, norms of the image itself and attention as well. What has no such rule
+    (a division by what the image decides, linear attention, very sharp attention) is refused.
 
     Parameters
     ----------

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from rfscale.engine.fields.squares.recorded import Node, Ref
+from rfscale.engine.fields.squares.pointwise import functional
+from rfscale.engine.fields.squares.recorded import Node, Ref, leaves, replaced
 from rfscale.engine.fields.squares.slopes import average_of, largest_of
 
 
@@ -27,6 +28,25 @@ class Moments(NamedTuple):
         """The same for each value of a tensor."""
         return Moments(self.mean.expand(shape), self.variance.expand(shape))
 
+    def plain(self) -> Moments:
+        """The same, with a 1 for each dim along which all are alike."""
+        mean, variance = self
+        for dim in range(mean.dim()):
+            one = (mean.narrow(dim, 0, 1), variance.narrow(dim, 0, 1)) if mean.shape[dim] > 1 else None
+            if one is not None and bool((mean == one[0]).all()) and bool((variance == one[1]).all()):
+                mean, variance = one
+        return Moments(mean, variance)
+
+    def halves(self, dim: int) -> tuple[Moments, Moments]:
+        """The two halves along a dim."""
+        parts = [v.chunk(2, dim) for v in self]
+        return Moments(*(p[0] for p in parts)), Moments(*(p[1] for p in parts))
+
+    @property
+    def square(self) -> Any:
+        """The mean square."""
+        return self.mean.square() + self.variance
+
     def narrow(self) -> Moments:
         """The same for a map: one value for each channel, which is that of its middle."""
         if self.mean.dim() < 3:
@@ -35,20 +55,25 @@ class Moments(NamedTuple):
         return Moments(self.mean[at], self.variance[at])
 
 
-Rule = Callable[["AllMoments", Node, list[Moments]], Moments]
+Rule = Callable[["AllMoments", Node, list[Moments]], Moments | None]
 _RULES: dict[str, Rule] = {}
 _SAME = frozenset(
-    """clone contiguous alias _to_copy to constant_pad_nd pad reflection_pad1d reflection_pad2d reflection_pad3d
-    replication_pad1d replication_pad2d replication_pad3d native_dropout dropout lift_fresh upsample_nearest1d
+    """clone contiguous alias _to_copy to native_dropout dropout lift_fresh constant_pad_nd pad reflection_pad1d
+    reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d upsample_nearest1d
     upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d roll flip""".split()
-)
+)  # the same where all are alike along the dims that change; else they are moved as values are
+_TURNS = frozenset("permute transpose t movedim swapaxes".split())  # of which the arguments say nothing of sizes
 _VIEWS = frozenset(
-    """view _unsafe_view reshape permute transpose t flatten unsqueeze squeeze slice select split chunk unbind narrow
+    """view _unsafe_view reshape flatten unsqueeze squeeze slice select split chunk unbind narrow
     pixel_shuffle pixel_unshuffle channel_shuffle expand _reshape_alias split_with_sizes""".split()
 )
+MOST_STEPS = 64  # from a factor of a product back, value by value
+MOST_VALUES = 1 << 26  # of a tensor whose moments are worked out one by one
 
 
-def _rule(*names: str) -> Callable[[Rule], Rule]:
+def moment_rule(*names: str) -> Callable[[Rule], Rule]:
+    """Enter a rule of mean and variance under the names of its operators."""
+
     def enter(found: Rule) -> Rule:
         _RULES.update(dict.fromkeys(names, found))
         return found
@@ -101,19 +126,40 @@ class AllMoments:
             return Moments(*(v.reshape(1, -1, *(1 for _ in ref.shape[2:])).float() for v in norm))
         given = [self._known[(s.node, s.output)] for s in node.refs()]
         known = [m for m in given if m is not None]
-        if len(known) < len(given) or ref.output:
+        if len(known) < len(given) or max((m.mean.numel() for m in known), default=0) > MOST_VALUES:
             return None
+        try:
+            moved = _moved(node, ref, known)
+        except (RuntimeError, ValueError, IndexError, TypeError):  # arguments of a form that has no rule
+            return None
+        if moved is not None or ref.output:
+            return moved
         rule = _RULES.get(node.name)
-        if rule is None and node.name in _SAME:
-            return known[0]
-        if rule is None and node.name in _VIEWS:
-            rule = _view
         if rule is None and len(known) == 1 and _on_values(node):
             rule = _nonlinear
         try:
             return None if rule is None else rule(self, node, known)
         except (RuntimeError, ValueError, IndexError, TypeError):  # arguments of a form that has no rule
             return None
+
+
+def independent(nodes: list[Node], first: Ref, second: Ref) -> bool:
+    """Whether two tensors are no functions, value by value, of one and the same: x · sigmoid(x) is not a gate."""
+    return not (_value_by_value(nodes, first) & _value_by_value(nodes, second))
+
+
+def _value_by_value(nodes: list[Node], ref: Ref) -> set[tuple[int, int]]:
+    """A tensor, and those that it is a function of value by value."""
+    found: set[tuple[int, int]] = set()
+    waiting = [ref]
+    while waiting and len(found) < MOST_STEPS:
+        at = waiting.pop()
+        if (at.node, at.output) in found:
+            continue
+        found.add((at.node, at.output))
+        if at.node >= 0 and (_on_values(nodes[at.node]) or nodes[at.node].name in _SAME):
+            waiting += [r for r in nodes[at.node].refs() if r.shape == at.shape]
+    return found
 
 
 def _on_values(node: Node) -> bool:
@@ -128,16 +174,14 @@ def _scale_of(node: Node) -> tuple[Any, Any] | None:
 
     if node.name not in NAMED_BATCH_NORM:
         return None
-    arguments = {a.name: v for a, v in zip(node.func._schema.arguments, node.args, strict=False)} | node.kwargs
+    arguments = node.named
     weight, bias, running = arguments.get("weight"), arguments.get("bias"), arguments.get("running_var")
-    if running is None:
-        return None
-    one = torch.ones_like(running)
+    one = torch.ones(node.refs()[0].shape[1]) if running is None else torch.ones_like(running)
     weight = one if weight is None else weight.detach()
     return (one * 0 if bias is None else bias.detach()), weight.square()
 
 
-@_rule("convolution", "_convolution")
+@moment_rule("convolution", "_convolution")
 def _convolution(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
     ref, weight, bias, stride, _, _, transposed, _, groups, *_ = node.args
     axes = len(ref.shape) - 2
@@ -156,7 +200,7 @@ def _convolution(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
     return Moments(*out)
 
 
-@_rule("linear", "addmm", "mm")
+@moment_rule("linear", "addmm", "mm")
 def _linear(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
     if node.name == "addmm":
         bias, ref, weight = node.args[:3]
@@ -165,13 +209,13 @@ def _linear(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
     else:
         ref, weight = node.args[0], node.args[1].t()
         bias = node.args[2] if len(node.args) > 2 else None
-    mean, variance = given[0].full(ref.shape)
+    mean, variance = (v.expand(*v.shape[:-1], ref.shape[-1]) for v in given[0])
     weight = weight.detach().float()
     out = mean @ weight
     return Moments(out if bias is None else out + bias.detach().float(), variance @ weight.square())
 
 
-@_rule("add", "sub")
+@moment_rule("add", "sub")
 def _add(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
     alpha = float(node.kwargs.get("alpha", 1)) * (-1 if node.name == "sub" else 1)
     if len(given) == 2:
@@ -183,25 +227,31 @@ def _add(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
     return Moments(first + alpha * given[0].mean, alpha**2 * given[0].variance)
 
 
-@_rule("mul", "div")
-def _times(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
+@moment_rule("mul", "div")
+def _times(every: AllMoments, node: Node, given: list[Moments]) -> Moments | None:
+    if len(given) == 2:
+        if node.name == "div" or not independent(every.nodes, *node.refs()):
+            return None
+        (m, v), (n, w) = given
+        return Moments(m * n, v * w + v * n.square() + w * m.square())
     (known,) = given
     other = node.args[1] if isinstance(node.args[0], Ref) else node.args[0]
     factor = 1 / other if node.name == "div" else other
     return Moments(known.mean * factor, known.variance * factor**2)
 
 
-@_rule("cat")
+@moment_rule("cat")
 def _cat(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
-    dim = node.args[1] if len(node.args) > 1 else 0
-    if dim == 1 and all(m.mean.dim() > 2 for m in given):
-        given = [m.narrow() for m in given]
-    else:
-        given = [m.full(r.shape) for m, r in zip(given, node.refs(), strict=True)]
-    return Moments(*(torch.cat(list(parts), dim) for parts in zip(*given, strict=True)))
+    known = iter(given)
+    tensors = node.args[0]
+    of = [next(known) if isinstance(t, Ref) else Moments(t.detach().float(), torch.zeros(t.shape)) for t in tensors]
+    dim = (node.args[1] if len(node.args) > 1 else 0) % len(node.outputs[0])
+    wide = [max(sizes) for sizes in zip(*(m.mean.shape for m in of), strict=True)]
+    parts = [m.full((*wide[:dim], t.shape[dim], *wide[dim + 1 :])) for m, t in zip(of, tensors, strict=True)]
+    return Moments(*(torch.cat(list(values), dim) for values in zip(*parts, strict=True)))
 
 
-@_rule("max_pool1d", "max_pool2d", "max_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices")
+@moment_rule("max_pool1d", "max_pool2d", "max_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices")
 def _max_pool(every: AllMoments, node: Node, given: list[Moments]) -> Moments:
     kernel, ref = node.args[1], node.args[0]
     axes = len(ref.shape) - 2
@@ -218,7 +268,7 @@ def _max_pool(every: AllMoments, node: Node, given: list[Moments]) -> Moments:
     return Moments(known.mean + middle * known.variance.sqrt(), known.variance * spread)
 
 
-@_rule("avg_pool1d", "avg_pool2d", "avg_pool3d")
+@moment_rule("avg_pool1d", "avg_pool2d", "avg_pool3d")
 def _avg_pool(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
     kernel = node.args[1]
     axes = len(node.args[0].shape) - 2
@@ -226,7 +276,16 @@ def _avg_pool(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
     return Moments(known.mean, known.variance / (prod(kernel) if len(kernel) == axes else kernel[0] ** axes))
 
 
-@_rule("_adaptive_avg_pool2d", "adaptive_avg_pool2d", "mean")
+@moment_rule("mean")
+def _mean_of(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
+    ref = node.args[0]
+    dims = node.args[1] if len(node.args) > 1 and node.args[1] else list(range(len(ref.shape)))
+    keep = bool(node.args[2]) if len(node.args) > 2 else False
+    taken = prod(ref.shape[d] for d in dims)
+    return Moments(given[0].mean.mean(dims, keep), given[0].variance.mean(dims, keep) / taken)
+
+
+@moment_rule("_adaptive_avg_pool2d", "adaptive_avg_pool2d")
 def _mean(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
     ref, shape = node.args[0], node.outputs[0]
     known = given[0].narrow()
@@ -236,20 +295,25 @@ def _mean(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
     return Moments(mean, known.variance.reshape(mean.shape) * prod(shape) / prod(ref.shape))
 
 
-def _view(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
-    from rfscale.engine.fields.squares.pointwise import functional
-    from rfscale.engine.fields.squares.recorded import leaves, replaced
-
-    (ref,) = node.refs()
-    out = []
-    for values in given[0].full(ref.shape):
-        args, kwargs = replaced((node.args, node.kwargs), lambda v, x=values: x if isinstance(v, Ref) else v)
+def _moved(node: Node, ref: Ref, given: list[Moments]) -> Moments | None:
+    """Moments of one result of an operator that moves values; None for other operators."""
+    if node.name in _SAME:
+        out = node.outputs[ref.output]
+        if all(n in (1, m) for n, m in zip(reversed(given[0].mean.shape), reversed(out), strict=False)):
+            return given[0]
+    elif node.name not in _TURNS | _VIEWS:
+        return None
+    whole = given[0] if node.name in _TURNS else given[0].full(node.refs()[0].shape)
+    moved = []
+    for values in whole:
+        x = values.contiguous()
+        args, kwargs = replaced((node.args, node.kwargs), lambda v, x=x: x if isinstance(v, Ref) else v)
         made = functional(node.func)(*args, **kwargs)
-        out.append(next(iter(leaves(made))))
-    return Moments(*out)
+        moved.append([t for t in leaves(made) if isinstance(t, torch.Tensor)][ref.output])
+    return Moments(*moved).plain()
 
 
 def _nonlinear(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
-    known = given[0].narrow() if len(node.refs()[0].shape) > 2 else given[0]
+    known = given[0]
     mean, square = average_of(node, known.mean, known.variance.sqrt())
     return Moments(mean, (square - mean.square()).clamp_min(0))

@@ -57,7 +57,7 @@ def taps_that_are_chosen(way: WayBack, node: Node, squared: Window, output: int)
 def avg_pool(way: WayBack, node: Node, out: Window, output: int) -> Given:
     """The mean of a window: the square of each tap's share."""
     ref, taps = _pool_arguments(node, 4)
-    arguments = {a.name: v for a, v in zip(node.func._schema.arguments, node.args, strict=False)} | node.kwargs
+    arguments = node.named
     divisor = arguments.get("divisor_override")
     if divisor:
         share: Any = 1.0 / divisor

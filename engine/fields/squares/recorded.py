@@ -71,6 +71,12 @@ class Node:
         """What messages call it."""
         return f"{self.name} in {self.path}" if self.path else self.name
 
+    @property
+    def named(self) -> dict[str, Any]:
+        """Its arguments by the names that the operator has for them."""
+        names = (a.name for a in self.func._schema.arguments)
+        return dict(zip(names, self.args, strict=False)) | self.kwargs
+
     def refs(self) -> list[Ref]:
         """Tensors that it reads, in order."""
         return [r for r in leaves((self.args, self.kwargs)) if isinstance(r, Ref)]

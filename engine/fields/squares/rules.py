@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
 import torch
 
+from rfscale.engine.fields.squares.attention import attended
+from rfscale.engine.fields.squares.gates import gate
+from rfscale.engine.fields.squares.norms import by_groups
 from rfscale.engine.fields.squares.pointwise import slope_squared
 from rfscale.engine.fields.squares.recorded import Node, Ref, leaves
 from rfscale.engine.fields.squares.slopes import slopes_of
-from rfscale.engine.fields.squares.way import NAMED_BATCH_NORM, ON_ANY_VALUES, Given, WayBack, rule, unknown, varied
+from rfscale.engine.fields.squares.way import (
+    NAMED_BATCH_NORM,
+    ON_ANY_VALUES,
+    Given,
+    WayBack,
+    rule,
+    same_place,
+    unknown,
+    varied,
+)
 from rfscale.engine.fields.squares.window import Window
 from rfscale.engine.fields.squares.windows_of import Taps, conv_back, conv_transpose_back
 
@@ -60,8 +71,11 @@ def product_with(way: WayBack, node: Node, out: Window, output: int) -> Given:
     """A product with a constant matrix: with its squares."""
     name = node.name
     bias, a, b = (node.args[0], *node.args[1:3]) if name in ("addmm", "baddbmm") else (None, *node.args[:2])
-    if isinstance(bias, Ref) or (isinstance(a, Ref) == isinstance(b, Ref)):
-        raise unknown(node, "both its factors depend on the image")
+    if isinstance(bias, Ref) or not (isinstance(a, Ref) or isinstance(b, Ref)):
+        raise unknown(node, "its bias depends on the image")
+    if isinstance(a, Ref) and isinstance(b, Ref):
+        yield from attended(way, node, out, a, b)
+        return
     values = way.whole(node, out)
     if name == "linear":
         back = values @ b.detach().to(values.dtype) ** way.power
@@ -82,14 +96,17 @@ def batch_norm(way: WayBack, node: Node, out: Window, output: int) -> Given:
     ref = node.args[0]
     if not isinstance(ref, Ref) or any(isinstance(a, Ref) for a in node.args[1:]):
         raise unknown(node, "its statistics depend on the image")
+    arguments = node.named
+    if arguments.get("training") or arguments.get("running_var") is None:
+        eps, channels = arguments.get("eps", arguments.get("epsilon", 1e-5)), ref.shape[1]
+        yield from by_groups(way, node, out.ready(), ref, arguments.get("weight"), channels, eps)
+        return
     yield ref, out.per_channel(batch_norm_scale(node) ** way.power)
 
 
 def batch_norm_scale(node: Node) -> Any:
     """The factor of each channel."""
-    arguments = {a.name: v for a, v in zip(node.func._schema.arguments, node.args, strict=False)} | node.kwargs
-    if arguments.get("training") or arguments.get("running_var") is None:
-        raise unknown(node, "it uses the statistics of the image")
+    arguments = node.named
     variance = arguments["running_var"].detach().double()
     eps = arguments.get("eps", arguments.get("epsilon", 1e-5))
     weight = arguments.get("weight")
@@ -107,6 +124,7 @@ def nonlinear(way: WayBack, node: Node, out: Window, output: int) -> Given:
     if flat is not None:
         yield ref, out.per_channel(flat)
         return
+    out, factor = way.fitting(node, out.ready(), factor)
     yield same_place(node, ref, out, factor.to(out.values.dtype) if isinstance(factor, torch.Tensor) else factor)
 
 
@@ -119,7 +137,8 @@ def slopes_that_differ(way: WayBack, node: Node, squared: Window, output: int) -
         flat = _by_channel(kept, node.refs()[0])
         if flat is not None:
             return squared.per_channel(1 - flat)
-    return squared.ready().times(1 - kept)
+    squared, kept = way.fitting(node, squared.ready(), kept)
+    return squared.times(1 - kept)
 
 
 def _by_channel(factor: Any, ref: Ref) -> Any:
@@ -137,7 +156,6 @@ def _slopes(way: WayBack, node: Node) -> tuple[Any, Any]:
         return found
     known = None if way.moments is None else way.moments.of(ref)
     if known is not None:
-        known = known.narrow() if len(ref.shape) > 2 else known
         found, assumed = slopes_of(node, known.mean, known.variance.sqrt()), FROM_WEIGHTS
     else:
         rest = [v for v in leaves((node.args, node.kwargs)) if not isinstance(v, Ref)]
@@ -152,18 +170,6 @@ def _slopes(way: WayBack, node: Node) -> tuple[Any, Any]:
     return found
 
 
-def same_place(node: Node, ref: Ref, out: Window, factor: Any) -> tuple[Ref, Window]:
-    """Squares of an input that broadcasts to the output."""
-    window = out.times(factor) if not isinstance(factor, torch.Tensor) else out.ready().times(factor)
-    if ref.shape == out.shape:
-        return ref, window
-    values = window.full()
-    if len(ref.shape) < values.dim():
-        values = values.sum(tuple(range(values.dim() - len(ref.shape))))
-    wide = [d for d, n in enumerate(ref.shape) if n == 1 and values.shape[d] != 1]
-    return ref, Window.whole(values.sum(wide, keepdim=True) if wide else values, out.exponent)
-
-
 @rule("add", "sub", "rsub")
 def add(way: WayBack, node: Node, out: Window, output: int) -> Given:
     """Branches add: each gets all of it."""
@@ -176,18 +182,20 @@ def add(way: WayBack, node: Node, out: Window, output: int) -> Given:
 
 @rule("mul", "div", "multiply", "divide")
 def multiply(way: WayBack, node: Node, out: Window, output: int) -> Given:
-    """A product with a constant: times its square; one of two maps has no rule."""
+    """A product with a constant: times its square; of two tensors of the image: a gate."""
     a, b = node.args[:2]
     if isinstance(b, Ref) or not isinstance(a, Ref):
-        if isinstance(a, Ref) or node.name in ("div", "divide"):
-            raise unknown(node, "it multiplies what the image decides, such as a gate")
+        if node.name in ("div", "divide"):
+            raise unknown(node, "it divides by what the image decides")
+        if isinstance(a, Ref):
+            yield from gate(way, node, out, a, b)
+            return
         a, b = b, a
     if node.kwargs.get("rounding_mode"):
         raise unknown(node, "it rounds")
     factor = (b.detach().to(out.values.dtype) if isinstance(b, torch.Tensor) else float(b)) ** way.power
-    if isinstance(factor, torch.Tensor) and not out.is_whole and factor.dim() > 2 and prod(factor.shape[2:]) > 1:
-        out = Window.whole(way.whole(node, out), out.exponent)
-    yield same_place(node, a, out, 1 / factor if node.name in ("div", "divide") else factor)
+    factor = 1 / factor if node.name in ("div", "divide") else factor
+    yield same_place(node, a, *way.fitting(node, out, factor))
 
 
 @rule("detach")

@@ -12,6 +12,7 @@ from rfscale.engine.fields.squares.pointwise import functional
 from rfscale.engine.fields.squares.recorded import Node, Ref, leaves, replaced
 
 POINTS = 128  # of the normal distribution, at the middles of equal shares
+FEWER_POINTS, LARGE = 16, 1 << 13  # for more channels, or tokens, than this
 SMALLEST = 1e-12  # of a spread
 
 
@@ -56,7 +57,7 @@ def slopes_of(node: Node, mean: Any, spread: Any) -> tuple[Any, Any]:
     with torch.enable_grad():
         x.requires_grad_()
         (slope,) = torch.autograd.grad(apply(node, x).sum(), x)
-    return slope.square().mean(0, keepdim=True), slope.mean(0, keepdim=True)
+    return _averaged(slope.square(), mean), _averaged(slope, mean)
 
 
 def average_of(node: Node, mean: Any, spread: Any, largest_of: int = 1) -> tuple[Any, Any]:
@@ -69,16 +70,24 @@ def average_of(node: Node, mean: Any, spread: Any, largest_of: int = 1) -> tuple
         square_down = mean**2 + spread**2 - square_up
         return above * up + below * (mean - up), above.square() * square_up + below.square() * square_down
     values = apply(node, _grid(mean, spread, largest_of))
-    return values.mean(0, keepdim=True), values.square().mean(0, keepdim=True)
+    return _averaged(values, mean), _averaged(values.square(), mean)
 
 
 def _grid(mean: Any, spread: Any, largest_of: int = 1) -> Any:
-    return (mean + spread * _quantiles(largest_of).reshape(-1, *(1,) * (mean.dim() - 1))).contiguous()
+    points = POINTS if mean.numel() <= LARGE else FEWER_POINTS
+    if mean.shape[0] > 1:  # no dim is free
+        mean, spread = mean[None], spread[None]
+    return (mean + spread * _quantiles(largest_of, points).reshape(-1, *(1,) * (mean.dim() - 1))).contiguous()
+
+
+def _averaged(values: Any, mean: Any) -> Any:
+    """The mean over the points of a grid, in the shape of the means that it was made for."""
+    return values.mean(0).reshape(mean.shape)
 
 
 @cache
-def _quantiles(largest_of: int) -> Any:
-    shares = (torch.arange(POINTS, dtype=torch.float64) + 0.5) / POINTS
+def _quantiles(largest_of: int, points: int) -> Any:
+    shares = (torch.arange(points, dtype=torch.float64) + 0.5) / points
     return torch.special.ndtri(shares ** (1 / largest_of)).float()
 
 

@@ -7,19 +7,20 @@ each factor is what it is, stand in docs/theory.md, section 13.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import prod
 from typing import Any
 
 import torch
 
 from rfscale.engine.errors import InputError
-from rfscale.engine.fields.squares.moments import AllMoments
+from rfscale.engine.fields.squares.moments import AllMoments, Moments
 from rfscale.engine.fields.squares.recorded import Node, Ref
 from rfscale.engine.fields.squares.window import Window
 
 Given = Iterator[tuple[Ref, Window]]
 Rule = Callable[["WayBack", Node, Window, int], Given]
 
-Varied = Callable[["WayBack", Node, Window, int], Window]
+Varied = Callable[["WayBack", Node, Window, int], Window | None]
 
 RULES: dict[str, Rule] = {}
 VARIED: dict[str, Varied] = {}
@@ -52,9 +53,12 @@ class WayBack:
 
     def __init__(self, nodes: list[Node], *, borders: bool = True, halved: bool = False, even: bool = False) -> None:
         self.nodes = nodes
-        self.moments = None if even else AllMoments(nodes)
+        self.statistics = AllMoments(nodes)
+        self.moments = None if even else self.statistics
         self.halved = halved
         self.borders = borders
+        self.shares: set[int] = set()  # softmaxes whose output averages values, by id
+        self.scores: set[int] = set()  # products whose output such a softmax gets
         self.assumed: dict[str, None] = {}
         self.slopes: dict[Any, tuple[Any, str]] = {}
         self.power = 2
@@ -94,11 +98,38 @@ class WayBack:
         own = node.name if node.name in RULES else ON_ANY_VALUES
         return VARIED[own](self, node, mean.squared(), output) if own in VARIED else None
 
+    def known(self, node: Node, ref: Ref) -> Moments:
+        """Mean and variance of a tensor that the slope of an operator depends on."""
+        found = self.statistics.of(ref)
+        if found is None or not bool(torch.isfinite(found.square).all()):
+            raise unknown(node, "its slope depends on values of the image that do not follow from the weights")
+        return found
+
+    def fitting(self, node: Node, out: Window, factor: Any) -> tuple[Window, Any]:
+        """A window and a factor of its tensor that can be multiplied: one that differs from place to place is whole."""
+        if not isinstance(factor, torch.Tensor) or prod(factor.shape[2:]) == 1 or out.is_whole:
+            return out, factor
+        if self.borders or out.is_inside:
+            return Window.whole(self.whole(node, out), out.exponent), factor
+        return out, Moments(factor, factor).narrow().mean
+
     def whole(self, node: Node, out: Window) -> Any:
         """Squares of the whole output, for rules that have no windows."""
         if not self.borders and not out.is_inside:
             raise unknown(node, "it has no rule without borders")
         return out.full()
+
+
+def same_place(node: Node, ref: Ref, out: Window, factor: Any) -> tuple[Ref, Window]:
+    """Squares of an input that broadcasts to the output."""
+    window = out.times(factor) if not isinstance(factor, torch.Tensor) else out.ready().times(factor)
+    if ref.shape == out.shape:
+        return ref, window
+    values = window.full()
+    if len(ref.shape) < values.dim():
+        values = values.sum(tuple(range(values.dim() - len(ref.shape))))
+    wide = [d for d, n in enumerate(ref.shape) if n == 1 and values.shape[d] != 1]
+    return ref, Window.whole(values.sum(wide, keepdim=True) if wide else values, out.exponent)
 
 
 def unknown(node: Node, reason: str) -> UnknownRuleError:
