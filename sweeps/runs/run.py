@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.machine import check_memory
+from rfscale.sweeps.runs.answer_arrays import answer_arrays
 from rfscale.sweeps.runs.blocks import MEMORY
 from rfscale.sweeps.runs.labelled import blocks_of, check_dims, coordinates, label, wanted_stages
 from rfscale.sweeps.spaces.network_space import NetworkSpace
@@ -90,8 +91,7 @@ def run(
     coords = coordinates(blocks)
     piece = PIECE if isinstance(space, Space) else NETWORK_PIECE
     tree = {}
-    for stage in wanted:
-        out = blocks.empty(stage, 0, blocks.size(stage))
+    for stage, out in answer_arrays(blocks, wanted).items():
         for start in range(0, blocks.size(stage), piece):
             stop = min(start + piece, blocks.size(stage))
             blocks.fill(stage, start, stop, {name: values[start:stop] for name, values in out.items()})
