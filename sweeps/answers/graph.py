@@ -17,7 +17,7 @@ from rfscale.sweeps.answers.expressions import Expression, Term
 from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.states.compiled import MORE_MEMORY, compiled
-from rfscale.sweeps.states.graph import FIGURES
+from rfscale.sweeps.variables import figures_of_answers
 
 MEMORY = 4 << 30  # bytes that the graph of a question may take
 PIECE = 1 << 22  # combinations of states that are made at once
@@ -231,10 +231,9 @@ class QuestionGraph:
     def figure(self, name: str, columns: Columns, stage: int) -> np.ndarray:
         """Return a figure by node."""
         space = self.space
-        per_axis = [
-            self.compiled.axes[a].pool.figures(self.compiled.axes[a].levels[stage].state[columns["axis", a]])
-            for a in range(len(self.compiled.axes))
-        ]
+        per_axis = [graph.figures(stage, columns["axis", a]) for a, graph in enumerate(self.compiled.axes)]
+        if space.branching:
+            return union_figure(per_axis[0], name, len(space.axes))
         if name in ("area", "width", "density"):
             axes = per_axis * len(space.axes) if space.square else per_axis
             whole = max(self.compiled.extents) ** len(space.axes) < 2**63
@@ -259,8 +258,16 @@ class QuestionGraph:
 
     def figure_names(self) -> list[str]:
         """Return the names of the figures of one node, per axis where axes differ."""
-        axes = [""] if self.space.square else [f"_{a}" for a in self.space.axes]
-        return [*(f + a for f in (*FIGURES, "overlap") for a in axes), "area", "width", "density"]
+        return figures_of_answers(self.space.branching, () if self.space.square else self.space.axes)
+
+
+def union_figure(figures: dict[str, np.ndarray], name: str, ndim: int) -> np.ndarray:
+    """Return a figure of a space with branches from those that are worked out."""
+    if name == "width":
+        return np.sqrt(figures["area"])
+    if name == "density":
+        return share(figures["area"], figures["extent"].astype(np.int64) ** ndim)
+    return figures[name]
 
 
 class NothingLeftError(Exception):
