@@ -99,6 +99,31 @@ class QuestionGraph:
         return out
 
     def _add(self, stage: int) -> None:
+        shared = self._as_level(stage)
+        follow, columns = self._made(stage) if shared is None else shared
+        for term, until in self._until.items():
+            if term.kind != "factor" and term.stage == stage < until:
+                columns["kept", term] = self.values(term, columns, stage)
+        self.columns.append(columns)
+        self.follow.append(follow)
+        self._cut(stage)
+        self._held += 0 if shared is not None else self.follow[-1].nbytes
+        self._held += sum(column.nbytes for column in self.columns[-1].values())
+
+    def _as_level(self, stage: int) -> tuple[np.ndarray, Columns] | None:
+        """Tables of a stage where the nodes are those of the only axis: they are there already."""
+        column = self.columns[-1].get(("axis", 0))
+        if column is None or len(self.columns[-1]) > 1:
+            return None
+        if any(term.kind == "factor" and term.stage == stage for term in self._until):
+            return None
+        level = self.compiled.axes[0].levels[stage]
+        if len(column) != len(level.follow) or not np.array_equal(column, np.arange(len(column))):
+            return None
+        return level.follow, {("axis", 0): np.arange(len(level.state), dtype=np.int32)}
+
+    def _made(self, stage: int) -> tuple[np.ndarray, Columns]:
+        """Tables of a stage: where nodes lead by choice, and the columns of the nodes after it."""
         before, choices = self.columns[-1], self.compiled.programs[stage].choices
         n = len(next(iter(before.values())))
         self._check_size(stage, 4 * n * choices)
@@ -119,13 +144,7 @@ class QuestionGraph:
             numbers, first = _distinct(list(columns.values()))
             columns = {key: column[first] for key, column in columns.items()}
             follow = np.where(follow < 0, -1, numbers[follow]) if len(numbers) else follow
-        for term, until in self._until.items():
-            if term.kind != "factor" and term.stage == stage < until:
-                columns["kept", term] = self.values(term, columns, stage)
-        self.columns.append(columns)
-        self.follow.append(follow)
-        self._cut(stage)
-        self._held += self.follow[-1].nbytes + sum(column.nbytes for column in self.columns[-1].values())
+        return follow, columns
 
     def _check_size(self, stage: int, needed: int) -> None:
         if self._held + needed > self.memory:
