@@ -103,6 +103,11 @@ def _subject(what: Any, reading: Mapping[str, Any]) -> Space | Network:
     if isinstance(found, Space):
         for key in reading:
             raise InputError(f"{shown(what)} is a space", remedy=(Parameter(key), " goes with networks"))
+        if found.branching:
+            raise InputError(
+                f"formulas are judged on chains, and space {found.name!r} has branches",
+                remedy="validate one network of it, rf.validate(space.network(index))",
+            )
         return found
     if isinstance(found, NetworkSpace):
         raise InputError(f"what is {shown(found)}; it must be an rf.Space or an rf.Network")
