@@ -264,9 +264,9 @@ class QuestionGraph:
 
 
 class NothingLeftError(Exception):
-    """Conditions that no architecture satisfies; holds the stage where the last one was cut."""
+    """Conditions that no architecture satisfies; holds the stage where the last one was cut, if there are stages."""
 
-    def __init__(self, stage: int) -> None:
+    def __init__(self, stage: int | None) -> None:
         super().__init__(stage)
         self.stage = stage
 
