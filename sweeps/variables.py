@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rfscale.engine.variables import EXTENT_OF_BOTH_AXES, ONE, PIXEL, PROFILE, Variable
 
@@ -81,6 +82,17 @@ BEST: dict[str, Variable] = {
 PARETO: dict[str, Variable] = {
     **ROWS,
     "objectives": Variable(("rank", "objective"), "if", ONE, "value of each objective, in the unit of its expression"),
+}
+NETWORK_ROWS: dict[str, Variable] = {  # the same of the networks of a function, whose figures may be inf or nan
+    **{name: replace(spec, dims=("...",), kind="if") for name, spec in NETWORKS.items()},
+    **{
+        f"{name}_{a}": replace(spec, dims=("...",), kind="if")
+        for name, spec in NETWORKS.items()
+        if spec.per_axis
+        for a in NAMES_OF_AXES
+    },
+    **{name: PARETO[name] for name in ("index", "objectives")},
+    "objective": BEST["objective"],
 }
 COUNTS: dict[str, Variable] = {"architectures": Variable(("...",), "iO", ONE, "number of architectures")}
 DESIGN: dict[str, Variable] = {

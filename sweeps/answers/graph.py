@@ -304,9 +304,9 @@ def union_figure(figures: dict[str, np.ndarray], name: str, ndim: int) -> np.nda
 
 
 class NothingLeftError(Exception):
-    """Conditions that no architecture satisfies; holds the stage where the last one was cut."""
+    """Conditions that no architecture satisfies; holds the stage where the last one was cut, if there are stages."""
 
-    def __init__(self, stage: int) -> None:
+    def __init__(self, stage: int | None) -> None:
         super().__init__(stage)
         self.stage = stage
 
