@@ -54,10 +54,10 @@ def validate(
         overlap.
     formulas : mapping, optional
         Formulas of your own, by name: functions, of Python or numba, from what is before a layer to what is after it.
-        They follow ``S`` and ``P``, the area in pixels and the overlap, or ``extent`` and ``jump`` of one axis, and return
-        the same two numbers; a layer's parameters are ``kernel, stride, dilation, op``. A function takes of these
-        those that it names. A value may be a pair as well: the function, and one of the same parameters that says
-        whether they are in its domain; without it, the domain is where there is a value that is not nan.
+        They follow ``S`` and ``P``, the area in pixels and the overlap, or ``extent`` and ``jump`` of one axis, and
+        return the same two numbers; a layer's parameters are ``kernel, stride, dilation, op``. A function takes of
+        these those that it names. A value may be a pair as well: the function, and one of the same parameters that
+        says whether they are in its domain; without it, the domain is where there is a value that is not nan.
     memory : int
         Bytes that the states may take; beyond, architectures are enumerated one by one.
     progress : callable, optional
