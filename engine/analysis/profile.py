@@ -109,7 +109,7 @@ def _coordinates(layers: tuple[str, ...], axes: tuple[str, ...]) -> xr.Coordinat
     """Return the coordinates of profiles, which share their indexes: made anew they take a fifth of the time."""
     import xarray as xr
 
-    names = np.array(layers, object)
+    names = np.array(layers, str)  # xarray draws over text, not over objects
     names.setflags(write=False)
     return xr.Coordinates({"layer": names, "axis": list(axes)})
 

@@ -37,8 +37,8 @@ def product_figures(term: Term, at: tuple[int, ...] | None) -> Figures:
     if area == 0:
         none = (0,) * len(term)
         return Figures(0, none, none, none, none, 1, phases, entry)
-    first = tuple(int(f.sets.first[i]) for f, i in zip(term, at, strict=True))
-    extent = tuple(int(f.sets.last[i]) - a + 1 for f, i, a in zip(term, at, first, strict=True))
+    first, last = zip(*(f.bounds(i) for f, i in zip(term, at, strict=True)), strict=True)
+    extent = tuple(b - a + 1 for a, b in zip(first, last, strict=True))
     shared = tuple(-1 if c < 0 else area // p * c for c, p in zip(common, pixels, strict=True))
     return Figures(area, first, extent, gap, shared, 1, phases, entry)
 
@@ -125,22 +125,16 @@ def _count_plane(products: Sequence[Product]) -> int:
 
 def _axis(families: Sequence[Family], entry: int) -> tuple[int, list[int], list[int] | None]:
     """Pixel of bit 0; the set of an entry in every family; those of the next entry, or None where there is none."""
-    own = [_integer(f, entry) for f in families]
+    own = [f.integer(entry) for f in families]
     following = None
-    if entry + 1 < len(families[0]) or families[0].sets.repeat:
-        following = [_integer(f, entry + 1) for f in families]
+    if entry + 1 < len(families[0]) or families[0].repeat:
+        following = [f.integer(entry + 1) for f in families]
     low = min((place for place, bits in [*own, *(following or ())] if bits), default=0)
     return low, _from(low, own), None if following is None else _from(low, following)
 
 
 def _from(low: int, rows: list[tuple[int, int]]) -> list[int]:
     return [bits << place - low if bits else 0 for place, bits in rows]
-
-
-def _integer(family: Family, entry: int) -> tuple[int, int]:
-    """Pixel of bit 0, and the set of an entry as an integer."""
-    start, words = family.row(entry)
-    return start, int.from_bytes(words.astype("<u8", copy=False).tobytes(), "little")
 
 
 def union_rows(terms: Sequence[Term], at: Sequence[int]) -> list[list[np.ndarray]]:

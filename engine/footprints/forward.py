@@ -126,7 +126,7 @@ def _terms(plan: Plan, memory: Memory) -> tuple[Terms, int]:
         else:
             try:
                 made = apply_layer(known[0], step, step.maps, finite, memory)
-                held += sum(f.sets.bits.size for f in {id(f): f for term in made for f in term}.values())
+                held += sum(len(f) * f.words for f in {id(f): f for term in made for f in term}.values())
                 if held > MAX_HELD:
                     raise InputError(
                         f"the footprints of the layers up to here take more than {MAX_HELD * 8} bytes",

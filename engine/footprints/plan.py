@@ -15,10 +15,11 @@ from rfscale.engine.network.derived import Derived
 from rfscale.engine.network.layer import IMAGE, Layer
 from rfscale.engine.network.network import Network, Size, check_size
 from rfscale.engine.network.ops import OPS
-from rfscale.engine.network.spec import listed, whole
+from rfscale.engine.network.spec import listed, one_name, whole
 from rfscale.engine.variables import provenance
 
 GlobalOps = Literal["include", "skip"]
+GLOBAL_OPS = Parameter("global_ops")
 
 
 class Step(NamedTuple):
@@ -105,8 +106,7 @@ def resolve(
         Where branches of different jumps merge (interior), a map size is needed and not known, sizes do not fit, or
         a footprint reaches beyond 2^53 pixels; the message names the layer.
     """
-    if global_ops not in ("include", "skip"):
-        raise InputError(argument=Parameter("global_ops"), value=global_ops, remedy="it must be 'include' or 'skip'")
+    one_name(global_ops, GLOBAL_OPS, ("include", "skip"))
     size = None if input_size is None else check_size(input_size, len(network.axes), INPUT_SIZE)
     if memory is not None:
         return Plan(network, size, *_resolve(network, size, global_ops, memory))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.machine import check_memory
+from rfscale.sweeps.runs.answer_arrays import answer_arrays
 from rfscale.sweeps.runs.blocks import MEMORY
 from rfscale.sweeps.runs.evaluator import Evaluator
 from rfscale.sweeps.runs.labelled import blocks_of, check_dims, coordinates, label, wanted_stages
@@ -90,22 +91,26 @@ def run(
     check_memory(sum(blocks.size(s) * blocks.row_bytes(s) for s in wanted))
     coords = coordinates(blocks)
     tree = {}
+    made = answer_arrays(blocks, wanted) if isinstance(space, Space) else {}
     for stage in wanted:
-        out = _filled(blocks, stage, progress) if isinstance(space, Space) else _networks(space, progress)
+        if isinstance(space, Space):
+            out = made[stage]
+            _fill(blocks, stage, out, progress)
+        else:
+            out = _networks(space, progress)
         tree[stage] = label(blocks, stage, out, coords)
     result = xr.DataTree(xr.Dataset(attrs=attributes(space, "run")), name=space.name)
     result.children = {name: xr.DataTree(ds) for name, ds in tree.items()}  # twice as fast as DataTree.from_dict
     return result
 
 
-def _filled(blocks: Evaluator, stage: str, progress: Callable[[int], object] | None) -> dict[str, np.ndarray]:
-    out = blocks.empty(stage, 0, blocks.size(stage))
+def _fill(blocks: Evaluator, stage: str, out: dict[str, np.ndarray], progress: Callable[[int], object] | None) -> None:
+    """Write the figures of all architectures of a stage, piece by piece."""
     for start in range(0, blocks.size(stage), PIECE):
         stop = min(start + PIECE, blocks.size(stage))
         blocks.fill(stage, start, stop, {name: values[start:stop] for name, values in out.items()})
         if progress:
             progress(stop - start)
-    return out
 
 
 def _networks(space: NetworkSpace, progress: Callable[[int], object] | None) -> dict[str, np.ndarray]:

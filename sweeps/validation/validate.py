@@ -56,8 +56,8 @@ def validate(
         Formulas of your own, by name: functions, of Python or numba, from what is before a layer to what is after it.
         They follow ``S`` and ``P``, the area in pixels and the overlap, or ``extent`` and ``jump`` of one axis, and
         return the same two numbers; a layer's parameters are ``kernel, stride, dilation, op``. A function takes of
-        these those that it names. A value may be a pair as well: the function, and one of the same parameters that
-        says whether they are in its domain; without it, the domain is where there is a value that is not nan.
+        these those that it names. A value may be a pair as well: the function, and one of the same parameters that says
+        whether they are in its domain; without it, the domain is where there is a value that is not nan.
     memory : int
         Bytes that the states may take; beyond, architectures are enumerated one by one.
     progress : callable, optional
@@ -117,6 +117,11 @@ def _subject(what: Any, reading: Mapping[str, Any]) -> Space | Network:
     if isinstance(found, Space):
         for key in reading:
             raise InputError(f"{shown(what)} is a space", remedy=(Parameter(key), " goes with networks"))
+        if found.branching:
+            raise InputError(
+                f"formulas are judged on chains, and space {found.name!r} has branches",
+                remedy="validate one network of it, rf.validate(space.network(index))",
+            )
         return found
     if isinstance(found, NetworkSpace):
         raise InputError(f"what is {shown(found)}; it must be an rf.Space or an rf.Network")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from typing import Any, NamedTuple
 
 Pixels = frozenset[int]
@@ -237,7 +237,7 @@ def figures(found: Map) -> Figures:
     rows = sorted(frozenset().union(*paths))
     if not rows:
         return Figures(0, 0, 0, 0, 0, found.jump, 0)
-    gap = max((b - a - 1 for a, b in zip(rows, rows[1:], strict=False)), default=0)
+    gap = max((b - a - 1 for a, b in pairwise(rows)), default=0)
     here = [(p, p) for p in paths]
     after = [(p, frozenset(x + found.jump for x in p)) for p in paths]
     area = union_area(here)

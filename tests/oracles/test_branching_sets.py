@@ -43,12 +43,13 @@ class Hand:
 
 
 def test_chains_and_branches():
+    inner = {"branches": [[{"kernel": 3}], {"kernel": 3, "dilation": 3}]}
     spec = {"factors": {"k": [1, 3]}, "stages": [
         {"name": "stem", "kernel": [2, 3], "stride": 2},
         {"name": "rep", "kernel": 3, "stride": 2, "stride_at": "last", "repeat": [0, 2], "dilation": 2},
         {"name": "pick", "choices": [{"name": "none"}, [{"kernel": "$k"}, {"op": "max_pool", "kernel": 2}]]},
         {"name": "many", "branches": {"choose": [1, 2], "of": [{"kernel": 3, "dilation": d} for d in (1, 2, 5)]}},
-        {"name": "both", "branches": [[{"kernel": 5}], [], [{"branches": [[{"kernel": 3}], {"kernel": 3, "dilation": 3}]}]]},
+        {"name": "both", "branches": [[{"kernel": 5}], [], [inner]]},
     ]}  # fmt: skip
     subsets = ["0", "1", "2", "0+1", "0+2", "1+2"]
     for stem, repeat, pick, k, many in product([2, 3], [0, 2], [0, 1], [1, 3], subsets):

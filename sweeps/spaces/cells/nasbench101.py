@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 CITATION = (
-    "Ying, Klein, Christiansen, Real, Murphy, Hutter: 'NAS-Bench-101: Towards Reproducible Neural Architecture Search', "
-    "ICML 2019; github.com/google-research/nasbench, model_builder.py"
+    "Ying, Klein, Christiansen, Real, Murphy, Hutter: 'NAS-Bench-101: Towards Reproducible Neural Architecture "
+    "Search', ICML 2019; github.com/google-research/nasbench, model_builder.py"
 )
 OPS = ["conv1", "conv3", "pool3"]
 
