@@ -8,7 +8,8 @@ from itertools import combinations, product
 import pytest
 
 import rfscale as rf
-from rfscale.sweeps.spaces import cells
+from rfscale.sweeps.spaces.cells.darts import darts
+from rfscale.sweeps.spaces.cells.nasbench201 import nasbench201
 from tests.oracles.branching_sets import IMAGE, Architecture, Map, cell_hulls, darts_extents, figures, points
 
 
@@ -90,7 +91,7 @@ def bench201(row, repeat):
 
 
 def test_nas_bench_201():
-    spec, rng = cells.nasbench201(cells=2), random.Random(1)
+    spec, rng = nasbench201(cells=2), random.Random(1)
     edges = ["cell_x_a", "cell_x_b", "cell_x_out", "cell_a_b", "cell_a_out", "cell_b_out"]
     empty = 0
     for _ in range(25):
@@ -147,7 +148,7 @@ def darts_by_hand(wanted, plan, nodes):
 
 def test_darts():
     rng = random.Random(2)
-    spec = cells.darts(cells=4, nodes=2)
+    spec = darts(cells=4, nodes=2)
     plan = [s["cell"] for s in spec["stages"] if "cell" in s]
     assert plan == ["normal", "reduce", "reduce", "normal"]
     for _ in range(12):
@@ -157,7 +158,7 @@ def test_darts():
 
 def test_hulls_of_darts_are_those_of_its_sets():
     """Extents of all networks of one node, by hulls and by sets; and the published sizes."""
-    spec, found = cells.darts(cells=3, nodes=1), {}
+    spec, found = darts(cells=3, nodes=1), {}
     ops = list(spec["ops"])
     for normal, reduction in product(product(ops, repeat=2), repeat=2):
         row = {}
