@@ -5,6 +5,7 @@ from .answers.pareto import pareto
 from .answers.sample import sample
 from .runs.derive import derive
 from .runs.run import sweep
+from .spaces import cells
 from .spaces.chains import chains
 from .spaces.network_space import NetworkSpace
 from .spaces.space import Space
@@ -14,6 +15,7 @@ __all__ = [
     "NetworkSpace",
     "Space",
     "best",
+    "cells",
     "chains",
     "count",
     "derive",
