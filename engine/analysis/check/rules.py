@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, SupportsIndex, overload
 
 Level = Literal["note", "warning", "error"]
 LEVELS: tuple[Level, ...] = ("note", "warning", "error")
@@ -34,6 +35,32 @@ class Finding:
     threshold: float
     message: str
     remedy: str
+
+
+class Findings(list[Finding]):
+    """Findings of one network, worst first; a list.
+
+    Attributes
+    ----------
+    network : str
+        Its name.
+    layers : tuple of str
+        Its layers, in depth order.
+    """
+
+    def __init__(self, findings: Iterable[Finding] = (), network: str = "", layers: Iterable[str] = ()) -> None:
+        super().__init__(findings)
+        self.network, self.layers = network, tuple(layers)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Finding: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Findings: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> Finding | Findings:
+        picked = super().__getitem__(index)
+        return Findings(picked, self.network, self.layers) if isinstance(picked, list) else picked
 
 
 @dataclass(frozen=True)
