@@ -52,6 +52,16 @@ class Findings(list[Finding]):
         super().__init__(findings)
         self.network, self.layers = network, tuple(layers)
 
+    def __str__(self) -> str:
+        from rfscale.engine.analysis.check.formats import findings_text
+
+        return findings_text(self, self.network or "findings")
+
+    def _repr_html_(self) -> str:
+        from rfscale.engine.display.findings import findings_html
+
+        return findings_html(self, self.network)
+
     @overload
     def __getitem__(self, index: SupportsIndex) -> Finding: ...
 

@@ -12,6 +12,7 @@ from rfscale.engine.errors import InputError
 from rfscale.sweeps.answers.count import shares_by_extent
 from rfscale.sweeps.report.pictures.style import BLUE, ORANGE, SKY, figure, label, title
 from rfscale.sweeps.report.terminal import rounded
+from rfscale.sweeps.spaces.display import count
 from rfscale.sweeps.variables import ROWS
 
 if TYPE_CHECKING:
@@ -36,9 +37,8 @@ def space_figure(space: Space, extents: Mapping[str, list[xr.DataArray]], place:
         for ax, (axis, counts) in zip(grid[0], extents.items(), strict=False):
             _distributions(ax, names, counts)
             last = counts[-1][counts[-1].dims[0]].values
-            many = f"{space.size:,}" if space.size < 10**15 else f"{float(min(space.size, 10**300)):.3g}"
             span = f"extents of {last.min():,} to {last.max():,} px{f' along {axis}' if axis else ''}"
-            title(ax, f"{label(space.name)}: {many} architectures, {span}")
+            title(ax, f"{label(space.name)}: {count(space.size)} architectures, {span}")
     return fig
 
 
