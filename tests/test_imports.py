@@ -71,5 +71,7 @@ def test_kernels_that_call_each_other_stand_in_one_file():
         source = path.read_text()
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rfscale"):
-                own = {f"rfscale.engine.kernels.{name}" for name in ("jit", "jit_cache", "borders")}  # they warn
+                own = {
+                    f"rfscale.engine.kernels.{name}" for name in ("jit", "jit_cache", "borders", "arrays")
+                }  # they warn
                 assert node.module in own or "VERSION" in source, f"{path.name} imports {node.module}"

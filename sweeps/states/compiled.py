@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.spaces.costs import CostRules
-from rfscale.sweeps.states.compile import compile_space, largest_extents
+from rfscale.sweeps.states.compile import Program, compile_space, largest_extents
 from rfscale.sweeps.states.graph import LOCK, AxisGraph, CostGraph, Pool
 
 if TYPE_CHECKING:
@@ -42,7 +42,11 @@ class CompiledSpace:
         self.name = space.name
         self.programs = compile_space(space)
         self.extents = largest_extents(space, self.programs)
-        self.axes = tuple(AxisGraph(self.programs, a) for a in range(1 if space.square else len(space.axes)))
+        self.axes: tuple[AxisGraph, ...]
+        if space.branching:
+            self.axes = (union_graph(space, self.programs, self.extents),)
+        else:
+            self.axes = tuple(AxisGraph(self.programs, a) for a in range(1 if space.square else len(space.axes)))
         self._rules = CostRules.of(space)
         self._costs: CostGraph | None = None
 
@@ -69,11 +73,12 @@ class CompiledSpace:
                 _keep_within_limit()
         return built
 
-    def build_all(self, memory: int) -> None:
-        """Build all levels of all axes; an `InputError` where they do not fit `memory` bytes."""
+    def build_all(self, memory: int, stages: int | None = None) -> None:
+        """Build all levels of all axes, or the first `stages`; an `InputError` where `memory` bytes are too few."""
+        stages = len(self.programs) if stages is None else stages
         for axis in range(len(self.axes)):
-            built = self.build(axis, len(self.programs), memory)
-            if built < len(self.programs):
+            built = self.build(axis, stages, memory)
+            if built < stages:
                 raise InputError(
                     f"the states of stage {self.programs[built].stage!r} need more than {memory / 1e9:.3g} GB",
                     remedy=f"leave stages or values of factors out, or {MORE_MEMORY}",
@@ -87,6 +92,20 @@ class CompiledSpace:
     def nbytes(self) -> int:
         """Bytes of the graphs of the axes as far as they are built."""
         return sum(graph.nbytes for graph in self.axes)
+
+
+def union_graph(space: Space, programs: list[Program], extents: list[int]) -> AxisGraph:
+    """Return the graph of a space with branches; an `InputError` where areas would overflow."""
+    from rfscale.sweeps.states.unions import UnionGraph  # its kernels only where a space branches
+
+    ndim = len(space.axes)
+    for program, extent in zip(programs, extents, strict=True):
+        if extent**ndim >= 2**62:
+            raise InputError(
+                f"stage {program.stage!r} reaches areas of {float(extent**ndim):.4g} pixels; at most 2^62 fit",
+                remedy="use smaller kernels, dilations or strides",
+            )
+    return UnionGraph(programs, ndim)
 
 
 _compiled: WeakKeyDictionary[Space, CompiledSpace] = WeakKeyDictionary()

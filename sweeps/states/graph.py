@@ -18,7 +18,7 @@ from rfscale.engine.errors import InputError
 from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.kernels import states as kernels
 from rfscale.sweeps.spaces.costs import CostRules, CostState
-from rfscale.sweeps.spaces.stages import ChainLayer
+from rfscale.sweeps.spaces.wiring import Node, Wiring
 from rfscale.sweeps.states.compile import Program, Trie
 
 FIGURES = ("pixels", "extent", "jump", "shared")
@@ -187,13 +187,14 @@ class AxisGraph:
         if n_live > 1:
             keys *= n_live
             keys += program.next_live[before.live]
-        follow, distinct = _numbered(keys.reshape(-1), int(self.pool.used[0]) * n_live)
+        follow, distinct = numbered(keys.reshape(-1), int(self.pool.used[0]) * n_live)
         state, live = np.divmod(distinct, n_live)
         return Level(follow.reshape(n_nodes, choices), state.astype(np.int32), live.astype(np.int32))
 
-    def figures(self, stage: int) -> dict[str, np.ndarray]:
-        """Return the figures of the nodes after stage number `stage`, which must be built."""
-        return self.pool.figures(self.levels[stage].state)
+    def figures(self, stage: int, nodes: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Return the figures of nodes after stage number `stage`, which must be built; by default of all."""
+        state = self.levels[stage].state
+        return self.pool.figures(state if nodes is None else state[nodes])
 
     def enumerate_range(
         self, stages: range, nodes: np.ndarray, begin: int, end: int, out: Sequence[np.ndarray], width: int
@@ -212,8 +213,8 @@ class AxisGraph:
         )  # fmt: skip
 
 
-def _numbered(keys: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Number the distinct keys, each below `size`, in order of appearance: numbers, and the key of each number."""
+def numbered(keys: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Number distinct keys, each below `size`, in order of appearance: return numbers, and the key of each number."""
     if size <= max(4 * len(keys), DENSE_KEYS):
         follow, distinct = kernels.renumber(keys, size)
         return follow, distinct
@@ -278,10 +279,10 @@ class CostGraph:
         weights = {name: np.zeros(shape, np.int64) for name in self.weights}
         after: dict[str, list[int]] = {name: [] for name in self.weights}
         for (state, live), n in nodes.items():
-            known: dict[tuple[int, ChainLayer], int] = {}
+            known: dict[Node, int] = {}
             ends = [(state, 0, 0)]
-            for c, chain in enumerate(program.layers[program.variant[live]]):
-                end, params, macs = self._chain(program.stage, chain, known, ends)
+            for c, wiring in enumerate(program.nodes(int(program.variant[live]))):
+                end, params, macs = self._through(program.stage, wiring, known, ends)
                 key = (end, int(program.next_live[live, c]))
                 node = follow[n, c] = found.setdefault(key, len(found))
                 for name, cost in (("params", params), ("macs", macs)):
@@ -300,23 +301,22 @@ class CostGraph:
             self.weights[name].append(table)
         return found, after
 
-    def _chain(
-        self,
-        stage: str,
-        chain: tuple[ChainLayer, ...],
-        known: dict[tuple[int, ChainLayer], int],
-        ends: list[tuple[CostState, int, int]],
+    def _through(
+        self, stage: str, wiring: Wiring, known: dict[Node, int], ends: list[tuple[CostState, int, int]]
     ) -> tuple[CostState, int, int]:
-        """State and costs after the layers of a choice; `ends` are those of beginnings, `known` what follows them."""
-        at = 0
-        for layer in chain:
-            if (at, layer) not in known:
-                state, params, macs = ends[at]
+        """State after the nodes of a choice, and their costs; `ends` are those of nodes that other choices have too."""
+        numbers, params, macs = [0], 0, 0
+        for node in wiring:
+            key = Node(node.layer, tuple([numbers[i] for i in node.inputs]))
+            at = known.get(key)
+            if at is None:
+                before = [ends[i][0] for i in key.inputs]
                 try:
-                    end, p, m = self._rules.advance(state, layer)
+                    one = self._rules.after(key, before)
                 except InputError as error:
                     raise InputError(f"stage {stage!r}: {error}") from None
-                known[at, layer] = len(ends)
-                ends.append((end, params + p, macs + m))
-            at = known[at, layer]
-        return ends[at]
+                at = known[key] = len(ends)
+                ends.append(one)
+            numbers.append(at)
+            params, macs = params + ends[at][1], macs + ends[at][2]
+        return ends[numbers[-1]][0], params, macs

@@ -71,9 +71,49 @@ def one_of(size: int, at: int) -> Dim:
     return () if size == 1 else (Factor(size, NEUTRAL, ONE_OF_THEM, (), at),)
 
 
-def without_place(size: int) -> Dim:
-    """Return a dim whose entries hold parts of the map that are not known: only all of them at once can be read."""
-    return () if size == 1 else (Factor(size, NEUTRAL, NO_PLACE),)
+def without_place(size: int, lead: int = 0, needed: int = 0) -> Dim:
+    """Return a dim whose entries hold parts of the map that are not known: only all of them at once can be read.
+
+    Where `needed` entries after the first `lead` hold all that there is, the others may be cut off.
+    """
+    inner = (Factor(needed, NEUTRAL, NO_PLACE),) if 1 < needed < size else ()
+    return () if size == 1 else (Factor(size, NEUTRAL, NO_PLACE, inner, lead if inner else 0),)
+
+
+def cut_without_place(dim: Dim, start: int, stop: int, step: int) -> Dim:
+    """Return the dim of entries start, start + step, … before stop of one whose entries have no place on the map.
+
+    Raises
+    ------
+    UnreadableError
+        Where entries that may hold something of their own are left out.
+    """
+    (f, *rest) = dim
+    needed = length(f.inner)
+    if rest or not f.inner or step != 1 or start > f.lead or stop < f.lead + needed:
+        check_place(dim)
+    return without_place(stop - start, f.lead - start, needed)
+
+
+def some_of(dim: Dim, size: int) -> Dim:
+    """Return a dim of so many entries of one without spatial factors, in any order, each as often as it may be."""
+    if has_no_place(dim):
+        return without_place(size)
+    return neutral(size) if is_alike(dim) else mixed(size)
+
+
+def picked(dim: Dim, table: Sequence[int]) -> Dim:
+    """Return a dim of the entries of one without spatial factors that a table names."""
+    if len(dim) == 1 and dim[0].stride == ONE_OF_THEM:
+        places = [place for place, entry in enumerate(table) if entry == dim[0].lead]
+        if len(places) == 1:
+            return one_of(len(table), places[0])
+    return some_of(dim, len(table))
+
+
+def is_alike(dim: Dim) -> bool:
+    """Whether the entries of a dim without spatial factors hold one map, so that it goes with any other."""
+    return all(f.stride == 1 for f in dim)
 
 
 def has_no_place(dim: Dim) -> bool:
@@ -85,6 +125,13 @@ def check_place(dim: Dim) -> None:
     """Raise UnreadableError where an operator would read some entries of a dim whose place on the map is not known."""
     if has_no_place(dim):
         raise UnreadableError("it reads some of the entries whose place on the map is not known")
+
+
+def check_alike(dim: Dim) -> None:
+    """Raise UnreadableError where the entries of a dim without spatial factors would be those of an axis."""
+    check_place(dim)
+    if not spatial(dim) and not is_alike(dim):
+        raise UnreadableError("it combines the entries of an axis with others that hold different maps, or nothing")
 
 
 def whole_axis(axis: int, size: int) -> Dim:
@@ -304,7 +351,7 @@ def _common(every: tuple[Dims, ...], shape: tuple[int, ...]) -> Dims:
             raise UnreadableError("it repeats a spatial axis")
         if len(long) < len(here):
             for dim in here:
-                check_place(dim)
+                check_alike(dim)
             kept = with_tokens(kept, together([*(f.extra for f in kept), (NOT_ALIKE,)]))
         out.append(kept)
     held = [(f.axis, f.stride) for dim in out for f in spatial(dim)]
@@ -319,7 +366,7 @@ def _without_axes(every: Sequence[Dim], size: int) -> Dim:
     strides = {f.stride for dim in long for f in dim}
     if strides <= {1}:
         return neutral(size)
-    if len(long) == 1:
+    if len(long) == 1 and (len(every) == 1 or ONE_OF_THEM not in strides):  # what is added is at each of the entries
         return long[0]
     return without_place(size) if NO_PLACE in strides else mixed(size)
 

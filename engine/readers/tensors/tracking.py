@@ -355,6 +355,10 @@ class Tracker:
     def statistic(self, t: Tracked, which: Iterable[int]) -> Tracked:
         """Scale every entry by what some dims hold together: norms, softmax."""
         which = [d % len(t.dims) for d in which]
+        # what one entry holds is in all of them then
+        t = replace(
+            t, dims=tuple(neutral(length(x)) if d in which and not spatial(x) else x for d, x in enumerate(t.dims))
+        )
         if not any(spatial(t.dims[d]) for d in which):
             return t
         seen = self.reduce(t, which, shrink=False)

@@ -279,7 +279,7 @@ def test_what_is_assumed_is_said():
     model, layer, shape = made("strided")
     assert assumed(activations="even") == ["values that tanh gets are standard normal"]
     for option in ("activations", "precision", "signs"):
-        with pytest.raises(rf.InputError, match=f"{option} is 'x'; give"):
+        with pytest.raises(rf.InputError, match=f"{option} is 'x'; it must be"):
             assumed(**{option: "x"})
 
 

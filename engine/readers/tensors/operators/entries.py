@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -10,13 +10,15 @@ from rfscale.engine.network.ops import OPS
 from rfscale.engine.readers.tensors.layout import (
     UnreadableError,
     common,
+    has_no_place,
     length,
     mixed,
-    neutral,
     one_of,
+    picked,
     spatial,
     whole_axis,
     with_dim,
+    without_place,
 )
 from rfscale.engine.readers.tensors.operators.extra_tokens import tokens_of
 from rfscale.engine.readers.tensors.operators.moves import flip, repeat_entry, repeated, spread_apart
@@ -46,7 +48,10 @@ def write_slice(k: Tracker, base: Any, new: Any, d: int, start: int, stop: int, 
     if not any(isinstance(t, Tracked) and lies_along(k, t, d) for t in (base, new)):  # channels: they have one map
         held = [replace(t, dims=with_dim(t.dims, d, ())) for t in (base, new) if isinstance(t, Tracked)]
         alone = part == 1 and not isinstance(base, Tracked)
-        return _with_mixed(k.elementwise(held, "concat", shape), d, start if alone else None)
+        out = _with_mixed(k.elementwise(held, "concat", shape), d, start if alone else None)
+        if any(isinstance(t, Tracked) and has_no_place(t.dims[d]) for t in (base, new)):
+            out = replace(out, dims=with_dim(out.dims, d, without_place(shape[d])))
+        return out
     if isinstance(base, Tracked) and isinstance(new, Tracked) and _all_pixels(base, d) == (start, stop, step):
         return _beside_tokens(k, base, new, d)
     parts = list(_kept(k, base, d, start, stop, step)) if isinstance(base, Tracked) else []
@@ -166,12 +171,17 @@ def runs(table: Sequence[int]) -> list[Run]:
     return found
 
 
+def numbered(table: Iterable[int], t: Tracked, d: int) -> list[int]:
+    """The numbers of a table counted from the first entry of a dim."""
+    n = length(t.dims[d])
+    return [int(i) % n for i in table]
+
+
 def take(k: Tracker, t: Tracked, d: int, table: Sequence[int]) -> Tracked:
     """Return the entries of a dim that a table names, in its order."""
-    n = length(t.dims[d])
-    table = [i % n for i in table]
+    table = numbered(table, t, d)
     if not spatial(t.dims[d]):
-        return replace(t, dims=with_dim(t.dims, d, neutral(len(table))))
+        return replace(t, dims=with_dim(t.dims, d, picked(t.dims[d], table)))
     times = _times(table)
     if times > 1:
         out = take(k, t, d, table[::times])
