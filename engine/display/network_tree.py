@@ -21,7 +21,7 @@ from rfscale.engine.network.network import Network
 ROWS = 30  # of a text, and open in a notebook
 MOST_ROWS = 1500  # in a notebook, closed ones included
 MOST_LAYERS = 5000  # of a network whose receptive fields are worked out to show it
-EXTENT = "extent"
+INDENT = 1.2  # em, of what is inside of a module
 
 
 class Figures(NamedTuple):
@@ -165,7 +165,7 @@ def _height(node: Node) -> int:
     return max((1 + _height(inner) for inner in node.inside.values()), default=0)
 
 
-HEADERS = ("layer", "op", "map", "stride", EXTENT, "params", "macs")
+HEADERS = ("layer", "op", "map", "stride", "extent", "params", "macs")
 
 
 def title(network: Network) -> str:
@@ -218,7 +218,8 @@ def network_html(network: Network) -> str:
         shown = shown[:MOST_ROWS]
         note = "; ".join(filter(None, [note, f"and {cut:,} rows more"]))
     kept = [i for i in range(len(HEADERS)) if i == 0 or any(row.cells[i] not in ("", NONE) for row in shown)]
-    widths = ["minmax(14em, 26em)", "8em", "7em", "5em", "6em", "8em", "9em"]
+    longest = max((0.6 * len(row.cells[0]) + INDENT * row.depth + 2 for row in shown), default=0)
+    widths = [f"minmax(8em, {min(max(9, longest), 30):.0f}em)", "9em", "7em", "5em", "6em", "8em", "9em"]
     columns = f"grid-template-columns: {' '.join(widths[i] for i in kept)}"
     opened = fitting(root, ROWS)
     head = "".join(f"<span>{HEADERS[i]}</span>" for i in kept)
@@ -226,7 +227,7 @@ def network_html(network: Network) -> str:
     for row, after in zip(shown, [*(r.depth for r in shown[1:]), 0], strict=True):
         parts.append("</details>" * (before - row.depth))
         before = row.depth
-        name = f'<span style="padding-left: {1.2 * row.depth:g}em">{escaped(row.cells[0])}</span>'
+        name = f'<span style="padding-left: {INDENT * row.depth:g}em">{escaped(row.cells[0])}</span>'
         cells = name + "".join(f"<span>{escaped(row.cells[i])}</span>" for i in kept[1:])
         inside = f'class="row" style="{columns}">{cells}'
         if after > row.depth:

@@ -15,13 +15,14 @@ CELLS = 200  # characters of a cell
 # colours come from the page, so that light and dark ones both can be read
 STYLE = """<style>
 .rfscale {font-size: 0.9em; overflow-x: auto}
-.rfscale table {border-collapse: collapse; margin: 0.4em 0}
+.rfscale table {border-collapse: collapse; font-size: inherit; margin: 0.4em 0}
 .rfscale th, .rfscale td {padding: 0.15em 0.6em; text-align: right; vertical-align: top;
   font-variant-numeric: tabular-nums}
 .rfscale th {border-bottom: 1px solid currentColor; font-weight: 600}
 .rfscale .left {text-align: left}
 .rfscale .row {display: grid; align-items: baseline; font-variant-numeric: tabular-nums; text-align: right}
-.rfscale .row > :first-child {text-align: left; overflow-wrap: anywhere}
+.rfscale .row > :nth-child(-n+2) {text-align: left; overflow-wrap: anywhere}
+.rfscale .row {width: fit-content}
 .rfscale .head {border-bottom: 1px solid currentColor; font-weight: 600}
 .rfscale summary {list-style: none; cursor: pointer}
 .rfscale summary > :first-child::before {content: "▸ "}

@@ -73,12 +73,12 @@ def test_each_answer_has_a_picture(name, i, tmp_path):
     assert main is main.figure.axes[0]
     assert pyplot.gcf() is main.figure, "a notebook shows it"
     check_colors(main.figure)
-    assert main.get_title(loc="left"), "a title says the finding"
+    assert main.get_title(), "a title says the finding"
     labelled = [ax for ax in main.figure.axes if ax.get_label() != "<colorbar>" and ax.get_xlabel() + ax.get_ylabel()]
     assert labelled or name == "check"
     fig, (one, other) = pyplot.subplots(1, 2, figsize=(12, 5))
     assert drawn(name, data, one) is one
-    assert one.get_title(loc="left")
+    assert one.get_title()
     assert not other.has_data()
     suffix = ("png", "svg", "pdf")[i % 3]
     fig.savefig(tmp_path / f"picture.{suffix}")
@@ -88,8 +88,7 @@ def test_each_answer_has_a_picture(name, i, tmp_path):
 def letters(ax):
     """Where a title ends, in inches from the left of its figure."""
     ax.figure.canvas.draw()
-    title = next(t for t in (ax._left_title, ax.title) if t.get_text())
-    return title.get_window_extent().x1 / ax.figure.dpi
+    return ax.title.get_window_extent().x1 / ax.figure.dpi
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -150,6 +149,12 @@ def test_what_is_no_answer_of_the_function_is_refused_in_one_line(name, make, me
         drawn(name, make())
     assert "\n" not in str(caught.value)
     assert not pyplot.get_fignums(), "no empty figure is left"
+
+
+def test_the_title_is_replaced_by_one_of_the_users():
+    ax = rf.plot.profile(rf.profile(net()))
+    ax.set_title("mine")
+    assert [ax.get_title(loc=place) for place in ("left", "center", "right")] == ["", "mine", ""]
 
 
 def test_the_sizes_of_a_design_are_those_of_objects():

@@ -25,8 +25,8 @@ def design_figure(found: xr.Dataset, sizes: xr.Dataset, place: Place = None) -> 
     cost, fit = attrs["cost"], attrs["objective"]
     with figure(11.0, 4.4, 1, 2, place=place, width_ratios=[3, 2]) as (fig, axes):
         left, *beside = axes[0]
-        centres, share = shares(sizes)
-        left.bar(centres, share, width=centres * 0.043, color=BLUE, alpha=0.8, lw=0)
+        share, low, high = shares(sizes)[1], sizes.bin_low.values, sizes.bin_high.values
+        left.bar(low, share, high - low, align="edge", color=BLUE, alpha=0.8, lw=0)
         best = found.isel(rank=-1 if attrs["pareto"] else 0)
         values = best[f"map_{attrs['by']}"].values
         for i, (layer, value) in enumerate(zip(best.map_layer.values, values, strict=True)):

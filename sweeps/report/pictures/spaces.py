@@ -50,6 +50,7 @@ def _distributions(ax: Axes, names: list[str], counts: list[xr.DataArray]) -> No
     ax.figure.colorbar(mesh, ax=ax, label="share of the stage's architectures, log10")
     ax.set_xticks(range(len(names)), [label(n, 30) for n in names], rotation=90 if len("".join(names)) > 40 else 0)
     ax.set_yscale("log")
+    ax.set_ylim(bottom=edges[np.flatnonzero(shares.any(axis=1))[0]])
     ax.set_ylabel("extent, pixels")
 
 

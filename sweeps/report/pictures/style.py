@@ -90,10 +90,12 @@ def figure(
 
 
 def title(ax: Axes, *lines: str, size: float = 11.0) -> None:
-    """Write lines above axes, each broken so that it ends where the axes do."""
+    """Write lines above axes, each broken so that it ends where the axes do; ``ax.set_title`` replaces them."""
     inches = ax.bbox.width / ax.figure.dpi
     letters = max(24, int(inches * 72 / size / BOLD_LETTER))
-    ax.set_title("\n".join(fill(line, letters, break_on_hyphens=False) for line in lines if line), fontsize=size)
+    ax.set_title(
+        "\n".join(fill(line, letters, break_on_hyphens=False) for line in lines if line), fontsize=size, loc="center"
+    )
 
 
 def label(text: object, most: int = 60) -> str:

@@ -131,9 +131,9 @@ def test_a_negated_objective_is_drawn_as_the_figure(drawn):
     (ax,) = figure.axes
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("macs", "extent, pixels")
     assert min(ax.lines[0].get_ydata()) > 0
-    assert "extent 11 to" in ax.get_title(loc="left")
+    assert "extent 11 to" in ax.get_title()
     figure = drawn(COMMANDS["best-negated"])
-    assert "the largest extent is" in figure.axes[0].get_title(loc="left")
+    assert "the largest extent is" in figure.axes[0].get_title()
 
 
 def test_two_colours_that_look_alike_to_some_readers_fail():
