@@ -1,3 +1,4 @@
+from . import plot
 from .answers.best import best
 from .answers.count import count
 from .answers.design.design import design
@@ -21,6 +22,7 @@ __all__ = [
     "derive",
     "design",
     "pareto",
+    "plot",
     "sample",
     "sweep",
     "validate",
