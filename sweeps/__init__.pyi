@@ -3,6 +3,8 @@ from .answers.count import count
 from .answers.design.design import design
 from .answers.pareto import pareto
 from .answers.sample import sample
+from .explorer.explore import explore
+from .report.page.page import Page
 from .runs.derive import derive
 from .runs.run import sweep
 from .spaces.chains import chains
@@ -12,12 +14,14 @@ from .validation.validate import validate
 
 __all__ = [
     "NetworkSpace",
+    "Page",
     "Space",
     "best",
     "chains",
     "count",
     "derive",
     "design",
+    "explore",
     "pareto",
     "sample",
     "sweep",
