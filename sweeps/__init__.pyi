@@ -4,6 +4,8 @@ from .answers.count import count
 from .answers.design.design import design
 from .answers.pareto import pareto
 from .answers.sample import sample
+from .explorer.explore import explore
+from .report.page.page import Page
 from .runs.derive import derive
 from .runs.run import sweep
 from .spaces import cells
@@ -14,6 +16,7 @@ from .validation.validate import validate
 
 __all__ = [
     "NetworkSpace",
+    "Page",
     "Space",
     "best",
     "cells",
@@ -21,6 +24,7 @@ __all__ = [
     "count",
     "derive",
     "design",
+    "explore",
     "pareto",
     "plot",
     "sample",

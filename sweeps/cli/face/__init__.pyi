@@ -39,6 +39,7 @@ from .engine import (
 )
 from .sweeps import (
     NetworkSpace,
+    Page,
     Space,
     best,
     cells,
@@ -46,6 +47,7 @@ from .sweeps import (
     count,
     derive,
     design,
+    explore,
     pareto,
     plot,
     sample,
@@ -61,6 +63,7 @@ __all__ = [
     "NetworkBuilder",
     "NetworkLike",
     "NetworkSpace",
+    "Page",
     "PartlyReadWarning",
     "Reading",
     "Space",
@@ -82,6 +85,7 @@ __all__ = [
     "entries_at",
     "entry_map",
     "evaluate",
+    "explore",
     "field_figures",
     "field_profile",
     "footprint",
