@@ -97,8 +97,12 @@ def per_side(value: object, what: str, ndim: int, minimum: int = 0) -> tuple[int
     return per_axis(value, what, ndim, minimum) * 2
 
 
+_ONE_NUMBER = frozenset({int, str, bool, type(None)})  # types of values that say nothing about the axes
+
+
 def _layer_lists(layers: Sequence[Any]) -> Iterator[tuple[str, int]]:
     """Yield (parameter, length) of every value that a layer gives per axis."""
+    layers = [x for x in layers if type(x) is not dict or not _ONE_NUMBER.issuperset(map(type, x.values()))]
     for layer in layers:
         op = OPS.get(str(layer.get("op", "conv"))) if isinstance(layer, Mapping) else None
         for key, param in (op.params if op else {}).items():
