@@ -1053,6 +1053,49 @@ def test_13_4_mean_and_variance_of_the_gradient() -> None:
     np.testing.assert_allclose(variance + mean**2, total, rtol=1e-12)
 
 
+def test_13_5_norms_of_the_image_itself() -> None:
+    rng = np.random.default_rng(135)
+    n = 6
+    x = rng.normal(size=(40000, n))
+    x = (x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True)
+    projection = np.eye(n) - (1 + x[:, :, None] * x[:, None, :]) / n
+    np.testing.assert_allclose(projection[0] @ projection[0], projection[0], atol=1e-12)
+    assert np.trace(projection[0]) == pytest.approx(n - 2)
+    squares = (projection**2).mean(0)
+    own = 1 - 4 / n + (3 + 3 * (n - 1) / (n + 1)) / n**2
+    np.testing.assert_allclose(np.diag(squares), own, rtol=0.01)
+    np.testing.assert_allclose(squares[~np.eye(n, dtype=bool)], (1 - 2 / n - own) / (n - 1), rtol=0.03)
+
+
+def test_13_6_factors_of_a_gate() -> None:
+    rng = np.random.default_rng(136)
+    a, b, g = rng.normal(0.5, 1, 400000), 1 / (1 + np.exp(-rng.normal(size=400000))), rng.choice((-2.0, 2.0), 400000)
+    assert ((g * b) ** 2).mean() == pytest.approx(4 * (b**2).mean(), rel=0.01)
+    assert ((g * a) ** 2).mean() == pytest.approx(4 * 1.25, rel=0.01)
+    mean, square = a.mean() * b.mean(), (a**2).mean() * (b**2).mean()
+    assert ((a * b).mean(), ((a * b) ** 2).mean()) == pytest.approx((mean, square), rel=0.02)
+
+
+def test_13_7_attention() -> None:
+    """Exact gradients of one row of attention, over draws of scores and values."""
+    rng = np.random.default_rng(137)
+    keys, channels, draws = 7, 5, 20000
+    scores, values = rng.normal(0, 1.5, (draws, keys)), 0.4 + 1.3 * rng.normal(size=(draws, keys, channels))
+    shares = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    g = rng.choice((-1.0, 1.0), (draws, channels))
+    output = np.einsum("dk,dkc->dc", shares, values)
+    exact = shares * np.einsum("dkc,dc->dk", values - output[:, None], g)
+    step = 1e-6  # the slope of the first score, by differences
+    moved = np.exp(scores + step * (np.arange(keys) == 0))
+    moved /= moved.sum(1, keepdims=True)
+    slope = np.einsum("dk,dkc,dc->d", (moved - shares) / step, values, g)
+    np.testing.assert_allclose(slope, exact[:, 0], atol=1e-4)
+    squares = shares**2
+    others = squares.sum(1, keepdims=True) - squares
+    predicted = (squares * ((1 - shares) ** 2 + others)).mean(0) * channels * 1.3**2
+    np.testing.assert_allclose((exact**2).mean(0), predicted, rtol=0.1)
+
+
 # the docs themselves ------------------------------------------------------------------------------------------------
 
 
