@@ -132,7 +132,7 @@ def older(records, changed):
     """The same program as torch 2.6 archived it."""
     import torch
 
-    state = {key: value for key, value in torch.export.load("good.pt2").state_dict.items()}
+    state = dict(torch.export.load("good.pt2").state_dict)
     version = ".".join(str(json.loads(records[GRAPH])["schema_version"][key]) for key in ("major", "minor"))
     return {
         "version": version.encode(),

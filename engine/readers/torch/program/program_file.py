@@ -30,11 +30,8 @@ _OPERATOR = re.compile(
     r"|_operator\.(getitem|add|sub|mul|truediv|floordiv|mod|pow|neg|pos|abs|eq|ne|lt|le|gt|ge|and_|or_|xor|not_"
     r"|lshift|rshift|invert|index)|math\.[a-z]\w*|torch\._?sym_\w+|#\w+:\w+"
 )
-_FILES = (
-    "torch.ops.aten.from_file",
-    "torch.ops.aten.save",
-    "torch.ops.image.",
-)  # they open a file that the graph names
+# operators that open a file which the graph names
+_FILES = ("torch.ops.aten.from_file", "torch.ops.aten.save", "torch.ops.image.")
 _IMPORTS = ("default_factory_module", "__enum__")  # keys of argument types whose value torch imports
 _EXPRESSION = (
     ast.Expression, ast.Call, ast.Name, ast.Load, ast.Constant, ast.keyword, ast.Tuple, ast.UnaryOp, ast.BinOp,
