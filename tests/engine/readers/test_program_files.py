@@ -103,6 +103,12 @@ HOSTILE = {
     "type of arguments": with_argument_type,
     "function": with_operator("torch.serialization.os.mkdir"),
     "operator that opens files": with_operator("torch.ops.aten.from_file.default"),
+    "operator that writes files": with_operator("torch.ops.aten.save.default"),
+    "operators of images": with_operator("torch.ops.image.write_file.default"),
+    "libraries": with_operator("torch.ops.load_library.__call__"),
+    "method of an operator": with_operator("torch.ops.aten.relu.__class__"),
+    "method by its name": with_operator("_operator.methodcaller"),
+    "call": with_operator("_operator.call"),
 }
 
 
@@ -120,6 +126,61 @@ def test_a_trusted_program_is_loaded_as_torch_does(records, monkeypatch):
     save(records, HOSTILE["sample inputs"](records))
     assert len(rf.load("bad.pt2", trust=True).layers) == 1
     assert Path("ran").exists()
+
+
+def older(records, changed):
+    """The same program as torch 2.6 archived it."""
+    import torch
+
+    state = dict(torch.export.load("good.pt2").state_dict)
+    version = ".".join(str(json.loads(records[GRAPH])["schema_version"][key]) for key in ("major", "minor"))
+    return {
+        "version": version.encode(),
+        "serialized_exported_program.json": records[GRAPH],
+        "serialized_state_dict.pt": saved(state),
+        "serialized_constants.pt": saved({}),
+        "serialized_example_inputs.pt": saved(((torch.zeros(1, 3, 16, 16),), {})),
+    } | changed
+
+
+def test_an_archive_of_torch_before_2_7_is_read(records, monkeypatch):
+    for name in ("torch.export", "torch.export.pt2_archive._package"):
+        monkeypatch.setattr(logging.getLogger(name), "disabled", True)
+    save({}, older(records, {}), "old.pt2")
+    assert rf.load("old.pt2", name="net") == rf.load("good.pt2", name="net")
+
+
+OLDER = {
+    "weights": lambda r: {"serialized_state_dict.pt": saved({"w": Touch()})},
+    "bare pickle": lambda r: {"serialized_constants.pt": pickle.dumps(Touch())},
+    "weights of another name": lambda r: {"serialized_state_dict.json": saved({"w": Touch()})},
+    "example inputs": lambda r: {"serialized_example_inputs.pt": saved(((Touch(),), {}))},
+    "operator": lambda r: {"serialized_exported_program.json": with_operator("_operator.call")(r)[GRAPH]},
+    "symbolic size": lambda r: {
+        "serialized_exported_program.json": with_symbolic_size("__import__('os').mkdir('ran')")(r)[GRAPH]
+    },
+    "types": lambda r: {"serialized_exported_program.json": with_argument_type(r)[GRAPH]},
+}
+
+
+@pytest.mark.parametrize("kind", OLDER)
+def test_code_in_an_archive_of_torch_before_2_7_is_refused(records, kind):
+    save({}, older(records, OLDER[kind](records)))
+    with pytest.raises(InputError, match=r"^bad\.pt2 may run code "):
+        rf.load("bad.pt2")
+    assert not Path("ran").exists()
+
+
+def test_constants_are_computed_by_known_operators_alone():
+    """Whatever operators a file names: those that do more than compute are not run for the values of a mask."""
+    import torch
+
+    from rfscale.engine.readers.torch.program.masks import COMPUTED, is_computed
+
+    assert all(hasattr(torch.ops.aten, name) for name in COMPUTED)
+    ops = torch.ops.aten
+    assert is_computed(ops.mul.Tensor)
+    assert not any(map(is_computed, (ops.save.default, ops.from_file.default, ops.mul_.Tensor, ops._print.default)))
 
 
 def test_two_records_of_one_name(records):

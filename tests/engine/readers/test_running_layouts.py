@@ -217,6 +217,21 @@ def test_scores_of_two_sequences_end_where_they_are_taken_for_places():
         rf.load(model, example_input=SIZE)
 
 
+def test_one_map_asks_every_window_of_another():
+    """Global context attention: the queries are those of a small map, in each window the same."""
+
+    def forward(m, x):
+        y = m.b(m.a(x))
+        queries = m.b(nn.functional.max_pool2d(y, 2)[:, :, :, :2])  # 3×2 entries
+        windows = y.reshape(1, 4, 2, 3, 4, 2).permute(0, 2, 4, 3, 5, 1).reshape(8, 6, 4)
+        asked = queries.flatten(2).transpose(1, 2).repeat_interleave(8, 0)
+        found = (asked @ windows.transpose(1, 2)).softmax(2) @ windows
+        back = found.reshape(1, 2, 4, 3, 2, 4).permute(0, 5, 1, 3, 2, 4).reshape(1, 4, 6, 8)
+        return m.b(back)
+
+    check(Model(forward), SIZE)
+
+
 def one_key(scores):
     return scores[:, :, 5]
 

@@ -18,9 +18,14 @@ from tests.survey.subjects import Made, Subject
 z = torch.zeros
 
 
+def words(*shape: int) -> Any:
+    """A text that attention reads; of zeros, or of one word, its queries would decide nothing."""
+    return torch.linspace(-1, 1, torch.Size(shape).numel()).reshape(shape)
+
+
 def un(size: int = 16, context: int = 16) -> Any:
     """What a U-Net with a condition takes."""
-    given = {"sample": z(1, 4, size, size), "timestep": torch.tensor(1), "encoder_hidden_states": z(1, 5, context)}
+    given = {"sample": z(1, 4, size, size), "timestep": torch.tensor(1), "encoder_hidden_states": words(1, 5, context)}
     return lambda: {"example_input": given}
 
 
@@ -127,7 +132,7 @@ UNETS: list[tuple[str, Any, Any]] = [
             "example_input": {
                 "sample": z(1, 4, 4, 16, 16),
                 "timestep": torch.tensor(1),
-                "encoder_hidden_states": z(1, 5, 16),
+                "encoder_hidden_states": words(1, 5, 16),
             }
         },
     ),
@@ -148,7 +153,7 @@ UNETS: list[tuple[str, Any, Any]] = [
             "example_input": {
                 "sample": z(1, 4, 4, 16, 16),
                 "timestep": torch.tensor(1),
-                "encoder_hidden_states": z(4, 5, 16),
+                "encoder_hidden_states": words(4, 5, 16),
             }
         },
     ),
@@ -171,7 +176,7 @@ UNETS: list[tuple[str, Any, Any]] = [
                 "example_input": {
                     "sample": z(1, 2, 4, 16, 16),
                     "timestep": torch.tensor(1),
-                    "encoder_hidden_states": z(1, 1, 16),
+                    "encoder_hidden_states": words(1, 5, 16),
                     "added_time_ids": z(1, 3),
                 },
                 "image_axes": (3, 4),
@@ -181,7 +186,7 @@ UNETS: list[tuple[str, Any, Any]] = [
                 "example_input": {
                     "sample": z(1, 2, 4, 16, 16),
                     "timestep": torch.tensor(1),
-                    "encoder_hidden_states": z(1, 1, 16),
+                    "encoder_hidden_states": words(1, 5, 16),
                     "added_time_ids": z(1, 3),
                 }
             }
@@ -216,7 +221,7 @@ UNETS: list[tuple[str, Any, Any]] = [
         lambda: {
             "example_input": {
                 "input_ids": torch.zeros(1, 8, 8, dtype=torch.long),
-                "encoder_hidden_states": z(1, 5, 16),
+                "encoder_hidden_states": words(1, 5, 16),
                 "pooled_text_emb": z(1, 16),
                 "micro_conds": z(1, 5),
             }
@@ -237,7 +242,7 @@ UNETS: list[tuple[str, Any, Any]] = [
             "example_input": {
                 "sample": z(1, 4, 16, 16),
                 "timestep": torch.tensor(1),
-                "encoder_hidden_states": z(1, 5, 16),
+                "encoder_hidden_states": words(1, 5, 16),
                 "controlnet_cond": z(1, 3, 32, 32),
             },
             "image": "sample",
@@ -289,7 +294,7 @@ UNETS: list[tuple[str, Any, Any]] = [
             "example_input": {
                 "hidden_states": z(1, 4, 8, 8),
                 "timestep": torch.tensor([1]),
-                "encoder_hidden_states": z(1, 5, 8),
+                "encoder_hidden_states": words(1, 5, 8),
             }
         },
     ),
@@ -311,7 +316,7 @@ UNETS: list[tuple[str, Any, Any]] = [
             "example_input": {
                 "hidden_states": z(1, 4, 8, 8),
                 "timestep": torch.tensor([1]),
-                "encoder_hidden_states": z(1, 5, 16),
+                "encoder_hidden_states": words(1, 5, 16),
                 "pooled_projections": z(1, 8),
             }
         },

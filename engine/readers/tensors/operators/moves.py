@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from rfscale.engine.readers.tensors.layout import (
     Dim,
     Dims,
     UnreadableError,
+    is_alike,
     joined,
     length,
     mixed,
@@ -80,6 +82,27 @@ def tile(k: Tracker, t: Tracked) -> Any:
             out = concatenate(k, [out] * (n // held), d)
     k.shape = shape
     return out
+
+
+def in_each_window(k: Tracker, t: Tracked, d: int, windows: Dim, size: Sequence[int]) -> Tracked | None:
+    """One map for each window of another map of a size, along a dim that counts the windows: the map side by side.
+
+    None where the map is no window of that, or the dim holds anything but one map.
+    """
+    axes = {f.axis: f for f in windows}
+    counts = [n // m for m, n in zip(t.map, size, strict=True)]
+    fits = len(axes) == len(windows) and all(
+        n == m if f is None else (f.stride, f.size) == (m, n // m) and n % m == 0
+        for m, n, f in ((m, n, axes.get(a)) for a, (m, n) in enumerate(zip(t.map, size, strict=True)))
+    )
+    if not fits or spatial(t.dims[d]) or not is_alike(t.dims[d]) or max(counts) > MAX_TILES:
+        return None
+    out = t
+    for axis, (m, count) in enumerate(zip(t.map, counts, strict=True)):
+        sides = [[axis_values([axis], [n * m], len(size), 0) for n in (i, count - 1 - i)] for i in range(count)]
+        if count > 1:
+            out = k.merge("concat", [k.after(out, "pad", out.dims, padding=a + b) for a, b in sides], out.dims)
+    return replace(out, dims=with_dim(t.dims, d, windows))
 
 
 def repeated(dim: Dim, times: int) -> Dim:

@@ -11,6 +11,7 @@ import numpy as np
 
 from rfscale.engine.readers.tensors.broadcasts import keys
 from rfscale.engine.readers.tensors.layout import (
+    NEUTRAL,
     Dim,
     UnreadableError,
     has_no_place,
@@ -23,7 +24,7 @@ from rfscale.engine.readers.tensors.layout import (
     with_dim,
 )
 from rfscale.engine.readers.tensors.operators.extra_tokens import after_reading
-from rfscale.engine.readers.tensors.operators.moves import cumulate
+from rfscale.engine.readers.tensors.operators.moves import cumulate, in_each_window
 from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker
 
 NO_WEIGHT = -1e4  # a number added to a score from which on its weight is zero
@@ -35,6 +36,7 @@ def contract(
     """Sum products over the labels that the output lacks, as einsum does; `shape` is that of the node by default."""
     shape = k.shape if shape is None else shape
     tracked = [(v, labels) for v, labels in zip(operands, inputs, strict=True) if isinstance(v, Tracked)]
+    tracked = [(_in_windows(k, v, labels, tracked), labels) for v, labels in tracked]
     try:
         return _contract(k, tracked, output, shape)
     except UnreadableError:
@@ -42,6 +44,18 @@ def contract(
         if all(a is t for a, (t, _) in zip(aligned, tracked, strict=True)):
             raise
         return _contract(k, [(a, labels) for a, (_, labels) in zip(aligned, tracked, strict=True)], output, shape)
+
+
+def _in_windows(k: Tracker, t: Tracked, labels: str, others: Sequence[tuple[Tracked, str]]) -> Tracked:
+    """A map that is multiplied by each window of another map, as one of that size; any other tensor as it is."""
+    for other, own in others:
+        for d, label in enumerate(labels):
+            windows = other.dims[own.index(label)] if label in own and other.map != t.map else ()
+            if len(windows) and all(f.axis != NEUTRAL and not f.inner for f in windows):
+                found = in_each_window(k, t, d, windows, other.map)
+                if found is not None:
+                    return found
+    return t
 
 
 def _contract(k: Tracker, tracked: Sequence[tuple[Tracked, str]], output: str, shape: Shape) -> Tracked:

@@ -14,6 +14,21 @@ SAME_ENTRIES = frozenset(
 MOVED_ENTRIES = frozenset(
     "view reshape permute transpose unsqueeze squeeze expand select slice flip tril triu t flatten".split()
 )
+# operators by which constants are computed: no others run, whatever a file names
+COMPUTED = (
+    SAME_ENTRIES
+    | MOVED_ENTRIES
+    | frozenset(
+        """
+        add all any arange bitwise_and bitwise_not bitwise_or bitwise_xor cat ceil clamp clone cumsum diagonal
+        eq exp eye fill floor floor_divide full full_like ge gt index index_put index_select le linspace log
+        logical_and logical_not logical_or logical_xor lt masked_fill matmul maximum mean minimum mul ne
+        new_full new_ones new_zeros ones ones_like outer pow reciprocal remainder repeat roll round rsub
+        scalar_tensor select_scatter sigmoid sign slice_scatter split sqrt stack sub sum tile tril_indices
+        triu_indices unbind where zeros zeros_like __and__ __or__ __xor__
+        """.split()
+    )
+)
 
 
 class Masks:
@@ -90,7 +105,7 @@ class Masks:
                 self._without_values |= max(shape[-kernel:], default=1) > 1
                 value = None
             return value
-        if node.op != "call_function" or shape.numel() > MAX_VALUES or node.target._schema.is_mutable:
+        if node.op != "call_function" or shape.numel() > MAX_VALUES or not is_computed(node.target):
             return None
         args = {n: self._value(n, kernel) for n in node.all_input_nodes}
         if any(v is None for v in args.values()):
@@ -99,3 +114,9 @@ class Masks:
         with torch.no_grad():
             made = node.target(*given[0], **given[1])
         return made if isinstance(made, torch.Tensor) and made.device.type != "meta" else None
+
+
+def is_computed(operator: Any) -> bool:
+    """Whether an operator computes a constant of others and does nothing else."""
+    own = getattr(operator, "namespace", "") == "aten" and not operator._schema.is_mutable
+    return own and operator.__name__.split(".")[0] in COMPUTED

@@ -25,8 +25,13 @@ _TENSOR = re.compile(r"data/(weights/weight_|constants/tensor_)\d+")
 _CODE = re.compile(r"data/constants/(custom|opaque)_obj.*|data/aotinductor/.*")
 _ARCHIVE = ("archive_format", "archive_version", "byteorder", "version", ".data/version", ".data/serialization_id")
 
-_OPERATOR = re.compile(r"torch\.ops(\.\w+){2,3}|(_operator|math)\.\w+|torch\._?sym_\w+|#\w+:\w+")
-_FILES = ("torch.ops.aten.from_file",)  # operators that open a file which the graph names
+_OPERATOR = re.compile(
+    r"torch\.ops\.(?!load_library|import_module)(_?[a-zA-Z]\w*)(\.(__i?(and|or|xor|lshift|rshift)__|_?[a-zA-Z0-9]\w*)){1,2}"
+    r"|_operator\.(getitem|add|sub|mul|truediv|floordiv|mod|pow|neg|pos|abs|eq|ne|lt|le|gt|ge|and_|or_|xor|not_"
+    r"|lshift|rshift|invert|index)|math\.[a-z]\w*|torch\._?sym_\w+|#\w+:\w+"
+)
+# operators that open a file which the graph names
+_FILES = ("torch.ops.aten.from_file", "torch.ops.aten.save", "torch.ops.image.")
 _IMPORTS = ("default_factory_module", "__enum__")  # keys of argument types whose value torch imports
 _EXPRESSION = (
     ast.Expression, ast.Call, ast.Name, ast.Load, ast.Constant, ast.keyword, ast.Tuple, ast.UnaryOp, ast.BinOp,
