@@ -20,7 +20,7 @@ from rfscale.engine.network.layer import IMAGE
 from rfscale.engine.network.modules import module_attributes
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
-from rfscale.engine.variables import PROFILE, annotate
+from rfscale.engine.variables import PROFILE, annotate, assembled
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -95,13 +95,11 @@ def profile(
 
 
 def _dataset(plan: Plan, rows: list[Figures], entry: Entry, global_ops: GlobalOps) -> xr.Dataset:
-    import xarray as xr
-
     data = {**_exact(plan, rows, entry), **_analytic(plan), **_costs(plan)}
-    dataset = xr.Dataset(data, _coordinates(tuple([s.layer.name for s in plan.steps]), plan.network.axes))
-    dataset.attrs = attributes(plan, "profile", entry, global_ops)
-    dataset.attrs |= module_attributes(plan.network)
-    return annotate(dataset, PROFILE)
+    coords = _coordinates(tuple([s.layer.name for s in plan.steps]), plan.network.axes)
+    labels = {name: label.copy(deep=False) for name, label in coords.variables.items()}  # attrs of their own
+    attrs = attributes(plan, "profile", entry, global_ops) | module_attributes(plan.network)
+    return annotate(assembled(data, labels, coords, attrs), PROFILE)
 
 
 @lru_cache(maxsize=64)
@@ -163,15 +161,26 @@ def _ends(rows: list[Figures], figures: Figures) -> np.ndarray:
     return ends
 
 
+def _jumps(plan: Plan) -> list[tuple[float, ...]]:
+    """The jump of each layer, nan where there is none; layers that move no pixel have the intervals of their source."""
+    known: dict[int, tuple[float, ...]] = {id(None): (nan,) * len(plan.network.axes)}
+    out = []
+    for step in plan.steps:
+        jump = known.get(id(step.intervals))
+        if jump is None:
+            jump = known[id(step.intervals)] = step.jump or known[id(None)]
+        out.append(jump)
+    return out
+
+
 def _exact(plan: Plan, rows: list[Figures], entry: Entry) -> Data:
     """The exact figures of every layer."""
-    ndim = len(plan.network.axes)
     figures, entries = stacked(rows, float), _entries(plan, rows, entry)
     sized = all(s.size for s in plan.steps)
     return {
         "op": _per_layer([s.layer.op for s in plan.steps], object),
         **({"map_size": _per_axis([s.size for s in plan.steps], np.int64)} if sized else {}),
-        "jump": _per_axis([s.jump or (nan,) * ndim for s in plan.steps]),
+        "jump": _per_axis(_jumps(plan)),
         "extent": _per_axis(np.stack(figures.extent, axis=1)),
         "start": _per_axis(np.stack(figures.first, axis=1)),
         "end": _per_axis(_ends(rows, figures)),
@@ -193,20 +202,25 @@ def _analytic(plan: Plan) -> Data:
     """The formulas at every layer; nan outside their domain, with the reason."""
     published, closed = published_values(plan), closed_values(plan)
     ndim = len(plan.network.axes)
-    overlap = [
-        (nan,) * ndim if c.reason else tuple(1 - u / w for w, u in zip(c.pixels, c.new, strict=True)) for c in closed
-    ]
-    reasons = [
-        "; ".join(f"{kind}: {v.reason}" for kind, v in (("published", p), ("closed_form", c)) if v.reason)
-        for p, c in zip(published, closed, strict=True)
-    ]
+    known: dict[int, tuple[float, tuple[float, ...]]] = {}  # layers that move no pixel have the value of their source
+    for c in closed:
+        if id(c) not in known:
+            slide = tuple(1 - u / w for w, u in zip(c.pixels, c.new, strict=True))
+            known[id(c)] = (nan, (nan,) * ndim) if c.reason else (prod(c.pixels), slide)
+    reasons = [_reasons(p.reason, c.reason) for p, c in zip(published, closed, strict=True)]
     return {
         "published_area": _per_layer([p.area for p in published]),
         "published_overlap": _per_layer([p.overlap for p in published]),
-        "closed_form_area": _per_layer([nan if c.reason else prod(c.pixels) for c in closed]),
-        "closed_form_overlap": _per_axis(overlap),
+        "closed_form_area": _per_layer([known[id(c)][0] for c in closed]),
+        "closed_form_overlap": _per_axis([known[id(c)][1] for c in closed]),
         "formula_domain": _per_layer(reasons, object),
     }
+
+
+def _reasons(published: str, closed: str) -> str:
+    if not published and not closed:
+        return ""
+    return "; ".join(f"{kind}: {why}" for kind, why in (("published", published), ("closed_form", closed)) if why)
 
 
 def _costs(plan: Plan) -> Data:

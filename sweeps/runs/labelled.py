@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rfscale.engine.errors import InputError, nearest, shown
-from rfscale.engine.variables import annotate
+from rfscale.engine.variables import annotate, assembled
 from rfscale.sweeps.runs.blocks import MEMORY, Blocks
 from rfscale.sweeps.runs.evaluator import Evaluator
 from rfscale.sweeps.spaces.network_space import NetworkSpace
@@ -68,11 +68,7 @@ def label(blocks: Evaluator, stage: str, out: dict[str, np.ndarray], coords: xr.
         per_axis = spec.per_axis and axes > 0
         array = out[name].reshape((*shape, axes) if per_axis else shape)
         variables[name] = xr.Variable(met if per_axis else dims, array, fastpath=True)
-    own = {d: coords.variables[d] for d in met}
-    sizes = dict(zip(met, (*shape, axes), strict=False))
-    indexes = {d: coords.xindexes[d] for d in met}
-    # xr.Dataset(variables, own) compares and copies labels that are the same objects: 5 times the time of all of this
-    data = xr.Dataset._construct_direct({**variables, **own}, {*met}, sizes, blocks.attrs(stage), indexes)
+    data = assembled(variables, {d: coords.variables[d] for d in met}, coords, blocks.attrs(stage))
     return annotate(data, specs)
 
 
