@@ -76,7 +76,7 @@ def tree_of(root: xr.Dataset, stages: Mapping[str, xr.Dataset], name: str) -> xr
     """Return a tree with a dataset for each stage."""
     import xarray as xr
 
-    tree = xr.DataTree(root, name=name)
+    tree = xr.DataTree(root, name=name.replace("/", "_"))  # no path
     tree.children = {stage: xr.DataTree(ds) for stage, ds in stages.items()}  # twice as fast as DataTree.from_dict
     return tree
 
