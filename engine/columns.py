@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rfscale.engine.variables import Table, annotate
+from rfscale.engine.variables import Table, annotate, assembled
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,7 +29,7 @@ class Columns:
     dims : dict of str to tuple of str
         The dims of each array.
     coords : dict of str to tuple of str
-        The labels along each dim.
+        The labels along each dim; every dim has them.
     attrs : dict
         As of a dataset.
     table : mapping of str to Variable
@@ -69,9 +69,9 @@ class Columns:
 
         # the fast path does not search for dates among objects: a third of a small profile's time
         variables = {n: xr.Variable(self.dims[n], array, fastpath=True) for n, array in self.values.items()}
-        dataset = xr.Dataset(variables, _coordinates(tuple(self.coords.items())))
-        dataset.attrs = self.attrs
-        return annotate(dataset, self.table)
+        coords = _coordinates(tuple(self.coords.items()))
+        labels = {dim: label.copy(deep=False) for dim, label in coords.variables.items()}  # attrs of their own
+        return annotate(assembled(variables, labels, coords, self.attrs), self.table)
 
 
 @lru_cache(maxsize=64)

@@ -235,3 +235,15 @@ def test_dims_that_stand_for_several(spec, fit, unfit):
 def test_provenance_names_the_network_and_leaves_out_what_is_not_known():
     attrs = provenance("profile", net(), input_size=None, entry=0)
     assert attrs == {"network": "tiny", "network_hash": net().hash, "entry": 0, "software": SOFTWARE, "call": "profile"}
+
+
+@pytest.mark.parametrize("network", ["resnet18", "dilated5"])
+def test_assembled_is_what_xarray_makes_of_the_same(network):
+    found = rf.profile(network)
+    variables = {name: (v.dims, v.values, v.attrs) for name, v in found.data_vars.items()}
+    again = xr.Dataset(variables, {"layer": list(found.layer.values), "axis": list(found.axis.values)}, found.attrs)
+    xr.testing.assert_identical(found, again)
+    assert (found.sizes, list(found.xindexes)) == (again.sizes, list(again.xindexes))
+    xr.testing.assert_identical(found.sel(layer=found.layer[1:], axis="y"), again.sel(layer=again.layer[1:], axis="y"))
+    found.layer.attrs["mark"] = "mine"
+    assert not rf.profile(network).layer.attrs

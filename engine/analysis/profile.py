@@ -153,15 +153,26 @@ def _ends(rows: list[Figures], figures: Figures) -> np.ndarray:
     return ends
 
 
+def _jumps(plan: Plan) -> list[tuple[float, ...]]:
+    """The jump of each layer, nan where there is none; layers that move no pixel have the intervals of their source."""
+    known: dict[int, tuple[float, ...]] = {id(None): (nan,) * len(plan.network.axes)}
+    out = []
+    for step in plan.steps:
+        jump = known.get(id(step.intervals))
+        if jump is None:
+            jump = known[id(step.intervals)] = step.jump or known[id(None)]
+        out.append(jump)
+    return out
+
+
 def _exact(plan: Plan, rows: list[Figures], entry: Entry) -> Data:
     """The exact figures of every layer."""
-    ndim = len(plan.network.axes)
     figures, entries = stacked(rows, float), _entries(plan, rows, entry)
     sized = all(s.size for s in plan.steps)
     return {
         "op": np.array([s.layer.op for s in plan.steps], object),
         **({"map_size": np.array([s.size for s in plan.steps], np.int64)} if sized else {}),
-        "jump": _floats([s.jump or (nan,) * ndim for s in plan.steps]),
+        "jump": _floats(_jumps(plan)),
         "extent": _floats(np.stack(figures.extent, axis=1)),
         "start": _floats(np.stack(figures.first, axis=1)),
         "end": _floats(_ends(rows, figures)),
@@ -183,20 +194,25 @@ def _analytic(plan: Plan) -> Data:
     """The formulas at every layer; nan outside their domain, with the reason."""
     published, closed = published_values(plan), closed_values(plan)
     ndim = len(plan.network.axes)
-    overlap = [
-        (nan,) * ndim if c.reason else tuple(1 - u / w for w, u in zip(c.pixels, c.new, strict=True)) for c in closed
-    ]
-    reasons = [
-        "; ".join(f"{kind}: {v.reason}" for kind, v in (("published", p), ("closed_form", c)) if v.reason)
-        for p, c in zip(published, closed, strict=True)
-    ]
+    known: dict[int, tuple[float, tuple[float, ...]]] = {}  # layers that move no pixel have the value of their source
+    for c in closed:
+        if id(c) not in known:
+            slide = tuple(1 - u / w for w, u in zip(c.pixels, c.new, strict=True))
+            known[id(c)] = (nan, (nan,) * ndim) if c.reason else (prod(c.pixels), slide)
+    reasons = [_reasons(p.reason, c.reason) for p, c in zip(published, closed, strict=True)]
     return {
         "published_area": _floats([p.area for p in published]),
         "published_overlap": _floats([p.overlap for p in published]),
-        "closed_form_area": _floats([nan if c.reason else prod(c.pixels) for c in closed]),
-        "closed_form_overlap": _floats(overlap),
+        "closed_form_area": _floats([known[id(c)][0] for c in closed]),
+        "closed_form_overlap": _floats([known[id(c)][1] for c in closed]),
         "formula_domain": np.array(reasons, object),
     }
+
+
+def _reasons(published: str, closed: str) -> str:
+    if not published and not closed:
+        return ""
+    return "; ".join(f"{kind}: {why}" for kind, why in (("published", published), ("closed_form", closed)) if why)
 
 
 def _costs(plan: Plan) -> Data:

@@ -33,6 +33,7 @@ class FootprintFigures:
         self.plan = traced.plan
         self._maps: dict[object, Figures | None] = {}
         self._entries: dict[object, Figures] = {}
+        self._layers: dict[object, Figures] = {}
 
     def figures(self, index: int, entry: Entry = "center") -> Figures:
         """Figures of one entry of a layer; in interior mode those of the phase with the largest footprint."""
@@ -109,10 +110,14 @@ class FootprintFigures:
     def _figures(self, index: int, at: tuple[int, ...] | None) -> Figures:
         """Figures of entry `at`; None (interior mode): of the phase with the largest footprint."""
         terms = self.traced.terms[index]
-        key = index if terms is None else _identity(terms), at
-        found = self._entries.get(key)
+        alike = index if terms is None else id(terms), at  # a layer that moves no pixel has the list of its source
+        found = self._layers.get(alike)
         if found is None:
-            found = self._entries[key] = self._counted(index, at)
+            key = index if terms is None else _identity(terms), at
+            found = self._entries.get(key)
+            if found is None:
+                found = self._entries[key] = self._counted(index, at)
+            self._layers[alike] = found
         return found
 
     def _counted(self, index: int, at: tuple[int, ...] | None) -> Figures:

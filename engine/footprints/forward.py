@@ -126,7 +126,7 @@ def _terms(plan: Plan, memory: Memory) -> tuple[Terms, int]:
         else:
             try:
                 made = apply_layer(known[0], step, step.maps, finite, memory)
-                held += sum(len(f) * f.words for f in {id(f): f for term in made for f in term}.values())
+                held += _words(made)
                 if held > MAX_HELD:
                     raise InputError(
                         f"the footprints of the layers up to here take more than {MAX_HELD * 8} bytes",
@@ -139,6 +139,14 @@ def _terms(plan: Plan, memory: Memory) -> tuple[Terms, int]:
             except InputError as error:
                 raise error.within(f"layer {step.layer.name!r} ({step.layer.op})") from None
     return tuple(terms), held
+
+
+def _words(terms: list[Term]) -> int:
+    """Words of all sets of a layer; axes may share theirs."""
+    first = terms[0][0]
+    if len(terms) == 1 and all(f is first for f in terms[0]):
+        return len(first) * first.words
+    return sum(len(f) * f.words for f in {id(f): f for term in terms for f in term}.values())
 
 
 def _broadcast(terms: list[Term], plan: Plan, step: Step, source: int, memory: Memory) -> list[Term]:

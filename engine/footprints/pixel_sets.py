@@ -6,7 +6,9 @@ kernels work on. The sets are the same; which way is taken is a matter of time a
 
 from __future__ import annotations
 
+from functools import cache
 from math import gcd
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +21,14 @@ from rfscale.engine.network.axis_maps import IDENTITY, AxisMap, window_map
 
 MAX_WORDS = 1 << 28  # 2 GiB of bits for one map on one axis
 READS = BeforeKernels(few=16, most=1 << 16)  # sets that layers read as whole numbers: 1 µs each
+
+
+@cache
+def _kernels() -> Any:
+    """The kernels, imported where a family needs them; to ask the import system every time took a tenth of a trace."""
+    from rfscale.engine.kernels import sets
+
+    return sets
 
 
 class Family:
@@ -72,8 +82,7 @@ class Family:
             _check_words(words, size)
             rows = [integer_sets.united(sets) for sets in reads]
             return Family(None, rows * size if outputs < size else rows, repeat, words)
-        from rfscale.engine.kernels import sets
-
+        sets = _kernels()
         first, last, bits, words = sets.apply_map(*self.sets, *layer.table, outputs, MAX_WORDS)
         _check_words(words, size)
         if outputs < size:
@@ -89,8 +98,7 @@ class Family:
             moved = [q * self.repeat for q in range(periods)]
             rows = [(first + by, bits) if bits else EMPTY for by in moved for first, bits in self._rows]
             return Family(None, rows, self.repeat * periods, integer_sets.widest([[row] for row in rows if row[1]]))
-        from rfscale.engine.kernels import sets
-
+        sets = _kernels()
         first, last, bits, _ = sets.apply_map(*self.sets, *IDENTITY.table, n, MAX_WORDS)
         return Family(Sets(first, last, bits, self.repeat * periods))
 
@@ -99,8 +107,7 @@ class Family:
         if self._rows is not None and other._rows is not None and READS.takes(len(self)):
             rows = integer_sets.unite(self._rows, other._rows)
             return Family(None, rows, self.repeat, integer_sets.widest([[row] for row in rows if row[1]]))
-        from rfscale.engine.kernels import sets
-
+        sets = _kernels()
         first, last, bits = sets.unite(*self.sets, *other.sets)
         return Family(Sets(first, last, bits, self.repeat))
 
@@ -110,14 +117,12 @@ class Family:
             return 3
         if self._rows is not None and other._rows is not None and READS.takes(len(self)):
             return integer_sets.compare(self._rows, other._rows)
-        from rfscale.engine.kernels import sets
-
+        sets = _kernels()
         return int(sets.compare(*self.sets, *other.sets))
 
     def with_next(self) -> Family:
         """Union of each entry's set with that of the next entry; in finite mode the last entry stays alone."""
-        from rfscale.engine.kernels import sets
-
+        sets = _kernels()
         first, last, bits, _ = sets.apply_map(*self.sets, *window_map(2, 1, 1, 0).table, len(self), 2 * MAX_WORDS)
         return Family(Sets(first, last, bits, self.repeat))
 
@@ -128,8 +133,7 @@ class Family:
             if self._rows is not None and READS.takes(len(self)):
                 self._measures = integer_sets.measure(self._rows, self.repeat)
             else:
-                from rfscale.engine.kernels import sets
-
+                sets = _kernels()
                 self._measures = sets.measure(*self.sets)
         return self._measures
 

@@ -211,7 +211,8 @@ def _intervals(
     if len(known) < len(branches):
         return None, False
     if maps is not None:
-        return tuple([memory.after(before, m) for before, m in zip(known[0], maps, strict=True)]), True
+        after = tuple([memory.after(before, m) for before, m in zip(known[0], maps, strict=True)])
+        return known[0] if after == known[0] else after, True  # one object, by which its figures are found again
     merged, aligned = known[0], True
     for name, branch in zip(sources[1:], known[1:], strict=True):
         if branch is merged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf, isnan, nan
 
 from rfscale.engine.footprints.plan import Plan, Step
@@ -41,10 +42,15 @@ def _published_after(step: Step, before: Published) -> Published:
     if before.reason or step.passes:
         return before
     shapes = set(windows(step))
-    area, overlap = published_after(shapes.pop() if len(shapes) == 1 else None, before.area, before.overlap)
-    return Published(
-        float(area), float(overlap), f"the article has no formula for {_name(step)}" if isnan(area) else ""
-    )
+    area, overlap = _published(shapes.pop() if len(shapes) == 1 else None, before.area, before.overlap)
+    return Published(area, overlap, f"the article has no formula for {_name(step)}" if isnan(area) else "")
+
+
+@lru_cache(maxsize=1024)  # the layers of a network's blocks are alike
+def _published(window: tuple[int, int, int] | None, area: float, overlap: float) -> tuple[float, float]:
+    """S and P after a window, by the article's formula; nan where it has none."""
+    after = published_after(window, area, overlap)
+    return float(after[0]), float(after[1])
 
 
 def published_values(plan: Plan) -> list[Published]:
@@ -93,9 +99,16 @@ def _advanced(step: Step, before: Closed) -> Closed:
         return before
     if not before.regular:
         return _outside("after a dilated layer that left holes no formula in (S, P) is exact")
-    values = [advance(w, u, k, s, d) for w, u, (k, s, d) in zip(before.pixels, before.new, shapes, strict=True)]
-    gaps = any(leaves_gaps(w, u, *shape) for w, u, shape in zip(before.pixels, before.new, shapes, strict=True))
-    return Closed(tuple(int(v[0]) for v in values), tuple(int(v[1]) for v in values), not gaps)
+    axes = [_on_axis(*axis) for axis in zip(before.pixels, before.new, shapes, strict=True)]
+    pixels, new, gaps = zip(*axes, strict=True)
+    return Closed(pixels, new, not any(gaps))
+
+
+@lru_cache(maxsize=1024)  # the axes of most networks are alike, and so are the layers of their blocks
+def _on_axis(pixels: int, new: int, window: tuple[int, int, int]) -> tuple[int, int, bool]:
+    """Pixels and new ones after a window on one axis, and whether it leaves gaps."""
+    after, moved = advance(pixels, new, *window)
+    return int(after), int(moved), bool(leaves_gaps(pixels, new, *window))
 
 
 def _merged(plan: Plan, step: Step, branches: list[Closed]) -> Closed:

@@ -68,7 +68,7 @@ class AxisMap:
             return None
         return Progression(taps[0], steps.pop() if steps else 1, len(taps))
 
-    @property
+    @cached_property
     def window(self) -> tuple[int, int, int] | None:
         """Taps, stride and dilation of a window of evenly spaced taps; None for any other map."""
         even = self.progression

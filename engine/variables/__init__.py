@@ -47,6 +47,7 @@ from rfscale.engine.variables.variable import (
     Variable,
     annotate,
     annotate_array,
+    assembled,
 )
 
 __all__ = [
@@ -83,5 +84,6 @@ __all__ = [
     "Variable",
     "annotate",
     "annotate_array",
+    "assembled",
     "provenance",
 ]

@@ -54,6 +54,34 @@ LAYER, LAYER_AXIS = ("layer",), ("layer", "axis")  # dims
 # a dataset by its table ----------------------------------------------------------------------------------------------
 
 
+def assembled(
+    variables: Mapping[Any, xr.Variable],
+    labels: Mapping[Any, xr.Variable],
+    coords: xr.Coordinates,
+    attrs: dict[Any, Any],
+) -> xr.Dataset:
+    """Return ``xr.Dataset(variables, labels, attrs)`` of variables that are known to fit together.
+
+    Without comparing and copying labels, which takes xarray 5 times as long as all the rest.
+
+    Parameters
+    ----------
+    variables : mapping of name to xr.Variable
+        The dims of each are among `labels`.
+    labels : mapping of dim to xr.Variable
+        The coordinate of each dim, as `coords` has it.
+    coords : xr.Coordinates
+        It has the indexes of the labels.
+    attrs : dict
+        Goes into the dataset as it is.
+    """
+    import xarray as xr
+
+    sizes = {dim: label.size for dim, label in labels.items()}
+    indexes = {dim: coords.xindexes[dim] for dim in labels}
+    return xr.Dataset._construct_direct({**variables, **labels}, {*labels}, sizes, attrs, indexes)
+
+
 def annotate(data: xr.Dataset, table: Table, **words: Any) -> xr.Dataset:
     """Return a dataset with units and long names; coordinates are annotated where the table has them.
 

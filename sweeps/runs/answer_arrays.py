@@ -7,7 +7,7 @@ whole one lies inside a piece that begins at a multiple of 2 MB. Numpy fills the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from math import prod
 
 import numpy as np
@@ -20,24 +20,24 @@ HUGE_FROM = 1 << 22  # bytes from which numpy asks for huge pages
 LINE = 64  # bytes of a line of the cache, at which arrays begin
 
 
-def answer_arrays(blocks: Evaluator, stages: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
-    """Return arrays for all architectures of some stages, as `blocks.empty` does, not yet filled.
+def answer_arrays(blocks: Evaluator, numbers: Mapping[str, int]) -> dict[str, dict[str, np.ndarray]]:
+    """Return arrays for so many architectures of each stage, as `blocks.empty` does, not yet filled.
 
     Examples
     --------
     >>> import rfscale as rf
     >>> from rfscale.sweeps.runs.blocks import Blocks
     >>> blocks = Blocks(rf.Space.from_dict({"stages": [{"name": "a", "kernel": [3, 5, 7]}]}))
-    >>> made = answer_arrays(blocks, ["a"])["a"]
+    >>> made = answer_arrays(blocks, {"a": 3})["a"]
     >>> made["extent"].shape, made["extent"].dtype
     ((3,), dtype('int32'))
     """
     needed: list[tuple[str, str, tuple[int, ...], np.dtype]] = []
-    for stage in stages:
+    for stage, n in numbers.items():
         for name, none in blocks.empty(stage, 0, 0).items():
-            needed.append((stage, name, (blocks.size(stage), *none.shape[1:]), none.dtype))
+            needed.append((stage, name, (n, *none.shape[1:]), none.dtype))
     sizes = [-(-prod(shape) * dtype.itemsize // LINE) * LINE for _, _, shape, dtype in needed]
-    out: dict[str, dict[str, np.ndarray]] = {stage: {} for stage in stages}
+    out: dict[str, dict[str, np.ndarray]] = {stage: {} for stage in numbers}
     first = 0
     while first < len(needed):
         last, size = first + 1, sizes[first]

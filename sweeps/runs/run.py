@@ -11,7 +11,7 @@ from rfscale.sweeps.machine import check_memory
 from rfscale.sweeps.runs.answer_arrays import answer_arrays
 from rfscale.sweeps.runs.blocks import MEMORY
 from rfscale.sweeps.runs.evaluator import Evaluator
-from rfscale.sweeps.runs.labelled import blocks_of, check_dims, coordinates, label, wanted_stages
+from rfscale.sweeps.runs.labelled import blocks_of, check_dims, coordinates, label, tree_of, wanted_stages
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.provenance import attributes
 from rfscale.sweeps.spaces.space import Space
@@ -90,18 +90,16 @@ def run(
     check_dims(blocks)
     check_memory(sum(blocks.size(s) * blocks.row_bytes(s) for s in wanted))
     coords = coordinates(blocks)
-    tree = {}
-    made = answer_arrays(blocks, wanted) if isinstance(space, Space) else {}
+    datasets = {}
+    made = answer_arrays(blocks, {stage: blocks.size(stage) for stage in wanted}) if isinstance(space, Space) else {}
     for stage in wanted:
         if isinstance(space, Space):
             out = made[stage]
             _fill(blocks, stage, out, progress)
         else:
             out = _networks(space, progress)
-        tree[stage] = label(blocks, stage, out, coords)
-    result = xr.DataTree(xr.Dataset(attrs=attributes(space, "run")), name=space.name.replace("/", "_"))  # no path
-    result.children = {name: xr.DataTree(ds) for name, ds in tree.items()}  # twice as fast as DataTree.from_dict
-    return result
+        datasets[stage] = label(blocks, stage, out, coords)
+    return tree_of(xr.Dataset(attrs=attributes(space, "run")), datasets, space.name)
 
 
 def _fill(blocks: Evaluator, stage: str, out: dict[str, np.ndarray], progress: Callable[[int], object] | None) -> None:

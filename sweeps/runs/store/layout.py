@@ -19,6 +19,7 @@ from typing import Any
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.variables import Variable
+from rfscale.sweeps.runs.answer_arrays import answer_arrays
 from rfscale.sweeps.runs.blocks import MEMORY
 from rfscale.sweeps.runs.labelled import blocks_of, check_dims, wanted_stages
 from rfscale.sweeps.runs.store.zarr_files import (
@@ -218,7 +219,7 @@ class Plan:
         grid = self.grids[stage]
         position, start, stop = grid.block(inner)
         with _turn:
-            out = self.source.empty(stage, start, stop)
+            out = answer_arrays(self.source, {stage: stop - start})[stage]
             self.source.fill(stage, start, stop, out)
         files = {}
         for name, values in out.items():

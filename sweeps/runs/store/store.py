@@ -25,9 +25,10 @@ import numba
 from rfscale.engine import __version__
 from rfscale.engine.errors import InputError
 from rfscale.engine.files import PARTIAL, check_folder, is_partial
+from rfscale.engine.variables import assembled
 from rfscale.sweeps.machine import size_text
 from rfscale.sweeps.runs.blocks import MEMORY
-from rfscale.sweeps.runs.labelled import blocks_of, wanted_stages
+from rfscale.sweeps.runs.labelled import blocks_of, coordinates, tree_of, wanted_stages
 from rfscale.sweeps.runs.store.layout import BLOCK_BYTES, DONE, TICK, Options, Plan
 from rfscale.sweeps.runs.store.zarr_files import (
     BYTES,
@@ -160,10 +161,15 @@ def run_stored(
         reported = done * rows // total
 
     write_store(space, path, client=client, progress=report, **options)
-    tree = xr.open_datatree(path, engine="zarr", consolidated=False)
+    coords = coordinates(blocks)  # known here: to read the labels of every stage back takes longer than all else
+    tree = xr.open_datatree(path, engine="zarr", consolidated=False, drop_variables=[*map(str, coords)])
     names = json.loads(tree.attrs[MARK])["variables"]  # stages and variables in the order of the space, not of the disk
-    made = {"/": tree.to_dataset()} | {s: tree[s].to_dataset()[names] for s in stages}
-    return xr.DataTree.from_dict(made, name=space.name)
+    made = {}
+    for stage in stages:
+        stored, dims = tree[stage].to_dataset(), [*blocks.dims(stage), *(["axis"] if blocks.axis_labels else [])]
+        variables = {name: stored.variables[name] for name in names}
+        made[stage] = assembled(variables, {d: coords.variables[d] for d in dims}, coords, dict(stored.attrs))
+    return tree_of(tree.to_dataset(), made, space.name)
 
 
 def _silent(done: int, total: int) -> None:

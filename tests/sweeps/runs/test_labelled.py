@@ -20,7 +20,7 @@ def test_is_what_xarray_makes_of_the_same_variables(spec):
     """`label` leaves out xarray's checks, and nothing else."""
     blocks = Blocks(rf.Space.from_dict(spec), formulas=True)
     coords = coordinates(blocks)
-    for stage, out in answer_arrays(blocks, blocks.stages).items():
+    for stage, out in answer_arrays(blocks, {s: blocks.size(s) for s in blocks.stages}).items():
         blocks.fill(stage, 0, blocks.size(stage), out)
         found = label(blocks, stage, out, coords)
         own = {dim: list(coords[dim].values) for dim in found.dims}
@@ -46,7 +46,7 @@ def test_arrays_of_an_answer_do_not_overlap(piece, monkeypatch):
     monkeypatch.setattr(memory, "PIECE_BYTES", piece)
     monkeypatch.setattr(memory, "HUGE_FROM", 1 << 12)
     blocks = Blocks(rf.Space.from_dict(ALL[0]), formulas=True)
-    made = answer_arrays(blocks, blocks.stages)
+    made = answer_arrays(blocks, {s: blocks.size(s) for s in blocks.stages})
     spans = []
     for stage, arrays in made.items():
         one = blocks.empty(stage, 0, 1)
@@ -61,6 +61,6 @@ def test_arrays_of_an_answer_do_not_overlap(piece, monkeypatch):
 
 def test_large_pieces_begin_at_huge_pages():
     blocks = Blocks(rf.Space.from_dict({"stages": [{"name": f"s{i}", "kernel": [*range(1, 17)]} for i in range(5)]}))
-    made = answer_arrays(blocks, blocks.stages)
+    made = answer_arrays(blocks, {s: blocks.size(s) for s in blocks.stages})
     assert made["s4"]["pixels"].nbytes == 1 << 22
     assert made["s0"]["pixels"].ctypes.data % memory.HUGE_PAGE == 0

@@ -442,3 +442,14 @@ def test_stages_that_cannot_be_stored(tmp_path):
     stages = [{"name": f"s{i}", "kernel": [1, 3]} for i in range(70)]
     with pytest.raises(InputError, match=r"at most 64 dims.*count"):
         write_store(rf.Space.from_dict({"stages": stages}), tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("spec", ALL, ids=lambda s: s["name"])
+def test_a_stored_sweep_is_that_in_memory(spec, tmp_path):
+    space = rf.Space.from_dict(spec)
+    stored, memory = rf.sweep(space, store=tmp_path / "a.zarr", formulas=True), rf.sweep(space, formulas=True)
+    for stage in space.stages:
+        found, wanted = stored[stage.name].to_dataset(), memory[stage.name].to_dataset()
+        assert not any(v.variable._in_memory for v in found.data_vars.values())
+        xr.testing.assert_identical(found.load(), wanted)
+        assert list(found.xindexes) == list(wanted.xindexes)
