@@ -9,6 +9,7 @@ from .spaces.chains import chains
 from .spaces.network_space import NetworkSpace
 from .spaces.space import Space
 from .validation.validate import validate
+from .warm import warm
 
 __all__ = [
     "NetworkSpace",
@@ -22,4 +23,5 @@ __all__ = [
     "sample",
     "sweep",
     "validate",
+    "warm",
 ]

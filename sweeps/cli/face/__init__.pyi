@@ -49,6 +49,7 @@ from .sweeps import (
     sample,
     sweep,
     validate,
+    warm,
 )
 
 __all__ = [
@@ -98,6 +99,7 @@ __all__ = [
     "valid_sizes",
     "validate",
     "verify_tiles",
+    "warm",
     "where",
     "zoo_survey",
 ]
