@@ -81,7 +81,7 @@ def _coordinates(coords: tuple[tuple[str, tuple[str, ...]], ...]) -> xr.Coordina
 
     out = {}
     for dim, labels in coords:
-        names = np.array(labels, object) if dim == "layer" else np.array(labels)
+        names = np.array(labels, str)  # xarray draws over text, not over objects
         names.setflags(write=False)
         out[dim] = names
     return xr.Coordinates(out)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import InputError, Parameter
+from rfscale.engine.network.spec import is_number
 from rfscale.engine.variables import MASS_BOX, annotate, provenance
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def mass_box(counts: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
     """
     import xarray as xr
 
+    if not isinstance(counts, xr.DataArray):
+        raise InputError(argument=Parameter("counts"), value=counts, remedy="give what path_counts returns")
     values = np.asarray(counts.values, float)
     lows, highs, held = box_of_shares(values, mass)
     total, marginals = float(values.sum()), _marginals(values)
@@ -67,8 +70,8 @@ def mass_box(counts: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
 
 def box_of_shares(values: np.ndarray, mass: float) -> tuple[list[int], list[int], float]:
     """Return cells [low, high) per axis of the box of a grid without labels, and the share it holds; as `mass_box`."""
-    if not 0 < mass <= 1:
-        raise InputError(f"mass is {shown(mass)}; it must be more than 0 and at most 1")
+    if not is_number(mass) or not 0 < mass <= 1:
+        raise InputError(argument=Parameter("mass"), value=mass, remedy="it must be more than 0 and at most 1")
     total = float(values.sum())
     if not (np.isfinite(total) and total > 0 and values.min() >= 0):
         raise InputError(

@@ -45,14 +45,23 @@ def product_figures(term: Term, at: tuple[int, ...] | None) -> Figures:
 
 def union_figures(terms: Sequence[Term], at: Sequence[int]) -> Figures:
     """Return the figures of entry `at` of a map: inside it in finite mode, one of its phases in interior mode."""
-    axes = [_axis([term[a] for term in terms], entry) for a, entry in enumerate(at)]
+    alike = [a > 0 and at[a] == at[0] and all(term[a] is term[0] for term in terms) for a in range(len(at))]
+    axes: list[tuple[int, list[int], list[int] | None]] = []
+    for a, entry in enumerate(at):
+        axes.append(axes[0] if alike[a] else _axis([term[a] for term in terms], entry))
     products: list[Product] = list(zip(*(own for _, own, _ in axes), strict=True))
     area = count(products)
     if not area:
         none = (0,) * len(at)
         return Figures(0, none, none, none, none, len(terms))
-    boxes, shared = [], []
+    boxes: list[tuple[int, int, int]] = []
+    shared: list[int] = []
+    every_alike = all(alike[1:])  # then the union is its own mirror image, and one axis tells of all
     for a, (low, own, following) in enumerate(axes):
+        if a and every_alike:
+            boxes.append(boxes[0])
+            shared.append(shared[0])
+            continue
         row = 0
         for product in products:
             row |= product[a] if all(product) else 0
@@ -77,6 +86,8 @@ def count(products: Sequence[Product]) -> int:
         for (own,) in products:
             union |= own
         return union.bit_count()
+    if len(products[0]) == 2:
+        return _count_plane(products)
     parts: list[tuple[int, list[Product]]] = []  # disjoint sets along the first axis, and the products that have each
     for own, *others in products:
         rest = tuple(others)
@@ -90,6 +101,26 @@ def count(products: Sequence[Product]) -> int:
             own ^= common
         parts = [*split, (own, [rest])] if own else split
     return sum(rows.bit_count() * count(members) for rows, members in parts)
+
+
+def _count_plane(products: Sequence[Product]) -> int:
+    """The same on two axes, four times as fast: what several products have on the second one is a single set."""
+    parts: list[tuple[int, int]] = []  # disjoint sets along the first axis, and what they have on the second
+    for own, other in products:
+        split = []
+        for rows, columns in parts:
+            common = rows & own
+            if not common:
+                split.append((rows, columns))
+                continue
+            split.append((common, columns | other))
+            if rows != common:
+                split.append((rows ^ common, columns))
+            own ^= common
+        if own:
+            split.append((own, other))
+        parts = split
+    return sum([rows.bit_count() * columns.bit_count() for rows, columns in parts])
 
 
 def _axis(families: Sequence[Family], entry: int) -> tuple[int, list[int], list[int] | None]:

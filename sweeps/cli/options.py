@@ -66,7 +66,7 @@ Out = Annotated[
     ),
 ]
 Plot = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Draw a picture to .png or .svg.", rich_help_panel=OUTPUT)
+    Path | None, typer.Option(metavar="FILE", help="Draw a picture to .png, .svg or .pdf.", rich_help_panel=OUTPUT)
 ]
 
 
