@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -49,6 +49,14 @@ HOLES: dict[str, Any] = {  # states hardly merge: architectures are walked one b
     "channels": {"base": 8},
     "stages": [{"name": name, "kernel": 2, "dilation": [2, 3, 5, 7]} for name in "abcd"],
 }
+BRANCHES: dict[str, Any] = {
+    "name": "warm-branches",
+    "stages": [
+        {"name": "a", "kernel": [3, 5]},
+        {"name": "b", "branches": {"choose": [1, 2], "of": [{"kernel": 3}, {"kernel": 3, "dilation": 4}, []]}},
+        {"name": "c", "kernel": [1, 3], "stride": 2},
+    ],
+}
 BOXES = [(4.0, 5.0), (9.0, 9.0), (12.0, 8.0), (20.0, 20.0), (33.0, 21.0)]  # width and height of objects, in pixels
 
 
@@ -72,7 +80,7 @@ def warm(on_step: Callable[[str], None] | None = None) -> Warmed:
     --------
     >>> import rfscale as rf
     >>> rf.warm().kernels  # doctest: +SKIP
-    68
+    65
     """
     from rfscale.engine.kernels.jit_cache import COMPILATION
 
@@ -94,7 +102,19 @@ def warm(on_step: Callable[[str], None] | None = None) -> Warmed:
 
 
 @contextmanager
-def _kernels_at_once() -> Iterator[None]:
+def _settings(*given: tuple[Any, str, Any]) -> Iterator[None]:
+    """Attributes of modules and objects with other values, for a while."""
+    before = [(owner, name, getattr(owner, name)) for owner, name, _ in given]
+    for owner, name, value in given:
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for owner, name, value in before:
+            setattr(owner, name, value)
+
+
+def _kernels_at_once() -> AbstractContextManager[None]:
     """Small work with kernels, too, which otherwise does without."""
     from rfscale.engine.analysis.path_counts import ADDED
     from rfscale.engine.footprints import backward
@@ -102,25 +122,13 @@ def _kernels_at_once() -> Iterator[None]:
     from rfscale.sweeps.states import graph
     from rfscale.sweeps.validation import levels, walk_space
 
-    kept = [(limits, limits.few, limits.most) for limits in (ADDED, READS)]
-    settings = [
+    return _settings(
+        *((limits, name, -1) for limits in (ADDED, READS) for name in ("few", "most")),
         (backward, "FEW_READS", -1),
         (graph, "MIN_EDGES_TO_TEST_MERGING", 0),
         (levels, "FIRST_NODES", 1),
         (walk_space, "MIN_EDGES_TO_ESTIMATE_MERGING", 0),
-    ]
-    before = [(module, name, getattr(module, name)) for module, name, _ in settings]
-    for limits, _, _ in kept:
-        limits.few = limits.most = -1
-    for module, name, value in settings:
-        setattr(module, name, value)
-    try:
-        yield
-    finally:
-        for module, name, value in before:
-            setattr(module, name, value)
-        for limits, few, most in kept:
-            limits.few, limits.most = few, most
+    )
 
 
 def _folders() -> tuple[Path, ...]:
@@ -184,6 +192,7 @@ def _sweeps() -> None:
     from rfscale.sweeps.answers.sample import sample
     from rfscale.sweeps.runs.run import sweep
     from rfscale.sweeps.spaces.space import Space
+    from rfscale.sweeps.states import graph
 
     space = Space.from_dict(CHAIN)
     count(space, by=["extent"])
@@ -191,9 +200,11 @@ def _sweeps() -> None:
     sample(space, 4)
     pareto(space, "extent", "overlap")
     with TemporaryDirectory() as folder:
-        for each in (space, Space.from_dict(HOLES)):
+        for each in (space, *map(Space.from_dict, (HOLES, BRANCHES))):
             sweep(each)
-            sweep(each, store=Path(folder) / f"{each.name}.zarr", formulas=True)
+            with _settings((graph, "MAX_LANE_WORDS", 0)):  # sets too wide for many at once
+                sweep(Space.from_dict(each.to_dict()))
+            sweep(each, store=Path(folder) / f"{each.name}.zarr", formulas=each.name != "warm-branches")
 
 
 def _designs() -> None:
