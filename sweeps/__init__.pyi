@@ -13,6 +13,7 @@ from .spaces.chains import chains
 from .spaces.network_space import NetworkSpace
 from .spaces.space import Space
 from .validation.validate import validate
+from .warm import warm
 
 __all__ = [
     "NetworkSpace",
@@ -30,4 +31,5 @@ __all__ = [
     "sample",
     "sweep",
     "validate",
+    "warm",
 ]

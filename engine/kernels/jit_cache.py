@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pickle
 import sys
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
@@ -22,7 +24,62 @@ UNCACHED = (
     "set NUMBA_CACHE_DIR to a folder that can be written to"
 )
 
+SECONDS_BEFORE_SAID = 1.0  # of compiling, in all, before a person is told what the process does
+ONCE = "rfscale: compiling, once for this installation: some seconds (`rfscale warm` does all of it in advance)"
+
 _notes: set[str] = set()
+
+
+class Compilation:
+    """What this process has compiled; a person who waits for it is told once, on a terminal or in a notebook.
+
+    Attributes
+    ----------
+    kernels : int
+        How many were compiled.
+    seconds : float
+        How long that took.
+    """
+
+    def __init__(self) -> None:
+        self.kernels, self.seconds = 0, 0.0
+        self._depth, self._start, self._said = 0, 0.0, False
+        self._timer: threading.Timer | None = None
+
+    def begin(self) -> None:
+        """A kernel was not found and is compiled now; those that it calls are compiled meanwhile."""
+        self._depth += 1
+        if self._depth > 1:
+            return
+        self._start = time.perf_counter()
+        if not self._said and _a_person_waits():
+            self._timer = threading.Timer(max(0.0, SECONDS_BEFORE_SAID - self.seconds), self._say)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def end(self) -> None:
+        """It is done."""
+        self.kernels += 1
+        self._depth = max(0, self._depth - 1)
+        if self._depth:
+            return
+        self.seconds += time.perf_counter() - self._start
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _say(self) -> None:
+        self._said = True
+        clear = "\r\x1b[K" if sys.stderr.isatty() else ""  # a progress bar may stand in this line
+        with suppress(OSError, ValueError):
+            print(f"{clear}{ONCE}", file=sys.stderr, flush=True)
+
+
+def _a_person_waits() -> bool:
+    return sys.stderr is not None and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+
+
+COMPILATION = Compilation()
 
 
 def kernel_cache(function: Callable[..., Any]) -> Any:
@@ -43,11 +100,15 @@ class KernelCache(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
-            return super().load_overload(sig, target_context)
+            found = super().load_overload(sig, target_context)
         except Exception:  # whole, but of other code than this
-            return None
+            found = None
+        if found is None:
+            COMPILATION.begin()
+        return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
+        COMPILATION.end()
         try:
             super().save_overload(sig, data)
         except OSError as error:
@@ -57,7 +118,11 @@ class KernelCache(FunctionCache):
 class NoCache(NullCache):
     """Keeps nothing, and says so at the first kernel that is compiled."""
 
+    def load_overload(self, sig: Any, target_context: Any) -> None:
+        COMPILATION.begin()
+
     def save_overload(self, sig: Any, cres: Any) -> None:
+        COMPILATION.end()
         note_uncached("no folder for them can be written to")
 
 

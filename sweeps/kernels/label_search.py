@@ -15,6 +15,20 @@ from rfscale.engine.kernels.jit import jit
 
 FAR = np.int64(1) << np.int64(62)
 
+# Rows are copied number by number, and sorted here: slices and numpy's sort take three times as long to compile.
+
+
+@jit
+def _copy_row(source, i, target, j):
+    """Write row i of a table to row j of another of as many columns."""
+    for column in range(source.shape[1]):
+        target[j, column] = source[i, column]
+
+
+@jit
+def _put(stack, depth, first, last, low, high):
+    stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3] = first, last, low, high
+
 
 @jit
 def pair(a: Any, b: Any, fit: Any) -> Any:
@@ -51,7 +65,7 @@ def least_to_go(fit: Any, usable: Any, k: Any) -> Any:
     stack = np.empty((128, 4), np.int64)
     for m in range(k - 1, 0, -1):
         after = fit.tail if m == k - 1 else out[m + 1]
-        stack[0] = (0, n, 0, n)
+        _put(stack, 0, 0, n, 0, n)
         depth = 1
         while depth:
             depth -= 1
@@ -66,14 +80,15 @@ def least_to_go(fit: Any, usable: Any, k: Any) -> Any:
                     if total < best:
                         best, at = total, b
             out[m, a] = best
-            stack[depth] = (first, a, low, min(at + 1, high))
-            stack[depth + 1] = (a + 1, last, at if best < FAR else low, high)
+            _put(stack, depth, first, a, low, min(at + 1, high))
+            _put(stack, depth + 1, a + 1, last, at if best < FAR else low, high)
             depth += 2
     least = FAR
     for b in range(n):
         if usable[b] and (k == 1 or out[1, b] < FAR):
             least = min(least, fit.head[b] + (out[1, b] if k > 1 else fit.tail[b]))
-    out[0, :] = least
+    for a in range(n):
+        out[0, a] = least
     return out
 
 
@@ -101,24 +116,56 @@ def _better(i, j, w, f, c, key, rest, ahead, g, by_cost):
 
 
 @jit
+def _sorted(first, second, third):
+    """Order of rows by three keys, rows alike in all three as they stand: merging runs of 1, 2, 4 … rows."""
+    n = first.shape[0]
+    order, spare = np.arange(n), np.empty(n, np.int64)
+    width = 1
+    while width < n:
+        for start in range(0, n, 2 * width):
+            middle, stop = min(start + width, n), min(start + 2 * width, n)
+            a, b = start, middle
+            for at in range(start, stop):
+                take = b >= stop
+                if not take and a < middle:
+                    i, j = order[a], order[b]
+                    take = first[i] < first[j] or (
+                        first[i] == first[j]
+                        and (second[i] < second[j] or (second[i] == second[j] and third[i] <= third[j]))
+                    )
+                if take:
+                    spare[at] = order[a]
+                    a += 1
+                else:
+                    spare[at] = order[b]
+                    b += 1
+        order, spare = spare, order
+        width *= 2
+    return order
+
+
+@jit
 def _kept(search, found, fit, g, keep, others):
     """Write to `keep` the labels of a node of value g that no n others with different keys are better than.
 
     Return how many; `others` is work space for n keys.
     """
     n, by_cost = search.n, search.by_cost
-    w, f, c, key = found[:, 0], found[:, 1], found[:, 2], found[:, 3]
-    rest, ahead = np.zeros(len(w), np.int64), np.zeros(len(w), np.int64)
-    for i in range(len(w)):
+    rows = found.shape[0]
+    w, f, c, key = (
+        np.empty(rows, np.int64),
+        np.empty(rows, np.int64),
+        np.empty(rows, np.int64),
+        np.empty(rows, np.int64),
+    )
+    rest, ahead, total = np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.empty(rows, np.int64)
+    for i in range(rows):
+        w[i], f[i], c[i], key[i] = found[i, 0], found[i, 1], found[i, 2], found[i, 3]
         if w[i] >= 0:
             rest[i] = fit.tail[w[i]]
             ahead[i] = pair(w[i], g, fit) if w[i] < g else 0
-    first = f + rest
-    order = np.argsort(key, kind="mergesort")
-    second = first if by_cost else c
-    order = order[np.argsort(second[order], kind="mergesort")]
-    leading = c if by_cost else first
-    order = order[np.argsort(leading[order], kind="mergesort")]
+        total[i] = f[i] + rest[i]
+    order = _sorted(c, total, key) if by_cost else _sorted(total, c, key)
     kept = 0
     for j in order:
         n_others = 0
@@ -166,11 +213,12 @@ def _insert(front, n_front, at, row):
     shift = 1 - (end - start)
     if shift > 0:
         for i in range(n_front - 1, end - 1, -1):
-            front[i + shift] = front[i]
+            _copy_row(front, i, front, i + shift)
     elif shift < 0:
         for i in range(end, n_front):
-            front[i + shift] = front[i]
-    front[start] = row
+            _copy_row(front, i, front, i + shift)
+    for column in range(row.shape[0]):
+        front[start, column] = row[column]
     return n_front + shift
 
 
@@ -180,7 +228,8 @@ def _grown(table, needed):
     if needed <= table.shape[0]:
         return table
     out = np.empty((max(needed, 2 * table.shape[0]), table.shape[1]), np.int64)
-    out[: table.shape[0]] = table
+    for i in range(table.shape[0]):
+        _copy_row(table, i, out, i)
     return out
 
 
@@ -208,7 +257,8 @@ def _arriving(search, level, ptr, labels, v, m, front, n_front, found):
             if not exact:
                 key ^= (key >> 29) ^ (key << 17)
                 key *= np.int64(0x1E3779B97F4A7C15)
-            found[count] = (w, f, c, key, r, edges[e, 1], 0)
+            found[count, 0], found[count, 1], found[count, 2], found[count, 3] = w, f, c, key
+            found[count, 4], found[count, 5], found[count, 6] = r, edges[e, 1], 0
             count += 1
     return found, count
 
@@ -238,7 +288,7 @@ def _choosing(search, level, fit, v, m, fewer, front, n_front, found, count):
                 point[3], point[4], point[5] = fewer[r, 4], fewer[r, 5], v
                 n_front = _insert(front, n_front, place, point)
                 continue
-        found[count] = fewer[r]
+        _copy_row(fewer, r, found, count)
         found[count, 0], found[count, 1], found[count, 6] = (-1 if complete else g), f, 1
         count += 1
     return found, count, front, n_front
@@ -284,10 +334,10 @@ def next_labels(search, level, fit, ptr, labels, front, n_front):
             kept = _kept(search, found[:count], fit, value[v], keep, others)
             if size + kept > search.most:
                 out_ptr[0] = -1
-                return out_ptr, out[:0].copy(), front, n_front
+                return out_ptr, out[:0], front, n_front
             out = _grown(out, size + kept)
             for i in range(kept):
-                out[size + i] = found[keep[i]]
+                _copy_row(found, keep[i], out, size + i)
             size += kept
     out_ptr[-1] = size
-    return out_ptr, out[:size].copy(), front, n_front
+    return out_ptr, out[:size], front, n_front

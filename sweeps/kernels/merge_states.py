@@ -106,7 +106,8 @@ def join(edges, nodes, used, table):
                 table[np.int64(slot)] = used
                 nodes.exact[used], nodes.live[used], nodes.flags[used, 0] = exact[i], live[i], flags[i, 0]
                 nodes.weight[used], nodes.row[used], nodes.choice[used] = edges.weight[i], edges.row[i], edges.choice[i]
-                nodes.state[used] = state[i]
+                for column in range(4):
+                    nodes.state[used, column] = state[i, column]
                 used += 1
                 break
             same = nodes.exact[n] == exact[i] and nodes.live[n] == live[i] and nodes.flags[n, 0] == flags[i, 0]

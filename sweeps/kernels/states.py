@@ -119,8 +119,10 @@ def _same(words, a, b, extent):
 
 @jit
 def _grown(column, size):
+    """Return a column with room for more. Copied in a loop: a slice takes 1.5 s to compile."""
     out = np.empty(size, column.dtype)
-    out[: column.shape[0]] = column
+    for i in range(column.shape[0]):
+        out[i] = column[i]
     return out
 
 
@@ -139,8 +141,12 @@ def _rehashed(hashes, n, size):
 @jit
 def _wider(known):
     """Return the column `known` with room for twice as many states."""
-    wider = np.full((2 * known.shape[0], known.shape[1]), -1, np.int32)
-    wider[: known.shape[0]] = known
+    n, steps = known.shape
+    wider = np.empty((2 * n, steps), np.int32)
+    for i in range(n):
+        for step in range(steps):
+            wider[i, step] = known[i, step]
+            wider[n + i, step] = -1
     return wider
 
 
@@ -175,7 +181,8 @@ def expand(
     The pool's columns; ends : int32 array (t + 1, n), the state at each trie node; and whether the limit was kept.
     """
     ends = np.empty((parent.shape[0] + 1, sources.shape[0]), np.int32)
-    ends[0] = sources
+    for row in range(sources.shape[0]):
+        ends[0, row] = sources[row]
     remember = known.shape[1] > 0
     for node in range(parent.shape[0]):
         k = kernel[node]
@@ -241,7 +248,7 @@ def renumber(keys, size):
             distinct[n] = key
             n += 1
         numbers[i] = number_of[key]
-    return numbers, distinct[:n].copy()
+    return numbers, distinct[:n]
 
 
 # drivers: enumeration

@@ -255,7 +255,7 @@ def numbered(keys: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Number distinct keys, each below `size`, in order of appearance: return numbers, and the key of each number."""
     if size <= max(4 * len(keys), DENSE_KEYS):
         follow, distinct = kernels.renumber(keys, size)
-        return follow, distinct
+        return follow, distinct.copy()  # less than it was given room for
     follow, first = paths.renumber(keys)
     return follow, keys[first]
 

@@ -11,6 +11,8 @@ from rfscale.sweeps.states.compile import Program
 
 MAX_MEMBERS = 64  # nodes of one exact state that are walked together: their formulas stay in the cache
 
+FIRST_NODES = 1024  # that there is room for at first
+
 
 class Nodes(NamedTuple):
     """A level of merged states, or the edges that lead to one.
@@ -42,8 +44,8 @@ class Joined:
     def __init__(self, counts: Any) -> None:
         types = (np.int32, np.int32, np.float64, np.int64, counts, np.int64, np.int64)
         shapes: tuple[tuple[int, ...], ...] = ((), (), (4,), (1,), (), (), ())
-        self.columns = Nodes(*(np.empty((1024, *shape), t) for shape, t in zip(shapes, types, strict=True)))
-        self.table = np.full(4096, -1, np.int32)
+        self.columns = Nodes(*(np.empty((FIRST_NODES, *shape), t) for shape, t in zip(shapes, types, strict=True)))
+        self.table = np.full(4 * FIRST_NODES, -1, np.int32)
         self.used = 0
 
     def add(self, edges: Nodes) -> None:

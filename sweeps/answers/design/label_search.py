@@ -204,6 +204,7 @@ def _forward(task: Task, n: int, within: int | None) -> tuple[Trail, np.ndarray,
                 f"{graph.memory / 1e9:.3g} GB",
                 remedy=f"bound more in where, choose fewer maps, or {MORE_MEMORY}",
             )
+        labels = labels.copy()  # less than it was given room for
         trail.append((ptr, labels))
     largest = int(task.fit.head.max()) + int(task.fit.tail.max())
     return trail, points[:n_points], within is not None and within < largest

@@ -53,6 +53,7 @@ from .sweeps import (
     sample,
     sweep,
     validate,
+    warm,
 )
 
 __all__ = [
@@ -106,6 +107,7 @@ __all__ = [
     "valid_sizes",
     "validate",
     "verify_tiles",
+    "warm",
     "where",
     "zoo_survey",
 ]

@@ -24,6 +24,7 @@ from rfscale.sweeps.cli.verbs.reproduce import reproduce
 from rfscale.sweeps.cli.verbs.sizes import sizes
 from rfscale.sweeps.cli.verbs.sweep import sweep
 from rfscale.sweeps.cli.verbs.validate import validate
+from rfscale.sweeps.cli.verbs.warm import warm
 from rfscale.sweeps.cli.verbs.where import where
 
 QUESTIONS: dict[str, tuple[Callable[..., None], ...]] = {  # in the order of the help
@@ -32,5 +33,6 @@ QUESTIONS: dict[str, tuple[Callable[..., None], ...]] = {  # in the order of the
     "How do I cut images into tiles?": (halo,),
     "Which of many networks?": (sweep, validate, batch),
     "Is the article right?": (reproduce,),
+    "What makes the first answer faster?": (warm,),
 }
 VERBS = tuple(verb for verbs in QUESTIONS.values() for verb in verbs)
