@@ -4,6 +4,7 @@ from .answers.count import count
 from .answers.design.design import design
 from .answers.pareto import pareto
 from .answers.sample import sample
+from .progress import Progress
 from .runs.derive import derive
 from .runs.run import sweep
 from .spaces.chains import chains
@@ -13,6 +14,7 @@ from .validation.validate import validate
 
 __all__ = [
     "NetworkSpace",
+    "Progress",
     "Space",
     "best",
     "chains",

@@ -66,6 +66,7 @@ TEXT = {  # what shows itself as text
     "InputError": 'rf.InputError("no")',
     "NetworkBuilder": 'rf.NetworkBuilder("tiny")',
     "PartlyReadWarning": 'rf.PartlyReadWarning("in part")',
+    "Progress": 'rf.Progress("work")',
     "__version__": "rf.__version__",
     "evaluate": "rf.evaluate([(3, 1, 1)])",
     "choose_tile": "rf.choose_tile(net, waste=2.0)",
@@ -86,12 +87,24 @@ PICTURES = {
 }
 
 
+WORK = """
+import time
+rf.validate(space, progress=rf.Progress("<b>validation</b>"))
+tree = rf.sweep(space, progress=rf.Progress("sweep", sum(space.stage_sizes)))
+bar = rf.Progress("images")
+for i in range(4):
+    bar(i + 1, 4)
+    time.sleep(0.15)
+"""
+
+
 @pytest.fixture(scope="module")
 def outputs():
     """What each cell of the notebook shows, by its name: a mapping of MIME types."""
     cells = {"set up": SET_UP}
     cells |= {name: code for name, (code, _) in SHOWN.items()} | TEXT
     cells |= {f"plot {name}": f"rf.plot.{name}({code})" for name, code in PICTURES.items()}
+    cells["progress"] = WORK
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells.values()])
     nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
     found = {}
@@ -132,6 +145,15 @@ def test_every_picture_is_shown_once(outputs):
     for name in PICTURES:
         images = [data for kind, data in outputs[f"plot {name}"] if kind == "display_data" and "image/png" in data]
         assert len(images) == 1, name
+
+
+def test_progress_is_a_bar_below_the_cell(outputs):
+    """Drawn anew in its place, so that one stays for each, full; with no widgets."""
+    bars = [data["text/html"] for kind, data in outputs["progress"] if kind == "display_data"]
+    assert [re.sub(r"[\d.]+ s<", "s<", bar) for bar in bars] == [
+        f'<div><progress max="1" value="1.000"></progress> {label}: 100%, s</div>'
+        for label in ("&lt;b&gt;validation&lt;/b&gt;", "sweep", "images")
+    ]
 
 
 def test_what_is_public_and_made_has_no_bare_repr():

@@ -39,6 +39,7 @@ from .engine import (
 )
 from .sweeps import (
     NetworkSpace,
+    Progress,
     Space,
     best,
     chains,
@@ -61,6 +62,7 @@ __all__ = [
     "NetworkLike",
     "NetworkSpace",
     "PartlyReadWarning",
+    "Progress",
     "Reading",
     "Space",
     "__version__",
