@@ -15,7 +15,6 @@ pytest.importorskip("ipykernel")
 pytest.importorskip("matplotlib_inline")
 
 SET_UP = """
-%matplotlib inline
 import numpy as np
 import rfscale as rf
 net = rf.Network.from_dict({"name": "<i>tiny</i>", "input_size": [24, 20], "layers": [
