@@ -219,17 +219,17 @@ def network_html(network: Network) -> str:
         note = "; ".join(filter(None, [note, f"and {cut:,} rows more"]))
     kept = [i for i in range(len(HEADERS)) if i == 0 or any(row.cells[i] not in ("", NONE) for row in shown)]
     longest = max((0.6 * len(row.cells[0]) + INDENT * row.depth + 2 for row in shown), default=0)
-    widths = [f"minmax(8em, {min(max(9, longest), 30):.0f}em)", "9em", "7em", "5em", "6em", "8em", "9em"]
+    widths = [f"minmax(8em, {min(max(9, longest), 30):.0f}em)", "8em", "6em", "4em", "5em", "7.5em", "9em"]
     columns = f"grid-template-columns: {' '.join(widths[i] for i in kept)}"
     opened = fitting(root, ROWS)
     head = "".join(f"<span>{HEADERS[i]}</span>" for i in kept)
-    parts, before = [f'<div class="row head" style="{columns}">{head}</div>'], 0
+    parts, before = [f'<div class="rfscale-row rfscale-head" style="{columns}">{head}</div>'], 0
     for row, after in zip(shown, [*(r.depth for r in shown[1:]), 0], strict=True):
         parts.append("</details>" * (before - row.depth))
         before = row.depth
         name = f'<span style="padding-left: {INDENT * row.depth:g}em">{escaped(row.cells[0])}</span>'
         cells = name + "".join(f"<span>{escaped(row.cells[i])}</span>" for i in kept[1:])
-        inside = f'class="row" style="{columns}">{cells}'
+        inside = f'class="rfscale-row" style="{columns}">{cells}'
         if after > row.depth:
             parts.append(f"<details{' open' if row.depth + 1 < opened else ''}><summary {inside}</summary>")
             before += 1

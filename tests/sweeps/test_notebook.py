@@ -32,7 +32,7 @@ SHOWN = {  # an expression for each public name whose value is an object, and wh
     "Network": ("net", "body.c"),
     "NetworkSpace": ('rf.NetworkSpace(lambda k: net, {"k": [1, 3]}, name="<i>mine</i>")', "labels"),
     "Space": ("space", "s2_dilation"),
-    "check": ("rf.check(net)", "remedy"),
+    "check": ("rf.check(net)", "Remedy: "),
     "compare": ("rf.compare(net, net)", "xarray"),
     "count": ('rf.count(space, "extent")', "xarray"),
     "best": ('rf.best(space, "macs", k=3)', "xarray"),

@@ -113,7 +113,7 @@ def test_html_of_any_network_is_bounded(monkeypatch):
     monkeypatch.setattr(network_tree, "MOST_ROWS", 100)
     net = rf.Network.from_dict({"layers": [{"name": f"m{i % 3}.n{i}", "kernel": 1} for i in range(300)]})
     assert fitting(tree(net), 100) == 1
-    assert network_html(net).count('class="row"') == 3
+    assert network_html(net).count('class="rfscale-row"') == 3
     flat = rf.Network.sequential(*[{"kernel": 1}] * 300)
     texts = read(network_html(flat))
     assert "and 200 rows more" in texts
