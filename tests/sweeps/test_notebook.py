@@ -31,6 +31,7 @@ SHOWN = {  # an expression for each public name whose value is an object, and wh
     "Finding": ("rf.check(net)", "warning"),
     "Network": ("net", "body.c"),
     "NetworkSpace": ('rf.NetworkSpace(lambda k: net, {"k": [1, 3]}, name="<i>mine</i>")', "labels"),
+    "Page": ("rf.explore(net)", "<iframe"),
     "Space": ("space", "s2_dilation"),
     "check": ("rf.check(net)", "Remedy: "),
     "compare": ("rf.compare(net, net)", "xarray"),
@@ -43,6 +44,7 @@ SHOWN = {  # an expression for each public name whose value is an object, and wh
     "derive": ('rf.derive(rf.sweep(space)["s2"].to_dataset())', "xarray"),
     "design": ("rf.design(space, boxes, k=2)", "xarray"),
     "entries_at": ("rf.entries_at(net, (5, 5), input_size=24)", "xarray"),
+    "explore": ("rf.explore(space)", "<iframe"),
     "entry_map": ('rf.entry_map(net, "body.c", 24)', "xarray"),
     "field_figures": ("rf.field_figures(counts)", "xarray"),
     "footprint": ('rf.footprint(net, "body.c")', "xarray"),
@@ -73,7 +75,8 @@ TEXT = {  # what shows itself as text
     "tiles": "next(iter(rf.tiles(net, 24, 8)))",
 }
 OF_MODELS = {"all_fields", "effective_field", "field_profile", "predicted_field", "verify_tiles"}  # datasets of PyTorch
-TYPES = {"NetworkLike", "Reading", "plot"}
+TYPES = {"NetworkLike", "Reading"}
+MODULES = {"cells", "plot"}
 PICTURES = {
     "profile": "rf.profile(net)",
     "compare": "rf.compare(net, net)",
@@ -118,7 +121,7 @@ def value(outputs, name):
 
 
 def test_every_public_name_is_here():
-    assert sorted(rf.__all__) == sorted(SHOWN.keys() | TEXT.keys() | OF_MODELS | TYPES)
+    assert sorted(rf.__all__) == sorted(SHOWN.keys() | TEXT.keys() | OF_MODELS | TYPES | MODULES)
 
 
 def test_every_public_object_shows_itself(outputs):
