@@ -97,6 +97,8 @@ def test_modules_with_several_maps_and_what_they_return():
     net = rf.Network.from_dict({"layers": layers, "modules": {"a": "a.x"}})
     rows = {line.split()[0]: line.split()[1:] for line in str(net).splitlines() if "layers" in line or "conv" in line}
     assert rows["a"] == ["2", "layers", "1", "3"]  # what it returns, not what comes last
+    several = rf.Network.from_dict({"layers": layers, "modules": {"a:p2": "a.y", "a:p3": "a.x"}})
+    assert next(line.split() for line in str(several).splitlines() if line.startswith("a "))[4] == "3"
     assert rows["b.x.only"] == ["conv", "1", "13"]  # a module that holds one layer is no row
 
 
