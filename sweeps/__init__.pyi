@@ -5,6 +5,7 @@ from .answers.design.design import design
 from .answers.pareto import pareto
 from .answers.sample import sample
 from .explorer.explore import explore
+from .progress import Progress
 from .report.page.page import Page
 from .runs.derive import derive
 from .runs.run import sweep
@@ -18,6 +19,7 @@ from .warm import warm
 __all__ = [
     "NetworkSpace",
     "Page",
+    "Progress",
     "Space",
     "best",
     "cells",

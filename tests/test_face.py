@@ -18,9 +18,9 @@ import rfscale.sweeps
 from tests import ROOT
 
 NAMES = """
-FORMULAS Finding InputError Network NetworkBuilder NetworkLike NetworkSpace Page PartlyReadWarning Reading Space
-__version__ all_fields best cells chains check choose_tile compare compare_fields context count coverage derive design
-effective_field entries_at entry_map evaluate explore field_figures field_profile footprint halo load match
+FORMULAS Finding InputError Network NetworkBuilder NetworkLike NetworkSpace Page PartlyReadWarning Progress Reading
+Space __version__ all_fields best cells chains check choose_tile compare compare_fields context count coverage derive
+design effective_field entries_at entry_map evaluate explore field_figures field_profile footprint halo load match
 object_sizes output_lines pareto path_counts plot predicted_field profile sample sweep tile_costs tiles valid_sizes
 validate verify_tiles warm where zoo_survey
 """.split()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rfscale.engine.analysis.check.formats import counted
+from rfscale.engine.analysis.check.formats import counted, judged
 from rfscale.engine.analysis.check.rules import Finding
-from rfscale.engine.display.tables import Column, html_table, number, page, paragraph
+from rfscale.engine.display.tables import Column, html_table, page, paragraph
 
 ROWS = 100  # that are shown
 
@@ -18,10 +18,7 @@ def findings_html(findings: Sequence[Finding], network: str) -> str:
         Column("level", [f.level for f in shown], left=True),
         Column("layer", [f.layer for f in shown], left=True),
         Column("rule", [f.rule for f in shown], left=True),
-        Column("value", [number(float(f"{f.value:.3g}")) for f in shown]),
-        Column("limit", [number(f.threshold) for f in shown]),
-        Column("what", [f.message for f in shown], left=True),
-        Column("remedy", [f.remedy for f in shown], left=True),
+        Column("finding", [f"{judged(f)}. Remedy: {f.remedy}." for f in shown], left=True),
     ]
     more = [paragraph(f"… and {len(findings) - ROWS} more")] if len(findings) > ROWS else []
     table = [html_table(columns), *more] if findings else []

@@ -135,24 +135,26 @@ def _cells(node: Node, rows: list[Figures], returned: int) -> tuple[str, ...]:
     return op, own.map_size, own.stride, own.extent, *(number(c) if c else "" for c in costs)
 
 
-def _returned(network: Network, prefix: str, node: Node) -> int:
-    """Position of the layer that makes what a module returns: of that name, as the model says, or the last one."""
-    if node.layer is not None:
-        return node.layer
-    named = network.modules.get(prefix)
-    if named is None:  # of several maps or calls, the last
-        several = [layer for name, layer in network.modules.items() if name.startswith((prefix + CALL, prefix + KEY))]
-        named = several[-1] if several else None
-    return max(node.layers()) if named is None else network.index(named)
+def ends(network: Network) -> dict[str, int]:
+    """Return the position of the layer that each module returns, by its name; of several maps or calls the last."""
+    last = {name.partition(KEY)[0].partition(CALL)[0]: layer for name, layer in network.modules.items()}
+    return {name: network.index(layer) for name, layer in (last | dict(network.modules)).items()}
 
 
-def walk(network: Network, rows: list[Figures], node: Node, depth: int, prefix: str = "", at: int = 0) -> Iterator[Row]:
+def _returned(node: Node, prefix: str, ends: dict[str, int]) -> int:
+    """Position of the layer of a module's name, of the one that it returns, or of its last one."""
+    return node.layer if node.layer is not None else ends[prefix] if prefix in ends else max(node.layers())
+
+
+def walk(
+    node: Node, rows: list[Figures], ends: dict[str, int], depth: int, prefix: str = "", at: int = 0
+) -> Iterator[Row]:
     """Yield the rows inside a node to a depth, modules before what they hold."""
     for inner in node.inside.values():
         path = f"{prefix}.{inner.name}" if prefix else inner.name
-        yield Row(at, inner, (inner.name, *_cells(inner, rows, _returned(network, path, inner))))
+        yield Row(at, inner, (inner.name, *_cells(inner, rows, _returned(inner, path, ends))))
         if at + 1 < depth:
-            yield from walk(network, rows, inner, depth, path, at + 1)
+            yield from walk(inner, rows, ends, depth, path, at + 1)
 
 
 def fitting(root: Node, rows: int) -> int:
@@ -195,7 +197,7 @@ def network_text(network: Network) -> str:
     rows, note = figures(network)
     root = tree(network)
     depth = fitting(root, ROWS)
-    shown = list(walk(network, rows, root, depth))
+    shown = list(walk(root, rows, ends(network), depth))
     more = len(shown) - ROWS
     if more > 1:  # a network without modules: its beginning and its end
         half = ROWS // 2
@@ -212,24 +214,24 @@ def network_html(network: Network) -> str:
     rows, note = figures(network)
     root = tree(network)
     deepest = fitting(root, MOST_ROWS)
-    shown = list(walk(network, rows, root, deepest))
+    shown = list(walk(root, rows, ends(network), deepest))
     cut = len(shown) - MOST_ROWS
     if cut > 0:
         shown = shown[:MOST_ROWS]
         note = "; ".join(filter(None, [note, f"and {cut:,} rows more"]))
     kept = [i for i in range(len(HEADERS)) if i == 0 or any(row.cells[i] not in ("", NONE) for row in shown)]
     longest = max((0.6 * len(row.cells[0]) + INDENT * row.depth + 2 for row in shown), default=0)
-    widths = [f"minmax(8em, {min(max(9, longest), 30):.0f}em)", "9em", "7em", "5em", "6em", "8em", "9em"]
+    widths = [f"minmax(8em, {min(max(9, longest), 30):.0f}em)", "8em", "6em", "4em", "5em", "7.5em", "9em"]
     columns = f"grid-template-columns: {' '.join(widths[i] for i in kept)}"
     opened = fitting(root, ROWS)
     head = "".join(f"<span>{HEADERS[i]}</span>" for i in kept)
-    parts, before = [f'<div class="row head" style="{columns}">{head}</div>'], 0
+    parts, before = [f'<div class="rfscale-row rfscale-head" style="{columns}">{head}</div>'], 0
     for row, after in zip(shown, [*(r.depth for r in shown[1:]), 0], strict=True):
         parts.append("</details>" * (before - row.depth))
         before = row.depth
         name = f'<span style="padding-left: {INDENT * row.depth:g}em">{escaped(row.cells[0])}</span>'
         cells = name + "".join(f"<span>{escaped(row.cells[i])}</span>" for i in kept[1:])
-        inside = f'class="row" style="{columns}">{cells}'
+        inside = f'class="rfscale-row" style="{columns}">{cells}'
         if after > row.depth:
             parts.append(f"<details{' open' if row.depth + 1 < opened else ''}><summary {inside}</summary>")
             before += 1

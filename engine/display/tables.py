@@ -10,9 +10,9 @@ from typing import NamedTuple
 from rfscale.engine.errors import visible
 
 NONE = "–"  # a cell without a value
-CELLS = 200  # characters of a cell
+CELLS = 400  # characters of a cell
 
-# colours come from the page, so that light and dark ones both can be read
+# colours come from the page, so that light and dark ones both can be read; names that no other style sheet has
 STYLE = """<style>
 .rfscale {font-size: 0.9em; overflow-x: auto}
 .rfscale table {border-collapse: collapse; font-size: inherit; margin: 0.4em 0}
@@ -20,10 +20,11 @@ STYLE = """<style>
   font-variant-numeric: tabular-nums}
 .rfscale th {border-bottom: 1px solid currentColor; font-weight: 600}
 .rfscale .left {text-align: left}
-.rfscale .row {display: grid; align-items: baseline; font-variant-numeric: tabular-nums; text-align: right}
-.rfscale .row > :nth-child(-n+2) {text-align: left; overflow-wrap: anywhere}
-.rfscale .row {width: fit-content}
-.rfscale .head {border-bottom: 1px solid currentColor; font-weight: 600}
+.rfscale td.left:last-child {min-width: 18em}
+.rfscale-row {display: grid; align-items: baseline; font-variant-numeric: tabular-nums; text-align: right}
+.rfscale-row > :nth-child(-n+2) {text-align: left; overflow-wrap: anywhere}
+.rfscale-row {width: fit-content}
+.rfscale-head {border-bottom: 1px solid currentColor; font-weight: 600}
 .rfscale summary {list-style: none; cursor: pointer}
 .rfscale summary > :first-child::before {content: "▸ "}
 .rfscale details[open] > summary > :first-child::before {content: "▾ "}

@@ -75,7 +75,7 @@ def effective_field(
     resume : path, optional
         A .npz file that keeps the sums: the same call goes on with the images that it lacks.
     progress : callable, optional
-        ``progress(done, count)`` after each batch.
+        ``progress(done, count)`` after each batch; `rf.Progress` is one.
     **reading
         How the model is made and called: example_input, axes, image, name, trust, arguments.
 

@@ -1,4 +1,4 @@
-"""The progress bar of the command line, on stderr: shown on a terminal only, and only for work of over a second."""
+"""Progress bars. That of the command line is on stderr, on a terminal only, and only for work of over a second."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rfscale.engine.errors import visible
 
@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 SECONDS_BEFORE_SHOWN = 1.0
+
+
+class Shown(Protocol):
+    """What draws a bar: `rich.progress.Progress`, or one of `rfscale.sweeps.progress`."""
+
+    def add_task(self, description: str, /, *, total: float | None, state: str) -> Any:
+        """Begin a bar."""
+
+    def update(self, task: Any, /, **changed: Any) -> None:
+        """Show another description, total, completed or state."""
 
 
 def escaped(text: str) -> str:
@@ -31,7 +41,7 @@ class ProgressBar:
         The share that is done, by the last call of `share`.
     """
 
-    def __init__(self, label: str, steps: int | None, architectures: int, shown: Progress | None) -> None:
+    def __init__(self, label: str, steps: int | None, architectures: int, shown: Progress | Shown | None) -> None:
         label = escaped(label)
         self.label, self.architectures, self._shown = label, architectures, shown
         self.done, self._steps = 0.0, 0
@@ -54,6 +64,11 @@ class ProgressBar:
             state = self._state(now - self._begun[0], self.done - self._begun[1])
             self._shown.update(self._task, total=1, completed=self.done, state=state)
 
+    def count(self, done: int) -> None:
+        """Show how much is done, of a total that nobody knows."""
+        if self._shown and self._task is not None:
+            self._shown.update(self._task, state=f"{done:,} done")
+
     def _state(self, seconds: float, share: float) -> str:
         """Percentage, speed and time left, after `seconds` for a `share` of the work."""
         text = f"{self.done:.0%}"
@@ -62,6 +77,16 @@ class ProgressBar:
                 text += f", {share * self.architectures / seconds:,.0f} architectures/s"
             text += f", {(1 - self.done) * seconds / share:.0f} s left"
         return text
+
+
+def terminal_bar() -> Progress:
+    """Return a bar on the terminal that stderr is now, whatever it is redirected to while the work goes on."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn())
+    console = Console(file=sys.stderr)
+    return Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
 
 
 @contextmanager
@@ -79,13 +104,7 @@ def progress(label: str, steps: int | None = None, architectures: int = 0) -> It
     if not sys.stderr.isatty():
         yield ProgressBar(label, steps, architectures, None)
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn())
-    # the terminal as it is now, whatever stderr is redirected to while the work goes on
-    console = Console(file=sys.stderr)
-    shown = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
+    shown = terminal_bar()
     bar = ProgressBar(label, steps, architectures, shown)
     timer = threading.Timer(SECONDS_BEFORE_SHOWN, shown.start)
     timer.daemon = True

@@ -15,7 +15,6 @@ pytest.importorskip("ipykernel")
 pytest.importorskip("matplotlib_inline")
 
 SET_UP = """
-%matplotlib inline
 import numpy as np
 import rfscale as rf
 net = rf.Network.from_dict({"name": "<i>tiny</i>", "input_size": [24, 20], "layers": [
@@ -32,8 +31,9 @@ SHOWN = {  # an expression for each public name whose value is an object, and wh
     "Finding": ("rf.check(net)", "warning"),
     "Network": ("net", "body.c"),
     "NetworkSpace": ('rf.NetworkSpace(lambda k: net, {"k": [1, 3]}, name="<i>mine</i>")', "labels"),
+    "Page": ("rf.explore(net)", "<iframe"),
     "Space": ("space", "s2_dilation"),
-    "check": ("rf.check(net)", "remedy"),
+    "check": ("rf.check(net)", "Remedy: "),
     "compare": ("rf.compare(net, net)", "xarray"),
     "count": ('rf.count(space, "extent")', "xarray"),
     "best": ('rf.best(space, "macs", k=3)', "xarray"),
@@ -44,6 +44,7 @@ SHOWN = {  # an expression for each public name whose value is an object, and wh
     "derive": ('rf.derive(rf.sweep(space)["s2"].to_dataset())', "xarray"),
     "design": ("rf.design(space, boxes, k=2)", "xarray"),
     "entries_at": ("rf.entries_at(net, (5, 5), input_size=24)", "xarray"),
+    "explore": ("rf.explore(space)", "<iframe"),
     "entry_map": ('rf.entry_map(net, "body.c", 24)', "xarray"),
     "field_figures": ("rf.field_figures(counts)", "xarray"),
     "footprint": ('rf.footprint(net, "body.c")', "xarray"),
@@ -66,6 +67,7 @@ TEXT = {  # what shows itself as text
     "InputError": 'rf.InputError("no")',
     "NetworkBuilder": 'rf.NetworkBuilder("tiny")',
     "PartlyReadWarning": 'rf.PartlyReadWarning("in part")',
+    "Progress": 'rf.Progress("work")',
     "__version__": "rf.__version__",
     "evaluate": "rf.evaluate([(3, 1, 1)])",
     "choose_tile": "rf.choose_tile(net, waste=2.0)",
@@ -73,7 +75,8 @@ TEXT = {  # what shows itself as text
     "tiles": "next(iter(rf.tiles(net, 24, 8)))",
 }
 OF_MODELS = {"all_fields", "effective_field", "field_profile", "predicted_field", "verify_tiles"}  # datasets of PyTorch
-TYPES = {"NetworkLike", "Reading", "plot"}
+TYPES = {"NetworkLike", "Reading"}
+MODULES = {"cells", "plot"}
 PICTURES = {
     "profile": "rf.profile(net)",
     "compare": "rf.compare(net, net)",
@@ -86,12 +89,24 @@ PICTURES = {
 }
 
 
+WORK = """
+import time
+rf.validate(space, progress=rf.Progress("<b>validation</b>"))
+tree = rf.sweep(space, progress=rf.Progress("sweep", sum(space.stage_sizes)))
+bar = rf.Progress("images")
+for i in range(4):
+    bar(i + 1, 4)
+    time.sleep(0.15)
+"""
+
+
 @pytest.fixture(scope="module")
 def outputs():
     """What each cell of the notebook shows, by its name: a mapping of MIME types."""
     cells = {"set up": SET_UP}
     cells |= {name: code for name, (code, _) in SHOWN.items()} | TEXT
     cells |= {f"plot {name}": f"rf.plot.{name}({code})" for name, code in PICTURES.items()}
+    cells["progress"] = WORK
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells.values()])
     nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
     found = {}
@@ -106,7 +121,7 @@ def value(outputs, name):
 
 
 def test_every_public_name_is_here():
-    assert sorted(rf.__all__) == sorted(SHOWN.keys() | TEXT.keys() | OF_MODELS | TYPES)
+    assert sorted(rf.__all__) == sorted(SHOWN.keys() | TEXT.keys() | OF_MODELS | TYPES | MODULES)
 
 
 def test_every_public_object_shows_itself(outputs):
@@ -132,6 +147,15 @@ def test_every_picture_is_shown_once(outputs):
     for name in PICTURES:
         images = [data for kind, data in outputs[f"plot {name}"] if kind == "display_data" and "image/png" in data]
         assert len(images) == 1, name
+
+
+def test_progress_is_a_bar_below_the_cell(outputs):
+    """Drawn anew in its place, so that one stays for each, full; with no widgets."""
+    bars = [data["text/html"] for kind, data in outputs["progress"] if kind == "display_data"]
+    assert [re.sub(r"[\d.]+ s<", "s<", bar) for bar in bars] == [
+        f'<div><progress max="1" value="1.000"></progress> {label}: 100%, s</div>'
+        for label in ("&lt;b&gt;validation&lt;/b&gt;", "sweep", "images")
+    ]
 
 
 def test_what_is_public_and_made_has_no_bare_repr():

@@ -195,6 +195,29 @@ def test_the_command_line_saves_the_same_picture(rfscale, tmp_path, monkeypatch,
     assert (tmp_path / "a.svg").read_text() == (tmp_path / "b.svg").read_text()
 
 
+@pytest.mark.torch
+def test_fields_of_a_model(tmp_path):
+    """Each alone with its box; all of them side by side, or the exact footprint in axes that are given."""
+    import torch
+
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(*[torch.nn.Conv2d(2, 2, 3, padding=1, dtype=torch.float64) for _ in range(3)]).eval()
+    given = {"example_input": (1, 2, 9, 9)}
+    for ds in (
+        rf.predicted_field(model, "2", **given),
+        rf.effective_field(model, "2", count=2, progress=rf.Progress("field"), **given),
+        rf.all_fields(model, "2", **given),
+    ):
+        main = rf.plot.field(ds)
+        assert main is main.figure.axes[0]
+        check_colors(main.figure)
+        main.figure.savefig(tmp_path / "field.png")
+        fig, ax = pyplot.subplots()
+        assert rf.plot.field(ds, ax=ax) is ax
+        assert ax.get_title().startswith("Sequential")
+        assert fig.get_suptitle() == ""
+
+
 def test_matplotlib_is_imported_by_a_picture_alone():
     code = "import rfscale as rf, sys; rf.plot.profile; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

@@ -38,12 +38,17 @@ def findings_text(findings: Sequence[Finding], network: str) -> str:
     """Return findings of a network of that name as text: three lines for each, then how many there are."""
     lines = []
     for f in findings:
-        rule = RULES[f.rule]
-        lines.append(f"{f.level}: {f.layer}: {rule.summary} [{f.rule}]")
-        sign = "<" if rule.below else ">"
-        lines.append(f"    {f.message} ({rule.figure} {f.value:.3g} {sign} {f.threshold:g})")
+        lines.append(f"{f.level}: {f.layer}: {RULES[f.rule].summary} [{f.rule}]")
+        lines.append(f"    {judged(f)}")
         lines.append(f"    remedy: {f.remedy}")
     return "\n".join(visible(line) for line in [*lines, f"{network}: {counted(findings)}"])
+
+
+def judged(finding: Finding) -> str:
+    """Return what is there, with the figure and the limit that it crossed."""
+    rule = RULES[finding.rule]
+    sign = "<" if rule.below else ">"
+    return f"{finding.message} ({rule.figure} {finding.value:.3g} {sign} {finding.threshold:g})"
 
 
 def counted(findings: Sequence[Finding]) -> str:

@@ -40,6 +40,7 @@ from .engine import (
 from .sweeps import (
     NetworkSpace,
     Page,
+    Progress,
     Space,
     best,
     cells,
@@ -66,6 +67,7 @@ __all__ = [
     "NetworkSpace",
     "Page",
     "PartlyReadWarning",
+    "Progress",
     "Reading",
     "Space",
     "__version__",

@@ -81,15 +81,20 @@ def fields_figure(
     with figure(3.1 * columns, (2.7 * tall + 0.7) * len(rows), len(rows), columns, place=place) as (fig, axes):
         for row, data in zip(axes, rows, strict=True):
             _footprint(row[0], data.footprint.values, under)
-            row[0].set_title("exact footprint", fontsize=10)
-            for ax, kind in zip(row[1:], kinds, strict=True):
+            if len(row) > 1:
+                row[0].set_title("exact footprint", fontsize=10)
+            for ax, kind in zip(row[1:], kinds, strict=False):
                 if kind in data.kind.values:
                     _field(ax, data, kind, under)
                 ax.set_title(NAMES[kind], fontsize=10)
             for ax in row:
                 _framed(ax, low, high)
             row[0].set_ylabel(label(data.attrs.get("checkpoint") or data.attrs["layer"], 40))
-        fig.suptitle(f"{label(found.attrs['model'])}: {label(found.attrs['layer'], 50)}", fontsize=11)
+        what = f"{label(found.attrs['model'])}: {label(found.attrs['layer'], 50)}"
+        if axes.size > 1:
+            fig.suptitle(what, fontsize=11)
+        else:
+            title(axes[0, 0], f"{what}, exact footprint", size=10)
     return fig
 
 

@@ -81,11 +81,14 @@ def figure(
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    with rc_context(_STYLE):
-        if isinstance(place, Axes):
+    if isinstance(place, Axes):
+        with rc_context(_STYLE):
             yield cast("Figure", place.figure), np.array([[place]])
-            return
-        fig = (place or Figure)(figsize=(width, height), layout="constrained", facecolor="white")
+        return
+    # outside of the context: the first figure of pyplot turns a notebook's display on, which its end would turn off
+    dpi = _STYLE["figure.dpi"]
+    fig = (place or Figure)(figsize=(width, height), dpi=dpi, layout="constrained", facecolor="white")
+    with rc_context(_STYLE):
         yield fig, fig.subplots(rows, columns, squeeze=False, **grid)
 
 

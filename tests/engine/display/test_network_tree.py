@@ -97,6 +97,8 @@ def test_modules_with_several_maps_and_what_they_return():
     net = rf.Network.from_dict({"layers": layers, "modules": {"a": "a.x"}})
     rows = {line.split()[0]: line.split()[1:] for line in str(net).splitlines() if "layers" in line or "conv" in line}
     assert rows["a"] == ["2", "layers", "1", "3"]  # what it returns, not what comes last
+    several = rf.Network.from_dict({"layers": layers, "modules": {"a:p2": "a.y", "a:p3": "a.x"}})
+    assert next(line.split() for line in str(several).splitlines() if line.startswith("a "))[4] == "3"
     assert rows["b.x.only"] == ["conv", "1", "13"]  # a module that holds one layer is no row
 
 
@@ -113,7 +115,7 @@ def test_html_of_any_network_is_bounded(monkeypatch):
     monkeypatch.setattr(network_tree, "MOST_ROWS", 100)
     net = rf.Network.from_dict({"layers": [{"name": f"m{i % 3}.n{i}", "kernel": 1} for i in range(300)]})
     assert fitting(tree(net), 100) == 1
-    assert network_html(net).count('class="row"') == 3
+    assert network_html(net).count('class="rfscale-row"') == 3
     flat = rf.Network.sequential(*[{"kernel": 1}] * 300)
     texts = read(network_html(flat))
     assert "and 200 rows more" in texts
