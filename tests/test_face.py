@@ -18,10 +18,11 @@ import rfscale.sweeps
 from tests import ROOT
 
 NAMES = """
-FORMULAS Finding InputError Network NetworkBuilder NetworkLike NetworkSpace PartlyReadWarning Reading Space __version__
-all_fields best cells chains check choose_tile compare compare_fields context count coverage derive design
-effective_field entries_at entry_map evaluate field_figures field_profile footprint halo load match object_sizes output_lines pareto
-path_counts predicted_field profile sample sweep tile_costs tiles valid_sizes validate verify_tiles where zoo_survey
+FORMULAS Finding InputError Network NetworkBuilder NetworkLike NetworkSpace PartlyReadWarning Reading Space
+__version__ all_fields best cells chains check choose_tile compare compare_fields context count coverage derive design
+effective_field entries_at entry_map evaluate field_figures field_profile footprint halo load match object_sizes
+output_lines pareto path_counts predicted_field profile sample sweep tile_costs tiles valid_sizes validate
+verify_tiles where zoo_survey
 """.split()
 
 NET = {
