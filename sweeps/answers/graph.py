@@ -38,6 +38,8 @@ class QuestionGraph:
         Whether edges have costs (`weights`).
     memory : int
         Bytes that the graph may take, beside the states.
+    figures : iterable of str
+        Further figures that nodes of every level must tell.
 
     Attributes
     ----------
@@ -58,11 +60,14 @@ class QuestionGraph:
         conditions: Sequence[Expression] = (),
         with_costs: bool = False,
         memory: int = MEMORY,
+        figures: Iterable[str] = (),
     ) -> None:
         self.space, self.memory = space, memory
         self._held = 0  # bytes of the levels so far
         self.compiled = compiled(space)
-        self.compiled.build_all(memory)
+        keep = tuple(keep)
+        terms = {*keep, *(term for condition in conditions for term in condition.terms)}
+        self.axes = self.compiled.coarsest({*figures, *(t.name for t in terms if t.kind == "figure")}, memory)
         self.conditions = conditions
         last = len(space.stages) - 1
         self._until: dict[Term, int] = dict.fromkeys(keep, last)
@@ -76,7 +81,7 @@ class QuestionGraph:
         self.totals = {t.name for t in (*self._until, *(b[0] for b in self._bounds)) if t.kind == "cost"}
         self.with_costs = with_costs or bool(self.totals)
         self.follow: list[np.ndarray] = []
-        root: Columns = {("axis", a): np.zeros(1, np.int32) for a in range(len(self.compiled.axes))}
+        root: Columns = {("axis", a): np.zeros(1, np.int32) for a in range(len(self.axes))}
         if self.with_costs:
             root["cost"] = np.zeros(1, np.int32)
             root |= {("total", name): np.zeros(1, np.int64) for name in self.totals}
@@ -117,7 +122,7 @@ class QuestionGraph:
             return None
         if any(term.kind == "factor" and term.stage == stage for term in self._until):
             return None
-        level = self.compiled.axes[0].levels[stage]
+        level = self.axes[0].levels[stage]
         if len(column) != len(level.follow) or not np.array_equal(column, np.arange(len(column))):
             return None
         return level.follow, {("axis", 0): np.arange(len(level.state), dtype=np.int32)}
@@ -187,7 +192,7 @@ class QuestionGraph:
         if key == "cost":
             return self.compiled.costs.follow[stage][column]
         if key[0] == "axis":
-            return self.compiled.axes[key[1]].levels[stage].follow[column]
+            return self.axes[key[1]].levels[stage].follow[column]
         choices = self.compiled.programs[stage].choices
         if key[0] == "total":
             total = column[:, None] + self.compiled.costs.weights[key[1]][stage][before["cost"]]
@@ -250,7 +255,7 @@ class QuestionGraph:
     def figure(self, name: str, columns: Columns, stage: int) -> np.ndarray:
         """Return a figure by node."""
         space = self.space
-        per_axis = [graph.figures(stage, columns["axis", a]) for a, graph in enumerate(self.compiled.axes)]
+        per_axis = [graph.figures(stage, columns["axis", a]) for a, graph in enumerate(self.axes)]
         if space.branching:
             return union_figure(per_axis[0], name, len(space.axes))
         if name in ("area", "width", "density"):
@@ -263,6 +268,15 @@ class QuestionGraph:
         base, _, axis = name.partition("_")
         figures = per_axis[space.axes.index(axis) if axis else 0]
         return share(figures["shared"], figures["pixels"]) if base == "overlap" else figures[base]
+
+    def figures_of(self, digits: np.ndarray) -> dict[str, np.ndarray] | None:
+        """Return all figures of architectures given by their choices; None where the nodes tell them."""
+        if self.axes is self.compiled.axes:
+            return None
+        from rfscale.sweeps.states.unions import figures_along
+
+        found = figures_along(self.compiled.programs, digits, len(self.space.axes))
+        return {name: union_figure(found, name, len(self.space.axes)) for name in self.figure_names()}
 
     def weights(self, name: str, until: int) -> list[np.ndarray]:
         """Return a cost by node and choice of every stage, 0 after stage `until`."""

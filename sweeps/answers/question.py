@@ -56,10 +56,11 @@ def question_graph(
     conditions: Sequence[Expression],
     with_costs: bool,
     memory: int,
+    figures: Iterable[str] = (),
 ) -> QuestionGraph:
     """Return the graph of a question; an `InputError` where no architecture satisfies its conditions."""
     try:
-        return QuestionGraph(space, keep, conditions, with_costs, memory)
+        return QuestionGraph(space, keep, conditions, with_costs, memory, figures)
     except NothingLeftError as end:
         raise nothing_satisfies(space, where, end.stage) from None
 

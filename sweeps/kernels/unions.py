@@ -22,6 +22,8 @@ TASKS = 64  # pieces of a level: some more than there are threads
 _ONE = np.uint64(1)
 _ZERO = np.uint64(0)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
+_FULL = np.uint64(0xFFFFFFFFFFFFFFFF)  # as a component: no path
+_UPPER, _LOWER = np.uint64(0xFFFFFFFF00000000), np.uint64(0xFFFFFFFF)
 
 
 # scalars
@@ -45,28 +47,20 @@ def _terms(mask, first, inside, rest, terms):
     return n
 
 
-@inline
-def _mixed(mask, component):
-    state = (np.uint64(component) + _ONE) * _MIX
-    for w in range(mask.shape[0]):
-        state = (state ^ mask[w]) * _MIX
-        state ^= state >> np.uint64(29)
-    return state
-
-
 # drivers: levels
 # -----------------------------------------------------------------------------------------------------------------
 
 
 @jit
 def _rehashed(hashes, used, size):
-    table = np.full(size, -1, np.int32)
+    """Slots of `size`, each with the upper half of a hash and the number of its state: 0 is empty."""
+    table = np.zeros(size, np.uint64)
     bits = np.uint64(size - 1)
     for i in range(used):
         slot = hashes[i] & bits
-        while table[np.int64(slot)] >= 0:
+        while table[np.int64(slot)]:
             slot = (slot + _ONE) & bits
-        table[np.int64(slot)] = i
+        table[np.int64(slot)] = (hashes[i] & _UPPER) | np.uint64(i + 1)
     return table
 
 
@@ -100,15 +94,14 @@ def advance(
     limit was kept.
     """
     words, steps = after.shape[2], parent.shape[0]
-    found = np.empty((max(1, min(limit, 1024)), words), np.uint64)
-    found_component = np.empty(found.shape[0], np.int32)
+    found = np.empty((max(1, min(limit, 1024)), words + 1), np.uint64)  # the last word is the component
     hashes = np.empty(found.shape[0], np.uint64)
-    table = np.full(4096, -1, np.int32)
+    table = np.zeros(4096, np.uint64)
     used = 0
     ends = np.full((state.shape[0], wanted.shape[1]), -1, np.int32)
     rest, terms = np.empty(masks.shape[1], np.uint64), np.empty(64 * masks.shape[1], np.int64)
-    moved, made = np.empty((after.shape[0], words), np.uint64), np.zeros((steps + 1, words), np.uint64)
-    place = np.full(steps + 1, -1, np.int32)
+    moved, made = np.empty((after.shape[0], words), np.uint64), np.zeros((steps + 1, words + 1), np.uint64)
+    codes, warm = np.empty(steps, np.uint64), np.empty(steps, np.uint64)
     for row in range(state.shape[0]):
         n, source = 0, np.int64(state[row])
         if component[source] >= 0:
@@ -119,20 +112,33 @@ def advance(
             for i in range(n):
                 for w in range(words):
                     moved[p, w] |= after[p, terms[i], w]
+        bits = np.uint64(table.shape[0] - 1)
         for step in range(steps):
             up, p = parent[step], path[step]
+            made[step, words] = made[up, words] if up >= 0 else _FULL
+            if p >= 0 and n:
+                made[step, words] = np.uint64(after_component[p, terms[0]])
+            code = (made[step, words] + _ONE) * _MIX
             for w in range(words):
                 made[step, w] = (made[up, w] if up >= 0 else _ZERO) | (moved[p, w] if p >= 0 else _ZERO)
-            place[step] = after_component[p, terms[0]] if p >= 0 and n else (place[up] if up >= 0 else -1)
+                code = (code ^ made[step, w]) * _MIX
+                code ^= code >> np.uint64(29)
+            codes[step] = code
+            # the table is larger than the cache: reads that do not wait for each other take half the time in all
+            warm[step] = table[np.int64(code & bits)]
+        for step in range(steps):
+            if warm[step] and (warm[step] ^ codes[step]) & _UPPER == _ZERO:
+                warm[step] = found[np.int64(warm[step] & _LOWER) - 1, words]
+        for step in range(steps):
             if end[step] < 0 or not wanted[variant[row], end[step]]:
                 continue
-            code, bits = _mixed(made[step], place[step]), np.uint64(table.shape[0] - 1)
+            code, bits = codes[step], np.uint64(table.shape[0] - 1)
             slot, at = code & bits, np.int64(-1)
-            while table[np.int64(slot)] >= 0:
-                j = np.int64(table[np.int64(slot)])
-                if hashes[j] == code and found_component[j] == place[step]:
-                    same = True
-                    for w in range(words):
+            while table[np.int64(slot)]:
+                entry = table[np.int64(slot)]
+                if (entry ^ code) & _UPPER == _ZERO:
+                    j, same = np.int64(entry & _LOWER) - 1, True
+                    for w in range(words + 1):
                         if found[j, w] != made[step, w]:
                             same = False
                             break
@@ -143,21 +149,23 @@ def advance(
             if at < 0:
                 at = used
                 if used == limit:
-                    return found[:used], found_component[:used], ends, False
+                    return found[:used, :words], component[:0], ends, False
                 if used == found.shape[0]:
                     size = min(2 * used, limit)
-                    wider, more, codes = np.empty((size, words), np.uint64), np.empty(size, np.int32), hashes
-                    wider[:used], more[:used] = found, found_component
-                    found, found_component, hashes = wider, more, np.empty(size, np.uint64)
-                    hashes[:used] = codes
-                for w in range(words):
+                    wider, longer = np.empty((size, words + 1), np.uint64), np.empty(size, np.uint64)
+                    wider[:used], longer[:used] = found, hashes
+                    found, hashes = wider, longer
+                for w in range(words + 1):
                     found[at, w] = made[step, w]
-                found_component[at], hashes[at], table[np.int64(slot)] = place[step], code, at
+                hashes[at], table[np.int64(slot)] = code, (code & _UPPER) | np.uint64(at + 1)
                 used += 1
                 if 2 * used > table.shape[0]:
                     table = _rehashed(hashes, used, 4 * table.shape[0])
             ends[row, end[step]] = at
-    return found[:used].copy(), found_component[:used].copy(), ends, True
+    place = np.empty(used, np.int32)
+    for i in range(used):
+        place[i] = np.int32(np.int64(found[i, words]))
+    return found[:used, :words].copy(), place, ends, True
 
 
 # drivers: figures

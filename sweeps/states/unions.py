@@ -115,21 +115,49 @@ class UnionGraph(AxisGraph):
     def _work_out(self, stage: int) -> dict[str, np.ndarray]:
         """Figures of the states of a level."""
         states: States = self.pool
-        elements, masks = states.elements[stage + 1], states.masks[stage + 1]
-        start, extent, jump, sets = elements.tables()
-        out = np.empty((FIGURE_WORDS, len(masks)), np.int64)
-        union_figures: Any = kernels.union_figures
-        with threads_for(64 * len(masks)):
-            union_figures(
-                masks, states.component[stage + 1], elements.first, elements.inside, start, extent, jump, sets,
-                self.ndim, out,
-            )  # fmt: skip
-        area, shared, *others = out
-        whole = dict(zip(("extent", "pixels", "jump", "max_gap", "terms"), others, strict=True))
-        return {"area": area, "overlap": share(shared, area), **{k: v.astype(np.int32) for k, v in whole.items()}}
+        return state_figures(
+            states.elements[stage + 1], states.masks[stage + 1], states.component[stage + 1], self.ndim
+        )
 
     def enumerate_range(
         self, stages: range, nodes: np.ndarray, begin: int, end: int, out: Sequence[np.ndarray], width: int
     ) -> None:
         """Not for spaces with branches: their figures are those of states."""
         raise InputError("architectures with branches are not enumerated without states")
+
+
+def state_figures(elements: Elements, masks: np.ndarray, component: np.ndarray, ndim: int) -> dict[str, np.ndarray]:
+    """Return the figures of states of one level."""
+    start, extent, jump, sets = elements.tables()
+    out = np.empty((FIGURE_WORDS, len(masks)), np.int64)
+    union_figures: Any = kernels.union_figures
+    with threads_for(64 * len(masks)):
+        union_figures(masks, component, elements.first, elements.inside, start, extent, jump, sets, ndim, out)
+    area, shared, *others = out
+    whole = dict(zip(("extent", "pixels", "jump", "max_gap", "terms"), others, strict=True))
+    return {"area": area, "overlap": share(shared, area), **{k: v.astype(np.int32) for k, v in whole.items()}}
+
+
+def figures_along(programs: Sequence[Program], digits: np.ndarray, ndim: int) -> dict[str, np.ndarray]:
+    """Return the figures of architectures given by the choices of every stage: an int array (architectures, stages).
+
+    Each goes its own way through states of its own; no graph is built.
+    """
+    n = len(digits)
+    elements, masks, component = ROOT, np.ones((1, 1), np.uint64), np.zeros(1, np.int32)
+    state, live = np.zeros(n, np.int32), np.zeros(n, np.int64)
+    for stage, program in enumerate(programs):
+        variant, choice = program.variant[live], digits[:, stage]
+        effects = [program.effects[v][c] for v, c in zip(variant.tolist(), choice.tolist(), strict=True)]
+        distinct = list(dict.fromkeys(effects))
+        number = {effect: i for i, effect in enumerate(distinct)}
+        steps = steps_of([[effect] for effect in distinct])
+        after = successors(elements, steps, program.stage)
+        advance: Any = kernels.advance
+        masks, component, ends, _ = advance(
+            masks, component, state, np.array([number[e] for e in effects], np.int64), elements.first, elements.inside,
+            after.down, after.component, steps.parent, steps.path, steps.end, steps.wanted, 2**31 - 2,
+        )  # fmt: skip
+        elements, state, live = after.elements, ends.max(axis=1), program.next_live[live, choice]
+    figures = state_figures(elements, masks, component, ndim)
+    return {name: values[state] for name, values in figures.items()}

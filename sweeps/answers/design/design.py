@@ -108,7 +108,7 @@ def design(
     conditions, chosen = split_where(expression_parser(space), where)
     limit, others = _cost_limit(conditions, name, len(space.stages) - 1)
     sizes: Any = objects if hasattr(objects, "data_vars") else object_sizes(objects, resize)
-    graph = question_graph(space, where, (), others, name is not None, memory)
+    graph = question_graph(space, where, (), others, name is not None, memory, ("area",))
     task = _task(graph, sizes, k, objective, factor, by, name, chosen, limit)
     found = front(task) if pareto else best_fits(task, n)
     if not found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from itertools import pairwise, product
+from itertools import combinations, pairwise, product
 
 import numpy as np
 import pytest
@@ -253,3 +253,50 @@ def test_too_many_states_name_the_stage():
     space = Space.from_dict({"stages": stages})
     with pytest.raises(InputError, match=r"the states of stage 's2' need more than 0.001 GB"):
         rf.sweep(space, memory=1_000_000, stages=["s3"])
+
+
+def test_extents_need_hulls_only():
+    """The coarser states give the same counts, and rows of all figures, as the states with sets."""
+    asked = [
+        lambda s: rf.count(s, ["extent", "jump"], where="extent >= 20").values,
+        lambda s: rf.count(s, "aspp.extent", where="k == 3").values,
+        lambda s: rf.best(s, "macs", k=4, where="extent >= 30")[[*FIGURES, "index", "macs"]].to_array().values,
+        lambda s: rf.sample(s, 30, where="jump == 4", seed=3)[[*FIGURES, "index", "params"]].to_array().values,
+    ]
+    coarse = Space.from_dict({**HEAD, "name": "coarse"})
+    answers = [ask(coarse) for ask in asked]
+    assert not compiled(coarse).axes[0].levels
+    fine = Space.from_dict({**HEAD, "name": "fine"})
+    rf.count(fine, "area")
+    for ask, answer in zip(asked, answers, strict=True):
+        assert np.array_equal(ask(fine), answer)
+
+
+def test_extents_of_a_space_whose_sets_are_too_many():
+    of = [{"kernel": 3, "dilation": d} for d in (1, 2, 3, 4, 6, 8, 12, 18)]
+    stages = [{"name": f"s{i}", "branches": {"choose": [1, 2, 3, 4], "of": of}} for i in range(6)]
+    space = Space.from_dict({"stages": stages})
+    assert rf.count(space, "extent").sum() == 162**6
+    with pytest.raises(InputError, match="ask for extent and jump only, which need no sets"):
+        rf.count(space, "area", memory=1 << 20)
+
+
+def test_designs_are_those_of_an_exhaustive_search():
+    space = Space.from_dict(HEAD)
+    sizes = np.random.default_rng(5).uniform(3, 40, (60, 2)).round()
+    found = rf.design(space, sizes, k=2, n=1)
+    tree = rf.sweep(space)
+    best = np.inf
+    for index in range(space.size):
+        labels = space.labels(index)
+        rows = [tree[s].sel({k: v for k, v in labels.items() if k in tree[s].dims}).area.item() for s in tree]
+        widths = sorted({area**0.5 for area in rows})
+        for pair in combinations(widths, 2):
+            sides = np.sqrt(sizes.prod(axis=1))
+            misfit = np.abs(np.log2(np.array(pair)[:, None] / sides)).min(axis=0).mean()
+            best = min(best, misfit)
+    assert found.tightness.item() == pytest.approx(best, rel=0.05)  # sizes are binned
+    chosen = found.isel(rank=0)
+    profile = rf.profile(space.network(chosen))
+    for layer, width in zip(chosen.map_layer.values, chosen.map_width.values, strict=True):
+        assert profile.width.sel(layer=layer) == width
