@@ -18,7 +18,7 @@ from rfscale.engine.errors import InputError
 from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.kernels import states as kernels
 from rfscale.sweeps.spaces.costs import CostRules, CostState
-from rfscale.sweeps.spaces.wiring import Node, Wiring
+from rfscale.sweeps.spaces.graphs.wiring import Node, Wiring
 from rfscale.sweeps.states.compile import Program, Trie
 
 FIGURES = ("pixels", "extent", "jump", "shared")
