@@ -49,3 +49,13 @@ def test_the_space_of_regnets():
     assert space.size == (16 * 128 * 3 * 6) ** 4 == prod(map(len, space.dims.values()))
     assert rf.count(space, "extent").sizes["extent"] == 226
     assert "226" in PAGE
+
+
+def test_the_five_effects_of_nas_bench_201():
+    space = rf.Space.from_file(ROOT / "examples" / "nas-bench-201.yaml")
+    assert space.to_dict() == rf.cells.nasbench201()
+    counts = rf.count(space, "extent")
+    expected = {0: 341, 21: 1642, 91: 7122, 161: 5520, 231: 1000}
+    assert dict(zip(counts.extent.values.tolist(), counts.values.tolist(), strict=True)) == expected
+    for extent, n in expected.items():
+        assert re.search(rf"^ *{extent} +{extent**2:,} +{n:,}$", PAGE, re.M)
