@@ -25,7 +25,7 @@ def block(before: int, channels: int, kernel: int, expand: int, stride: int) -> 
     """Return the layers of an inverted residual."""
     return [
         {"kernel": 1, "channels": expand * before},
-        {"kernel": kernel, "stride": stride, "groups": "depthwise"},
+        {"kernel": kernel, "stride": stride, "channels": expand * before, "groups": "depthwise"},
         {"kernel": 1, "channels": channels},
     ]
 

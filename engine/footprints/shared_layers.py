@@ -95,18 +95,21 @@ class SharedLayers:
             self._forget()
         numbers, after = self._numbers, self._after
         at = {IMAGE: self._image(network)}
-        params, macs = [], []
+        params: list[float] = []
+        macs: list[float] = []
         for layer in network.layers:
             number = numbers.get(id(layer))
             if number is None:
                 number = self._number(layer)
-            key = (number, *[at[name] for name in layer.inputs])
+            names = layer.inputs
+            key = (number, at[names[0]]) if len(names) == 1 else (number, *[at[name] for name in names])
             found = after.get(key)
             if found is None:
                 found = after[key] = self._add(network, layer, key[1:])
-            at[layer.name] = found[0]
-            params.append(found[1])
-            macs.append(found[2])
+            at[layer.name], weights, operations = found
+            if weights or operations:  # zeros change no sum
+                params.append(weights)
+                macs.append(operations)
         end = self._maps[at[network.layers[network.index(network.outputs[-1])].name]]
         if end.found is None:
             end.found = _measured(network, end)

@@ -7,7 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.spaces.wiring import ChainLayer, Node, Wiring
+from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Node, Wiring
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
@@ -64,7 +64,7 @@ class CostRules(NamedTuple):
         """Return the state after a node, from those of its inputs, and the node's params and macs."""
         if isinstance(node.layer, ChainLayer):
             return self.advance(states[0], node.layer)
-        return self.merge(states, node.layer), 0, 0
+        return states[0] if node.layer == "none" else self.merge(states, node.layer), 0, 0
 
     def merge(self, states: Sequence[CostState], how: str) -> CostState:
         """Return the state of branches that meet: as many channels as each (add), or all of them together (concat)."""

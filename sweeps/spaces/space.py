@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any, Self
 from rfscale.engine.errors import InputError, nearest, shown, visible
 from rfscale.engine.network.spec import AXES, listed, per_axis, stated_axes, text_name, whole
 from rfscale.sweeps.spaces.display import count, space_html, space_text, stage_columns
+from rfscale.sweeps.spaces.graphs.wiring import NO_PATH, ChainLayer, Wiring, first_tap
 from rfscale.sweeps.spaces.index import Labelled
-from rfscale.sweeps.spaces.stages import PER_AXIS, Factor, Stage, StageReader, factor_values
-from rfscale.sweeps.spaces.wiring import ChainLayer, Wiring, first_tap
+from rfscale.sweeps.spaces.stage_reader import StageReader
+from rfscale.sweeps.spaces.stages import PER_AXIS, Factor, Stage, factor_values
 
 if TYPE_CHECKING:
     from rfscale.engine.network.network import Network
 
-SPACE_KEYS = ("name", "factors", "stages", "axes", "input_size", "input_channels", "channels")
+SPACE_KEYS = ("name", "factors", "ops", "cells", "stages", "axes", "input_size", "input_channels", "channels")
 MAX_CHOICES = 1 << 20  # of one stage: more is a typo
 
 
@@ -96,9 +97,11 @@ class Space(Labelled):
         input_channels = whole(spec.get("input_channels", 3), "input_channels")
         channels = _read_channels(spec.get("channels"))
         shared = _read_shared(spec.get("factors"))
-        stages, introduced, factors = _read_stages(shared, given, ndim, channels is not None)
+        stages, introduced, factors = _read_stages(
+            StageReader(shared, ndim, spec.get("cells"), spec.get("ops")), given, channels is not None
+        )
         sizes = {f.name: len(f.labels) for f in factors}
-        square, branching = ndim == 1 or _is_square(stages, factors), any(stage.parallels for stage in stages)
+        square, branching = ndim == 1 or _is_square(stages, factors), any(stage.branching for stage in stages)
         if branching and not square:
             raise InputError(
                 f"space {name!r} has branches, and windows that differ between axes; branches go with square windows",
@@ -196,7 +199,7 @@ class Space(Labelled):
         last, out, built = "input", {}, self.wirings(where)
         for stage in self.stages:
             nodes = built[stage.name]
-            if nodes:
+            if nodes and NO_PATH not in nodes:
                 last = f"{stage.name}.{len(nodes)}" if stage.numbered else stage.name
             out[stage.name] = last
         return out
@@ -225,6 +228,8 @@ class Space(Labelled):
         written: list[dict[str, Any]] = []
         source = "input"
         for stage in self.stages:
+            if NO_PATH in wirings[stage.name]:
+                raise InputError(f"no path leads through stage {stage.name!r}, so that there is no network")
             names = [source]
             for i, node in enumerate(wirings[stage.name], start=1):
                 name = f"{stage.name}.{i}" if stage.numbered else stage.name
@@ -265,10 +270,10 @@ def _layer_spec(layer: ChainLayer) -> dict[str, Any]:
 
 
 def _read_stages(
-    shared: Mapping[str, list[Any]], given: Sequence[Any], ndim: int, has_channels: bool
+    reader: StageReader, given: Sequence[Any], has_channels: bool
 ) -> tuple[tuple[Stage, ...], tuple[tuple[str, ...], ...], tuple[Factor, ...]]:
     """Return the stages, per stage the factors that it introduces, and all factors."""
-    reader = StageReader(shared, ndim)
+    shared = reader.shared
     stages: list[Stage] = []
     factors: dict[str, Factor] = {}
     introduced: list[tuple[str, ...]] = []

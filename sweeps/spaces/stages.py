@@ -11,14 +11,13 @@ from typing import Any
 
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.network.spec import MAX_LAYERS, listed, whole
-from rfscale.sweeps.spaces.branches import branch_layers, read_branches
-from rfscale.sweeps.spaces.wiring import (
+from rfscale.sweeps.spaces.graphs.cell import CellUse
+from rfscale.sweeps.spaces.graphs.wiring import (
     Block,
     ChainLayer,
-    Parallel,
+    Part,
     Wirer,
     Wiring,
-    branches_in,
     chain_wiring,
     flat_blocks,
     resolved_layer,
@@ -83,9 +82,15 @@ class Stage:
         return (self.params, *flat_blocks(block for choice in self.choices or () for block in choice))
 
     @cached_property
-    def parallels(self) -> list[Parallel]:
-        """All branches of all choices."""
-        return branches_in(block for choice in self.choices or () for block in choice)
+    def branching(self) -> bool:
+        """Whether some choice has branches or a cell."""
+        return any(isinstance(block, Part) for choice in self.choices or () for block in choice)
+
+    @property
+    def cell(self) -> CellUse | None:
+        """The cell, where the stage is uses of one."""
+        only = self.choices[0][0] if self.choices and len(self.choices) == 1 and len(self.choices[0]) == 1 else None
+        return only if isinstance(only, CellUse) else None
 
     @property
     def numbered(self) -> bool:
@@ -94,29 +99,30 @@ class Stage:
 
     def wiring(self, chosen: Mapping[str, Value], ndim: int) -> Wiring:
         """Return the nodes of this stage; `chosen` gives the value of every factor in `uses`."""
-        if not self.parallels:
+        if not self.branching:
             return chain_wiring(self.layers(chosen, ndim))
 
         pick = _picker(chosen)
 
-        def layers(block: Mapping[str, Value | Ref]) -> list[ChainLayer]:
-            times, place = pick(block, "repeat", 1), pick(block, "stride_at", "first")
-            either = resolved_layer(block, pick, False, ndim), resolved_layer(block, pick, True, ndim)
-            return [either[i == (0 if place == "first" else times - 1)] for i in range(times)]
-
-        def subset(found: Parallel) -> tuple[int, ...]:
-            chosen_one: Any = 0 if found.factor is None else chosen[found.factor]
-            return found.subsets[chosen_one]
-
         assert self.choices is not None  # branches are choices
-        wirer, at = Wirer(self.name, layers, subset), 0
+        wirer = Wirer(self.name, lambda block: self.block_layers(block, chosen, ndim), chosen)
+        at: int | None = 0
         for _ in range(pick(self.params, "repeat", 1)):
             at = wirer.series(self.choices[pick(self.params, "choice", 0)], at)
-        return tuple(wirer.nodes)
+        return wirer.wiring(at)
+
+    def block_layers(
+        self, block: Mapping[str, Value | Ref], chosen: Mapping[str, Value], ndim: int
+    ) -> list[ChainLayer]:
+        """Return the layers of one block that is neither branches nor cell."""
+        pick = _picker(chosen)
+        times, place = pick(block, "repeat", 1), pick(block, "stride_at", "first")
+        either = resolved_layer(block, pick, False, ndim), resolved_layer(block, pick, True, ndim)
+        return [either[i == (0 if place == "first" else times - 1)] for i in range(times)]
 
     def layers(self, chosen: Mapping[str, Value], ndim: int) -> list[ChainLayer]:
         """Return the layers of this stage; `chosen` gives the value of every factor in `uses`."""
-        if self.parallels:
+        if self.branching:
             return [n.layer for n in self.wiring(chosen, ndim) if isinstance(n.layer, ChainLayer)]
 
         pick = _picker(chosen)
@@ -239,147 +245,3 @@ def label_values(name: str, values: Sequence[Value]) -> tuple[int | str | bool, 
 def value_label(value: object) -> str:
     """Return a value as a string label."""
     return "x".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-
-
-class StageReader:
-    """Reads stages one by one, knowing the shared factors of the space and the axes."""
-
-    def __init__(self, shared: Mapping[str, Sequence[Any]], ndim: int) -> None:
-        self.shared, self.ndim = shared, ndim
-        self.found: dict[str, Factor] = {}  # shared factors by first use
-
-    def read(self, given: object, position: int) -> Stage:
-        """Return the stage of one mapping."""
-        if not isinstance(given, Mapping):
-            raise InputError(
-                f"stage {position} is {shown(given)}; it must be a mapping such as {{name: s1, kernel: 3}}"
-            )
-        name = check_name(given.get("name", f"stage{position}"), f"stage {position}")
-        what = f"stage {name!r}"
-        params: dict[str, Value | Ref] = {}
-        choices: tuple[Any, ...] | None = None
-        self.own: list[Factor] = []
-        self.uses: list[str] = []
-        if "branches" in given:
-            self._check_keys(given, ("name", "branches", "merge", "aligned", "repeat"), f"{what} with branches")
-            params, choices = self._branches(given, name, what)
-        elif "choices" in given:
-            self._check_keys(given, ("name", "choices", "repeat"), f"{what} with choices")
-            params, choices = {}, None
-            for key in given:
-                if key == "choices":
-                    choices = self._choices(given[key], name)
-                    params["choice"] = Ref(f"{name}_choice")
-                elif key == "repeat":
-                    params[key] = self._param(key, given[key], name, what)
-        else:
-            choices = None
-            params = self._params(given, name, what, ("name", "op", "repeat", "stride_at"), factors=True)
-        return Stage(name, params, choices, tuple(self.own), tuple(self.uses))
-
-    def _check_keys(self, given: Mapping[str, Any], known: Sequence[str], what: str) -> None:
-        for key in given:
-            if key == "padding":
-                raise InputError(
-                    f"{what} has 'padding'; a space chooses it itself, dilation*(kernel-1)//2 at the start; drop it"
-                )
-            if key not in known:
-                raise InputError(f"{what} has an unknown key {shown(key)}; {nearest(key, known)}")
-
-    def _params(
-        self, given: Mapping[str, Any], name: str, what: str, extra: tuple[str, ...], *, factors: bool
-    ) -> dict[str, Value | Ref]:
-        """Return the checked parameters of a layer; lists are factors only if `factors`."""
-        ops = listed(given.get("op", "conv")) if factors else None
-        ops = [given.get("op", "conv")] if ops is None else ops
-        if ops and isinstance(ops[0], str) and ops[0].startswith("$"):
-            ops = list(self.shared.get(ops[0][1:], []))
-        ops = [check_op(op, f"op of {what}") for op in ops]
-        known = list(dict.fromkeys(key for op in ops for key in PARAMS[op]))
-        self._check_keys(given, (*extra, *known) if ops else tuple(given), what)
-        for op in ops:
-            if op in REQUIRED and given.get(REQUIRED[op]) is None:
-                raise InputError(f"{what} needs {REQUIRED[op]!r} (op {op})")
-        out: dict[str, Value | Ref] = {}
-        for key, value in given.items():
-            if key == "name" or value is None:
-                continue
-            if factors:
-                out[key] = self._param(key, value, name, what)
-            else:
-                out[key] = self._constant(key, value, f"{key} of {what}")
-        if "stride_at" in out and "stride" not in out:
-            raise InputError(f"{what} has 'stride_at' but no 'stride'; add stride, or leave stride_at out")
-        return out
-
-    def _param(self, key: str, value: object, name: str, what: str) -> Value | Ref:
-        values = listed(value)
-        if values is None:
-            return self._constant(key, value, f"{key} of {what}")
-        factor = make_factor(f"{name}_{key}", key, values, self.ndim)
-        self.own.append(factor)
-        self.uses.append(factor.name)
-        return Ref(factor.name)
-
-    def _constant(self, key: str, value: object, what: str) -> Value | Ref:
-        if not (isinstance(value, str) and value.startswith("$")):
-            return check_value(key, value, what, self.ndim)
-        name = value[1:]
-        if name not in self.shared:
-            raise InputError(f"{what} is {value!r}, but 'factors' has no {name!r}; {nearest(name, self.shared)}")
-        values = listed(self.shared[name])
-        assert values is not None
-        for v in values:
-            check_value(key, v, f"{what} through {value}: it", self.ndim)
-        self.found.setdefault(name, make_factor(name, key, values, self.ndim))
-        if name not in self.uses:
-            self.uses.append(name)
-        return Ref(name)
-
-    def _branches(
-        self, given: Mapping[str, Any], name: str, what: str
-    ) -> tuple[dict[str, Value | Ref], tuple[tuple[Block, ...], ...]]:
-        """Return the parameters of a stage with branches, and the branches as its only choice."""
-        params: dict[str, Value | Ref] = {}
-        parallel: Parallel | None = None
-        for key in given:
-            if key == "branches":
-                parallel, labels = read_branches(given, what, self._block, f"{name}_branches")
-                if parallel.factor is not None:
-                    self.own.append(Factor(parallel.factor, tuple(range(len(labels))), tuple(labels)))
-                    self.uses.append(parallel.factor)
-            elif key == "repeat":
-                params[key] = self._param(key, given[key], name, what)
-        assert parallel is not None
-        return params, ((parallel,),)
-
-    def _choices(self, given: object, name: str) -> tuple[tuple[Block, ...], ...]:
-        entries = listed(given)
-        if not entries:
-            raise InputError(f"choices of stage {name!r} is {shown(given)}; it must be a list of at least one layer")
-        factor_name = f"{name}_choice"
-        self.uses.append(factor_name)
-        blocks: list[tuple[Block, ...]] = []
-        labels: list[Any] = []
-        for i, entry in enumerate(entries):
-            what = f"choice {i} of stage {name!r}"
-            layers, label = branch_layers(entry, what)
-            blocks.append(tuple(self._block(layer, what) for layer in layers))
-            labels.append(i if label is None else label)
-        if not all(isinstance(label, str) for label in labels):
-            labels = list(range(len(labels)))
-        numbers = tuple(range(len(blocks)))
-        label_values(factor_name, labels)
-        self.own.append(Factor(factor_name, numbers, tuple(labels)))
-        return tuple(blocks)
-
-    def _block(self, layer: object, what: str) -> Block:
-        if not isinstance(layer, Mapping):
-            raise InputError(f"a layer of {what} is {shown(layer)}; it must be a mapping such as {{kernel: 3}}")
-        if "branches" in layer:
-            self._check_keys(layer, ("name", "branches", "merge", "aligned"), what)
-            return read_branches(layer, what, self._block, None)[0]
-        params = self._params(layer, "", what, ("name", "op", "repeat", "stride_at"), factors=False)
-        if isinstance(layer.get("name"), str):
-            params["name"] = layer["name"]
-        return params

@@ -10,17 +10,19 @@ itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from rfscale.engine.errors import InputError
+from rfscale.sweeps.spaces.graphs.cell import CellUse
+from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Wiring, chain_wiring
 from rfscale.sweeps.spaces.stages import Ref, Stage, Value
-from rfscale.sweeps.spaces.wiring import ChainLayer, Wiring, chain_wiring
+from rfscale.sweeps.states.cell_effects import CellEffects
 from rfscale.sweeps.states.effects import Effect, Effects
 
 if TYPE_CHECKING:
@@ -64,7 +66,9 @@ class Program:
         Number of live values after the stage.
     tries : per variant, per axis; none in a space with branches
     layers : per variant, per choice: the layers themselves, for costs and formulas; none in a space with branches
-    effects, wirings : per variant, per choice, in a space with branches
+    effects : per variant, per choice, in a space with branches
+    wirings : callable
+        Gives the wirings of a variant, choice by choice, in a space with branches.
     """
 
     stage: str
@@ -75,7 +79,7 @@ class Program:
     tries: tuple[tuple[Trie, ...], ...]
     layers: tuple[tuple[tuple[ChainLayer, ...], ...], ...]
     effects: tuple[tuple[Effect, ...], ...] = ()
-    wirings: tuple[tuple[Wiring, ...], ...] = ()
+    wirings: Callable[[int], Iterator[Wiring]] | None = None
 
     @property
     def variants(self) -> int:
@@ -92,7 +96,7 @@ class Program:
 
     def nodes(self, variant: int) -> Iterator[Wiring]:
         """Yield the nodes of every choice of a variant."""
-        yield from self.wirings[variant] if self.wirings else map(chain_wiring, self.layers[variant])
+        yield from self.wirings(variant) if self.wirings else map(chain_wiring, self.layers[variant])
 
     def variant_rows(self, live: np.ndarray) -> Iterator[tuple[int, Any]]:
         """Yield the variants that nodes of some live values select, each with the positions of its nodes, rising."""
@@ -153,17 +157,49 @@ def _compile_effects(
     space: Space, stage: Stage, reads: list[str], new: tuple[str, ...], values: dict[str, tuple[Value, ...]]
 ) -> dict[str, Any]:
     """Return the effects and the wirings of a stage, per variant; branches go with square windows: one axis is all."""
-    made, total = Effects(stage.name), 0
-    effects, wirings = [], []
-    for given in _combinations(tuple(reads), values):
-        row = []
-        for c in _combinations(new, values):
-            row.append(stage.wiring(given | c, len(space.axes)))
-            total += len(row[-1])
-            _refuse_layers(stage.name, total)
-        wirings.append(tuple(row))
-        effects.append(tuple(made.effect(wiring) for wiring in row))
-    return {"tries": (), "layers": (), "effects": tuple(effects), "wirings": tuple(wirings)}
+    ndim = len(space.axes)
+
+    def wirings(variant: int) -> Iterator[Wiring]:
+        given = next(islice(_combinations(tuple(reads), values), variant, None))
+        return (stage.wiring(given | c, ndim) for c in _combinations(new, values))
+
+    cell = stage.cell
+    if cell is not None:
+        effects = _cell_effects(stage, cell, reads, new, values, ndim)
+    else:
+        made, total = Effects(stage.name), 0
+        rows: list[list[Effect]] = []
+        for variant in range(prod(len(values[n]) for n in reads)):
+            rows.append([])
+            for wiring in wirings(variant):
+                total += len(wiring)
+                _refuse_layers(stage.name, total)
+                rows[-1].append(made.effect(wiring))
+        effects = tuple(tuple(row) for row in rows)
+    return {"tries": (), "layers": (), "effects": effects, "wirings": wirings}
+
+
+def _cell_effects(
+    stage: Stage, use: CellUse, reads: list[str], new: tuple[str, ...], values: dict[str, tuple[Value, ...]], ndim: int
+) -> tuple[tuple[Effect, ...], ...]:
+    """Return the effects of a stage of uses of one cell, per variant and choice: all of them at once."""
+    names = [*reads, *new]
+    axes = {name: i for i, name in enumerate(names)}
+    made = CellEffects(stage.name, use.cell, use.prefix, lambda block: stage.block_layers(block, {}, ndim), axes)
+    repeat = stage.params.get("repeat", 1)
+    times: Any = values[repeat.factor] if isinstance(repeat, Ref) else (repeat,)
+    uses = made.effects(max(times))
+    if isinstance(repeat, Ref):
+        axis = axes[repeat.factor]
+        shape = np.broadcast_shapes(*(u.shape for u in uses))
+        grid = np.concatenate([np.broadcast_to(uses[t], shape) for t in times], axis)
+    else:
+        grid = uses[-1]
+    numbers = np.broadcast_to(grid, [len(values[n]) for n in names]).reshape(
+        prod(len(values[n]) for n in reads), prod(len(values[n]) for n in new)
+    )
+    known = {n: made.effect(n) for n in np.unique(numbers).tolist()}
+    return tuple(tuple(map(known.__getitem__, row)) for row in numbers.tolist())
 
 
 def _refuse_layers(stage: str, layers: int) -> None:

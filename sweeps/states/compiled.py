@@ -42,15 +42,18 @@ class CompiledSpace:
     def __init__(self, space: Space) -> None:
         self.name = space.name
         self.programs = compile_space(space)
-        self.extents = largest_extents(space, self.programs)
         self.axes: tuple[AxisGraph, ...]
         self._hulls: AxisGraph | None = None
         if space.branching:
             from rfscale.sweeps.states.hulls import HullGraph
+            from rfscale.sweeps.states.live import merged_live
 
-            self._hulls = HullGraph(self.programs, 0)
-            self.axes = (union_graph(space, self.programs, self.extents),)
+            merged = merged_live(self.programs)
+            self.extents = largest_extents(space, merged)
+            self._hulls = HullGraph(merged, 0)
+            self.axes = (union_graph(space, merged, self.extents),)
         else:
+            self.extents = largest_extents(space, self.programs)
             self.axes = tuple(AxisGraph(self.programs, a) for a in range(1 if space.square else len(space.axes)))
         self._rules = CostRules.of(space)
         self._costs: CostGraph | None = None

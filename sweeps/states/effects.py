@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.spaces.wiring import ChainLayer, Node, Wiring, first_tap
+from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Node, Wiring, first_tap
 
 Placed = tuple[int, int]  # first entry, and the entries from it on as bits
 
@@ -62,6 +62,10 @@ class Effects:
 
     def effect(self, wiring: Wiring) -> Effect:
         """Return the effect of the nodes of a stage."""
+        return centred(self.reach(wiring))
+
+    def reach(self, wiring: Wiring) -> Reach:
+        """Return the sets of the paths through the nodes of a stage."""
         numbers = [0]
         for place, node in enumerate(wiring, start=1):
             inputs = tuple(numbers[i] for i in node.inputs)
@@ -70,11 +74,13 @@ class Effects:
                 self._number[key] = len(self._reach)
                 self._reach.append(self._after(node, [self._reach[i] for i in inputs], place))
             numbers.append(self._number[key])
-        return centred(self._reach[numbers[-1]])
+        return self._reach[numbers[-1]]
 
     def _after(self, node: Node, inputs: Sequence[Reach], place: int) -> Reach:
         if isinstance(node.layer, ChainLayer):
             return advanced(inputs[0], node.layer)
+        if node.layer == "none":
+            return Reach(1, frozenset())
         for i, one in enumerate(inputs[1:], start=1):
             for what, a, b in (("strides", inputs[0].stride, one.stride), ("centres", inputs[0].centre, one.centre)):
                 if a != b and (node.aligned or what == "strides"):
@@ -98,7 +104,7 @@ class Effects:
 def _window(node: Node) -> tuple[object, ...]:
     """What an effect depends on of a node, beside its inputs."""
     if not isinstance(node.layer, ChainLayer):
-        return ("merge", node.aligned)
+        return (node.layer == "none", node.aligned)
     x = node.layer
     return (x.kernel[0], x.stride[0], x.dilation[0], first_tap(x, 0))
 

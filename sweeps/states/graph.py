@@ -23,7 +23,7 @@ from rfscale.sweeps.kernels import lanes, paths
 from rfscale.sweeps.kernels import states as kernels
 from rfscale.sweeps.machine import PARALLEL_FROM, threads_for
 from rfscale.sweeps.spaces.costs import CostRules, CostState
-from rfscale.sweeps.spaces.wiring import Node, Wiring
+from rfscale.sweeps.spaces.graphs.wiring import Node, Wiring
 from rfscale.sweeps.states.compile import Program, Trie
 
 FIGURES = ("pixels", "extent", "jump", "shared")

@@ -1108,3 +1108,85 @@ def test_every_statement_has_a_test() -> None:
         if section == "9" and int(item) <= 7:
             item = "1_to_9_7"
         assert f"def test_{section}_{item}_" in tests, number
+
+
+# 14 spaces with branches ----------------------------------------------------------------------------------------------
+
+
+def test_14_1_a_stage_is_a_structuring_element() -> None:
+    draw = random.Random(141)
+    for _ in range(50):
+        jump = draw.randint(1, 3)
+        terms = [frozenset(draw.sample(range(8), 3)) for _ in range(2)]
+        paths = [frozenset(draw.sample(range(-4, 5), 2)) for _ in range(2)]
+        entries = {(y, x) for p in paths for y in p for x in p}
+        footprint = {(y + a * jump, x + b * jump) for t in terms for y in t for x in t for a, b in entries}
+        moved = [{x + jump * a for x in t for a in p} for t in terms for p in paths]
+        assert footprint == {(y, x) for s in moved for y in s for x in s}
+
+
+def test_14_2_nas_bench_201_has_five_effects() -> None:
+    longest = Counter()
+    for xa, xb, xo, ab, ao, bo in itertools.product((None, 0, 0, 1, 1), repeat=6):  # none, skip, 1x1, 3x3, pool 3x3
+        a = xa
+        b = max((n for n in (xb, None if None in (a, ab) else a + ab) if n is not None), default=None)
+        ends = (xo, None if None in (a, ao) else a + ao, None if None in (b, bo) else b + bo)
+        longest[max((n for n in ends if n is not None), default=None)] += 1
+    assert longest == {None: 341, 0: 1642, 1: 7122, 2: 5520, 3: 1000}
+
+
+def test_14_3_a_skip_beside_an_odd_window_costs_nothing() -> None:
+    for k, d in itertools.product((3, 5), (1, 2, 5)):
+        assert 0 in {d * i - d * (k - 1) // 2 for i in range(k)}
+    assert {2 * i - 1 for i in range(2)} == {-1, 1}
+
+
+def test_14_4_hulls_and_axes_are_states() -> None:
+    draw = random.Random(144)
+    for _ in range(50):
+        terms = [set(draw.sample(range(9), 3)) for _ in range(3)]
+        paths = [set(draw.sample(range(-3, 4), 2)) for _ in range(3)]
+        jump = draw.randint(1, 3)
+        after = set().union(*({x + jump * a for x in t for a in p} for t in terms for p in paths))
+        whole, effect = set().union(*terms), set().union(*paths)
+        assert after == {x + jump * a for x in whole for a in effect}
+        extent, reach = max(whole) - min(whole) + 1, max(effect) - min(effect) + 1
+        assert max(after) - min(after) + 1 == extent + (reach - 1) * jump
+
+
+def test_14_5_antichains_are_no_minimal_key() -> None:
+    pairs = [set(pair) for pair in itertools.combinations((1, 2, 3), 2)]
+    union = set().union(*({(y, x) for y in p for x in p} for p in pairs))
+    assert union == set(itertools.product((1, 2, 3), repeat=2))
+    assert not any({1, 2, 3} <= p for p in pairs)
+
+
+def test_14_6_masks_of_down_sets_are_antichains() -> None:
+    draw = random.Random(146)
+    universe = [frozenset(draw.sample(range(6), draw.randint(1, 4))) for _ in range(12)]
+
+    def mask(terms: set[frozenset[int]]) -> int:
+        return sum(1 << i for i, e in enumerate(universe) if any(e <= t for t in terms))
+
+    def maximal(terms: set[frozenset[int]]) -> set[frozenset[int]]:
+        return {t for t in terms if not any(t < other for other in terms)}
+
+    for _ in range(200):
+        a, b = (set(draw.sample(universe, 3)) for _ in range(2))
+        assert mask(a | b) == mask(a) | mask(b) == mask(maximal(a | b))
+        assert (mask(a) == mask(b)) == (maximal(a) == maximal(b))
+        assert maximal({e for i, e in enumerate(universe) if mask(a) >> i & 1}) == maximal(a)
+
+
+def test_14_7_shared_choices_are_one_where_effects_are() -> None:
+    ops = {
+        "skip": [],
+        "conv1": {"kernel": 1},
+        "conv3": {"kernel": 3},
+        "pool3": {"op": "avg_pool", "kernel": 3, "stride": 1},
+    }
+    cell = {"inputs": ["x"], "edges": [{"from": "x", "to": "out", "op": list(ops)}]}
+    stages = [{"name": f"s{i}", "cell": "c"} for i in range(3)]
+    space = rf.Space.from_dict({"ops": ops, "cells": {"c": cell}, "stages": stages})
+    counts = rf.count(space, "extent")
+    assert dict(zip(counts.extent.values.tolist(), counts.values.tolist(), strict=True)) == {1: 2, 7: 2}

@@ -217,7 +217,13 @@ def _task(
     areas, usable = [], []
     for stage, columns in enumerate(graph.columns[1:]):
         areas.append(_squares(graph, columns, stage, by))
-        keep = np.ones(len(areas[-1]), bool)
+        keep = areas[-1] > 0  # 0: no path, and no map to choose
+        if stage == len(graph.follow) - 1 and not keep.all():
+            raise InputError(
+                f"some architectures of space {graph.space.name!r} have no path from the image",
+                remedy="leave them out with where='area > 0'",
+            )
+        areas[-1] = np.maximum(areas[-1], 1)
         for condition in chosen[stage]:
             figures = {t: graph.figure(t.name, columns, stage) for t in condition.terms}
             keep &= np.broadcast_to(condition.value(figures.__getitem__), keep.shape).astype(bool)

@@ -2,5 +2,6 @@
 
 from rfscale.sweeps.spaces.cells.aspp import aspp
 from rfscale.sweeps.spaces.cells.inception import inception
+from rfscale.sweeps.spaces.cells.nasbench201 import nasbench201
 
-__all__ = ["aspp", "inception"]
+__all__ = ["aspp", "inception", "nasbench201"]

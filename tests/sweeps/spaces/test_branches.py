@@ -109,3 +109,102 @@ def test_what_goes_with_chains_only():
         rf.validate(space())
     with pytest.raises(InputError, match="'shared', which is no figure"):
         rf.count(space(), "shared")
+
+
+CELL = {
+    "inputs": ["x"],
+    "edges": [{"from": "x", "to": ["a", "out"], "op": ["c", "s"]}, {"from": "a", "to": "out", "op": "c"}],
+}
+
+
+def with_cell(cell=None, stage=None, **more):
+    ops = {"c": {"kernel": 3}, "s": [], "e": {"kernel": 2}, "d": {"kernel": 3, "stride": 2}}
+    cells = {"c": {**CELL, **(cell or {})}}
+    return Space.from_dict(
+        {"ops": ops, "cells": cells, "stages": [{"name": "s", "cell": "c", **(stage or {})}], **more}
+    )
+
+
+def edges(*given):
+    return {"edges": [dict(zip(("from", "to", "op"), edge, strict=True)) for edge in given]}
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        (edges(("x", "a", "c"), ("a", "b", "c"), ("b", "a", "c")), "cell 'c' has a cycle among the nodes a, b"),
+        (edges(("x", "a", "q")), "op of edge 0 of cell 'c' is 'q'; "),
+        (edges(("x", "a", [])), r"op of edge 0 of cell 'c' is \[\]; give at least one op"),
+        (edges(("x", "a", ["c", "c"])), "op of edge 0 of cell 'c' is .*; an op may stand once"),
+        (edges(("y", "a", "c")), "cell 'c': no edge leads to node 'y'"),
+        (edges(("x", "x", "c")), "edge 0 of cell 'c' leads to the input 'x'"),
+        (edges(("x", "a", "c"), ("x", "a", "s")), "cell 'c' has two edges from 'x' to 'a'"),
+        (edges(("x", 3, "c")), "a node of edge 0 of cell 'c' is 3"),
+        ({"edges": [{"from": "x"}]}, "edge 0 of cell 'c' is .*; it must be such as"),
+        ({"edges": []}, "cell 'c' has no edges and no nodes"),
+        ({"output": "z"}, "output of cell 'c' has 'z'"),
+        ({"output": {"concat": ["a", "z"]}}, "output of cell 'c' has 'z'"),
+        ({"inputs": ["c0", "c1"]}, r"cell 'c' has inputs \['c0', 'c1'\]; a cell has one input.*rf\.NetworkSpace"),
+        ({"adapt": "crop"}, "adapt of cell 'c' is 'crop'"),
+        ({"aligned": 2}, "aligned of cell 'c' is 2; it must be true or false"),
+        ({"edge": []}, "cell 'c' has an unknown key 'edge'"),
+        ({"nodes": [{"name": "n", "pick": 1, "of": ["x"], "op": "c"}]}, "cell 'c' has both edges and nodes"),
+        (
+            {"edges": [], "nodes": [{"name": "n", "of": "any", "op": "c"}]},
+            r"node 0 of cell 'c' has no pick.*NetworkSpace",
+        ),
+        (
+            {"edges": [], "nodes": [{"name": "n", "pick": 1, "of": ["m"], "op": "c"}]},
+            "of of node 0 of cell 'c' has 'm'",
+        ),
+        ({"edges": [], "nodes": [{"name": "n", "pick": 2, "of": ["x"], "op": "c"}]}, "pick of node 0 of cell 'c' is 2"),
+        (
+            {"edges": [], "nodes": [{"name": "x", "pick": 1, "of": ["x"], "op": "c"}]},
+            "name of node 0 of cell 'c' is 'x'",
+        ),
+        ({"edges": [], "nodes": [3]}, "node 0 of cell 'c' is 3; it must have name, pick, of and op"),
+    ],
+)
+def test_what_is_no_cell(cell, message):
+    with pytest.raises(InputError, match=message):
+        with_cell(cell)
+
+
+def test_what_is_no_use_of_a_cell():
+    with pytest.raises(InputError, match="cell of stage 's' is 'k'; "):
+        with_cell(stage={"cell": "k"})
+    with pytest.raises(InputError, match="own of stage 's' is 1; it must be true or false"):
+        with_cell(stage={"own": 1})
+    with pytest.raises(InputError, match="stage 's' with a cell has an unknown key 'kernel'"):
+        with_cell(stage={"kernel": 3})
+    for what, given in (("ops", 3), ("cells", [])):
+        with pytest.raises(InputError, match=f"{what} is .*; it must be a mapping"):
+            Space.from_dict({what: given, "stages": [{"kernel": 3}]})
+    with pytest.raises(InputError, match=r"name of an op is 'a\+b'"):
+        with_cell(ops={"a+b": []})
+    with pytest.raises(InputError, match="cell 'd' is like 'x'"):
+        with_cell(cells={"c": CELL, "d": {"like": "x"}})
+    with pytest.raises(InputError, match="two factors are named 'c_x_a'; rename the cell"):
+        with_cell(factors={"c_x_a": [1]})
+    with pytest.raises(InputError, match="cell 'c' is 3; it must be a mapping with edges or nodes"):
+        with_cell(cells={"c": 3})
+
+
+def test_paths_of_a_cell_that_do_not_fit():
+    strides = with_cell(edges(("x", "a", "d"), ("x", "out", "c"), ("a", "out", "c")))
+    with pytest.raises(InputError, match=r"stage 's': paths that meet in node 'out' of cell 'c' have strides"):
+        rf.count(strides)
+    centres = edges(("x", "a", "e"), ("x", "out", "c"), ("a", "out", "c"))
+    with pytest.raises(InputError, match=r"node 'out' of cell 'c' have centres 0\.5 entries apart; .*aligned: false"):
+        rf.count(with_cell(centres))
+    assert rf.count(with_cell({**centres, "aligned": False})) == 1
+
+
+def test_too_many_choices_of_a_cell():
+    nodes = [
+        {"name": f"n{i}", "pick": 2, "of": ["x", *(f"n{j}" for j in range(i))], "op": ["c", "s", "d"]}
+        for i in range(1, 6)
+    ]
+    nodes.insert(0, {"name": "n0", "pick": 1, "of": ["x"], "op": ["c", "s", "d"]})
+    with pytest.raises(InputError, match=r"stage 's' has more than 1048576 choices"):
+        with_cell({"edges": [], "nodes": nodes, "output": {"concat": ["n5"]}})

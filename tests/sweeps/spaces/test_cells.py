@@ -8,12 +8,23 @@ import pytest
 import rfscale as rf
 from tests.oracles.branching_sets import Architecture
 
+
+def bench(ops, cells):
+    """NAS-Bench-201 with fewer operations."""
+    spec = rf.cells.nasbench201(cells)
+    for edge in spec["cells"]["cell"]["edges"]:
+        edge["op"] = ops
+    return spec
+
+
 SMALL = {
     "aspp": rf.cells.aspp([1, 2, 6], [1, 2], blocks=3, stem=2),
     "rates of one size": rf.cells.aspp([1, 2, 3, 4], [2, 3], blocks=2),
     "inception": rf.cells.inception(choose=[1, 2, 3], blocks=2),
 }
+BENCH = bench(["none", "skip", "conv3"], 2)
 LARGE = {
+    "nas-bench-201, a cell for each stage": rf.cells.nasbench201(2, own=True),
     "multi-dilation": rf.cells.aspp(blocks=5),
     "aspp at stride 8": rf.cells.aspp([2, 4, 6, 12, 18, 24], [2, 3], blocks=2, stem=8),
 }
@@ -40,6 +51,24 @@ def test_every_map_of_small_spaces(name):
             equal({n: v.item() for n, v in values.data_vars.items()}, architecture.figures(stage))
 
 
+def test_every_cell_of_a_small_nas_bench_201():
+    space = rf.Space.from_dict(BENCH)
+    last = rf.sweep(space)["s3"].dataset
+    flat = {name: v.values.ravel() for name, v in last.data_vars.items()}
+    pathless = 0
+    for i in range(space.size):
+        found = Architecture(BENCH, space.labels(i)).figures()
+        row = {name: values[i] for name, values in flat.items()}
+        if not found.area:
+            assert row["area"] == row["extent"] == row["terms"] == 0
+            pathless += 1
+        else:
+            equal(row, found)
+        if i % 180 == 1 and found.area:
+            assert rf.profile(space.network(i)).area.values[-1] == found.area
+    assert pathless == rf.count(space, where="area == 0").item() > 0
+
+
 @pytest.mark.parametrize("name", LARGE)
 def test_samples_of_large_spaces(name):
     space = rf.Space.from_dict(LARGE[name])
@@ -47,9 +76,14 @@ def test_samples_of_large_spaces(name):
     for i in range(found.sizes["sample"]):
         one = found.isel(sample=i)
         row = {d: one[d].item() for d in space.dims}
-        equal({n: v.item() for n, v in one.data_vars.items()}, Architecture(LARGE[name], row).figures())
-    network = space.network(found.isel(sample=0))
-    assert rf.profile(network).area.values[-1] == found.area.values[0]
+        plain = Architecture(LARGE[name], row).figures()
+        if plain.area:
+            equal({n: v.item() for n, v in one.data_vars.items()}, plain)
+        else:
+            assert one.area == one.extent == 0
+    at = int(found.area.values.argmax())
+    network = space.network(found.isel(sample=at))
+    assert rf.profile(network).area.values[-1] == found.area.values[at]
 
 
 def test_counts_are_those_of_every_architecture():
@@ -63,6 +97,7 @@ def test_counts_are_those_of_every_architecture():
 
 
 def test_what_they_are_made_of():
+    assert rf.Space.from_dict(rf.cells.nasbench201()).size == 5**6
     assert rf.Space.from_dict(rf.cells.aspp(blocks=6)).size == 162**6
     assert rf.Space.from_dict(rf.cells.aspp([6, 12], 2)).size == 1
     assert rf.Space.from_dict(rf.cells.inception(blocks=4)).size == 15**4

@@ -76,6 +76,7 @@ class Node(NamedTuple):
 
 
 Wiring = tuple[Node, ...]  # the last node is the stage's output; without any, it is what the stage reads
+NO_PATH = Node("none", (0,))
 
 
 def chain_wiring(layers: Sequence[ChainLayer]) -> Wiring:
@@ -83,54 +84,63 @@ def chain_wiring(layers: Sequence[ChainLayer]) -> Wiring:
     return tuple(Node(layer, (i,)) for i, layer in enumerate(layers))
 
 
+class Part:
+    """A block that is no layer: it wires nodes of its own."""
+
+    def wire(self, wirer: Wirer, at: int | None) -> int | None:
+        """Wire the part onto a node; return the node of its output. None: no path from what the stage reads."""
+        raise NotImplementedError
+
+    def layers(self) -> list[Mapping[str, Any]]:
+        """Return the parameters of all layers that it may have."""
+        raise NotImplementedError
+
+
+Block = Mapping[str, Any] | Part
+
+
 @dataclass(frozen=True)
-class Parallel:
+class Parallel(Part):
     """Branches side by side, each a sequence of blocks, and how they meet.
 
     `subsets` are the branches of each choice, by position; `factor` chooses one, where there is more than one.
     `aligned` demands that all branches are centred alike.
     """
 
-    branches: tuple[tuple[Any, ...], ...]
+    branches: tuple[tuple[Block, ...], ...]
     merge: str
     subsets: tuple[tuple[int, ...], ...]
     factor: str | None = None
     aligned: bool = True
 
+    def wire(self, wirer: Wirer, at: int | None) -> int | None:
+        """Wire the branches that are chosen."""
+        chosen = self.subsets[0 if self.factor is None else wirer.chosen[self.factor]]
+        return wirer.merged([wirer.series(self.branches[i], at) for i in chosen], self.merge, self.aligned)
 
-Block = Mapping[str, Any] | Parallel
+    def layers(self) -> list[Mapping[str, Any]]:
+        """Return the parameters of the layers of all branches."""
+        return [layer for branch in self.branches for layer in flat_blocks(branch)]
 
 
 def flat_blocks(blocks: Iterable[Block]) -> list[Mapping[str, Any]]:
-    """Return the parameters of all layers of blocks, those of branches too."""
-    out: list[Mapping[str, Any]] = []
-    for block in blocks:
-        if isinstance(block, Parallel):
-            out += [layer for branch in block.branches for layer in flat_blocks(branch)]
-        else:
-            out.append(block)
-    return out
-
-
-def branches_in(blocks: Iterable[Block]) -> list[Parallel]:
-    """Return the branches among blocks, those within branches too."""
-    found = [block for block in blocks if isinstance(block, Parallel)]
-    return [*found, *(p for one in found for branch in one.branches for p in branches_in(branch))]
+    """Return the parameters of all layers of blocks, those of branches and cells too."""
+    return [layer for b in blocks for layer in (b.layers() if isinstance(b, Part) else [b])]
 
 
 class Wirer:
     """Wires the blocks of one stage, with every value chosen.
 
-    `layers` gives the layers of a block that is no branch, in order; `subset` the branches that a choice takes.
+    `layers` gives the layers of a block that is no part, in order; `chosen` the value of every factor.
     """
 
     def __init__(
         self,
         stage: str,
         layers: Callable[[Mapping[str, Any]], Sequence[ChainLayer]],
-        subset: Callable[[Parallel], tuple[int, ...]],
+        chosen: Mapping[str, Any],
     ) -> None:
-        self.stage, self.layers, self.subset = stage, layers, subset
+        self.stage, self.layers, self.chosen = stage, layers, chosen
         self.nodes: list[Node] = []
 
     def add(self, layer: ChainLayer | str, inputs: tuple[int, ...], aligned: bool = True) -> int:
@@ -140,13 +150,35 @@ class Wirer:
         self.nodes.append(Node(layer, inputs, aligned))
         return len(self.nodes)
 
-    def series(self, blocks: Iterable[Block], at: int) -> int:
+    def series(self, blocks: Iterable[Block], at: int | None) -> int | None:
         """Wire blocks one after another from node `at` on; return the last node."""
         for block in blocks:
-            if isinstance(block, Parallel):
-                ends = tuple(self.series(block.branches[i], at) for i in self.subset(block))
-                at = ends[0] if len(ends) == 1 else self.add(block.merge, ends, block.aligned)
-            else:
+            if isinstance(block, Part):
+                at = block.wire(self, at)
+            elif at is not None:
                 for layer in self.layers(block):
                     at = self.add(layer, (at,))
         return at
+
+    def merged(self, ends: Sequence[int | None], how: str, aligned: bool) -> int | None:
+        """Merge the outputs of branches; those without a path are left out."""
+        known = tuple(end for end in ends if end is not None)
+        if len(known) < 2:
+            return known[0] if known else None
+        return self.add(how, known, aligned)
+
+    def wiring(self, end: int | None) -> Wiring:
+        """Return the nodes that lead to node `end`; without a path, one that says so."""
+        if end is None:
+            return (NO_PATH,)
+        used, number = {end}, {0: 0}
+        for i in range(end, 0, -1):
+            if i in used:
+                used.update(self.nodes[i - 1].inputs)
+        for i in sorted(used - {0}):
+            number[i] = len(number)
+        return tuple(
+            node._replace(inputs=tuple(number[j] for j in node.inputs))
+            for i, node in enumerate(self.nodes[:end], start=1)
+            if i in used
+        )

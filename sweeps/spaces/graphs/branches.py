@@ -9,7 +9,7 @@ from typing import Any
 
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.network.spec import listed, text_name, whole
-from rfscale.sweeps.spaces.wiring import MERGES, Block, Parallel
+from rfscale.sweeps.spaces.graphs.wiring import MERGES, Block, Parallel
 
 MAX_SUBSETS = 1 << 20  # of one `choose`: more is a typo
 Subsets = tuple[tuple[int, ...], ...]

@@ -1,0 +1,120 @@
+"""Spaces with branches and cells, against the same networks worked out one by one."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+import rfscale as rf
+from benchmarks.cases.sweeps import anew
+from benchmarks.registry import Case, Contender, case, sized
+
+OPS: dict[str, Any] = {
+    "none": "none",
+    "skip": [],
+    "conv1": {"kernel": 1},
+    "conv3": {"kernel": 3},
+    "pool3": {"op": "avg_pool", "kernel": 3, "stride": 1},
+}
+DOWN = [[{"kernel": 3, "stride": 2}, {"kernel": 3}], [{"op": "avg_pool", "kernel": 2}, {"kernel": 1}]]
+SAMPLED = 40  # networks that are worked out one by one
+
+
+def nasbench201() -> rf.Space:
+    every = list(OPS)
+    edges = [
+        {"from": "x", "to": ["a", "b", "out"], "op": every},
+        {"from": "a", "to": ["b", "out"], "op": every},
+        {"from": "b", "to": "out", "op": every},
+    ]
+    stages: list[dict[str, Any]] = [{"name": "stem", "kernel": 3}]
+    for i in (1, 2, 3):
+        stages.append({"name": f"s{i}", "cell": "cell", "repeat": 5})
+        stages += [{"name": f"r{i}", "branches": DOWN, "aligned": False}] if i < 3 else []
+    cells = {"cell": {"inputs": ["x"], "edges": edges, "output": "out"}}
+    return rf.Space.from_dict({"name": "nas-bench-201", "ops": OPS, "cells": cells, "stages": stages})
+
+
+def dilations(rates: tuple[int, ...], most: int, stages: int) -> rf.Space:
+    of = [{"kernel": 3, "dilation": d} for d in rates]
+    block = {"branches": {"choose": list(range(1, most + 1)), "of": of}}
+    return rf.Space.from_dict({"name": "dilations", "stages": [{"name": f"s{i}", **block} for i in range(stages)]})
+
+
+def one_by_one(space: rf.Space, indices: list[int]) -> np.ndarray:
+    """Areas of some architectures, each network made and worked out by itself; 0 where no path leads through."""
+    last, out = space.stages[-1].name, []
+    for index in indices:
+        try:
+            network = space.network(index)
+        except rf.InputError:
+            out.append(0)
+            continue
+        layer = space.outputs(index)[last]
+        out.append(int(rf.profile(network).area.sel(layer=layer)))
+    return np.array(out)
+
+
+def compared(space: rf.Space, what: str, aim: float) -> Case:
+    """Every architecture, labelled, against some of the same networks one by one."""
+    indices = np.random.default_rng(1).integers(space.size, size=SAMPLED).tolist()
+    last = space.stages[-1].name
+
+    def loop() -> np.ndarray:
+        return one_by_one(space, indices)
+
+    def check(answer: xr.DataTree) -> None:
+        areas = answer[last].area.values.ravel()
+        assert np.array_equal(areas[indices], loop())
+        assert np.array_equal(areas, rf.sweep(anew(space))[last].area.values.ravel())
+
+    scale, note = space.size / SAMPLED, f"{SAMPLED} of {space.size} timed"
+    others = {
+        "rf.profile of each": Contender(loop, scale=scale, rounds=2, note=note, aim=aim),
+        "ours, the space new": Contender(lambda: rf.sweep(anew(space)), note="the space is read and compiled as well"),
+    }
+    return Case(what, Contender(lambda: rf.sweep(space)), check, others, space.size, "architectures")
+
+
+@case
+def cells_nasbench201() -> Case:
+    return compared(nasbench201(), "all 15,625 networks of NAS-Bench-201", 5000)
+
+
+@case
+def branches_merging() -> Case:
+    space = dilations((1, 2, 3, 4, 6, 8, 12, 18), 4, sized(3, 2))
+    return compared(space, "stacks of 1 to 4 of 8 dilations, states that merge", 5000)
+
+
+@case
+def branches_not_merging() -> Case:
+    space = dilations((1, 9, 31, 90), 3, sized(3, 2))
+    return compared(space, "stacks of 1 to 3 of 4 far dilations, states that hardly merge", 500)
+
+
+@case
+def branches_counted() -> Case:
+    """A space that nobody lists: exact numbers by extent, which take hulls, against those by area of fewer stages."""
+    space = dilations((1, 2, 3, 4, 6, 8, 12, 18), 4, 6)
+
+    def hulls() -> dict[int, int]:
+        """Extents by their own recurrence: only the largest dilation of each stage matters."""
+        grown = Counter(max(c) for k in range(1, 5) for c in itertools.combinations((1, 2, 3, 4, 6, 8, 12, 18), k))
+        level = Counter({1: 1})
+        for _ in range(6):
+            after: Counter[int] = Counter()
+            for (extent, n), (d, m) in itertools.product(level.items(), grown.items()):
+                after[extent + 2 * d] += n * m
+            level = after
+        return dict(level)
+
+    def check(answer: xr.DataArray) -> None:
+        assert dict(zip(answer.extent.values.tolist(), answer.values.tolist(), strict=True)) == hulls()
+
+    ours = Contender(lambda: rf.count(space, "extent"))
+    return Case("1.8e13 stacks of dilations, counted by extent", ours, check, {"Python": Contender(hulls)})

@@ -1,0 +1,1 @@
+"""How the layers of a stage hang together: branches, cells, and what they are wired to."""

@@ -1,0 +1,201 @@
+"""Reads the stages of a space, and says in one line what is no stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.network.spec import listed
+from rfscale.sweeps.spaces.graphs.branches import branch_layers, read_branches
+from rfscale.sweeps.spaces.graphs.cell import Cell, CellUse, read_cells, read_ops
+from rfscale.sweeps.spaces.graphs.wiring import Block, Parallel
+from rfscale.sweeps.spaces.stages import (
+    PARAMS,
+    REQUIRED,
+    Factor,
+    Ref,
+    Stage,
+    Value,
+    check_name,
+    check_op,
+    check_value,
+    label_values,
+    make_factor,
+)
+
+
+class StageReader:
+    """Reads stages one by one, knowing the shared factors of the space and the axes."""
+
+    def __init__(
+        self, shared: Mapping[str, Sequence[Any]], ndim: int, cells: object = None, ops: object = None
+    ) -> None:
+        self.shared, self.ndim = shared, ndim
+        self.cells: Mapping[str, Cell] = {}
+        self.own: list[Factor] = []
+        self.uses: list[str] = []
+        if cells is not None or ops is not None:
+            self.cells = read_cells(cells, read_ops(ops, StageReader({}, ndim)._block))
+        self.found: dict[str, Factor] = {}  # shared factors by first use
+
+    def read(self, given: object, position: int) -> Stage:
+        """Return the stage of one mapping."""
+        if not isinstance(given, Mapping):
+            raise InputError(
+                f"stage {position} is {shown(given)}; it must be a mapping such as {{name: s1, kernel: 3}}"
+            )
+        name = check_name(given.get("name", f"stage{position}"), f"stage {position}")
+        what = f"stage {name!r}"
+        params: dict[str, Value | Ref] = {}
+        choices: tuple[Any, ...] | None = None
+        self.own, self.uses = [], []
+        if "cell" in given:
+            self._check_keys(given, ("name", "cell", "repeat", "own"), f"{what} with a cell")
+            params, choices = self._cell(given, name, what)
+        elif "branches" in given:
+            self._check_keys(given, ("name", "branches", "merge", "aligned", "repeat"), f"{what} with branches")
+            params, choices = self._branches(given, name, what)
+        elif "choices" in given:
+            self._check_keys(given, ("name", "choices", "repeat"), f"{what} with choices")
+            params, choices = {}, None
+            for key in given:
+                if key == "choices":
+                    choices = self._choices(given[key], name)
+                    params["choice"] = Ref(f"{name}_choice")
+                elif key == "repeat":
+                    params[key] = self._param(key, given[key], name, what)
+        else:
+            choices = None
+            params = self._params(given, name, what, ("name", "op", "repeat", "stride_at"), factors=True)
+        return Stage(name, params, choices, tuple(self.own), tuple(self.uses))
+
+    def _check_keys(self, given: Mapping[str, Any], known: Sequence[str], what: str) -> None:
+        for key in given:
+            if key == "padding":
+                raise InputError(
+                    f"{what} has 'padding'; a space chooses it itself, dilation*(kernel-1)//2 at the start; drop it"
+                )
+            if key not in known:
+                raise InputError(f"{what} has an unknown key {shown(key)}; {nearest(key, known)}")
+
+    def _params(
+        self, given: Mapping[str, Any], name: str, what: str, extra: tuple[str, ...], *, factors: bool
+    ) -> dict[str, Value | Ref]:
+        """Return the checked parameters of a layer; lists are factors only if `factors`."""
+        ops = listed(given.get("op", "conv")) if factors else None
+        ops = [given.get("op", "conv")] if ops is None else ops
+        if ops and isinstance(ops[0], str) and ops[0].startswith("$"):
+            ops = list(self.shared.get(ops[0][1:], []))
+        ops = [check_op(op, f"op of {what}") for op in ops]
+        known = list(dict.fromkeys(key for op in ops for key in PARAMS[op]))
+        self._check_keys(given, (*extra, *known) if ops else tuple(given), what)
+        for op in ops:
+            if op in REQUIRED and given.get(REQUIRED[op]) is None:
+                raise InputError(f"{what} needs {REQUIRED[op]!r} (op {op})")
+        out: dict[str, Value | Ref] = {}
+        for key, value in given.items():
+            if key == "name" or value is None:
+                continue
+            if factors:
+                out[key] = self._param(key, value, name, what)
+            else:
+                out[key] = self._constant(key, value, f"{key} of {what}")
+        if "stride_at" in out and "stride" not in out:
+            raise InputError(f"{what} has 'stride_at' but no 'stride'; add stride, or leave stride_at out")
+        return out
+
+    def _param(self, key: str, value: object, name: str, what: str) -> Value | Ref:
+        values = listed(value)
+        if values is None:
+            return self._constant(key, value, f"{key} of {what}")
+        factor = make_factor(f"{name}_{key}", key, values, self.ndim)
+        self.own.append(factor)
+        self.uses.append(factor.name)
+        return Ref(factor.name)
+
+    def _constant(self, key: str, value: object, what: str) -> Value | Ref:
+        if not (isinstance(value, str) and value.startswith("$")):
+            return check_value(key, value, what, self.ndim)
+        name = value[1:]
+        if name not in self.shared:
+            raise InputError(f"{what} is {value!r}, but 'factors' has no {name!r}; {nearest(name, self.shared)}")
+        values = listed(self.shared[name])
+        assert values is not None
+        for v in values:
+            check_value(key, v, f"{what} through {value}: it", self.ndim)
+        self.found.setdefault(name, make_factor(name, key, values, self.ndim))
+        if name not in self.uses:
+            self.uses.append(name)
+        return Ref(name)
+
+    def _cell(
+        self, given: Mapping[str, Any], name: str, what: str
+    ) -> tuple[dict[str, Value | Ref], tuple[tuple[Block, ...], ...]]:
+        """Return the parameters of a stage with a cell, and the cell as its only choice."""
+        params: dict[str, Value | Ref] = {}
+        cell, own = self.cells.get(given["cell"]), given.get("own", False)
+        if cell is None:
+            raise InputError(f"cell of {what} is {shown(given['cell'])}; {nearest(given['cell'], self.cells)}")
+        if not isinstance(own, bool):
+            raise InputError(f"own of {what} is {shown(own)}; it must be true or false")
+        prefix = name if own else cell.name
+        for factor in (Factor(n, labels, labels) for n, labels in cell.factors(prefix)):
+            if own:
+                self.own.append(factor)
+            elif factor.name in self.shared:
+                raise InputError(f"two factors are named {factor.name!r}; rename the cell or the shared factor")
+            else:
+                self.found.setdefault(factor.name, factor)
+            self.uses.append(factor.name)
+        if "repeat" in given:
+            params["repeat"] = self._param("repeat", given["repeat"], name, what)
+        return params, ((CellUse(cell, prefix),),)
+
+    def _branches(
+        self, given: Mapping[str, Any], name: str, what: str
+    ) -> tuple[dict[str, Value | Ref], tuple[tuple[Block, ...], ...]]:
+        """Return the parameters of a stage with branches, and the branches as its only choice."""
+        params: dict[str, Value | Ref] = {}
+        parallel: Parallel | None = None
+        for key in given:
+            if key == "branches":
+                parallel, labels = read_branches(given, what, self._block, f"{name}_branches")
+                if parallel.factor is not None:
+                    self.own.append(Factor(parallel.factor, tuple(range(len(labels))), tuple(labels)))
+                    self.uses.append(parallel.factor)
+            elif key == "repeat":
+                params[key] = self._param(key, given[key], name, what)
+        assert parallel is not None
+        return params, ((parallel,),)
+
+    def _choices(self, given: object, name: str) -> tuple[tuple[Block, ...], ...]:
+        entries = listed(given)
+        if not entries:
+            raise InputError(f"choices of stage {name!r} is {shown(given)}; it must be a list of at least one layer")
+        factor_name = f"{name}_choice"
+        self.uses.append(factor_name)
+        blocks: list[tuple[Block, ...]] = []
+        labels: list[Any] = []
+        for i, entry in enumerate(entries):
+            what = f"choice {i} of stage {name!r}"
+            layers, label = branch_layers(entry, what)
+            blocks.append(tuple(self._block(layer, what) for layer in layers))
+            labels.append(i if label is None else label)
+        if not all(isinstance(label, str) for label in labels):
+            labels = list(range(len(labels)))
+        numbers = tuple(range(len(blocks)))
+        label_values(factor_name, labels)
+        self.own.append(Factor(factor_name, numbers, tuple(labels)))
+        return tuple(blocks)
+
+    def _block(self, layer: object, what: str) -> Block:
+        if not isinstance(layer, Mapping):
+            raise InputError(f"a layer of {what} is {shown(layer)}; it must be a mapping such as {{kernel: 3}}")
+        if "branches" in layer:
+            self._check_keys(layer, ("name", "branches", "merge", "aligned"), what)
+            return read_branches(layer, what, self._block, None)[0]
+        params = self._params(layer, "", what, ("name", "op", "repeat", "stride_at"), factors=False)
+        if isinstance(layer.get("name"), str):
+            params["name"] = layer["name"]
+        return params

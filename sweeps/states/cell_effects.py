@@ -1,0 +1,183 @@
+"""The effects of a cell for all choices at once: arrays of numbered sets of paths, an axis for each factor.
+
+A cell has many choices and few effects: each distinct step is worked out once, and the rest is look-ups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rfscale.engine.errors import InputError
+from rfscale.sweeps.spaces.graphs.cell import Cell, Pick
+from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Wirer
+from rfscale.sweeps.states.effects import Effect, Effects, Reach, centred, maximal
+
+Grid = np.ndarray  # numbers of `CellEffects.reach`, broadcastable over the factors
+NOTHING, IDENTITY = 0, 1
+
+
+class CellEffects:
+    """Works out what a stage of uses of one cell does.
+
+    Parameters
+    ----------
+    stage : str
+    cell : Cell
+    prefix : str
+        Of the names of its factors.
+    layers : callable
+        Gives the layers of a block.
+    axes : mapping of str to int
+        The axis of each factor of the grid.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        cell: Cell,
+        prefix: str,
+        layers: Callable[[Mapping[str, Any]], Sequence[ChainLayer]],
+        axes: Mapping[str, int],
+    ) -> None:
+        self.stage, self.cell, self.prefix, self.layers, self.axes = stage, cell, prefix, layers, axes
+        self.reach = [Reach(1, frozenset()), Reach(1, frozenset({(0, 1)}))]
+        self._number: dict[Reach, int] = {self.reach[IDENTITY]: IDENTITY}
+        self._steps: dict[tuple[Any, ...], int] = {}
+        self._ops: dict[tuple[str, int], Reach] = {}
+        self._start = np.full((1,) * (max(axes.values(), default=-1) + 1), IDENTITY)
+
+    def effects(self, repeat: int) -> list[Grid]:
+        """Return the numbers of the effects of 0, 1, ... `repeat` uses one after another."""
+        out = [self._start]
+        for _ in range(repeat):
+            out.append(self._use(out[-1]))
+        return out
+
+    def effect(self, number: int) -> Effect:
+        """Return the effect of a number."""
+        return centred(self.reach[number]) if number else Effect(1, ())
+
+    def _use(self, at: Grid) -> Grid:
+        cell = self.cell
+        ends: dict[str, Grid] = {cell.source: at}
+        arriving: dict[str, list[Grid]] = {}
+        picks = {pick.name: pick for pick in cell.picks}
+
+        def stride(source: str) -> int:
+            return cell.stride if source == cell.source else 1
+
+        for name in cell.order:
+            if name in picks:
+                ends[name] = self._picked(picks[name], ends, stride)
+            elif name != cell.source:
+                ends[name] = self._merged(arriving.get(name, []), name)
+            for edge in cell.edges:
+                if edge.source == name:
+                    factor = f"{self.prefix}_{edge.factor}" if edge.factor else None
+                    moved = self._moved(ends[name], edge.ops, factor, stride(name))
+                    arriving.setdefault(edge.to, []).append(moved)
+        return self._merged([ends[name] for name in cell.output], "output")
+
+    def _picked(self, pick: Pick, ends: Mapping[str, Grid], stride: Callable[[str], int]) -> Grid:
+        """A node that reads some earlier ones: one slice along the axis of its inputs for each choice of them."""
+        name = f"{self.prefix}_{pick.name}"
+        axis = self.axes[f"{name}_inputs"]
+        made = []
+        for i, subset in enumerate(pick.subsets):
+            arriving = []
+            for j, source in enumerate(subset, start=1):
+                factor = f"{name}_op{j}" if pick.chosen else None
+                arriving.append(self._moved(_part(ends[source], axis, i), pick.ops, factor, stride(source)))
+            made.append(self._merged(arriving, pick.name))
+        return _joined(made, axis)
+
+    def _moved(self, at: Grid, ops: tuple[str, ...], factor: str | None, stride: int) -> Grid:
+        """What an op makes of a grid; where the op is chosen, one slice along the axis of its factor for each."""
+        if factor is None:
+            return self._applied(at, ops[0], stride)
+        axis = self.axes[factor]
+        return _joined([self._applied(_part(at, axis, i), op, stride) for i, op in enumerate(ops)], axis)
+
+    def _applied(self, at: Grid, op: str, stride: int) -> Grid:
+        found, inverse = np.unique(at, return_inverse=True)
+        return np.array([self._after(int(n), op, stride) for n in found])[inverse.reshape(at.shape)]
+
+    def _after(self, number: int, op: str, stride: int) -> int:
+        """The number of what an op makes of one set of paths: a sumset, term by term."""
+        key = (number, op, stride)
+        if key not in self._steps:
+            before, own = self.reach[number], self._op(op, stride)
+            terms = {
+                (first + before.stride * shift, _sumset(bits, taps, before.stride))
+                for first, bits in before.terms
+                for shift, taps in own.terms
+            }
+            self._steps[key] = self._numbered(Reach(before.stride * own.stride, maximal(terms)))
+        return self._steps[key]
+
+    def _op(self, name: str, stride: int) -> Reach:
+        if (name, stride) not in self._ops:
+            wirer = Wirer(self.stage, self.layers, {})
+            end = self.cell.op(wirer, name, 0, stride)
+            self._ops[name, stride] = Effects(self.stage).reach(wirer.wiring(end))
+        return self._ops[name, stride]
+
+    def _merged(self, grids: Sequence[Grid], node: str) -> Grid:
+        if not grids:
+            return np.full_like(self._start, NOTHING)
+        whole = grids[0]
+        for grid in grids[1:]:
+            pairs = whole * len(self.reach) + grid
+            size = len(self.reach)
+            found, inverse = np.unique(pairs, return_inverse=True)
+            merged = np.array([self._union(*divmod(int(n), size), node) for n in found])
+            whole = merged[inverse.reshape(pairs.shape)]
+        return whole
+
+    def _union(self, a: int, b: int, node: str) -> int:
+        if a == b or not a or not b:
+            return a or b
+        key = ("union", min(a, b), max(a, b))
+        if key not in self._steps:
+            one, other = self.reach[a], self.reach[b]
+            where = f"stage {self.stage!r}: paths that meet in node {node!r} of cell {self.cell.name!r}"
+            if one.stride != other.stride:
+                raise InputError(f"{where} have strides {one.stride} and {other.stride}; they need one stride")
+            if self.cell.aligned and one.centre != other.centre:
+                raise InputError(
+                    f"{where} have centres {abs(one.centre - other.centre) / 2:g} entries apart",
+                    remedy="use odd kernels in both or even ones in both, or say that it is meant with aligned: false",
+                )
+            self._steps[key] = self._numbered(Reach(one.stride, maximal(one.terms | other.terms)))
+        return self._steps[key]
+
+    def _numbered(self, reach: Reach) -> int:
+        if not reach.terms:
+            return NOTHING
+        if reach not in self._number:
+            self._number[reach] = len(self.reach)
+            self.reach.append(reach)
+        return self._number[reach]
+
+
+def _part(grid: Grid, axis: int, i: int) -> Grid:
+    """The slice of a grid at place i of an axis; all of it where it does not depend on that axis."""
+    return grid if grid.shape[axis] == 1 else grid.take([i], axis)
+
+
+def _joined(grids: Sequence[Grid], axis: int) -> Grid:
+    shape = np.broadcast_shapes(*(g.shape for g in grids))
+    return np.concatenate([np.broadcast_to(g, shape) for g in grids], axis)
+
+
+def _sumset(bits: int, taps: int, step: int) -> int:
+    """A set united with itself moved by every tap, `step` entries apart."""
+    out = 0
+    while taps:
+        low = taps & -taps
+        out |= bits << (low.bit_length() - 1) * step
+        taps ^= low
+    return out

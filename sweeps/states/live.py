@@ -1,0 +1,37 @@
+"""Live values that lead to the same effects are one: a shared cell of 15,625 choices is the few effects that it has.
+
+Costs tell apart what footprints do not; their graph keeps the live values of sweeps/states/compile.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from rfscale.sweeps.states.compile import Program
+from rfscale.sweeps.states.effects import Effect
+
+
+def merged_live(programs: Sequence[Program]) -> list[Program]:
+    """Return the programs of a space with branches, their live values merged as far as effects allow.
+
+    From the last stage backwards: two values are one if they select the same effects at this stage, choice by choice,
+    and lead to values that are one.
+    """
+    out: list[Program] = []
+    after, n_after = np.zeros(programs[-1].n_live, np.int64), 1
+    for program in reversed(programs):
+        rows: dict[tuple[Effect, ...], int] = {}
+        row_of = np.array([rows.setdefault(row, len(rows)) for row in program.effects], np.int64)
+        variant = row_of[program.variant]
+        next_live = after[program.next_live]
+        alike = np.concatenate([variant[:, None], next_live], axis=1)
+        _, first, before = np.unique(alike, axis=0, return_index=True, return_inverse=True)
+        before = before.reshape(-1)
+        out.append(
+            replace(program, variant=variant[first], next_live=next_live[first], n_live=n_after, effects=tuple(rows))
+        )
+        after, n_after = before, len(first)
+    return out[::-1]
