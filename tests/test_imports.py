@@ -30,6 +30,28 @@ def test_loaded_modules(code, forbidden):
     assert out.stdout.split() == []
 
 
+PRINTING = """
+import sys
+from rfscale.sweeps.cli.main import main
+code = main(sys.argv[2:])
+print("loaded:", *[name for name in sys.argv[1].split(",") if sys.modules.get(name)])
+sys.exit(code > 1)
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["networks", "profile resnet50", "profile unet --depth all", "profile resnet50 --input-size 224", "check resnet50"],
+)
+def test_a_verb_that_prints_a_table_needs_numpy_alone(command):
+    """Neither xarray, which takes longer to import than the answer to compute, nor compiled code."""
+    heavy = ",".join((*HEAVY, "xarray", "pandas", "numba"))
+    done = subprocess.run(
+        [sys.executable, "-c", PRINTING, heavy, *command.split()], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "loaded:"
+
+
 FIRST = """
 import importlib, sys
 import numpy, numba, rich.table, typer, xarray, yaml, zarr  # stay loaded: only our own modules are imported anew

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MAX_CELLS = 1 << 28  # of one grid of path counts: 2 GiB
-ADDED = BeforeKernels(few=1 << 11, most=1 << 23)  # numbers that are added up without kernels: 2 ns each
+ADDED = BeforeKernels(few=1 << 11, most=1 << 26)  # numbers that are added up without kernels: 2 ns each
 READ_COST = 500  # numbers that are added up in the time of one read by itself
 _LARGE = 2.0**256  # counts above are scaled down; one layer multiplies them by less than 2^120
 

@@ -10,7 +10,7 @@ from os import PathLike
 from types import MappingProxyType
 from typing import Any, NoReturn, Self
 
-from rfscale.engine.errors import INPUT_SIZE, InputError, Parameter, nearest, shown
+from rfscale.engine.errors import INPUT_SIZE, InputError, Parameter, nearest, shown, visible
 from rfscale.engine.network.derived import Derived
 from rfscale.engine.network.layer import IMAGE, Layer, ordered, read_layers
 from rfscale.engine.network.modules import module_layer
@@ -257,7 +257,17 @@ class Network:
 
     def __repr__(self) -> str:
         size = "" if self.input_size is None else f", input {'×'.join(map(str, self.input_size))}"
-        return f"<Network {self.name}: {len(self)} layers, axes {', '.join(self.axes)}{size}>"
+        return f"<Network {visible(self.name)}: {len(self)} layers, axes {', '.join(self.axes)}{size}>"
+
+    def __str__(self) -> str:
+        from rfscale.engine.display.network_tree import network_text
+
+        return network_text(self)
+
+    def _repr_html_(self) -> str:
+        from rfscale.engine.display.network_tree import network_html
+
+        return network_html(self)
 
     def index(self, name: str) -> int:
         """Return the position of a layer, or of the layer that a module returns.

@@ -231,10 +231,7 @@ class Blocks:
             figures = np.array([*graph.figures(stage).values()], np.int32)
             figures.take(graph.levels[stage].follow, axis=1, out=tables, mode="clip")
         else:
-            flat = [*tables.reshape(len(FIGURES), -1)]
-            with threads_for(64 * n * choices):
-                nodes = np.arange(n, dtype=np.int32)
-                graph.enumerate_range(range(built, stage + 1), nodes, 0, n * choices, flat, self._words(stage))
+            graph.rows_after(range(built, stage + 1), tables, self._words(stage))
         first = built
         while first and tables[:, 0].nbytes * graph.levels[first - 1].follow.size <= ROW_BYTES:
             first -= 1

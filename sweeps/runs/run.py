@@ -99,7 +99,7 @@ def run(
         else:
             out = _networks(space, progress)
         tree[stage] = label(blocks, stage, out, coords)
-    result = xr.DataTree(xr.Dataset(attrs=attributes(space, "run")), name=space.name)
+    result = xr.DataTree(xr.Dataset(attrs=attributes(space, "run")), name=space.name.replace("/", "_"))  # no path
     result.children = {name: xr.DataTree(ds) for name, ds in tree.items()}  # twice as fast as DataTree.from_dict
     return result
 

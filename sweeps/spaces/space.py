@@ -12,8 +12,9 @@ from operator import mul
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 
-from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.errors import InputError, nearest, shown, visible
 from rfscale.engine.network.spec import AXES, listed, per_axis, stated_axes, text_name, whole
+from rfscale.sweeps.spaces.display import count, space_html, space_text, stage_columns
 from rfscale.sweeps.spaces.graphs.wiring import NO_PATH, ChainLayer, Wiring, first_tap
 from rfscale.sweeps.spaces.index import Labelled
 from rfscale.sweeps.spaces.stage_reader import StageReader
@@ -152,8 +153,17 @@ class Space(Labelled):
         return hashlib.sha256((text + repr(self.dims)).encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:
-        size = f"{self.size:,}" if self.size < 10**15 else f"{self.size:.3g}" if self.size < 10**300 else "very many"
-        return f"<Space {self.name}: {len(self.stages)} stages, {len(self.factors)} factors, {size} architectures>"
+        return f"<Space {visible(self._title())}>"
+
+    def _title(self) -> str:
+        size = count(self.size)
+        return f"{self.name}: {len(self.stages)} stages, {len(self.factors)} factors, {size} architectures"
+
+    def __str__(self) -> str:
+        return space_text(self._title(), stage_columns(self), len(self.stages))
+
+    def _repr_html_(self) -> str:
+        return space_html(self._title(), stage_columns(self), len(self.stages))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Space) and self.name == other.name and self.hash == other.hash

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
+import numba
 import numpy as np
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.kernels import paths
+from rfscale.sweeps.kernels import lanes, paths
 from rfscale.sweeps.kernels import states as kernels
+from rfscale.sweeps.machine import PARALLEL_FROM, threads_for
 from rfscale.sweeps.spaces.costs import CostRules, CostState
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer
 from rfscale.sweeps.states.compile import Program, Trie
@@ -27,6 +32,7 @@ MAX_REMEMBERED_LAYERS = 64  # distinct layers of a graph up to which the state a
 MAX_COST = 2**61  # sums of costs stay below the mark that stands for "no path" in sweeps/kernels/paths.py
 WORD_BYTES = 8
 CELL_WORDS = 5  # that a state × choice of a table takes while its level is made
+MAX_LANE_WORDS = 1 << 13  # of one lane, in the sets of all layers of some stages: 4 MB for all lanes
 DENSE_KEYS = 1 << 20  # keys that are numbered through a table of them all, whatever their number
 
 NumberedWiring = list[tuple[int, ChainLayer | str, tuple[int, ...]]]
@@ -169,6 +175,38 @@ class AxisGraph:
         last = self.levels[stage - 1]
         return 2 * len(last.state) < last.follow.size
 
+    def rows_after(self, stages: range, out: np.ndarray, width: int) -> None:
+        """Write the figures after all choices of some stages, of every node of the level before them.
+
+        Parameters
+        ----------
+        out : int32 array (4, nodes, choices)
+            `FIGURES` by node and choice, the last stage's choice fastest.
+        width : int
+            Words of the widest set.
+        """
+        level = self.before(stages.start)
+        threads = numba.get_num_threads() if out[0].size >= PARALLEL_FROM else 1
+        programs = self.programs[stages.start : stages.stop]
+        slots = sum(1 + max(len(tries[self.axis].parent) for tries in p.tries) for p in programs)
+        if width * slots > MAX_LANE_WORDS or (width > 8 and len(level.state) < lanes.LANES // 8):
+            nodes = np.arange(len(level.state), dtype=np.int32)
+            with threads_for(64 * out[0].size):
+                self.enumerate_range(stages, nodes, 0, out[0].size, [*out.reshape(4, -1)], width)
+            return
+        jump, extent, _, _, start, _, _, words, _ = self.pool.columns
+        order, groups = _alike(level.live, jump[level.state], start[level.state] < 0, extent[level.state])
+        tables = _flat(programs, self.axis)
+        given = (jump, extent, start, words, groups, level.state[order], level.live[order], order, *tables, width)
+        kernel: Any = lanes.rows_after
+        parts = min(4 * threads, len(groups) - 1) if threads > 1 else 1
+        cuts = [(len(groups) - 1) * i // parts for i in range(parts + 1)]
+        if parts == 1:
+            kernel(*given, *cuts, *out)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            deque(pool.map(lambda low, high: kernel(*given, low, high, *out), cuts[:-1], cuts[1:]), maxlen=0)
+
     def _table_words(self, program: Program, nodes: int) -> int:
         """Words of the levels so far, and of the tables that the next one is made with."""
         at_nodes_of_tries = nodes * (1 + max(len(tries[self.axis].parent) for tries in program.tries))
@@ -251,6 +289,21 @@ def _flat(programs: Sequence[Program], axis: int) -> list[np.ndarray]:
         np.concatenate(leaf),
         *(np.ascontiguousarray(row) for row in layers),
     ]
+
+
+def _alike(live: np.ndarray, jump: np.ndarray, solid: np.ndarray, extent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return nodes in an order in which those alike stand together, and where groups of at most LANES begin in it.
+
+    Extents only make neighbours of sets of as many words.
+    """
+    order = np.lexsort((extent, solid, jump, live))
+    new = np.ones(len(order) + 1, bool)
+    new[1:-1] = False
+    for key in (live, jump, solid):
+        new[1:-1] |= np.diff(key[order]) != 0
+    begin = np.flatnonzero(new)
+    parts = [np.arange(a, b, lanes.LANES) for a, b in pairwise(begin.tolist())]
+    return order.astype(np.int32), np.append(np.concatenate(parts), len(order))
 
 
 class CostGraph:

@@ -13,6 +13,7 @@ from rfscale.sweeps.cli.verbs.check import check
 from rfscale.sweeps.cli.verbs.compare import compare
 from rfscale.sweeps.cli.verbs.context import context
 from rfscale.sweeps.cli.verbs.design import design
+from rfscale.sweeps.cli.verbs.explore import explore
 from rfscale.sweeps.cli.verbs.field import field
 from rfscale.sweeps.cli.verbs.footprint import footprint
 from rfscale.sweeps.cli.verbs.halo import halo
@@ -26,7 +27,7 @@ from rfscale.sweeps.cli.verbs.validate import validate
 from rfscale.sweeps.cli.verbs.where import where
 
 QUESTIONS: dict[str, tuple[Callable[..., None], ...]] = {  # in the order of the help
-    "What does my network see?": (profile, footprint, where, field, sizes, context, compare, check, networks),
+    "What does my network see?": (profile, explore, footprint, where, field, sizes, context, compare, check, networks),
     "Which maps fit my objects?": (match, design),
     "How do I cut images into tiles?": (halo,),
     "Which of many networks?": (sweep, validate, batch),

@@ -10,10 +10,10 @@ import numpy as np
 
 from rfscale.engine.readers.onnx.graph.node import Node
 from rfscale.engine.readers.onnx.operators.registry import onnx
+from rfscale.engine.readers.tensors.combined import common
 from rfscale.engine.readers.tensors.layout import (
     Dim,
     UnreadableError,
-    common,
     length,
     mixed,
     neutral,

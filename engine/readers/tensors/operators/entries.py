@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rfscale.engine.network.ops import OPS
+from rfscale.engine.readers.tensors.combined import common
 from rfscale.engine.readers.tensors.layout import (
+    Dim,
     UnreadableError,
-    common,
+    cut_without_place,
     has_no_place,
     length,
     mixed,
@@ -50,7 +52,7 @@ def write_slice(k: Tracker, base: Any, new: Any, d: int, start: int, stop: int, 
         alone = part == 1 and not isinstance(base, Tracked)
         out = _with_mixed(k.elementwise(held, "concat", shape), d, start if alone else None)
         if any(isinstance(t, Tracked) and has_no_place(t.dims[d]) for t in (base, new)):
-            out = replace(out, dims=with_dim(out.dims, d, without_place(shape[d])))
+            out = replace(out, dims=with_dim(out.dims, d, _written_without_place(k, base, new, d, start, part)))
         return out
     if isinstance(base, Tracked) and isinstance(new, Tracked) and _all_pixels(base, d) == (start, stop, step):
         return _beside_tokens(k, base, new, d)
@@ -58,6 +60,14 @@ def write_slice(k: Tracker, base: Any, new: Any, d: int, start: int, stop: int, 
     if isinstance(new, Tracked):
         parts.append(placed(k, _on_the_axis_of(k, base, new, d), d, start, step, shape[d]))
     return k.merge("concat", parts, common([p.dims for p in parts], shape))
+
+
+def _written_without_place(k: Tracker, base: Any, new: Any, d: int, start: int, part: int) -> Dim:
+    """The dim of scores of which those of pixels became others made of them: tokens beside may be cut off as before."""
+    n = base.shape[d]
+    scores = [t.dims[d] for t in (base, new) if isinstance(t, Tracked) and has_no_place(t.dims[d])]
+    same = len(scores) == 2 and scores[1] == cut_without_place(scores[0], start, start + part)
+    return scores[0] if same and base.layer in _merged(k, new.layer) else without_place(n)
 
 
 def _all_pixels(t: Tracked, d: int) -> tuple[int, int, int] | None:

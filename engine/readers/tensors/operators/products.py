@@ -9,20 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.readers.tensors.broadcasts import holds_all
+from rfscale.engine.readers.tensors.broadcasts import keys
 from rfscale.engine.readers.tensors.layout import (
     Dim,
     UnreadableError,
     has_no_place,
     is_alike,
-    length,
     mixed,
     neutral,
     restrided,
     some_of,
     spatial,
     with_dim,
-    without_place,
 )
 from rfscale.engine.readers.tensors.operators.extra_tokens import after_reading
 from rfscale.engine.readers.tensors.operators.moves import cumulate
@@ -58,18 +56,19 @@ def _contract(k: Tracker, tracked: Sequence[tuple[Tracked, str]], output: str, s
             others = {(f.axis, f.stride) for x, dim in held.items() if x != label for f in spatial(dim)}
             if label not in output or held_here & others:
                 gone.append(d)
-                if label in output and not any(holds_all(k, before, t) for before in parts):
-                    lost[label] = _keys(k, t, d)
+                if label in output:
+                    lost[label] = keys(k, t, d)
         part = k.reduce(t, gone, shrink=len(tracked) == 1)
         for d, label in enumerate(labels):
             if label in output and spatial(part.dims[d]):
                 held.setdefault(label, part.dims[d])
         parts.append(part)
         read.append((t, part, labels))
-    lost |= {x: dim for t, labels in tracked for x, dim in zip(labels, t.dims, strict=True) if has_no_place(dim)}
+    here = [(x, dim) for _, part, labels in read for x, dim in zip(labels, part.dims, strict=True)]
+    lost |= {x: dim for x, dim in here if has_no_place(dim)}
     if lost.keys() & held.keys():
         raise UnreadableError("it combines entries whose place on the map is not known with those of a map")
-    unlike = {x for t, labels in tracked for x, dim in zip(labels, t.dims, strict=True) if not _goes_with_any(dim)}
+    unlike = {x for x, dim in here if not spatial(dim) and not is_alike(dim)} - lost.keys()
     if unlike & held.keys():
         raise UnreadableError("it combines the entries of a map with others that hold different maps, or nothing")
     for t, part, labels in read:
@@ -82,21 +81,6 @@ def _contract(k: Tracker, tracked: Sequence[tuple[Tracked, str]], output: str, s
     )
     inside = {s for p in parts if p.layer >= 0 for s in _contained(k, p.layer)}
     return k.merge("add", [p for p in parts if p.layer not in inside], dims)
-
-
-def _keys(k: Tracker, t: Tracked, d: int) -> Dim:
-    """The dim of the scores of keys: extra tokens that hold nothing beside the pixels may be cut off."""
-    dim = t.dims[d]
-    plain = without_place(length(dim))
-    if len(dim) != 1 or not dim[0].inner:
-        return plain
-    f, base = dim[0], k.base(t.layer)
-    alone = any(n >= 0 and not k.pools(n, base) for n in f.extra)
-    return plain if alone else without_place(f.size, f.lead, length(f.inner))
-
-
-def _goes_with_any(dim: Dim) -> bool:
-    return bool(spatial(dim)) or is_alike(dim)
 
 
 def _contained(k: Tracker, layer: int) -> tuple[int, ...]:

@@ -292,8 +292,9 @@ def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1,
     def become(new: tuple[Factor, ...]) -> Dims:
         return with_dim(t.dims, d, new)
 
-    if has_no_place(dim):
-        return replace(t, dims=become(cut_without_place(dim, start, stop, step)))
+    if has_no_place(dim) and step == 1 and (rest := cut_without_place(dim, start, stop)):
+        return replace(t, dims=become(rest))
+    check_place(dim)
     if not spatial(dim):
         return replace(t, dims=become(picked(dim, range(start, stop, step))))
     if len(dim) > 1:

@@ -1,0 +1,177 @@
+"""The document of the explorer: what its page draws of one network, as docs/formats.md describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from math import prod
+from typing import Any, Unpack
+
+from rfscale.engine.analysis.check.check import check
+from rfscale.engine.analysis.explore.families import FamilyTable
+from rfscale.engine.analysis.explore.fields import field_of
+from rfscale.engine.analysis.explore.figures import figures_at
+from rfscale.engine.analysis.explore.objects import objects_of
+from rfscale.engine.analysis.explore.tiling import tiling_of
+from rfscale.engine.analysis.output_lines import output_lines
+from rfscale.engine.analysis.tiling.tile_costs import padded_size
+from rfscale.engine.errors import INPUT_SIZE, InputError, Parameter
+from rfscale.engine.footprints.plan import GlobalOps, Plan, resolve
+from rfscale.engine.network.modules import level_name, modules
+from rfscale.engine.network.network import Network, Size, check_size
+from rfscale.engine.readers.load import as_network
+from rfscale.engine.readers.reading import NetworkLike, Reading
+from rfscale.engine.variables import provenance
+
+FORMAT = 1  # of the document; a page draws those of its own number
+USUAL_SIZE = {1: 1024, 2: 224, 3: 64}  # pixels per axis, by number of axes, where no size is known
+MOST_PIXELS, MOST_ALONG = 1 << 22, 1 << 13  # of the larger size that is offered unasked
+MOST_FIELDS = 400  # layers with contours; of deeper networks the outputs and the ends of modules
+
+
+def explorer_document(
+    network: NetworkLike,
+    objects: Any = None,
+    *,
+    resize: str | None = None,
+    input_size: int | Sequence[int] | None = None,
+    more_sizes: Sequence[int | Sequence[int]] = (),
+    global_ops: GlobalOps = "include",
+    with_objects: bool = True,
+    source: Mapping[str, Any] | None = None,
+    **reading: Unpack[Reading],
+) -> dict[str, Any]:
+    """Return what the explorer draws of one network: numbers, texts and lists alone, ready for JSON.
+
+    Parameters
+    ----------
+    network : Network, or what `load` takes
+    objects : path, array, xr.Dataset or None
+        As for `match`; None: COCO val2017. Networks of two axes have them.
+    resize : str, optional
+        What training does to the images of the objects; by default the page offers some usual rules.
+    input_size : int or sequence of int, optional
+        Pixels per axis; by default the network's own, or a usual size that it takes.
+    more_sizes : sequence of (int or sequence of int)
+        Further sizes that the page offers; by default a smaller and a larger one that the network takes.
+    global_ops : {"include", "skip"}
+    with_objects : bool
+        Whether object sizes are part of it.
+    source : mapping, optional
+        Further arguments of `object_sizes`.
+    **reading
+        How a model is read, as in `load`: example_input, unknown, axes, image, name, arguments.
+
+    Raises
+    ------
+    InputError
+        For an input size that the network does not take, and for objects that cannot be read.
+    """
+    net = as_network(network, reading, input_size)
+    ndim = len(net.axes)
+    first = _first_size(net, input_size)
+    sizes = [check_size(more, ndim, Parameter("more_sizes")) for more in more_sizes] or _around(net, first)
+    table = FamilyTable()
+    views = [figures_at(net, size, global_ops, table) for size in dict.fromkeys([first, *sizes])]
+    interior, why = _interior(net, global_ops, table)
+    views += [interior] if interior else []
+    figures_size = None if interior else sizes[0]  # a network without interior figures has those of its size
+    described = objects_of(net, objects, resize, figures_size, **source or {}) if with_objects and ndim == 2 else []
+    return {
+        "format": FORMAT,
+        "kind": "network",
+        "name": net.name,
+        "axes": list(net.axes),
+        "global_ops": global_ops,
+        "notes": _notes(net, why),
+        "layers": _layers(net),
+        "modules": _modules(net),
+        "outputs": [_output(net, name) for name in net.outputs],
+        "verdict": output_lines(net, figures_size, global_ops="skip"),
+        "findings": [asdict(f) | {"value": None, "threshold": None} for f in check(net, global_ops=global_ops)],
+        "halo": tiling_of(net, global_ops, views[0]["figures"]["is_global"]),
+        "objects": described,
+        "fields": _fields(net, resolve(net, figures_size, global_ops), global_ops),
+        "families": table.families,
+        "shapes": table.shapes,
+        "views": views,
+        "made": {key: str(value) for key, value in provenance("explore", net).items()},
+    }
+
+
+def _first_size(net: Network, given: int | Sequence[int] | None) -> Size:
+    if given is not None:
+        return check_size(given, len(net.axes), INPUT_SIZE)
+    if net.input_size is not None:
+        return net.input_size
+    return padded_size(net, (USUAL_SIZE[len(net.axes)],) * len(net.axes))
+
+
+def _around(net: Network, first: Size) -> list[Size]:
+    """Sizes of about half and twice the pixels along each axis that the network takes, where they are usual."""
+    found = []
+    for factor in (0.5, 2.0):
+        try:
+            size = padded_size(net, tuple(max(1, round(n * factor)) for n in first))
+            net.map_sizes(size)
+        except InputError:
+            continue
+        if prod(size) <= MOST_PIXELS and max(size) <= MOST_ALONG:
+            found.append(size)
+    return found
+
+
+def _interior(net: Network, global_ops: GlobalOps, table: FamilyTable) -> tuple[dict[str, Any] | None, str]:
+    """Figures without borders, or why there are none."""
+    try:
+        return figures_at(net, None, global_ops, table), ""
+    except InputError as error:
+        return None, str(error)
+
+
+def _notes(net: Network, without_interior: str) -> list[str]:
+    notes = [f"{op} is taken for {treatment}" for op, treatment in net.assumed.items()]
+    notes += [f"left out: {what} ({reason})" for what, reason in net.left_out.items()]
+    return notes + ([f"no figures without borders: {without_interior}"] if without_interior else [])
+
+
+def _layers(net: Network) -> list[dict[str, Any]]:
+    number = {layer.name: i for i, layer in enumerate(net.layers)}
+    return [
+        {"name": layer.name, "op": layer.op, "inputs": [number.get(source, -1) for source in layer.inputs]}
+        for layer in net.layers
+    ]
+
+
+def _output(net: Network, name: str) -> dict[str, Any]:
+    level = level_name(net, name)
+    return {"layer": net.index(name), "name": f"{level} ({name})" if level else name}
+
+
+def _modules(net: Network) -> dict[str, int]:
+    """The layer that every module returns: of several maps or calls the last."""
+    names = [layer.name for layer in net.layers]
+    found: dict[str, int] = {}
+    for depth in range(1, max(name.count(".") for name in names) + 1):
+        for module in modules(names, depth, net.modules):
+            if module.layers > 1:
+                base = module.name.partition(":")[0].partition("@")[0]
+                found[base] = max(found.get(base, -1), module.last)
+    return found
+
+
+def _fields(net: Network, plan: Plan, global_ops: GlobalOps) -> dict[str, Any]:
+    """Contours of the layers; the number of the source for one that only passes its source on."""
+    chosen = set(range(len(net.layers)))
+    if len(chosen) > MOST_FIELDS:
+        chosen = {net.index(name) for name in net.outputs} | set(_modules(net).values())
+    found: dict[str, Any] = {}
+    for index in sorted(chosen):
+        step = plan.steps[index]
+        if step.passes and str(step.sources[0]) in found:
+            found[str(index)] = step.sources[0]
+        elif not step.is_global:
+            field = field_of(plan, index, global_ops)
+            if field is not None:
+                found[str(index)] = field
+    return {"input_size": None if plan.input_size is None else list(plan.input_size), "of": found}

@@ -1,0 +1,105 @@
+// The verdict in sentences: outputs, findings, objects, tiles.
+import { percent, perAxis, shareBelow, text } from "../model/numbers.mjs";
+import { byId, chooser, el } from "./dom.mjs";
+
+export function createVerdict(app) {
+  const { doc } = app;
+  byId("sentences").append(...doc.verdict.map((line) => el("li", {}, sentence(app, line))));
+  byId("notes").append(...doc.notes.map((note) => el("li", {}, note)));
+  byId("chips").append(...doc.findings.map((finding) => chip(app, finding)));
+  if (!doc.findings.length) byId("chips").append(el("li", { class: "muted" }, "check found nothing"));
+  const draws = [createHalo(app), createObjects(app)];
+  return (changed) => draws.forEach((draw) => draw(changed));
+}
+
+// The name of an output at the start of its line leads to the layer.
+function sentence(app, line) {
+  const output = app.doc.outputs.find((o) => line.startsWith(`${o.name}: `));
+  const layer = output?.layer ?? app.doc.layers.findIndex((l) => line.startsWith(`${l.name}: `));
+  if (layer < 0) return line;
+  const name = output?.name ?? app.doc.layers[layer].name;
+  return [el("button", { class: "link", onclick: () => app.set({ layer }) }, name), line.slice(name.length)];
+}
+
+function chip(app, finding) {
+  const layer = app.doc.layers.findIndex((l) => l.name === finding.layer);
+  const label = [el("b", {}, finding.rule.replaceAll("_", " ")), ` ${finding.layer}`];
+  const title = `${finding.message}. ${finding.remedy}`;
+  const go = () => [layer >= 0 && app.set({ layer }), (byId("remedy").textContent = `${finding.layer}: ${title}`)];
+  return el("li", {}, el("button", { class: `chip ${finding.level}`, title, onclick: go }, label));
+}
+
+// Tiles ----------------------------------------------------------------------------------------------------------------
+
+function createHalo(app) {
+  const { halo, axes } = app.doc;
+  const place = byId("halo");
+  if (halo.why_none) {
+    place.append(el("p", { class: "muted" }, `No margins for tiles: ${halo.why_none}`));
+    return () => null;
+  }
+  const margins = halo.margin.map(([a, b]) => (a === b ? `${a} on each side` : `${a} before and ${b} after`));
+  const alike = new Set(margins).size === 1;
+  const margin = alike ? margins[0] : axes.map((axis, a) => `${axis}: ${margins[a]}`).join(", ");
+  const period = `tiles are multiples of ${perAxis(halo.period)} pixels`;
+  const valid = `sizes that the network takes: ${perAxis(halo.valid)}`;
+  const told = el("output", { for: "tile" });
+  const slide = (event) => app.set({ tile: Number(event.target.value) });
+  const slider = el("input", { type: "range", id: "tile", min: 0, max: halo.tiles.length - 1, oninput: slide });
+  place.append(el("p", {}, `Tiles${halo.layers.length ? ` of ${halo.layers[0]}` : ""} need a margin of ${margin}; ${period}; ${valid}.`));
+  place.append(el("label", { for: "tile" }, "Tile "), slider, told);
+  const usual = halo.tiles.findIndex((tile) => tile.waste <= 2);
+  return () => {
+    const at = halo.tiles[app.state.tile] ? app.state.tile : usual < 0 ? halo.tiles.length - 1 : usual;
+    const tile = halo.tiles[at];
+    slider.value = at;
+    const memory = tile.memory ? `, ${text(tile.memory / 2 ** 30, 3)} GiB of maps` : "";
+    told.textContent = ` ${tile.tile.join("×")}: crops of ${tile.crop.join("×")}, ${text(tile.waste)} pixels computed for each of use${memory}`;
+  };
+}
+
+// Objects --------------------------------------------------------------------------------------------------------------
+
+export function counts(app) {
+  const sizes = app.doc.objects[app.state.rule] ?? app.doc.objects[0];
+  if (!sizes) return null;
+  return { ...sizes, counts: sizes.categories[app.state.category] ?? sizes.total };
+}
+
+const WORDS = { 1: "one entry", 2: "two entries", 3: "three entries", 4: "four entries" };
+
+function createObjects(app) {
+  const { objects } = app.doc;
+  const place = byId("objects");
+  byId("objects-part").hidden = !objects.length;
+  if (!objects.length) return () => null;
+  const names = Object.keys(objects[0].categories).map((name) => [name, name]);
+  const [lines, source, controls] = [el("ul", { class: "plain" }), el("p", { class: "muted" }), el("p", { class: "controls" })];
+  place.append(controls, lines, source);
+  return (changed) => {
+    if (changed && !changed.has("rule") && !changed.has("category")) return;
+    const sizes = counts(app);
+    controls.replaceChildren(
+      chooser("Images resized", objects.map((o, i) => [String(i), o.resize]), String(app.state.rule), (v) => app.set({ rule: Number(v) })),
+      chooser("Category", [["", "all objects"], ...names], app.state.category, (v) => app.set({ category: v })),
+    );
+    const said = app.state.category === "" ? [...sizes.levels.map((l) => l.verdict), ...answers(sizes)] : shares(sizes);
+    if (sizes.why_none) said.push(sizes.why_none);
+    lines.replaceChildren(...said.map((line) => el("li", {}, line)));
+    source.textContent = `${text(sizes.objects)} objects: ${sizes.source}. ${sizes.attribution}`;
+  };
+}
+
+const answers = (sizes) => sizes.questions.map(([question, answer, why]) => el("span", {}, `${question} `, el("b", {}, answer), `: ${why}`));
+
+// The same sentences for one category: its histogram, and the limits that the levels have.
+function shares(sizes) {
+  const wide = WORDS[sizes.entries] ?? `${text(sizes.entries)} entries`;
+  const below = (limit) => shareBelow(sizes.edges, sizes.counts, limit);
+  const lines = sizes.levels.map((level) => {
+    const over = level.largest === null ? "" : `, ${percent(1 - below(level.largest))} are larger than its effective box (${text(level.largest)} px)`;
+    return `${level.name}: ${percent(below(level.smallest))} are under ${wide} wide (below ${text(level.smallest)} px)${over}`;
+  });
+  const finer = (sizes.finer ?? []).map((f) => `a ${f.name} would have ${percent(below(f.stride * sizes.entries))} under ${wide}`);
+  return [...lines, ...finer];
+}
