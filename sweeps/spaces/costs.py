@@ -7,7 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Node, Wiring
+from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Wiring
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
@@ -60,11 +60,11 @@ class CostRules(NamedTuple):
         macs = weights * prod(size) if size else 0
         return CostState(channels, strides, size), weights + (channels if layer.bias else 0), macs
 
-    def after(self, node: Node, states: Sequence[CostState]) -> tuple[CostState, int, int]:
-        """Return the state after a node, from those of its inputs, and the node's params and macs."""
-        if isinstance(node.layer, ChainLayer):
-            return self.advance(states[0], node.layer)
-        return states[0] if node.layer == "none" else self.merge(states, node.layer), 0, 0
+    def after(self, layer: ChainLayer | str, states: Sequence[CostState]) -> tuple[CostState, int, int]:
+        """Return the state after a layer or merge, from those of its inputs, and its params and macs."""
+        if isinstance(layer, ChainLayer):
+            return self.advance(states[0], layer)
+        return states[0] if layer == "none" else self.merge(states, layer), 0, 0
 
     def merge(self, states: Sequence[CostState], how: str) -> CostState:
         """Return the state of branches that meet: as many channels as each (add), or all of them together (concat)."""
@@ -100,7 +100,7 @@ def chain_channels(space: Space, wirings: Mapping[str, Wiring]) -> list[dict[str
             before = [states[i] for i in node.inputs]
             spec: dict[str, Any] = {}
             try:
-                states.append(rules.after(node, before)[0])
+                states.append(rules.after(node.layer, before)[0])
             except InputError as error:
                 raise error.within(f"stage {stage!r}") from None
             layer = node.layer

@@ -20,7 +20,7 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.spaces.graphs.cell import CellUse
-from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Wiring, chain_wiring
+from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Wiring
 from rfscale.sweeps.spaces.stages import Ref, Stage, Value
 from rfscale.sweeps.states.cell_effects import CellEffects
 from rfscale.sweeps.states.effects import Effect, Effects
@@ -93,10 +93,6 @@ class Program:
         trie = self.tries[variant][axis]
         ends = _growths(trie)
         return [ends[node] for node in trie.leaf.tolist()]
-
-    def nodes(self, variant: int) -> Iterator[Wiring]:
-        """Yield the nodes of every choice of a variant."""
-        yield from self.wirings(variant) if self.wirings else map(chain_wiring, self.layers[variant])
 
     def variant_rows(self, live: np.ndarray) -> Iterator[tuple[int, Any]]:
         """Yield the variants that nodes of some live values select, each with the positions of its nodes, rising."""

@@ -23,7 +23,7 @@ from rfscale.sweeps.kernels import lanes, paths
 from rfscale.sweeps.kernels import states as kernels
 from rfscale.sweeps.machine import PARALLEL_FROM, threads_for
 from rfscale.sweeps.spaces.costs import CostRules, CostState
-from rfscale.sweeps.spaces.graphs.wiring import Node, Wiring
+from rfscale.sweeps.spaces.graphs.wiring import ChainLayer
 from rfscale.sweeps.states.compile import Program, Trie
 
 FIGURES = ("pixels", "extent", "jump", "shared")
@@ -34,6 +34,8 @@ WORD_BYTES = 8
 CELL_WORDS = 5  # that a state × choice of a table takes while its level is made
 MAX_LANE_WORDS = 1 << 13  # of one lane, in the sets of all layers of some stages: 4 MB for all lanes
 DENSE_KEYS = 1 << 20  # keys that are numbered through a table of them all, whatever their number
+
+NumberedWiring = list[tuple[int, ChainLayer | str, tuple[int, ...]]]
 
 LOCK = threading.RLock()  # held while graphs are built: runs and questions of several threads share them
 
@@ -331,10 +333,15 @@ class CostGraph:
         found: dict[tuple[CostState, int], int] = {}
         weights = {name: np.zeros(shape, np.int64) for name in self.weights}
         after: dict[str, list[int]] = {name: [] for name in self.weights}
+        wirings: dict[int, list[NumberedWiring]] = {}
+        layers: dict[ChainLayer | str, int] = {}
         for (state, live), n in nodes.items():
-            known: dict[Node, int] = {}
+            known: dict[tuple[Any, ...], int] = {}
             ends = [(state, 0, 0)]
-            for c, wiring in enumerate(program.nodes(int(program.variant[live]))):
+            variant = int(program.variant[live])
+            if variant not in wirings:  # the same for all nodes of a level
+                wirings[variant] = _numbered_nodes(program, variant, layers)
+            for c, wiring in enumerate(wirings[variant]):
                 end, params, macs = self._through(program.stage, wiring, known, ends)
                 key = (end, int(program.next_live[live, c]))
                 node = follow[n, c] = found.setdefault(key, len(found))
@@ -355,21 +362,40 @@ class CostGraph:
         return found, after
 
     def _through(
-        self, stage: str, wiring: Wiring, known: dict[Node, int], ends: list[tuple[CostState, int, int]]
+        self,
+        stage: str,
+        wiring: NumberedWiring,
+        known: dict[tuple[Any, ...], int],
+        ends: list[tuple[CostState, int, int]],
     ) -> tuple[CostState, int, int]:
         """State after the nodes of a choice, and their costs; `ends` are those of nodes that other choices have too."""
         numbers, params, macs = [0], 0, 0
-        for node in wiring:
-            key = Node(node.layer, tuple([numbers[i] for i in node.inputs]))
+        for number, layer, inputs in wiring:
+            key = (number, numbers[inputs[0]]) if len(inputs) == 1 else (number, *[numbers[i] for i in inputs])
             at = known.get(key)
             if at is None:
-                before = [ends[i][0] for i in key.inputs]
                 try:
-                    one = self._rules.after(key, before)
+                    one = self._rules.after(layer, [ends[i][0] for i in key[1:]])
                 except InputError as error:
                     raise InputError(f"stage {stage!r}: {error}") from None
                 at = known[key] = len(ends)
                 ends.append(one)
             numbers.append(at)
-            params, macs = params + ends[at][1], macs + ends[at][2]
+            one = ends[at]
+            params += one[1]
+            macs += one[2]
         return ends[numbers[-1]][0], params, macs
+
+
+def _numbered_nodes(program: Program, variant: int, layers: dict[ChainLayer | str, int]) -> list[NumberedWiring]:
+    """Number and layer of every node and what it reads, by choice: numbers are quicker to look up than layers."""
+    if program.wirings is None:
+        chain = [(i,) for i in range(max(map(len, program.layers[variant]), default=0))]
+        return [
+            [(layers.setdefault(layer, len(layers)), layer, at) for layer, at in zip(row, chain, strict=False)]
+            for row in program.layers[variant]
+        ]
+    return [
+        [(layers.setdefault(layer, len(layers)), layer, inputs) for layer, inputs, _ in wiring]
+        for wiring in program.wirings(variant)
+    ]

@@ -12,6 +12,7 @@ import rfscale as rf
 from rfscale.engine import InputError
 from rfscale.sweeps import Space
 from rfscale.sweeps.runs.blocks import Blocks
+from rfscale.sweeps.spaces.graphs.wiring import chain_wiring
 from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.states.effects import Effects
 from rfscale.sweeps.states.unions import UnionGraph
@@ -163,7 +164,7 @@ def test_a_chain_is_a_graph_of_one_path():
     programs = []
     for program in chains.programs:
         effects = tuple(
-            tuple(Effects(program.stage).effect(wiring) for wiring in program.nodes(v)) for v in range(program.variants)
+            tuple(Effects(program.stage).effect(chain_wiring(row)) for row in rows) for rows in program.layers
         )
         programs.append(type(program)(**{**vars(program), "effects": effects}))
     graph = UnionGraph(programs, 2)
