@@ -16,13 +16,10 @@ import rfscale as rf
 from rfscale.sweeps.report.page.html import SCRIPTS, bundle, html_of, json_for_html
 from rfscale.sweeps.report.page.page import photo_url
 from tests import ROOT
-from tests.sweeps.explorer.some_networks import ASPP, HOSTILE, HOSTILE_NETWORK, ROW
+from tests.sweeps.explorer.some_networks import ASPP, HOSTILE, HOSTILE_NETWORK, PIXEL, ROW
 
 FILES = ROOT / "sweeps" / "report" / "page" / "files"
 NODE = shutil.which("node")
-PIXEL = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 needs_node = pytest.mark.skipif(NODE is None, reason="node runs the scripts of the page")
 
 

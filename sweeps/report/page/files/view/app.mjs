@@ -1,5 +1,5 @@
 // The state of the page: one object, changed by `set`, which draws what depends on it and writes the address.
-import { bounds, footprint, mapSize, nearestEntry } from "../model/footprint.mjs";
+import { mapSize, middleOf, nearestEntry } from "../model/footprint.mjs";
 import { fromHash, toHash } from "../model/state.mjs";
 import { buildTree, edges, firstOpen, visibleRows } from "../model/tree.mjs";
 
@@ -43,17 +43,16 @@ function firstState(doc, tree) {
   const entry = mapSize(view, layer)?.map((n) => Math.floor(n / 2)) ?? doc.axes.map(() => 0);
   return {
     view: 0, layer, entry, pin: -1, open: firstOpen(tree, FIRST_ROWS), neighbour: doc.axes.length - 1,
-    padding: true, field: true, box: [], cut: doc.axes.map(() => -1),
+    padding: true, field: true, box: [], cut: doc.axes.map(() => null),
     rule: 0, category: "", tile: -1, formulas: false, sort: "", down: false,
   };
 }
 
 // The entry of another layer that is nearest to the footprint shown.
 function sameplace(app, next) {
-  const shown = footprint(app.doc, app.doc.views[app.state.view], app.state.layer, app.state.entry);
-  const box = shown && bounds(shown);
+  const middle = middleOf(app.doc, app.doc.views[app.state.view], app.state.layer, app.state.entry);
   const view = app.doc.views[next.view];
-  return box && view.terms[next.layer] && nearestEntry(app.doc, view, next.layer, box.map(([a, b]) => (a + b) / 2));
+  return middle && view.terms[next.layer] && nearestEntry(app.doc, view, next.layer, middle);
 }
 
 // An entry that the map has.

@@ -54,7 +54,7 @@ export function createChart(app, place) {
     });
     const labels = [[LEFT + strip + 14, "layers, by distance from the image →"], [LEFT, sizes ? "objects" : ""]];
     chart.append(...labels.map(([at, label]) => svg("text", { x: at, y: HEIGHT - 8 }, label)));
-    place.replaceChildren(chart, el("p", { class: "muted" }, "● extent in pixels, – effective box (95 % of the paths), bars: objects that a level is right for"));
+    place.replaceChildren(chart, el("p", { class: "muted" }, `● extent in pixels, – effective box (95 % of the paths)${sizes ? ", bars: objects that a level is right for" : ""}`));
   };
 }
 

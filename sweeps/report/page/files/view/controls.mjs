@@ -95,7 +95,8 @@ function boxLines(app) {
   if (!size) return [];
   const levels = (counts(app)?.levels ?? []).map((l) => ({ name: l.name, stride: l.stride, box: l.largest }));
   const own = fieldAt(app, layer, app.state.entry)?.box.map(([a, b]) => b - a);
-  levels.unshift({ name: app.doc.layers[layer].name, stride: side(app.view().figures.jump[layer]), box: side(own) });
+  const { name } = app.doc.layers[layer];
+  if (!counts(app)?.levels.some((l) => l.layer === name)) levels.unshift({ name, stride: side(app.view().figures.jump[layer]), box: side(own) });
   const said = levels.filter((l) => l.stride).map((l) => {
     const inside = l.box ? `, ${size <= l.box ? "inside" : "larger than"} the 95 % box` : "";
     return `${text(size / l.stride, 2)} entries at ${l.name}${inside}`;
