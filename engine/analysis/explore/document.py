@@ -136,7 +136,7 @@ def _notes(net: Network, global_ops: GlobalOps, without_interior: str) -> list[s
     if by_branch and global_ops == "include":
         notes.append(
             f"branches such as attention or squeeze-and-excitation make the receptive field of {by_branch} layers "
-            "global; global_ops='skip' leaves them out"
+            "global; the lines above leave them out, and so do footprints with global_ops='skip'"
         )
     return notes + ([f"no figures without borders: {without_interior}"] if without_interior else [])
 

@@ -193,18 +193,19 @@ def test_the_mouse_chooses_entries_layers_and_boxes(resnet):
     assert resnet.state("entry") == [5, 0]
     assert n == [7, 7]
     stage = tab.locator(".stage")
-    frame = stage.bounding_box()
-    scale = frame["width"] / tab.evaluate("() => document.querySelector('.mask').width")
+    stage.scroll_into_view_if_needed()
+    scale = stage.bounding_box()["width"] / tab.evaluate("() => document.querySelector('.mask').width")
     origin = tab.evaluate("() => document.querySelector('.stage').dataset.origin.split(',').map(Number)")
     stage.click(position={"x": (48 - origin[1]) * scale, "y": (96 - origin[0]) * scale})
     assert resnet.state("entry") == [6, 3]
+    frame = stage.bounding_box()
     corner = [frame["x"] - origin[1] * scale, frame["y"] - origin[0] * scale]
     tab.mouse.move(corner[0] + 10 * scale, corner[1] + 20 * scale)
     tab.mouse.down()
     tab.mouse.move(corner[0] + 50 * scale, corner[1] + 60 * scale, steps=4)
     tab.mouse.up()
     assert resnet.state("box") == pytest.approx([20, 10, 60, 50], abs=1)
-    assert re.search(r"Object of \d\d×\d\d px: 2.5 entries at layer3, inside the 95 % box", tab.inner_text("#told"))
+    assert re.search(r"Object of \d\d×\d\d px: .*2.5 entries at P4, inside the 95 % box", tab.inner_text("#told"))
     tab.locator(".chip").first.click()
     resnet.settle()
     assert layer(resnet) in tab.inner_text(".chip >> nth=0")
@@ -293,6 +294,7 @@ def test_controls_objects_tiles_and_the_table(resnet):
 def test_the_address_opens_the_page_as_it_was(resnet):
     state = {"layer": 3, "entry": [2, 7], "pin": 1, "formulas": True, "box": [1, 2, 9, 9], "view": 1}
     resnet.tab.evaluate(SHOW, state)
+    resnet.tab.wait_for_url("**pin=maxpool**")
     address = resnet.tab.url
     assert "#" in address
     resnet.tab.goto("about:blank")
@@ -348,11 +350,11 @@ def test_a_space_is_brushed_and_opens_its_networks(opened):
     assert tab.locator(".value").first.get_attribute("aria-pressed") == "true"
     tab.locator(".opens").first.focus()
     tab.keyboard.press("Enter")
-    shown.tab.wait_for_function("() => !document.getElementById('network-page').hidden")
+    tab.wait_for_selector("#network-page:not([hidden]) [role=treeitem]")
     assert tab.locator("[role=treeitem]").count() == 3
     tab.click("#back")
     shown.tab.wait_for_function("() => document.getElementById('network-page').hidden")
     tab.locator(".opens").last.click()
-    shown.tab.wait_for_function("() => !document.getElementById('network-page').hidden")
+    tab.wait_for_selector("#network-page:not([hidden]) [role=treeitem]")
     assert tab.locator("[role=treeitem]").count() == 3
     shown.quiet()

@@ -9,15 +9,14 @@ export function createApp(doc, inAddress) {
   const tree = buildTree(doc);
   const [drawers, first] = [[], firstState(doc, tree)];
   const app = { doc, tree, first, state: first, photo: null, listen: (draw) => drawers.push(draw) };
-  let waiting = null;
-
+  let [waiting, writing] = [null, null];
+  const write = () => history.replaceState(null, "", `#${toHash(doc, app.state, first)}`);
   const draw = () => {
     const changed = waiting;
     waiting = null;
     for (const drawer of drawers) drawer(changed);
-    if (!inAddress) return;
-    const hash = toHash(doc, app.state, first);
-    if (location.protocol !== "about:") history.replaceState(null, "", `#${hash}`); // a page in a notebook has none
+    clearTimeout(writing); // some browsers refuse addresses that change often; a page in a notebook has none
+    if (inAddress && location.protocol !== "about:") writing = setTimeout(write, 200);
   };
   app.set = (change) => {
     const view = doc.views[change.view ?? app.state.view] ? (change.view ?? app.state.view) : 0;
@@ -31,9 +30,7 @@ export function createApp(doc, inAddress) {
   app.open = (hash) => app.set(fromHash(doc, hash, first));
   app.view = () => doc.views[app.state.view];
   app.rows = () => visibleRows(tree, app.state.open);
-  app.edges = (rows) => edges(doc, rows);
-  app.row = (layer, rows) => shownRow(layer, rows);
-  return app;
+  return Object.assign(app, { edges: (rows) => edges(doc, rows), row: shownRow });
 }
 
 function firstState(doc, tree) {

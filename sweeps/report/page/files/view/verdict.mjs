@@ -43,8 +43,7 @@ function createHalo(app) {
   const usual = halo.tiles.findIndex((tile) => tile.waste <= 2);
   return () => {
     const at = halo.tiles[app.state.tile] ? app.state.tile : usual < 0 ? halo.tiles.length - 1 : usual;
-    const tile = halo.tiles[at];
-    slider.value = at;
+    const tile = halo.tiles[(slider.value = at)];
     const memory = tile.memory ? `, ${short(tile.memory)}B of maps` : "";
     told.textContent = ` ${tile.tile.join("×")}: crops of ${tile.crop.join("×")}, ${text(tile.waste)} pixels computed for each of use${memory}`;
   };
@@ -54,8 +53,7 @@ function createHalo(app) {
 
 export function counts(app) {
   const sizes = app.doc.objects[app.state.rule] ?? app.doc.objects[0];
-  if (!sizes) return null;
-  return { ...sizes, counts: sizes.categories[app.state.category] ?? sizes.total };
+  return sizes ? { ...sizes, counts: sizes.categories[app.state.category] ?? sizes.total } : null;
 }
 
 function createObjects(app) {
