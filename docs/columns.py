@@ -57,13 +57,14 @@ PARTS = {"VARIABLES", "ROWS", "PIXEL_NUMBERS"}  # tables that only serve to make
 
 
 def tables() -> dict[str, Table]:
-    """Return every table of variables by its name in the registries, in their order."""
+    """Return every table of variables by its name in the registries: in the order of their titles, then the others."""
     found: dict[str, Table] = {}
     for module in (of_one_network, of_many):
         for name, table in vars(module).items():
             if isinstance(table, dict) and table and all(isinstance(v, Variable) for v in table.values()):
                 found.setdefault(name, table)
-    return {name: table for name, table in found.items() if name not in PARTS}
+    ordered = [*(name for name in TITLES if name in found), *(name for name in found if name not in TITLES)]
+    return {name: found[name] for name in ordered if name not in PARTS}
 
 
 def rows(table: Table) -> Iterator[str]:

@@ -167,7 +167,7 @@ def _one_line(error: Exception) -> str:
 
 
 DATA = (".nc", ".zarr", ".csv", ".json")
-PICTURES = (".png", ".svg")
+PICTURES = (".png", ".svg", ".pdf")
 NEEDS = {".nc": "h5netcdf", **dict.fromkeys(PICTURES, "matplotlib")}  # suffix: package
 INSTALLED_WITH = {
     "h5netcdf": "h5netcdf h5py",

@@ -1,3 +1,4 @@
+from . import plot
 from .answers.best import best
 from .answers.count import count
 from .answers.design.design import design
@@ -7,6 +8,7 @@ from .explorer.explore import explore
 from .report.page.page import Page
 from .runs.derive import derive
 from .runs.run import sweep
+from .spaces import cells
 from .spaces.chains import chains
 from .spaces.network_space import NetworkSpace
 from .spaces.space import Space
@@ -17,12 +19,14 @@ __all__ = [
     "Page",
     "Space",
     "best",
+    "cells",
     "chains",
     "count",
     "derive",
     "design",
     "explore",
     "pareto",
+    "plot",
     "sample",
     "sweep",
     "validate",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from rfscale.engine.variables import EXTENT_OF_BOTH_AXES, ONE, PIXEL, PROFILE, Variable
 
 
@@ -30,6 +33,11 @@ FORMULAS: dict[str, Variable] = {
     "closed_form_overlap": _figure("float64", "1", "spatial overlap by the closed form; nan outside its domain", True),
 }
 
+UNIONS: dict[str, Variable] = {  # of spaces with branches, beside what they share with chains
+    "max_gap": _figure("int32", "pixel", "longest run of missing pixels inside the extent", True),
+    "terms": _figure("int32", "1", "products in the footprint's union, none within another; 0: no path"),
+}
+
 DERIVED: dict[str, Variable] = {
     "area": Variable(("...",), "if", PIXEL, "spatial scale: pixels of the footprint", "int64"),  # f: three axes
     "width": _figure("float64", "pixel", "spatial scale width: square root of the area"),
@@ -49,7 +57,17 @@ NETWORKS: dict[str, Variable] = {
     "macs": _figure("float64", "1", "multiply-accumulate operations; nan: channels or sizes are not known"),
 }
 
-VARIABLES = {**FIGURES, **COSTS, **FORMULAS, **DERIVED}
+VARIABLES = {**FIGURES, **COSTS, **FORMULAS, **DERIVED, **UNIONS}
+AXIS_FIGURES = (*FIGURES, "overlap")  # of chains, axis by axis
+UNION_FIGURES = ("area", "extent", "pixels", "jump", "overlap", "max_gap", "terms")  # of spaces with branches
+
+
+def figures_of_answers(branching: bool, axes: Sequence[str]) -> list[str]:
+    """Return the names of the figures of an architecture; of chains with those axes at the end that differ, if any."""
+    if branching:
+        return [*UNION_FIGURES, "width", "density"]
+    return [*(f + a for f in AXIS_FIGURES for a in ([f"_{a}" for a in axes] or [""])), "area", "width", "density"]
+
 
 NAMES_OF_AXES = ("z", "y", "x")
 ROWS: dict[str, Variable] = {  # architectures of an answer, one a row; figures of one axis have its name at the end
@@ -64,6 +82,17 @@ BEST: dict[str, Variable] = {
 PARETO: dict[str, Variable] = {
     **ROWS,
     "objectives": Variable(("rank", "objective"), "if", ONE, "value of each objective, in the unit of its expression"),
+}
+NETWORK_ROWS: dict[str, Variable] = {  # the same of the networks of a function, whose figures may be inf or nan
+    **{name: replace(spec, dims=("...",), kind="if") for name, spec in NETWORKS.items()},
+    **{
+        f"{name}_{a}": replace(spec, dims=("...",), kind="if")
+        for name, spec in NETWORKS.items()
+        if spec.per_axis
+        for a in NAMES_OF_AXES
+    },
+    **{name: PARETO[name] for name in ("index", "objectives")},
+    "objective": BEST["objective"],
 }
 COUNTS: dict[str, Variable] = {"architectures": Variable(("...",), "iO", ONE, "number of architectures")}
 DESIGN: dict[str, Variable] = {

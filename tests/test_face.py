@@ -19,9 +19,9 @@ from tests import ROOT
 
 NAMES = """
 FORMULAS Finding InputError Network NetworkBuilder NetworkLike NetworkSpace Page PartlyReadWarning Reading Space
-__version__ all_fields best chains check choose_tile compare compare_fields context count coverage derive design
+__version__ all_fields best cells chains check choose_tile compare compare_fields context count coverage derive design
 effective_field entries_at entry_map evaluate explore field_figures field_profile footprint halo load match
-object_sizes output_lines pareto path_counts predicted_field profile sample sweep tile_costs tiles valid_sizes
+object_sizes output_lines pareto path_counts plot predicted_field profile sample sweep tile_costs tiles valid_sizes
 validate verify_tiles where zoo_survey
 """.split()
 
@@ -89,7 +89,7 @@ def test_mypy_knows_the_types_of_a_few_lines(tmp_path):
     command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "user.py"]
     out = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
     shown = re.findall(r'Revealed type is "(.*)"', out)
-    names = ["xarray.core.dataset.Dataset"] * 2 + ["list[rfscale.engine.analysis.check.rules.Finding]"]
+    names = ["xarray.core.dataset.Dataset"] * 2 + ["rfscale.engine.analysis.check.rules.Findings"]
     names += ["xarray.core.dataarray.DataArray", "rfscale.engine.network.network.Network", "list[str]"]
     assert [re.sub(r"\bbuiltins\.", "", name) for name in shown] == names, out
     errors = [line for line in out.splitlines() if " error: " in line]

@@ -30,6 +30,28 @@ def test_loaded_modules(code, forbidden):
     assert out.stdout.split() == []
 
 
+PRINTING = """
+import sys
+from rfscale.sweeps.cli.main import main
+code = main(sys.argv[2:])
+print("loaded:", *[name for name in sys.argv[1].split(",") if sys.modules.get(name)])
+sys.exit(code > 1)
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["networks", "profile resnet50", "profile unet --depth all", "profile resnet50 --input-size 224", "check resnet50"],
+)
+def test_a_verb_that_prints_a_table_needs_numpy_alone(command):
+    """Neither xarray, which takes longer to import than the answer to compute, nor compiled code."""
+    heavy = ",".join((*HEAVY, "xarray", "pandas", "numba"))
+    done = subprocess.run(
+        [sys.executable, "-c", PRINTING, heavy, *command.split()], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "loaded:"
+
+
 FIRST = """
 import importlib, sys
 import numpy, numba, rich.table, typer, xarray, yaml, zarr  # stay loaded: only our own modules are imported anew
@@ -71,5 +93,7 @@ def test_kernels_that_call_each_other_stand_in_one_file():
         source = path.read_text()
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rfscale"):
-                own = {f"rfscale.engine.kernels.{name}" for name in ("jit", "jit_cache", "borders")}  # they warn
+                own = {
+                    f"rfscale.engine.kernels.{name}" for name in ("jit", "jit_cache", "borders", "arrays")
+                }  # they warn
                 assert node.module in own or "VERSION" in source, f"{path.name} imports {node.module}"

@@ -21,10 +21,10 @@ from tests import ROOT
 
 STUB = ROOT / "sweeps" / "cli" / "face" / "__init__.pyi"
 PUBLIC = """
-    FORMULAS InputError Network NetworkBuilder NetworkSpace Page Space __version__ all_fields best chains check
+    FORMULAS InputError Network NetworkBuilder NetworkSpace Page Space __version__ all_fields best cells chains check
     choose_tile compare compare_fields context count coverage derive design effective_field entries_at entry_map
     evaluate explore field_figures field_profile footprint halo load match object_sizes output_lines pareto
-    path_counts predicted_field profile sample sweep tile_costs tiles valid_sizes validate verify_tiles where
+    path_counts plot predicted_field profile sample sweep tile_costs tiles valid_sizes validate verify_tiles where
     zoo_survey
 """.split()
 MAIN = """

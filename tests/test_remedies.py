@@ -187,7 +187,7 @@ PLAIN = {  # place: what fails there, the words of the remedy, the same call wit
     "engine.analysis.entry_map:entry_map": (
         lambda _: rf.entry_map(CHAIN, "conv1", None), "give input_size", lambda _: rf.entry_map(CHAIN, "conv1", 9),
     ),
-    "engine.analysis.profile:profile": (
+    "engine.analysis.profile:profile_columns": (
         lambda _: rf.profile(CHAIN, entry=(0, 0)), "give input_size",
         lambda _: rf.profile(CHAIN, entry=(0, 0), input_size=9),
     ),
@@ -198,7 +198,7 @@ PLAIN = {  # place: what fails there, the words of the remedy, the same call wit
     "engine.footprints.margins:_outputs": (
         lambda _: rf.halo(POOLED), "as layers, or give global_ops='skip'", lambda _: rf.halo(POOLED, layers=["a"]),
     ),
-    "engine.footprints.pixel_sets:apply": (
+    "engine.footprints.pixel_sets:_check_words": (
         lambda patch: limited(patch, "pixel_sets.MAX_WORDS", 64, 64), "analyse a smaller input_size",
         lambda patch: limited(patch, "pixel_sets.MAX_WORDS", 64, 8),
     ),

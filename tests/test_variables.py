@@ -91,6 +91,12 @@ RESULTS = {
     "coverage": (lambda: rf.coverage(net(), "c"), of_one.COVERAGE),
     "halo": (lambda: rf.halo(net(), 8, image_size=33), of_one.HALO),
     "tile_costs": (lambda: rf.tile_costs(net(), [8], image_size=33), of_one.TILE_COSTS),
+    "where": (lambda: rf.where(net(), "c", (3, 3), SIZE), of_one.WHERE),
+    "where of all layers": (lambda: rf.where(net(), None, (3, 3), SIZE), of_one.WHERE),
+    "entries_at": (lambda: rf.entries_at(net(), (5, 5), input_size=SIZE), of_one.WHERE | of_one.ENTRIES_AT),
+    "context": (lambda: rf.context(net(), 1000, axis="y"), of_one.CONTEXT),
+    "compare": (lambda: rf.compare(net(), net()), of_one.NETWORK_COMPARISON),
+    "valid_sizes": (lambda: rf.valid_sizes(net(), SIZE), of_one.INPUT_SIZES),
     "match": (lambda: rf.match(net(), boxes()), of_one.MATCH_BY_ENTRIES),
     "match by width": (lambda: rf.match(net(), boxes(), rule="width", k=2), of_one.MATCH_BY_WIDTH),
     "match with gaps": (
@@ -139,6 +145,25 @@ def check(data, table):
 def test_every_result_is_annotated_by_its_table(name):
     make, table = RESULTS[name]
     check(make(), table)
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_what_xarray_offers_works_on_every_result(name):
+    """Pictures over layers, a choice by label, and a table of pandas."""
+    plt = pytest.importorskip("matplotlib.pyplot")
+    data = RESULTS[name][0]()
+    for dim, coord in data.coords.items():
+        assert coord.dtype.kind != "O", f"xarray draws nothing over {dim}, for it holds objects"
+        if coord.dims == (dim,) and data.sizes[dim]:
+            label = coord.values[-1].item()
+            assert dim not in data.sel({dim: label}).dims or (coord == label).sum() > 1
+    arrays = [data] if isinstance(data, xr.DataArray) else data.data_vars.values()
+    numbers = [a for a in arrays if a.dtype.kind in "iufb" and max([0, *a.squeeze().sizes.values()]) > 1]
+    for array in {(a.dims, a.dtype.kind == "b"): a for a in numbers}.values():  # one of each kind
+        array.plot()
+        plt.close()
+    if data.dims:
+        assert len(data.to_dataframe().columns)
 
 
 def test_batch_and_its_comparison(tmp_path):

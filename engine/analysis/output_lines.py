@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf, nan, prod
-from typing import TYPE_CHECKING, NamedTuple, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
+from rfscale.engine.columns import Columns, columns_of
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.plan import Entry, GlobalOps, resolve
 from rfscale.engine.network.modules import level_name
@@ -32,7 +33,7 @@ def output_lines(
     global_ops: GlobalOps = "skip",
     mass: float = 0.95,
     *,
-    dataset: xr.Dataset | None = None,
+    dataset: xr.Dataset | Columns | None = None,
     **reading: Unpack[Reading],
 ) -> list[str]:
     """Return one line per output, in pixels; one with a global receptive field is followed by the last map without.
@@ -59,7 +60,7 @@ def output_lines(
     >>> output_lines(Network.sequential({"kernel": 3, "padding": 1}, {"kernel": 3, "stride": 2, "padding": 1}))
     ['conv2: extent 5, stride 2, padding 2, no holes, overlap 0.6, effective 95 % box 5']
     """
-    from rfscale.engine.analysis.profile import profile
+    from rfscale.engine.analysis.profile import profile_columns
 
     network = as_network(network, reading, input_size)
     try:
@@ -73,28 +74,31 @@ def output_lines(
     told = {network.layers[network.index(name)].name for name in network.outputs}
     if any(step.is_global for step in steps if step.layer.name in told):
         told |= set(local[-1:])
-    if dataset is None or not told <= set(dataset.layer.values):
-        dataset = profile(network, input_size, entry, global_ops, sorted(told))  # the entry need not lie in other maps
+    known = dataset if dataset is None or isinstance(dataset, Columns) else columns_of(dataset)
+    if known is None or not told <= set(known.coords["layer"]):  # the entry need not lie in other maps
+        known = profile_columns(network, input_size, entry, global_ops, sorted(told))
+    rows = {name: {k: v[i] for k, v in known.values.items()} for i, name in enumerate(known.coords["layer"])}
     asked = _Asked(network, input_size, entry, global_ops, mass)
     lines: dict[str, None] = {}
     for output in network.outputs:
         layer = output
-        if dataset.is_global.sel(layer=output):
-            area, image = float(dataset.area.sel(layer=output)), prod(dataset.attrs.get("input_size", ()))
+        row = rows[output]
+        if row["is_global"]:
+            area, image = float(row["area"]), prod(known.attrs.get("input_size", ()))
             missed = f", {area:.0f} of the image's {image} pixels" if area < image else ""
-            one_way = _one_way(dataset.sel(layer=output))
+            one_way = _one_way(network.axes, row)
             lines[f"{_shown(network, output)}: global receptive field{missed}{one_way}"] = None
             if not local:
                 continue
             layer = local[-1]
-        lines[_line(asked, dataset, layer)] = None
+        lines[_line(asked, rows[layer], layer)] = None
     return list(lines)
 
 
-def _one_way(row: xr.Dataset) -> str:
+def _one_way(axes: Sequence[str], row: Mapping[str, Any]) -> str:
     """Of a footprint that has an end on one side: which, and where."""
     found = []
-    for axis, start, end in zip(row.axis.values, row.start.values, row.end.values, strict=True):
+    for axis, start, end in zip(axes, row["start"], row["end"], strict=True):
         if start == -inf and end < inf:
             found.append(f"{axis}: everything before, up to pixel {end:.0f}")
         elif end == inf and start > -inf:
@@ -102,20 +106,20 @@ def _one_way(row: xr.Dataset) -> str:
     return "".join(f"; {text} of entry 0" for text in found)
 
 
-def _line(asked: _Asked, dataset: xr.Dataset, layer: str) -> str:
-    row, name = dataset.sel(layer=layer), _shown(asked.network, layer)
-    if not float(row.area):
+def _line(asked: _Asked, row: Mapping[str, Any], layer: str) -> str:
+    name = _shown(asked.network, layer)
+    if not row["area"]:
         return f"{name}: reads only padding"
     finite = asked.input_size is not None
-    gap, density = int(row.max_gap.max()), float(row.density)
+    gap, density = int(row["max_gap"].max()), float(row["density"])
     holes = f"holes (density {density:.3g}, longest gap {gap})" if gap else f"no gaps, density {density:.3g}"
-    where = f"first pixel {_axes(row.start.values)}" if finite else f"padding {_axes(_padding(asked, layer))}"
+    where = f"first pixel {_axes(row['start'])}" if finite else f"padding {_axes(_padding(asked, layer))}"
     parts = [
-        f"extent {_axes(row.extent.values)}",
-        f"stride {_axes(row.jump.values)}",
+        f"extent {_axes(row['extent'])}",
+        f"stride {_axes(row['jump'])}",
         where,
         "no holes" if density == 1 else holes,  # a union of boxes lacks corners, without a gap on either axis
-        f"overlap {_axes(row.overlap.values)}",
+        f"overlap {_axes(row['overlap'])}",
         _effective(asked, layer),
     ]
     return f"{name}: {', '.join(parts)}"

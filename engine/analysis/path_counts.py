@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import reduce
+from itertools import pairwise
 from math import frexp, log2, prod
 from typing import TYPE_CHECKING, Unpack
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.backward import (
+    FEW_READS,
     IMAGE,
     Window,
     axis_maps,
@@ -26,7 +28,8 @@ from rfscale.engine.footprints.backward import (
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import kept_trace
 from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, Step, attributes, check_entry, resolve
-from rfscale.engine.kernels import grids
+from rfscale.engine.kernels.arrays import Reads
+from rfscale.engine.kernels.before_kernels import BeforeKernels
 from rfscale.engine.network.axis_maps import IDENTITY, AxisMap
 from rfscale.engine.network.network import Network
 from rfscale.engine.readers.load import as_network
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MAX_CELLS = 1 << 28  # of one grid of path counts: 2 GiB
+ADDED = BeforeKernels(few=1 << 11, most=1 << 26)  # numbers that are added up without kernels: 2 ns each
+READ_COST = 500  # numbers that are added up in the time of one read by itself
 _LARGE = 2.0**256  # counts above are scaled down; one layer multiplies them by less than 2^120
 
 
@@ -93,7 +98,7 @@ def path_counts(
     index = network.index(layer)
     plan = resolve(network, input_size, global_ops)
     at = counted_entry(plan, index, entry, global_ops)
-    shares, origin, paths = _shares(plan, index, at)
+    shares, origin, paths = path_shares(plan, index, at)
     coords = {axis: np.arange(n) + o for axis, n, o in zip(network.axes, shares.shape, origin, strict=True)}
     out = xr.DataArray(shares, coords, network.axes, name="path_counts")
     out.attrs = attributes(plan, f"path_counts {layer}", list(at), global_ops)
@@ -165,8 +170,8 @@ def chain_variance(network: Network, layer: str) -> np.ndarray:
     return np.array([float(v) for v in variances])
 
 
-def _shares(plan: Plan, index: int, at: tuple[int, ...]) -> tuple[np.ndarray, tuple[int, ...], float]:
-    """Shares of sum 1, the pixel of their first cell, and log2 of the number of paths."""
+def path_shares(plan: Plan, index: int, at: tuple[int, ...]) -> tuple[np.ndarray, tuple[int, ...], float]:
+    """Return the shares of sum 1 without labels, the pixel of their first cell, and log2 of the number of paths."""
     reached = windows(plan, index, at)
     parts, sums = [], [0.0]
     if IMAGE in reached:
@@ -250,8 +255,7 @@ def _counts_back(
         n_out, n = entries[1] - entries[0], size[axis] if size else None
         before, after = grid.shape[:place], grid.shape[place + 1 :]
         if after:
-            table = _table(step, axis_map, outputs, entries, n)
-            flat = grids.add_leading(grid.reshape(prod(before), -1, prod(after)), table, n_out)
+            flat = _leading_back(step, axis_map, grid.reshape(prod(before), -1, prod(after)), outputs, entries, n)
         else:
             flat = rows_back(step, axis_map, grid.reshape(prod(before), -1), outputs, entries, n)
         grid = flat.reshape(*before, n_out, *after)
@@ -271,15 +275,70 @@ def rows_back(
     if axis_map.reads_all:
         return np.repeat(rows.sum(axis=1, keepdims=True), n_out, axis=1)
     even = axis_map.progression
-    if even and axis_map.down == 1 and (n is None or axis_map.border == "zeros"):
-        taps = even._replace(start=outputs[0] + even.start - entries[0])
-        return grids.add_shifted(rows, taps, n_out)
+    shifted = even and axis_map.down == 1 and (n is None or axis_map.border == "zeros")
+    few = _few_back(step, axis_map, rows[:, :, None], outputs, entries, n, rising=bool(shifted))
+    if few is not None:
+        return few[:, :, 0]
+    from rfscale.engine.kernels import grids
+
+    if even and shifted:
+        return grids.add_shifted(rows, even._replace(start=outputs[0] + even.start - entries[0]), n_out)
     return grids.add_last(rows, _table(step, axis_map, outputs, entries, n), n_out)
 
 
-def _table(
-    step: Step, axis_map: AxisMap, outputs: tuple[int, int], entries: tuple[int, int], n: int | None
-) -> grids.Reads:
+def _leading_back(
+    step: Step, axis_map: AxisMap, grid: np.ndarray, outputs: tuple[int, int], entries: tuple[int, int], n: int | None
+) -> np.ndarray:
+    """As `rows_back`, along the middle axis: (outer, outputs, inner) to (outer, entries, inner)."""
+    few = _few_back(step, axis_map, grid, outputs, entries, n)
+    if few is not None:
+        return few
+    from rfscale.engine.kernels import grids
+
+    return grids.add_leading(grid, _table(step, axis_map, outputs, entries, n), entries[1] - entries[0])
+
+
+def _few_back(
+    step: Step,
+    axis_map: AxisMap,
+    grid: np.ndarray,
+    outputs: tuple[int, int],
+    entries: tuple[int, int],
+    n: int | None,
+    rising: bool = False,
+) -> np.ndarray | None:
+    """What the kernels of one step back give, in numpy and in the same order; None where these are to do it.
+
+    `rising`: the first tap first, as `add_shifted`; otherwise the first output first, as by a table of reads.
+    """
+    even, down, n_out = axis_map.progression, axis_map.down, entries[1] - entries[0]
+    taps, per_read = max(map(len, axis_map.taps)), grid.shape[0] * grid.shape[2]
+    if not even or down < 1 or even.step < 1 or not (n is None or axis_map.border == "zeros"):
+        if taps * grid.shape[1] > FEW_READS or not ADDED.takes(taps * grid.shape[1] * (per_read + READ_COST)):
+            return None
+        return _by_table(grid, _table(step, axis_map, outputs, entries, n), n_out)
+    if not ADDED.takes(grid.size * taps):
+        return None
+    out = np.zeros((grid.shape[0], n_out, grid.shape[2]))
+    for i in range(taps) if rising else reversed(range(taps)):
+        entry = down * outputs[0] + even.start + even.step * i - entries[0]  # that the first output reads
+        low, stop = max(0, -(entry // down)), min(grid.shape[1], (n_out - 1 - entry) // down + 1)
+        if low < stop:
+            out[:, entry + down * low : entry + down * (stop - 1) + 1 : down] += grid[:, low:stop]
+    return out
+
+
+def _by_table(grid: np.ndarray, table: Reads, n_out: int) -> np.ndarray:
+    """The kernel `add_leading`, read by read in numpy."""
+    out = np.zeros((grid.shape[0], n_out, grid.shape[2]))
+    read = table.entries.tolist()
+    for o, (start, stop) in enumerate(pairwise(table.begin.tolist())):
+        for entry in read[start:stop]:
+            out[:, entry] += grid[:, o]
+    return out
+
+
+def _table(step: Step, axis_map: AxisMap, outputs: tuple[int, int], entries: tuple[int, int], n: int | None) -> Reads:
     try:
         return read_table(axis_map, outputs, entries, n)
     except InputError as error:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from math import nan, prod
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
+from rfscale.engine.columns import Columns
 from rfscale.engine.errors import INPUT_SIZE, InputError, Parameter
 from rfscale.engine.footprints.figures import Figures, stacked
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
@@ -18,14 +18,17 @@ from rfscale.engine.formulas.along_network import closed_values, published_value
 from rfscale.engine.network.costs import layer_costs
 from rfscale.engine.network.layer import IMAGE
 from rfscale.engine.network.modules import module_attributes
+from rfscale.engine.network.network import Network
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, Reading
-from rfscale.engine.variables import PROFILE, annotate
+from rfscale.engine.variables import PROFILE
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    Data = dict[str, xr.Variable]
+
+Data = dict[str, np.ndarray]
+LAYER, LAYER_AXIS = ("layer",), ("layer", "axis")
 
 
 def profile(
@@ -79,7 +82,17 @@ def profile(
     >>> ds.area.values.tolist()
     [9.0, 49.0]
     """
-    network = as_network(network, reading, input_size)
+    return profile_columns(as_network(network, reading, input_size), input_size, entry, global_ops, layers).dataset()
+
+
+def profile_columns(
+    network: Network,
+    input_size: int | Sequence[int] | None = None,
+    entry: Entry = "center",
+    global_ops: GlobalOps = "include",
+    layers: Sequence[str] | None = None,
+) -> Columns:
+    """Return what `profile` returns, as plain arrays."""
     traced = trace(network, input_size, global_ops)
     counted = FootprintFigures(traced)
     plan = traced.plan
@@ -90,43 +103,20 @@ def profile(
         )  # fmt: skip
     kept = range(len(plan.steps)) if layers is None else sorted({network.index(name) for name in layers})
     rows = [counted.figures(i, entry if i in kept else "center") for i in range(len(plan.steps))]
-    dataset = _dataset(plan, rows, entry, global_ops)
-    return dataset if layers is None else dataset.isel(layer=kept)
+    columns = _columns(plan, rows, entry, global_ops)
+    return columns if layers is None else columns.take("layer", kept)
 
 
-def _dataset(plan: Plan, rows: list[Figures], entry: Entry, global_ops: GlobalOps) -> xr.Dataset:
-    import xarray as xr
-
+def _columns(plan: Plan, rows: list[Figures], entry: Entry, global_ops: GlobalOps) -> Columns:
     data = {**_exact(plan, rows, entry), **_analytic(plan), **_costs(plan)}
-    dataset = xr.Dataset(data, _coordinates(tuple([s.layer.name for s in plan.steps]), plan.network.axes))
-    dataset.attrs = attributes(plan, "profile", entry, global_ops)
-    dataset.attrs |= module_attributes(plan.network)
-    return annotate(dataset, PROFILE)
+    coords = {"layer": tuple([s.layer.name for s in plan.steps]), "axis": plan.network.axes}
+    attrs = attributes(plan, "profile", entry, global_ops) | module_attributes(plan.network)
+    dims = {name: LAYER if array.ndim == 1 else LAYER_AXIS for name, array in data.items()}
+    return Columns(data, dims, coords, attrs, PROFILE)
 
 
-@lru_cache(maxsize=64)
-def _coordinates(layers: tuple[str, ...], axes: tuple[str, ...]) -> xr.Coordinates:
-    """Return the coordinates of profiles, which share their indexes: made anew they take a fifth of the time."""
-    import xarray as xr
-
-    names = np.array(layers, object)
-    names.setflags(write=False)
-    return xr.Coordinates({"layer": names, "axis": list(axes)})
-
-
-def _per_layer(values: Any, dtype: Any = float) -> xr.Variable:
-    return _variable(("layer",), values, dtype)
-
-
-def _per_axis(values: Any, dtype: Any = float) -> xr.Variable:
-    return _variable(("layer", "axis"), values, dtype)
-
-
-def _variable(dims: tuple[str, ...], values: Any, dtype: Any) -> xr.Variable:
-    import xarray as xr
-
-    # the fast path does not search for dates among objects: a third of a small profile's time
-    return xr.Variable(dims, np.array(values, dtype), fastpath=True)
+def _floats(values: Any) -> np.ndarray:
+    return np.array(values, float)
 
 
 def _entries(plan: Plan, rows: list[Figures], entry: Entry) -> np.ndarray:
@@ -169,23 +159,23 @@ def _exact(plan: Plan, rows: list[Figures], entry: Entry) -> Data:
     figures, entries = stacked(rows, float), _entries(plan, rows, entry)
     sized = all(s.size for s in plan.steps)
     return {
-        "op": _per_layer([s.layer.op for s in plan.steps], object),
-        **({"map_size": _per_axis([s.size for s in plan.steps], np.int64)} if sized else {}),
-        "jump": _per_axis([s.jump or (nan,) * ndim for s in plan.steps]),
-        "extent": _per_axis(np.stack(figures.extent, axis=1)),
-        "start": _per_axis(np.stack(figures.first, axis=1)),
-        "end": _per_axis(_ends(rows, figures)),
-        "centre": _per_axis(_centres(plan, figures, entries)),
-        "entry": _per_axis(entries, np.int64),
-        "area": _per_layer(figures.area),
-        "width": _per_layer(figures.width),
-        "density": _per_layer(figures.density),
-        "overlap": _per_axis(np.stack(figures.overlap, axis=1)),
-        "max_gap": _per_axis([r.max_gap for r in rows], np.int64),
-        "terms": _per_layer([r.terms for r in rows], np.int64),
-        "phases": _per_layer([r.phases for r in rows], np.int64),
-        "aligned": _per_layer([s.aligned for s in plan.steps], bool),
-        "is_global": _per_layer([s.is_global for s in plan.steps], bool),
+        "op": np.array([s.layer.op for s in plan.steps], object),
+        **({"map_size": np.array([s.size for s in plan.steps], np.int64)} if sized else {}),
+        "jump": _floats([s.jump or (nan,) * ndim for s in plan.steps]),
+        "extent": _floats(np.stack(figures.extent, axis=1)),
+        "start": _floats(np.stack(figures.first, axis=1)),
+        "end": _floats(_ends(rows, figures)),
+        "centre": _floats(_centres(plan, figures, entries)),
+        "entry": np.array(entries, np.int64),
+        "area": _floats(figures.area),
+        "width": _floats(figures.width),
+        "density": _floats(figures.density),
+        "overlap": _floats(np.stack(figures.overlap, axis=1)),
+        "max_gap": np.array([r.max_gap for r in rows], np.int64),
+        "terms": np.array([r.terms for r in rows], np.int64),
+        "phases": np.array([r.phases for r in rows], np.int64),
+        "aligned": np.array([s.aligned for s in plan.steps], bool),
+        "is_global": np.array([s.is_global for s in plan.steps], bool),
     }
 
 
@@ -201,11 +191,11 @@ def _analytic(plan: Plan) -> Data:
         for p, c in zip(published, closed, strict=True)
     ]
     return {
-        "published_area": _per_layer([p.area for p in published]),
-        "published_overlap": _per_layer([p.overlap for p in published]),
-        "closed_form_area": _per_layer([nan if c.reason else prod(c.pixels) for c in closed]),
-        "closed_form_overlap": _per_axis(overlap),
-        "formula_domain": _per_layer(reasons, object),
+        "published_area": _floats([p.area for p in published]),
+        "published_overlap": _floats([p.overlap for p in published]),
+        "closed_form_area": _floats([nan if c.reason else prod(c.pixels) for c in closed]),
+        "closed_form_overlap": _floats(overlap),
+        "formula_domain": np.array(reasons, object),
     }
 
 
@@ -218,5 +208,5 @@ def _costs(plan: Plan) -> Data:
     costs = layer_costs(network, sizes or None)
     if not any(params > 0 for params, _ in costs):
         return {}
-    macs = {"macs": _per_layer([c[1] for c in costs])} if sizes else {}
-    return {"params": _per_layer([c[0] for c in costs]), **macs}
+    macs = {"macs": _floats([c[1] for c in costs])} if sizes else {}
+    return {"params": _floats([c[0] for c in costs]), **macs}

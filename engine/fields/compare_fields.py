@@ -42,7 +42,7 @@ def compare_fields(first: xr.DataArray | xr.Dataset, second: xr.DataArray | xr.D
     """
     import xarray as xr
 
-    a, b = field_of(first), field_of(second)
+    a, b = field_of(first, Parameter("first")), field_of(second, Parameter("second"))
     if tuple(a.dims) != tuple(b.dims):
         raise InputError(
             f"has the axes {', '.join(map(str, b.dims))}, the first {', '.join(map(str, a.dims))}",

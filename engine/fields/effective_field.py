@@ -11,10 +11,10 @@ import numpy as np
 
 from rfscale.engine.errors import InputError, Parameter, shown
 from rfscale.engine.fields.layers import LayerMap
-from rfscale.engine.fields.measuring.images import ImageSource, draws, image_source, peeked
+from rfscale.engine.fields.measuring.images import ImageSource, draws, image_source
 from rfscale.engine.fields.measuring.protocols import Protocol, protocol_of
 from rfscale.engine.fields.measuring.sums import Sums
-from rfscale.engine.fields.target import ModelReading, Target, target
+from rfscale.engine.fields.target import ModelReading, Target, target_for
 from rfscale.engine.footprints.plan import Entry
 from rfscale.engine.network.spec import whole
 from rfscale.engine.variables import FIELD, annotate
@@ -90,10 +90,7 @@ def effective_field(
         For a layer without a map, an entry outside it, a model without gradient, gradients that are not numbers,
         images of other sizes, and a checkpoint of another model.
     """
-    images, shape = peeked(images)
-    if shape is not None and reading.get("example_input") is None and input_size is None:
-        reading["example_input"] = shape
-    of = target(model, input_size=input_size, checkpoint=checkpoint, reading=reading)
+    of, images = target_for(images, model, input_size=input_size, checkpoint=checkpoint, reading=reading)
     return measured(
         of, layer, images, entry=entry, protocol=protocol, count=count, seed=seed, normalize=normalize, batch=batch,
         resume=resume, progress=progress,
@@ -118,6 +115,8 @@ def measured(
     how = protocol_of(protocol)
     seed = whole(seed, "seed", 0, 2**31)
     count = None if count is None else whole(count, "count", 1, 2**40)
+    if progress is not None and not callable(progress):
+        raise InputError(argument=Parameter("progress"), value=progress, remedy="give a function of (done, count)")
     made, _ = of.layer(layer)
     at = made.entry(entry)
     source = image_source(images, of.inputs.image.shape, count, seed, normalize, batch)

@@ -17,6 +17,7 @@ from rfscale.engine.variables import FIELD_FIGURES, annotate, provenance
 if TYPE_CHECKING:
     import xarray as xr
 
+FIELD_ARGUMENT = Parameter("field")
 SHARES = (0.2, 0.3, 0.5, 0.95, 0.99)
 PERIODS = (2, 3, 4, 5, 6, 7, 8)  # pixels, of the gridding index
 
@@ -84,9 +85,8 @@ def field_figures(
     return annotate(xr.Dataset(data, coords, known | provenance("field_figures")), FIELD_FIGURES)
 
 
-def field_of(field: xr.DataArray | xr.Dataset) -> xr.DataArray:
+def field_of(field: xr.DataArray | xr.Dataset, argument: Parameter = FIELD_ARGUMENT) -> xr.DataArray:
     """Return the map of a field, checked: shares of a mass, with pixel numbers as coordinates."""
-    argument = Parameter("field")
     import xarray as xr
 
     if isinstance(field, xr.Dataset):

@@ -27,7 +27,7 @@ def given_fields(network: Network, fields: Any) -> dict[int, xr.DataArray]:
     found = {}
     for field in several:
         given = field.isel(kind=-1) if hasattr(field, "dims") and "kind" in field.dims else field
-        array = field_of(given)
+        array = field_of(given, Parameter("fields"))
         layer = array.attrs.get("layer")
         if layer is None:
             remedy = "give what effective_field, predicted_field or all_fields returns"

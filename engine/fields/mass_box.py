@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import InputError, Parameter
+from rfscale.engine.network.spec import is_number
 from rfscale.engine.variables import MASS_BOX, annotate, provenance
 
 if TYPE_CHECKING:
@@ -47,20 +48,14 @@ def mass_box(counts: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
     """
     import xarray as xr
 
+    if not isinstance(counts, xr.DataArray):
+        raise InputError(argument=Parameter("counts"), value=counts, remedy="give what path_counts returns")
     values = np.asarray(counts.values, float)
-    if not 0 < mass <= 1:
-        raise InputError(f"mass is {shown(mass)}; it must be more than 0 and at most 1")
-    total = float(values.sum())
-    if not (np.isfinite(total) and total > 0 and values.min() >= 0):
-        raise InputError(
-            f"path counts sum to {total}, with a minimum of {values.min()}; they must be shares, none below 0"
-        )
-    every = range(values.ndim)
-    marginals = [values.sum(axis=tuple(b for b in every if b != a)) for a in every]
+    lows, highs, held = box_of_shares(values, mass)
+    total, marginals = float(values.sum()), _marginals(values)
     pixels = [np.asarray(counts[d].values) for d in counts.dims]
     means = [float((m / total * (p - p[0])).sum()) for m, p in zip(marginals, pixels, strict=True)]
     rest = [p - p[0] - mean for p, mean in zip(pixels, means, strict=True)]
-    lows, highs, held = smallest_box(marginals, total, mass, mass_within(values))
     data = {
         "mean": ("axis", np.array([mean + p[0] for mean, p in zip(means, pixels, strict=True)])),
         "std": ("axis", np.sqrt([(m / total * r**2).sum() for m, r in zip(marginals, rest, strict=True)])),
@@ -71,6 +66,23 @@ def mass_box(counts: xr.DataArray, mass: float = 0.95) -> xr.Dataset:
     known = {str(k): v for k, v in counts.attrs.items() if k not in ("units", "long_name")}
     out = xr.Dataset(data, {"axis": [str(d) for d in counts.dims]}, provenance("mass_box") | known)
     return annotate(out, MASS_BOX)
+
+
+def box_of_shares(values: np.ndarray, mass: float) -> tuple[list[int], list[int], float]:
+    """Return cells [low, high) per axis of the box of a grid without labels, and the share it holds; as `mass_box`."""
+    if not is_number(mass) or not 0 < mass <= 1:
+        raise InputError(argument=Parameter("mass"), value=mass, remedy="it must be more than 0 and at most 1")
+    total = float(values.sum())
+    if not (np.isfinite(total) and total > 0 and values.min() >= 0):
+        raise InputError(
+            f"path counts sum to {total}, with a minimum of {values.min()}; they must be shares, none below 0"
+        )
+    return smallest_box(_marginals(values), total, mass, mass_within(values))
+
+
+def _marginals(values: np.ndarray) -> list[np.ndarray]:
+    every = range(values.ndim)
+    return [values.sum(axis=tuple(b for b in every if b != a)) for a in every]
 
 
 def mass_within(values: np.ndarray) -> Callable[[list[tuple[int, int]]], float]:

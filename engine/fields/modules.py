@@ -46,6 +46,11 @@ def module_of(
 
     need_package("torch", "for the effective field of a model")
     given = model
+    if checkpoint is not None and (not isinstance(checkpoint, str | PathLike | Mapping) or checkpoint == ""):
+        remedy = "give a state dict, or a .safetensors or .pt file of one"
+        raise InputError(argument=CHECKPOINT, value=checkpoint, remedy=remedy)
+    if arguments and not isinstance(model, str | PathLike):
+        raise InputError(f"{type(model).__name__} is made already; arguments go with the name of what makes a model")
     if isinstance(model, str | PathLike):
         model = _named(str(model), arguments or {}, trust)
     if library_of(model) != "torch" or not hasattr(model, "named_modules"):

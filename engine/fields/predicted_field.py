@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack, get_args
 
 import numpy as np
 
 from rfscale.engine.errors import InputError, Parameter, shown
 from rfscale.engine.fields.target import ModelReading, Target, target
 from rfscale.engine.footprints.plan import Entry
+from rfscale.engine.network.spec import flag, one_name
 from rfscale.engine.variables import FIELD, annotate
 
 if TYPE_CHECKING:
@@ -78,12 +79,10 @@ def predicted_field(
     InputError
         For a layer without a map, an entry outside it, an operator without a rule, and a checkpoint of another model.
     """
-    if precision not in ("fast", "double"):
-        raise InputError(argument=Parameter("precision"), value=precision, remedy='give "fast" or "double"')
-    if signs not in ("kept", "random"):
-        raise InputError(argument=Parameter("signs"), value=signs, remedy='give "kept" or "random"')
-    if activations not in ("weights", "even"):
-        raise InputError(argument=Parameter("activations"), value=activations, remedy='give "weights" or "even"')
+    one_name(precision, Parameter("precision"), get_args(Precision))
+    one_name(signs, Parameter("signs"), get_args(Signs))
+    one_name(activations, Parameter("activations"), get_args(Activations))
+    borders = flag(borders, Parameter("borders"))
     found = target(model, input_size=input_size, checkpoint=checkpoint, reading=reading)
     return predicted(found, layer, entry, borders=borders, signs=signs, activations=activations, precision=precision)
 

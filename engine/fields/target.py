@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.fields.layers import LayerMap, layer_map
+from rfscale.engine.fields.measuring.images import peeked
 from rfscale.engine.fields.modules import module_of
 from rfscale.engine.readers.quiet import quiet
+from rfscale.engine.readers.reading import checked_options
 from rfscale.engine.readers.torch.inputs.example_input import ModelInputs, model_inputs
 from rfscale.engine.readers.torch.inputs.fitting_inputs import first_that_runs
 from rfscale.engine.variables import provenance
@@ -112,12 +114,10 @@ def target(
     InputError
         For what has no weights that PyTorch can run, a checkpoint of another model, and inputs that do not fit.
     """
-    options = {key: value for key, value in reading.items() if value is not None}
-    for key in options:
+    for key in reading:
         if key not in ModelReading.__annotations__:
-            from rfscale.engine.errors import nearest
-
             raise TypeError(f"unexpected keyword argument {key!r}; {nearest(key, ModelReading.__annotations__)}")
+    options = checked_options(reading)
     module = module_of(model, options.get("arguments"), checkpoint, trust=options.get("trust", False))
     from rfscale.engine.fields.squares.predict import recorded_forward
 
@@ -128,6 +128,21 @@ def target(
         inputs, recorded = first_that_runs(module, candidates, lambda given: recorded_forward(module, given))
     label = str(options.get("name") or (model if isinstance(model, str) else type(module).__name__))
     return Target(module, inputs, recorded, label, None if checkpoint is None else _label(checkpoint))
+
+
+def target_for(
+    images: Any,
+    model: Any,
+    *,
+    input_size: int | Sequence[int] | None = None,
+    checkpoint: Any = None,
+    reading: Mapping[str, Any],
+) -> tuple[Target, Any]:
+    """Return the same for images that may say of what size they are, and the images: a loader is asked once."""
+    images, shape = peeked(images)
+    if shape is not None and reading.get("example_input") is None and input_size is None:
+        reading = {**reading, "example_input": shape}
+    return target(model, input_size=input_size, checkpoint=checkpoint, reading=reading), images
 
 
 def _label(checkpoint: Any) -> str:

@@ -15,13 +15,15 @@ from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.figures import Figures
 from rfscale.engine.footprints.intervals import LIMIT
 from rfscale.engine.footprints.plan import Plan, Step, unbounded
-from rfscale.engine.kernels import grids
+from rfscale.engine.kernels import arrays
+from rfscale.engine.kernels.arrays import Reads
 from rfscale.engine.kernels.borders import border_entry
 from rfscale.engine.network.axis_maps import BORDERS, IDENTITY, AxisMap, whole_map
 from rfscale.engine.network.network import Size
 
 MAX_CELLS = 1 << 31  # of one grid of bits: 256 MiB
 MAX_READS = 1 << 27  # entries of one table of reads: 1 GiB
+FEW_READS = 1 << 12  # of a table that is made without a kernel, in 1 ms
 IMAGE = -1  # position of the image among the layers
 
 Entry = tuple[int, ...]
@@ -126,7 +128,7 @@ def _copied(a: int, b: int, n: int, border: str) -> tuple[int, int]:
 # ---------------------------------------------------------------- one layer back
 
 
-def read_table(axis_map: AxisMap, outputs: tuple[int, int], entries: tuple[int, int], n: int | None) -> grids.Reads:
+def read_table(axis_map: AxisMap, outputs: tuple[int, int], entries: tuple[int, int], n: int | None) -> Reads:
     """Return which entries of a window the outputs of a window read; `n` entries in the map, None: no borders."""
     (first, stop), (low, high), table = outputs, entries, axis_map.table
     widest = table.taps.shape[1]
@@ -136,16 +138,38 @@ def read_table(axis_map: AxisMap, outputs: tuple[int, int], entries: tuple[int, 
         periods = first // axis_map.up
         first, stop = first - periods * axis_map.up, stop - periods * axis_map.up
         low, high = low - periods * axis_map.down, high - periods * axis_map.down
+    if (stop - first) * widest <= FEW_READS:
+        return _few_reads(axis_map, range(first, stop), (low, high), n)
+    from rfscale.engine.kernels import grids
+
     return grids.reads(table, (first, stop), (low, high), -1 if n is None else n)
+
+
+def _few_reads(axis_map: AxisMap, outputs: range, entries: tuple[int, int], n: int | None) -> Reads:
+    """The same table without a kernel, 1 ms for 2^12 reads."""
+    (low, high), border = entries, BORDERS[axis_map.border]
+    begin, group = [0], list[int]()
+    index: list[int] = []
+    before: list[int] | None = None
+    for o in outputs:
+        read = axis_map.reads(o) if n is None else [border_entry(e, n, border) for e in axis_map.reads(o)]
+        here = [entry - low for entry in read if low <= entry < high and (n is None or entry >= 0)]
+        group.append(group[-1] if here == before else len(group))
+        begin.append(begin[-1] + len(here))
+        index += here
+        before = here
+    return Reads(np.array(begin, np.int64), np.array(index, np.int64), np.array(group, np.int64))
 
 
 def _back(grid: np.ndarray, maps: Sequence[AxisMap], window: Window, target: Window, size: Size | None) -> np.ndarray:
     """Entries of the `target` window that the needed outputs of `window` read: bit grid to bit grid."""
+    from rfscale.engine.kernels import grids
+
     if window == target and all(m.is_identity for m in maps):
         return grid
     lead = 3 - len(maps)
     if maps[0].reads_all:
-        return grids.full([1] * lead + [hi - lo for lo, hi in target], bool(grid.any()))
+        return arrays.full([1] * lead + [hi - lo for lo, hi in target], bool(grid.any()))
     bounds = list(zip(maps, window, target, size or (None,) * len(maps), strict=True))
     shape = (1,) * lead + tuple(hi - lo for lo, hi in target)
     # windows that reach far beyond a finite map would be spread over a buffer of the whole reach
@@ -171,7 +195,7 @@ def _back(grid: np.ndarray, maps: Sequence[AxisMap], window: Window, target: Win
         else:
             flat = grids.union_last(grid.reshape(-1, grid.shape[2]), table, shape[2])
             grid, last = flat.reshape(*grid.shape[:2], -1), shape[2]
-    return grids.window_back(grid, last, grids.Windows(*zip(*windows, strict=True)), shape)
+    return grids.window_back(grid, last, arrays.Windows(*zip(*windows, strict=True)), shape)
 
 
 # ---------------------------------------------------------------- footprints
@@ -226,7 +250,7 @@ def _drawn(entries: list[Entry], window: Window) -> np.ndarray:
     grid = np.zeros([1] * (3 - len(window)) + [hi - lo for lo, hi in window], bool)
     for entry in entries:
         grid[(0,) * (3 - len(window)) + tuple(e - lo for e, (lo, _) in zip(entry, window, strict=True))] = True
-    return grids.pack(grid)
+    return arrays.pack(grid)
 
 
 def grid_pixels(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) -> tuple[np.ndarray, Size]:
@@ -237,7 +261,7 @@ def grid_pixels(plan: Plan, layer_index: int, entries: Entry | Sequence[Entry]) 
     size = plan.input_size
     bits, window = grid_bits(plan, layer_index, entries)
     ndim = len(window)
-    cells = grids.unpack(bits, window[-1][1] - window[-1][0]).reshape([hi - lo for lo, hi in window])
+    cells = arrays.unpack(bits, window[-1][1] - window[-1][0]).reshape([hi - lo for lo, hi in window])
     if size:
         grid = np.zeros(size, bool)
         grid[tuple(slice(lo, hi) for lo, hi in window)] = cells
@@ -281,11 +305,13 @@ def figures_of(plan: Plan, layer_index: int, entries: Iterable[Entry]) -> Iterat
 
 def _measured(bits: np.ndarray, window: Window) -> tuple[int, Entry, Entry, Entry]:
     """Area, first pixel, extent and longest gap of a bit grid."""
+    from rfscale.engine.kernels import grids
+
     ndim = len(window)
     area, *projections = grids.measure(bits)
     if area == 0:
         return 0, (0,) * ndim, (0,) * ndim, (0,) * ndim
-    projections[-1] = grids.unpack(projections[-1][None, None], window[-1][1] - window[-1][0])[0, 0]
+    projections[-1] = arrays.unpack(projections[-1][None, None], window[-1][1] - window[-1][0])[0, 0]
     rows = [np.flatnonzero(p) for p in projections[3 - ndim :]]
     first = tuple(lo + int(s[0]) for (lo, _), s in zip(window, rows, strict=True))
     extent = tuple(int(s[-1] - s[0]) + 1 for s in rows)

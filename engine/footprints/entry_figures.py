@@ -37,22 +37,31 @@ def product_figures(term: Term, at: tuple[int, ...] | None) -> Figures:
     if area == 0:
         none = (0,) * len(term)
         return Figures(0, none, none, none, none, 1, phases, entry)
-    first = tuple(int(f.sets.first[i]) for f, i in zip(term, at, strict=True))
-    extent = tuple(int(f.sets.last[i]) - a + 1 for f, i, a in zip(term, at, first, strict=True))
+    first, last = zip(*(f.bounds(i) for f, i in zip(term, at, strict=True)), strict=True)
+    extent = tuple(b - a + 1 for a, b in zip(first, last, strict=True))
     shared = tuple(-1 if c < 0 else area // p * c for c, p in zip(common, pixels, strict=True))
     return Figures(area, first, extent, gap, shared, 1, phases, entry)
 
 
 def union_figures(terms: Sequence[Term], at: Sequence[int]) -> Figures:
     """Return the figures of entry `at` of a map: inside it in finite mode, one of its phases in interior mode."""
-    axes = [_axis([term[a] for term in terms], entry) for a, entry in enumerate(at)]
+    alike = [a > 0 and at[a] == at[0] and all(term[a] is term[0] for term in terms) for a in range(len(at))]
+    axes: list[tuple[int, list[int], list[int] | None]] = []
+    for a, entry in enumerate(at):
+        axes.append(axes[0] if alike[a] else _axis([term[a] for term in terms], entry))
     products: list[Product] = list(zip(*(own for _, own, _ in axes), strict=True))
     area = count(products)
     if not area:
         none = (0,) * len(at)
         return Figures(0, none, none, none, none, len(terms))
-    boxes, shared = [], []
+    boxes: list[tuple[int, int, int]] = []
+    shared: list[int] = []
+    every_alike = all(alike[1:])  # then the union is its own mirror image, and one axis tells of all
     for a, (low, own, following) in enumerate(axes):
+        if a and every_alike:
+            boxes.append(boxes[0])
+            shared.append(shared[0])
+            continue
         row = 0
         for product in products:
             row |= product[a] if all(product) else 0
@@ -77,6 +86,8 @@ def count(products: Sequence[Product]) -> int:
         for (own,) in products:
             union |= own
         return union.bit_count()
+    if len(products[0]) == 2:
+        return _count_plane(products)
     parts: list[tuple[int, list[Product]]] = []  # disjoint sets along the first axis, and the products that have each
     for own, *others in products:
         rest = tuple(others)
@@ -92,24 +103,38 @@ def count(products: Sequence[Product]) -> int:
     return sum(rows.bit_count() * count(members) for rows, members in parts)
 
 
+def _count_plane(products: Sequence[Product]) -> int:
+    """The same on two axes, four times as fast: what several products have on the second one is a single set."""
+    parts: list[tuple[int, int]] = []  # disjoint sets along the first axis, and what they have on the second
+    for own, other in products:
+        split = []
+        for rows, columns in parts:
+            common = rows & own
+            if not common:
+                split.append((rows, columns))
+                continue
+            split.append((common, columns | other))
+            if rows != common:
+                split.append((rows ^ common, columns))
+            own ^= common
+        if own:
+            split.append((own, other))
+        parts = split
+    return sum([rows.bit_count() * columns.bit_count() for rows, columns in parts])
+
+
 def _axis(families: Sequence[Family], entry: int) -> tuple[int, list[int], list[int] | None]:
     """Pixel of bit 0; the set of an entry in every family; those of the next entry, or None where there is none."""
-    own = [_integer(f, entry) for f in families]
+    own = [f.integer(entry) for f in families]
     following = None
-    if entry + 1 < len(families[0]) or families[0].sets.repeat:
-        following = [_integer(f, entry + 1) for f in families]
+    if entry + 1 < len(families[0]) or families[0].repeat:
+        following = [f.integer(entry + 1) for f in families]
     low = min((place for place, bits in [*own, *(following or ())] if bits), default=0)
     return low, _from(low, own), None if following is None else _from(low, following)
 
 
 def _from(low: int, rows: list[tuple[int, int]]) -> list[int]:
     return [bits << place - low if bits else 0 for place, bits in rows]
-
-
-def _integer(family: Family, entry: int) -> tuple[int, int]:
-    """Pixel of bit 0, and the set of an entry as an integer."""
-    start, words = family.row(entry)
-    return start, int.from_bytes(words.astype("<u8", copy=False).tobytes(), "little")
 
 
 def union_rows(terms: Sequence[Term], at: Sequence[int]) -> list[list[np.ndarray]]:

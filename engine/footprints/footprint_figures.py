@@ -51,7 +51,7 @@ class FootprintFigures:
         if not found.area:
             return found
         moved = zip(found.first, families, periods, strict=True)
-        return found._replace(first=tuple(first + f.sets.repeat * q for first, f, q in moved))
+        return found._replace(first=tuple(first + f.repeat * q for first, f, q in moved))
 
     def entry(self, index: int, entry: Entry = "center") -> tuple[int, ...]:
         """Return the entry that is asked for; "center" in interior mode: that of the largest footprint."""

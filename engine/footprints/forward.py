@@ -125,8 +125,8 @@ def _terms(plan: Plan, memory: Memory) -> tuple[Terms, int]:
             terms.append(known[0] if len(known) == 1 else unite(known, memory.compare))
         else:
             try:
-                made = _apply(known[0], step, step.maps, finite, memory)
-                held += sum(f.sets.bits.size for f in {id(f): f for term in made for f in term}.values())
+                made = apply_layer(known[0], step, step.maps, finite, memory)
+                held += sum(len(f) * f.words for f in {id(f): f for term in made for f in term}.values())
                 if held > MAX_HELD:
                     raise InputError(
                         f"the footprints of the layers up to here take more than {MAX_HELD * 8} bytes",
@@ -145,10 +145,10 @@ def _broadcast(terms: list[Term], plan: Plan, step: Step, source: int, memory: M
     """Terms of a branch of a merge, spread over the merged map if the branch is one entry wide."""
     if not plan.is_broadcast(step, source):
         return terms
-    return _apply(terms, step, (whole_map(1),) * len(plan.network.axes), True, memory)
+    return apply_layer(terms, step, (whole_map(1),) * len(plan.network.axes), True, memory)
 
 
-def _apply(terms: list[Term], step: Step, maps: tuple[AxisMap, ...], finite: bool, memory: Memory) -> list[Term]:
+def apply_layer(terms: list[Term], step: Step, maps: tuple[AxisMap, ...], finite: bool, memory: Memory) -> list[Term]:
     """Terms after one layer. Axes and terms that share a family and a map share the result."""
     out = []
     for term in terms:

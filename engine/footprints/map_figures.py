@@ -10,7 +10,6 @@ import numpy as np
 from rfscale.engine.footprints.figures import Figures
 from rfscale.engine.footprints.pixel_sets import Family
 from rfscale.engine.footprints.unions import Term
-from rfscale.engine.kernels import sets
 
 MAX_MASKS = 4096  # sets of terms that may occur along one axis before entries are counted one by one on grids
 
@@ -36,7 +35,7 @@ def _product_figures(term: Term) -> Figures:
     shared = []
     for axis, family in enumerate(term):
         both = reduce(np.multiply, (common[a] if a == axis else p for a, p in enumerate(pixels)))
-        if not family.sets.repeat:
+        if not family.repeat:
             both[(slice(None),) * axis + (-1,)] = -1
         shared.append(both)
     first = tuple(_along(f.sets.first, a, ndim) for a, f in enumerate(term))
@@ -98,7 +97,7 @@ def _areas(terms: list[Term]) -> tuple[np.ndarray, tuple[np.ndarray, ...]] | Non
             return None
         both = united([pair if a == axis else c for a, c in enumerate(covers) if c])
         common_axis = area + np.roll(area, -1, axis) - both
-        if not terms[0][axis].sets.repeat:
+        if not terms[0][axis].repeat:
             common_axis[(slice(None),) * axis + (-1,)] = -1
         shared.append(common_axis)
     return area, tuple(shared)
@@ -106,6 +105,8 @@ def _areas(terms: list[Term]) -> tuple[np.ndarray, tuple[np.ndarray, ...]] | Non
 
 def _cover(families: list[Family]) -> tuple[np.ndarray, np.ndarray] | None:
     """Masks of terms that occur along one axis, and how many pixels of each entry they cover."""
+    from rfscale.engine.kernels import sets
+
     first = np.stack([np.where(f.is_empty, np.iinfo(np.int64).max, f.sets.first >> 6) for f in families])
     last = np.stack([np.where(f.is_empty, np.iinfo(np.int64).min, f.sets.last >> 6) for f in families])
     low = first.min(axis=0)

@@ -15,10 +15,11 @@ from rfscale.engine.network.derived import Derived
 from rfscale.engine.network.layer import IMAGE, Layer
 from rfscale.engine.network.network import Network, Size, check_size
 from rfscale.engine.network.ops import OPS
-from rfscale.engine.network.spec import listed, whole
+from rfscale.engine.network.spec import listed, one_name, whole
 from rfscale.engine.variables import provenance
 
 GlobalOps = Literal["include", "skip"]
+GLOBAL_OPS = Parameter("global_ops")
 
 
 class Step(NamedTuple):
@@ -105,8 +106,7 @@ def resolve(
         Where branches of different jumps merge (interior), a map size is needed and not known, sizes do not fit, or
         a footprint reaches beyond 2^53 pixels; the message names the layer.
     """
-    if global_ops not in ("include", "skip"):
-        raise InputError(argument=Parameter("global_ops"), value=global_ops, remedy="it must be 'include' or 'skip'")
+    one_name(global_ops, GLOBAL_OPS, ("include", "skip"))
     size = None if input_size is None else check_size(input_size, len(network.axes), INPUT_SIZE)
     if memory is not None:
         return Plan(network, size, *_resolve(network, size, global_ops, memory))
@@ -126,55 +126,74 @@ def _resolve(network: Network, input_size: Size | None, global_ops: GlobalOps, m
     number = {layer.name: i for i, layer in enumerate(network.layers)} | {IMAGE: -1}
     dropped: dict[str, None] = {}
     steps: list[Step] = []
-    image = (IMAGE_INTERVALS,) * len(network.axes)
+    ndim = len(network.axes)
     for layer in network.layers:
         sources = layer.inputs
         if OPS[layer.op].kind == "merge" and layer.name not in global_names:
             dropped.update((s, None) for s in sources if s in global_names)
             sources = tuple(s for s in sources if s not in global_names)
-        kind = OPS[layer.op].kind
-        has_maps = kind == "map" or (input_size is not None and kind in ("global", "one_way"))
-        maps = _maps(network, layer, sizes) if has_maps else None
-        intervals, half_lines, aligned = None, None, True
-        if layer.name not in global_names:
-            branches = [image if s == IMAGE else steps[number[s]].intervals for s in sources]
-            try:
-                intervals, aligned = _intervals(layer, sources, branches, maps, input_size is not None, memory)
-            except InputError as error:
-                raise error.within(f"layer {layer.name!r} ({layer.op})") from None
-        else:
-            reached = [image if s == IMAGE else _reach(steps[number[s]]) for s in sources]
-            half_lines = _half_lines(layer, reached, maps)
+        numbers = tuple([number[s] for s in sources])
+        before = [None if i < 0 else steps[i] for i in numbers]
+        of_maps = (sizes[layer.inputs[0]], sizes[layer.name]) if sizes else (None, None)
+        is_global = layer.name in global_names
         steps.append(
-            Step(
-                layer,
-                tuple(number[s] for s in sources),
-                maps,
-                sizes[layer.name] if sizes else None,
-                layer.name in global_names,
-                intervals,
-                aligned,
-                _passes(layer, maps, sizes),
-                half_lines,
-            )
+            next_step(layer, sources, numbers, before, of_maps, is_global, ndim, input_size is not None, memory)
         )
     return tuple(steps), tuple(dropped)
 
 
-def _passes(layer: Layer, maps: tuple[AxisMap, ...] | None, sizes: dict[str, Size] | None) -> bool:
-    same_size = sizes is None or sizes[layer.name] == sizes[layer.inputs[0]]
-    return maps is not None and same_size and all(m.is_identity for m in maps)
+def next_step(
+    layer: Layer,
+    names: tuple[str, ...],
+    numbers: tuple[int, ...],
+    before: Sequence[Step | None],
+    sizes: tuple[Size | None, Size | None],
+    is_global: bool,
+    ndim: int,
+    finite: bool,
+    memory: Memory,
+) -> Step:
+    """Return the step of one layer.
+
+    Parameters
+    ----------
+    layer : Layer
+    names, numbers, before
+        Of the maps it reads: names, positions, and steps, None for the image.
+    sizes : tuple
+        Entries per axis of the map that it reads first, and of its own; None where no size is known.
+    is_global : bool
+        Whether it is a global op, or downstream of one.
+    ndim : int
+    finite : bool
+    memory : Memory
+    """
+    image = (IMAGE_INTERVALS,) * ndim
+    kind = OPS[layer.op].kind
+    has_maps = kind == "map" or (finite and kind in ("global", "one_way"))
+    maps = _maps(layer, sizes[0], ndim) if has_maps else None
+    intervals, half_lines, aligned = None, None, True
+    if not is_global:
+        branches = [image if step is None else step.intervals for step in before]
+        try:
+            intervals, aligned = _intervals(layer, names, branches, maps, finite, memory)
+        except InputError as error:
+            raise error.within(f"layer {layer.name!r} ({layer.op})") from None
+    else:
+        reached = [image if step is None else _reach(step) for step in before]
+        half_lines = _half_lines(layer, reached, maps)
+    passes = maps is not None and sizes[0] == sizes[1] and all(m.is_identity for m in maps)
+    return Step(layer, numbers, maps, sizes[1], is_global, intervals, aligned, passes, half_lines)
 
 
-def _maps(network: Network, layer: Layer, sizes: dict[str, Size] | None) -> tuple[AxisMap, ...]:
+def _maps(layer: Layer, before: Size | None, ndim: int) -> tuple[AxisMap, ...]:
     op = OPS[layer.op]
-    if sizes is None and op.needs_size(layer.params):
+    if before is None and op.needs_size(layer.params):
         raise InputError(
             f"layer {layer.name!r} ({layer.op}) depends on the size of its map", remedy=("give ", INPUT_SIZE)
         )
-    before = sizes[layer.inputs[0]] if sizes else (None,) * len(network.axes)
     try:
-        return tuple(op.axis_map(layer.params, a, n) for a, n in enumerate(before))
+        return tuple([op.axis_map(layer.params, a, n) for a, n in enumerate(before or (None,) * ndim)])
     except InputError as error:
         raise error.within(f"layer {layer.name!r} ({layer.op})") from None
 

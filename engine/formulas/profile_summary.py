@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from rfscale.engine.columns import Columns
 from rfscale.engine.formulas.exactness import same
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 FORMULA_AREAS = ("published_area", "closed_form_area")
 
@@ -59,29 +57,34 @@ class ProfileSummary(NamedTuple):
     global_layers: int
 
 
-def profile_summary(ds: xr.Dataset) -> ProfileSummary:
+def profile_summary(profile: Columns) -> ProfileSummary:
     """Return what holds for all layers of a profile.
 
     Examples
     --------
     >>> import rfscale as rf
-    >>> found = profile_summary(rf.profile("dilated5"))
+    >>> from rfscale.engine.analysis.profile import profile_columns
+    >>> found = profile_summary(profile_columns(rf.load("dilated5")))
     >>> found.with_holes[0], found.formulas["published_area"].right.tolist()
     ('conv1', [True, False, False, False, False])
     """
     return ProfileSummary(
-        [str(name) for name in ds.layer.values[(ds.max_gap.values > 0).any(axis=1)]],
-        bool((ds.density.values == 1).all()),
-        {name: formula_values(ds, name) for name in FORMULA_AREAS},
-        int(ds.is_global.sum()),
+        [
+            name
+            for name, gaps in zip(profile.coords["layer"], profile["max_gap"].tolist(), strict=True)
+            if max(gaps) > 0
+        ],
+        bool((profile["density"] == 1).all()),
+        {name: formula_values(profile, name) for name in FORMULA_AREAS},
+        int(profile["is_global"].sum()),
     )
 
 
-def formula_values(ds: xr.Dataset, name: str) -> FormulaValues:
+def formula_values(profile: Columns, name: str) -> FormulaValues:
     """Return what a formula, one of `FORMULA_AREAS`, gives for each layer of a profile."""
-    area, exact = ds[name].values, ds.area.values
-    if ds.sizes["axis"] == 2:
-        exact = ds.width.values
+    area, exact = profile[name], profile["area"]
+    if len(profile.coords["axis"]) == 2:
+        exact = profile["width"]
         with np.errstate(invalid="ignore"):
             area = np.where(area >= 0, np.sqrt(area), area)
     right = [same(a, e) for a, e in zip(area.tolist(), exact.tolist(), strict=True)]

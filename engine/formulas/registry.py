@@ -37,14 +37,14 @@ class Formula:
     equation: str
     domain: str
     source: str
-    function: Callable[..., tuple[Value, ...]]
+    function: Callable[..., tuple[Value, ...]] = field(repr=False)
 
     def __call__(self, *args: Value, **kwargs: Value) -> tuple[Value, ...]:
         with np.errstate(divide="ignore", invalid="ignore"):  # 9 - 24 (P - 1/2) is 0 at P = 7/8
             return self.function(*args, **kwargs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Family(Mapping[str, Formula]):
     """Formulas of one kind by name."""
 
@@ -62,6 +62,14 @@ class Family(Mapping[str, Formula]):
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+    def __repr__(self) -> str:
+        return f"<Formulas {self.name}: {', '.join(self.formulas)}>"
+
+    def _repr_html_(self) -> str:
+        from rfscale.engine.display.formulas import formulas_html
+
+        return formulas_html(self.name, self.formulas)
 
 
 def _is_array(value: Value) -> bool:

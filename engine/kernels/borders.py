@@ -1,11 +1,9 @@
-"""Border rules: which entry of a map a read outside it refers to, once for Python and kernels.
+"""Border rules: which entry of a map a read outside it refers to, once for Python and for kernels, which inline it.
 
 numba's cache does not watch this file: delete `__pycache__` after a change here.
 """
 
 from __future__ import annotations
-
-from rfscale.engine.kernels.jit import inline
 
 
 def border_entry(entry: int, n: int, border: int) -> int:
@@ -29,6 +27,3 @@ def border_entry(entry: int, n: int, border: int) -> int:
     if border == 3:
         return entry % n
     return -1
-
-
-inlined_border_entry = inline(border_entry)

@@ -6,36 +6,15 @@ comes from Python costs 1.1 µs a call, more than most of these kernels take for
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from rfscale.engine.kernels.borders import inlined_border_entry
+from rfscale.engine.kernels.arrays import Sets
+from rfscale.engine.kernels.borders import border_entry
 from rfscale.engine.kernels.jit import inline, jit, lowest_bit, popcount
 
 BEYOND_ALL_PIXELS = np.int64(1) << np.int64(62)
 
-
-class Sets(NamedTuple):
-    """The sets of n entries, bit-packed; pixels are whole numbers and may be negative.
-
-    Rows are kept in a band around their own first pixel, so memory goes with the extent, not with the image.
-
-    Attributes
-    ----------
-    first, last : int64 arrays (n,)
-        First and last pixel of each set; last < first for an empty one.
-    bits : uint64 array (n, words)
-        Bit b of word w of row i is pixel ``64*((first[i] >> 6) + w) + b``.
-    repeat : int
-        Interior mode: the family goes on without end, set i + n*q is set i moved by repeat*q pixels, a negative number
-        where a map is mirrored. With 0 (finite mode) the entries end at 0 and n - 1.
-    """
-
-    first: np.ndarray
-    last: np.ndarray
-    bits: np.ndarray
-    repeat: int
+inlined_border_entry = inline(border_entry)
 
 
 @inline

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from rfscale.engine.errors import nearest
+from rfscale.engine.errors import nearest, visible
 from rfscale.engine.network.layer import IMAGE
 from rfscale.engine.network.network import Network
 from rfscale.engine.network.ops import OPS
@@ -36,6 +36,9 @@ class NetworkBuilder:
     ) -> None:
         self._network = {"name": name, "input_size": input_size, "axes": axes, "input_channels": input_channels}
         self._layers: list[dict[str, Any]] = []
+
+    def __repr__(self) -> str:
+        return f"<NetworkBuilder {visible(str(self._network['name']))}: {len(self._layers)} layers so far>"
 
     def __getattr__(self, op: str) -> Callable[..., str]:
         if op not in OPS:

@@ -11,6 +11,7 @@ from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import layer_inputs, layer_params, text_name
 
 IMAGE = "input"  # the name that layers read the image by
+MAX_KEPT = 1 << 16  # layers that were read, kept for the next network that has the same
 
 
 class Params(dict[str, Any]):
@@ -38,34 +39,78 @@ class Layer:
     params: Params
 
 
+_KEPT: dict[tuple[object, ...], Layer] = {}
+_PLAIN = frozenset({int, str, bool, float, type(None)})
+
+
 def read_layers(given: Sequence[Any], ndim: int) -> Iterator[Layer]:
-    """Yield the layers of a spec; each reads the one before where it does not say what it reads."""
+    """Yield the layers of a spec; each reads the one before where it does not say what it reads.
+
+    Equal layers of many networks are one object, read once: layers do not change.
+    """
     before = IMAGE
-    for position, layer in enumerate(given, start=1):
-        if not isinstance(layer, Mapping):
-            raise InputError(
-                f"layer {position} is {shown(layer)}; it must be a mapping such as {{op: conv, kernel: 3}}"
-            )
-        op = layer.get("op", "conv")
-        if not isinstance(op, str) or op not in OPS:
-            raise InputError(f"layer {position} has an unknown op {shown(op)}; {nearest(op, OPS)}")
-        name = text_name(layer.get("name", f"{op}{position}"), f"name of layer {position}")
-        label = f"layer {name!r}"
-        inputs = (before,) if layer.get("inputs") is None else layer_inputs(layer["inputs"], label)
-        if OPS[op].kind != "merge" and len(inputs) != 1:
-            raise InputError(
-                f"{label} ({op}) reads one map, not {len(inputs)}; merge them with add, concat or multiply first"
-            )
-        params = layer_params(op, layer, label, ndim)
-        if op == "adaptive_pool" and max(params["size"]) == 1:
-            op = "global_pool"
-            del params["size"]
-        yield Layer(name, op, inputs, Params(params))
-        before = name
+    for position, spec in enumerate(given, start=1):
+        key = _key(spec, ndim, before, position)
+        layer = _KEPT.get(key) if key else None
+        if layer is None:
+            layer = _read_layer(spec, ndim, before, position)
+            if key:
+                if len(_KEPT) >= MAX_KEPT:
+                    _KEPT.clear()
+                _KEPT[key] = layer
+        yield layer
+        before = layer.name
+
+
+def _key(spec: Any, ndim: int, before: str, position: int) -> tuple[object, ...] | None:
+    """All that a layer is read from; None where a value is none of Python's own, or a list of such a value.
+
+    Types are part of it: `True` is no kernel, but equals 1.
+    """
+    if type(spec) is not dict:
+        return None
+    values = tuple(spec.values())
+    kinds = tuple(map(type, values))
+    own = position if "name" not in spec else 0
+    if _PLAIN.issuperset(kinds):
+        return ndim, before, own, tuple(spec), values, kinds
+    values = tuple([tuple(v) if type(v) is list else v for v in values])
+    inner = tuple([tuple(map(type, v)) if type(v) is tuple else None for v in values])
+    for kind, types in zip(kinds, inner, strict=True):
+        if not (kind in _PLAIN if types is None else _PLAIN.issuperset(types)):
+            return None
+    return ndim, before, own, tuple(spec), values, kinds, inner
+
+
+def _read_layer(spec: Any, ndim: int, before: str, position: int) -> Layer:
+    if not isinstance(spec, Mapping):
+        raise InputError(f"layer {position} is {shown(spec)}; it must be a mapping such as {{op: conv, kernel: 3}}")
+    op = spec.get("op", "conv")
+    if not isinstance(op, str) or op not in OPS:
+        raise InputError(f"layer {position} has an unknown op {shown(op)}; {nearest(op, OPS)}")
+    name = text_name(spec.get("name", f"{op}{position}"), f"name of layer {position}")
+    label = f"layer {name!r}"
+    inputs = (before,) if spec.get("inputs") is None else layer_inputs(spec["inputs"], label)
+    if OPS[op].kind != "merge" and len(inputs) != 1:
+        raise InputError(
+            f"{label} ({op}) reads one map, not {len(inputs)}; merge them with add, concat or multiply first"
+        )
+    params = layer_params(op, spec, label, ndim)
+    if op == "adaptive_pool" and max(params["size"]) == 1:
+        op = "global_pool"
+        del params["size"]
+    return Layer(name, op, inputs, Params(params))
 
 
 def ordered(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Return the layers so that each comes after those it reads, otherwise as they stand."""
+    met = {IMAGE}
+    for layer in layers:  # by far the most stand in order; the search below takes five times as long
+        if layer.name in met or not met.issuperset(layer.inputs):
+            break
+        met.add(layer.name)
+    else:
+        return tuple(layers)
     named: dict[str, Layer] = {}
     for layer in layers:
         if layer.name == IMAGE:

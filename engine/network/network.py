@@ -10,7 +10,7 @@ from os import PathLike
 from types import MappingProxyType
 from typing import Any, NoReturn, Self
 
-from rfscale.engine.errors import INPUT_SIZE, InputError, Parameter, nearest, shown
+from rfscale.engine.errors import INPUT_SIZE, InputError, Parameter, nearest, shown, visible
 from rfscale.engine.network.derived import Derived
 from rfscale.engine.network.layer import IMAGE, Layer, ordered, read_layers
 from rfscale.engine.network.modules import module_layer
@@ -257,7 +257,17 @@ class Network:
 
     def __repr__(self) -> str:
         size = "" if self.input_size is None else f", input {'×'.join(map(str, self.input_size))}"
-        return f"<Network {self.name}: {len(self)} layers, axes {', '.join(self.axes)}{size}>"
+        return f"<Network {visible(self.name)}: {len(self)} layers, axes {', '.join(self.axes)}{size}>"
+
+    def __str__(self) -> str:
+        from rfscale.engine.display.network_tree import network_text
+
+        return network_text(self)
+
+    def _repr_html_(self) -> str:
+        from rfscale.engine.display.network_tree import network_html
+
+        return network_html(self)
 
     def index(self, name: str) -> int:
         """Return the position of a layer, or of the layer that a module returns.
@@ -298,40 +308,54 @@ class Network:
         if size is None:
             raise InputError(f"{self.name} carries no input_size", remedy=("give ", INPUT_SIZE))
         sizes: dict[str, Size] = {IMAGE: size}
+        on_every_branch = self.global_layers[1]
         for layer in self.layers:
-            sizes[layer.name] = self._map_size(layer, sizes)
+            before = [sizes[i] for i in layer.inputs]
+            sizes[layer.name] = map_size_after(layer, before, [i in on_every_branch for i in layer.inputs])
         return sizes
 
-    def _map_size(self, layer: Layer, sizes: Mapping[str, Size]) -> Size:
-        op = OPS[layer.op]
-        if op.kind == "merge":
-            return self._merged_size(layer, sizes)
-        before = sizes[layer.inputs[0]]
-        try:
-            size = tuple(op.size(layer.params, a, n) for a, n in enumerate(before))
-        except InputError as error:
-            raise error.within(f"layer {layer.name!r}") from None
-        if min(size) < 1:
-            shown_size = "×".join(map(str, before))
-            raise InputError(
-                f"layer {layer.name!r} ({layer.op}) leaves nothing of its {shown_size} input",
-                remedy=("enlarge ", INPUT_SIZE),
-            )
-        if max(size) > 2**53:
-            raise InputError(f"layer {layer.name!r} ({layer.op}) makes a map of {max(size)} entries on one axis")
-        return size
 
-    def _merged_size(self, layer: Layer, sizes: Mapping[str, Size]) -> Size:
-        on_every_branch = self.global_layers[1]
-        kept = [i for i in layer.inputs if not (i in on_every_branch and max(sizes[i]) == 1)] or list(layer.inputs)
-        first = sizes[kept[0]]
-        for other in kept[1:]:
-            if sizes[other] != first:
-                raise InputError(
-                    f"layer {layer.name!r} merges maps of different sizes: {kept[0]!r} is {'×'.join(map(str, first))}, "
-                    f"{other!r} is {'×'.join(map(str, sizes[other]))}"
-                )
-        return first
+def map_size_after(layer: Layer, before: Sequence[Size], global_branches: Sequence[bool]) -> Size:
+    """Return the entries per axis of a layer's map.
+
+    Parameters
+    ----------
+    layer : Layer
+    before : sequence of tuple of int
+        Entries of the maps that it reads.
+    global_branches : sequence of bool
+        Whether each of these maps is downstream of a global op on every branch: a merge spreads one of one entry.
+    """
+    op = OPS[layer.op]
+    if op.kind == "merge":
+        return _merged_size(layer, before, global_branches)
+    try:
+        size = tuple([op.size(layer.params, a, n) for a, n in enumerate(before[0])])
+    except InputError as error:
+        raise error.within(f"layer {layer.name!r}") from None
+    if min(size) < 1:
+        shown_size = "×".join(map(str, before[0]))
+        raise InputError(
+            f"layer {layer.name!r} ({layer.op}) leaves nothing of its {shown_size} input",
+            remedy=("enlarge ", INPUT_SIZE),
+        )
+    if max(size) > 2**53:
+        raise InputError(f"layer {layer.name!r} ({layer.op}) makes a map of {max(size)} entries on one axis")
+    return size
+
+
+def _merged_size(layer: Layer, before: Sequence[Size], global_branches: Sequence[bool]) -> Size:
+    every = list(zip(layer.inputs, before, strict=True))
+    spread = zip(every, global_branches, strict=True)
+    kept = [branch for branch, is_global in spread if not (is_global and max(branch[1]) == 1)] or every
+    name, first = kept[0]
+    for other, size in kept[1:]:
+        if size != first:
+            raise InputError(
+                f"layer {layer.name!r} merges maps of different sizes: {name!r} is {'×'.join(map(str, first))}, "
+                f"{other!r} is {'×'.join(map(str, size))}"
+            )
+    return first
 
 
 _NO_DEFAULT = object()

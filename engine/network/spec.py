@@ -36,6 +36,20 @@ def whole(value: object, what: str | Parameter, minimum: int = 1, maximum: int =
     return number
 
 
+def one_name(value: object, what: str | Parameter, known: Sequence[str]) -> str:
+    """Return `value` if it is one of a few names, or raise InputError naming `what` and all of them."""
+    if isinstance(value, str) and value in known:
+        return str(value)
+    raise InputError(argument=what, value=value, remedy=f"it must be {' or '.join(map(repr, known))}")
+
+
+def flag(value: object, what: str | Parameter) -> bool:
+    """Return True or False, of Python or NumPy, or raise InputError naming `what`: "no" and 0 are neither."""
+    if type(value).__name__ in ("bool", "bool_"):  # both names are NumPy's, too
+        return bool(value)
+    raise InputError(argument=what, value=value, remedy="it must be True or False")
+
+
 def is_number(value: object) -> bool:
     """Whether a value is a real number, of Python or NumPy: not True or False."""
     return isinstance(value, Real) and not isinstance(value, bool)
@@ -83,8 +97,12 @@ def per_side(value: object, what: str, ndim: int, minimum: int = 0) -> tuple[int
     return per_axis(value, what, ndim, minimum) * 2
 
 
+_ONE_NUMBER = frozenset({int, str, bool, type(None)})  # types of values that say nothing about the axes
+
+
 def _layer_lists(layers: Sequence[Any]) -> Iterator[tuple[str, int]]:
     """Yield (parameter, length) of every value that a layer gives per axis."""
+    layers = [x for x in layers if type(x) is not dict or not _ONE_NUMBER.issuperset(map(type, x.values()))]
     for layer in layers:
         op = OPS.get(str(layer.get("op", "conv"))) if isinstance(layer, Mapping) else None
         for key, param in (op.params if op else {}).items():

@@ -280,7 +280,7 @@ def _dataset(tally: Tally, source: Source, rule: Resize) -> xr.Dataset:
     import xarray as xr
 
     data: dict[str, Any] = {}
-    coords: dict[str, Any] = {"category": np.array(list(tally.labels), object)}
+    coords: dict[str, Any] = {"category": np.array(list(tally.labels), str)}
     ranges = {m: _occupied([tally.counts[m]]) for m in OCTAVES}
     ranges |= dict.fromkeys(MEASURES[:3], _occupied([tally.counts[m] for m in MEASURES[:3]]))
     for measure in MEASURES:
@@ -293,7 +293,7 @@ def _dataset(tally: Tally, source: Source, rule: Resize) -> xr.Dataset:
     out = xr.Dataset(data, coords)
     table = [[quantile(out, q, m) for q in QUANTILES] for m in MEASURES]
     reasons = {r: n for r, n in tally.left_out.most_common() if n}
-    labels = {"measure": np.array(MEASURES, object), "q": list(QUANTILES), "reason": np.array(list(reasons), object)}
+    labels = {"measure": list(MEASURES), "q": list(QUANTILES), "reason": np.array(list(reasons), str)}
     out = out.assign_coords(labels)
     out["quantiles"] = (("measure", "q"), table)
     out["modes"] = ("mode", modes(out))

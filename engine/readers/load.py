@@ -11,7 +11,7 @@ from rfscale.engine.network.network import Network
 from rfscale.engine.readers.doors import door_of
 from rfscale.engine.readers.objects import fits_any_size, library_of, model_network
 from rfscale.engine.readers.quiet import quiet
-from rfscale.engine.readers.reading import NetworkLike, SizedReading, is_number
+from rfscale.engine.readers.reading import NetworkLike, SizedReading, checked_options, is_number
 
 _WITHOUT_READER = {"zoo": "a network of the zoo", "spec": "a spec"}
 
@@ -65,7 +65,7 @@ def load(
     'resnet50'
     """
     options = {"example_input": example_input, "input_size": input_size, "unknown": unknown}
-    options |= {"axes": axes, "image": image, "name": name, "trust": trust or None}
+    options |= {"axes": axes, "image": image, "name": name, "trust": None if trust is False else trust}
     reading = {key: value for key, value in options.items() if value is not None}
     if not isinstance(source, str | PathLike):
         return _from_object(source, arguments, reading)
@@ -107,10 +107,8 @@ def as_network(
     for key in reading:
         if key not in SizedReading.__annotations__:
             raise TypeError(f"unexpected keyword argument {key!r}; {nearest(key, SizedReading.__annotations__)}")
-    options = {key: value for key, value in reading.items() if value is not None and value is not False}
+    options = {key: value for key, value in checked_options(reading).items() if value is not False}
     arguments: Any = options.pop("arguments", {})
-    if not isinstance(arguments, Mapping):
-        raise InputError(f"arguments is {shown(arguments)}; it must be a mapping, such as {{'weights': None}}")
     if not fits_any_size(options.get("example_input")):
         input_size = None
     elif input_size is not None and is_number(options.get("example_input")):
@@ -137,7 +135,7 @@ def load_named(
     input_size : int or sequence of int, optional
         Size that is going to be analysed: models are read at it; other networks stay as they are.
     """
-    door = door_of(text)
+    door, reading = door_of(text), checked_options(reading)
     if reading.get("trust") and not door.needs_trust:
         _check_no_trust(text, reading)
     if reading and not door.is_model:
@@ -216,6 +214,7 @@ def _from_object(
     input_size: int | Sequence[int] | None = None,
 ) -> Network:
     """A network that is no text: one already, a spec dict, or a model."""
+    reading = checked_options(reading)
     if isinstance(source, Network | Mapping):
         for key in (*arguments, *reading):
             raise InputError(f"{shown(source)} is {_described(source)}; {key} goes with models")

@@ -7,9 +7,9 @@ from numbers import Integral
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
-from rfscale.engine.errors import EXAMPLE_INPUT
+from rfscale.engine.errors import EXAMPLE_INPUT, InputError, Parameter
 from rfscale.engine.network.network import Network
-from rfscale.engine.network.spec import whole
+from rfscale.engine.network.spec import flag, listed, whole
 
 if TYPE_CHECKING:
     import onnx
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 else:
     NetworkLike = Any  # neither library is imported for an annotation
 
+TEXTS = ("image", "name")  # options that are texts
 MOST_DIMS = 8  # of a shape; a longer row of whole numbers is a tensor of them
 
 
@@ -58,6 +59,33 @@ class SizedReading(Reading, total=False):
     """
 
     input_size: int | Sequence[int] | None
+
+
+def checked_options(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that were given, each of the kind that it must be; None stands for one that was not.
+
+    Raises
+    ------
+    InputError
+        For axes that are no row of whole numbers, names that are no text, a trust that is neither True nor False, and
+        arguments that are no mapping.
+    """
+    options = {key: value for key, value in reading.items() if value is not None}
+    if "axes" in options:
+        dims = listed(options["axes"])
+        if not dims or not all(map(is_number, dims)):
+            remedy = "give the dims of the image that are spatial, such as [2, 3]"
+            raise InputError(argument=Parameter("axes"), value=options["axes"], remedy=remedy)
+        options["axes"] = [int(d) for d in dims]
+    for key in TEXTS:
+        if key in options and not isinstance(options[key], str):
+            raise InputError(argument=Parameter(key), value=options[key], remedy="it must be a text")
+    if "trust" in options:
+        options["trust"] = flag(options["trust"], Parameter("trust"))
+    if "arguments" in options and not isinstance(options["arguments"], Mapping):
+        remedy = "it must be a mapping, such as {'weights': None}"
+        raise InputError(argument=Parameter("arguments"), value=options["arguments"], remedy=remedy)
+    return options
 
 
 def is_number(value: Any) -> bool:

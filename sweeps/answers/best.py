@@ -9,6 +9,7 @@ import numpy as np
 from rfscale.engine.network.spec import whole
 from rfscale.engine.variables import annotate
 from rfscale.sweeps.answers.graph import MEMORY
+from rfscale.sweeps.answers.network_questions import best_networks
 from rfscale.sweeps.answers.path_search import best_paths, reachable_best
 from rfscale.sweeps.answers.question import (
     MAX_ROWS,
@@ -24,6 +25,7 @@ from rfscale.sweeps.answers.question import (
     split_bounds,
 )
 from rfscale.sweeps.answers.rows import as_rows
+from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.variables import BEST
 
@@ -31,12 +33,14 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def best(space: Space, objective: str, k: int = 10, where: Where = None, memory: int = MEMORY) -> xr.Dataset:
+def best(
+    space: Space | NetworkSpace, objective: str, k: int = 10, where: Where = None, memory: int = MEMORY
+) -> xr.Dataset:
     """Return the k architectures with the smallest value of an objective.
 
     Parameters
     ----------
-    space : Space
+    space : Space or NetworkSpace
     objective : str
         An expression over figures, costs and factors; smaller is better, so write ``"-extent"`` for the largest extent.
     k : int
@@ -62,8 +66,10 @@ def best(space: Space, objective: str, k: int = 10, where: Where = None, memory:
     >>> best(space, "params", k=2, where="extent >= 21").params.values.tolist()
     [6072, 6072]
     """
-    parser = expression_parser(space)
     whole(k, "k", 1, MAX_ROWS)
+    if isinstance(space, NetworkSpace):
+        return best_networks(space, objective, k, where)
+    parser = expression_parser(space)
     goal = read_goal(parser, objective)
     conditions = parser.where(where)
     bounds, others = split_bounds(conditions)

@@ -12,12 +12,14 @@ import numpy as np
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.network.spec import listed
 from rfscale.engine.variables import annotate_array
-from rfscale.sweeps.answers.expressions import Term
+from rfscale.sweeps.answers.expressions import Expression, ExpressionParser, Term
 from rfscale.sweeps.answers.graph import MEMORY, NothingLeftError, QuestionGraph
+from rfscale.sweeps.answers.network_questions import NetworkParser, NetworkRows
 from rfscale.sweeps.answers.path_counts import end_counts
 from rfscale.sweeps.answers.question import Where, answer_attributes, expression_parser, nothing_satisfies
+from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.space import Space
-from rfscale.sweeps.variables import COUNTS, VARIABLES
+from rfscale.sweeps.variables import COUNTS, NETWORK_ROWS, VARIABLES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,7 +28,7 @@ MAX_CELLS = 10_000_000  # of a table of counts
 
 
 def count(
-    space: Space,
+    space: Space | NetworkSpace,
     by: str | Sequence[str] = (),
     where: Where = None,
     bins: Mapping[str, Sequence[float]] | None = None,
@@ -36,7 +38,7 @@ def count(
 
     Parameters
     ----------
-    space : Space
+    space : Space or NetworkSpace
     by : str or sequence of str
         Figures, costs or factors to count over; without any, one number. "extent,jump" is read as well.
     where : str, mapping or sequence, optional
@@ -70,7 +72,7 @@ def count(
     """
     import xarray as xr
 
-    parser = expression_parser(space)
+    parser = NetworkParser(space) if isinstance(space, NetworkSpace) else expression_parser(space)
     names = [n.strip() for n in by.split(",")] if isinstance(by, str) else list(by)
     terms = [parser.term(n, "by") if isinstance(n, str) else parser.term(shown(n), "by") for n in names]
     if len(set(terms)) < len(terms):
@@ -78,13 +80,13 @@ def count(
     edges = _edges(bins, names)
     conditions = parser.where(where)
     try:
-        graph = QuestionGraph(space, terms, conditions, memory=memory)
+        graph = _ends(parser, terms, conditions, memory)
     except NothingLeftError as end:
         if not names:
             nothing = xr.DataArray(np.int64(0), name="architectures", attrs=answer_attributes(space, "count", where))
             return annotate_array(nothing, COUNTS)
         raise nothing_satisfies(space, where, end.stage) from None
-    numbers = end_counts(graph)
+    numbers = end_counts(graph) if isinstance(graph, QuestionGraph) else [1] * len(graph.index)
     coords, places, inside = _cells(graph, dict(zip(names, terms, strict=True)), edges)
     shape = tuple(len(c) for c in coords.values())
     if prod(shape) > MAX_CELLS:
@@ -97,11 +99,26 @@ def count(
     result = xr.DataArray(
         table, coords, list(coords), name="architectures", attrs=answer_attributes(space, "count", where)
     )
+    known = NETWORK_ROWS if isinstance(space, NetworkSpace) else VARIABLES
     figures = {
-        name: term.name.partition("_")[0] for name, term in zip(names, terms, strict=True) if term.kind != "factor"
+        name: term.name if term.name in known else term.name.partition("_")[0]
+        for name, term in zip(names, terms, strict=True)
+        if term.kind != "factor"
     }
-    coordinates = {name: replace(VARIABLES[figure], dims=(name,), kind="if") for name, figure in figures.items()}
+    coordinates = {name: replace(known[figure], dims=(name,), kind="if") for name, figure in figures.items()}
     return annotate_array(result, COUNTS | coordinates)
+
+
+def _ends(
+    parser: ExpressionParser, terms: Sequence[Term], conditions: Sequence[Expression], memory: int
+) -> QuestionGraph | NetworkRows:
+    """Return the end nodes of the architectures that satisfy conditions; of a function's networks, each is one."""
+    if not isinstance(parser, NetworkParser):
+        return QuestionGraph(parser.space, terms, conditions, memory=memory)
+    rows = NetworkRows(parser, conditions, terms)
+    if not len(rows.index):
+        raise NothingLeftError(None)
+    return rows
 
 
 def extents_by_stage(space: Space) -> dict[str, list[xr.DataArray]]:
@@ -127,7 +144,7 @@ def shares_by_extent(counts: Sequence[xr.DataArray], bins: int) -> tuple[np.ndar
 
 
 def _cells(
-    graph: QuestionGraph, terms: Mapping[str, Term], edges: Mapping[str, np.ndarray]
+    graph: QuestionGraph | NetworkRows, terms: Mapping[str, Term], edges: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], list[np.ndarray], np.ndarray]:
     """Return the coordinates of a table of counts, the place of each end node along them, and whether it has one."""
     coords: dict[str, np.ndarray] = {}

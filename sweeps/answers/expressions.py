@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.sweeps.variables import AXIS_FIGURES, figures_of_answers
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
 
-AXIS_FIGURES = ("pixels", "extent", "jump", "shared", "overlap")
-WHOLE_FIGURES = ("area", "width", "density")
 COSTS = ("params", "macs")
 MAX_TEXT = 10_000  # characters
 MAX_DEPTH = 100
@@ -251,8 +250,7 @@ class ExpressionParser:
 
     def __init__(self, space: Space) -> None:
         self.space = space
-        axes = [""] if space.square else [f"_{a}" for a in space.axes]
-        self.figures = [*(f + a for f in AXIS_FIGURES for a in axes), *WHOLE_FIGURES]
+        self.figures = figures_of_answers(space.branching, () if space.square else space.axes)
         self.stages = [s.name for s in space.stages]
 
     def parse(self, text: object, what: str) -> Expression:
@@ -362,7 +360,7 @@ class ExpressionParser:
             return Term(stage, name, "cost", label)
         if name in self.figures:
             return Term(stage, name, "figure", label)
-        if name in AXIS_FIGURES:
+        if name in AXIS_FIGURES and not self.space.square:
             axes = " or ".join(f"{name}_{a}" for a in self.space.axes)
             raise InputError(f"{what} asks for {label!r}, but the axes of this space differ; write {axes}")
         known = [*self.figures, *COSTS, *self.space.dims]

@@ -17,7 +17,7 @@ from rfscale.sweeps.answers.expressions import Expression, Term
 from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.states.compiled import MORE_MEMORY, compiled
-from rfscale.sweeps.states.graph import FIGURES
+from rfscale.sweeps.variables import figures_of_answers
 
 MEMORY = 4 << 30  # bytes that the graph of a question may take
 PIECE = 1 << 22  # combinations of states that are made at once
@@ -38,6 +38,8 @@ class QuestionGraph:
         Whether edges have costs (`weights`).
     memory : int
         Bytes that the graph may take, beside the states.
+    figures : iterable of str
+        Further figures that nodes of every level must tell.
 
     Attributes
     ----------
@@ -58,11 +60,14 @@ class QuestionGraph:
         conditions: Sequence[Expression] = (),
         with_costs: bool = False,
         memory: int = MEMORY,
+        figures: Iterable[str] = (),
     ) -> None:
         self.space, self.memory = space, memory
         self._held = 0  # bytes of the levels so far
         self.compiled = compiled(space)
-        self.compiled.build_all(memory)
+        keep = tuple(keep)
+        terms = {*keep, *(term for condition in conditions for term in condition.terms)}
+        self.axes = self.compiled.coarsest({*figures, *(t.name for t in terms if t.kind == "figure")}, memory)
         self.conditions = conditions
         last = len(space.stages) - 1
         self._until: dict[Term, int] = dict.fromkeys(keep, last)
@@ -76,7 +81,7 @@ class QuestionGraph:
         self.totals = {t.name for t in (*self._until, *(b[0] for b in self._bounds)) if t.kind == "cost"}
         self.with_costs = with_costs or bool(self.totals)
         self.follow: list[np.ndarray] = []
-        root: Columns = {("axis", a): np.zeros(1, np.int32) for a in range(len(self.compiled.axes))}
+        root: Columns = {("axis", a): np.zeros(1, np.int32) for a in range(len(self.axes))}
         if self.with_costs:
             root["cost"] = np.zeros(1, np.int32)
             root |= {("total", name): np.zeros(1, np.int64) for name in self.totals}
@@ -99,6 +104,31 @@ class QuestionGraph:
         return out
 
     def _add(self, stage: int) -> None:
+        shared = self._as_level(stage)
+        follow, columns = self._made(stage) if shared is None else shared
+        for term, until in self._until.items():
+            if term.kind != "factor" and term.stage == stage < until:
+                columns["kept", term] = self.values(term, columns, stage)
+        self.columns.append(columns)
+        self.follow.append(follow)
+        self._cut(stage)
+        self._held += 0 if shared is not None else self.follow[-1].nbytes
+        self._held += sum(column.nbytes for column in self.columns[-1].values())
+
+    def _as_level(self, stage: int) -> tuple[np.ndarray, Columns] | None:
+        """Tables of a stage where the nodes are those of the only axis: they are there already."""
+        column = self.columns[-1].get(("axis", 0))
+        if column is None or len(self.columns[-1]) > 1:
+            return None
+        if any(term.kind == "factor" and term.stage == stage for term in self._until):
+            return None
+        level = self.axes[0].levels[stage]
+        if len(column) != len(level.follow) or not np.array_equal(column, np.arange(len(column))):
+            return None
+        return level.follow, {("axis", 0): np.arange(len(level.state), dtype=np.int32)}
+
+    def _made(self, stage: int) -> tuple[np.ndarray, Columns]:
+        """Tables of a stage: where nodes lead by choice, and the columns of the nodes after it."""
         before, choices = self.columns[-1], self.compiled.programs[stage].choices
         n = len(next(iter(before.values())))
         self._check_size(stage, 4 * n * choices)
@@ -119,13 +149,7 @@ class QuestionGraph:
             numbers, first = _distinct(list(columns.values()))
             columns = {key: column[first] for key, column in columns.items()}
             follow = np.where(follow < 0, -1, numbers[follow]) if len(numbers) else follow
-        for term, until in self._until.items():
-            if term.kind != "factor" and term.stage == stage < until:
-                columns["kept", term] = self.values(term, columns, stage)
-        self.columns.append(columns)
-        self.follow.append(follow)
-        self._cut(stage)
-        self._held += self.follow[-1].nbytes + sum(column.nbytes for column in self.columns[-1].values())
+        return follow, columns
 
     def _check_size(self, stage: int, needed: int) -> None:
         if self._held + needed > self.memory:
@@ -168,7 +192,7 @@ class QuestionGraph:
         if key == "cost":
             return self.compiled.costs.follow[stage][column]
         if key[0] == "axis":
-            return self.compiled.axes[key[1]].levels[stage].follow[column]
+            return self.axes[key[1]].levels[stage].follow[column]
         choices = self.compiled.programs[stage].choices
         if key[0] == "total":
             total = column[:, None] + self.compiled.costs.weights[key[1]][stage][before["cost"]]
@@ -231,10 +255,9 @@ class QuestionGraph:
     def figure(self, name: str, columns: Columns, stage: int) -> np.ndarray:
         """Return a figure by node."""
         space = self.space
-        per_axis = [
-            self.compiled.axes[a].pool.figures(self.compiled.axes[a].levels[stage].state[columns["axis", a]])
-            for a in range(len(self.compiled.axes))
-        ]
+        per_axis = [graph.figures(stage, columns["axis", a]) for a, graph in enumerate(self.axes)]
+        if space.branching:
+            return union_figure(per_axis[0], name, len(space.axes))
         if name in ("area", "width", "density"):
             axes = per_axis * len(space.axes) if space.square else per_axis
             whole = max(self.compiled.extents) ** len(space.axes) < 2**63
@@ -245,6 +268,15 @@ class QuestionGraph:
         base, _, axis = name.partition("_")
         figures = per_axis[space.axes.index(axis) if axis else 0]
         return share(figures["shared"], figures["pixels"]) if base == "overlap" else figures[base]
+
+    def figures_of(self, digits: np.ndarray) -> dict[str, np.ndarray] | None:
+        """Return all figures of architectures given by their choices; None where the nodes tell them."""
+        if self.axes is self.compiled.axes:
+            return None
+        from rfscale.sweeps.states.unions import figures_along
+
+        found = figures_along(self.compiled.programs, digits, len(self.space.axes))
+        return {name: union_figure(found, name, len(self.space.axes)) for name in self.figure_names()}
 
     def weights(self, name: str, until: int) -> list[np.ndarray]:
         """Return a cost by node and choice of every stage, 0 after stage `until`."""
@@ -259,14 +291,22 @@ class QuestionGraph:
 
     def figure_names(self) -> list[str]:
         """Return the names of the figures of one node, per axis where axes differ."""
-        axes = [""] if self.space.square else [f"_{a}" for a in self.space.axes]
-        return [*(f + a for f in (*FIGURES, "overlap") for a in axes), "area", "width", "density"]
+        return figures_of_answers(self.space.branching, () if self.space.square else self.space.axes)
+
+
+def union_figure(figures: dict[str, np.ndarray], name: str, ndim: int) -> np.ndarray:
+    """Return a figure of a space with branches from those that are worked out."""
+    if name == "width":
+        return np.sqrt(figures["area"])
+    if name == "density":
+        return share(figures["area"], figures["extent"].astype(np.int64) ** ndim)
+    return figures[name]
 
 
 class NothingLeftError(Exception):
-    """Conditions that no architecture satisfies; holds the stage where the last one was cut."""
+    """Conditions that no architecture satisfies; holds the stage where the last one was cut, if there are stages."""
 
-    def __init__(self, stage: int) -> None:
+    def __init__(self, stage: int | None) -> None:
         super().__init__(stage)
         self.stage = stage
 

@@ -10,6 +10,7 @@ import numpy as np
 from rfscale.engine.errors import InputError
 from rfscale.engine.variables import annotate
 from rfscale.sweeps.answers.graph import MEMORY, QuestionGraph
+from rfscale.sweeps.answers.network_questions import pareto_networks
 from rfscale.sweeps.answers.path_search import Trail, retrace, undominated_paths
 from rfscale.sweeps.answers.question import (
     Where,
@@ -25,6 +26,7 @@ from rfscale.sweeps.answers.question import (
 )
 from rfscale.sweeps.answers.rows import as_rows
 from rfscale.sweeps.kernels import paths
+from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.variables import PARETO
 
@@ -32,12 +34,12 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def pareto(space: Space, *objectives: str, where: Where = None, memory: int = MEMORY) -> xr.Dataset:
+def pareto(space: Space | NetworkSpace, *objectives: str, where: Where = None, memory: int = MEMORY) -> xr.Dataset:
     """Return the architectures that are Pareto-optimal in two or three objectives.
 
     Parameters
     ----------
-    space : Space
+    space : Space or NetworkSpace
     *objectives : str
         Two or three expressions; smaller is better, so write ``"-extent"`` for large extents.
     where, memory
@@ -57,6 +59,8 @@ def pareto(space: Space, *objectives: str, where: Where = None, memory: int = ME
     """
     if not 2 <= len(objectives) <= 3:
         raise InputError(f"pareto got {len(objectives)} objectives; give two or three, such as 'macs' and '-extent'")
+    if isinstance(space, NetworkSpace):
+        return pareto_networks(space, objectives, where)
     parser = expression_parser(space)
     goals = [read_goal(parser, o) for o in objectives]
     conditions = parser.where(where)

@@ -12,6 +12,8 @@ from rfscale.engine.errors import InputError, shown
 from rfscale.sweeps.answers.expressions import MAX_WHOLE, Expression, ExpressionParser, Term
 from rfscale.sweeps.answers.graph import NothingLeftError, QuestionGraph
 from rfscale.sweeps.answers.path_search import Limit
+from rfscale.sweeps.spaces.index import Labelled
+from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.provenance import attributes
 from rfscale.sweeps.spaces.space import Space
 
@@ -34,9 +36,9 @@ class Goal(NamedTuple):
 
 
 def expression_parser(space: Space) -> ExpressionParser:
-    """Return what reads the texts of a question; an `InputError` for anything but a space of chains."""
+    """Return what reads the texts of a question; an `InputError` for what is no space."""
     if not isinstance(space, Space):
-        raise InputError(f"space is {shown(space)}; counts, best, pareto and samples need an rf.Space")
+        raise InputError(f"space is {shown(space)}; it must be an rf.Space or an rf.NetworkSpace")
     return ExpressionParser(space)
 
 
@@ -54,17 +56,20 @@ def question_graph(
     conditions: Sequence[Expression],
     with_costs: bool,
     memory: int,
+    figures: Iterable[str] = (),
 ) -> QuestionGraph:
     """Return the graph of a question; an `InputError` where no architecture satisfies its conditions."""
     try:
-        return QuestionGraph(space, keep, conditions, with_costs, memory)
+        return QuestionGraph(space, keep, conditions, with_costs, memory, figures)
     except NothingLeftError as end:
         raise nothing_satisfies(space, where, end.stage) from None
 
 
-def nothing_satisfies(space: Space, where: Where, stage: int | None = None) -> InputError:
+def nothing_satisfies(space: Labelled, where: Where, stage: int | None = None) -> InputError:
     """Return the error of conditions that no architecture satisfies; `stage` is where the last one was cut."""
-    at = "" if stage is None else f": none is left at stage {space.stages[stage].name!r}"
+    at = (
+        "" if stage is None or not isinstance(space, Space) else f": none is left at stage {space.stages[stage].name!r}"
+    )
     return InputError(f"no architecture of space {space.name!r} satisfies where={shown(where)}{at}; loosen it")
 
 
@@ -106,6 +111,6 @@ def cost_weights(graph: QuestionGraph, goal: Goal) -> list[np.ndarray]:
     return [sum(factor * table[i] for factor, table in tables) for i in range(len(graph.follow))]  # type: ignore[misc]
 
 
-def answer_attributes(space: Space, call: str, where: Where, **more: Any) -> dict[str, Any]:
+def answer_attributes(space: Space | NetworkSpace, call: str, where: Where, **more: Any) -> dict[str, Any]:
     """Return the attrs of an answer: where it comes from, its conditions, and what else the call gave."""
     return attributes(space, call, where=None if where is None else str(where), **more)

@@ -38,8 +38,10 @@ def as_rows(
     data: dict[str, Any] = {name: (dim, values) for name, values in made.items()}
     data["index"] = (dim, _indices(space, digits))
     last = {key: column[ends] for key, column in graph.columns[-1].items()}
+    figures = graph.figures_of(digits)
     for name in graph.figure_names():
-        data[name] = (dim, graph.figure(name, last, len(graph.follow) - 1))
+        values = graph.figure(name, last, len(graph.follow) - 1) if figures is None else figures[name]
+        data[name] = (dim, values)
     if space.channels is not None:
         for name in graph.compiled.costs.weights:
             data[name] = (dim, _sums(graph, name, digits))

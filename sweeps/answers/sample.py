@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rfscale.engine.network.spec import whole
 from rfscale.engine.variables import annotate
 from rfscale.sweeps.answers.graph import MEMORY
+from rfscale.sweeps.answers.network_questions import sample_networks
 from rfscale.sweeps.answers.path_counts import Completions
 from rfscale.sweeps.answers.question import (
     MAX_ROWS,
@@ -18,6 +19,7 @@ from rfscale.sweeps.answers.question import (
     question_graph,
 )
 from rfscale.sweeps.answers.rows import as_rows
+from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.variables import ROWS
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def sample(space: Space, n: int, where: Where = None, seed: int = 0, memory: int = MEMORY) -> xr.Dataset:
+def sample(space: Space | NetworkSpace, n: int, where: Where = None, seed: int = 0, memory: int = MEMORY) -> xr.Dataset:
     """Return architectures drawn uniformly, with replacement, from those that satisfy `where`.
 
     Exactly uniform: each draw is a whole number below the exact number of such architectures, and the architecture that
@@ -33,7 +35,7 @@ def sample(space: Space, n: int, where: Where = None, seed: int = 0, memory: int
 
     Parameters
     ----------
-    space : Space
+    space : Space or NetworkSpace
     n : int
     where, memory
         As in `count`.
@@ -51,9 +53,11 @@ def sample(space: Space, n: int, where: Where = None, seed: int = 0, memory: int
     >>> set(sample(space, 5, where="extent == 99").extent.values.tolist())
     {99}
     """
-    parser = expression_parser(space)
     whole(n, "n", 1, MAX_ROWS)
     whole(seed, "seed", 0, 2**63)
+    if isinstance(space, NetworkSpace):
+        return sample_networks(space, n, where, seed)
+    parser = expression_parser(space)
     graph = question_graph(space, where, (), parser.where(where), space.channels is not None, memory)
     completions = Completions(graph)
     if not completions.total:

@@ -48,6 +48,8 @@ class Model:
 
     def _say_assumed(self, network: Network) -> None:
         """Say on a line of stderr what the reader chose by itself, such as a size that a file leaves open."""
+        if not network.assumed:  # most of the readers would be imported for nothing
+            return
         from rfscale.engine.readers.tensors.unknowns import WORDS
 
         chosen = {what: how for what, how in network.assumed.items() if how not in WORDS and how[:1] not in "{["}

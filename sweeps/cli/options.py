@@ -18,6 +18,7 @@ from rfscale.sweeps.cli.help import OUTPUT
 if TYPE_CHECKING:
     import xarray as xr
 
+    from rfscale.engine.columns import Columns
     from rfscale.engine.network.network import Network
 
 InputSize = Annotated[
@@ -65,7 +66,7 @@ Out = Annotated[
     ),
 ]
 Plot = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Draw a picture to .png or .svg.", rich_help_panel=OUTPUT)
+    Path | None, typer.Option(metavar="FILE", help="Draw a picture to .png, .svg or .pdf.", rich_help_panel=OUTPUT)
 ]
 
 
@@ -178,11 +179,12 @@ def check_targets(out: Path | None, plot: Path | None) -> None:
     check_target(plot, PICTURES, "--plot")
 
 
-def write_data(data: xr.Dataset | xr.DataArray, out: Path | None) -> list[str]:
+def write_data(data: xr.Dataset | xr.DataArray | Columns, out: Path | None) -> list[str]:
     """Write --out where it is given; return the names of the files."""
     if out is None:
         return []
+    from rfscale.engine.columns import Columns
     from rfscale.sweeps.report.datasets import write
 
-    write(data, out)
+    write(data.dataset() if isinstance(data, Columns) else data, out)
     return [str(out)]

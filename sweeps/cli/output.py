@@ -19,9 +19,10 @@ from rfscale.sweeps.cli.help import OUTPUT
 if TYPE_CHECKING:
     import xarray as xr
 
+    from rfscale.engine.columns import Columns
     from rfscale.sweeps.report.terminal import Table
 
-    Data = xr.Dataset | xr.DataArray | xr.DataTree | dict[str, Any]
+    Data = xr.Dataset | xr.DataArray | xr.DataTree | Columns | dict[str, Any]
 
 STDOUT = Path("-")
 Format = Annotated[
@@ -75,7 +76,7 @@ def deliver(context: typer.Context, data: Data, *parts: str | Table, written: Se
     ----------
     context : typer.Context
         Its `obj` has the format.
-    data : xr.Dataset, xr.DataArray, xr.DataTree or dict
+    data : xr.Dataset, xr.DataArray, xr.DataTree, Columns or dict
         The answer itself, printed with --format json; a dict is printed as it is.
     *parts : str or Table
         What a person reads of it.
@@ -88,9 +89,12 @@ def deliver(context: typer.Context, data: Data, *parts: str | Table, written: Se
     if context.obj.get("format") != "json":
         say(*parts, *notes)
         return
+    from rfscale.engine.columns import Columns
     from rfscale.engine.files import json_text
     from rfscale.sweeps.report.datasets import json_content
 
+    if isinstance(data, Columns):
+        data = data.dataset()
     emit(json_text(data if isinstance(data, dict) else json_content(data)))
     for note in notes:
         print(f"rfscale: {note}", file=sys.stderr)

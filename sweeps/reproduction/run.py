@@ -53,7 +53,7 @@ def claims_dataset(results: Sequence[Result]) -> xr.Dataset:
     data: dict[str, Any] = {name: ("claim", np.array(values, object)) for name, values in text.items()}
     data |= {name: ("claim", np.array(values, float)) for name, values in figures.items()}
     data["exact_extent"] = (("claim", "axis"), np.array([r.extent for r in results], float))
-    coords = {"claim": np.arange(len(results)), "axis": np.array(["y", "x"], object)}
+    coords = {"claim": np.arange(len(results)), "axis": ["y", "x"]}
     attrs = provenance("reproduce", command="rfscale reproduce", mode="interior")
     return annotate(xr.Dataset({name: data[name] for name in CLAIMS_TABLE}, coords, attrs), CLAIMS_TABLE)
 

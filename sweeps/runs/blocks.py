@@ -38,7 +38,7 @@ from rfscale.sweeps.machine import PARALLEL_FROM, threads_for
 from rfscale.sweeps.runs.evaluator import Arrays
 from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.states.graph import FIGURES
-from rfscale.sweeps.variables import COSTS, FORMULAS, VARIABLES
+from rfscale.sweeps.variables import COSTS, FORMULAS, UNION_FIGURES, VARIABLES
 
 if TYPE_CHECKING:
     from rfscale.sweeps.runs.formulas import Formulas
@@ -78,6 +78,11 @@ class Blocks:
         self.programs, self.axes = self.compiled.programs, self.compiled.axes
         with_costs = space.channels is not None if costs is None else costs
         self.costs = self.compiled.costs if with_costs else None
+        if formulas and space.branching:
+            raise InputError(
+                f"formulas go with chains, and space {space.name!r} has branches",
+                remedy="ask rf.validate(space.network(index)) of one network",
+            )
         self.with_formulas = formulas
         self._formulas: Formulas | None = None
         self._figure_rows: dict[tuple[int, int], tuple[int, list[np.ndarray]]] = {}
@@ -115,7 +120,7 @@ class Blocks:
     def variables(self, stage: int | str) -> dict[str, Variable]:
         """Return the specs of the variables of a stage."""
         self.index(stage)
-        names = [*FIGURES, *(self.costs.weights if self.costs else ())]
+        names = [*(UNION_FIGURES if self.space.branching else FIGURES), *(self.costs.weights if self.costs else ())]
         if self.with_formulas:
             names += [n for n in FORMULAS if not n.startswith("published") or len(self.space.axes) == 2]
         return {n: VARIABLES[n] for n in names}
@@ -146,7 +151,9 @@ class Blocks:
             self._fill(i, start, stop, out)
 
     def _fill(self, i: int, start: int, stop: int, out: Arrays) -> None:
-        if any(name in out for name in FIGURES):
+        if self.space.branching:
+            self._fill_unions(i, start, stop, out)
+        elif any(name in out for name in FIGURES):
             for axis in range(len(self.axes)):
                 self._fill_figures(i, axis, start, stop, out)
         for name in COSTS:
@@ -187,6 +194,20 @@ class Blocks:
         else:
             graph.enumerate_range(range(first, stage + 1), nodes, begin, end, views, self._words(stage))
 
+    def _fill_unions(self, stage: int, start: int, stop: int, out: Arrays) -> None:
+        """Figures of a space with branches: those of the state that each architecture ends in."""
+        from rfscale.sweeps.kernels import unions
+
+        wanted, graph = [name for name in UNION_FIGURES if name in out], self.axes[0]
+        if not wanted:
+            return
+        self.compiled.build_all(self.memory, stage + 1)
+        nodes = self._nodes([level.follow for level in graph.levels], stage + 1, start, stop)
+        figures = graph.figures(stage)
+        gather: Any = unions.gather
+        for name in wanted:
+            gather(figures[name], nodes, out[name])
+
     def _words(self, stage: int) -> int:
         """Words of the widest set up to a stage."""
         return (self.compiled.extents[stage] + 63) // 64 + 1
@@ -210,10 +231,7 @@ class Blocks:
             figures = np.array([*graph.figures(stage).values()], np.int32)
             figures.take(graph.levels[stage].follow, axis=1, out=tables, mode="clip")
         else:
-            flat = [*tables.reshape(len(FIGURES), -1)]
-            with threads_for(64 * n * choices):
-                nodes = np.arange(n, dtype=np.int32)
-                graph.enumerate_range(range(built, stage + 1), nodes, 0, n * choices, flat, self._words(stage))
+            graph.rows_after(range(built, stage + 1), tables, self._words(stage))
         first = built
         while first and tables[:, 0].nbytes * graph.levels[first - 1].follow.size <= ROW_BYTES:
             first -= 1

@@ -9,7 +9,7 @@ import numpy as np
 
 from rfscale.engine.formulas.registry import START, advance, leaves_gaps, published_after
 from rfscale.sweeps.kernels import rows
-from rfscale.sweeps.spaces.stages import ChainLayer
+from rfscale.sweeps.spaces.wiring import ChainLayer
 from rfscale.sweeps.states.compile import AxisLayer, Program
 
 if TYPE_CHECKING:

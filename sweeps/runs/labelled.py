@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,15 +61,19 @@ def label(blocks: Evaluator, stage: str, out: dict[str, np.ndarray], coords: xr.
     import xarray as xr
 
     dims, shape, axes = tuple(blocks.dims(stage)), blocks.shape(stage), len(blocks.axis_labels)
-    data = {}
+    met = (*dims, "axis") if axes else dims
+    variables: dict[Hashable, xr.Variable] = {}
     specs = blocks.variables(stage)
     for name, spec in specs.items():
         per_axis = spec.per_axis and axes > 0
         array = out[name].reshape((*shape, axes) if per_axis else shape)
-        data[name] = xr.Variable((*dims, "axis") if per_axis else dims, array, fastpath=True)
-    met = (*dims, "axis") if axes else dims
-    own = xr.Coordinates({d: coords.variables[d] for d in met}, {d: coords.xindexes[d] for d in met})
-    return annotate(xr.Dataset(data, own, attrs=blocks.attrs(stage)), specs)
+        variables[name] = xr.Variable(met if per_axis else dims, array, fastpath=True)
+    own = {d: coords.variables[d] for d in met}
+    sizes = dict(zip(met, (*shape, axes), strict=False))
+    indexes = {d: coords.xindexes[d] for d in met}
+    # xr.Dataset(variables, own) compares and copies labels that are the same objects: 5 times the time of all of this
+    data = xr.Dataset._construct_direct({**variables, **own}, {*met}, sizes, blocks.attrs(stage), indexes)
+    return annotate(data, specs)
 
 
 def coordinates(blocks: Evaluator) -> xr.Coordinates:

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.machine import check_memory
+from rfscale.sweeps.runs.answer_arrays import answer_arrays
 from rfscale.sweeps.runs.blocks import MEMORY
+from rfscale.sweeps.runs.evaluator import Evaluator
 from rfscale.sweeps.runs.labelled import blocks_of, check_dims, coordinates, label, wanted_stages
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.provenance import attributes
 from rfscale.sweeps.spaces.space import Space
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
     from distributed import Client
 
 PIECE = 1 << 26  # architectures from one call of `progress` to the next
-NETWORK_PIECE = 64  # and networks
 
 
 def run(
@@ -88,19 +90,41 @@ def run(
     check_dims(blocks)
     check_memory(sum(blocks.size(s) * blocks.row_bytes(s) for s in wanted))
     coords = coordinates(blocks)
-    piece = PIECE if isinstance(space, Space) else NETWORK_PIECE
     tree = {}
+    made = answer_arrays(blocks, wanted) if isinstance(space, Space) else {}
     for stage in wanted:
-        out = blocks.empty(stage, 0, blocks.size(stage))
-        for start in range(0, blocks.size(stage), piece):
-            stop = min(start + piece, blocks.size(stage))
-            blocks.fill(stage, start, stop, {name: values[start:stop] for name, values in out.items()})
-            if progress:
-                progress(stop - start)
+        if isinstance(space, Space):
+            out = made[stage]
+            _fill(blocks, stage, out, progress)
+        else:
+            out = _networks(space, progress)
         tree[stage] = label(blocks, stage, out, coords)
-    result = xr.DataTree(xr.Dataset(attrs=attributes(space, "run")), name=space.name)
+    result = xr.DataTree(xr.Dataset(attrs=attributes(space, "run")), name=space.name.replace("/", "_"))  # no path
     result.children = {name: xr.DataTree(ds) for name, ds in tree.items()}  # twice as fast as DataTree.from_dict
     return result
+
+
+def _fill(blocks: Evaluator, stage: str, out: dict[str, np.ndarray], progress: Callable[[int], object] | None) -> None:
+    """Write the figures of all architectures of a stage, piece by piece."""
+    for start in range(0, blocks.size(stage), PIECE):
+        stop = min(start + PIECE, blocks.size(stage))
+        blocks.fill(stage, start, stop, {name: values[start:stop] for name, values in out.items()})
+        if progress:
+            progress(stop - start)
+
+
+def _networks(space: NetworkSpace, progress: Callable[[int], object] | None) -> dict[str, np.ndarray]:
+    """The figures of all networks: of the table that questions are asked of, where the space is small enough."""
+    from rfscale.sweeps.networks.figures import NetworkFigures
+    from rfscale.sweeps.networks.table import MAX_NETWORKS, network_table
+    from rfscale.sweeps.networks.workers import fill_all
+
+    if space.size <= MAX_NETWORKS:
+        return {name: values.copy() for name, values in network_table(space, progress).columns.items()}
+    figures = NetworkFigures(space)
+    out = figures.empty(space.size)
+    fill_all(figures, out, progress)
+    return out
 
 
 sweep = run  # its name in `rfscale`

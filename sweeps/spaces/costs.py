@@ -1,13 +1,13 @@
-"""Channels and costs of chains: params and macs as additive weights on a small graph of its own."""
+"""Channels and costs of layers: params and macs as additive weights on a small graph of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.spaces.stages import ChainLayer
+from rfscale.sweeps.spaces.wiring import ChainLayer, Node, Wiring
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
@@ -60,6 +60,28 @@ class CostRules(NamedTuple):
         macs = weights * prod(size) if size else 0
         return CostState(channels, strides, size), weights + (channels if layer.bias else 0), macs
 
+    def after(self, node: Node, states: Sequence[CostState]) -> tuple[CostState, int, int]:
+        """Return the state after a node, from those of its inputs, and the node's params and macs."""
+        if isinstance(node.layer, ChainLayer):
+            return self.advance(states[0], node.layer)
+        return self.merge(states, node.layer), 0, 0
+
+    def merge(self, states: Sequence[CostState], how: str) -> CostState:
+        """Return the state of branches that meet: as many channels as each (add), or all of them together (concat)."""
+        first = states[0]
+        if any(state.size != first.size for state in states):
+            sizes = " and ".join(dict.fromkeys("x".join(map(str, state.size or ())) for state in states))
+            raise InputError(f"branches with maps of {sizes} entries meet; they must have one size")
+        if how == "concat" or self.channels is None:
+            return first._replace(channels=sum(state.channels for state in states))
+        if any(state.channels != first.channels for state in states):
+            channels = " and ".join(str(n) for n in dict.fromkeys(state.channels for state in states))
+            raise InputError(
+                f"branches of {channels} channels are added; they must have as many",
+                remedy="give the branches' last convolutions the same channels, or merge: concat",
+            )
+        return first
+
 
 def _size(layer: ChainLayer, axis: int, n: int) -> int:
     """Entries of the map after a layer: paddings keep maps aligned, so that only strides count."""
@@ -68,19 +90,26 @@ def _size(layer: ChainLayer, axis: int, n: int) -> int:
     return max(1, -(-(n - layer.start[axis]) // layer.stride[axis]))
 
 
-def chain_channels(space: Space, layers: Iterable[ChainLayer]) -> list[dict[str, Any]]:
-    """Return what each layer's spec says of channels: nothing where the space has none."""
+def chain_channels(space: Space, wirings: Mapping[str, Wiring]) -> list[dict[str, Any]]:
+    """Return what each node's spec says of channels, stage by stage: nothing where the space has none."""
     rules = CostRules.of(space)
     state, out = rules.start, []
-    for layer in layers:
-        before = state.channels
-        state, _, _ = rules.advance(state, layer)
-        spec: dict[str, Any] = {}
-        if rules.channels is not None and layer.op in ("conv", "space_to_depth"):
-            spec["channels"] = state.channels
-            if layer.groups != 1:
-                spec["groups"] = before if layer.groups == "depthwise" else layer.groups
-            if not layer.bias:
-                spec["bias"] = False
-        out.append(spec)
+    for stage, wiring in wirings.items():
+        states = [state]
+        for node in wiring:
+            before = [states[i] for i in node.inputs]
+            spec: dict[str, Any] = {}
+            try:
+                states.append(rules.after(node, before)[0])
+            except InputError as error:
+                raise error.within(f"stage {stage!r}") from None
+            layer = node.layer
+            if isinstance(layer, ChainLayer) and rules.channels is not None and layer.op in ("conv", "space_to_depth"):
+                spec["channels"] = states[-1].channels
+                if layer.groups != 1:
+                    spec["groups"] = before[0].channels if layer.groups == "depthwise" else layer.groups
+                if not layer.bias:
+                    spec["bias"] = False
+            out.append(spec)
+        state = states[-1]
     return out

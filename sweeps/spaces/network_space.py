@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import InputError, shown, visible
+from rfscale.sweeps.spaces.display import count, factor_columns, space_html, space_text
 from rfscale.sweeps.spaces.index import Labelled
 from rfscale.sweeps.spaces.stages import Factor, factor_values, label_values
 
@@ -54,7 +55,16 @@ class NetworkSpace(Labelled):
         return type(self), (self.template, {f.name: f.values for f in self.factors}, self.name)
 
     def __repr__(self) -> str:
-        return f"<NetworkSpace {self.name}: {len(self.factors)} factors, {self.size:,} networks>"
+        return f"<NetworkSpace {visible(self._title())}>"
+
+    def _title(self) -> str:
+        return f"{self.name}: {len(self.factors)} factors, {count(self.size)} networks"
+
+    def __str__(self) -> str:
+        return space_text(self._title(), factor_columns(self), len(self.factors))
+
+    def _repr_html_(self) -> str:
+        return space_html(self._title(), factor_columns(self), len(self.factors))
 
     def network(self, where: int | Mapping[Any, Any]) -> Network:
         """Return one network, by number or labels."""

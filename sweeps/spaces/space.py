@@ -12,10 +12,12 @@ from operator import mul
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 
-from rfscale.engine.errors import InputError, nearest, shown
+from rfscale.engine.errors import InputError, nearest, shown, visible
 from rfscale.engine.network.spec import AXES, listed, per_axis, stated_axes, text_name, whole
+from rfscale.sweeps.spaces.display import count, space_html, space_text, stage_columns
 from rfscale.sweeps.spaces.index import Labelled
-from rfscale.sweeps.spaces.stages import PER_AXIS, ChainLayer, Factor, Stage, StageReader, factor_values
+from rfscale.sweeps.spaces.stages import PER_AXIS, Factor, Stage, StageReader, factor_values
+from rfscale.sweeps.spaces.wiring import ChainLayer, Wiring, first_tap
 
 if TYPE_CHECKING:
     from rfscale.engine.network.network import Network
@@ -25,7 +27,7 @@ MAX_CHOICES = 1 << 20  # of one stage: more is a typo
 
 
 class Space(Labelled):
-    """A set of chains: stages in order, each with its choices. Made by `from_dict` or `from_file`.
+    """A set of networks: stages in order, each with its choices. Made by `from_dict` or `from_file`.
 
     Attributes
     ----------
@@ -39,6 +41,8 @@ class Space(Labelled):
         Spatial axes of the networks.
     square : bool
         Whether every window is alike on all axes, so that figures are per axis only once.
+    branching : bool
+        Whether some stage has branches: footprints are unions then, and figures those of the plane.
     input_size : tuple of int or None
         Pixels per axis, for macs.
     channels : tuple of int or None
@@ -67,6 +71,7 @@ class Space(Labelled):
     introduced: tuple[tuple[str, ...], ...]
     axes: tuple[str, ...]
     square: bool
+    branching: bool
     input_size: tuple[int, ...] | None
     input_channels: int
     channels: tuple[int, int] | None
@@ -93,13 +98,20 @@ class Space(Labelled):
         shared = _read_shared(spec.get("factors"))
         stages, introduced, factors = _read_stages(shared, given, ndim, channels is not None)
         sizes = {f.name: len(f.labels) for f in factors}
+        square, branching = ndim == 1 or _is_square(stages, factors), any(stage.parallels for stage in stages)
+        if branching and not square:
+            raise InputError(
+                f"space {name!r} has branches, and windows that differ between axes; branches go with square windows",
+                remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
+            )
         super().__init__(
             name,
             factors,
             stages=stages,
             introduced=introduced,
             axes=AXES[ndim],
-            square=ndim == 1 or _is_square(stages, factors),
+            square=square,
+            branching=branching,
             input_size=input_size,
             input_channels=input_channels,
             channels=channels,
@@ -138,8 +150,17 @@ class Space(Labelled):
         return hashlib.sha256((text + repr(self.dims)).encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:
-        size = f"{self.size:,}" if self.size < 10**15 else f"{self.size:.3g}" if self.size < 10**300 else "very many"
-        return f"<Space {self.name}: {len(self.stages)} stages, {len(self.factors)} factors, {size} architectures>"
+        return f"<Space {visible(self._title())}>"
+
+    def _title(self) -> str:
+        size = count(self.size)
+        return f"{self.name}: {len(self.stages)} stages, {len(self.factors)} factors, {size} architectures"
+
+    def __str__(self) -> str:
+        return space_text(self._title(), stage_columns(self), len(self.stages))
+
+    def _repr_html_(self) -> str:
+        return space_html(self._title(), stage_columns(self), len(self.stages))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Space) and self.name == other.name and self.hash == other.hash
@@ -165,13 +186,18 @@ class Space(Labelled):
         chosen = self.chosen(where)
         return {s.name: s.layers(chosen, len(self.axes)) for s in self.stages}
 
+    def wirings(self, where: int | Mapping[Any, Any]) -> dict[str, Wiring]:
+        """Return the layers of one architecture, stage by stage, and what each of them reads."""
+        chosen = self.chosen(where)
+        return {s.name: s.wiring(chosen, len(self.axes)) for s in self.stages}
+
     def outputs(self, where: int | Mapping[Any, Any]) -> dict[str, str]:
         """Return, per stage, the layer whose map the stage's figures belong to; "input" where there is none."""
-        last, out, built = "input", {}, self.layers(where)
+        last, out, built = "input", {}, self.wirings(where)
         for stage in self.stages:
-            layers = built[stage.name]
-            if layers:
-                last = f"{stage.name}.{len(layers)}" if stage.numbered else stage.name
+            nodes = built[stage.name]
+            if nodes:
+                last = f"{stage.name}.{len(nodes)}" if stage.numbered else stage.name
             out[stage.name] = last
         return out
 
@@ -194,18 +220,29 @@ class Space(Labelled):
         from rfscale.engine.network.network import Network
         from rfscale.sweeps.spaces.costs import chain_channels
 
-        layers = self.layers(where)
-        flat = [layer for stage in layers.values() for layer in stage]
-        channels = iter(chain_channels(self, flat))
-        written = []
+        wirings = self.wirings(where)
+        channels = iter(chain_channels(self, wirings))
+        written: list[dict[str, Any]] = []
+        source = "input"
         for stage in self.stages:
-            for i, layer in enumerate(layers[stage.name], start=1):
+            names = [source]
+            for i, node in enumerate(wirings[stage.name], start=1):
                 name = f"{stage.name}.{i}" if stage.numbered else stage.name
-                written.append({"name": name, **_layer_spec(layer), **next(channels)})
-        spec: dict[str, Any] = {"name": self.name, "axes": len(self.axes), "input_channels": self.input_channels}
+                spec = {"op": node.layer} if isinstance(node.layer, str) else _layer_spec(node.layer)
+                inputs = [names[n] for n in node.inputs]
+                before = written[-1]["name"] if written else "input"
+                reads = {} if inputs == [before] else {"inputs": inputs}
+                written.append({"name": name, **spec, **reads, **next(channels)})
+                names.append(name)
+            source = names[-1]
+        whole_spec: dict[str, Any] = {
+            "name": self.name,
+            "axes": len(self.axes),
+            "input_channels": self.input_channels,
+        }
         if self.input_size is not None:
-            spec["input_size"] = list(self.input_size)
-        return Network.from_dict({**spec, "layers": written or [{"name": "nothing", "op": "pointwise"}]})
+            whole_spec["input_size"] = list(self.input_size)
+        return Network.from_dict({**whole_spec, "layers": written or [{"name": "nothing", "op": "pointwise"}]})
 
 
 def _layer_spec(layer: ChainLayer) -> dict[str, Any]:
@@ -216,14 +253,14 @@ def _layer_spec(layer: ChainLayer) -> dict[str, Any]:
         return {"op": layer.op, "scale": list(layer.stride)}
     if layer.op == "slice":
         return {"op": layer.op, "start": list(layer.start), "step": list(layer.stride)}
-    spans = [d * (k - 1) for k, d in zip(layer.kernel, layer.dilation, strict=True)]
-    padding = [s // 2 for s in spans] + [s - s // 2 for s in spans]
+    starts = [-first_tap(layer, axis) for axis in range(len(layer.kernel))]
+    ends = [d * (k - 1) - s for k, d, s in zip(layer.kernel, layer.dilation, starts, strict=True)]
     return {
         "op": layer.op,
         "kernel": list(layer.kernel),
         "stride": list(layer.stride),
         "dilation": list(layer.dilation),
-        "padding": padding,
+        "padding": [*starts, *ends],
     }
 
 
@@ -311,7 +348,7 @@ def _count_axes(spec: Mapping[str, Any], stages: Sequence[Any]) -> int:
     for stage in stages:
         if isinstance(stage, Mapping):
             nested += [v for k, v in stage.items() if k in PER_AXIS]
-            nested += [[v] for k, v in _choice_values(stage.get("choices")) if k in PER_AXIS]
+            nested += [[v] for k, v in _choice_values([stage.get("choices"), stage.get("branches")]) if k in PER_AXIS]
     for values in nested:
         for value in listed(values) or []:
             length = len(listed(value) or [0, 0])
@@ -322,10 +359,9 @@ def _count_axes(spec: Mapping[str, Any], stages: Sequence[Any]) -> int:
     return 2
 
 
-def _choice_values(choices: object) -> list[tuple[str, Any]]:
-    """Parameters of all layers of all choices, as far as they can be read."""
-    out: list[tuple[str, Any]] = []
-    for entry in listed(choices) or []:
-        layers = listed(entry.get("layers")) or [entry] if isinstance(entry, Mapping) else listed(entry) or []
-        out += [item for layer in layers if isinstance(layer, Mapping) for item in layer.items()]
-    return out
+def _choice_values(given: object) -> list[tuple[str, Any]]:
+    """Parameters of all layers of choices and branches, as far as they can be read."""
+    if isinstance(given, Mapping):
+        inside = [given[key] for key in ("layers", "branches", "of") if key in given]
+        return [item for part in inside for item in _choice_values(part)] if inside else list(given.items())
+    return [item for entry in listed(given) or [] for item in _choice_values(entry)]

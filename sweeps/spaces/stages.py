@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 from rfscale.engine.errors import InputError, nearest, shown
-from rfscale.engine.network.spec import MAX_LAYERS, listed, text_name, whole
+from rfscale.engine.network.spec import MAX_LAYERS, listed, whole
+from rfscale.sweeps.spaces.branches import branch_layers, read_branches
+from rfscale.sweeps.spaces.wiring import (
+    Block,
+    ChainLayer,
+    Parallel,
+    Wirer,
+    Wiring,
+    branches_in,
+    chain_wiring,
+    flat_blocks,
+    resolved_layer,
+)
 from rfscale.sweeps.variables import NETWORKS, VARIABLES
 
 Value = int | str | bool | tuple[int, ...]
@@ -35,20 +48,6 @@ RESERVED = {*FIGURES, *(f"{f}_{a}" for f in FIGURES for a in "zyx"), *ANSWERS, *
 RESERVED |= {"every", "chosen", "axis", "rank", "sample"}
 
 
-class ChainLayer(NamedTuple):
-    """One layer of a chain, every value chosen: windows per axis, and what costs need."""
-
-    op: str
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
-    start: tuple[int, ...]
-    channels: int | None = None
-    groups: int | str = 1
-    bias: bool = True
-    name: str | None = None
-
-
 @dataclass(frozen=True)
 class Factor:
     """One choice: a name, the values it takes, and their labels (unique ints or strings)."""
@@ -67,35 +66,61 @@ class Ref:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: its parameters (values or `Ref`), or the choices of whole layers.
+    """One stage: its parameters (values or `Ref`), or the choices of whole layers; branches are the only choice.
 
     `own` are the factors it introduces by a list of its own; `uses` all factors it reads, in written order.
     """
 
     name: str
     params: Mapping[str, Value | Ref]
-    choices: tuple[tuple[Mapping[str, Value | Ref], ...], ...] | None
+    choices: tuple[tuple[Block, ...], ...] | None
     own: tuple[Factor, ...]
     uses: tuple[str, ...]
 
     @property
     def blocks(self) -> tuple[Mapping[str, Value | Ref], ...]:
-        """Its own parameters, and those of all layers of all choices."""
-        return (self.params, *(block for choice in self.choices or () for block in choice))
+        """Its own parameters, and those of all layers of all choices and branches."""
+        return (self.params, *flat_blocks(block for choice in self.choices or () for block in choice))
+
+    @cached_property
+    def parallels(self) -> list[Parallel]:
+        """All branches of all choices."""
+        return branches_in(block for choice in self.choices or () for block in choice)
 
     @property
     def numbered(self) -> bool:
         """Whether its layers are called name.1, name.2, ... rather than name."""
         return self.choices is not None or "repeat" in self.params
 
+    def wiring(self, chosen: Mapping[str, Value], ndim: int) -> Wiring:
+        """Return the nodes of this stage; `chosen` gives the value of every factor in `uses`."""
+        if not self.parallels:
+            return chain_wiring(self.layers(chosen, ndim))
+
+        pick = _picker(chosen)
+
+        def layers(block: Mapping[str, Value | Ref]) -> list[ChainLayer]:
+            times, place = pick(block, "repeat", 1), pick(block, "stride_at", "first")
+            either = resolved_layer(block, pick, False, ndim), resolved_layer(block, pick, True, ndim)
+            return [either[i == (0 if place == "first" else times - 1)] for i in range(times)]
+
+        def subset(found: Parallel) -> tuple[int, ...]:
+            chosen_one: Any = 0 if found.factor is None else chosen[found.factor]
+            return found.subsets[chosen_one]
+
+        assert self.choices is not None  # branches are choices
+        wirer, at = Wirer(self.name, layers, subset), 0
+        for _ in range(pick(self.params, "repeat", 1)):
+            at = wirer.series(self.choices[pick(self.params, "choice", 0)], at)
+        return tuple(wirer.nodes)
+
     def layers(self, chosen: Mapping[str, Value], ndim: int) -> list[ChainLayer]:
         """Return the layers of this stage; `chosen` gives the value of every factor in `uses`."""
+        if self.parallels:
+            return [n.layer for n in self.wiring(chosen, ndim) if isinstance(n.layer, ChainLayer)]
 
-        def pick(params: Mapping[str, Value | Ref], key: str, default: Value) -> Any:
-            value = params.get(key, default)
-            return chosen[value.factor] if isinstance(value, Ref) else value
-
-        blocks: tuple[Mapping[str, Value | Ref], ...] = (self.params,)
+        pick = _picker(chosen)
+        blocks: tuple[Any, ...] = (self.params,)
         if self.choices is not None:
             blocks = self.choices[pick(self.params, "choice", 0)]
         repeat, place = pick(self.params, "repeat", 1), pick(self.params, "stride_at", "first")
@@ -104,7 +129,7 @@ class Stage:
             raise InputError(
                 f"stage {self.name!r} repeats its layers to {repeat * sum(inner)}; at most {MAX_LAYERS} are supported"
             )
-        made = [(_layer(block, pick, False, ndim), _layer(block, pick, True, ndim)) for block in blocks]
+        made = [(resolved_layer(block, pick, False, ndim), resolved_layer(block, pick, True, ndim)) for block in blocks]
         out: list[ChainLayer] = []
         for turn in range(repeat):
             for times, either in zip(inner, made, strict=True):
@@ -114,32 +139,14 @@ class Stage:
         return out
 
 
-def _layer(block: Mapping[str, Value | Ref], pick: Any, strided: bool, ndim: int) -> ChainLayer:
-    """Return one layer of a block; its `stride` applies only if `strided`."""
-    op = pick(block, "op", "conv")
+def _picker(chosen: Mapping[str, Value]) -> Callable[[Mapping[str, Value | Ref], str, Value], Any]:
+    """Return what gives the value of a parameter: its own, or that of its factor."""
 
-    def per_axis(key: str, default: Value = 1) -> tuple[int, ...]:
-        value = pick(block, key, default)
-        return value if isinstance(value, tuple) else (value,) * ndim
+    def pick(params: Mapping[str, Value | Ref], key: str, default: Value) -> Any:
+        value = params.get(key, default)
+        return chosen[value.factor] if isinstance(value, Ref) else value
 
-    one, zero = (1,) * ndim, (0,) * ndim
-    name = block.get("name")
-    label = name if isinstance(name, str) else None
-    if op == "space_to_depth":
-        return ChainLayer(op, per_axis("scale"), per_axis("scale"), one, zero, name=label)
-    if op == "slice":
-        return ChainLayer(op, one, per_axis("step"), one, per_axis("start", 0), name=label)
-    if op == "pointwise":
-        return ChainLayer(op, one, one, one, zero, name=label)
-    kernel = per_axis("kernel")
-    stride = per_axis("stride") if strided else one
-    if op != "conv" and "stride" not in block:
-        stride = kernel  # a pool's own default, in every repetition
-    if op != "conv":
-        return ChainLayer(op, kernel, stride, per_axis("dilation"), zero, name=label)
-    channels = pick(block, "channels", 0) or None
-    groups, bias = pick(block, "groups", 1), pick(block, "bias", True)
-    return ChainLayer(op, kernel, stride, per_axis("dilation"), zero, channels, groups, bias, label)
+    return pick
 
 
 # reading
@@ -249,12 +256,16 @@ class StageReader:
             )
         name = check_name(given.get("name", f"stage{position}"), f"stage {position}")
         what = f"stage {name!r}"
+        params: dict[str, Value | Ref] = {}
+        choices: tuple[Any, ...] | None = None
         self.own: list[Factor] = []
         self.uses: list[str] = []
-        if "choices" in given:
+        if "branches" in given:
+            self._check_keys(given, ("name", "branches", "merge", "aligned", "repeat"), f"{what} with branches")
+            params, choices = self._branches(given, name, what)
+        elif "choices" in given:
             self._check_keys(given, ("name", "choices", "repeat"), f"{what} with choices")
-            params: dict[str, Value | Ref] = {}
-            choices: tuple[Any, ...] | None = None
+            params, choices = {}, None
             for key in given:
                 if key == "choices":
                     choices = self._choices(given[key], name)
@@ -325,32 +336,36 @@ class StageReader:
             self.uses.append(name)
         return Ref(name)
 
-    def _choices(self, given: object, name: str) -> tuple[tuple[Mapping[str, Value | Ref], ...], ...]:
+    def _branches(
+        self, given: Mapping[str, Any], name: str, what: str
+    ) -> tuple[dict[str, Value | Ref], tuple[tuple[Block, ...], ...]]:
+        """Return the parameters of a stage with branches, and the branches as its only choice."""
+        params: dict[str, Value | Ref] = {}
+        parallel: Parallel | None = None
+        for key in given:
+            if key == "branches":
+                parallel, labels = read_branches(given, what, self._block, f"{name}_branches")
+                if parallel.factor is not None:
+                    self.own.append(Factor(parallel.factor, tuple(range(len(labels))), tuple(labels)))
+                    self.uses.append(parallel.factor)
+            elif key == "repeat":
+                params[key] = self._param(key, given[key], name, what)
+        assert parallel is not None
+        return params, ((parallel,),)
+
+    def _choices(self, given: object, name: str) -> tuple[tuple[Block, ...], ...]:
         entries = listed(given)
         if not entries:
             raise InputError(f"choices of stage {name!r} is {shown(given)}; it must be a list of at least one layer")
         factor_name = f"{name}_choice"
         self.uses.append(factor_name)
-        blocks: list[tuple[Mapping[str, Value | Ref], ...]] = []
+        blocks: list[tuple[Block, ...]] = []
         labels: list[Any] = []
         for i, entry in enumerate(entries):
             what = f"choice {i} of stage {name!r}"
-            label: Any = i
-            if isinstance(entry, Mapping):
-                label = entry.get("name", i)
-                if "name" in entry:
-                    text_name(label, f"name of {what}")
-                if "layers" in entry:
-                    self._check_keys(entry, ("name", "layers"), what)
-                    layers = listed(entry["layers"])
-                else:
-                    layers = [entry] if set(entry) - {"name"} else []
-            else:
-                layers = listed(entry)
-            if layers is None:
-                raise InputError(f"{what} is {shown(entry)}; it must be a layer or a list of layers")
+            layers, label = branch_layers(entry, what)
             blocks.append(tuple(self._block(layer, what) for layer in layers))
-            labels.append(label)
+            labels.append(i if label is None else label)
         if not all(isinstance(label, str) for label in labels):
             labels = list(range(len(labels)))
         numbers = tuple(range(len(blocks)))
@@ -358,9 +373,12 @@ class StageReader:
         self.own.append(Factor(factor_name, numbers, tuple(labels)))
         return tuple(blocks)
 
-    def _block(self, layer: object, what: str) -> Mapping[str, Value | Ref]:
+    def _block(self, layer: object, what: str) -> Block:
         if not isinstance(layer, Mapping):
             raise InputError(f"a layer of {what} is {shown(layer)}; it must be a mapping such as {{kernel: 3}}")
+        if "branches" in layer:
+            self._check_keys(layer, ("name", "branches", "merge", "aligned"), what)
+            return read_branches(layer, what, self._block, None)[0]
         params = self._params(layer, "", what, ("name", "op", "repeat", "stride_at"), factors=False)
         if isinstance(layer.get("name"), str):
             params["name"] = layer["name"]

@@ -1,5 +1,8 @@
 """Spaces compiled for the kernels: per stage and axis, the layers of every choice, as one trie.
 
+In spaces with branches a choice is compiled to its effect instead, what it does to a footprint
+(sweeps/states/effects.py).
+
 Shared factors whose value a later stage still needs are *live*: their values, numbered row-major, go along with the
 state until their last use. A stage's program has a variant for each combination of the live values that it reads
 itself.
@@ -16,7 +19,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.spaces.stages import ChainLayer, Ref, Stage, Value
+from rfscale.sweeps.spaces.stages import Ref, Stage, Value
+from rfscale.sweeps.spaces.wiring import ChainLayer, Wiring, chain_wiring
+from rfscale.sweeps.states.effects import Effect, Effects
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
@@ -57,8 +62,9 @@ class Program:
         Live value after the stage.
     n_live : int
         Number of live values after the stage.
-    tries : per variant, per axis
-    layers : per variant, per choice: the layers themselves, for costs and formulas
+    tries : per variant, per axis; none in a space with branches
+    layers : per variant, per choice: the layers themselves, for costs and formulas; none in a space with branches
+    effects, wirings : per variant, per choice, in a space with branches
     """
 
     stage: str
@@ -68,10 +74,29 @@ class Program:
     n_live: int
     tries: tuple[tuple[Trie, ...], ...]
     layers: tuple[tuple[tuple[ChainLayer, ...], ...], ...]
+    effects: tuple[tuple[Effect, ...], ...] = ()
+    wirings: tuple[tuple[Wiring, ...], ...] = ()
+
+    @property
+    def variants(self) -> int:
+        """Number of variants."""
+        return len(self.effects or self.tries)
+
+    def growths(self, variant: int, axis: int) -> list[tuple[int, int]]:
+        """Return stride, and growth of the extent in jumps of the source, of every choice of a variant."""
+        if self.effects:
+            return [(effect.stride, max(0, effect.extent - 1)) for effect in self.effects[variant]]
+        trie = self.tries[variant][axis]
+        ends = _growths(trie)
+        return [ends[node] for node in trie.leaf.tolist()]
+
+    def nodes(self, variant: int) -> Iterator[Wiring]:
+        """Yield the nodes of every choice of a variant."""
+        yield from self.wirings[variant] if self.wirings else map(chain_wiring, self.layers[variant])
 
     def variant_rows(self, live: np.ndarray) -> Iterator[tuple[int, Any]]:
         """Yield the variants that nodes of some live values select, each with the positions of its nodes, rising."""
-        if len(self.tries) == 1:
+        if self.variants == 1:
             yield 0, slice(None)
             return
         variants = self.variant[live]
@@ -86,7 +111,7 @@ def compile_space(space: Space) -> list[Program]:
     last_use = {name: i for i, stage in enumerate(space.stages) for name in stage.uses}
     live: list[str] = []
     out = []
-    done: dict[object, tuple[tuple[tuple[Trie, ...], ...], tuple[tuple[tuple[ChainLayer, ...], ...], ...]]] = {}
+    done: dict[object, dict[str, Any]] = {}
     for i, stage in enumerate(space.stages):
         new = space.introduced[i]
         reads = [n for n in live if n in stage.uses]
@@ -97,18 +122,17 @@ def compile_space(space: Space) -> list[Program]:
         sizes = {n: len(values[n]) for n in (*live, *new)}
         _refuse_many(stage.name, prod(sizes[n] for n in (*reads, *new)), prod(sizes.values()))
         if key not in done:
-            done[key] = _compile(space, stage, reads, new, values)
-        tries, layers = done[key]
+            done[key] = (_compile_effects if space.branching else _compile)(space, stage, reads, new, values)
         variant, next_live = _live_tables(live, new, reads, after, sizes)
         n_live = prod(sizes[n] for n in after)
-        out.append(Program(stage.name, next_live.shape[1], variant, next_live, n_live, tries, layers))
+        out.append(Program(stage.name, next_live.shape[1], variant, next_live, n_live, **done[key]))
         live = after
     return out
 
 
 def _compile(
     space: Space, stage: Stage, reads: list[str], new: tuple[str, ...], values: dict[str, tuple[Value, ...]]
-) -> tuple[tuple[tuple[Trie, ...], ...], tuple[tuple[tuple[ChainLayer, ...], ...], ...]]:
+) -> dict[str, Any]:
     """Return the tries and the layers of a stage, per variant."""
     layers, tries = [], []
     total = 0
@@ -118,15 +142,36 @@ def _compile(
         for c in _combinations(new, values):
             row.append(tuple(stage.layers(given | c, len(space.axes))))
             total += len(row[-1])
-            if total > MAX_STAGE_LAYERS:
-                raise InputError(
-                    f"the choices of stage {stage.name!r} have more than {MAX_STAGE_LAYERS} layers",
-                    remedy="give fewer repeats or values",
-                )
+            _refuse_layers(stage.name, total)
         layers.append(tuple(row))
         axes = range(1 if space.square else len(space.axes))
         tries.append(tuple(_trie([_on_axis(chain, a) for chain in row]) for a in axes))
-    return tuple(tries), tuple(layers)
+    return {"tries": tuple(tries), "layers": tuple(layers)}
+
+
+def _compile_effects(
+    space: Space, stage: Stage, reads: list[str], new: tuple[str, ...], values: dict[str, tuple[Value, ...]]
+) -> dict[str, Any]:
+    """Return the effects and the wirings of a stage, per variant; branches go with square windows: one axis is all."""
+    made, total = Effects(stage.name), 0
+    effects, wirings = [], []
+    for given in _combinations(tuple(reads), values):
+        row = []
+        for c in _combinations(new, values):
+            row.append(stage.wiring(given | c, len(space.axes)))
+            total += len(row[-1])
+            _refuse_layers(stage.name, total)
+        wirings.append(tuple(row))
+        effects.append(tuple(made.effect(wiring) for wiring in row))
+    return {"tries": (), "layers": (), "effects": tuple(effects), "wirings": tuple(wirings)}
+
+
+def _refuse_layers(stage: str, layers: int) -> None:
+    if layers > MAX_STAGE_LAYERS:
+        raise InputError(
+            f"the choices of stage {stage!r} have more than {MAX_STAGE_LAYERS} layers",
+            remedy="give fewer repeats or values",
+        )
 
 
 def _refuse_many(stage: str, combinations: int, live: int) -> None:
@@ -193,7 +238,7 @@ def largest_extents(space: Space, programs: list[Program]) -> list[int]:
     An extent grows by (kernel - 1)*dilation*jump, so that at each jump and live value only the largest matters.
     """
     out = []
-    growths: dict[tuple[int, int], list[tuple[int, int]]] = {}  # of each trie: stages that are alike share theirs
+    growths: dict[tuple[int, int], list[tuple[int, int]]] = {}  # of each variant: stages that are alike share theirs
     for axis in range(1 if space.square else len(space.axes)):
         reached = {(1, 0): 1}  # (jump, live value) -> largest extent
         largest = []
@@ -202,11 +247,12 @@ def largest_extents(space: Space, programs: list[Program]) -> list[int]:
             steps: dict[int, set[tuple[int, int, int]]] = {}
             for (jump, live), extent in reached.items():
                 if live not in steps:
-                    trie = program.tries[program.variant[live]][axis]
-                    if (id(trie), axis) not in growths:
-                        growths[id(trie), axis] = _growths(trie)
-                    ends, next_live = growths[id(trie), axis], program.next_live[live].tolist()
-                    steps[live] = {(*ends[node], n) for node, n in zip(trie.leaf.tolist(), next_live, strict=True)}
+                    variant = int(program.variant[live])
+                    key_of = (id((program.effects or program.tries)[variant]), axis)
+                    if key_of not in growths:
+                        growths[key_of] = program.growths(variant, axis)
+                    next_live = program.next_live[live].tolist()
+                    steps[live] = {(*end, n) for end, n in zip(growths[key_of], next_live, strict=True)}
                 for stride, growth, now in steps[live]:
                     key = jump * stride, now
                     after[key] = max(after.get(key, 0), extent + jump * growth)

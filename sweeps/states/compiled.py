@@ -6,12 +6,13 @@ the space goes, it goes. Equal spaces share one.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.spaces.costs import CostRules
-from rfscale.sweeps.states.compile import compile_space, largest_extents
+from rfscale.sweeps.states.compile import Program, compile_space, largest_extents
 from rfscale.sweeps.states.graph import LOCK, AxisGraph, CostGraph, Pool
 
 if TYPE_CHECKING:
@@ -42,7 +43,15 @@ class CompiledSpace:
         self.name = space.name
         self.programs = compile_space(space)
         self.extents = largest_extents(space, self.programs)
-        self.axes = tuple(AxisGraph(self.programs, a) for a in range(1 if space.square else len(space.axes)))
+        self.axes: tuple[AxisGraph, ...]
+        self._hulls: AxisGraph | None = None
+        if space.branching:
+            from rfscale.sweeps.states.hulls import HullGraph
+
+            self._hulls = HullGraph(self.programs, 0)
+            self.axes = (union_graph(space, self.programs, self.extents),)
+        else:
+            self.axes = tuple(AxisGraph(self.programs, a) for a in range(1 if space.square else len(space.axes)))
         self._rules = CostRules.of(space)
         self._costs: CostGraph | None = None
 
@@ -59,25 +68,44 @@ class CompiledSpace:
                 self._costs = CostGraph(self._rules, self.programs)
             return self._costs
 
+    def coarsest(self, figures: Collection[str], memory: int) -> tuple[AxisGraph, ...]:
+        """Return the graphs that tell some figures, built whole, with the fewest states that do.
+
+        Extents and jumps of spaces with branches need hulls only; these are taken unless the sets are there already.
+        """
+        sets_are_built = len(self.axes[0].levels) == len(self.programs)
+        if self._hulls is not None and set(figures) <= {"extent", "jump"} and not sets_are_built:
+            self._build_whole(self._hulls, len(self.programs), memory)
+            return (self._hulls,)
+        self.build_all(memory)
+        return self.axes
+
     def build(self, axis: int, stages: int, memory: int) -> int:
         """Build the levels of the first `stages` stages of an axis; return how many of them fit `memory` bytes."""
+        return self._build(self.axes[axis], stages, memory)
+
+    def _build(self, graph: AxisGraph, stages: int, memory: int) -> int:
         with LOCK:
-            graph = self.axes[axis]
             before = graph.nbytes
             built = graph.build(stages, memory)
             if graph.nbytes > before:
                 _keep_within_limit()
         return built
 
-    def build_all(self, memory: int) -> None:
-        """Build all levels of all axes; an `InputError` where they do not fit `memory` bytes."""
-        for axis in range(len(self.axes)):
-            built = self.build(axis, len(self.programs), memory)
-            if built < len(self.programs):
-                raise InputError(
-                    f"the states of stage {self.programs[built].stage!r} need more than {memory / 1e9:.3g} GB",
-                    remedy=f"leave stages or values of factors out, or {MORE_MEMORY}",
-                )
+    def build_all(self, memory: int, stages: int | None = None) -> None:
+        """Build all levels of all axes, or the first `stages`; an `InputError` where `memory` bytes are too few."""
+        stages = len(self.programs) if stages is None else stages
+        for graph in self.axes:
+            self._build_whole(graph, stages, memory)
+
+    def _build_whole(self, graph: AxisGraph, stages: int, memory: int) -> None:
+        built = self._build(graph, stages, memory)
+        if built < stages:
+            coarser = "" if self._hulls in (None, graph) else "ask for extent and jump only, which need no sets, "
+            raise InputError(
+                f"the states of stage {self.programs[built].stage!r} need more than {memory / 1e9:.3g} GB",
+                remedy=f"{coarser}leave stages or values of factors out, or {MORE_MEMORY}",
+            )
 
     def new_pool(self, axis: int) -> Pool:
         """Return a pool of its own for the states of an axis: numbered in the order in which its owner meets them."""
@@ -86,7 +114,21 @@ class CompiledSpace:
     @property
     def nbytes(self) -> int:
         """Bytes of the graphs of the axes as far as they are built."""
-        return sum(graph.nbytes for graph in self.axes)
+        return sum(graph.nbytes for graph in (*self.axes, *([self._hulls] if self._hulls else [])))
+
+
+def union_graph(space: Space, programs: list[Program], extents: list[int]) -> AxisGraph:
+    """Return the graph of a space with branches; an `InputError` where areas would overflow."""
+    from rfscale.sweeps.states.unions import UnionGraph  # its kernels only where a space branches
+
+    ndim = len(space.axes)
+    for program, extent in zip(programs, extents, strict=True):
+        if extent**ndim >= 2**62:
+            raise InputError(
+                f"stage {program.stage!r} reaches areas of {float(extent**ndim):.4g} pixels; at most 2^62 fit",
+                remedy="use smaller kernels, dilations or strides",
+            )
+    return UnionGraph(programs, ndim)
 
 
 _compiled: WeakKeyDictionary[Space, CompiledSpace] = WeakKeyDictionary()

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
+import numba
 import numpy as np
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.kernels import paths
+from rfscale.sweeps.kernels import lanes, paths
 from rfscale.sweeps.kernels import states as kernels
+from rfscale.sweeps.machine import PARALLEL_FROM, threads_for
 from rfscale.sweeps.spaces.costs import CostRules, CostState
-from rfscale.sweeps.spaces.stages import ChainLayer
+from rfscale.sweeps.spaces.wiring import Node, Wiring
 from rfscale.sweeps.states.compile import Program, Trie
 
 FIGURES = ("pixels", "extent", "jump", "shared")
@@ -27,6 +32,7 @@ MAX_REMEMBERED_LAYERS = 64  # distinct layers of a graph up to which the state a
 MAX_COST = 2**61  # sums of costs stay below the mark that stands for "no path" in sweeps/kernels/paths.py
 WORD_BYTES = 8
 CELL_WORDS = 5  # that a state × choice of a table takes while its level is made
+MAX_LANE_WORDS = 1 << 13  # of one lane, in the sets of all layers of some stages: 4 MB for all lanes
 DENSE_KEYS = 1 << 20  # keys that are numbered through a table of them all, whatever their number
 
 LOCK = threading.RLock()  # held while graphs are built: runs and questions of several threads share them
@@ -167,6 +173,38 @@ class AxisGraph:
         last = self.levels[stage - 1]
         return 2 * len(last.state) < last.follow.size
 
+    def rows_after(self, stages: range, out: np.ndarray, width: int) -> None:
+        """Write the figures after all choices of some stages, of every node of the level before them.
+
+        Parameters
+        ----------
+        out : int32 array (4, nodes, choices)
+            `FIGURES` by node and choice, the last stage's choice fastest.
+        width : int
+            Words of the widest set.
+        """
+        level = self.before(stages.start)
+        threads = numba.get_num_threads() if out[0].size >= PARALLEL_FROM else 1
+        programs = self.programs[stages.start : stages.stop]
+        slots = sum(1 + max(len(tries[self.axis].parent) for tries in p.tries) for p in programs)
+        if width * slots > MAX_LANE_WORDS or (width > 8 and len(level.state) < lanes.LANES // 8):
+            nodes = np.arange(len(level.state), dtype=np.int32)
+            with threads_for(64 * out[0].size):
+                self.enumerate_range(stages, nodes, 0, out[0].size, [*out.reshape(4, -1)], width)
+            return
+        jump, extent, _, _, start, _, _, words, _ = self.pool.columns
+        order, groups = _alike(level.live, jump[level.state], start[level.state] < 0, extent[level.state])
+        tables = _flat(programs, self.axis)
+        given = (jump, extent, start, words, groups, level.state[order], level.live[order], order, *tables, width)
+        kernel: Any = lanes.rows_after
+        parts = min(4 * threads, len(groups) - 1) if threads > 1 else 1
+        cuts = [(len(groups) - 1) * i // parts for i in range(parts + 1)]
+        if parts == 1:
+            kernel(*given, *cuts, *out)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            deque(pool.map(lambda low, high: kernel(*given, low, high, *out), cuts[:-1], cuts[1:]), maxlen=0)
+
     def _table_words(self, program: Program, nodes: int) -> int:
         """Words of the levels so far, and of the tables that the next one is made with."""
         at_nodes_of_tries = nodes * (1 + max(len(tries[self.axis].parent) for tries in program.tries))
@@ -187,13 +225,14 @@ class AxisGraph:
         if n_live > 1:
             keys *= n_live
             keys += program.next_live[before.live]
-        follow, distinct = _numbered(keys.reshape(-1), int(self.pool.used[0]) * n_live)
+        follow, distinct = numbered(keys.reshape(-1), int(self.pool.used[0]) * n_live)
         state, live = np.divmod(distinct, n_live)
         return Level(follow.reshape(n_nodes, choices), state.astype(np.int32), live.astype(np.int32))
 
-    def figures(self, stage: int) -> dict[str, np.ndarray]:
-        """Return the figures of the nodes after stage number `stage`, which must be built."""
-        return self.pool.figures(self.levels[stage].state)
+    def figures(self, stage: int, nodes: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Return the figures of nodes after stage number `stage`, which must be built; by default of all."""
+        state = self.levels[stage].state
+        return self.pool.figures(state if nodes is None else state[nodes])
 
     def enumerate_range(
         self, stages: range, nodes: np.ndarray, begin: int, end: int, out: Sequence[np.ndarray], width: int
@@ -212,8 +251,8 @@ class AxisGraph:
         )  # fmt: skip
 
 
-def _numbered(keys: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Number the distinct keys, each below `size`, in order of appearance: numbers, and the key of each number."""
+def numbered(keys: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Number distinct keys, each below `size`, in order of appearance: return numbers, and the key of each number."""
     if size <= max(4 * len(keys), DENSE_KEYS):
         follow, distinct = kernels.renumber(keys, size)
         return follow, distinct
@@ -250,6 +289,21 @@ def _flat(programs: Sequence[Program], axis: int) -> list[np.ndarray]:
     ]
 
 
+def _alike(live: np.ndarray, jump: np.ndarray, solid: np.ndarray, extent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return nodes in an order in which those alike stand together, and where groups of at most LANES begin in it.
+
+    Extents only make neighbours of sets of as many words.
+    """
+    order = np.lexsort((extent, solid, jump, live))
+    new = np.ones(len(order) + 1, bool)
+    new[1:-1] = False
+    for key in (live, jump, solid):
+        new[1:-1] |= np.diff(key[order]) != 0
+    begin = np.flatnonzero(new)
+    parts = [np.arange(a, b, lanes.LANES) for a, b in pairwise(begin.tolist())]
+    return order.astype(np.int32), np.append(np.concatenate(parts), len(order))
+
+
 class CostGraph:
     """Graph of what costs depend on: channels, strides so far, map size. Its edges carry params and macs.
 
@@ -278,10 +332,10 @@ class CostGraph:
         weights = {name: np.zeros(shape, np.int64) for name in self.weights}
         after: dict[str, list[int]] = {name: [] for name in self.weights}
         for (state, live), n in nodes.items():
-            known: dict[tuple[int, ChainLayer], int] = {}
+            known: dict[Node, int] = {}
             ends = [(state, 0, 0)]
-            for c, chain in enumerate(program.layers[program.variant[live]]):
-                end, params, macs = self._chain(program.stage, chain, known, ends)
+            for c, wiring in enumerate(program.nodes(int(program.variant[live]))):
+                end, params, macs = self._through(program.stage, wiring, known, ends)
                 key = (end, int(program.next_live[live, c]))
                 node = follow[n, c] = found.setdefault(key, len(found))
                 for name, cost in (("params", params), ("macs", macs)):
@@ -300,23 +354,22 @@ class CostGraph:
             self.weights[name].append(table)
         return found, after
 
-    def _chain(
-        self,
-        stage: str,
-        chain: tuple[ChainLayer, ...],
-        known: dict[tuple[int, ChainLayer], int],
-        ends: list[tuple[CostState, int, int]],
+    def _through(
+        self, stage: str, wiring: Wiring, known: dict[Node, int], ends: list[tuple[CostState, int, int]]
     ) -> tuple[CostState, int, int]:
-        """State and costs after the layers of a choice; `ends` are those of beginnings, `known` what follows them."""
-        at = 0
-        for layer in chain:
-            if (at, layer) not in known:
-                state, params, macs = ends[at]
+        """State after the nodes of a choice, and their costs; `ends` are those of nodes that other choices have too."""
+        numbers, params, macs = [0], 0, 0
+        for node in wiring:
+            key = Node(node.layer, tuple([numbers[i] for i in node.inputs]))
+            at = known.get(key)
+            if at is None:
+                before = [ends[i][0] for i in key.inputs]
                 try:
-                    end, p, m = self._rules.advance(state, layer)
+                    one = self._rules.after(key, before)
                 except InputError as error:
                     raise InputError(f"stage {stage!r}: {error}") from None
-                known[at, layer] = len(ends)
-                ends.append((end, params + p, macs + m))
-            at = known[at, layer]
-        return ends[at]
+                at = known[key] = len(ends)
+                ends.append(one)
+            numbers.append(at)
+            params, macs = params + ends[at][1], macs + ends[at][2]
+        return ends[numbers[-1]][0], params, macs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from math import inf, nan, prod
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from rfscale.engine.network.ops import OPS
 from rfscale.engine.variables import annotate
 from rfscale.sweeps.kernels.formula_errors import EXACT
 from rfscale.sweeps.validation.gaussian import moments
+from rfscale.sweeps.validation.own_formulas import OwnFormula, states_as_arrays
 from rfscale.sweeps.variables import VALIDATION
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ FORMULAS = ("published", "closed_form", "interval", "path_variance")
 MAX_PIXELS = 1 << 22  # of a map of path counts that is worked out to check their variance
 
 
-def validate_network(network: Network) -> xr.Dataset:
+def validate_network(network: Network, own: Sequence[OwnFormula] = ()) -> xr.Dataset:
     """Return values and errors of every formula at every layer, interior.
 
     Returns
@@ -43,7 +45,8 @@ def validate_network(network: Network) -> xr.Dataset:
     ds = profile(network, global_ops="skip")
     plan = resolve(network, None, "skip")
     area, overlap = ds.area.values, ds.overlap.values
-    value, exact, inside, slide = _values(plan, network, ds)
+    names = (*FORMULAS, *(formula.name for formula in own))
+    value, exact, inside, slide = _with_own(own, plan, ds, _values(plan, network, ds))
     with np.errstate(invalid="ignore", divide="ignore"):
         error = value - exact
         relative = error / exact
@@ -63,12 +66,11 @@ def validate_network(network: Network) -> xr.Dataset:
         "in_domain": (dims, inside),
         "departs": (dims, first),
     }
-    out = xr.Dataset(data, {"layer": ds.layer.values, "formula": list(FORMULAS), "axis": ds.axis.values}, ds.attrs)
-    names = ds.layer.values
+    out = xr.Dataset(data, {"layer": ds.layer.values, "formula": list(names), "axis": ds.axis.values}, ds.attrs)
     out.attrs |= {"call": "validate"}
-    for i, formula in enumerate(FORMULAS):
+    for i, formula in enumerate(names):
         at = np.flatnonzero(first[:, i])
-        out.attrs[f"{formula}_departs"] = str(names[at[0]]) if len(at) else ""
+        out.attrs[f"{formula}_departs"] = str(ds.layer.values[at[0]]) if len(at) else ""
         wrong_area = len(at) > 0 and abs(relative[at[0], i]) > EXACT
         out.attrs[f"{formula}_departs_in"] = "" if not len(at) else "area" if wrong_area else "overlap"
     return annotate(out, VALIDATION)
@@ -100,6 +102,20 @@ def _values(plan: Plan, network: Network, ds: xr.Dataset) -> tuple[np.ndarray, n
         if finite[i]:
             value[i, 3], exact[i, 3] = _variance(network, str(name), extent[i])
             inside[i, 3] = value[i, 3] == value[i, 3]
+    return value, exact, inside, slide
+
+
+def _with_own(
+    own: Sequence[OwnFormula], plan: Plan, ds: xr.Dataset, built_in: tuple[np.ndarray, ...]
+) -> tuple[np.ndarray, ...]:
+    """Values, what they should be, domain, and overlaps, those of the user's formulas after the others."""
+    value, exact, inside, slide = built_in
+    for formula in own:
+        states, fits = formula.along(plan)
+        area, overlap = states_as_arrays(formula, states, len(plan.network.axes))
+        value, exact = (np.column_stack(pair) for pair in ((value, area), (exact, ds.area.values)))
+        inside = np.column_stack([inside, fits])
+        slide = np.concatenate([slide, overlap[:, None, :]], axis=1)
     return value, exact, inside, slide
 
 

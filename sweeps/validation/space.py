@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,10 @@ from rfscale.sweeps.kernels import formula_errors as errors
 from rfscale.sweeps.kernels.formula_errors import OVERLAP_BINS
 from rfscale.sweeps.spaces.provenance import attributes
 from rfscale.sweeps.validation.kernel_tables import Kind
+from rfscale.sweeps.validation.own_formulas import OwnFormula
+from rfscale.sweeps.validation.own_walk import OwnWalk
+from rfscale.sweeps.validation.replay import FORMULAS as BUILT_IN
+from rfscale.sweeps.validation.replay import network_text, replay
 from rfscale.sweeps.validation.walk_space import Progress, Walk
 from rfscale.sweeps.variables import CELL, CELL_FORMULA, SPACE_VALIDATION, WORST
 
@@ -25,7 +30,7 @@ QUANTILES = (0.5, 0.9, 0.99)
 class Collected:
     """Tables of a walk by stage, kind, overlap and measure, and where the largest errors are."""
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: Walk, own: Sequence[OwnFormula] = ()) -> None:
         self.walk = walk
         flat, table_worst_place = walk.flat, walk.errors.whole()
         self.kinds: list[Kind] = sorted({k for names in flat.kinds for k in names}, key=_order)
@@ -41,14 +46,17 @@ class Collected:
             for whole, part in zip((self.table, self.worst, self.place), table_worst_place, strict=True):
                 rows = part[first : first + OVERLAP_BINS * len(at)].reshape(OVERLAP_BINS, len(at), *part.shape[1:])
                 whole[stage, at] = rows.swapaxes(0, 1)
+        self.formulas = (*BUILT_IN, *(formula.name for formula in own))
+        self.own = [OwnWalk(walk.space, formula, self.kinds, walk.memory, walk.counts) for formula in own]
+        for more in self.own:
+            self.table = np.concatenate([self.table, more.table], axis=3)
+            self.worst = np.concatenate([self.worst, more.worst], axis=3)
 
     def dataset(self, worst: int) -> xr.Dataset:
         """Return all tables as a dataset, not annotated."""
         import xarray as xr
 
-        from rfscale.sweeps.validation.replay import FORMULAS
-
-        split = (*self.worst.shape[:3], len(FORMULAS), len(self.names))
+        split = (*self.worst.shape[:3], len(self.formulas), len(self.names))
         hist = self.table[..., : errors.BINS].reshape(*split, -1).copy()
         hist[..., 0] += self.table[..., errors.INSIDE].reshape(split)
         inside, off, impossible = (
@@ -56,7 +64,7 @@ class Collected:
         )
         valued = hist.sum(axis=-1)
         data: dict[str, Any] = {
-            "maps": (CELL, valued[..., -1, 0]),  # the bounding box has a value everywhere
+            "maps": (CELL, valued[..., BUILT_IN.index("interval"), 0]),  # the bounding box has a value everywhere
             "valued": (CELL_FORMULA, valued),
             "inexact": (CELL_FORMULA, valued - hist[..., 0]),
             "inside": (CELL_FORMULA, inside + off),
@@ -71,7 +79,7 @@ class Collected:
             "kind": [_text(k) for k in self.kinds],
             **self._windows(),
             "overlap_bin": np.arange(OVERLAP_BINS) / OVERLAP_BINS,
-            "formula": list(FORMULAS),
+            "formula": list(self.formulas),
             "figure": list(self.names),
             "quantile": list(QUANTILES),
             "error_bin": bin_edges(),
@@ -90,17 +98,15 @@ class Collected:
 
     def _worst(self, ranks: int) -> dict[str, Any]:
         """The worst map of each cell, the worst cells first, as networks to replay."""
-        from rfscale.sweeps.validation.replay import FORMULAS, network_text, replay
-
-        dims, shape = WORST, (len(FORMULAS), len(self.names), ranks)
+        dims, shape = WORST, (len(self.formulas), len(self.names), ranks)
         error, text = np.full(shape, np.nan), np.full((4, *shape), "", object)
         space = self.walk.space
-        for measure in range(len(FORMULAS) * len(self.names)):
+        for measure in range(len(self.formulas) * len(self.names)):
             found = self.worst[..., measure]
             cells: list[Any] = np.argwhere(found > errors.EXACT).tolist()
             for rank, (stage, kind, overlap) in enumerate(sorted(cells, key=lambda c: -found[tuple(c)])[:ranks]):
                 at = (*divmod(measure, len(self.names)), rank)
-                path = self.walk.path(stage, self.place[stage, kind, overlap, measure])
+                path = self._path(stage, kind, overlap, measure)
                 index, network = replay(space, path, [p.choices for p in self.walk.programs])
                 error[at] = found[stage, kind, overlap]
                 name = self.walk.programs[stage].stage
@@ -108,6 +114,14 @@ class Collected:
                     text[(i, *at)] = value
         names = ("worst_index", "worst_stage", "worst_network", "worst_labels")
         return {"worst_error": (dims, error)} | {name: (dims, values) for name, values in zip(names, text, strict=True)}
+
+    def _path(self, stage: int, kind: int, overlap: int, measure: int) -> tuple[int, ...]:
+        """The choices that lead to the worst map of a cell."""
+        if measure < self.place.shape[3]:
+            return self.walk.path(stage, self.place[stage, kind, overlap, measure])
+        number, figure = divmod(measure - self.place.shape[3], len(self.names))
+        own = self.own[number]
+        return own.path(stage, own.place[stage, kind, overlap, figure])
 
 
 def _order(kind: Kind) -> list[tuple[int, ...]]:
@@ -122,7 +136,13 @@ def _text(kind: Kind) -> str:
 
 
 def collect(
-    space: Space, random: int | None, seed: int, worst: int, memory: int, progress: Progress | None
+    space: Space,
+    random: int | None,
+    seed: int,
+    worst: int,
+    memory: int,
+    progress: Progress | None,
+    own: Sequence[OwnFormula] = (),
 ) -> xr.Dataset:
     """Run the pass and return its dataset."""
     walk = Walk(space, memory, progress)
@@ -130,7 +150,7 @@ def collect(
         walk.run()
     else:
         walk.sample(random, seed)
-    out = Collected(walk).dataset(worst)
+    out = Collected(walk, own).dataset(worst)
     drawn = {} if random is None else {"random": random, "seed": seed}
     out.attrs = attributes(space, "validate", evaluated=walk.evaluated, **drawn)
     return annotate(out, SPACE_VALIDATION)

@@ -20,6 +20,7 @@ from rfscale.sweeps.runs.blocks import MEMORY
 from rfscale.sweeps.spaces.load import find_space
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.space import Space
+from rfscale.sweeps.validation.own_formulas import own_formulas
 from rfscale.sweeps.validation.walk_space import Progress
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def validate(
     random: int | None = None,
     seed: int = 0,
     worst: int = 5,
+    formulas: Mapping[str, Any] | None = None,
     memory: int = MEMORY,
     progress: Progress | None = None,
     **reading: Unpack[SizedReading],
@@ -50,6 +52,12 @@ def validate(
     worst : int
         Of a space: how many of the worst maps to give, per formula and figure, each of another kind of layer or
         overlap.
+    formulas : mapping, optional
+        Formulas of your own, by name: functions, of Python or numba, from what is before a layer to what is after it.
+        They follow ``S`` and ``P``, the area in pixels and the overlap, or ``extent`` and ``jump`` of one axis, and
+        return the same two numbers; a layer's parameters are ``kernel, stride, dilation, op``. A function takes of
+        these those that it names. A value may be a pair as well: the function, and one of the same parameters that says
+        whether they are in its domain; without it, the domain is where there is a value that is not nan.
     memory : int
         Bytes that the states may take; beyond, architectures are enumerated one by one.
     progress : callable, optional
@@ -77,21 +85,27 @@ def validate(
     >>> report = validate(chains(kernel=[2, 3], stride=[1, 2], depth=3))
     >>> report.maps.sum().item(), report.inexact.sel(formula="closed_form").sum().item()
     (84, 0)
+    >>> report = validate(chains(kernel=3, depth=3), formulas={"thirds": lambda S, P: (9 * S, P / 3)})
+    >>> report.inexact.sel(formula="thirds", figure="area").sum("kind").sum("overlap_bin").values.tolist()
+    [0, 1, 1]
     """
+    own = own_formulas(formulas)
     subject = _subject(what, reading)
     if isinstance(subject, Network):
         from rfscale.sweeps.validation.network import validate_network
 
         if random is not None:
             raise InputError("random is for spaces; a network is validated as a whole")
-        return validate_network(subject)
+        return validate_network(subject, own)
     whole(worst, "worst", 0, 1000)
     from rfscale.sweeps.validation.space import collect
 
     if random is not None:
+        if own:
+            raise InputError("formulas are judged on all of a space, random on some; leave one of them out")
         whole(random, "random", 1, 10**12)
         whole(seed, "seed", 0, 2**63)
-    return collect(subject, random, seed, worst, memory, progress)
+    return collect(subject, random, seed, worst, memory, progress, own)
 
 
 def _subject(what: Any, reading: Mapping[str, Any]) -> Space | Network:
@@ -103,6 +117,11 @@ def _subject(what: Any, reading: Mapping[str, Any]) -> Space | Network:
     if isinstance(found, Space):
         for key in reading:
             raise InputError(f"{shown(what)} is a space", remedy=(Parameter(key), " goes with networks"))
+        if found.branching:
+            raise InputError(
+                f"formulas are judged on chains, and space {found.name!r} has branches",
+                remedy="validate one network of it, rf.validate(space.network(index))",
+            )
         return found
     if isinstance(found, NetworkSpace):
         raise InputError(f"what is {shown(found)}; it must be an rf.Space or an rf.Network")

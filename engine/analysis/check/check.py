@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 from rfscale.engine.analysis.check.context import Context
 from rfscale.engine.analysis.check.detectors import DETECTORS
-from rfscale.engine.analysis.check.rules import LEVELS, RULES, Finding, Limits, Rule
+from rfscale.engine.analysis.check.rules import LEVELS, RULES, Findings, Limits, Rule
 from rfscale.engine.errors import INPUT_SIZE, InputError, nearest, shown
 from rfscale.engine.fields.given_fields import given_fields
 from rfscale.engine.footprints.plan import GlobalOps
@@ -24,7 +24,7 @@ def check(
     limits: Mapping[str, Limits] | None = None,
     fields: Any = None,
     **reading: Unpack[Reading],
-) -> list[Finding]:
+) -> Findings:
     """Return what an expert would flag, worst first, otherwise in depth order.
 
     Parameters
@@ -45,7 +45,8 @@ def check(
 
     Returns
     -------
-    list of Finding
+    Findings
+        A list of `Finding`.
 
     Raises
     ------
@@ -76,4 +77,5 @@ def check(
     )
     found = [finding for detect in DETECTORS for finding in detect(context)]
     order = {layer.name: i for i, layer in enumerate(network.layers)} | {"input": -1}
-    return sorted(found, key=lambda f: (-LEVELS.index(f.level), order[f.layer], f.rule))
+    found.sort(key=lambda f: (-LEVELS.index(f.level), order[f.layer], f.rule))
+    return Findings(found, network.name, [layer.name for layer in network.layers])

@@ -31,6 +31,11 @@ def written(findings: Sequence[Finding], network: Network, format: str = "text",
 
 
 def _text(findings: Sequence[Finding], network: Network, artifact: str | None) -> str:
+    return findings_text(findings, network.name)
+
+
+def findings_text(findings: Sequence[Finding], network: str) -> str:
+    """Return findings of a network of that name as text: three lines for each, then how many there are."""
     lines = []
     for f in findings:
         rule = RULES[f.rule]
@@ -38,8 +43,13 @@ def _text(findings: Sequence[Finding], network: Network, artifact: str | None) -
         sign = "<" if rule.below else ">"
         lines.append(f"    {f.message} ({rule.figure} {f.value:.3g} {sign} {f.threshold:g})")
         lines.append(f"    remedy: {f.remedy}")
+    return "\n".join(visible(line) for line in [*lines, f"{network}: {counted(findings)}"])
+
+
+def counted(findings: Sequence[Finding]) -> str:
+    """Return how many findings there are of each level, worst first."""
     counts = [f"{n} {level}{'s' if n != 1 else ''}" for level in reversed(LEVELS) if (n := _count(findings, level))]
-    return "\n".join(visible(line) for line in [*lines, f"{network.name}: {', '.join(counts) or 'nothing found'}"])
+    return ", ".join(counts) or "nothing found"
 
 
 def _count(findings: Sequence[Finding], level: Level) -> int:

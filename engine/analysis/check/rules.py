@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, SupportsIndex, overload
 
 Level = Literal["note", "warning", "error"]
 LEVELS: tuple[Level, ...] = ("note", "warning", "error")
@@ -34,6 +35,42 @@ class Finding:
     threshold: float
     message: str
     remedy: str
+
+
+class Findings(list[Finding]):
+    """Findings of one network, worst first; a list.
+
+    Attributes
+    ----------
+    network : str
+        Its name.
+    layers : tuple of str
+        Its layers, in depth order.
+    """
+
+    def __init__(self, findings: Iterable[Finding] = (), network: str = "", layers: Iterable[str] = ()) -> None:
+        super().__init__(findings)
+        self.network, self.layers = network, tuple(layers)
+
+    def __str__(self) -> str:
+        from rfscale.engine.analysis.check.formats import findings_text
+
+        return findings_text(self, self.network or "findings")
+
+    def _repr_html_(self) -> str:
+        from rfscale.engine.display.findings import findings_html
+
+        return findings_html(self, self.network)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Finding: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Findings: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> Finding | Findings:
+        picked = super().__getitem__(index)
+        return Findings(picked, self.network, self.layers) if isinstance(picked, list) else picked
 
 
 @dataclass(frozen=True)

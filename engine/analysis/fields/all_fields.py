@@ -13,9 +13,8 @@ from rfscale.engine.errors import InputError, shown
 from rfscale.engine.fields.compare_fields import compare_fields
 from rfscale.engine.fields.effective_field import Progress, measured
 from rfscale.engine.fields.field_figures import field_figures
-from rfscale.engine.fields.measuring.images import peeked
 from rfscale.engine.fields.predicted_field import predicted
-from rfscale.engine.fields.target import ModelReading, Target, target
+from rfscale.engine.fields.target import ModelReading, Target, target_for
 from rfscale.engine.footprints.plan import Entry
 from rfscale.engine.network.modules import module_layer
 from rfscale.engine.readers.load import load
@@ -69,10 +68,7 @@ def all_fields(
     """
     import xarray as xr
 
-    images, shape = peeked(images)
-    if shape is not None and reading.get("example_input") is None and input_size is None:
-        reading["example_input"] = shape
-    of = target(model, input_size=input_size, checkpoint=checkpoint, reading=reading)
+    of, images = target_for(images, model, input_size=input_size, checkpoint=checkpoint, reading=reading)
     made, _ = of.layer(layer)
     at = made.entry(entry)
     net = network_of(of)

@@ -11,13 +11,13 @@ import numpy as np
 from rfscale.engine.analysis.fields.all_fields import KINDS, network_of
 from rfscale.engine.analysis.path_counts import path_counts
 from rfscale.engine.analysis.profile import profile
-from rfscale.engine.errors import InputError
+from rfscale.engine.errors import InputError, Parameter
 from rfscale.engine.fields.effective_field import measured
 from rfscale.engine.fields.field_figures import field_figures
-from rfscale.engine.fields.measuring.images import peeked
 from rfscale.engine.fields.predicted_field import predicted
-from rfscale.engine.fields.target import ModelReading, Target, target
+from rfscale.engine.fields.target import ModelReading, Target, target_for
 from rfscale.engine.network.modules import fitting_depth, module_layer, modules
+from rfscale.engine.network.spec import listed
 from rfscale.engine.variables import FIELD_PROFILE, annotate, provenance
 
 if TYPE_CHECKING:
@@ -67,12 +67,9 @@ def field_profile(
     """
     import xarray as xr
 
-    images, shape = peeked(images)
-    if shape is not None and reading.get("example_input") is None and input_size is None:
-        reading["example_input"] = shape
-    of = target(model, input_size=input_size, checkpoint=checkpoint, reading=reading)
+    of, images = target_for(images, model, input_size=input_size, checkpoint=checkpoint, reading=reading)
     net = network_of(of)
-    names = list(layers) if layers is not None else _modules(of, net)
+    names = _modules(of, net) if layers is None else _named(layers)
     exact = profile(net, of.inputs.pixels)
     kinds = KINDS if images is not None else KINDS[:2]
     shape = (len(kinds), len(names), len(of.axes))
@@ -96,6 +93,14 @@ def field_profile(
     coords = {"kind": list(kinds), "layer": names, "axis": list(of.axes)}
     attrs = {"model": of.name, "input_size": list(of.inputs.pixels), "share": float(share), "checkpoint": of.checkpoint}
     return annotate(xr.Dataset(data, coords, provenance("field_profile", None, **attrs)), FIELD_PROFILE, share=share)
+
+
+def _named(layers: Any) -> list[str]:
+    """Names that a user gives."""
+    names = listed(layers)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise InputError(argument=Parameter("layers"), value=layers, remedy="give a list of names of modules")
+    return names
 
 
 def _modules(of: Target, net: Network) -> list[str]:

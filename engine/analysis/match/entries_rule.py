@@ -179,4 +179,4 @@ def _column(rows: Sequence[Any], name: str) -> np.ndarray:
 
 
 def _texts(rows: Sequence[Any], name: str) -> np.ndarray:
-    return np.array([getattr(row, name) for row in rows], object)
+    return np.array([getattr(row, name) for row in rows], str)

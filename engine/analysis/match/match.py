@@ -14,6 +14,7 @@ from rfscale.engine.analysis.match.width_rule import Measure, match_by_width
 from rfscale.engine.errors import InputError, Parameter
 from rfscale.engine.fields.given_fields import box_sides
 from rfscale.engine.network.network import Network
+from rfscale.engine.network.spec import one_name
 from rfscale.engine.objects.fit import Objective
 from rfscale.engine.objects.resize import Resize
 from rfscale.engine.objects.sizes import object_sizes
@@ -120,8 +121,7 @@ def match(
     network = as_network(network, reading, input_size)
     if len(network.axes) != 2:
         raise InputError(f"{network.name} has {len(network.axes)} axes; objects have sizes on two")
-    if rule not in ("entries", "width"):
-        raise InputError(argument=Parameter("rule"), value=rule, remedy="it must be entries or width")
+    one_name(rule, Parameter("rule"), ("entries", "width"))
     of_width = {"k": k, "factor": factor, "by": by, "objective": objective}
     _check_options(rule, {"entries": entries}, of_width)
     own = without_own_resize(network, input_size)

@@ -11,7 +11,7 @@ import numpy as np
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.network.modules import layers_of
 from rfscale.engine.network.network import Network
-from rfscale.engine.network.spec import is_number, whole
+from rfscale.engine.network.spec import is_number, one_name, whole
 from rfscale.engine.objects.fit import Objective, best_maps, gaps, octaves_apart, tightness
 from rfscale.engine.objects.histogram import fpn_level_of, fpn_levels, shares
 from rfscale.engine.variables import MATCH_BY_WIDTH, annotate
@@ -97,8 +97,7 @@ def _check(factor: float, by: str, objective: str, effective: bool) -> None:
         raise InputError(f"factor is {shown(factor)}; it must be a number above 1, such as 2")
     if by not in MEASURES or (by == "effective" and not effective):
         raise InputError(f"by is {shown(by)}; it must be width, extent or effective (which effective=False leaves out)")
-    if objective not in ("tightness", "coverage"):
-        raise InputError(f"objective is {shown(objective)}; it must be tightness or coverage")
+    one_name(objective, "objective", ("tightness", "coverage"))
 
 
 def _table(network: Network, input_size: Any, effective: bool, sides: Mapping[str, float]) -> xr.Dataset:

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rfscale.engine.analysis.path_counts import counted_entry, path_counts, rows_back
+from rfscale.engine.analysis.path_counts import counted_entry, path_shares, rows_back
 from rfscale.engine.errors import InputError
-from rfscale.engine.fields.mass_box import mass_box, smallest_box
+from rfscale.engine.fields.mass_box import box_of_shares, smallest_box
 from rfscale.engine.footprints.backward import IMAGE, Window, axis_maps, windows
 from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, Step
 
@@ -168,8 +168,8 @@ def effective_box(
             return np.array([stop - first for first, stop in box])
     if cells > most:
         raise TooManyCountsError(f"effective box not computed, it takes {cells:.1e} path counts")
-    counts = path_counts(plan.network, layer, at, plan.input_size, global_ops)
-    return np.asarray(mass_box(counts, mass).box_extent.values)
+    lows, highs, _ = box_of_shares(path_shares(plan, index, at)[0], mass)
+    return np.array(highs, np.int64) - np.array(lows, np.int64)
 
 
 def box_of_terms(terms: Terms, mass: float) -> list[tuple[int, int]] | None:

@@ -130,7 +130,7 @@ def _ends(plan: Plan) -> list[int]:
 
 def _labels(pairs: Sequence[Pair], nets: Sequence[Network]) -> np.ndarray:
     names = [nets[0].layers[p.a].name if p.a is not None else nets[1].layers[p.b or 0].name for p in pairs]
-    return np.array(names, object)
+    return np.array(names, str)
 
 
 def _texts(pairs: Sequence[Pair], nets: Sequence[Network], what: str) -> np.ndarray:

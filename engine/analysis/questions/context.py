@@ -103,7 +103,7 @@ def context(
     data["causal"] = "layer", data["lookahead"][1] <= 0
     if samples_per_ms is not None:
         data |= {f"{name}_ms": ("layer", data[name][1] / samples_per_ms) for name in TIMED}
-    out = xr.Dataset(data, {"layer": np.array(names, object)})
+    out = xr.Dataset(data, {"layer": np.array(names, str)})
     out.attrs = attributes(plan, "context", None, global_ops) | {"axis": net.axes[along]}
     if rate is not None:
         out.attrs["rate"] = float(rate)

@@ -163,7 +163,7 @@ def _figures(plan: Plan, places: dict[int, _Place]) -> dict[str, Any]:
 
 
 def _coordinates(net: Network, indices: Any) -> dict[str, Any]:
-    return {"layer": np.array([net.layers[i].name for i in indices], object), "axis": list(net.axes)}
+    return {"layer": np.array([net.layers[i].name for i in indices], str), "axis": list(net.axes)}
 
 
 # from pixels to entries -----------------------------------------------------------------------------------------------

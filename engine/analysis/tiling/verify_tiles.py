@@ -103,7 +103,7 @@ def verify_tiles(
         "shorter_difference": ("output", np.array([shorter[i] for i in maps])),
         "largest": ("output", np.array([float(whole[i].abs().max()) for i in maps])),
     }
-    out = xr.Dataset(data, {"output": np.array([_label(whole[i], i) for i in maps], object)})
+    out = xr.Dataset(data, {"output": np.array([_label(whole[i], i) for i in maps], str)})
     left_out = [_label(t, i) for i, t in enumerate(whole) if i not in maps]
     facts = {
         "image_size": list(image),

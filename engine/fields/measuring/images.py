@@ -63,15 +63,16 @@ def image_source(
     batch : int, optional
         Images of a batch of noise or files.
     """
+    mean_and_spread = normalization(normalize)
     usual = max(1, min(16, BATCH_VALUES // prod(shape[1:])))
     batch = usual if batch is None else whole(batch, Parameter("batch"))
     if isinstance(images, str) and images == "noise":
         return _noise(tuple(shape), DEFAULT_COUNT if count is None else count, seed, batch)
-    if isinstance(images, str | PathLike):
-        return _folder(Path(images), tuple(shape), count, normalize, batch)
+    if isinstance(images, str | PathLike) and str(images):
+        return _folder(Path(images), tuple(shape), count, mean_and_spread, batch)
     if hasattr(images, "shape") and hasattr(images, "__getitem__"):
         return _tensor(images, tuple(shape), count, batch)
-    if hasattr(images, "__iter__"):
+    if hasattr(images, "__iter__") and not isinstance(images, str | bytes | Mapping):
         return _loader(images, tuple(shape), count)
     raise InputError(argument=IMAGES, value=images, remedy='give a folder, a tensor, a loader, or "noise"')
 
@@ -175,7 +176,7 @@ def _check_shape(found: tuple[int, ...], shape: tuple[int, ...], which: str) -> 
 # files ---------------------------------------------------------------------------------------------------------------
 
 
-def _folder(folder: Path, shape: tuple[int, ...], count: int | None, normalize: Any, batch: int) -> ImageSource:
+def _folder(folder: Path, shape: tuple[int, ...], count: int | None, mean_and_spread: Any, batch: int) -> ImageSource:
     import torch
 
     if folder.is_file():
@@ -185,7 +186,6 @@ def _folder(folder: Path, shape: tuple[int, ...], count: int | None, normalize: 
     if not files:
         raise InputError("holds no images" if folder.is_dir() else "is no folder", argument=IMAGES, value=str(folder))
     files = files if count is None else files[:count]
-    mean_and_spread = normalization(normalize)
 
     def batches(first: int) -> Iterator[Any]:
         for start in range(first, len(files), batch):
@@ -199,13 +199,11 @@ def _folder(folder: Path, shape: tuple[int, ...], count: int | None, normalize: 
 
 def normalization(normalize: Any) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     """Mean and standard deviation per channel, or None."""
-    if normalize is None or normalize == "none":
-        return None
-    if normalize == "imagenet":
-        return IMAGENET
+    if normalize is None or (isinstance(normalize, str) and normalize in ("none", "imagenet")):
+        return IMAGENET if normalize == "imagenet" else None
     try:
         mean, spread = (tuple(float(v) for v in part) for part in normalize)
-        if len(mean) == len(spread) and all(v > 0 for v in spread):
+        if 0 < len(mean) == len(spread) and all(v > 0 for v in spread):
             return mean, spread
     except (TypeError, ValueError):
         pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,10 @@ class Sums:
         A .npz file that holds them between processes.
     """
 
-    def __init__(self, size: tuple[int, ...], what: Mapping[str, Any], path: str | Path | None = None) -> None:
+    def __init__(self, size: tuple[int, ...], what: Mapping[str, Any], path: str | PathLike[str] | None = None) -> None:
         self.what = json.loads(json.dumps(dict(what), default=str))
+        if path is not None and not isinstance(path, str | PathLike):
+            raise InputError(argument=RESUME, value=path, remedy="name a file that ends in .npz")
         self.path = None if path is None else Path(path)
         self.count = 0
         self.total = np.zeros(size)

@@ -11,7 +11,7 @@ from rfscale.engine.fields.squares.pointwise import functional
 from rfscale.engine.fields.squares.recorded import Node, Ref, leaves, replaced
 from rfscale.engine.fields.squares.way import Given, WayBack, rule, unknown, varied
 from rfscale.engine.fields.squares.window import Window
-from rfscale.engine.fields.squares.windows_of import taps_back, taps_inside
+from rfscale.engine.fields.squares.windows_of import Taps, taps_back, taps_inside
 
 MOVES = """
 view _unsafe_view reshape permute transpose t flatten unsqueeze squeeze expand clone contiguous alias _to_copy to cat
@@ -37,20 +37,18 @@ MAX_POOLS = (
 @rule(*MAX_POOLS)
 def max_pool(way: WayBack, node: Node, out: Window, output: int) -> Given:
     """One tap of each window is chosen, each as often as any other."""
-    ref, kernel, stride, padding, dilation = _pool_arguments(node, 5)
+    ref, taps = _pool_arguments(node, 5)
     if output:
         raise unknown(node, "its indices are no values")
-    share = (
-        1.0 / prod(kernel) if not way.borders else 1 / taps_inside(out, ref.shape, kernel, stride, padding, dilation)
-    )
-    yield ref, taps_back(out, ref.shape, share, kernel, stride, padding, dilation)
+    share = 1 / taps_inside(out, ref.shape, taps) if way.borders else 1.0 / prod(taps.kernel)
+    yield ref, taps_back(out, ref.shape, share, taps)
 
 
 @varied(*MAX_POOLS)
 def taps_that_are_chosen(way: WayBack, node: Node, squared: Window, output: int) -> Window:
     """What the choice of a tap makes vary."""
-    ref, kernel, stride, padding, dilation = _pool_arguments(node, 5)
-    inside = taps_inside(squared, ref.shape, kernel, stride, padding, dilation) if way.borders else prod(kernel)
+    ref, taps = _pool_arguments(node, 5)
+    inside = taps_inside(squared, ref.shape, taps) if way.borders else prod(taps.kernel)
     share = 1 / inside
     return squared.ready().times(1 - share)
 
@@ -58,28 +56,25 @@ def taps_that_are_chosen(way: WayBack, node: Node, squared: Window, output: int)
 @rule("avg_pool1d", "avg_pool2d", "avg_pool3d")
 def avg_pool(way: WayBack, node: Node, out: Window, output: int) -> Given:
     """The mean of a window: the square of each tap's share."""
-    ref, kernel, stride, padding, _ = _pool_arguments(node, 4)
+    ref, taps = _pool_arguments(node, 4)
     arguments = {a.name: v for a, v in zip(node.func._schema.arguments, node.args, strict=False)} | node.kwargs
-    ones = [1] * len(kernel)
     divisor = arguments.get("divisor_override")
     if divisor:
         share: Any = 1.0 / divisor
     elif not way.borders:
-        share = 1.0 / prod(kernel)
+        share = 1.0 / prod(taps.kernel)
     else:
-        share = 1 / taps_inside(
-            out, ref.shape, kernel, stride, padding, ones, beyond=arguments.get("count_include_pad", True)
-        )
-    yield ref, taps_back(out, ref.shape, share**way.power, kernel, stride, padding, ones)
+        share = 1 / taps_inside(out, ref.shape, taps, beyond=arguments.get("count_include_pad", True))
+    yield ref, taps_back(out, ref.shape, share**way.power, taps)
 
 
-def _pool_arguments(node: Node, number: int) -> tuple[Ref, list[int], list[int], list[int], list[int]]:
+def _pool_arguments(node: Node, number: int) -> tuple[Ref, Taps]:
     ref, *rest = node.args
     axes = len(ref.shape) - 2
     values = [list(v) for v in rest[: number - 1] if isinstance(v, list | tuple)]
     values += [[]] * (4 - len(values))
     kernel, stride, padding, dilation = ([*v] * axes if len(v) == 1 else v for v in values)
-    return ref, kernel, stride or kernel, padding or [0] * axes, dilation or [1] * axes
+    return ref, Taps(kernel, stride or kernel, padding or [0] * axes, dilation or [1] * axes)
 
 
 @rule("mean")

@@ -12,7 +12,7 @@ from rfscale.engine.fields.squares.recorded import Node, Ref, leaves
 from rfscale.engine.fields.squares.slopes import slopes_of
 from rfscale.engine.fields.squares.way import NAMED_BATCH_NORM, ON_ANY_VALUES, Given, WayBack, rule, unknown, varied
 from rfscale.engine.fields.squares.window import Window
-from rfscale.engine.fields.squares.windows_of import conv_back, conv_transpose_back
+from rfscale.engine.fields.squares.windows_of import Taps, conv_back, conv_transpose_back
 
 SAME_SCALE = "signs of nonlinearities' inputs are even, and independent of the gradients"
 FROM_WEIGHTS = (
@@ -33,6 +33,7 @@ def convolution(way: WayBack, node: Node, out: Window, output: int) -> Given:
         raise unknown(node, "its weights depend on the image")
     axes = len(ref.shape) - 2
     stride, padding, dilation = ([*v] * axes if len(v) == 1 else [*v] for v in (stride, padding, dilation))
+    taps = Taps(weight.shape[2:], stride, padding, dilation, groups)
     work = weight.numel() * out.values[0, 0].numel()
     halved = way.halved and way.power == 2 and groups == 1 and not transposed and work > _WORTH_HALVING
     weight = weight.detach().to(torch.bfloat16 if halved else out.values.dtype)
@@ -48,9 +49,9 @@ def convolution(way: WayBack, node: Node, out: Window, output: int) -> Given:
         shape = ref.shape
     if transposed:
         out = Window.whole(way.whole(node, out), out.exponent)
-        back = conv_transpose_back(out, shape, squared, stride, padding, dilation, groups)
+        back = conv_transpose_back(out, shape, squared, taps)
     else:
-        back = conv_back(out, shape, squared, stride, padding, dilation, groups)
+        back = conv_back(out, shape, squared, taps)
     yield ref, way.scaled(back)
 
 

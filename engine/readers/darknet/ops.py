@@ -8,7 +8,7 @@ from math import prod
 from typing import Any, TypeAlias
 
 from rfscale.engine.readers.darknet.cfg_file import Section
-from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, regroup, with_dim
+from rfscale.engine.readers.tensors.layout import UnreadableError, regroup, some_of, with_dim
 from rfscale.engine.readers.tensors.operators import spatial_ops as sp
 from rfscale.engine.readers.tensors.operators import window_ops as wd
 from rfscale.engine.readers.tensors.operators.joins import concatenate
@@ -178,7 +178,7 @@ def _part(value: Any, groups: int) -> Any:
     n = value.shape[1]
     if n % groups:
         raise UnreadableError(f"{n} channels are no {groups} parts")
-    return replace(value, dims=with_dim(value.dims, 1, neutral(n // groups)))
+    return replace(value, dims=with_dim(value.dims, 1, some_of(value.dims[1], n // groups)))
 
 
 @darknet("shortcut")

@@ -19,7 +19,7 @@ from rfscale.engine.readers.tensors.calls import guarded
 from rfscale.engine.readers.tensors.finished import finished
 from rfscale.engine.readers.tensors.layout import UnreadableError
 from rfscale.engine.readers.tensors.naming import Returned
-from rfscale.engine.readers.tensors.operators.spatial_ops import settle
+from rfscale.engine.readers.tensors.operators.settled import settle
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, Unknown, image_tracker
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 

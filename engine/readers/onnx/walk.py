@@ -22,7 +22,7 @@ from rfscale.engine.readers.onnx.operators.ends import reason_of
 from rfscale.engine.readers.onnx.operators.registry import CONTROL, ONNX, REWRITES, Ends, Handler, Rewrite
 from rfscale.engine.readers.tensors.calls import check_result, guarded, rules_kept
 from rfscale.engine.readers.tensors.layout import UnreadableError
-from rfscale.engine.readers.tensors.operators.spatial_ops import settle
+from rfscale.engine.readers.tensors.operators.settled import settle
 from rfscale.engine.readers.tensors.tracking import (
     Constant,
     Shape,

@@ -42,6 +42,7 @@ class Factor(NamedTuple):
     extra : tuple of int
         Layers of one entry that the extra tokens read, none where they hold nothing of the image; `ALL_OF_IT` where
         they read all that the entries of the sequence do, `NOT_ALIKE` where each token may read other layers of these.
+        Of a factor with `NO_PLACE`, the layers whose parts its entries hold; none where that is not known.
     """
 
     size: int
@@ -71,9 +72,50 @@ def one_of(size: int, at: int) -> Dim:
     return () if size == 1 else (Factor(size, NEUTRAL, ONE_OF_THEM, (), at),)
 
 
-def without_place(size: int) -> Dim:
-    """Return a dim whose entries hold parts of the map that are not known: only all of them at once can be read."""
-    return () if size == 1 else (Factor(size, NEUTRAL, NO_PLACE),)
+def without_place(size: int, lead: int = 0, needed: int = 0, of: tuple[int, ...] = ()) -> Dim:
+    """Return a dim whose entries hold parts of the map that are not known: only all of them at once can be read.
+
+    Where `needed` entries after the first `lead` hold all that there is, the others may be cut off; `of` are the layers
+    whose parts they hold, where that is known.
+    """
+    inner = (Factor(needed, NEUTRAL, NO_PLACE),) if 1 < needed < size else ()
+    return () if size == 1 else (Factor(size, NEUTRAL, NO_PLACE, inner, lead if inner else 0, of),)
+
+
+def parts_of(factors: Iterable[Factor]) -> tuple[int, ...]:
+    """The layers whose parts the entries of factors hold; none where one of them does not say it."""
+    every = [f.extra if f.stride == NO_PLACE else () for f in factors]
+    return tuple(sorted({layer for each in every for layer in each})) if all(every) else ()
+
+
+def cut_without_place(dim: Dim, start: int, stop: int) -> Dim | None:
+    """The dim of entries start to stop of one whose entries have no place; None where more than extra tokens is cut."""
+    (f, *rest) = dim
+    needed = length(f.inner)
+    if rest or not f.inner or start > f.lead or stop < f.lead + needed:
+        return None
+    return without_place(stop - start, f.lead - start, needed, f.extra)
+
+
+def some_of(dim: Dim, size: int) -> Dim:
+    """Return a dim of so many entries of one without spatial factors, in any order, each as often as it may be."""
+    if has_no_place(dim):
+        return without_place(size, of=parts_of(dim))
+    return neutral(size) if is_alike(dim) else mixed(size)
+
+
+def picked(dim: Dim, table: Sequence[int]) -> Dim:
+    """Return a dim of the entries of one without spatial factors that a table names."""
+    if len(dim) == 1 and dim[0].stride == ONE_OF_THEM:
+        places = [place for place, entry in enumerate(table) if entry == dim[0].lead]
+        if len(places) == 1:
+            return one_of(len(table), places[0])
+    return some_of(dim, len(table))
+
+
+def is_alike(dim: Dim) -> bool:
+    """Whether the entries of a dim without spatial factors hold one map, so that it goes with any other."""
+    return all(f.stride == 1 for f in dim)
 
 
 def has_no_place(dim: Dim) -> bool:
@@ -85,6 +127,13 @@ def check_place(dim: Dim) -> None:
     """Raise UnreadableError where an operator would read some entries of a dim whose place on the map is not known."""
     if has_no_place(dim):
         raise UnreadableError("it reads some of the entries whose place on the map is not known")
+
+
+def check_alike(dim: Dim) -> None:
+    """Raise UnreadableError where the entries of a dim without spatial factors would be those of an axis."""
+    check_place(dim)
+    if not spatial(dim) and not is_alike(dim):
+        raise UnreadableError("it combines the entries of an axis with others that hold different maps, or nothing")
 
 
 def whole_axis(axis: int, size: int) -> Dim:
@@ -121,7 +170,7 @@ def joined(factors: Iterable[Factor]) -> Dim:
             out.append(f)
         elif f.axis == NEUTRAL:
             alike = (last.stride == NO_PLACE) == (f.stride == NO_PLACE)
-            out[-1:] = [Factor(last.size * f.size, NEUTRAL, _alike(last, f))] if alike else [last, f]
+            out[-1:] = [_neutral(last.size * f.size, last, f)] if alike else [last, f]
         elif last.stride == f.stride * f.size:
             out[-1] = Factor(last.size * f.size, f.axis, f.stride)
         else:
@@ -129,10 +178,12 @@ def joined(factors: Iterable[Factor]) -> Dim:
     return tuple(out)
 
 
-def _alike(*factors: Factor) -> int:
-    """What the stride of a neutral factor says that several have made."""
+def _neutral(size: int, *factors: Factor) -> Factor:
+    """A neutral factor that several others have made, or a part of one."""
     strides = {f.stride for f in factors}
-    return NO_PLACE if NO_PLACE in strides else int(strides == {1})
+    if NO_PLACE in strides:
+        return Factor(size, NEUTRAL, NO_PLACE, extra=parts_of(factors))
+    return Factor(size, NEUTRAL, int(strides == {1}))
 
 
 def is_sequence(dim: Dim) -> bool:
@@ -155,16 +206,6 @@ def together(tokens: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
 def with_tokens(dim: Dim, extra: tuple[int, ...]) -> Dim:
     """The dim of a sequence whose extra tokens read something else; any other dim as it is."""
     return tuple(f._replace(extra=extra) if f.inner else f for f in dim)
-
-
-def _as_one(dims: Sequence[Dim]) -> Dim | None:
-    """The dim of tensors with the same entries along it, whatever their extra tokens hold; None where they differ."""
-    first = dims[0]
-    if all(dim == first for dim in dims[1:]):
-        return first
-    if len({with_tokens(dim, ()) for dim in dims}) > 1:
-        return None
-    return with_tokens(first, together(f.extra for dim in dims for f in dim))
 
 
 def with_extra_entries(dim: Dim, lo: int, hi: int) -> Dim:
@@ -206,7 +247,7 @@ def _regrouped(dims: Dims, shape: tuple[int, ...]) -> Dims:
             elif f.size % target == 0 and not f.inner:
                 rest = f.size // target
                 if f.axis == NEUTRAL:
-                    f = Factor(f.size, NEUTRAL, _alike(f))
+                    f = _neutral(f.size, f)
                 dim.append(f._replace(size=target, stride=f.stride * rest if f.axis != NEUTRAL else f.stride))
                 factors.append(f._replace(size=rest))
                 target = 1
@@ -273,55 +314,6 @@ def lengthened(dims: Dims, scale: Sequence[int]) -> Dims:
         return f if f.axis == NEUTRAL else f._replace(stride=f.stride * scale[f.axis])
 
     return tuple(tuple(map(one, dim)) for dim in dims)
-
-
-def common(every: Sequence[Dims], shape: Sequence[int]) -> Dims:
-    """Return the dims of an elementwise operation on tensors that broadcast to `shape`.
-
-    Raises
-    ------
-    UnreadableError
-        Where one dim carries different axes in different tensors, or two dims the same axis.
-    """
-    return _common(tuple(every), tuple(shape))
-
-
-@lru_cache(maxsize=CACHED)
-def _common(every: tuple[Dims, ...], shape: tuple[int, ...]) -> Dims:
-    out: list[Dim] = []
-    for position in range(-len(shape), 0):
-        here = [dims[position] if len(dims) >= -position else () for dims in every]
-        long = [
-            dim for dim in here if spatial(dim) and not length(dim) == 1 < shape[position]
-        ]  # one entry goes with all
-        if not long:
-            out.append(_without_axes(here, shape[position]))
-            continue
-        kept = _as_one(long)
-        if kept is None:
-            raise UnreadableError("it combines tensors whose dims carry different parts of the spatial axes")
-        if length(kept) != shape[position]:
-            raise UnreadableError("it repeats a spatial axis")
-        if len(long) < len(here):
-            for dim in here:
-                check_place(dim)
-            kept = with_tokens(kept, together([*(f.extra for f in kept), (NOT_ALIKE,)]))
-        out.append(kept)
-    held = [(f.axis, f.stride) for dim in out for f in spatial(dim)]
-    if len(set(held)) < len(held):
-        raise UnreadableError("it pairs the entries of one axis with each other")
-    return tuple(out)
-
-
-def _without_axes(every: Sequence[Dim], size: int) -> Dim:
-    """The dim without spatial factors that tensors have together; what holds different maps in one does in the sum."""
-    long = [dim for dim in every if length(dim) == size > 1]
-    strides = {f.stride for dim in long for f in dim}
-    if strides <= {1}:
-        return neutral(size)
-    if len(long) == 1:
-        return long[0]
-    return without_place(size) if NO_PLACE in strides else mixed(size)
 
 
 def in_blocks(dims: Dims, block: Sequence[int]) -> bool:

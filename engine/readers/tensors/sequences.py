@@ -20,6 +20,7 @@ from rfscale.engine.readers.tensors.layout import (
     UnreadableError,
     length,
     neutral,
+    some_of,
     spatial,
     with_dim,
 )
@@ -211,7 +212,8 @@ def _part_of(value: Any, i: int, start: int, n: int, probe: _Probe) -> Any:
 
 def _narrowed(value: Tracked | Constant, d: int, start: int, n: int) -> Tracked | Constant:
     if isinstance(value, Tracked):
-        return value if spatial(value.dims[d]) else replace(value, dims=with_dim(value.dims, d, neutral(n)))
+        dim = value.dims[d]
+        return value if spatial(dim) else replace(value, dims=with_dim(value.dims, d, some_of(dim, n)))
     part = (slice(None),) * d + (slice(start, start + n),)
     known = value.value is not None and getattr(value.value, "shape", None) == tuple(value.shape)
     return Constant((*value.shape[:d], n, *value.shape[d + 1 :]), value.value[part] if known else None)

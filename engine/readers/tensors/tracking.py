@@ -12,12 +12,13 @@ from rfscale.engine.errors import InputError
 from rfscale.engine.network.network import Size
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import MAX_LAYERS, layer_params
-from rfscale.engine.readers.tensors.broadcasts import reconciled, repeated_on_the_map
+from rfscale.engine.readers.tensors.broadcasts import Reads, all_alike, reconciled, repeated_on_the_map
+from rfscale.engine.readers.tensors.combined import common
 from rfscale.engine.readers.tensors.layout import (
     ALL_OF_IT,
+    NO_PLACE,
     Dims,
     UnreadableError,
-    common,
     in_blocks,
     length,
     lengthened,
@@ -176,6 +177,8 @@ class Tracker:
         Whether tensors one after another along an axis become one map where they can.
     unsettled : set of (Dims, Size)
         Layouts of which no layer has the very shape.
+    coverage : dict of int to Reads
+        What the entries of layers read of their inputs, where that was asked.
     """
 
     image: Size
@@ -185,6 +188,7 @@ class Tracker:
     holds_joined: bool = False
     joins_axes: bool = True
     unsettled: set[tuple[Dims, Size]] = field(default_factory=set)
+    coverage: dict[int, Reads] = field(default_factory=dict)
     _cache: dict[object, int] = field(default_factory=dict)
 
     # layers
@@ -314,7 +318,7 @@ class Tracker:
         Without `shrink` the map keeps its size, so that it can be merged with maps that keep their entries.
         """
         gone = {d % len(t.dims) for d in which}
-        tokens = {n for d in gone for f in t.dims[d] for n in f.extra if n >= 0}
+        tokens = {n for d in gone for f in t.dims[d] for n in f.extra if n >= 0 and f.stride != NO_PLACE}
         if tokens:
             out = self.reduce(replace(t, dims=tuple(with_tokens(dim, ()) for dim in t.dims)), gone, op, shrink)
             more = [n for n in sorted(tokens) if not (out.layer >= 0 and self.pools(n, self.base(t.layer)))]
@@ -326,7 +330,7 @@ class Tracker:
         rest = {f.axis for dim in dims for f in spatial(dim)}
         seen = [prod(f.size for f in factors if f.axis == a) for a in range(len(t.map))]
         if not rest:  # all that the tensor holds of every axis: along the parts that no dim carries the map is constant
-            return self.after(t, "global_pool", dims)
+            return self.after(t, "global_pool", all_alike(self, t, dims))
         gone_axes = {f.axis for f in factors}
         lowest = all(f.stride == 1 for f in factors) and len(gone_axes) == len(factors)
         if op == "space_to_depth" and lowest:
@@ -355,6 +359,10 @@ class Tracker:
     def statistic(self, t: Tracked, which: Iterable[int]) -> Tracked:
         """Scale every entry by what some dims hold together: norms, softmax."""
         which = [d % len(t.dims) for d in which]
+        # what one entry holds is in all of them then
+        t = replace(
+            t, dims=tuple(neutral(length(x)) if d in which and not spatial(x) else x for d, x in enumerate(t.dims))
+        )
         if not any(spatial(t.dims[d]) for d in which):
             return t
         seen = self.reduce(t, which, shrink=False)

@@ -10,7 +10,14 @@ from typing import Any
 from rfscale.engine.errors import InputError, Parameter
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.readers.tensors.calls import check_result, guarded
-from rfscale.engine.readers.tensors.layout import UnreadableError, common, neutral, spatial, whole_axis, with_dim
+from rfscale.engine.readers.tensors.combined import common
+from rfscale.engine.readers.tensors.layout import (
+    UnreadableError,
+    neutral,
+    spatial,
+    whole_axis,
+    with_dim,
+)
 from rfscale.engine.readers.tensors.operators import spatial_ops as sp
 from rfscale.engine.readers.tensors.tracking import Stop, Tracked, Tracker, Unknown
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from rfscale.engine.errors import InputError, shown
-from rfscale.engine.network.spec import whole
+from rfscale.engine.network.spec import one_name, whole
 from rfscale.engine.objects.sizes import object_sizes
 from rfscale.engine.variables import annotate
 from rfscale.sweeps.answers.design.fit import Objective, fit_of, fit_terms
@@ -108,7 +108,7 @@ def design(
     conditions, chosen = split_where(expression_parser(space), where)
     limit, others = _cost_limit(conditions, name, len(space.stages) - 1)
     sizes: Any = objects if hasattr(objects, "data_vars") else object_sizes(objects, resize)
-    graph = question_graph(space, where, (), others, name is not None, memory)
+    graph = question_graph(space, where, (), others, name is not None, memory, ("area",))
     task = _task(graph, sizes, k, objective, factor, by, name, chosen, limit)
     found = front(task) if pareto else best_fits(task, n)
     if not found:
@@ -133,10 +133,8 @@ def _check(
     if whole(k, "k") > len(space.stages):
         raise InputError(f"k is {k}, but space {space.name!r} has only {len(space.stages)} stages to choose maps from")
     whole(n, "n", 1, MAX_ROWS)
-    if objective not in ("tightness", "coverage"):
-        raise InputError(f"objective is {shown(objective)}; it must be tightness or coverage")
-    if by not in ("width", "extent"):
-        raise InputError(f"by is {shown(by)}; it must be width or extent")
+    one_name(objective, "objective", ("tightness", "coverage"))
+    one_name(by, "by", ("width", "extent"))
     if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 < factor < inf:
         raise InputError(f"factor is {shown(factor)}; it must be a number above 1, such as 2")
     known = ("params", *(["macs"] if space.input_size else [])) if space.channels is not None else ()

@@ -10,7 +10,7 @@ import typer
 from rfscale.engine.errors import InputError, shown
 from rfscale.sweeps.cli.help import OUTPUT
 from rfscale.sweeps.cli.model import NetworkArgument, takes_network
-from rfscale.sweeps.cli.options import GlobalOps, InputSize, global_ops_of, size_of
+from rfscale.sweeps.cli.options import GlobalOps, InputSize, Plot, check_targets, global_ops_of, size_of
 
 
 @takes_network
@@ -39,6 +39,7 @@ def check(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the findings here instead.", rich_help_panel=OUTPUT)
     ] = None,
+    plot: Plot = None,
 ) -> None:
     """Find holes, aliasing, misaligned branches and other faults.
 
@@ -47,6 +48,7 @@ def check(
 
     Example: rfscale check resnet50 --fail-on error --format sarif --out resnet50.sarif
     """
+    check_targets(None, plot)
     net = network.load(input_size)
     from rfscale.engine.analysis.check.check import check as compute
     from rfscale.engine.analysis.check.formats import written as formatted
@@ -78,6 +80,11 @@ def check(
         from rfscale.engine.files import write_text
 
         write_text(text + "\n", out)
+    if plot is not None:
+        from rfscale.sweeps.report.pictures.findings import findings_figure
+        from rfscale.sweeps.report.pictures.style import save
+
+        save(findings_figure(kept, net.name, [layer.name for layer in net.layers]), plot)
     if fail_on != "never" and any(LEVELS.index(f.level) >= LEVELS.index(fail_on) for f in findings):
         raise typer.Exit(1)
 

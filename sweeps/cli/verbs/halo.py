@@ -13,6 +13,7 @@ from rfscale.sweeps.cli.options import (
     GlobalOps,
     Layers,
     Out,
+    Plot,
     check_targets,
     global_ops_of,
     layers_of,
@@ -55,6 +56,7 @@ def halo(
     layers: Layers = None,
     global_ops: GlobalOps = "include",
     out: Out = None,
+    plot: Plot = None,
 ) -> None:
     """Show the margins that tiles need, and what tiles cost.
 
@@ -67,7 +69,7 @@ def halo(
 
     Example: rfscale halo model.py:build --verify
     """
-    check_targets(out, None)
+    check_targets(out, plot)
     sizes = {"tile": tile, "image_size": image_size}
     size, image = (pixels(text, Parameter(name), "512 or 512x768") for name, text in sizes.items())
     room = None if memory is None else bytes_of(memory)
@@ -100,6 +102,12 @@ def halo(
     written = write_data(found if out is not None and out.suffix == ".csv" else data, out)
     if out is not None and out.suffix == ".csv":
         written[0] += f": {CSV_NOTE}"
+    if plot:
+        from rfscale.sweeps.report.pictures.style import save
+        from rfscale.sweeps.report.pictures.tiles import halo_figure, tile_costs_figure
+
+        save(tile_costs_figure(costs) if size is None else halo_figure(found), plot)
+        written.append(str(plot))
     deliver(context, data, *lines, written=written)
 
 

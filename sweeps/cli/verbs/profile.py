@@ -25,8 +25,7 @@ from rfscale.sweeps.cli.options import (
 from rfscale.sweeps.cli.output import deliver
 
 if TYPE_CHECKING:
-    import xarray as xr
-
+    from rfscale.engine.columns import Columns
     from rfscale.engine.network.network import Network
 
 
@@ -72,35 +71,35 @@ def profile(
     size, at, how = size_of(net, input_size, finite), entry_of(entry), global_ops_of(global_ops)
     names = list(net.outputs) if outputs_only else [layer.name for layer in net.layers]
     asked = _matching(layers, net, names) if layers is not None else names if outputs_only else None
-    from rfscale.engine.analysis.profile import profile as compute
+    from rfscale.engine.analysis.profile import profile_columns
     from rfscale.sweeps.report.progress import progress
     from rfscale.sweeps.report.tables.profile import profile_report
 
     with progress(f"profile of {net.name}") as bar:
-        ds = compute(net, size, at, how, asked)
+        found = profile_columns(net, size, at, how, asked)
         bar.step("outputs")
-        outputs = [] if layers is not None else _output_lines(net, size, at, ds)
-    ds.attrs["command"] = context.obj["command"]
-    written = write_data(ds, out)
+        outputs = [] if layers is not None else _output_lines(net, size, at, found)
+    found.attrs["command"] = context.obj["command"]
+    written = write_data(found, out)
     if plot:
         from rfscale.sweeps.report.pictures.network import profile_figure
         from rfscale.sweeps.report.pictures.style import save
 
-        save(profile_figure(ds), plot)
+        save(profile_figure(found.dataset()), plot)
         written.append(str(plot))
-    deliver(context, ds, *profile_report(ds, rows, outputs), written=written)
+    deliver(context, found, *profile_report(found, rows, outputs), written=written)
 
 
 # rows of a profile --------------------------------------------------------------------------------------------------
 
 
-def _output_lines(net: Network, size: Any, entry: Any, ds: xr.Dataset) -> list[str]:
+def _output_lines(net: Network, size: Any, entry: Any, found: Columns) -> list[str]:
     """One line per output; branches with a global receptive field are left out, and a line says so."""
     from rfscale.engine.analysis.output_lines import output_lines
 
     anyway, wholly = net.global_layers
-    past = ds.attrs["global_ops"] == "include" and anyway != wholly
-    lines = output_lines(net, size, entry, "skip", dataset=None if past else ds)
+    past = found.attrs["global_ops"] == "include" and anyway != wholly
+    lines = output_lines(net, size, entry, "skip", dataset=None if past else found)
     if past:
         lines.append("(without branches of a global receptive field; --global-ops skip shows every layer so)")
     return lines

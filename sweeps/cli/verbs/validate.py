@@ -66,7 +66,6 @@ def validate(
         raise InputError(f"{next(k for k, v in given.items() if v)} goes with chains, not with {shown(what.text)}")
     if what.text == "gaussian" and (random is not None or worst):
         raise InputError(f"{'--worst' if worst else '--random'} is for spaces, not for gaussian")
-    from rfscale.sweeps.report.pictures.validation import save_plot
     from rfscale.sweeps.report.tables.validation import report, write_worst
 
     windows = numbers(kernel, "--kernel"), numbers(stride, "--stride"), numbers(dilation, "--dilation")
@@ -82,7 +81,10 @@ def validate(
         write(ds, out)
         written.append(str(out))
     if plot:
-        save_plot(ds, plot)
+        from rfscale.sweeps.report.pictures.style import save
+        from rfscale.sweeps.report.pictures.validation import validation_figure
+
+        save(validation_figure(ds), plot)
         written.append(str(plot))
     deliver(context, ds, *report(ds, rows), written=written)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rfscale.sweeps.report.pictures.style import BLUE, GREY, PAPER, box, figure, label
+from rfscale.sweeps.report.pictures.style import BLUE, GREY, PAPER, box, figure, label, title
 from rfscale.sweeps.report.tables.fields import NAMES
 
 if TYPE_CHECKING:
@@ -14,9 +14,54 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from rfscale.sweeps.report.pictures.style import Place
 
-def fields_figure(found: xr.Dataset, over: Path | None = None, other: xr.Dataset | None = None) -> Figure:
-    """Return the picture of `rfscale field --plot`.
+SHARE = 0.95  # of the mass, in the box that is drawn
+
+
+def field_figure(mass: xr.DataArray, figures: xr.Dataset, place: Place = None) -> Figure:
+    """Return the picture of one field, of `rf.effective_field` or `rf.predicted_field`: its pixels, and a box.
+
+    Parameters
+    ----------
+    mass : xr.DataArray
+        Over two axes, whose coordinates are pixels.
+    figures : xr.Dataset
+        Of the field, as from `rf.field_figures`: the box with 95 % of the mass is drawn.
+    place
+        As in `style.figure`.
+    """
+    from rfscale.sweeps.report.terminal import box as size_text
+
+    at = figures.sel(share=SHARE)
+    start, extent = at.box_start.values, at.box_extent.values
+    high, wide = mass.shape
+    with figure(6.4, min(max(5.2 * high / wide, 1.5), 9.0) + 0.6, place=place) as (fig, axes):
+        ax = axes[0, 0]
+        y, x = (mass[d].values for d in mass.dims)
+        edges = (float(x[0]) - 0.5, float(x[-1]) + 0.5, float(y[-1]) + 0.5, float(y[0]) - 0.5)
+        share = (mass / mass.max()).values
+        image = ax.imshow(share, cmap="magma_r", vmin=0, vmax=1, extent=edges, interpolation="nearest")
+        ax.figure.colorbar(image, ax=ax, shrink=0.75, label="share of the busiest pixel")
+        box(ax, start, start + extent, BLUE, lw=1.4, ls="--")
+        _pixels(ax)
+        ax.set_xlabel("x, pixels")
+        ax.set_ylabel("y, pixels")
+        held = f"{SHARE:.0%} of its mass lies in {size_text(extent)} of {size_text(mass.shape)} pixels"
+        of = mass.attrs.get("model") or mass.attrs.get("network") or "field"
+        title(
+            ax,
+            f"{label(of)}: {label(mass.attrs.get('long_name', 'share of the mass on each pixel'), 90)}",
+            held,
+            size=10,
+        )
+    return fig
+
+
+def fields_figure(
+    found: xr.Dataset, over: Path | None = None, other: xr.Dataset | None = None, place: Place = None
+) -> Figure:
+    """Return the picture of `rf.all_fields`.
 
     Parameters
     ----------
@@ -32,7 +77,8 @@ def fields_figure(found: xr.Dataset, over: Path | None = None, other: xr.Dataset
     low, high = _frame(found.footprint.values)
     tall = min(max((high[0] - low[0]) / (high[1] - low[1]), 0.3), 2.0)
     under = None if over is None else _picture(over, found.footprint.shape)
-    with figure(3.1 * (len(kinds) + 1), (2.7 * tall + 0.7) * len(rows), len(rows), len(kinds) + 1) as (fig, axes):
+    columns = len(kinds) + 1
+    with figure(3.1 * columns, (2.7 * tall + 0.7) * len(rows), len(rows), columns, place=place) as (fig, axes):
         for row, data in zip(axes, rows, strict=True):
             _footprint(row[0], data.footprint.values, under)
             row[0].set_title("exact footprint", fontsize=10)
@@ -91,17 +137,22 @@ def _field(ax: Axes, data: xr.Dataset, kind: str, under: np.ndarray | None) -> N
     else:
         ax.imshow(under)
         ax.imshow(np.zeros_like(share), cmap="gray", alpha=0.8 * (1 - np.sqrt(share)), interpolation="nearest")
-    at = data.sel(kind=kind, share=0.95)
+    at = data.sel(kind=kind, share=SHARE)
     start, extent = at.box_start.values, at.box_extent.values
     box(ax, start, start + extent, BLUE if under is None else "white", lw=1.2, ls="--")
 
 
-def _framed(ax: Axes, low: list[int], high: list[int]) -> None:
+def _pixels(ax: Axes) -> None:
+    """Axes over whole pixels of equal scale."""
     from matplotlib.ticker import MaxNLocator
 
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    ax.set_xlim(low[1] - 0.5, high[1] - 0.5)
-    ax.set_ylim(high[0] - 0.5, low[0] - 0.5)
     ax.set_aspect("equal")
     ax.grid(False)
+
+
+def _framed(ax: Axes, low: list[int], high: list[int]) -> None:
+    _pixels(ax)
+    ax.set_xlim(low[1] - 0.5, high[1] - 0.5)
+    ax.set_ylim(high[0] - 0.5, low[0] - 0.5)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,25 +12,28 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TITLE_LETTERS = 92  # in a line
+    from rfscale.sweeps.report.pictures.style import Place
+
 USED = 2e-4  # share of the objects in a bin that counts for the limits of the axis
 
 
-def match_figure(found: xr.Dataset) -> Figure:
+def match_figure(found: xr.Dataset, place: Place = None) -> Figure:
     """Return the picture of a match (a dataset of `rf.match`)."""
     if found.attrs["rule"] == "width":
         from rfscale.sweeps.report.pictures.match_width import width_figure
 
-        return width_figure(found)
+        return width_figure(found, place)
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    from rfscale.sweeps.report.pictures.style import figure, label
+    from rfscale.sweeps.report.pictures.style import figure, label, title
 
     rows = found.sizes["level"] + found.sizes["finer"]
-    with figure(9.0, 3.6 + 0.42 * rows, 2, 1, sharex=True, height_ratios=[2.4, 0.42 * rows + 0.5]) as (fig, axes):
-        top, bottom = axes[0][0], axes[1][0]
+    heights = [2.4, 0.42 * rows + 0.5]
+    with figure(9.0, 3.6 + 0.42 * rows, 2, 1, place=place, sharex=True, height_ratios=heights) as (fig, axes):
+        top, bottom = axes[0, 0], axes[-1, 0]
         _objects(top, found)
-        _levels(bottom, found)
+        if bottom is not top:
+            _levels(bottom, found)
         bottom.set_xscale("log", base=2)
         bottom.set_xlim(*_limits(found))
         bottom.xaxis.set_major_locator(LogLocator(base=2))
@@ -40,18 +42,18 @@ def match_figure(found: xr.Dataset) -> Figure:
         resized = "" if found.attrs["resize"] == "none" else f", images resized by {found.attrs['resize']}"
         bottom.set_xlabel(f"√(width·height) of an object, pixels{resized}")
         name, source = label(found.attrs["network"], 40), label(Path(found.attrs["source"]).name)
-        top.set_title(f"{name} on {source}\n{_finding(found)}")
+        title(top, f"{name} on {source}", _finding(found))
         if "scale" in found:
             _original_axis(top, float(found.scale))
     return fig
 
 
 def _finding(found: xr.Dataset) -> str:
-    """The first answer with the share of the objects that it follows from, in lines that fit."""
+    """The first answer with the share of the objects that it follows from."""
     if not found.sizes["question"]:
         return ""
     share = str(found.why.values[0]).partition("), ")[0]
-    return fill(f"{found.question.values[0]} {str(found.answer.values[0]).capitalize()}: {share})", TITLE_LETTERS)
+    return f"{found.question.values[0]} {str(found.answer.values[0]).capitalize()}: {share})"
 
 
 def _limits(found: xr.Dataset) -> tuple[float, float]:

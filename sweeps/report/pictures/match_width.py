@@ -15,21 +15,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from rfscale.sweeps.report.pictures.style import Place
+
 Ranges = Sequence[tuple[float, float]]
 
 
-def width_figure(found: xr.Dataset) -> Figure:
+def width_figure(found: xr.Dataset, place: Place = None) -> Figure:
     """Return the picture of a match by the rule `width`."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    from rfscale.sweeps.report.pictures.style import figure, label
+    from rfscale.sweeps.report.pictures.style import figure, label, title
 
     wide = min(13.0, max(9.0, 5.0 + 0.06 * found.sizes["layer"]))
     covered = covered_ranges(found.chosen_figure.values, found.attrs["factor"])
-    with figure(wide, 5.6, 1, 2, sharey=True, width_ratios=[5, 3]) as (fig, axes):
-        left, right = axes[0]
+    with figure(wide, 5.6, 1, 2, place=place, sharey=True, width_ratios=[5, 3]) as (fig, axes):
+        left, *beside = axes[0]
         _profile(left, found, covered)
-        _histogram(right, found, covered)
         left.set_yscale("log", base=2)
         left.set_ylim(_limits(found))
         left.yaxis.set_major_locator(LogLocator(base=2))
@@ -39,16 +40,18 @@ def width_figure(found: xr.Dataset) -> Figure:
         image = "no borders" if found.attrs["mode"] == "interior" else str(found.attrs["mode"])
         figure_name = {"effective": "effective box"}.get(found.attrs["by"], found.attrs["by"])
         near = f"{float(found.coverage):.0%} of the objects near the {figure_name} of a chosen map"
-        left.set_title(f"{label(found.attrs['network'], 40)}: {near}")
+        title(left, f"{label(found.attrs['network'], 40)}: {near}")
         left.set_xlabel(f"layers, {image}")
-        rule = "" if found.attrs["resize"] == "none" else f"\nresized by {found.attrs['resize']}"
-        right.set_title(f"{label(Path(found.attrs['source']).name)}{rule}", fontsize=10)
-        fig.supxlabel(
-            f"{float(found.coverage):.0%} of {found.attrs['objects']} objects lie within a factor of "
-            f"{found.attrs['factor']:g} of a chosen map; "
-            f"mean |log2({found.attrs['by']} / size)| = {float(found.tightness):.2f}",
-            fontsize=10,
-        )
+        for right in beside:
+            _histogram(right, found, covered)
+            rule = "" if found.attrs["resize"] == "none" else f"resized by {found.attrs['resize']}"
+            title(right, label(Path(found.attrs["source"]).name), rule, size=10)
+            fig.supxlabel(
+                f"{float(found.coverage):.0%} of {found.attrs['objects']} objects lie within a factor of "
+                f"{found.attrs['factor']:g} of a chosen map; "
+                f"mean |log2({found.attrs['by']} / size)| = {float(found.tightness):.2f}",
+                fontsize=10,
+            )
     return fig
 
 

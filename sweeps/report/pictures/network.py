@@ -1,4 +1,4 @@
-"""Pictures of one network: profile, footprint, path counts."""
+"""Pictures of one network: its profile, and maps of pixels and of entries."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from rfscale.sweeps.report.pictures.style import (
     TICKS,
     figure,
     label,
+    title,
 )
 
 if TYPE_CHECKING:
@@ -28,29 +29,38 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from rfscale.sweeps.report.pictures.style import Place
 
-def profile_figure(ds: xr.Dataset) -> Figure:
-    """Return the picture of `rfscale profile --plot`: widths and extents by layer, and overlaps below."""
+
+def profile_figure(ds: xr.Dataset, place: Place = None) -> Figure:
+    """Return the picture of `rf.profile`: widths and extents by layer, and overlaps below."""
     from rfscale.sweeps.report.terminal import per_axis
 
     steps = list(range(ds.sizes["layer"]))
     wide = min(14.0, max(7.0, 0.16 * len(steps)))
-    with figure(wide, 6.4, 2, 1, sharex=True, height_ratios=[3, 1]) as (fig, axes):
-        top, bottom = axes[:, 0]
+    with figure(wide, 6.4, 2, 1, place=place, sharex=True, height_ratios=[3, 1]) as (fig, axes):
+        top, *below = axes[:, 0]
         draw_profile(top, steps, ds)
         size = f", image {per_axis(ds.attrs['input_size'])}" if "input_size" in ds.attrs else ", no borders"
-        top.set_title(f"{_reached(ds)}{size}")
+        title(top, f"{_reached(ds)}{size}")
         top.set_ylabel("pixels of the image")
         top.legend(loc="upper left")
-        overlap = ds.overlap.where(~ds.is_global)
-        for axis, dash in zip(ds.axis.values, ("-", "--", ":"), strict=False):
-            bottom.plot(steps, overlap.sel(axis=axis), dash, color=GREEN, lw=1.5, label=f"along {axis}")
-        if any(per_axis(row) != per_axis(row[:1]) for row in overlap.values.tolist()):
-            bottom.legend(loc="lower right")
-        bottom.set_ylim(-0.02, 1.02)
-        bottom.set_ylabel("overlap")
-        layer_ticks(bottom, [str(n) for n in ds.layer.values])
+        for bottom in below:
+            _draw_overlap(bottom, steps, ds)
+        layer_ticks(axes[-1, 0], [str(n) for n in ds.layer.values])
     return fig
+
+
+def _draw_overlap(ax: Axes, steps: Sequence[int], ds: xr.Dataset) -> None:
+    from rfscale.sweeps.report.terminal import per_axis
+
+    overlap = ds.overlap.where(~ds.is_global)
+    for axis, dash in zip(ds.axis.values, ("-", "--", ":"), strict=False):
+        ax.plot(steps, overlap.sel(axis=axis), dash, color=GREEN, lw=1.5, label=f"along {axis}")
+    if any(per_axis(row) != per_axis(row[:1]) for row in overlap.values.tolist()):
+        ax.legend(loc="lower right")
+    ax.set_ylim(-0.02, 1.02)
+    ax.set_ylabel("overlap")
 
 
 def _reached(ds: xr.Dataset) -> str:
@@ -95,7 +105,7 @@ def draw_profile(ax: Axes, steps: Sequence[int], ds: xr.Dataset) -> None:
 
 def layer_ticks(ax: Axes, names: Sequence[str]) -> None:
     """Write names of layers under an axis, as many as there is room for."""
-    every = -(-len(names) // TICKS)
+    every = max(1, -(-len(names) // TICKS))
     picked = list(range(0, len(names), every))
     ax.set_xticks(picked, [label(names[i], TICK_LETTERS) for i in picked], rotation=90, fontsize=8)
     ax.set_xlim(-0.7, len(names) - 0.3)
@@ -104,20 +114,66 @@ def layer_ticks(ax: Axes, names: Sequence[str]) -> None:
 # maps ---------------------------------------------------------------------------------------------------------------
 
 
-def map_figure(data: xr.DataArray, field: xr.Dataset | None = None) -> Figure:
-    """Return the picture of `rfscale footprint --plot`: pixels of a footprint, or path counts with their `field`.
+def map_figure(data: xr.DataArray, field: xr.Dataset | None = None, place: Place = None) -> Figure:
+    """Return the picture of `rf.footprint` and `rf.path_counts`: pixels of a footprint, or path counts with their box.
 
     `field` is that of `rfscale.engine.fields.mass_box.mass_box`.
     """
-    plane, _ = _plane(data)
-    with figure(6.4, min(max(5.2 * plane.shape[0] / plane.shape[1], 1.5), 9.0) + 0.6) as (fig, axes):
+    with figure(6.4, _height(data), place=place) as (fig, axes):
         ax = axes[0, 0]
         if data.dtype == bool:
             draw_footprint(ax, data)
         else:
             draw_path_counts(ax, data)
-        what = f"{label(data.attrs['network'])}: {label(data.attrs['long_name'], 90)}"
-        ax.set_title(f"{what}\n{_held(data, field)}", fontsize=10, wrap=True)
+        title(ax, _subject(data), _held(data, field), size=10)
+    return fig
+
+
+def _height(data: xr.DataArray) -> float:
+    """Inches of a picture of a map that is 6.4 wide."""
+    rows, columns = _plane(data)[0].shape
+    return min(max(5.2 * rows / columns, 1.5), 9.0) + 0.6
+
+
+def _subject(data: xr.DataArray) -> str:
+    return f"{label(data.attrs['network'])}: {label(data.attrs['long_name'], 90)}"
+
+
+def coverage_figure(data: xr.DataArray, place: Place = None) -> Figure:
+    """Return the picture of `rf.coverage`: how many footprints each pixel is in."""
+    from rfscale.sweeps.report.terminal import number
+
+    least, most = int(data.min()), int(data.max())
+    with figure(6.8, _height(data), place=place) as (fig, axes):
+        ax = axes[0, 0]
+        plane, edges = _plane(data)
+        what = "footprints that have the pixel" + (", summed along z" if data.ndim == 3 else "")
+        image = ax.imshow(plane, cmap="viridis", vmin=0, extent=edges, interpolation="nearest")
+        ax.figure.colorbar(image, ax=ax, shrink=0.75, label=what)
+        _pixel_axes(ax, data.dims)
+        unread = int((data == 0).sum())
+        left_out = f"{number(unread)} pixels in none" if unread else "no pixel in none"
+        held = f"each pixel is in {number(least)} to {number(most)}" if least < most else f"all in {number(most)}"
+        title(ax, _subject(data), f"{held}; {left_out}", size=10)
+    return fig
+
+
+def entry_map_figure(ds: xr.Dataset, place: Place = None) -> Figure:
+    """Return the picture of `rf.entry_map`: the pixels that each entry reads, less at the borders."""
+    from rfscale.sweeps.report.terminal import number
+
+    area = ds.area
+    with figure(6.8, _height(area), place=place) as (fig, axes):
+        ax = axes[0, 0]
+        plane, edges = _plane(area)
+        image = ax.imshow(plane, cmap="viridis", vmin=0, extent=edges, interpolation="nearest")
+        what = "pixels of the footprint" + (", summed along z" if area.ndim == 3 else "")
+        ax.figure.colorbar(image, ax=ax, shrink=0.75, label=what)
+        _pixel_axes(ax, area.dims, "entry")
+        full = float((area == area.max()).mean())
+        layer = label(str(ds.attrs["call"]).partition(" ")[2], 40)
+        held = f"{full:.0%} of the entries read {number(int(area.max()))} pixels, the most; the least is "
+        title(ax, f"{label(ds.attrs['network'])}: every entry of {layer}", held + number(int(area.min())), size=10)
     return fig
 
 
@@ -169,7 +225,7 @@ def draw_footprint(ax: Axes, fp: xr.DataArray) -> None:
             ax.axvline(edges[0] + pixel, color="white", lw=0.8)
         for pixel in range(plane.shape[0] + 1):
             ax.axhline(edges[3] + pixel, color="white", lw=0.8)
-    _pixel_axes(ax)
+    _pixel_axes(ax, fp.dims)
 
 
 def draw_path_counts(ax: Axes, weights: xr.DataArray, bar: bool = True) -> Any:
@@ -181,16 +237,21 @@ def draw_path_counts(ax: Axes, weights: xr.DataArray, bar: bool = True) -> Any:
     image = ax.imshow(shown, cmap="magma_r", vmin=0, vmax=1, extent=edges, interpolation="nearest")
     if bar:
         ax.figure.colorbar(image, ax=ax, shrink=0.75, label=PATHS)
-    _pixel_axes(ax)
+    _pixel_axes(ax, weights.dims)
     return image
 
 
-def _pixel_axes(ax: Axes) -> None:
+def _pixel_axes(ax: Axes, dims: Sequence[Any] = ("y", "x"), unit: str = "pixels") -> None:
+    """Axes over whole numbers of equal scale; of one dim alone the upright one says nothing."""
     from matplotlib.ticker import MaxNLocator
 
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     ax.set_aspect("equal")
     ax.grid(False)
-    ax.set_xlabel("x, pixels")
-    ax.set_ylabel("y, pixels")
+    names = [str(d).removeprefix("entry_") for d in dims[-2:]]
+    ax.set_xlabel(f"{names[-1]}, {unit}")
+    if len(names) == 2:
+        ax.set_ylabel(f"{names[0]}, {unit}")
+    else:
+        ax.set_yticks([])

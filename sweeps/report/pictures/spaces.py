@@ -10,8 +10,9 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.answers.count import shares_by_extent
-from rfscale.sweeps.report.pictures.style import BLUE, ORANGE, SKY, figure, label
+from rfscale.sweeps.report.pictures.style import BLUE, ORANGE, SKY, figure, label, title
 from rfscale.sweeps.report.terminal import rounded
+from rfscale.sweeps.spaces.display import count
 from rfscale.sweeps.variables import ROWS
 
 if TYPE_CHECKING:
@@ -19,25 +20,25 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from rfscale.sweeps.report.pictures.style import Place
     from rfscale.sweeps.spaces.space import Space
 
 BINS = 120  # rows of the picture of a space
 MAPS = "viridis"
 
 
-def space_figure(space: Space, extents: Mapping[str, list[xr.DataArray]]) -> Figure:
+def space_figure(space: Space, extents: Mapping[str, list[xr.DataArray]], place: Place = None) -> Figure:
     """Return the picture of a space: how many architectures have which extent, stage by stage.
 
     `extents` are those of `rfscale.sweeps.answers.count.extents_by_stage`.
     """
     names = [s.name for s in space.stages]
-    with figure(max(7.0, 0.45 * len(names) + 3) * len(extents), 4.6, 1, len(extents)) as (fig, grid):
-        for ax, (axis, counts) in zip(grid[0], extents.items(), strict=True):
+    with figure(max(7.0, 0.45 * len(names) + 3) * len(extents), 4.6, 1, len(extents), place=place) as (fig, grid):
+        for ax, (axis, counts) in zip(grid[0], extents.items(), strict=False):
             _distributions(ax, names, counts)
             last = counts[-1][counts[-1].dims[0]].values
-            many = f"{space.size:,}" if space.size < 10**15 else f"{float(min(space.size, 10**300)):.3g}"
             span = f"extents of {last.min():,} to {last.max():,} px{f' along {axis}' if axis else ''}"
-            ax.set_title(f"{label(space.name)}: {many} architectures, {span}")
+            title(ax, f"{label(space.name)}: {count(space.size)} architectures, {span}")
     return fig
 
 
@@ -49,14 +50,15 @@ def _distributions(ax: Axes, names: list[str], counts: list[xr.DataArray]) -> No
     ax.figure.colorbar(mesh, ax=ax, label="share of the stage's architectures, log10")
     ax.set_xticks(range(len(names)), [label(n, 30) for n in names], rotation=90 if len("".join(names)) > 40 else 0)
     ax.set_yscale("log")
+    ax.set_ylim(bottom=edges[np.flatnonzero(shares.any(axis=1))[0]])
     ax.set_ylabel("extent, pixels")
 
 
-def answer_figure(data: xr.Dataset | xr.DataArray) -> Figure:
+def answer_figure(data: xr.Dataset | xr.DataArray, place: Place = None) -> Figure:
     """Return the picture of an answer of `rf.count`, `best`, `pareto` or `sample`."""
     import xarray as xr
 
-    with figure(7.4, 4.6) as (fig, grid):
+    with figure(7.4, 4.6, place=place) as (fig, grid):
         ax = grid[0, 0]
         if isinstance(data, xr.DataArray):
             _draw_counts(ax, data)
@@ -70,7 +72,8 @@ def answer_figure(data: xr.Dataset | xr.DataArray) -> Figure:
 def _draw_counts(ax: Axes, data: xr.DataArray) -> None:
     """Draw numbers over one or two names; they are often so large that only their logarithm can be drawn."""
     if len(data.dims) not in (1, 2):
-        raise InputError(f"--plot draws counts over one or two names, not {len(data.dims)}")
+        problem = f"a picture of counts is over one or two names, not {len(data.dims)}"
+        raise InputError(problem, remedy="count by one or two")
     logs = np.array([log10(n) if n else np.nan for n in data.values.ravel().tolist()]).reshape(data.shape)
     places = [np.arange(n) for n in data.shape]
     if len(data.dims) == 1:
@@ -91,7 +94,7 @@ def _draw_counts(ax: Axes, data: xr.DataArray) -> None:
     most = np.unravel_index(np.nanargmax(logs), logs.shape)
     where = " and ".join(f"{label(d, 30)} {label(data[d].values[i], 30)}" for d, i in zip(data.dims, most, strict=True))
     share = 10 ** (float(logs[most]) - log10(sum(data.values.ravel().tolist())))
-    ax.set_title(f"{share:.0%} of the architectures have {where}, more than any other")
+    title(ax, f"{share:.0%} of the architectures have {where}, more than any other")
 
 
 def _ticks(axis: Any, data: xr.DataArray, at: int) -> None:
@@ -118,7 +121,7 @@ def _draw_front(ax: Axes, data: xr.Dataset) -> None:
     ends = zip(values.min(axis=0).tolist(), values.max(axis=0).tolist(), strict=True)
     spans = (f"{rounded(low)} to {rounded(high)}" for low, high in ends)
     ranges = ", ".join(f"{n.partition(',')[0]} {span}" for n, span in zip(names, spans, strict=True))
-    ax.set_title(f"{data.sizes['rank']} architectures are non-dominated: {ranges}", fontsize=10, wrap=True)
+    title(ax, f"{data.sizes['rank']} architectures are non-dominated: {ranges}", size=10)
 
 
 def _without_signs(objectives: Sequence[str], values: np.ndarray) -> tuple[list[str], np.ndarray]:
@@ -153,7 +156,7 @@ def _draw_rows(ax: Axes, data: xr.Dataset) -> None:
             ax.plot(*places, mark, color=color, ms=5, alpha=0.7, mec=SKY, mew=0.3, label=kind)
     ax.set_xlabel(_named(data, x))
     ax.set_ylabel(label(goal) if y == "objective" else _named(data, y))
-    ax.set_title(_best_or_drawn(data, x), fontsize=10)
+    title(ax, _best_or_drawn(data, x), size=10)
     ax.legend()
 
 

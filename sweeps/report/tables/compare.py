@@ -25,7 +25,7 @@ def compare_report(found: xr.Dataset, depth: int | None = None, every: bool = Fa
     `depth` folds it by module, as in `profile_report`.
     """
     kept = [i for i, (text, end) in enumerate(_rows(found)) if every or text or end]
-    rows, fold = folded_rows(found.isel(layer=kept), depth)
+    rows, fold = folded_rows(found.layer.values[kept], found.attrs, depth)
     shown = found.isel(layer=kept).isel(layer=[m.last for m in rows])
     columns = [Column("layer", [m.name for m in rows], "left")]
     names = shown.name.values.tolist()

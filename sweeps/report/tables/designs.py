@@ -12,9 +12,10 @@ import yaml
 from rfscale.engine.errors import InputError, visible
 from rfscale.engine.files import check_folder, write_text
 from rfscale.sweeps.report.datasets import write
-from rfscale.sweeps.report.tables.spaces import ROWS, number
+from rfscale.sweeps.report.tables.spaces import ROWS
 from rfscale.sweeps.report.terminal import Column, folded
 from rfscale.sweeps.report.terminal import rounded as figure
+from rfscale.sweeps.spaces.display import count as number
 
 if TYPE_CHECKING:
     import xarray as xr

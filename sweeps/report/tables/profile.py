@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from rfscale.engine.columns import Columns
 from rfscale.engine.formulas.profile_summary import FORMULA_AREAS, FormulaValues, formula_values, profile_summary
 from rfscale.engine.network.modules import Module, fitting_depth, modules
 from rfscale.sweeps.report.terminal import PX, Column, Table, box, folded, number, per_axis
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 SCREEN = 24  # rows of a table that is folded to fit a screen
 NAMED = 4  # layers that a line lists
 HEADERS = ("published", "closed")  # of the columns of `FORMULA_AREAS`
 
 
-def profile_report(ds: xr.Dataset, depth: int | None = None, outputs: Sequence[str] = ()) -> list[Any]:
+def profile_report(profile: Columns, depth: int | None = None, outputs: Sequence[str] = ()) -> list[Any]:
     """Return what `rfscale profile` prints: a title, the table, a line per output, and what holds for all layers.
 
     Parameters
     ----------
-    ds : xr.Dataset
+    profile : Columns
         Profile of a network, or of some of its layers.
     depth : int, optional
         The table has one row for all layers whose names share so many parts, with the figures of what that module
@@ -30,18 +28,21 @@ def profile_report(ds: xr.Dataset, depth: int | None = None, outputs: Sequence[s
     outputs : sequence of str
         Lines of `rfscale.engine.analysis.output_lines.output_lines`.
     """
-    rows, fold = folded_rows(ds, depth)
-    table, legend = _table(ds.isel(layer=[m.last for m in rows]), rows)
-    parts: list[Any] = [_title(ds), table]
-    for lines in (legend, outputs, [*fold, *_summary(ds)]):
+    rows, fold = folded_rows(profile.coords["layer"], profile.attrs, depth)
+    table, legend = _table(profile.take("layer", [m.last for m in rows]), rows)
+    parts: list[Any] = [_title(profile), table]
+    for lines in (legend, outputs, [*fold, *_summary(profile)]):
         parts += [*([""] if lines and parts[-1] is not table else []), *lines]
     return parts
 
 
-def folded_rows(ds: xr.Dataset, depth: int | None) -> tuple[list[Module], list[str]]:
-    """Return the rows of a table over layers, `depth` as in `profile_report`, and the line that says so."""
-    names = [str(n) for n in ds.layer.values]
-    returned = dict(text.rsplit(": ", 1) for text in ds.attrs.get("modules", ()))
+def folded_rows(layers: Iterable[str], attrs: Mapping[Any, Any], depth: int | None) -> tuple[list[Module], list[str]]:
+    """Return the rows of a table over layers, `depth` as in `profile_report`, and the line that says so.
+
+    `attrs` are those of the dataset, which say what the modules return.
+    """
+    names = [str(n) for n in layers]
+    returned = dict(text.rsplit(": ", 1) for text in attrs.get("modules", ()))
     depth = fitting_depth(names, SCREEN, returned) if depth == 0 else depth
     rows = [Module(n, i, 1) for i, n in enumerate(names)] if depth is None else modules(names, depth, returned)
     if len(rows) == len(names):
@@ -50,26 +51,30 @@ def folded_rows(ds: xr.Dataset, depth: int | None) -> tuple[list[Module], list[s
     return rows, [f"{text}--depth all shows every layer"]
 
 
-def _table(ds: xr.Dataset, rows: Sequence[Module]) -> tuple[Table, list[str]]:
+def _table(profile: Columns, rows: Sequence[Module]) -> tuple[Table, list[str]]:
     """The rows of a profile, and the legend of their notes."""
-    notes, legend = _notes(ds)
-    size = [per_axis(row) for row in ds.map_size.values] if "map_size" in ds else ["–"] * ds.sizes["layer"]
-    boxes = [per_axis(row) for row in ds.extent.values]
+    notes, legend = _notes(profile)
+    size = (
+        [per_axis(row) for row in profile["map_size"]]
+        if "map_size" in profile
+        else ["–"] * len(profile.coords["layer"])
+    )
+    boxes = [per_axis(row) for row in profile["extent"]]
     columns = [
         Column("layer", [m.name for m in rows], "left"),
-        Column("op", [_op(m, str(op)) for m, op in zip(rows, ds.op.values, strict=True)], "left"),
+        Column("op", [_op(m, str(op)) for m, op in zip(rows, profile["op"], strict=True)], "left"),
         Column("map", size, quiet=("–",)),
-        Column("jump", [per_axis(row) for row in ds.jump.values], unit=PX),
+        Column("jump", [per_axis(row) for row in profile["jump"]], unit=PX),
         Column("extent", boxes, unit=PX),
-        Column("start", [per_axis(row) for row in ds.start.values], unit=PX),
-        *_size_columns(ds, boxes),
-        Column("density", [number(v) for v in ds.density.values], quiet=("1",)),
-        Column("overlap", [per_axis(row) for row in ds.overlap.values]),
-        Column("gap", [per_axis(row) for row in ds.max_gap.values], quiet=("0",), unit=PX),
-        Column("terms", [number(v) for v in ds.terms.values], quiet=("0", "1")),
-        Column("phases", [number(v) for v in ds.phases.values], quiet=("1",)),
+        Column("start", [per_axis(row) for row in profile["start"]], unit=PX),
+        *_size_columns(profile, boxes),
+        Column("density", [number(v) for v in profile["density"]], quiet=("1",)),
+        Column("overlap", [per_axis(row) for row in profile["overlap"]]),
+        Column("gap", [per_axis(row) for row in profile["max_gap"]], quiet=("0",), unit=PX),
+        Column("terms", [number(v) for v in profile["terms"]], quiet=("0", "1")),
+        Column("phases", [number(v) for v in profile["phases"]], quiet=("1",)),
         *(
-            Column(h, _formula_cells(formula_values(ds, name)), unit=PX)
+            Column(h, _formula_cells(formula_values(profile, name)), unit=PX)
             for h, name in zip(HEADERS, FORMULA_AREAS, strict=True)
         ),
         Column("notes", notes, "left", quiet=("",)),
@@ -81,14 +86,14 @@ def _op(module: Module, op: str) -> str:
     return op if module.layers == 1 else f"{module.layers} layers"
 
 
-def _size_columns(ds: xr.Dataset, boxes: list[str]) -> list[Column]:
+def _size_columns(profile: Columns, boxes: list[str]) -> list[Column]:
     """Area and width; neither where every footprint is a full square, whose width is its extent."""
-    if ds.sizes["axis"] != 2:  # a square root of the pixels means nothing
-        return [Column("area", [number(v) for v in ds.area.values], unit=PX)]
-    width = [number(v, 1) for v in ds.width.values]
+    if len(profile.coords["axis"]) != 2:  # a square root of the pixels means nothing
+        return [Column("area", [number(v) for v in profile["area"]], unit=PX)]
+    width = [number(v, 1) for v in profile["width"]]
     if width == boxes:
         return []
-    return [Column("area", [number(v) for v in ds.area.values], unit=PX), Column("width", width, unit=PX)]
+    return [Column("area", [number(v) for v in profile["area"]], unit=PX), Column("width", width, unit=PX)]
 
 
 def _formula_cells(formula: FormulaValues) -> list[str]:
@@ -100,12 +105,12 @@ def _value(value: float) -> str:
     return f"S={number(value, 0)}" if value < 0 else number(value, 1)
 
 
-def _notes(ds: xr.Dataset) -> tuple[list[str], list[str]]:
+def _notes(profile: Columns) -> tuple[list[str], list[str]]:
     """One cell of letters per layer, and the legend of the letters."""
     letters: dict[str, str] = {}
     cells = []
     for aligned, is_global, domain in zip(
-        ds.aligned.values, ds.is_global.values, ds.formula_domain.values, strict=True
+        profile["aligned"], profile["is_global"], profile["formula_domain"], strict=True
     ):
         reasons = [] if is_global else [r for r in str(domain).split("; ") if r]
         if not aligned:
@@ -119,8 +124,8 @@ def _reason(text: str) -> str:
     return text.replace("closed_form:", "closed form:")
 
 
-def _title(ds: xr.Dataset) -> str:
-    attrs = ds.attrs
+def _title(profile: Columns) -> str:
+    attrs = profile.attrs
     if attrs.get("mode") == "finite":
         entry = attrs["entry"]
         where = "centre" if entry == "center" else ",".join(map(str, entry))
@@ -130,10 +135,10 @@ def _title(ds: xr.Dataset) -> str:
     return f"{attrs['network']}: {kind}; px: pixels of the image"
 
 
-def _summary(ds: xr.Dataset) -> list[str]:
+def _summary(profile: Columns) -> list[str]:
     """What holds for all layers, those that the table folds included."""
-    found, names = profile_summary(ds), ds.layer.values.tolist()
-    holes, finite = found.with_holes, ds.attrs.get("mode") == "finite"
+    found, names = profile_summary(profile), profile.coords["layer"]
+    holes, finite = found.with_holes, profile.attrs.get("mode") == "finite"
     some = f"{len(holes)} of {len(names)} layers have holes, first {holes[0]}" if holes else ""
     gaps = "holes" if found.fills_boxes else "gaps; those of a density below 1 lack corners"
     lines = [some or f"no footprint has {gaps}"]
@@ -144,7 +149,7 @@ def _summary(ds: xr.Dataset) -> list[str]:
     if found.global_layers:
         shown = "" if finite else " ('all')"
         lines.append(f"{found.global_layers} layers have a global receptive field{shown}")
-    if dropped := ds.attrs.get("dropped"):
+    if dropped := profile.attrs.get("dropped"):
         more = f" and {len(dropped) - NAMED} more" if len(dropped) > NAMED else ""
         lines.append(f"left out of merges, for their receptive field is global: {', '.join(dropped[:NAMED])}{more}")
     return lines

@@ -13,6 +13,7 @@ from rfscale.sweeps.machine import size_text
 from rfscale.sweeps.report.terminal import PX, Column, folded, rounded
 from rfscale.sweeps.runs.describe import Description
 from rfscale.sweeps.runs.store.store import Summary
+from rfscale.sweeps.spaces.display import count as number
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.space import Space
 
@@ -39,14 +40,6 @@ def summary_report(space: Space | NetworkSpace, summary: Summary) -> list[Any]:
     if summary.damaged:
         lines.append(f"{summary.damaged} of them had lost files, or bytes of files, and were written again")
     return lines
-
-
-def number(value: int) -> str:
-    """Return a whole number of any size as people read it."""
-    if value < 10**15:
-        return f"{value:,}"
-    digits = str(value) if value < 10**4000 else ""
-    return f"{digits[0]}.{digits[1:3]}e{len(digits) - 1}" if digits else "more than 1e4000"
 
 
 def space_report(space: Description) -> list[Any]:

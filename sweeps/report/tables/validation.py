@@ -70,7 +70,7 @@ def _worst(ds: xr.Dataset) -> list[str]:
 def _network(whole: xr.Dataset, depth: int | None) -> list[Any]:
     from rfscale.sweeps.report.tables.profile import folded_rows
 
-    rows, fold = folded_rows(whole, depth)
+    rows, fold = folded_rows(whole.layer.values, whole.attrs, depth)
     ds = whole.isel(layer=[m.last for m in rows])
     columns = [Column("layer", [m.name for m in rows], "left"),
                Column("area", [number(v) for v in ds.area.values], unit=PX)]  # fmt: skip

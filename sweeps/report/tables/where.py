@@ -16,7 +16,7 @@ def where_report(found: xr.Dataset, depth: int | None = None) -> list[Any]:
     if found.sizes["layer"] == 1:
         row = found.isel(layer=0)
         return [f"{_network(found)}: entry {_entry(row)} of {row.layer.item()}", _by_axis(row), *_remarks(row)]
-    rows, fold = folded_rows(found, depth)
+    rows, fold = folded_rows(found.layer.values, found.attrs, depth)
     shown = found.isel(layer=[m.last for m in rows])
     table = folded([
         Column("layer", [m.name for m in rows], "left"),
@@ -45,7 +45,7 @@ def entries_report(found: xr.Dataset, depth: int | None = None) -> list[Any]:
     what = f"pixel {', '.join(map(str, pixel))}"
     if max(size) > 1:
         what = f"the box of {box(size)} pixels from {what} on"
-    rows, fold = folded_rows(found, depth)
+    rows, fold = folded_rows(found.layer.values, found.attrs, depth)
     shown = found.isel(layer=[m.last for m in rows])
     columns = [Column("layer", [m.name for m in rows], "left")]
     for axis in found.axis.values.tolist():

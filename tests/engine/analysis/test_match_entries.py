@@ -366,7 +366,7 @@ def test_finite_boxes_end_at_the_image():
         ({"factor": 2.0}, "factor is an option of the rule width"),
         ({"objective": "coverage"}, "objective is an option of the rule width"),
         ({"rule": "width", "entries": 2}, "entries is an option of the rule entries; give rule='entries'"),
-        ({"rule": "extents"}, "rule is 'extents'; it must be entries or width"),
+        ({"rule": "extents"}, "rule is 'extents'; it must be 'entries' or 'width'"),
         ({"entries": 0}, "entries is 0; it must be a number above 0"),
         ({"entries": True}, "entries is True"),
         ({"entries": float("nan")}, "entries is nan"),

@@ -13,12 +13,12 @@ import xarray as xr
 from hypothesis import given, settings
 
 import rfscale as rf
-from rfscale.engine.analysis.path_counts import chain_variance, path_counts
+from rfscale.engine.analysis.path_counts import ADDED, chain_variance, path_counts
 from rfscale.engine.errors import InputError
 from rfscale.engine.fields.mass_box import mass_box
 from rfscale.engine.network.builder import NetworkBuilder
 from rfscale.engine.network.network import Network
-from tests.engine.strategies import FAMILIES, cases, random_network
+from tests.engine.strategies import FAMILIES, cases, random_case, random_network
 from tests.oracles import plain_sets as reference
 
 SEEDS = 12
@@ -384,3 +384,23 @@ def test_networks_that_are_no_chain_of_windows(layers, message):
 def test_a_path_for_each_product_of_taps():
     net = Network.sequential({"kernel": [3, 2, 4]}, {"op": "max_pool", "kernel": 2})
     assert 2 ** path_counts(net, "max_pool2").attrs["log2_paths"] == pytest.approx(prod((3, 2, 4)) * 8)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_counts_without_kernels_are_the_same(seed, monkeypatch):
+    """Bit for bit: few reads are listed and added up by numpy, in the order of the kernels."""
+    spec, layer, at = random_case(random.Random(seed), FAMILIES[seed % len(FAMILIES)], 1 + seed % 3)
+    net = rf.Network.from_dict(spec)
+    monkeypatch.setattr(ADDED, "most", 1 << 62)
+    few = _counts_of(net, layer, at)
+    monkeypatch.setattr("rfscale.engine.footprints.backward.FEW_READS", -1)
+    monkeypatch.setattr(ADDED, "few", -1)
+    monkeypatch.setattr(ADDED, "most", -1)
+    assert few == _counts_of(net, layer, at)
+
+
+def _counts_of(net, layer, at):
+    try:
+        return rf.path_counts(net, layer, at, net.input_size).values.tobytes()
+    except rf.InputError as error:
+        return str(error)

@@ -221,6 +221,7 @@ def test_models_without_gradient(name, message):
         ({"images": "nowhere"}, "images is 'nowhere', is no folder"),
         ({"checkpoint": {}}, "the state dict holds no state dict"),
         ({"checkpoint": "nowhere.pt"}, "nowhere.pt is no file"),
+        ({"arguments": {"width": 3}}, "is made already; arguments go with the name"),
         ({"model": "resnet50"}, "resnet50 has no weights that PyTorch can run"),
         ({"model": 3}, "3 has no weights that PyTorch can run"),
         ({"count": 0}, "count"),

@@ -143,7 +143,7 @@ def test_what_is_no_field(call, message):
 )
 def test_a_map_that_is_no_field(field):
     for ask in (lambda: rf.field_figures(field), lambda: rf.compare_fields(field, field)):
-        with pytest.raises(rf.InputError, match=r"field has"):
+        with pytest.raises(rf.InputError, match=r"(field|first) has"):
             ask()
 
 

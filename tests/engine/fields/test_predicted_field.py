@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -41,6 +41,14 @@ def surrogate(model, layer, shape, entry):
         def forward(self, x):
             return self.f(x)
 
+    def scaled(factor):
+        """A map times a number, or times one for each channel."""
+        return lambda x: x * (factor.reshape(1, -1, *(1,) * (x.dim() - 2)) if hasattr(factor, "reshape") else factor)
+
+    def shared(part, x):
+        """The mean over a window whose gradient every tap gets a part of, squared: once more over the taps."""
+        return part(x) / part.kernel_size ** (len(shape) - 2)
+
     def average(part):
         """The mean over the taps of a window that lie in the map."""
         kernel, dims = part.kernel_size, shape[2:]
@@ -76,23 +84,20 @@ def surrogate(model, layer, shape, entry):
                     part.bias.zero_()
             elif kind.startswith("BatchNorm"):
                 scale = part.weight.square() / (part.running_var + part.eps)
-                f = lambda x, s=scale: x * s.reshape(1, -1, *(1,) * (x.dim() - 2))  # noqa: E731
+                f = scaled(scale)
             elif kind == "ReLU":
-                f = lambda x: x / 2  # noqa: E731
+                f = scaled(1 / 2)
             elif kind == "LeakyReLU":
-                f = lambda x, a=part.negative_slope: x * (1 + a * a) / 2  # noqa: E731
+                f = scaled((1 + part.negative_slope**2) / 2)
             elif kind == "PReLU":
-                slopes = (1 + part.weight.square().reshape(1, -1, 1, 1)) / 2
-                f = lambda x, s=slopes: x * s  # noqa: E731
+                f = scaled((1 + part.weight.square()) / 2)
             elif kind == "Tanh":
                 z = torch.special.ndtri((torch.arange(512, dtype=torch.float64) + 0.5) / 512)
-                mean = float((1 - torch.tanh(z) ** 2).square().mean())
-                f = lambda x, c=mean: x * c  # noqa: E731
+                f = scaled(float((1 - torch.tanh(z) ** 2).square().mean()))
             elif kind.startswith("MaxPool"):
                 f = average(part)
             elif kind.startswith("AvgPool"):
-                n = part.kernel_size ** (len(shape) - 2)
-                f = lambda x, p=part, n=n: p(x) / n  # noqa: E731
+                f = partial(shared, part)
             elif kind.startswith("Adaptive") or (kind == "Upsample" and part.mode != "nearest"):
                 f = squared_matrix(copy.deepcopy(part))
             if f is not None:
@@ -274,7 +279,7 @@ def test_what_is_assumed_is_said():
     model, layer, shape = made("strided")
     assert assumed(activations="even") == ["values that tanh gets are standard normal"]
     for option in ("activations", "precision", "signs"):
-        with pytest.raises(rf.InputError, match=f"{option} is 'x'; give"):
+        with pytest.raises(rf.InputError, match=f"{option} is 'x'; it must be"):
             assumed(**{option: "x"})
 
 

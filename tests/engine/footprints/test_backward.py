@@ -16,7 +16,7 @@ from rfscale.engine.errors import InputError
 from rfscale.engine.footprints import backward as walk
 from rfscale.engine.footprints.figures import Figures
 from rfscale.engine.footprints.plan import resolve
-from rfscale.engine.kernels import grids
+from rfscale.engine.kernels import arrays, grids
 from rfscale.engine.network.builder import NetworkBuilder
 from rfscale.engine.network.network import Network
 from tests.engine.strategies import FAMILIES, cases, random_network
@@ -40,10 +40,10 @@ def pixels(grid: np.ndarray, origin: tuple[int, ...]) -> set[tuple[int, ...]]:
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 64), (1, 7, 65), (2, 3, 130), (3, 1, 200)])
 def test_packing_is_lossless_and_leaves_the_tail_empty(shape):
     grid = random_bits(np.random.default_rng(0), shape, 0.5)
-    bits = grids.pack(grid)
+    bits = arrays.pack(grid)
     assert bits.shape == (*shape[:2], -(-shape[2] // 64))
     assert int(np.bitwise_count(bits).sum()) == grid.sum()
-    assert (grids.unpack(bits, shape[2]) == grid).all()
+    assert (arrays.unpack(bits, shape[2]) == grid).all()
 
 
 @SETTINGS
@@ -65,18 +65,18 @@ def test_windows_back_equal_plain_loops(strides, starts, steps, counts, shape, t
             for o, s, start, step, k, n in zip(cell, strides, starts, steps, counts, target, strict=True)
         ]
         expected[np.ix_(*reads)] = True
-    windows = grids.Windows(*map(tuple, (strides, starts, steps, counts)))
-    found = grids.window_back(grids.pack(grid), shape[2], windows, target)
-    assert (found == grids.pack(expected)).all()
+    windows = arrays.Windows(*map(tuple, (strides, starts, steps, counts)))
+    found = grids.window_back(arrays.pack(grid), shape[2], windows, target)
+    assert (found == arrays.pack(expected)).all()
 
 
 def test_measuring_counts_and_projects():
     grid = random_bits(np.random.default_rng(0), (4, 9, 100), 0.01)
-    area, any_a, any_b, any_last = grids.measure(grids.pack(grid))
+    area, any_a, any_b, any_last = grids.measure(arrays.pack(grid))
     assert area == grid.sum()
     assert (any_a == grid.any(axis=(1, 2))).all()
     assert (any_b == grid.any(axis=(0, 2))).all()
-    assert (any_last == grids.pack(grid.any(axis=(0, 1))[None, None])[0, 0]).all()
+    assert (any_last == arrays.pack(grid.any(axis=(0, 1))[None, None])[0, 0]).all()
 
 
 # ------------------------------------------------------------------ against the oracle

@@ -13,7 +13,9 @@ import rfscale as rf
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.pixel_sets import Family
 from rfscale.engine.kernels import sets
-from rfscale.engine.kernels.borders import border_entry, inlined_border_entry
+from rfscale.engine.kernels.arrays import Sets
+from rfscale.engine.kernels.borders import border_entry
+from rfscale.engine.kernels.sets import inlined_border_entry
 from rfscale.engine.network.axis_maps import BORDERS, MapTable
 from rfscale.engine.network.network import Network
 
@@ -29,7 +31,7 @@ def family(rows, repeat=0) -> Family:
     for i, row in enumerate(rows):
         for pixel in row:
             bits[i, (pixel >> 6) - (first[i] >> 6)] |= np.uint64(1 << (pixel & 63))
-    return Family(sets.Sets(first, last, bits, repeat))
+    return Family(Sets(first, last, bits, repeat))
 
 
 def rows_of(f: Family) -> list[set[int]]:
@@ -98,7 +100,7 @@ def test_a_layer_unites_what_it_reads(rows, repeat, up, down, taps):
                 out |= {p + q * repeat for p in rows[i]}
         expected.append(out)
     first, last, bits, _ = sets.apply_map(*f.sets, *MapTable(up, down, table, counts, 0), 7, 1 << 20)
-    assert rows_of(Family(sets.Sets(first, last, bits, 0))) == expected
+    assert rows_of(Family(Sets(first, last, bits, 0))) == expected
 
 
 def test_the_compiled_border_rule_is_the_plain_one():

@@ -12,7 +12,7 @@ import rfscale as rf
 from rfscale.engine.readers.tensors.calls import check_result, guarded
 from rfscale.engine.readers.tensors.finished import finished
 from rfscale.engine.readers.tensors.layout import spatial
-from rfscale.engine.readers.tensors.operators.spatial_ops import settle
+from rfscale.engine.readers.tensors.operators.settled import settle
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, image_tracker
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch.aten import ops, window_ops

@@ -8,10 +8,10 @@ import random
 import numpy as np
 import pytest
 
+from rfscale.engine.readers.tensors.combined import common
 from rfscale.engine.readers.tensors.layout import (
     Factor,
     UnreadableError,
-    common,
     joined,
     neutral,
     regroup,

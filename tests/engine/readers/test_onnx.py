@@ -101,6 +101,23 @@ def graphs():
         "rows joined",
         model([node("MaxPool", "x", to="m", kernel_shape=[2, 1], strides=[1, 1]), node("Concat", "x", "m", axis=2)]),
     )
+    for name, picks in (("Gather", {"i": ints(1, 0)}), ("Slice", {"i": ints(1), "e": ints(3), "d": ints(1)})):
+        yield (
+            f"channels beside zeros, {name}, as pixels",
+            model(
+                [
+                    node("Concat", "o", "x", "o", axis=1, to="c")
+                    if name == "Slice"
+                    else node("Concat", "x", "o", axis=1, to="c"),
+                    node(name, "c", *picks, to="t", **({"axis": 1} if name == "Gather" else {})),
+                    node("Transpose", "t", perm=[0, 2, 3, 1], to="p"),
+                    node("Reshape", "p", "s"),
+                ],
+                o=np.zeros((1, 1, 8, 9), np.float32),
+                s=ints(1, 1, 8, 18),
+                **picks,
+            ),
+        )
     yield (
         "mean of rows",
         model([node("ReduceMean", "x", axes=[2], keepdims=1, to="m"), node("Add", "x", "m")], opset=17),
@@ -140,7 +157,7 @@ def graphs():
 @pytest.mark.parametrize("index", range(37))
 def test_operators_equal_the_reference_evaluator(index):
     every = list(graphs())
-    assert len(every) == 37
+    assert len(every) == 39
     equals_the_reference_evaluator(*every[index])
 
 

@@ -217,6 +217,53 @@ def test_scores_of_two_sequences_end_where_they_are_taken_for_places():
         rf.load(model, example_input=SIZE)
 
 
+def one_key(scores):
+    return scores[:, :, 5]
+
+
+def some_keys(scores):
+    return scores[:, :, 2:9].mean(2)
+
+
+@pytest.mark.parametrize("part", [one_key, some_keys])
+def test_scores_of_some_keys_are_not_those_of_all(part):
+    """Of queries and keys of one map: an entry reads itself and that key alone."""
+
+    def forward(m, x):
+        tokens = m.a(x).flatten(2).transpose(1, 2)
+        return part(tokens @ tokens.transpose(1, 2)).unflatten(1, SIZE[2:])[:, None]
+
+    with pytest.warns(rf.PartlyReadWarning, match="place on the map"):
+        rf.load(Model(forward), example_input=SIZE)
+
+
+def attended(m, x, own):
+    """Attention with a class token and scores of relative positions, which are added where the pixels are."""
+    scores = x @ x.transpose(1, 2)
+    places = (x[:, 1:] @ m.bias.T).view(1, 6, 8, 6).unsqueeze(-1)
+    if own:
+        places = places + x[:, 1:].mean(2).view(1, 6, 8, 1, 1)
+    scores[:, 1:, 1:] += places.expand(-1, -1, -1, -1, 8).flatten(1, 2).flatten(2)
+    return scores.softmax(2) @ x + x
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("own", [False, True])
+def test_scores_of_places_beside_a_class_token(times, own):
+    def forward(m, x):
+        tokens = m.a(x).flatten(2).transpose(1, 2)
+        tokens = torch.cat([m.token, tokens], 1)
+        for _ in range(times):
+            tokens = m.mix(attended(m, tokens, own))
+        pixels = tokens[:, 1:].transpose(1, 2).unflatten(2, SIZE[2:])
+        return m.b(pixels) + tokens[:, 0, :, None, None]
+
+    model = Model(forward)
+    model.token, model.bias = nn.Parameter(torch.rand(1, 1, 4)), nn.Parameter(torch.rand(6, 4))
+    model.mix = nn.Linear(4, 4)
+    check(model, SIZE)
+
+
 @pytest.mark.parametrize(
     "part", [slice(8, 32), slice(16, 24), slice(0, 8), slice(9, 14), slice(33, 40, 3), slice(13, 14), slice(47, 48)]
 )

@@ -344,7 +344,7 @@ def test_interrupt(rfscale, monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rfscale.engine.analysis.profile.profile", interrupted)
+    monkeypatch.setattr("rfscale.engine.analysis.profile.profile_columns", interrupted)
     assert rfscale("profile", "vgg16") == (130, "", "")
 
 
@@ -354,7 +354,7 @@ def test_interrupt_from_outside():
         "import signal, sys, time, rfscale.engine.analysis.profile; from rfscale.sweeps.cli.main import main\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background ignores Ctrl-C
         "def slow(*a): print('on', flush=True); time.sleep(60)\n"
-        "rfscale.engine.analysis.profile.profile = slow\n"
+        "rfscale.engine.analysis.profile.profile_columns = slow\n"
         "sys.exit(main(['profile', 'vgg16']))"
     )
     child = subprocess.Popen(
@@ -380,7 +380,7 @@ def test_a_second_interrupt_does_not_wait():
         "        while True:\n"
         "            try: time.sleep(600)\n"
         "            except KeyboardInterrupt: pass\n"  # as packages do that wait for processes of theirs
-        "rfscale.engine.analysis.profile.profile = slow\n"
+        "rfscale.engine.analysis.profile.profile_columns = slow\n"
         "sys.exit(main())"
     )
     child = subprocess.Popen(

@@ -39,7 +39,7 @@ def test_whatever_a_verb_raises_is_one_line(rfscale, monkeypatch, case):
         raise error
 
     monkeypatch.delenv("RFSCALE_TRACEBACK", raising=False)
-    monkeypatch.setattr("rfscale.engine.analysis.profile.profile", thrower)
+    monkeypatch.setattr("rfscale.engine.analysis.profile.profile_columns", thrower)
     got, out, err = rfscale("profile", "vgg16")
     assert (got, out) == (code, "")
     assert message in err
@@ -70,7 +70,7 @@ def test_what_was_typed_reaches_the_terminal_without_control_characters(rfscale,
 
 
 def test_a_traceback_is_shown_to_those_who_ask_for_it(rfscale, monkeypatch):
-    monkeypatch.setattr("rfscale.engine.analysis.profile.profile", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("rfscale.engine.analysis.profile.profile_columns", lambda *_, **__: 1 / 0)
     monkeypatch.setenv("RFSCALE_TRACEBACK", "1")
     code, _, err = rfscale("profile", "vgg16")
     assert code == 70

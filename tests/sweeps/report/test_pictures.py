@@ -24,6 +24,10 @@ COMMANDS = {
     "footprint": "footprint dilated5 conv5",
     "path-counts": "footprint resnet18 layer2 --path-counts",
     "compare": "compare resnet18 resnet34",
+    "check": "check dilated5 --fail-on never",
+    "check-nothing": "check vgg16 --level error",
+    "halo": "halo unet-padded --tile 512",
+    "halo-costs": "halo unet-padded",
     "match": "match resnet18 --layers layer1,layer2,layer3,layer4",
     "design": "design demo.json --maps 3 --best 5",
     "design-pareto": "design demo.json --maps 2 --pareto",
@@ -127,9 +131,9 @@ def test_a_negated_objective_is_drawn_as_the_figure(drawn):
     (ax,) = figure.axes
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("macs", "extent, pixels")
     assert min(ax.lines[0].get_ydata()) > 0
-    assert "extent 11 to" in ax.get_title(loc="left")
+    assert "extent 11 to" in ax.get_title()
     figure = drawn(COMMANDS["best-negated"])
-    assert "the largest extent is" in figure.axes[0].get_title(loc="left")
+    assert "the largest extent is" in figure.axes[0].get_title()
 
 
 def test_two_colours_that_look_alike_to_some_readers_fail():

@@ -200,7 +200,7 @@ def test_a_graph_that_could_not_grow_begins_again(monkeypatch):
         raise MemoryError("Allocation failed")
 
     with monkeypatch.context() as patched:
-        patched.setattr("rfscale.sweeps.states.graph._numbered", short)
+        patched.setattr("rfscale.sweeps.states.graph.numbered", short)
         with pytest.raises(MemoryError):
             rf.count(space, "extent")
     assert compiled(space).axes[0].pool.used.tolist() == [1, 0]

@@ -11,9 +11,18 @@ from rfscale.engine.readers.onnx.graph.node import Node
 from rfscale.engine.readers.onnx.operators.registry import onnx
 from rfscale.engine.readers.onnx.operators.resize import resample
 from rfscale.engine.readers.onnx.operators.window_ops import convolve, deconvolve, pool
-from rfscale.engine.readers.tensors.layout import UnreadableError, length, neutral, regroup, spatial, with_dim
+from rfscale.engine.readers.tensors.layout import (
+    UnreadableError,
+    length,
+    neutral,
+    picked,
+    regroup,
+    some_of,
+    spatial,
+    with_dim,
+)
 from rfscale.engine.readers.tensors.operators import spatial_ops as sp
-from rfscale.engine.readers.tensors.operators.entries import take
+from rfscale.engine.readers.tensors.operators.entries import numbered, take
 from rfscale.engine.readers.tensors.operators.joins import concatenate
 from rfscale.engine.readers.tensors.operators.moves import tile
 from rfscale.engine.readers.tensors.operators.products import attend, einsum, matmul, weighted
@@ -22,7 +31,7 @@ from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 
 POINTWISE = """
 Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Cast Ceil Celu Clip Cos Cosh
-DequantizeLinear Dropout Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity IsInf IsNaN LRN LeakyRelu Log Mish Neg
+DequantizeLinear Dropout Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Log Mish Neg
 Not PRelu QuantizeLinear Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign
 Sqrt Swish Tan Tanh ThresholdedRelu ImageScaler Affine ParametricSoftplus ScaledTanh
 """.split()
@@ -203,7 +212,11 @@ def _gather(k: Tracker, node: Node) -> Tracked:
         return replace(index, dims=(*index.dims, *(neutral(n) for n in k.shape[len(index.dims) :])))
     d = node.attrs.get("axis", 0) % len(x.dims)
     if not spatial(x.dims[d]):
-        out = replace(x, dims=with_dim(x.dims, d, *(neutral(n) for n in index.shape)))
+        table = index.value if isinstance(index, Constant) and len(index.shape) == 1 else None
+        new = [some_of(x.dims[d], n) for n in index.shape]
+        if table is not None:
+            new = [picked(x.dims[d], numbered(table, x, d))]
+        out = replace(x, dims=with_dim(x.dims, d, *new))
         if not isinstance(index, Tracked):
             return out
         return k.elementwise([out, replace(index, dims=((),) * d + index.dims + ((),) * (len(x.dims) - d - 1))])
@@ -261,6 +274,13 @@ def _reduction(k: Tracker, node: Node) -> Tracked:
 @onnx("ArgMax", "ArgMin")
 def _argument(k: Tracker, node: Node) -> Tracked:
     return k.reduction(node.inputs[0], [node.attrs.get("axis", 0)])
+
+
+@onnx("LRN")
+def _local_norm(k: Tracker, node: Node) -> Tracked:
+    """Each channel scaled by its neighbours."""
+    x = node.inputs[0]
+    return replace(x, dims=with_dim(x.dims, 1, some_of(x.dims[1], length(x.dims[1]))))
 
 
 @onnx("TopK")

@@ -10,13 +10,15 @@ import numpy as np
 
 from rfscale.engine.readers.onnx.graph.node import Node
 from rfscale.engine.readers.onnx.operators.registry import onnx
+from rfscale.engine.readers.tensors.combined import common
 from rfscale.engine.readers.tensors.layout import (
     Dim,
     UnreadableError,
-    common,
     length,
+    mixed,
     neutral,
     regroup,
+    some_of,
     spatial,
     with_dim,
 )
@@ -40,7 +42,8 @@ def _elements(k: Tracker, node: Node) -> Any:
             raise UnreadableError(_PICKS)
         if [n for e, n in enumerate(t.shape) if e != d] != others:
             raise UnreadableError("it picks or puts only some of the entries of a map")
-    return k.elementwise([replace(t, dims=with_dim(t.dims, d, neutral(k.shape[d]))) for t in parts])
+    made = some_of if node.op == "GatherElements" else lambda _, n: mixed(n)
+    return k.elementwise([replace(t, dims=with_dim(t.dims, d, made(t.dims[d], k.shape[d]))) for t in parts])
 
 
 @onnx("GatherND")
@@ -137,7 +140,7 @@ def _halves(k: Tracker, node: Node) -> Any:
     changed = [d for d, (m, n) in enumerate(zip(x.shape, k.shape, strict=True)) if m != n]
     if any(spatial(x.dims[d]) for d in changed):
         raise UnreadableError("it multiplies the halves of a map")
-    return replace(x, dims=tuple(neutral(k.shape[d]) if d in changed else dim for d, dim in enumerate(x.dims)))
+    return replace(x, dims=tuple(some_of(dim, k.shape[d]) if d in changed else dim for d, dim in enumerate(x.dims)))
 
 
 @onnx("Det")
@@ -216,7 +219,7 @@ def _fold(k: Tracker, node: Node) -> Any:
     x = replace(x, dims=regroup(x.dims, [batch, x.shape[1], *count]))
     extra = [n - ((c - 1) * s - p - q + d * (f - 1) + 1) for c, (n, f, d, p, q, s) in zip(count, spans, strict=True)]
     out = wd.window(k, "conv_transpose", x, kernel, stride, pads, dilation, extra=extra)
-    return replace(out, dims=(out.dims[0], neutral(channels), *out.dims[2:]))
+    return replace(out, dims=(out.dims[0], some_of(x.dims[1], channels), *out.dims[2:]))
 
 
 def joined_along_new(k: Tracker, values: Sequence[Any], d: int, shape: Sequence[int]) -> Any:
@@ -227,4 +230,5 @@ def joined_along_new(k: Tracker, values: Sequence[Any], d: int, shape: Sequence[
     one = [n for e, n in enumerate(shape) if e != d]
     parts = k.aligned(parts)
     dims = common([p.dims for p in parts], one)
-    return k.merge("concat", parts, (*dims[:d], neutral(shape[d]), *dims[d:]))
+    alike = len(parts) == len(values) and len({p.layer for p in parts}) == 1
+    return k.merge("concat", parts, (*dims[:d], (neutral if alike else mixed)(shape[d]), *dims[d:]))

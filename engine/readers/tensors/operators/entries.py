@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rfscale.engine.network.ops import OPS
+from rfscale.engine.readers.tensors.combined import common
 from rfscale.engine.readers.tensors.layout import (
+    Dim,
     UnreadableError,
-    common,
+    cut_without_place,
+    has_no_place,
     length,
     mixed,
-    neutral,
     one_of,
+    picked,
     spatial,
     whole_axis,
     with_dim,
+    without_place,
 )
 from rfscale.engine.readers.tensors.operators.extra_tokens import tokens_of
 from rfscale.engine.readers.tensors.operators.moves import flip, repeat_entry, repeated, spread_apart
@@ -46,13 +50,24 @@ def write_slice(k: Tracker, base: Any, new: Any, d: int, start: int, stop: int, 
     if not any(isinstance(t, Tracked) and lies_along(k, t, d) for t in (base, new)):  # channels: they have one map
         held = [replace(t, dims=with_dim(t.dims, d, ())) for t in (base, new) if isinstance(t, Tracked)]
         alone = part == 1 and not isinstance(base, Tracked)
-        return _with_mixed(k.elementwise(held, "concat", shape), d, start if alone else None)
+        out = _with_mixed(k.elementwise(held, "concat", shape), d, start if alone else None)
+        if any(isinstance(t, Tracked) and has_no_place(t.dims[d]) for t in (base, new)):
+            out = replace(out, dims=with_dim(out.dims, d, _written_without_place(k, base, new, d, start, part)))
+        return out
     if isinstance(base, Tracked) and isinstance(new, Tracked) and _all_pixels(base, d) == (start, stop, step):
         return _beside_tokens(k, base, new, d)
     parts = list(_kept(k, base, d, start, stop, step)) if isinstance(base, Tracked) else []
     if isinstance(new, Tracked):
         parts.append(placed(k, _on_the_axis_of(k, base, new, d), d, start, step, shape[d]))
     return k.merge("concat", parts, common([p.dims for p in parts], shape))
+
+
+def _written_without_place(k: Tracker, base: Any, new: Any, d: int, start: int, part: int) -> Dim:
+    """The dim of scores of which those of pixels became others made of them: tokens beside may be cut off as before."""
+    n = base.shape[d]
+    scores = [t.dims[d] for t in (base, new) if isinstance(t, Tracked) and has_no_place(t.dims[d])]
+    same = len(scores) == 2 and scores[1] == cut_without_place(scores[0], start, start + part)
+    return scores[0] if same and base.layer in _merged(k, new.layer) else without_place(n)
 
 
 def _all_pixels(t: Tracked, d: int) -> tuple[int, int, int] | None:
@@ -166,12 +181,17 @@ def runs(table: Sequence[int]) -> list[Run]:
     return found
 
 
+def numbered(table: Iterable[int], t: Tracked, d: int) -> list[int]:
+    """The numbers of a table counted from the first entry of a dim."""
+    n = length(t.dims[d])
+    return [int(i) % n for i in table]
+
+
 def take(k: Tracker, t: Tracked, d: int, table: Sequence[int]) -> Tracked:
     """Return the entries of a dim that a table names, in its order."""
-    n = length(t.dims[d])
-    table = [i % n for i in table]
+    table = numbered(table, t, d)
     if not spatial(t.dims[d]):
-        return replace(t, dims=with_dim(t.dims, d, neutral(len(table))))
+        return replace(t, dims=with_dim(t.dims, d, picked(t.dims[d], table)))
     times = _times(table)
     if times > 1:
         out = take(k, t, d, table[::times])

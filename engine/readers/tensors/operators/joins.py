@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from rfscale.engine.readers.tensors.combined import common
 from rfscale.engine.readers.tensors.layout import (
     NEUTRAL,
     Dim,
     UnreadableError,
-    common,
     length,
     mixed,
     neutral,

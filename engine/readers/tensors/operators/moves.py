@@ -13,6 +13,8 @@ from rfscale.engine.readers.tensors.layout import (
     length,
     mixed,
     neutral,
+    picked,
+    some_of,
     spatial,
     whole_axis,
     with_dim,
@@ -27,7 +29,7 @@ MAX_TILES = 64  # each of them is a part of its own
 def flip(k: Tracker, t: Tracked, d: int) -> Tracked:
     """The entries of a dim in reverse order."""
     if not spatial(t.dims[d]):
-        return t
+        return replace(t, dims=with_dim(t.dims, d, picked(t.dims[d], range(length(t.dims[d]))[::-1])))
     t = whole_dim(k, t, d)
     return k.after(t, "flip", t.dims, reverse=axis_values([t.dims[d][0].axis], [1], len(t.map), 0))
 
@@ -68,7 +70,7 @@ def tile(k: Tracker, t: Tracked) -> Any:
         if held == n:
             continue
         if not spatial(out.dims[d]):
-            out = replace(out, dims=with_dim(out.dims, d, neutral(n)))
+            out = replace(out, dims=with_dim(out.dims, d, some_of(out.dims[d], n)))
         elif held == 1:
             out = repeat_entry(k, whole_dim(k, out, d), d, n)
         elif n // held > MAX_TILES:
@@ -82,7 +84,7 @@ def tile(k: Tracker, t: Tracked) -> Any:
 
 def repeated(dim: Dim, times: int) -> Dim:
     """A dim with each of its entries `times` times, one after another."""
-    return (*dim, *neutral(times)) if spatial(dim) else neutral(length(dim) * times)
+    return (*dim, *neutral(times)) if spatial(dim) else some_of(dim, length(dim) * times)
 
 
 def flattened(dims: Dims) -> Dims:
@@ -93,7 +95,7 @@ def flattened(dims: Dims) -> Dims:
 def cumulate(k: Tracker, t: Tracked, d: int, backwards: bool = False) -> Tracked:
     """Let each entry see all before it along a dim, and itself; `backwards`: all after it."""
     if not spatial(t.dims[d]):
-        return t
+        return replace(t, dims=with_dim(t.dims, d, some_of(t.dims[d], length(t.dims[d]))))
     if any(f.inner for f in t.dims[d]) or len({f.axis for f in t.dims[d]}) > 1:
         raise UnreadableError("it reads a sequence of several axes one way")
     t = whole_dim(k, t, d)

@@ -9,14 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.readers.tensors.broadcasts import holds_all
+from rfscale.engine.readers.tensors.broadcasts import keys
 from rfscale.engine.readers.tensors.layout import (
+    Dim,
     UnreadableError,
     has_no_place,
+    is_alike,
+    mixed,
     neutral,
     restrided,
+    some_of,
     spatial,
-    without_place,
+    with_dim,
 )
 from rfscale.engine.readers.tensors.operators.extra_tokens import after_reading
 from rfscale.engine.readers.tensors.operators.moves import cumulate
@@ -43,7 +47,8 @@ def contract(
 def _contract(k: Tracker, tracked: Sequence[tuple[Tracked, str]], output: str, shape: Shape) -> Tracked:
     held: dict[str, Any] = {}
     parts: list[Tracked] = []
-    read, lost = [], set()
+    read: list[tuple[Tracked, Tracked, str]] = []
+    lost: dict[str, Dim] = {}
     for t, labels in tracked:
         gone = []
         for d, label in enumerate(labels):
@@ -51,24 +56,28 @@ def _contract(k: Tracker, tracked: Sequence[tuple[Tracked, str]], output: str, s
             others = {(f.axis, f.stride) for x, dim in held.items() if x != label for f in spatial(dim)}
             if label not in output or held_here & others:
                 gone.append(d)
-                if label in output and not any(holds_all(k, before, t) for before in parts):
-                    lost.add(label)
+                if label in output:
+                    lost[label] = keys(k, t, d)
         part = k.reduce(t, gone, shrink=len(tracked) == 1)
         for d, label in enumerate(labels):
             if label in output and spatial(part.dims[d]):
                 held.setdefault(label, part.dims[d])
         parts.append(part)
         read.append((t, part, labels))
-    lost |= {x for t, labels in tracked for x, dim in zip(labels, t.dims, strict=True) if has_no_place(dim)}
-    if lost & held.keys():
+    here = [(x, dim) for _, part, labels in read for x, dim in zip(labels, part.dims, strict=True)]
+    lost |= {x: dim for x, dim in here if has_no_place(dim)}
+    if lost.keys() & held.keys():
         raise UnreadableError("it combines entries whose place on the map is not known with those of a map")
+    unlike = {x for x, dim in here if not spatial(dim) and not is_alike(dim)} - lost.keys()
+    if unlike & held.keys():
+        raise UnreadableError("it combines the entries of a map with others that hold different maps, or nothing")
     for t, part, labels in read:
         for x, dim in zip(labels, part.dims, strict=True):
             if x in held and spatial(dim):
                 reached = [b for _, b, own in read if not (x in own and spatial(b.dims[own.index(x)]))]
                 held[x] = after_reading(k, held[x], t, reached)
     dims = tuple(
-        held.get(x) or (without_place if x in lost else neutral)(n) for x, n in zip(output, shape, strict=True)
+        held.get(x) or lost.get(x) or (mixed if x in unlike else neutral)(n) for x, n in zip(output, shape, strict=True)
     )
     inside = {s for p in parts if p.layer >= 0 for s in _contained(k, p.layer)}
     return k.merge("add", [p for p in parts if p.layer not in inside], dims)
@@ -86,7 +95,8 @@ def weighted(
     """A linear layer over one dim: a 1×1 convolution, one with kernel = stride, or one over the whole map."""
     dim %= len(t.dims)
     factors = spatial(t.dims[dim])
-    dims = tuple(neutral(outputs) if d == dim else x for d, x in enumerate(t.dims))
+    made = some_of(t.dims[dim], outputs) if groups > 1 and not factors else neutral(outputs)
+    dims = with_dim(t.dims, dim, made)
     given: dict[str, Any] = {"channels": outputs, "bias": bias, **({"groups": groups} if groups > 1 else {})}
     before = inputs // prod(f.size for f in factors)
     if not factors:

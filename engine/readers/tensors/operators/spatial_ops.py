@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from math import prod
 from typing import Any
 
 from rfscale.engine.readers.tensors.layout import (
@@ -14,9 +13,10 @@ from rfscale.engine.readers.tensors.layout import (
     Dims,
     Factor,
     UnreadableError,
-    check_fit,
+    check_alike,
     check_place,
-    has_whole_axes,
+    cut_without_place,
+    has_no_place,
     is_repeated,
     is_sequence,
     joined,
@@ -24,7 +24,9 @@ from rfscale.engine.readers.tensors.layout import (
     mixed,
     neutral,
     one_of,
+    picked,
     restrided,
+    some_of,
     spatial,
     whole_axis,
     with_dim,
@@ -67,6 +69,7 @@ def clean(k: Tracker, t: Tracked, ndim: int, mixes: bool = False) -> tuple[Track
     for j, axis in enumerate(axes):
         n = length(t.dims[first + j])
         if axis is None and free and (fits := [a for a in free if t.map[a] == n or n == 1]):
+            check_alike(t.dims[first + j])
             axes[j] = a = fits[0]
             free.remove(a)
             if t.map[a] != n:
@@ -109,69 +112,6 @@ def _apart(k: Tracker, t: Tracked, d: int) -> Tracked:
     return k.after(t, "pad", dims, padding=around[0] + around[1])
 
 
-def settle(k: Tracker, t: Tracked) -> Tracked:
-    """Return the tensor as a layer whose map has its very shape, if its layout allows that.
-
-    Views and permutations leave the map as it was: a pixel shuffle written with them, the last operator of a model, is
-    a layer only here. What stays as it is: sequences of pixels, and windows in the batch.
-    """
-    if isinstance(t, Joined | Rearranged) or has_whole_axes(t.dims, t.map) or (t.dims, t.map) in k.unsettled:
-        return t
-    layers = len(k.drafts)
-    out = _settled(k, t)
-    if out is t and len(k.drafts) == layers:  # tokens come by at every module
-        k.unsettled.add((t.dims, t.map))
-    return out
-
-
-def _settled(k: Tracker, t: Tracked) -> Tracked:
-    strides = {f.axis: max(g.stride for dim in t.dims for g in spatial(dim) if g.axis == f.axis) for f in _all(t)}
-    low = [d for d, dim in enumerate(t.dims) if spatial(dim) and all(f.stride < strides[f.axis] for f in spatial(dim))]
-    parts = [f for d in low for f in spatial(t.dims[d])]
-    if len({f.axis for f in parts}) < len(parts) or any(f.stride > 1 for f in parts):
-        return t
-    try:
-        out = k.reduce(t, low, "space_to_depth") if low else t
-        out = replace(out, dims=tuple(neutral(length(t.dims[d])) if d in low else x for d, x in enumerate(out.dims)))
-        out = _shuffled(k, out)
-        for d in range(len(out.dims)):
-            out = whole_dim(k, out, d)
-        check_fit(out.dims, out.map, t.shape)
-    except UnreadableError:
-        return t
-    return out
-
-
-def keeps_entries(before: Tracked, after: Tracked) -> bool:
-    """Whether a settled tensor has the entries of the map as dims as before: what lies in channels has one map."""
-    if isinstance(before, Joined | Rearranged):
-        return before is after
-    return prod(f.size for f in _all(before)) <= prod(f.size for f in _all(after))
-
-
-def _shuffled(k: Tracker, t: Tracked) -> Tracked:
-    """Write the pixels that lie inside the entries of several axes as one pixel shuffle."""
-    scale = [1] * len(t.map)
-    for dim in t.dims:
-        if (
-            len(dim) == 2
-            and dim[1].axis == NEUTRAL
-            and dim[1].stride
-            and (dim[0].size, dim[0].stride) == (t.map[dim[0].axis], 1)
-        ):
-            scale[dim[0].axis] = dim[1].size
-    if sum(s > 1 for s in scale) < 2:
-        return t
-    dims = tuple(
-        whole_axis(dim[0].axis, length(dim)) if spatial(dim) and scale[dim[0].axis] > 1 else dim for dim in t.dims
-    )
-    return k.after(t, "pixel_shuffle", dims, scale=scale)
-
-
-def _all(t: Tracked) -> list[Factor]:
-    return [f for dim in t.dims for f in spatial(dim)]
-
-
 def _sliced(
     k: Tracker, t: Tracked, axis: int, start: int, stop: int, step: int, dims: Dims, from_end: bool = False
 ) -> Tracked:
@@ -193,12 +133,13 @@ def write_along(
     out = k.after(t, op, t.dims, before, **given, **({"channels": channels} if channels else {}))
     dims = list(t.dims)
     if channels and first >= 1:
-        dims[first - 1] = neutral(channels)
+        apart = given.get("groups", 1) > 1 and not spatial(dims[first - 1])
+        dims[first - 1] = some_of(dims[first - 1], channels) if apart else neutral(channels)
     for j, axis in enumerate(axes):
         n = k.shape[first + j]
         if axis is not None and out.map[axis] != n:
             raise UnreadableError(f"{op} makes a map of {out.map[axis]} entries where the model says {n}")
-        dims[first + j] = neutral(n) if axis is None else whole_axis(axis, n)
+        dims[first + j] = some_of(dims[first + j], n) if axis is None else whole_axis(axis, n)
     return Tracked(out.layer, out.map, tuple(dims))
 
 
@@ -278,7 +219,13 @@ def pad_dim(k: Tracker, t: Tracked, d: int, lo: int, hi: int, mode: str = "zeros
         return padded(t, d, lo, hi)
     t = as_axis(k, t, d)
     if not spatial(t.dims[d]):
-        longer = neutral(n + lo + hi) if mode != "zeros" else one_of(1 + lo + hi, lo) if n == 1 else mixed(n + lo + hi)
+        longer = (
+            some_of(t.dims[d], n + lo + hi)
+            if mode != "zeros"
+            else one_of(1 + lo + hi, lo)
+            if n == 1
+            else mixed(n + lo + hi)
+        )
         return replace(t, dims=with_dim(t.dims, d, longer))
     if mode == "zeros" and is_sequence(t.dims[d]) and not is_repeated(t.dims[d], alike=True):
         return replace(t, dims=with_dim(t.dims, d, with_extra_entries(t.dims[d], lo, hi)))
@@ -300,6 +247,7 @@ def as_axis(k: Tracker, t: Tracked, d: int) -> Tracked:
     held = {f.axis for dim in t.dims for f in spatial(dim)}
     if spatial(t.dims[d]) or axis < 0 or len(held) == ndim or (n > 1 and len(t.dims) < ndim + 2):
         return t
+    check_alike(t.dims[d])
     if axis in held:
         axis = next(a for a in range(ndim) if a not in held)
     if t.map[axis] > 1 and t.map[axis] != n:
@@ -316,8 +264,11 @@ def lengthened_dim(t: Tracked, d: int, n: int) -> Dims:
 
 def roll(k: Tracker, t: Tracked, d: int, shift: int) -> Tracked:
     """Entries that leave at one end come back at the other."""
-    if not shift or not spatial(t.dims[d]):
+    if not shift:
         return t
+    if not spatial(t.dims[d]):
+        n = length(t.dims[d])
+        return replace(t, dims=with_dim(t.dims, d, picked(t.dims[d], [(i - shift) % n for i in range(n)])))
     t = whole_dim(k, t, d)
     return k.after(t, "roll", t.dims, shift=axis_values([t.dims[d][0].axis], [shift], len(t.map), 0))
 
@@ -341,9 +292,11 @@ def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1,
     def become(new: tuple[Factor, ...]) -> Dims:
         return with_dim(t.dims, d, new)
 
+    if has_no_place(dim) and step == 1 and (rest := cut_without_place(dim, start, stop)):
+        return replace(t, dims=become(rest))
     check_place(dim)
     if not spatial(dim):
-        return replace(t, dims=become(neutral(size)))
+        return replace(t, dims=become(picked(dim, range(start, stop, step))))
     if len(dim) > 1:
         if is_sequence(dim) and not is_repeated(dim):
             return _narrow_rows(k, t, d, start, stop, step)
@@ -388,6 +341,9 @@ def split(k: Tracker, t: Tracked, d: int, sizes: Sequence[int]) -> list[Any]:
 
 def select(k: Tracker, t: Tracked, d: int, index: int) -> Any:
     """One entry of a dim, which is left out."""
+    held = t.dims[d] if not isinstance(t, Joined | Rearranged) else ()
+    if len(held) == 1 and held[0].stride == ONE_OF_THEM and held[0].lead != index:
+        return Constant((*t.shape[:d], *t.shape[d + 1 :]))
     out = narrow(k, t, d, index, index + 1)
     if not isinstance(out, Tracked):
         return Constant((*out.shape[:d], *out.shape[d + 1 :]))

@@ -17,6 +17,7 @@ from rfscale.engine.readers.tensors.layout import (
     length,
     neutral,
     regroup,
+    some_of,
     spatial,
     with_dim,
     without_place,
@@ -157,7 +158,8 @@ def _write_in_blocks(
 
     dims = [tuple(map(moved, dim)) for dim in t.dims]
     if channels and first >= 1:
-        dims[first - 1] = neutral(channels)
+        apart = given.get("groups", 1) > 1
+        dims[first - 1] = some_of(dims[first - 1], channels) if apart else neutral(channels)
     given |= {"block": blocks.size} | ({"channels": channels} if channels else {})
     return k.after(t, op, tuple(dims), before, **given)
 
@@ -289,4 +291,4 @@ def shuffle(k: Tracker, x: Tracked, op: str, factor: int) -> Tracked:
         raise UnreadableError("it makes pixels of channels that hold different maps")
     x, axes = clean(k, x, 2)
     out = write_along(k, x, axes, op, scale=axis_values(axes, [factor] * 2, len(x.map), 1))
-    return replace(out, dims=with_dim(out.dims, len(out.dims) - 3, neutral(k.shape[-3])))
+    return replace(out, dims=with_dim(out.dims, len(out.dims) - 3, some_of(x.dims[-3], k.shape[-3])))

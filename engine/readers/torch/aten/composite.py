@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from rfscale.engine.readers.tensors.layout import UnreadableError, length, spatial, with_dim
+from rfscale.engine.readers.tensors.layout import UnreadableError, length, some_of, spatial, with_dim
 from rfscale.engine.readers.tensors.operators import spatial_ops as sp
 from rfscale.engine.readers.tensors.operators.joins import concatenate
 from rfscale.engine.readers.tensors.operators.moves import flattened, repeated
@@ -27,7 +27,7 @@ def _glu(k: Tracker, x: Tracked, dim: int = -1) -> Tracked:
 def _channel_shuffle(k: Tracker, x: Tracked, *_: Any) -> Tracked:
     if spatial(x.dims[1]):
         raise UnreadableError("it shuffles channels that hold pixels")
-    return x
+    return replace(x, dims=with_dim(x.dims, 1, some_of(x.dims[1], length(x.dims[1]))))
 
 
 @aten("cosine_similarity")

@@ -8,8 +8,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rfscale.engine.readers.tensors.layout import UnreadableError, length, regroup, spatial, with_dim
-from rfscale.engine.readers.tensors.operators.entries import put, take
+from rfscale.engine.readers.tensors.layout import (
+    Dims,
+    UnreadableError,
+    joined,
+    length,
+    picked,
+    regroup,
+    some_of,
+    spatial,
+    with_dim,
+)
+from rfscale.engine.readers.tensors.operators.entries import numbered, put, take
 from rfscale.engine.readers.tensors.operators.spatial_ops import narrow
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.registry import aten
@@ -65,13 +75,21 @@ def _index(k: Tracker, x: Any, indices: Sequence[Any]) -> Any:
     parts = []
     if isinstance(x, Tracked):
         rest = [dim for d, dim in enumerate(x.dims) if d not in ix.dims]
-        parts.append(replace(x, dims=(*rest[: ix.place], *((),) * len(ix.shape), *rest[ix.place :])))
+        parts.append(replace(x, dims=(*rest[: ix.place], *_new_dims(x, ix), *rest[ix.place :])))
     after = len(k.shape) - ix.place - len(ix.shape)
     for a in ix.arrays:
         if isinstance(a, Tracked):
             missing = len(ix.shape) - len(a.dims)
             parts.append(replace(a, dims=((),) * (ix.place + missing) + a.dims + ((),) * after))
     return k.elementwise(parts)
+
+
+def _new_dims(x: Tracked, ix: Indices) -> Dims:
+    """The dims that take the place of those without axes that are indexed."""
+    dims = [x.dims[d] for d in ix.dims]
+    if len(dims) == 1 and len(ix.shape) == 1 and isinstance(ix.arrays[0], Constant) and ix.arrays[0].value is not None:
+        return (picked(dims[0], numbered(ix.arrays[0].value, x, ix.dims[0])),)
+    return tuple(some_of(joined(f for dim in dims for f in dim), n) for n in ix.shape)
 
 
 def _picked(k: Tracker, x: Tracked, ix: Indices) -> Tracked:
@@ -120,7 +138,7 @@ def _gather(k: Tracker, x: Any, dim: Any, index: Any = None, **named: Any) -> An
         raise UnreadableError(VALUES_DECIDE)
     d = dim % len(x.shape)
     if not isinstance(x, Tracked) or not spatial(x.dims[d]):
-        values = [_without(_cut(k, v, d, k.shape), d) for v in (x,) if isinstance(v, Tracked)]
+        values = [_any_of(_cut(k, v, d, k.shape), d, k.shape[d]) for v in (x,) if isinstance(v, Tracked)]
         return k.elementwise([*values, *([index] if isinstance(index, Tracked) else [])])
     return take(k, _cut(k, x, d, k.shape), d, _column(index, d))
 
@@ -131,6 +149,10 @@ def _cut(k: Tracker, x: Tracked, d: int, shape: Sequence[int]) -> Tracked:
         if e != d and n < length(x.dims[e]):
             x = narrow(k, x, e, 0, n)
     return x
+
+
+def _any_of(x: Tracked, d: int, n: int) -> Tracked:
+    return replace(x, dims=with_dim(x.dims, d, some_of(x.dims[d], n)))
 
 
 def _without(x: Tracked, d: int) -> Tracked:

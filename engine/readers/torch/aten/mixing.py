@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial, with_dim
+from rfscale.engine.readers.tensors.layout import UnreadableError, length, neutral, some_of, spatial, with_dim
 from rfscale.engine.readers.tensors.operators.products import einsum, matmul, weighted
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.aten.composite import reduction
@@ -185,4 +185,4 @@ def _spectrum(k: Tracker, x: Tracked, dims: Sequence[int]) -> Tracked:
 def _shifted(k: Tracker, x: Tracked, dims: Any = None, *_: Any) -> Tracked:
     if any(spatial(x.dims[d]) for d in (range(len(x.dims)) if dims is None else listed(dims, 1))):
         raise UnreadableError("it shifts a map as if it were a spectrum")
-    return x
+    return replace(x, dims=tuple(dim if spatial(dim) else some_of(dim, length(dim)) for dim in x.dims))

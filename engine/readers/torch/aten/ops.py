@@ -12,9 +12,12 @@ from typing import Any
 
 from rfscale.engine.readers.tensors.layout import (
     UnreadableError,
+    is_alike,
     length,
+    mixed,
     neutral,
     regroup,
+    some_of,
     spatial,
     whole_axis,
     with_dim,
@@ -191,14 +194,15 @@ def _rotate(k: Tracker, x: Tracked, times: int = 1, dims: Sequence[int] = (0, 1)
 def _triangle(k: Tracker, x: Tracked, *_: Any) -> Tracked:
     if spatial(x.dims[-1]) or spatial(x.dims[-2]):
         raise UnreadableError("it cuts a triangle out of a map")
-    return x
+    return replace(x, dims=(*x.dims[:-2], *map(mixed, k.shape[-2:])))
 
 
 @aten("diagonal", "diag_embed", "diag", "trace")
 def _diagonal(k: Tracker, x: Tracked, *_: Any, **__: Any) -> Tracked:
     if any(map(spatial, x.dims)):
         raise UnreadableError("it takes a diagonal of a map")
-    return replace(x, dims=tuple(map(neutral, k.shape)))
+    alike = all(map(is_alike, x.dims)) and len(k.shape) < len(x.dims)  # else there are zeros beside the diagonal
+    return replace(x, dims=tuple(map(neutral if alike else mixed, k.shape)))
 
 
 @aten("unfold")
@@ -207,7 +211,7 @@ def _windows(k: Tracker, x: Tracked, dim: int, size: int, step: int) -> Tracked:
     d = dim % len(x.dims)
     count = k.shape[d]
     if not spatial(x.dims[d]):
-        return replace(x, dims=(*with_dim(x.dims, d, neutral(count)), neutral(size)))
+        return replace(x, dims=(*with_dim(x.dims, d, some_of(x.dims[d], count)), some_of(x.dims[d], size)))
     if size == step:
         x = sp.narrow(k, x, d, 0, count * step)
         split = regroup(x.dims, [*x.shape[:d], count, step, *x.shape[d + 1 :]])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, regroup, spatial
+from rfscale.engine.readers.tensors.layout import UnreadableError, regroup, some_of, spatial
 from rfscale.engine.readers.tensors.operators import spatial_ops as sp
 from rfscale.engine.readers.tensors.operators import window_ops as wd
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
@@ -281,7 +281,7 @@ def _im2col(k: Tracker, x: Tracked, kernel: Any, dilation: Any, padding: Any, st
         return replace(x, dims=regroup(tuple(split[d] for d in (0, 1, 3, 5, 2, 4)), shape))
     k.shape = (*x.shape[:2], *_positions(x.shape[-2:], kernel, dilation, padding, stride))
     out = wd.window(k, "avg_pool", x, kernel, stride, padding * 2, dilation)
-    return replace(out, dims=(out.dims[0], neutral(shape[1]), out.dims[2] + out.dims[3]))
+    return replace(out, dims=(out.dims[0], some_of(x.dims[1], shape[1]), out.dims[2] + out.dims[3]))
 
 
 @aten("col2im")
@@ -297,7 +297,7 @@ def _col2im(k: Tracker, x: Tracked, size: Any, kernel: Any, dilation: Any, paddi
     spans = zip(size, count, kernel, dilation, padding, stride, strict=True)
     extra = [n - ((c - 1) * s - 2 * p + d * (f - 1) + 1) for n, c, f, d, p, s in spans]
     out = wd.window(k, "conv_transpose", x, kernel, stride, padding * 2, dilation, extra=extra)
-    return replace(out, dims=(out.dims[0], neutral(channels), *out.dims[2:]))
+    return replace(out, dims=(out.dims[0], some_of(x.dims[1], channels), *out.dims[2:]))
 
 
 def _positions(size: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -> list[int]:

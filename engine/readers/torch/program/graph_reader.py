@@ -11,7 +11,7 @@ from rfscale.engine.readers.tensors.calls import check_result, guarded
 from rfscale.engine.readers.tensors.finished import finished
 from rfscale.engine.readers.tensors.layout import UnreadableError
 from rfscale.engine.readers.tensors.naming import Returned, returned_maps
-from rfscale.engine.readers.tensors.operators.spatial_ops import keeps_entries, settle
+from rfscale.engine.readers.tensors.operators.settled import keeps_entries, settle
 from rfscale.engine.readers.tensors.tracking import (
     Constant,
     Shape,

@@ -15,7 +15,7 @@ import torch
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.readers.tensors.naming import Returned, returned_maps
-from rfscale.engine.readers.tensors.operators.spatial_ops import keeps_entries, settle
+from rfscale.engine.readers.tensors.operators.settled import keeps_entries, settle
 from rfscale.engine.readers.tensors.tracking import Stop, Tracked, Tracker, Unknown, image_tracker
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch.inputs.example_input import ModelInputs, made

@@ -1,0 +1,1 @@
+"""How objects show themselves: text for print, HTML for a notebook."""

@@ -1,0 +1,206 @@
+"""Figures of many networks, in which equal layers that read equal maps are worked out once.
+
+Two maps are equal here if they have the same footprints, jump, channels and size: what comes after can tell no
+difference between them. So networks share layers that they begin with, and also whatever follows where they meet again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import nan
+from typing import NamedTuple
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.footprints.cache import Memory
+from rfscale.engine.footprints.figures import Figures
+from rfscale.engine.footprints.footprint_figures import FootprintFigures
+from rfscale.engine.footprints.forward import Trace, apply_layer, trace
+from rfscale.engine.footprints.intervals import Intervals
+from rfscale.engine.footprints.pixel_sets import Family
+from rfscale.engine.footprints.plan import Plan, Step, next_step
+from rfscale.engine.footprints.unions import Term, unite
+from rfscale.engine.network.costs import channels_after, cost_of
+from rfscale.engine.network.layer import IMAGE, Layer
+from rfscale.engine.network.network import Network, Size, map_size_after
+from rfscale.engine.network.ops import OPS
+
+MAX_MAPS = 1 << 18
+MAX_WORDS = 1 << 25  # of all sets: 256 MiB
+
+
+class Measured(NamedTuple):
+    """Figures of a footprint, and pixels between the entries of its map per axis."""
+
+    figures: Figures
+    jump: tuple[float, ...]
+
+
+@dataclass(slots=True)
+class Map:
+    """A map of any of the networks.
+
+    Attributes
+    ----------
+    step : Step or None
+        Of the first layer that made it; None for the image.
+    terms : list of Term or None
+        As in `Trace`.
+    channels : int or None
+    size : tuple of int or None
+    on_any_branch, on_every_branch : bool
+        Whether a global op is upstream.
+    found : Measured or None
+        Its figures, once they were asked for.
+    """
+
+    step: Step | None
+    terms: list[Term] | None
+    channels: int | None
+    size: Size | None
+    on_any_branch: bool = False
+    on_every_branch: bool = False
+    found: Measured | None = None
+
+
+class SharedLayers:
+    """Interior figures of the last outputs of networks, and their costs."""
+
+    def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        self._memory = Memory()
+        self._words = 0
+        self._alive: list[object] = []  # what the keys below name by its identity
+        self._numbers: dict[int, int] = {}  # of a layer, by identity
+        self._contents: dict[object, int] = {}  # the same by what it is
+        self._families: dict[object, Family] = {}
+        self._intervals: dict[object, Intervals] = {}
+        self._images: dict[object, int] = {}
+        self._maps: list[Map] = []
+        self._equal: dict[object, int] = {}
+        self._after: dict[tuple[int, ...], tuple[int, float, float]] = {}
+
+    def of(self, network: Network) -> tuple[Measured, float, float]:
+        """Return the figures of a network's last output, and its params and macs, nan where not known.
+
+        Equal outputs have one object of figures.
+
+        Raises
+        ------
+        InputError
+            As `trace`.
+        """
+        if self._memory.full or len(self._maps) > MAX_MAPS or self._words > MAX_WORDS:
+            self._forget()
+        numbers, after = self._numbers, self._after
+        at = {IMAGE: self._image(network)}
+        params, macs = [], []
+        for layer in network.layers:
+            number = numbers.get(id(layer))
+            if number is None:
+                number = self._number(layer)
+            key = (number, *[at[name] for name in layer.inputs])
+            found = after.get(key)
+            if found is None:
+                found = after[key] = self._add(network, layer, key[1:])
+            at[layer.name] = found[0]
+            params.append(found[1])
+            macs.append(found[2])
+        end = self._maps[at[network.layers[network.index(network.outputs[-1])].name]]
+        if end.found is None:
+            end.found = _measured(network, end)
+        return end.found, sum(params), sum(macs)
+
+    def _image(self, network: Network) -> int:
+        key = len(network.axes), network.input_size, network.input_channels
+        found = self._images.get(key)
+        if found is None:
+            terms: list[Term] = [(self._memory.image(None),) * len(network.axes)]
+            self._maps.append(Map(None, terms, network.input_channels, network.input_size))
+            found = self._images[key] = len(self._maps) - 1
+        return found
+
+    def _number(self, layer: Layer) -> int:
+        self._alive.append(layer)
+        number = self._contents.setdefault((layer.op, layer.params), len(self._contents))
+        self._numbers[id(layer)] = number
+        return number
+
+    def _add(self, network: Network, layer: Layer, sources: tuple[int, ...]) -> tuple[int, float, float]:
+        """Work one layer out; return the number of its map, and the layer's params and macs."""
+        before = [self._maps[i] for i in sources]
+        is_global = OPS[layer.op].kind in ("global", "one_way")
+        on_any = is_global or any(m.on_any_branch for m in before)
+        on_every = is_global or all(m.on_every_branch for m in before)
+        first, size = before[0].size, None
+        if first is not None:
+            sizes = [m.size for m in before if m.size is not None]
+            size = map_size_after(layer, sizes, [m.on_every_branch for m in before])
+        step = next_step(
+            layer, layer.inputs, sources, [m.step for m in before], (first, size), on_any, len(network.axes), False,
+            self._memory,
+        )  # fmt: skip
+        channels = channels_after(layer, [m.channels for m in before])
+        cost = cost_of(layer, before[0].channels, channels, (first, size) if first and size else None)
+        made = Map(self._settled(step), self._terms(step, before), channels, size, on_any, on_every)
+        return self._known(made), *cost
+
+    def _settled(self, step: Step) -> Step:
+        """The same step with intervals that equal steps share."""
+        return step._replace(intervals=self._shared(step.intervals), half_lines=self._shared(step.half_lines))
+
+    def _shared(self, axes: tuple[Intervals, ...] | None) -> tuple[Intervals, ...] | None:
+        return axes and tuple([self._intervals.setdefault((i.bounds, i.shift), i) for i in axes])
+
+    def _terms(self, step: Step, before: list[Map]) -> list[Term] | None:
+        """The footprints after a layer, as `trace` has them, of sets that equal footprints share."""
+        known = [m.terms for m in before if m.terms is not None]
+        if step.is_global or len(known) < len(before):
+            return None
+        if step.passes:
+            return known[0]
+        if step.maps is None:
+            made = known[0] if len(known) == 1 else unite(known, self._memory.compare)
+        else:
+            try:
+                made = apply_layer(known[0], step, step.maps, False, self._memory)
+            except InputError as error:
+                raise error.within(f"layer {step.layer.name!r} ({step.layer.op})") from None
+        return made and [tuple([self._one(f) for f in term]) for term in made]
+
+    def _one(self, family: Family) -> Family:
+        """The family that stands for all of the same sets."""
+        first, last, bits, repeat = family.sets
+        key = first.tobytes(), last.tobytes(), bits.tobytes(), repeat
+        found = self._families.setdefault(key, family)
+        if found is family:
+            self._words += bits.size
+        return found
+
+    def _known(self, made: Map) -> int:
+        """The number of a map: of the equal one, if there is any."""
+        step, terms = made.step, made.terms
+        assert step is not None
+        number = len(self._maps)
+        # a footprint of too many terms is equal to no other
+        sets: object = number if terms is None and not made.on_any_branch else None
+        if terms is not None:
+            sets = tuple(sorted([tuple([id(f) for f in term]) for term in terms]))
+        ends = tuple([id(i) for i in step.intervals or step.half_lines or ()])
+        key = sets, ends, step.intervals is None, made.channels, made.size, made.on_any_branch, made.on_every_branch
+        found = self._equal.setdefault(key, number)
+        if found == number:
+            self._maps.append(made)
+        return found
+
+
+def _measured(network: Network, end: Map) -> Measured:
+    """Count a footprint."""
+    step = end.step
+    assert step is not None
+    if end.terms is None and not step.is_global:  # counted backward through the network
+        figures = FootprintFigures(trace(network)).figures(network.index(network.outputs[-1]))
+    else:
+        figures = FootprintFigures(Trace(Plan(network, None, (step,), ()), (end.terms,))).figures(0)
+    return Measured(figures, step.jump or (nan,) * len(network.axes))

@@ -1,0 +1,348 @@
+"""Kernels on the states of branching spaces: antichains of placed 1-D sets, coded as masks of down-sets.
+
+The placed sets that can occur at a level are its *elements*, in components that never meet in one state, each sorted
+by falling pixels. A state is a component and a mask over its elements: bit b stands for element first[c] + b, and is
+set if one of the state's terms contains that element. So a union is OR, and equal masks are equal antichains.
+`inside` holds, for each element, the mask of the elements that it contains, itself included: as a larger set comes
+first, the lowest bit of a mask is a term, and taking its `inside` away leaves the rest.
+
+Kernels and the scalars they inline stand in one file: numba's cache does not see a change in another one.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from rfscale.engine.kernels.jit import inline, jit, jit_with, lowest_bit
+
+parallel = jit_with(parallel=True)
+
+TASKS = 64  # pieces of a level: some more than there are threads
+_ONE = np.uint64(1)
+_ZERO = np.uint64(0)
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_FULL = np.uint64(0xFFFFFFFFFFFFFFFF)  # as a component: no path
+_UPPER, _LOWER = np.uint64(0xFFFFFFFF00000000), np.uint64(0xFFFFFFFF)
+
+
+# scalars
+# -----------------------------------------------------------------------------------------------------------------
+
+
+@inline
+def _terms(mask, first, inside, rest, terms):
+    """Write the elements that are the terms of a mask; return how many. `rest` is scratch."""
+    words = mask.shape[0]
+    for w in range(words):
+        rest[w] = mask[w]
+    n = 0
+    for w in range(words):
+        while rest[w]:
+            element = first + 64 * w + np.int64(lowest_bit(rest[w]))
+            terms[n] = element
+            n += 1
+            for v in range(w, words):
+                rest[v] &= ~inside[element, v]
+    return n
+
+
+# drivers: levels
+# -----------------------------------------------------------------------------------------------------------------
+
+
+@jit
+def _rehashed(hashes, used, size):
+    """Slots of `size`, each with the upper half of a hash and the number of its state: 0 is empty."""
+    table = np.zeros(size, np.uint64)
+    bits = np.uint64(size - 1)
+    for i in range(used):
+        slot = hashes[i] & bits
+        while table[np.int64(slot)]:
+            slot = (slot + _ONE) & bits
+        table[np.int64(slot)] = (hashes[i] & _UPPER) | np.uint64(i + 1)
+    return table
+
+
+@jit
+def advance(
+    masks, component, state, variant, first, inside, after, after_component, parent, path, end, wanted, limit,
+):  # fmt: skip
+    """Apply every effect of a stage to every state; states that are equal by content are one.
+
+    Parameters
+    ----------
+    masks : uint64 array (states, words); component : int32 array (states,)
+        States before.
+    state : int32 array (n,); variant : int64 array (n,)
+        State of each node, and which effects it needs.
+    first : int64 array (components,)
+        First element of each component before.
+    inside : uint64 array (elements, words)
+    after : uint64 array (paths, elements, words after); after_component : int32 array (paths, elements)
+        For each path of the stage and element before, the down-set and the component of their sum.
+    parent, path, end : int64 arrays (steps,)
+        Step i unites the result of step parent[i] (-1: nothing) with the terms moved by path[i]; end[i] is the effect
+        that is reached so, or -1. A path of -1 adds nothing: no path leads through.
+    wanted : bool array (variants, effects)
+    limit : int
+        States that there may be after the stage.
+
+    Returns
+    -------
+    Masks and components of the states after; ends, int32 array (n, effects), -1 where not wanted; whether the
+    limit was kept.
+    """
+    words, steps = after.shape[2], parent.shape[0]
+    found = np.empty((max(1, min(limit, 1024)), words + 1), np.uint64)  # the last word is the component
+    hashes = np.empty(found.shape[0], np.uint64)
+    table = np.zeros(4096, np.uint64)
+    used = 0
+    ends = np.full((state.shape[0], wanted.shape[1]), -1, np.int32)
+    rest, terms = np.empty(masks.shape[1], np.uint64), np.empty(64 * masks.shape[1], np.int64)
+    moved, made = np.empty((after.shape[0], words), np.uint64), np.zeros((steps + 1, words + 1), np.uint64)
+    codes, warm = np.empty(steps, np.uint64), np.empty(steps, np.uint64)
+    for row in range(state.shape[0]):
+        n, source = 0, np.int64(state[row])
+        if component[source] >= 0:
+            n = _terms(masks[source], first[component[source]], inside, rest, terms)
+        for p in range(after.shape[0]):
+            for w in range(words):
+                moved[p, w] = _ZERO
+            for i in range(n):
+                for w in range(words):
+                    moved[p, w] |= after[p, terms[i], w]
+        bits = np.uint64(table.shape[0] - 1)
+        for step in range(steps):
+            up, p = parent[step], path[step]
+            made[step, words] = made[up, words] if up >= 0 else _FULL
+            if p >= 0 and n:
+                made[step, words] = np.uint64(after_component[p, terms[0]])
+            code = (made[step, words] + _ONE) * _MIX
+            for w in range(words):
+                made[step, w] = (made[up, w] if up >= 0 else _ZERO) | (moved[p, w] if p >= 0 else _ZERO)
+                code = (code ^ made[step, w]) * _MIX
+                code ^= code >> np.uint64(29)
+            codes[step] = code
+            # the table is larger than the cache: reads that do not wait for each other take half the time in all
+            warm[step] = table[np.int64(code & bits)]
+        for step in range(steps):
+            if warm[step] and (warm[step] ^ codes[step]) & _UPPER == _ZERO:
+                warm[step] = found[np.int64(warm[step] & _LOWER) - 1, words]
+        for step in range(steps):
+            if end[step] < 0 or not wanted[variant[row], end[step]]:
+                continue
+            code, bits = codes[step], np.uint64(table.shape[0] - 1)
+            slot, at = code & bits, np.int64(-1)
+            while table[np.int64(slot)]:
+                entry = table[np.int64(slot)]
+                if (entry ^ code) & _UPPER == _ZERO:
+                    j, same = np.int64(entry & _LOWER) - 1, True
+                    for w in range(words + 1):
+                        if found[j, w] != made[step, w]:
+                            same = False
+                            break
+                    if same:
+                        at = j
+                        break
+                slot = (slot + _ONE) & bits
+            if at < 0:
+                at = used
+                if used == limit:
+                    return found[:used, :words], component[:0], ends, False
+                if used == found.shape[0]:
+                    size = min(2 * used, limit)
+                    wider, longer = np.empty((size, words + 1), np.uint64), np.empty(size, np.uint64)
+                    wider[:used], longer[:used] = found, hashes
+                    found, hashes = wider, longer
+                for w in range(words + 1):
+                    found[at, w] = made[step, w]
+                hashes[at], table[np.int64(slot)] = code, (code & _UPPER) | np.uint64(at + 1)
+                used += 1
+                if 2 * used > table.shape[0]:
+                    table = _rehashed(hashes, used, 4 * table.shape[0])
+            ends[row, end[step]] = at
+    place = np.empty(used, np.int32)
+    for i in range(used):
+        place[i] = np.int32(np.int64(found[i, words]))
+    return found[:used, :words].copy(), place, ends, True
+
+
+# drivers: figures
+# -----------------------------------------------------------------------------------------------------------------
+
+
+@inline
+def _grouped(masks, length, words, groups, counts, slots):
+    """Write the distinct masks, not 0, of some pixels and how many pixels have each; return their number."""
+    size = 4
+    while size < 2 * length:
+        size *= 2
+    for i in range(size):
+        slots[i] = -1
+    n, bits = 0, np.uint64(size - 1)
+    for x in range(length):
+        code, some = _MIX, _ZERO
+        for w in range(words):
+            some |= masks[x, w]
+            code = (code ^ masks[x, w]) * _MIX
+        if some == _ZERO:
+            continue
+        slot = (code ^ (code >> np.uint64(32))) & bits
+        while True:
+            j = slots[np.int64(slot)]
+            if j < 0:
+                slots[np.int64(slot)] = n
+                for w in range(words):
+                    groups[n, w] = masks[x, w]
+                counts[n] = 1
+                n += 1
+                break
+            same = True
+            for w in range(words):
+                if groups[j, w] != masks[x, w]:
+                    same = False
+                    break
+            if same:
+                counts[j] += 1
+                break
+            slot = (slot + _ONE) & bits
+    return n
+
+
+@inline
+def _size(ndim, words, n, groups, counts, n_last, last, last_counts):
+    """Entries of a union of products: one of each axis, the masks of which have a bit in common (docs/theory.md, 3.4).
+
+    All axes but the last have `groups`.
+    """
+    total = np.int64(0)
+    if ndim == 1:
+        for k in range(n_last):
+            total += last_counts[k]
+        return total
+    for i in range(n):
+        for j in range(n if ndim == 3 else 1):
+            part = np.int64(0)
+            for k in range(n_last):
+                common = _ZERO
+                for w in range(words):
+                    if ndim == 3:
+                        common |= groups[i, w] & groups[j, w] & last[k, w]
+                    else:
+                        common |= groups[i, w] & last[k, w]
+                if common:
+                    part += last_counts[k]
+            total += part * counts[i] * (counts[j] if ndim == 3 else 1)
+    return total
+
+
+@parallel
+def union_figures(masks, component, first, inside, start, extent, jump, sets, ndim, out):
+    """Figures of states whose terms are squares (cubes): one set for all axes.
+
+    Parameters
+    ----------
+    masks : uint64 array (n, words); component : int32 array (n,); first : int64 array; inside : uint64 array
+        As in `advance`; component -1 is the state without a path, whose figures are all 0.
+    start, extent, jump : int64 arrays (elements,)
+        First pixel on a grid of the component, length of the hull, and jump.
+    sets : uint64 array (elements, words of the largest)
+        Pixels, from the first one on.
+    ndim : int
+    out : int64 array (7, n)
+        Written: area, pixels that the next entry along an axis has as well, extent, pixels of the union of all terms
+        on an axis, jump, longest gap of that, terms.
+    """
+    n, words = masks.shape
+    longest = np.int64(1)
+    for e in range(extent.shape[0]):
+        longest = max(longest, extent[e])
+    size = 4
+    while size < 4 * longest:
+        size *= 2
+    for task in numba.prange(TASKS):
+        rest, terms = np.empty(words, np.uint64), np.empty(64 * words, np.int64)
+        pixel, moved = np.empty((longest, words), np.uint64), np.empty((2 * longest, words), np.uint64)
+        groups, counts = np.empty((longest, words), np.uint64), np.empty(longest, np.int64)
+        others, other_counts = np.empty((2 * longest, words), np.uint64), np.empty(2 * longest, np.int64)
+        slots = np.empty(size, np.int64)
+        for row in range(task * n // TASKS, (task + 1) * n // TASKS):
+            for i in range(7):
+                out[i, row] = 0
+            if component[row] < 0:
+                continue
+            n_terms = _terms(masks[row], first[component[row]], inside, rest, terms)
+            used = (n_terms + 63) >> 6
+            low, high = start[terms[0]], start[terms[0]] + extent[terms[0]]
+            for i in range(1, n_terms):
+                low = min(low, start[terms[i]])
+                high = max(high, start[terms[i]] + extent[terms[i]])
+            length, step = high - low, jump[terms[0]]
+            for x in range(length):
+                for w in range(used):
+                    pixel[x, w] = _ZERO
+            for i in range(n_terms):
+                e, bit, at = terms[i], _ONE << np.uint64(i & 63), i >> 6
+                shift = start[e] - low
+                for w in range((extent[e] + 63) >> 6):
+                    left = sets[e, w]
+                    while left:
+                        pixel[shift + 64 * w + np.int64(lowest_bit(left)), at] |= bit
+                        left &= left - _ONE
+            n_groups = _grouped(pixel, length, used, groups, counts, slots)
+            out[0, row] = _size(ndim, used, n_groups, groups, counts, n_groups, groups, counts)
+            if step < length:
+                for x in range(length + step):
+                    for w in range(used):
+                        own = pixel[x, w] if x < length else _ZERO
+                        moved[x, w] = own | (pixel[x - step, w] if x >= step else _ZERO)
+                n_others = _grouped(moved, length + step, used, others, other_counts, slots)
+                both = _size(ndim, used, n_groups, groups, counts, n_others, others, other_counts)
+                out[1, row] = 2 * out[0, row] - both
+            gap, longest_gap, pixels = np.int64(0), np.int64(0), np.int64(0)
+            for x in range(length):
+                some = _ZERO
+                for w in range(used):
+                    some |= pixel[x, w]
+                if some:
+                    pixels += 1
+                    gap = 0
+                else:
+                    gap += 1
+                    longest_gap = max(longest_gap, gap)
+            out[2, row], out[3, row], out[4, row] = length, pixels, step
+            out[5, row], out[6, row] = longest_gap, n_terms if ndim > 1 else 1
+
+
+@jit
+def containment(sets, pixels, inside):
+    """Write the down-sets of the elements of one component, sorted by falling pixels: those that each contains.
+
+    Parameters
+    ----------
+    sets : uint64 array (n, words)
+        Pixels of each element on a grid of them all.
+    pixels : int64 array (n,)
+    inside : uint64 array (n, words of a mask)
+        Zeros; written.
+    """
+    n, words = sets.shape
+    for big in range(n):
+        for small in range(big, n):
+            if small > big and pixels[small] == pixels[big]:
+                continue
+            held = True
+            for w in range(words):
+                if sets[small, w] & ~sets[big, w]:
+                    held = False
+                    break
+            if held:
+                inside[big, small >> 6] |= _ONE << np.uint64(small & 63)
+
+
+@parallel
+def gather(values, nodes, out):
+    """Write the value of the node of every architecture."""
+    for i in numba.prange(nodes.shape[0]):
+        out[i] = values[nodes[i]]

@@ -1,0 +1,138 @@
+"""What the layers of a stage do to a footprint on one axis: its paths, as placed sets of entries.
+
+Paths that another contains are left out. Stages of equal effects are equal operators on every state (docs/theory.md,
+section 14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from rfscale.engine.errors import InputError
+from rfscale.sweeps.spaces.wiring import ChainLayer, Node, Wiring, first_tap
+
+Placed = tuple[int, int]  # first entry, and the entries from it on as bits
+
+
+class Effect(NamedTuple):
+    """Sets of entries of a stage's input that one entry of its output reads, none contained in another; sorted.
+
+    Attributes
+    ----------
+    stride : int
+    terms : tuple of (offset, bits)
+        `offset` is twice the first entry, counted from the middle of the hull of all terms; bit 0 of `bits` is set.
+        Empty where no path leads through.
+    """
+
+    stride: int
+    terms: tuple[Placed, ...]
+
+    @property
+    def extent(self) -> int:
+        """Entries of the hull."""
+        return max((offset // 2 + bits.bit_length() for offset, bits in self.terms), default=0) - min(
+            (offset // 2 for offset, _ in self.terms), default=0
+        )
+
+
+class Reach(NamedTuple):
+    """Stride and sets of the paths from what the stage reads to the output of a node."""
+
+    stride: int
+    terms: frozenset[Placed]
+
+    @property
+    def centre(self) -> int:
+        """Twice the middle of the hull."""
+        return min(first for first, _ in self.terms) + max(first + bits.bit_length() - 1 for first, bits in self.terms)
+
+
+IDENTITY = Reach(1, frozenset({(0, 1)}))
+
+
+class Effects:
+    """Makes the effects of wirings of one stage; what wirings have in common is worked out once."""
+
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
+        self._number: dict[tuple[object, ...], int] = {}  # of a layer or merge on numbered inputs
+        self._reach: list[Reach] = [IDENTITY]
+
+    def effect(self, wiring: Wiring) -> Effect:
+        """Return the effect of the nodes of a stage."""
+        numbers = [0]
+        for place, node in enumerate(wiring, start=1):
+            inputs = tuple(numbers[i] for i in node.inputs)
+            key = (*_window(node), *inputs)
+            if key not in self._number:
+                self._number[key] = len(self._reach)
+                self._reach.append(self._after(node, [self._reach[i] for i in inputs], place))
+            numbers.append(self._number[key])
+        return centred(self._reach[numbers[-1]])
+
+    def _after(self, node: Node, inputs: Sequence[Reach], place: int) -> Reach:
+        if isinstance(node.layer, ChainLayer):
+            return advanced(inputs[0], node.layer)
+        for i, one in enumerate(inputs[1:], start=1):
+            for what, a, b in (("strides", inputs[0].stride, one.stride), ("centres", inputs[0].centre, one.centre)):
+                if a != b and (node.aligned or what == "strides"):
+                    self._refuse(node, i, what, (a, b))
+        return Reach(inputs[0].stride, maximal(term for one in inputs for term in one.terms))
+
+    def _refuse(self, node: Node, other: int, what: str, values: tuple[int, int]) -> None:
+        ends = [f"{self.stage}.{node.inputs[i]}" if node.inputs[i] else "the stage's input" for i in (0, other)]
+        if what == "strides":
+            raise InputError(
+                f"stage {self.stage!r}: branches that end at {ends[0]} and {ends[1]} have strides {values[0]} and "
+                f"{values[1]}; branches that meet need one stride"
+            )
+        shift = abs(values[0] - values[1]) / 2
+        raise InputError(
+            f"stage {self.stage!r}: branches that end at {ends[0]} and {ends[1]} have centres {shift:g} entries apart",
+            remedy="use odd kernels in both or even ones in both, or say that the shift is meant with aligned: false",
+        )
+
+
+def _window(node: Node) -> tuple[object, ...]:
+    """What an effect depends on of a node, beside its inputs."""
+    if not isinstance(node.layer, ChainLayer):
+        return ("merge", node.aligned)
+    x = node.layer
+    return (x.kernel[0], x.stride[0], x.dilation[0], first_tap(x, 0))
+
+
+def advanced(reach: Reach, layer: ChainLayer) -> Reach:
+    """Return the sets after a layer: each united with itself moved by every tap."""
+    kernel, step = layer.kernel[0], layer.dilation[0] * reach.stride
+    shift = first_tap(layer, 0) * reach.stride
+    terms = {(first + shift, window(bits, kernel, step)) for first, bits in reach.terms}
+    return Reach(reach.stride * layer.stride[0], maximal(terms))
+
+
+def window(bits: int, kernel: int, step: int) -> int:
+    """Return a set united with itself moved by step, 2·step, ...: `kernel` copies in all."""
+    copies = 1
+    while copies < kernel:
+        more = min(copies, kernel - copies)
+        bits |= bits << (more * step)
+        copies += more
+    return bits
+
+
+def maximal(terms: Iterable[Placed]) -> frozenset[Placed]:
+    """Return the placed sets that no other one contains."""
+    kept: list[Placed] = []
+    for first, bits in sorted(set(terms), key=lambda term: -term[1].bit_count()):
+        if not any(a <= first and not bits << (first - a) & ~other for a, other in kept):
+            kept.append((first, bits))
+    return frozenset(kept)
+
+
+def centred(reach: Reach) -> Effect:
+    """Return sets as an effect: placed from the middle of their hull."""
+    if not reach.terms:
+        return Effect(reach.stride, ())
+    centre = reach.centre
+    return Effect(reach.stride, tuple(sorted((2 * first - centre, bits) for first, bits in reach.terms)))

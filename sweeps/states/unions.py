@@ -1,0 +1,163 @@
+"""The graph of states of a space with branches: antichains of placed sets (docs/theory.md, section 14).
+
+It is the graph of an axis (sweeps/states/graph.py) with other states; where no stage branches, each has one term.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.footprints.figures import share
+from rfscale.sweeps.kernels import unions as kernels
+from rfscale.sweeps.machine import threads_for
+from rfscale.sweeps.states.compile import Program
+from rfscale.sweeps.states.elements import ROOT, Elements, steps_of, successors
+from rfscale.sweeps.states.graph import WORD_BYTES, AxisGraph, Level, numbered
+
+FIGURE_WORDS = 7  # that the figures of a state take
+STATE_WORDS = 4  # that a state takes beside its mask, while a level is made: hash, component, places of a table
+
+
+class States:
+    """The states of all levels so far: masks over the elements of the level, and the component of each."""
+
+    def __init__(self) -> None:
+        self.elements = [ROOT]
+        self.masks = [np.ones((1, 1), np.uint64)]
+        self.component = [np.zeros(1, np.int32)]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the masks, elements and figures."""
+        masks = sum(m.nbytes + 8 * FIGURE_WORDS * len(m) for m in self.masks)
+        return masks + sum(x.nbytes for x in self.elements)
+
+    @property
+    def held(self) -> int:
+        """Words of all that."""
+        return self.nbytes // WORD_BYTES
+
+
+class UnionGraph(AxisGraph):
+    """Graph of the states of a space with branches, one for all axes; built stage by stage as far as it is asked for.
+
+    Parameters
+    ----------
+    programs : sequence of Program
+    ndim : int
+        Axes of the networks.
+    """
+
+    def __init__(self, programs: Sequence[Program], ndim: int) -> None:
+        self.ndim = ndim
+        super().__init__(programs, 0)
+
+    def _clear(self) -> None:
+        self.pool: Any = States()
+        self.levels = []
+        self._words = []
+        self._figures: dict[int, dict[str, np.ndarray]] = {}
+        self.nbytes = self._level_bytes = 0
+
+    def merging_is_worthwhile(self, stage: int) -> bool:
+        """Always: figures are worked out state by state."""
+        return True
+
+    def _table_words(self, program: Program, nodes: int) -> int:
+        return self._level_bytes // WORD_BYTES + nodes * program.choices * (1 if program.n_live == 1 else 3)
+
+    def _next(self, program: Program, before: Level, limit: int) -> Level | None:
+        states: States = self.pool
+        steps = steps_of(program.effects)
+        after = successors(states.elements[-1], steps, program.stage)
+        words = after.down.shape[2]
+        most = (limit - states.held - after.down.size) // (words + STATE_WORDS + FIGURE_WORDS)
+        if most < 1:
+            return None
+        advance: Any = kernels.advance
+        elements: Elements = states.elements[-1]
+        masks, component, ends, fits = advance(
+            states.masks[-1], states.component[-1], before.state, program.variant[before.live], elements.first,
+            elements.inside, after.down, after.component, steps.parent, steps.path, steps.end, steps.wanted,
+            min(most, 2**31 - 2),
+        )  # fmt: skip
+        if not fits:
+            return None
+        states.elements.append(after.elements)
+        states.masks.append(masks)
+        states.component.append(component)
+        if program.n_live == 1 and len(steps.effect) == 1:
+            effect = steps.effect[0]
+            same = len(effect) == ends.shape[1] and bool((effect == np.arange(len(effect))).all())
+            follow = ends if same else ends[:, effect]
+            return Level(follow, np.arange(len(masks), dtype=np.int32), np.zeros(len(masks), np.int32))
+        keys = np.empty((len(before.state), program.choices), np.int64)
+        for v, rows in program.variant_rows(before.live):
+            keys[rows] = ends[rows][:, steps.effect[v]]
+        keys *= program.n_live
+        keys += program.next_live[before.live]
+        follow, distinct = numbered(keys.reshape(-1), len(masks) * program.n_live)
+        state, live = np.divmod(distinct, program.n_live)
+        return Level(follow.reshape(keys.shape), state.astype(np.int32), live.astype(np.int32))
+
+    def figures(self, stage: int, nodes: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Return the figures of nodes after stage number `stage`, which must be built; by default of all."""
+        if stage not in self._figures:
+            self._figures[stage] = self._work_out(stage)
+        state = self.levels[stage].state
+        state = state if nodes is None else state[nodes]
+        return {name: values[state] for name, values in self._figures[stage].items()}
+
+    def _work_out(self, stage: int) -> dict[str, np.ndarray]:
+        """Figures of the states of a level."""
+        states: States = self.pool
+        return state_figures(
+            states.elements[stage + 1], states.masks[stage + 1], states.component[stage + 1], self.ndim
+        )
+
+    def enumerate_range(
+        self, stages: range, nodes: np.ndarray, begin: int, end: int, out: Sequence[np.ndarray], width: int
+    ) -> None:
+        """Not for spaces with branches: their figures are those of states."""
+        raise InputError("architectures with branches are not enumerated without states")
+
+
+def state_figures(elements: Elements, masks: np.ndarray, component: np.ndarray, ndim: int) -> dict[str, np.ndarray]:
+    """Return the figures of states of one level."""
+    start, extent, jump, sets = elements.tables()
+    out = np.empty((FIGURE_WORDS, len(masks)), np.int64)
+    union_figures: Any = kernels.union_figures
+    with threads_for(64 * len(masks)):
+        union_figures(masks, component, elements.first, elements.inside, start, extent, jump, sets, ndim, out)
+    area, shared, *others = out
+    whole = dict(zip(("extent", "pixels", "jump", "max_gap", "terms"), others, strict=True))
+    return {"area": area, "overlap": share(shared, area), **{k: v.astype(np.int32) for k, v in whole.items()}}
+
+
+def figures_along(programs: Sequence[Program], digits: np.ndarray, ndim: int) -> dict[str, np.ndarray]:
+    """Return the figures of architectures given by the choices of every stage: an int array (architectures, stages).
+
+    Each goes its own way through states of its own; no graph is built.
+    """
+    n = len(digits)
+    elements, masks, component = ROOT, np.ones((1, 1), np.uint64), np.zeros(1, np.int32)
+    state, live = np.zeros(n, np.int32), np.zeros(n, np.int64)
+    for stage, program in enumerate(programs):
+        variant, choice = program.variant[live], digits[:, stage]
+        effects = [program.effects[v][c] for v, c in zip(variant.tolist(), choice.tolist(), strict=True)]
+        distinct = list(dict.fromkeys(effects))
+        number = {effect: i for i, effect in enumerate(distinct)}
+        steps = steps_of([[effect] for effect in distinct])
+        after = successors(elements, steps, program.stage)
+        advance: Any = kernels.advance
+        masks, component, ends, _ = advance(
+            masks, component, state, np.array([number[e] for e in effects], np.int64), elements.first, elements.inside,
+            after.down, after.component, steps.parent, steps.path, steps.end, steps.wanted, 2**31 - 2,
+        )  # fmt: skip
+        elements, state, live = after.elements, ends.max(axis=1), program.next_live[live, choice]
+    figures = state_figures(elements, masks, component, ndim)
+    return {name: values[state] for name, values in figures.items()}

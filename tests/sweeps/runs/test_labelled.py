@@ -1,0 +1,66 @@
+"""Answers as labelled datasets, and the memory that they lie in."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import xarray as xr
+
+import rfscale as rf
+from rfscale.sweeps.runs import answer_arrays as memory
+from rfscale.sweeps.runs.answer_arrays import answer_arrays
+from rfscale.sweeps.runs.blocks import Blocks
+from rfscale.sweeps.runs.labelled import coordinates, label
+from tests.sweeps.some_spaces import ALL
+
+
+@pytest.mark.parametrize("spec", ALL, ids=lambda s: s["name"])
+def test_is_what_xarray_makes_of_the_same_variables(spec):
+    """`label` leaves out xarray's checks, and nothing else."""
+    blocks = Blocks(rf.Space.from_dict(spec), formulas=True)
+    coords = coordinates(blocks)
+    for stage, out in answer_arrays(blocks, blocks.stages).items():
+        blocks.fill(stage, 0, blocks.size(stage), out)
+        found = label(blocks, stage, out, coords)
+        own = {dim: list(coords[dim].values) for dim in found.dims}
+        again = xr.Dataset({name: (v.dims, v.values, v.attrs) for name, v in found.data_vars.items()}, own, found.attrs)
+        xr.testing.assert_identical(found, again.assign_coords({d: found[d] for d in found.dims}))
+        assert found.sizes == again.sizes
+        assert list(found.coords) == list(again.coords)
+        assert list(found.xindexes) == list(again.xindexes)
+        assert found.isel({d: slice(0, 1) for d in found.dims}).sizes == dict.fromkeys(found.dims, 1)
+        xr.testing.assert_identical(found.copy(deep=True).load(), found)
+
+
+def test_labels_of_stages_are_their_own():
+    tree = rf.sweep(rf.Space.from_dict(ALL[0]))
+    first, last = list(tree.children.values())[:: len(tree.children) - 1]
+    dim = next(iter(first.dims))
+    first[dim].attrs["mark"] = "mine"
+    assert "mark" not in last[dim].attrs
+
+
+@pytest.mark.parametrize("piece", [0, 1, 100, 1 << 30], ids=lambda n: f"pieces of {n} bytes")
+def test_arrays_of_an_answer_do_not_overlap(piece, monkeypatch):
+    monkeypatch.setattr(memory, "PIECE_BYTES", piece)
+    monkeypatch.setattr(memory, "HUGE_FROM", 1 << 12)
+    blocks = Blocks(rf.Space.from_dict(ALL[0]), formulas=True)
+    made = answer_arrays(blocks, blocks.stages)
+    spans = []
+    for stage, arrays in made.items():
+        one = blocks.empty(stage, 0, 1)
+        assert arrays.keys() == one.keys()
+        for name, array in arrays.items():
+            assert (array.dtype, array.shape) == (one[name].dtype, (blocks.size(stage), *one[name].shape[1:]))
+            assert array.flags.c_contiguous
+            assert array.flags.writeable
+            spans.append((array.ctypes.data, array.ctypes.data + array.nbytes))
+    assert all(stop <= start for (_, stop), (start, _) in pairwise(sorted(spans)))
+
+
+def test_large_pieces_begin_at_huge_pages():
+    blocks = Blocks(rf.Space.from_dict({"stages": [{"name": f"s{i}", "kernel": [*range(1, 17)]} for i in range(5)]}))
+    made = answer_arrays(blocks, blocks.stages)
+    assert made["s4"]["pixels"].nbytes == 1 << 22
+    assert made["s0"]["pixels"].ctypes.data % memory.HUGE_PAGE == 0

@@ -1,0 +1,302 @@
+"""Spaces with branches: every architecture's figures are those of its network, and of plain sets of pixels."""
+
+from __future__ import annotations
+
+import random
+from itertools import combinations, pairwise, product
+
+import numpy as np
+import pytest
+
+import rfscale as rf
+from rfscale.engine import InputError
+from rfscale.sweeps import Space
+from rfscale.sweeps.runs.blocks import Blocks
+from rfscale.sweeps.states.compiled import compiled
+from rfscale.sweeps.states.effects import Effects
+from rfscale.sweeps.states.unions import UnionGraph
+
+ASPP = {"choose": [1, 2, 3], "of": [{"name": f"d{d}", "kernel": 3, "dilation": d} for d in (1, 4, 7)]}
+HEAD = {
+    "name": "head",
+    "input_size": 96,
+    "channels": {"base": 4, "growth": 2},
+    "factors": {"k": [1, 3, 5]},
+    "stages": [
+        {"name": "stem", "kernel": "$k", "stride": [1, 2]},
+        {"name": "aspp", "branches": ASPP, "repeat": [1, 2]},
+        {
+            "name": "down",
+            "aligned": False,
+            "branches": [
+                [{"kernel": 3, "stride": 2}, {"kernel": "$k"}],
+                [{"op": "avg_pool", "kernel": 2}, {"kernel": 1}],
+            ],
+        },
+        {"name": "out", "merge": "concat", "branches": {"choose": [1, 2], "of": [[], {"kernel": 3, "dilation": 5}]}},
+    ],
+}
+NESTED = {
+    "name": "nested",
+    "stages": [
+        {
+            "name": "block",
+            "choices": [
+                {"name": "plain", "kernel": 3},
+                {"name": "split", "branches": [{"kernel": 2}, {"kernel": 4, "dilation": 3}]},
+                [
+                    {"kernel": 3, "dilation": 4},
+                    {"branches": [[], [{"kernel": 3}, {"branches": [{"kernel": 3, "dilation": 9}, []]}]]},
+                ],
+            ],
+        },
+        {"name": "wide", "kernel": [2, 3], "dilation": [1, 3], "stride": [1, 3]},
+        {"name": "last", "branches": [{"kernel": 5, "dilation": 2}, {"kernel": 3, "dilation": 5}, {"kernel": 3}]},
+    ],
+}
+VOLUME = {**NESTED, "name": "volume", "axes": 3}
+LINE = {**HEAD, "name": "line", "axes": 1}
+FIGURES = ("area", "extent", "jump", "overlap", "max_gap", "terms")
+
+
+def random_space(seed: int, axes: int = 2) -> dict:
+    """Stages of branches and chains, odd and even kernels, strides, slices, identities."""
+    draw = random.Random(seed)
+
+    def layer() -> dict:
+        if draw.random() < 0.1:
+            return {"op": "slice", "start": draw.choice([0, 1])}
+        return {"kernel": draw.choice([1, 2, 3, 3, 5]), "dilation": draw.choice([1, 1, 2, 3, 6])}
+
+    stages = []
+    for i in range(draw.randint(2, 3)):
+        stage: dict = {"name": f"s{i}"}
+        if draw.random() < 0.7:
+            of = [[layer() for _ in range(draw.choice([0, 1, 1, 2]))] for _ in range(draw.randint(2, 4))]
+            stage |= {"branches": {"choose": draw.choice([1, 2, [1, 2]]), "of": of}, "aligned": False}
+        else:
+            stage |= {"kernel": draw.sample([1, 2, 3, 5], 2), "dilation": draw.sample([1, 2, 5], 2)}
+            stage |= {"stride": draw.choice([1, 2, [1, 2]])}
+        stages.append(stage)
+    stages.append({"name": "end", "branches": [[], {"kernel": 3, "dilation": 2}]})
+    return {"name": f"random{seed}", "axes": axes, "stages": stages}
+
+
+def pixels(network: rf.Network, layer: str) -> set[int]:
+    """Pixels on an axis of each path to entry 0 of a layer, united path by path: sets of tuples would be too many."""
+    return set().union(*paths(network, layer))
+
+
+def paths(network: rf.Network, layer: str) -> list[set[int]]:
+    """The 1-D set of each path from the image to entry 0 of a layer, by the definition of a window."""
+    reads: dict[str, list[frozenset[int]]] = {"input": [frozenset({0})]}
+    jump = {"input": 1}
+    for x in network.layers:
+        sources = [s for name in x.inputs for s in reads[name]]
+        before = jump[x.inputs[0]]
+        p = x.params
+        kernel, stride, dilation = (p.get(key, (1,))[0] for key in ("kernel", "stride", "dilation"))
+        start = p["padding"][0] if "padding" in p else -p.get("start", (0,))[0]
+        taps = [(i * dilation - start) * before for i in range(kernel)]
+        reads[x.name] = list({frozenset(a + t for a in s for t in taps) for s in sources})
+        jump[x.name] = before * p.get("step", (stride,))[0]
+    return [set(s) for s in reads[layer]]
+
+
+@pytest.mark.parametrize(
+    "spec", [HEAD, NESTED, LINE, VOLUME, *(random_space(s) for s in range(12))], ids=lambda spec: spec["name"]
+)
+def test_every_architecture_has_the_figures_of_its_network(spec):
+    space = Space.from_dict(spec)
+    tree = rf.sweep(space)
+    drawn = range(space.size) if space.size <= 100 else random.Random(7).sample(range(space.size), 100)
+    for index in drawn:
+        profile, labels = rf.profile(space.network(index)), space.labels(index)
+        for stage, layer in space.outputs(index).items():
+            row = tree[stage].sel({name: label for name, label in labels.items() if name in tree[stage].dims})
+            if layer == "input":
+                assert (row.area.item(), row.terms.item()) == (1, 1)
+                continue
+            want = profile.sel(layer=layer)
+            assert 1 <= row.terms <= want.terms  # a profile keeps the products of its merges
+            for name in FIGURES[:-1]:
+                assert row[name].item() == np.ravel(want[name].values)[0], (index, stage, name)
+            if "params" in row:
+                before = [x.name for x in space.network(index).layers]
+                upto = profile.params.values[: before.index(layer) + 1]
+                assert row.params.item() == upto.sum()
+
+
+@pytest.mark.parametrize("spec", [HEAD, NESTED, *(random_space(s) for s in range(20, 26))], ids=lambda s: s["name"])
+def test_figures_are_those_of_plain_sets(spec):
+    space = Space.from_dict(spec)
+    last, rows = space.stages[-1].name, rf.sweep(space)
+    figures = {name: rows[last][name].values.ravel() for name in (*FIGURES, "pixels")}
+    for index in random.Random(3).sample(range(space.size), min(15, space.size)):
+        network = space.network(index)
+        found = paths(network, space.outputs(index)[last])
+        union = {(y, x) for s in found for y, x in product(s, s)}
+        jump = int(figures["jump"][index])
+        assert figures["area"][index] == len(union)
+        assert figures["overlap"][index] == len(union & {(y, x + jump) for y, x in union}) / len(union)
+        axis = sorted(set().union(*found))
+        assert figures["pixels"][index] == len(axis)
+        assert figures["extent"][index] == axis[-1] - axis[0] + 1
+        assert figures["max_gap"][index] == max((b - a - 1 for a, b in pairwise(axis)), default=0)
+        assert figures["terms"][index] == sum(not any(a < b for b in found) for a in {frozenset(s) for s in found})
+
+
+def test_a_chain_is_a_graph_of_one_path():
+    """Without branches, the graph of unions is the graph of an axis: as many states, the same figures."""
+    space = Space.from_dict(
+        {
+            "factors": {"k": [2, 3]},
+            "stages": [
+                {"name": "a", "kernel": "$k", "dilation": [1, 2, 5]},
+                {"name": "b", "kernel": [1, 3], "stride": [1, 2]},
+                {"name": "c", "kernel": "$k", "dilation": [1, 4], "repeat": [0, 1, 2]},
+            ],
+        }
+    )
+    chains = compiled(space)
+    chains.build_all(1 << 30)
+    programs = []
+    for program in chains.programs:
+        effects = tuple(
+            tuple(Effects(program.stage).effect(wiring) for wiring in program.nodes(v)) for v in range(program.variants)
+        )
+        programs.append(type(program)(**{**vars(program), "effects": effects}))
+    graph = UnionGraph(programs, 2)
+    assert graph.build(3, 1 << 30) == 3
+    for stage in range(3):
+        here, there = graph.levels[stage], chains.axes[0].levels[stage]
+        assert (here.follow == there.follow).all()
+        assert (here.live == there.live).all()
+        one, other = graph.figures(stage), chains.axes[0].figures(stage)
+        for name in ("pixels", "extent", "jump"):
+            assert (one[name] == other[name]).all()
+        assert (one["area"] == other["pixels"] ** 2).all()
+        assert (one["overlap"] == other["shared"] / other["pixels"]).all()
+        assert (one["terms"] == 1).all()
+
+
+def test_states_merge_by_content_and_offset():
+    """Dilations 1 to 4 beside each other: behind two stages as many states as the paper-and-pencil antichains."""
+    of = [{"kernel": 3, "dilation": d} for d in (1, 2, 3, 4)]
+    stage = {"branches": {"choose": [1, 2, 3, 4], "of": of}}
+    space = Space.from_dict({"stages": [{"name": f"s{i}", **stage} for i in range(3)]})
+    met = {frozenset({frozenset({0})})}
+    for counts in Blocks(space).state_counts(build=True)[0]:
+        after = set()
+        for state in met:
+            for chosen in [c for c in product([False, True], repeat=4) if any(c)]:
+                sets = {
+                    frozenset(x + t * d for x in s for t in (-1, 0, 1))
+                    for s in state
+                    for d, taken in zip((1, 2, 3, 4), chosen, strict=True)
+                    if taken
+                }
+                after.add(frozenset(s for s in sets if not any(s < other for other in sets)))
+        met = after
+        assert counts == len(met)
+
+
+def test_questions_agree_with_the_list():
+    space = Space.from_dict(HEAD)
+    rows = rf.sweep(space)["out"]
+    table = rf.derive(rows)
+    flat = {name: table[name].values.ravel() for name in table.data_vars}
+    condition = (flat["density"] < 1) & (flat["extent"] >= 25)
+    where = "density < 1 and extent >= 25"
+    counts = rf.count(space, ["area", "terms"], where=where)
+    assert counts.sum() == condition.sum()
+    for area, terms in set(zip(flat["area"][condition].tolist(), flat["terms"][condition].tolist(), strict=True)):
+        want = ((flat["area"] == area) & (flat["terms"] == terms) & condition).sum()
+        assert counts.sel(area=area, terms=terms) == want
+    best = rf.best(space, "macs", k=5, where=where)
+    assert best.objective.values.tolist() == sorted(flat["macs"][condition].tolist())[:5]
+    front = rf.pareto(space, "params", "-area", where="max_gap == 0")
+    solid = flat["max_gap"] == 0
+    points = set(zip(flat["params"][solid].tolist(), (-flat["area"][solid]).tolist(), strict=True))
+    want = {p for p in points if not any(q[0] <= p[0] and q[1] <= p[1] and q != p for q in points)}
+    assert {tuple(p) for p in front.objectives.values.tolist()} == want
+    drawn = rf.sample(space, 50, where=where, seed=4)
+    assert condition[drawn.index.values].all()
+    for name in ("area", "overlap", "terms", "macs"):
+        assert (drawn[name].values == flat[name][drawn.index.values]).all()
+
+
+def test_any_cut_gives_the_same_figures():
+    blocks = Blocks(Space.from_dict(HEAD))
+    size = blocks.size("out")
+    whole, parts = blocks.empty("out", 0, size), blocks.empty("out", 0, size)
+    blocks.fill("out", 0, size, whole)
+    for start in range(0, size, 37):
+        stop = min(size, start + 37)
+        blocks.fill("out", start, stop, {name: values[start:stop] for name, values in parts.items()})
+    for name, values in whole.items():
+        assert np.array_equal(values, parts[name])
+
+
+def test_stored_and_read_again(tmp_path):
+    space = Space.from_dict(HEAD)
+    stored = rf.sweep(space, store=tmp_path / "s.zarr")
+    whole = rf.sweep(space)
+    for stage in ("aspp", "out"):
+        for name in whole[stage].data_vars:
+            assert np.array_equal(stored[stage][name].values, whole[stage][name].values)
+
+
+def test_too_many_states_name_the_stage():
+    of = [{"kernel": 3, "dilation": d} for d in (1, 2, 3, 5, 8, 13)]
+    stages = [{"name": f"s{i}", "branches": {"choose": [1, 2, 3], "of": of}} for i in range(4)]
+    space = Space.from_dict({"stages": stages})
+    with pytest.raises(InputError, match=r"the states of stage 's2' need more than 0.001 GB"):
+        rf.sweep(space, memory=1_000_000, stages=["s3"])
+
+
+def test_extents_need_hulls_only():
+    """The coarser states give the same counts, and rows of all figures, as the states with sets."""
+    asked = [
+        lambda s: rf.count(s, ["extent", "jump"], where="extent >= 20").values,
+        lambda s: rf.count(s, "aspp.extent", where="k == 3").values,
+        lambda s: rf.best(s, "macs", k=4, where="extent >= 30")[[*FIGURES, "index", "macs"]].to_array().values,
+        lambda s: rf.sample(s, 30, where="jump == 4", seed=3)[[*FIGURES, "index", "params"]].to_array().values,
+    ]
+    coarse = Space.from_dict({**HEAD, "name": "coarse"})
+    answers = [ask(coarse) for ask in asked]
+    assert not compiled(coarse).axes[0].levels
+    fine = Space.from_dict({**HEAD, "name": "fine"})
+    rf.count(fine, "area")
+    for ask, answer in zip(asked, answers, strict=True):
+        assert np.array_equal(ask(fine), answer)
+
+
+def test_extents_of_a_space_whose_sets_are_too_many():
+    of = [{"kernel": 3, "dilation": d} for d in (1, 2, 3, 4, 6, 8, 12, 18)]
+    stages = [{"name": f"s{i}", "branches": {"choose": [1, 2, 3, 4], "of": of}} for i in range(6)]
+    space = Space.from_dict({"stages": stages})
+    assert rf.count(space, "extent").sum() == 162**6
+    with pytest.raises(InputError, match="ask for extent and jump only, which need no sets"):
+        rf.count(space, "area", memory=1 << 20)
+
+
+def test_designs_are_those_of_an_exhaustive_search():
+    space = Space.from_dict(HEAD)
+    sizes = np.random.default_rng(5).uniform(3, 40, (60, 2)).round()
+    found = rf.design(space, sizes, k=2, n=1)
+    tree = rf.sweep(space)
+    best = np.inf
+    for index in range(space.size):
+        labels = space.labels(index)
+        rows = [tree[s].sel({k: v for k, v in labels.items() if k in tree[s].dims}).area.item() for s in tree]
+        widths = sorted({area**0.5 for area in rows})
+        for pair in combinations(widths, 2):
+            sides = np.sqrt(sizes.prod(axis=1))
+            misfit = np.abs(np.log2(np.array(pair)[:, None] / sides)).min(axis=0).mean()
+            best = min(best, misfit)
+    assert found.tightness.item() == pytest.approx(best, rel=0.05)  # sizes are binned
+    chosen = found.isel(rank=0)
+    profile = rf.profile(space.network(chosen))
+    for layer, width in zip(chosen.map_layer.values, chosen.map_width.values, strict=True):
+        assert profile.width.sel(layer=layer) == width
