@@ -31,7 +31,7 @@ def test_a_page_of_a_network(rfscale, folder):
     assert "written: page.html" in out
     document = json.loads(rfscale("explore", "net.json", "--format", "json", "--more-sizes", "24,32x40")[1])
     assert [view["input_size"] for view in document["views"]] == [[48, 56], [24, 24], [32, 40], None]
-    assert [rule["resize"] for rule in document["objects"]] == ["none", "letterbox=640", "short=800,cap=1333"]
+    assert [rule["resize"] for rule in document["objects"]] == ["none", "letterbox=640x640", "short=800,cap=1333"]
     assert rfscale("explore", "net.json", "--out", "net-drawn.json", "--category", "person")[0] == 0
     drawn = json.loads((folder / "net-drawn.json").read_text())
     assert list(drawn["objects"][0]["categories"]) == ["person"]

@@ -358,3 +358,17 @@ def test_a_space_is_brushed_and_opens_its_networks(opened):
     tab.wait_for_selector("#network-page:not([hidden]) [role=treeitem]")
     assert tab.locator("[role=treeitem]").count() == 3
     shown.quiet()
+
+
+def test_a_notebook_shows_it(opened, tmp_path):
+    (tmp_path / "notebook.html").write_text(f"<p>out</p>{rf.explore(ASPP)._repr_html_()}", encoding="utf-8")
+    shown = opened(rf.explore(ASPP))
+    shown.asked.clear()
+    shown.tab.goto((tmp_path / "notebook.html").as_uri())
+    frame = shown.tab.frame_locator("iframe")
+    frame.locator("[role=treeitem]").first.wait_for()
+    frame.locator("[role=treeitem]").nth(2).click()
+    frame.get_by_role("button", name="Copy as CSV").click()
+    frame.locator("#copied textarea").wait_for()
+    assert frame.locator("#copied textarea").input_value().startswith("layer,op,map,stride,extent")
+    shown.quiet()

@@ -79,6 +79,6 @@ function texts(app) {
 function copy(written) {
   const area = el("textarea", { readonly: true, rows: 6, "aria-label": "copy this", value: written });
   const by_hand = () => [byId("copied").replaceChildren(area), area.select()]; // not every page may write to the clipboard
-  if (!navigator.clipboard) by_hand();
+  if (!navigator.clipboard || location.protocol === "about:") by_hand();
   else navigator.clipboard.writeText(written).then(() => byId("copied").replaceChildren("copied"), by_hand);
 }
