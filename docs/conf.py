@@ -17,7 +17,8 @@ version = release = __version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "numpydoc", "myst_nb"]
 templates_path = ["templates"]
-exclude_patterns = ["_build", "_columns.md", "templates"]
+exclude_patterns = ["_build", "_columns.md", "_explorers", "templates"]
+html_extra_path = ["_explorers"]  # becomes the folder explorers/ beside the pages
 html_theme = "pydata_sphinx_theme"
 html_title = "rfscale"
 html_theme_options = {
@@ -53,8 +54,10 @@ linkcheck_retries = 2
 
 
 def setup(app: Any) -> None:
-    """Write the tables of columns that the glossary includes, from the registries of output variables."""
+    """Write what pages include: tables of columns, from the registries of output variables, and explorers."""
     sys.path.insert(0, str(HERE))
     from columns import markdown
+    from explorers import write
 
+    write(HERE / "_explorers" / "explorers", HERE.parent / "examples")
     (HERE / "_columns.md").write_text(markdown(), encoding="utf-8")

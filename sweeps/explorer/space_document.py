@@ -46,7 +46,8 @@ def space_document(space: Space, objectives: Sequence[str] = (), where: Where = 
     asked = tuple(objectives) or (cost, f"-{extent}")
     if len(asked) != 2:
         raise InputError(f"the page draws a front of two objectives, not {len(asked)}")
-    front = _thinned(pareto(space, *asked, where=where), "rank", MOST_FRONT)
+    whole = pareto(space, *asked, where=where)
+    front = _thinned(whole, "rank", MOST_FRONT)
     drawn = sample(space, SAMPLE, where=where)
     numbers = [str(name) for name in drawn.data_vars if drawn[name].dims == ("sample",) and name != "index"]
     opened = _thinned(front, "rank", MOST_NETWORKS)
@@ -61,6 +62,7 @@ def space_document(space: Space, objectives: Sequence[str] = (), where: Where = 
         "objectives": list(asked),
         "factors": {name: [str(v) for v in values] for name, values in space.dims.items()},
         "numbers": numbers,
+        "front_size": int(whole.sizes["rank"]),
         "front": _rows(front, space, numbers),
         "sample": _rows(drawn, space, numbers),
         "extents": _distribution(count(space, extent, where=where)),

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from rfscale.engine.analysis.check.check import check
 from rfscale.engine.analysis.explore.families import FamilyTable
-from rfscale.engine.analysis.explore.fields import field_of
+from rfscale.engine.analysis.explore.fields import fields_of
 from rfscale.engine.analysis.explore.figures import figures_at
 from rfscale.engine.analysis.explore.objects import objects_of
 from rfscale.engine.analysis.explore.tiling import tiling_of
@@ -26,7 +26,6 @@ from rfscale.engine.variables import provenance
 FORMAT = 1  # of the document; a page draws those of its own number
 USUAL_SIZE = {1: 1024, 2: 224, 3: 64}  # pixels per axis, by number of axes, where no size is known
 MOST_PIXELS, MOST_ALONG = 1 << 22, 1 << 13  # of the larger size that is offered unasked
-MOST_FIELDS = 400  # layers with contours; of deeper networks the outputs and the ends of modules
 
 
 def explorer_document(
@@ -83,10 +82,10 @@ def explorer_document(
         "name": net.name,
         "axes": list(net.axes),
         "global_ops": global_ops,
-        "notes": _notes(net, why),
+        "notes": _notes(net, global_ops, why),
         "layers": _layers(net),
         "modules": _modules(net),
-        "outputs": [_output(net, name) for name in net.outputs],
+        "outputs": [_output(net, name) for name in (*net.outputs, *_last_local(net, figures_size))],
         "verdict": output_lines(net, figures_size, global_ops="skip"),
         "findings": [asdict(f) | {"value": None, "threshold": None} for f in check(net, global_ops=global_ops)],
         "halo": tiling_of(net, global_ops, views[0]["figures"]["is_global"]),
@@ -129,9 +128,16 @@ def _interior(net: Network, global_ops: GlobalOps, table: FamilyTable) -> tuple[
         return None, str(error)
 
 
-def _notes(net: Network, without_interior: str) -> list[str]:
+def _notes(net: Network, global_ops: GlobalOps, without_interior: str) -> list[str]:
     notes = [f"{op} is taken for {treatment}" for op, treatment in net.assumed.items()]
     notes += [f"left out: {what} ({reason})" for what, reason in net.left_out.items()]
+    on_any_branch, on_every_branch = net.global_layers
+    by_branch = len(on_any_branch - on_every_branch)
+    if by_branch and global_ops == "include":
+        notes.append(
+            f"branches such as attention or squeeze-and-excitation make the receptive field of {by_branch} layers "
+            "global; the lines above leave them out, and so do footprints with global_ops='skip'"
+        )
     return notes + ([f"no figures without borders: {without_interior}"] if without_interior else [])
 
 
@@ -148,6 +154,14 @@ def _output(net: Network, name: str) -> dict[str, Any]:
     return {"layer": net.index(name), "name": f"{level} ({name})" if level else name}
 
 
+def _last_local(net: Network, size: Size | None) -> list[str]:
+    """The last map without a global receptive field, of a network whose outputs have one: as `output_lines` has it."""
+    steps = resolve(net, size, "skip").steps
+    local = [step.layer.name for step in steps if not step.is_global]
+    outputs = {net.layers[net.index(name)].name for name in net.outputs}
+    return local[-1:] if any(step.is_global for step in steps if step.layer.name in outputs) else []
+
+
 def _modules(net: Network) -> dict[str, int]:
     """The layer that every module returns: of several maps or calls the last."""
     names = [layer.name for layer in net.layers]
@@ -161,17 +175,8 @@ def _modules(net: Network) -> dict[str, int]:
 
 
 def _fields(net: Network, plan: Plan, global_ops: GlobalOps) -> dict[str, Any]:
-    """Contours of the layers; the number of the source for one that only passes its source on."""
-    chosen = set(range(len(net.layers)))
-    if len(chosen) > MOST_FIELDS:
-        chosen = {net.index(name) for name in net.outputs} | set(_modules(net).values())
-    found: dict[str, Any] = {}
-    for index in sorted(chosen):
-        step = plan.steps[index]
-        if step.passes and str(step.sources[0]) in found:
-            found[str(index)] = step.sources[0]
-        elif not step.is_global:
-            field = field_of(plan, index, global_ops)
-            if field is not None:
-                found[str(index)] = field
-    return {"input_size": None if plan.input_size is None else list(plan.input_size), "of": found}
+    """Contours of outputs, of modules from the outer ones on, then of other layers."""
+    ends = sorted(_modules(net).items(), key=lambda module: module[0].count("."))
+    first = [net.index(name) for name in net.outputs] + [layer for _, layer in ends]
+    size = plan.input_size
+    return {"input_size": None if size is None else list(size), "of": fields_of(plan, first, global_ops)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.analysis.tiling.halo import halo
 from rfscale.engine.analysis.tiling.tile_costs import tile_costs
@@ -11,6 +11,10 @@ from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.plan import GlobalOps
 from rfscale.engine.network.network import Network
 
+if TYPE_CHECKING:
+    import xarray as xr
+
+MOST_TRIED = 12  # maps before the outputs
 STEPS = 40  # places of the slider
 LARGEST = {1: 1 << 18, 2: 4096, 3: 512}  # pixels of a tile along an axis
 
@@ -18,14 +22,17 @@ LARGEST = {1: 1 << 18, 2: 4096, 3: 512}  # pixels of a tile along an axis
 def tiling_of(network: Network, global_ops: GlobalOps, is_global: Sequence[bool]) -> dict[str, Any]:
     """Return `margin`, `period`, `valid`, `layers` and `tiles` (tile, crop, waste, memory), or `why_none`.
 
-    Of a network whose outputs have a global receptive field they are those of its last map without.
+    Where the outputs cannot be tiled, as with a global receptive field, they are those of the last map that can.
     """
-    layers = None
-    local = [layer.name for layer, of_all in zip(network.layers, is_global, strict=True) if not of_all]
-    if local and any(is_global[network.index(name)] for name in network.outputs):
-        layers = local[-1:]
+    layers: list[str] | None = None
     try:
-        found = halo(network, layers=layers, global_ops=global_ops)
+        found = halo(network, global_ops=global_ops)
+    except InputError as error:
+        end = _last_tiled(network, is_global, global_ops)
+        if end is None:
+            return {"why_none": str(error)}
+        found, layers = end
+    try:
         period = [int(p) for p in found.period.values]
         sizes = _tiles(period, found.margin.values.max())
         costs = tile_costs(network, sizes, layers=layers, global_ops=global_ops)
@@ -40,13 +47,42 @@ def tiling_of(network: Network, global_ops: GlobalOps, is_global: Sequence[bool]
         }
         for i in range(costs.sizes["option"])
     ]
+    margin = found.margin.values.tolist()
+    of_layer = f" of {layers[0]}" if layers else ""
     return {
+        "sentence": f"Tiles{of_layer} need a margin of {_margins(network, margin)}; they are multiples of "
+        f"{_alike(period)} pixels; sizes that the network takes: {_alike(found.valid.values.tolist())}.",
         "layers": layers or [],
-        "margin": found.margin.values.tolist(),
+        "margin": margin,
         "period": period,
         "valid": [str(text) for text in found.valid.values.tolist()],
         "tiles": tiles,
     }
+
+
+def _margins(network: Network, margin: list[list[int]]) -> str:
+    """Margins in words, of all axes at once where they are alike."""
+    shown = [f"{a} on each side" if a == b else f"{a} before and {b} after" for a, b in margin]
+    if len(set(shown)) == 1:
+        return shown[0]
+    return ", ".join(f"{axis}: {text}" for axis, text in zip(network.axes, shown, strict=True))
+
+
+def _alike(values: Sequence[object]) -> str:
+    return str(values[0]) if len(set(values)) == 1 else "×".join(map(str, values))
+
+
+def _last_tiled(
+    network: Network, is_global: Sequence[bool], global_ops: GlobalOps
+) -> tuple[xr.Dataset, list[str]] | None:
+    """The margins of the last map that can be tiled, and its name; None where none of the last ones can."""
+    local = [layer.name for layer, of_all in zip(network.layers, is_global, strict=True) if not of_all]
+    for name in local[: -MOST_TRIED - 1 : -1]:
+        try:
+            return halo(network, layers=[name], global_ops=global_ops), [name]
+        except InputError:
+            continue
+    return None
 
 
 def _tiles(period: list[int], margin: int) -> list[list[int]]:

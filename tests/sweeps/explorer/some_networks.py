@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import rfscale as rf
@@ -65,6 +66,10 @@ HOSTILE_NETWORK = {
         {"name": "constructor", "kernel": 3, "padding": 1},
     ],
 }
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 MAKERS: dict[str, Any] = {
     "chain": lambda: (rf.load("vgg16"), 64),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import rfscale as rf
-from tests.sweeps.explorer.some_networks import MAKERS, torch_model
+from tests.sweeps.explorer.some_networks import ASPP, HOSTILE_NETWORK, MAKERS, PIXEL, torch_model
 
 pytestmark = pytest.mark.browser
 
@@ -165,4 +166,209 @@ def test_what_is_painted_of_a_torch_model_is_the_footprint(opened):
     page = rf.explore(network)
     shown = opened(page)
     assert compare(shown, page, network, random.Random(0)) > ENTRIES / 2
+    shown.quiet()
+
+
+# by hand --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def resnet(opened):
+    return opened(rf.explore("resnet18", input_size=97))
+
+
+def layer(shown: Opened) -> str:
+    return shown.tab.evaluate("() => rfscale.doc.layers[rfscale.state.layer].name")
+
+
+def test_the_mouse_chooses_entries_layers_and_boxes(resnet):
+    tab = resnet.tab
+    tab.locator("[data-name='layer1'][role=treeitem] .fold").first.scroll_into_view_if_needed()
+    tab.locator("[role=treeitem][data-name='layer3']").first.click()  # an open module folds …
+    tab.locator("[role=treeitem][data-name='layer3']").first.click()  # … and its row chooses what it returns
+    resnet.settle()
+    assert layer(resnet) == "layer3"
+    tab.locator("#map canvas").hover(position={"x": 5, "y": 150})
+    n = tab.evaluate("() => rfscale.view().figures.map_size[rfscale.state.layer]")
+    assert resnet.state("entry") == [5, 0]
+    assert n == [7, 7]
+    stage = tab.locator(".stage")
+    stage.scroll_into_view_if_needed()
+    scale = stage.bounding_box()["width"] / tab.evaluate("() => document.querySelector('.mask').width")
+    origin = tab.evaluate("() => document.querySelector('.stage').dataset.origin.split(',').map(Number)")
+    stage.click(position={"x": (48 - origin[1]) * scale, "y": (96 - origin[0]) * scale})
+    assert resnet.state("entry") == [6, 3]
+    frame = stage.bounding_box()
+    corner = [frame["x"] - origin[1] * scale, frame["y"] - origin[0] * scale]
+    tab.mouse.move(corner[0] + 10 * scale, corner[1] + 20 * scale)
+    tab.mouse.down()
+    tab.mouse.move(corner[0] + 50 * scale, corner[1] + 60 * scale, steps=4)
+    tab.mouse.up()
+    assert resnet.state("box") == pytest.approx([20, 10, 60, 50], abs=1)
+    assert re.search(r"Object of \d\d×\d\d px: .*2.5 entries at P4, inside the 95 % box", tab.inner_text("#told"))
+    tab.locator(".chip").first.click()
+    resnet.settle()
+    assert layer(resnet) in tab.inner_text(".chip >> nth=0")
+    assert layer(resnet) in tab.inner_text("#remedy")
+    tab.locator("#sentences button").last.click()
+    resnet.settle()
+    assert layer(resnet) == "layer4"
+    tab.locator(".dot").first.click()
+    resnet.settle()
+    assert layer(resnet) == "conv1"
+    resnet.quiet()
+
+
+def test_keys_reach_everything(resnet):
+    tab = resnet.tab
+    tab.evaluate("() => document.querySelector('[role=treeitem][tabindex=\"0\"]').focus()")
+    tab.keyboard.press("Home")
+    tab.keyboard.press("ArrowDown")
+    tab.keyboard.press("Enter")
+    resnet.settle()
+    assert layer(resnet) == "maxpool"
+    tab.keyboard.press("p")
+    resnet.settle()
+    assert resnet.state("pin") == resnet.state("layer")
+    tab.keyboard.press("ArrowDown")
+    rows = tab.locator("[role=treeitem]").count()
+    tab.keyboard.press("ArrowLeft")
+    resnet.settle()
+    assert tab.locator("[role=treeitem]").count() < rows
+    tab.keyboard.press("ArrowRight")
+    resnet.settle()
+    assert tab.locator("[role=treeitem]").count() == rows
+    tab.focus("#map canvas")
+    for key, entry in (
+        ("Home", [0, 0]),
+        ("ArrowDown", [1, 0]),
+        ("ArrowRight", [1, 1]),
+        ("End", [24, 24]),
+        ("c", [12, 12]),
+    ):
+        tab.keyboard.press(key)
+        assert resnet.state("entry") == entry
+    tab.keyboard.press("Shift+ArrowLeft")
+    assert resnet.state("entry") == [12, 4]
+    tab.fill("#e-y", "3")
+    tab.keyboard.press("Enter")
+    assert resnet.state("entry") == [3, 4]
+    assert tab.evaluate("() => document.activeElement.id") == "e-y", "the keyboard stays where it was"
+    tab.fill("#b-0", "20")
+    tab.keyboard.press("Tab")
+    assert resnet.state("box") == [39, 39, 59, 59]
+    resnet.quiet()
+
+
+def test_controls_objects_tiles_and_the_table(resnet):
+    tab = resnet.tab
+    everything = tab.inner_text("#objects")
+    tab.get_by_label("Category").select_option("person")
+    resnet.settle()
+    assert tab.inner_text("#objects") != everything
+    assert "are under two entries wide" in tab.inner_text("#objects")
+    tab.get_by_label("Images resized").select_option("1")
+    assert resnet.state("rule") == 1
+    before = tab.inner_text("#halo output")
+    tab.focus("#tile")
+    tab.keyboard.press("ArrowRight")
+    resnet.settle()
+    assert tab.inner_text("#halo output") != before
+    tab.click("#open-all")
+    resnet.settle()
+    tab.get_by_role("button", name="extent", exact=True).click()
+    resnet.settle()
+    cells = [int(text) for text in tab.locator("tbody td:nth-child(5)").all_inner_texts() if text.isdigit()]
+    assert cells == sorted(cells)
+    assert len(cells) > 30
+    tab.check("#formulas")
+    resnet.settle()
+    assert "published area" in tab.inner_text("thead")
+    tab.get_by_role("button", name="Copy as CSV").click()
+    resnet.settle()
+    copied = tab.input_value("#copied textarea") if tab.locator("#copied textarea").count() else None
+    assert copied is None or copied.startswith("layer,op,map,stride,extent")
+    resnet.quiet()
+
+
+def test_the_address_opens_the_page_as_it_was(resnet):
+    state = {"layer": 3, "entry": [2, 7], "pin": 1, "formulas": True, "box": [1, 2, 9, 9], "view": 1}
+    resnet.tab.evaluate(SHOW, state)
+    resnet.tab.wait_for_url("**pin=maxpool**")
+    address = resnet.tab.url
+    assert "#" in address
+    resnet.tab.goto("about:blank")
+    resnet.tab.goto(address)
+    resnet.settle()
+    assert {key: resnet.state(key) for key in state} == state
+
+
+def test_a_photo_stays_in_the_page(opened, tmp_path):
+    (tmp_path / "photo.png").write_bytes(PIXEL)
+    shown = opened(rf.explore(ASPP))
+    shown.tab.set_input_files("#photo", str(tmp_path / "photo.png"))
+    shown.tab.wait_for_function("() => rfscale.photo !== null")
+    shown.quiet()
+    embedded = opened(rf.explore(ASPP, photo=tmp_path / "photo.png"))
+    embedded.tab.wait_for_function("() => rfscale.photo !== null")
+    embedded.quiet()
+
+
+def test_hostile_names_are_texts(opened):
+    shown = opened(rf.explore(HOSTILE_NETWORK))
+    shown.tab.click("#open-all")
+    for number in range(len(HOSTILE_NETWORK["layers"])):
+        shown.tab.evaluate(SHOW, {"layer": number, "pin": 0})
+    assert shown.tab.locator("img").count() == 0
+    assert shown.tab.locator("script").count() == 2
+    assert "<img src=x onerror=alert(1)>" in shown.tab.inner_text("#told")
+    assert "__proto__" in shown.tab.inner_text("#graph")
+    shown.quiet()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_small_and_large_screens_and_paper(opened, width, scheme):
+    shown = opened(rf.explore("fpn-resnet50", input_size=(128, 160)), color_scheme=scheme)
+    shown.tab.set_viewport_size({"width": width, "height": 844})
+    shown.settle()
+    assert shown.tab.evaluate("() => document.documentElement.scrollWidth") <= width
+    shown.tab.emulate_media(media="print")
+    assert shown.tab.locator("#controls").is_hidden()
+    assert shown.tab.locator("#sentences").is_visible()
+    shown.quiet()
+
+
+def test_a_space_is_brushed_and_opens_its_networks(opened):
+    stages = [{"name": f"s{i}", "kernel": [3, 5], "dilation": [1, 2], "stride": [1, 2]} for i in range(3)]
+    shown = opened(rf.explore(rf.Space.from_dict({"channels": 8, "input_size": 64, "stages": stages})))
+    tab = shown.tab
+    assert tab.locator(".drawn.out").count() == 0
+    tab.locator(".value").first.click()
+    shown.settle()
+    assert 0 < tab.locator(".drawn.out").count() < tab.locator(".drawn").count()
+    assert tab.locator(".value").first.get_attribute("aria-pressed") == "true"
+    tab.locator(".opens").first.focus()
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#network-page:not([hidden]) [role=treeitem]")
+    assert tab.locator("[role=treeitem]").count() == 3
+    tab.click("#back")
+    shown.tab.wait_for_function("() => document.getElementById('network-page').hidden")
+    tab.locator(".opens").last.click()
+    tab.wait_for_selector("#network-page:not([hidden]) [role=treeitem]")
+    assert tab.locator("[role=treeitem]").count() == 3
+    shown.quiet()
+
+
+def test_a_notebook_shows_it(opened, tmp_path):
+    (tmp_path / "notebook.html").write_text(f"<p>out</p>{rf.explore(ASPP)._repr_html_()}", encoding="utf-8")
+    shown = opened(rf.explore(ASPP))
+    shown.asked.clear()
+    shown.tab.goto((tmp_path / "notebook.html").as_uri())
+    frame = shown.tab.frame_locator("iframe")
+    frame.locator("[role=treeitem]").first.wait_for()
+    frame.locator("[role=treeitem]").nth(2).click()
+    frame.get_by_role("button", name="Copy as CSV").click()
+    frame.locator("#copied textarea").wait_for()
+    assert frame.locator("#copied textarea").input_value().startswith("layer,op,map,stride,extent")
     shown.quiet()

@@ -88,10 +88,22 @@ export function rectangles(products, axes, cut) {
   return found;
 }
 
+// The view that has a layer's footprints uncut, where there is one: without borders.
+export function wholeView(doc, view, layer) {
+  const interior = doc.views.find((v) => !v.input_size);
+  return interior?.terms[layer] && view.as_without_borders[layer] ? interior : view;
+}
+
+// The middle of a footprint, uncut where that is known; null of an empty one.
+export function middleOf(doc, view, layer, entry) {
+  const whole = footprint(doc, wholeView(doc, view, layer), layer, entry);
+  return whole && bounds(whole)?.map(([low, high]) => (low + high) / 2);
+}
+
 // The entry whose footprint has its middle nearest to a pixel, axis by axis.
 export function nearestEntry(doc, view, layer, pixel) {
   const n = mapSize(view, layer);
-  const terms = view.terms[layer];
+  const terms = wholeView(doc, view, layer).terms[layer];
   if (!terms) return null;
   return pixel.map((wanted, a) => {
     const middle = (e) => {

@@ -17,8 +17,7 @@ export function perAxis(values, digits = 3) {
 
 export function short(value) {
   if (value === null) return "–";
-  const units = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
-  const [unit, letter] = units.find(([u]) => Math.abs(value) >= u) ?? [1, ""];
+  const [unit, letter] = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]].find(([u]) => Math.abs(value) >= u) ?? [1, ""];
   return text(value / unit) + letter;
 }
 

@@ -22,8 +22,8 @@ export function fromHash(doc, hash, first) {
     if (key === "layer" || key === "pin") state[key] = layer.get(value) ?? (key === "pin" ? -1 : first.layer);
     else if (key === "open") state.open = new Set(modules.filter((name) => value.includes(JSON.stringify(name))));
     else if (Array.isArray(first[key])) {
-      const numbers = value.split(",").map(Number);
-      if (value && numbers.every(Number.isFinite)) state[key] = numbers;
+      const numbers = value.split(",").map((v) => (v === "" ? null : Number(v)));
+      if (value && numbers.every((v) => v === null || Number.isFinite(v))) state[key] = numbers;
     } else if (typeof first[key] === "number") state[key] = Number.isFinite(Number(value)) ? Number(value) : first[key];
     else if (typeof first[key] === "boolean") state[key] = value === "true";
     else state[key] = value;

@@ -93,15 +93,9 @@ export function lanes(pairs) {
   );
 }
 
-// How far each row is from the image, along the longest path.
+// How far each row is from the image, along the longest path; rows stand in order, but for modules that others lie between.
 export function ranks(rowCount, pairs) {
-  const rank = new Array(rowCount).fill(0);
-  for (let pass = 0, moved = true; moved && pass <= rowCount; pass++) {
-    moved = false;
-    for (const [a, b] of pairs) {
-      const least = (a < 0 ? 0 : rank[a]) + 1;
-      if (rank[b] < least && pass < rowCount) [rank[b], moved] = [least, true];
-    }
-  }
+  const rank = new Array(rowCount).fill(1);
+  for (const [a, b] of [...pairs].sort((p, q) => p[1] - q[1])) if (a >= 0 && a < b) rank[b] = Math.max(rank[b], rank[a] + 1);
   return rank;
 }

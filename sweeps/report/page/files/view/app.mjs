@@ -1,5 +1,5 @@
 // The state of the page: one object, changed by `set`, which draws what depends on it and writes the address.
-import { bounds, footprint, mapSize, nearestEntry } from "../model/footprint.mjs";
+import { mapSize, middleOf, nearestEntry } from "../model/footprint.mjs";
 import { fromHash, toHash } from "../model/state.mjs";
 import { buildTree, edges, firstOpen, visibleRows } from "../model/tree.mjs";
 
@@ -9,15 +9,14 @@ export function createApp(doc, inAddress) {
   const tree = buildTree(doc);
   const [drawers, first] = [[], firstState(doc, tree)];
   const app = { doc, tree, first, state: first, photo: null, listen: (draw) => drawers.push(draw) };
-  let waiting = null;
-
+  let [waiting, writing] = [null, null];
+  const write = () => history.replaceState(null, "", `#${toHash(doc, app.state, first)}`);
   const draw = () => {
     const changed = waiting;
     waiting = null;
     for (const drawer of drawers) drawer(changed);
-    if (!inAddress) return;
-    const hash = toHash(doc, app.state, first);
-    if (location.protocol !== "about:") history.replaceState(null, "", `#${hash}`); // a page in a notebook has none
+    clearTimeout(writing); // some browsers refuse addresses that change often; a page in a notebook has none
+    if (inAddress && location.protocol !== "about:") writing = setTimeout(write, 200);
   };
   app.set = (change) => {
     const view = doc.views[change.view ?? app.state.view] ? (change.view ?? app.state.view) : 0;
@@ -31,9 +30,7 @@ export function createApp(doc, inAddress) {
   app.open = (hash) => app.set(fromHash(doc, hash, first));
   app.view = () => doc.views[app.state.view];
   app.rows = () => visibleRows(tree, app.state.open);
-  app.edges = (rows) => edges(doc, rows);
-  app.row = (layer, rows) => shownRow(layer, rows);
-  return app;
+  return Object.assign(app, { edges: (rows) => edges(doc, rows), row: shownRow });
 }
 
 function firstState(doc, tree) {
@@ -43,17 +40,16 @@ function firstState(doc, tree) {
   const entry = mapSize(view, layer)?.map((n) => Math.floor(n / 2)) ?? doc.axes.map(() => 0);
   return {
     view: 0, layer, entry, pin: -1, open: firstOpen(tree, FIRST_ROWS), neighbour: doc.axes.length - 1,
-    padding: true, field: true, box: [], cut: doc.axes.map(() => -1),
+    padding: true, field: true, box: [], cut: doc.axes.map(() => null),
     rule: 0, category: "", tile: -1, formulas: false, sort: "", down: false,
   };
 }
 
 // The entry of another layer that is nearest to the footprint shown.
 function sameplace(app, next) {
-  const shown = footprint(app.doc, app.doc.views[app.state.view], app.state.layer, app.state.entry);
-  const box = shown && bounds(shown);
+  const middle = middleOf(app.doc, app.doc.views[app.state.view], app.state.layer, app.state.entry);
   const view = app.doc.views[next.view];
-  return box && view.terms[next.layer] && nearestEntry(app.doc, view, next.layer, box.map(([a, b]) => (a + b) / 2));
+  return middle && view.terms[next.layer] && nearestEntry(app.doc, view, next.layer, middle);
 }
 
 // An entry that the map has.

@@ -3,7 +3,7 @@ import { outsideImage, rectangles, nearestEntry } from "../model/footprint.mjs";
 import { color, el, sharp } from "./dom.mjs";
 import { fieldAt, planes, scene } from "./scene.mjs";
 
-const [HIGHEST, STRIP] = [460, 56]; // CSS pixels of a plane, and of the one axis of a 1-D network
+const [HIGHEST, STRIP, VOLUME] = [460, 56, 290]; // CSS pixels of a plane, of one axis, of each of three planes
 const MOST_OUTLINES = 2500; // rectangles that are outlined one by one
 
 export function createCanvas(app, place, told) {
@@ -23,8 +23,8 @@ export function createCanvas(app, place, told) {
   });
   const draw = () => {
     const now = scene(app);
-    const share = parts.length === 3 && place.clientWidth > 700 ? 3 : 1;
-    for (const part of parts) drawPart(app, part, now, place.clientWidth / share - 8 * (share - 1));
+    const width = parts.length === 3 ? Math.min(place.clientWidth, VOLUME) : place.clientWidth;
+    for (const part of parts) drawPart(app, part, now, width);
     told(now);
   };
   return draw;

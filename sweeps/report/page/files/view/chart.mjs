@@ -1,7 +1,7 @@
 // The profile along the edges of the graph, beside the histogram of object sizes on the same log axis.
 import { logScale, percent, powersOfTwo, side, text } from "../model/numbers.mjs";
 import { ranks } from "../model/tree.mjs";
-import { el, svg } from "./dom.mjs";
+import { svg } from "./dom.mjs";
 import { strideColor } from "./graph.mjs";
 import { fieldOf } from "./scene.mjs";
 import { counts } from "./verdict.mjs";
@@ -54,7 +54,7 @@ export function createChart(app, place) {
     });
     const labels = [[LEFT + strip + 14, "layers, by distance from the image →"], [LEFT, sizes ? "objects" : ""]];
     chart.append(...labels.map(([at, label]) => svg("text", { x: at, y: HEIGHT - 8 }, label)));
-    place.replaceChildren(chart, el("p", { class: "muted" }, "● extent in pixels, – effective box (95 % of the paths), bars: objects that a level is right for"));
+    place.replaceChildren(chart);
   };
 }
 

@@ -17,15 +17,18 @@ export function createControls(app, redraw) {
   return () => {
     const had = document.activeElement?.id;
     const { state } = app;
+    const names = doc.layers.map((layer) => layer.name);
+    const choose = (key, label, shown, first = 0) => chooser(label, shown.map((name, i) => [String(i + first), name]),
+      String(state[key]), (v) => app.set({ [key]: Number(v) }));
     const check = (key, label) => el("label", {}, el("input",
       { type: "checkbox", id: `c-${key}`, checked: state[key], onchange: (e) => app.set({ [key]: e.target.checked }) }), label);
     place.replaceChildren(...[
-      chooser("Input", doc.views.map((v, i) => [String(i), v.input_size ? v.input_size.join("×") : "no borders"]), String(state.view), (v) => app.set({ view: Number(v) })),
-      chooser("Layer", doc.layers.map((l, i) => [String(i), l.name]), String(state.layer), (v) => app.set({ layer: Number(v) })),
+      choose("view", "Input", doc.views.map((v) => v.input_size?.join("×") ?? "no borders")),
+      choose("layer", "Layer", names),
       doc.axes.map((axis, a) => number(`e-${axis}`, `entry ${axis} `, state.entry[a], (v) =>
         app.set({ entry: state.entry.map((e, b) => (a === b ? v : e)) }))),
-      doc.axes.length > 1 && chooser("Neighbour along", doc.axes.map((axis, a) => [String(a), axis]), String(state.neighbour), (v) => app.set({ neighbour: Number(v) })),
-      chooser("Pinned", [["-1", "none"], ...doc.layers.map((l, i) => [String(i), l.name])], String(state.pin), (v) => app.set({ pin: Number(v) })),
+      doc.axes.length > 1 && choose("neighbour", "Neighbour along", doc.axes),
+      choose("pin", "Pinned", ["none", ...names], -1),
       check("padding", "padding"), check("field", "effective field"),
       doc.axes.length < 3 && doc.axes.map((_, a) => boxSide(app, a)),
       doc.axes.length === 2 && el("label", {}, "Photo ", file),
@@ -73,7 +76,8 @@ export function tell(app, now) {
     const f = figures(now.products, now.next);
     const axis = doc.axes[state.neighbour];
     const parts = [`${text(f.area)} pixels`];
-    if (f.box) parts.push(`extent ${perAxis(f.extent)}`, `from pixel ${f.box.map(([a]) => a).join(", ")}`, f.gap ? `holes: density ${text(f.density)}, longest gap ${f.gap}` : `density ${text(f.density)}`);
+    if (f.box) parts.push(`extent ${perAxis(f.extent)}`, `from pixel ${f.box.map(([a]) => a).join(", ")}`);
+    if (f.box) parts.push(`${f.gap ? "holes: " : ""}density ${text(f.density)}${f.gap ? `, longest gap ${f.gap}` : ""}`);
     if (f.overlap !== null) parts.push(`${text(100 * f.overlap)} % shared with the next entry along ${axis}`);
     lines.push(`Entry (${state.entry.join(", ")}) of ${name}: ${parts.join("; ")}.`);
     if (now.pinned) {
@@ -81,7 +85,8 @@ export function tell(app, now) {
       lines.push(`Pinned ${doc.layers[state.pin].name}, entry (${now.pinEntry.join(", ")}): ${text(p.area)} pixels; extent ${perAxis(p.extent)}.`);
     }
     const field = state.field && fieldAt(app, state.layer, state.entry);
-    if (field) lines.push(`Contours: cells of ${perAxis(field.cell)} px that hold 50, 80 and 95 % of the paths${doc.fields.input_size ? "" : " (no borders)"}.`);
+    const borders = doc.fields.input_size ? "" : " (no borders)";
+    if (field) lines.push(`Contours: cells of ${perAxis(field.cell)} px that hold 50, 80 and 95 % of the paths${borders}.`);
   }
   byId("told").replaceChildren(...[...lines, ...boxLines(app)].map((line) => el("p", {}, line)));
 }
@@ -95,7 +100,8 @@ function boxLines(app) {
   if (!size) return [];
   const levels = (counts(app)?.levels ?? []).map((l) => ({ name: l.name, stride: l.stride, box: l.largest }));
   const own = fieldAt(app, layer, app.state.entry)?.box.map(([a, b]) => b - a);
-  levels.unshift({ name: app.doc.layers[layer].name, stride: side(app.view().figures.jump[layer]), box: side(own) });
+  const { name } = app.doc.layers[layer];
+  if (!counts(app)?.levels.some((l) => l.layer === name)) levels.unshift({ name, stride: side(app.view().figures.jump[layer]), box: side(own) });
   const said = levels.filter((l) => l.stride).map((l) => {
     const inside = l.box ? `, ${size <= l.box ? "inside" : "larger than"} the 95 % box` : "";
     return `${text(size / l.stride, 2)} entries at ${l.name}${inside}`;

@@ -36,7 +36,8 @@ function rowOf(app, { node, header }, i, { selected, figures, extents, bar, mark
   const size = perAxis(figures.map_size?.[node.layer]);
   const about = `extent ${perAxis(figures.extent[node.layer])}, stride ${perAxis(figures.jump[node.layer])}, map ${size}`;
   const foldIt = (event) => [event.stopPropagation(), toggle(app, node.name)];
-  const fold = folds && el("button", { class: "fold", tabindex: -1, "aria-label": header ? "fold" : "unfold", onclick: foldIt }, header ? "▾" : "▸");
+  const [verb, sign] = header ? ["fold", "▾"] : ["unfold", "▸"];
+  const fold = folds && el("button", { class: "fold", tabindex: -1, "aria-label": verb, onclick: foldIt }, sign);
   return el("div", {
     role: "treeitem", class: header ? "row header" : "row", "data-row": i, "data-name": node.name, title: `${node.name}: ${about}`,
     "aria-level": node.depth, "aria-selected": String(i === selected), "aria-expanded": folds ? String(header) : null,

@@ -20,8 +20,8 @@ export function openNetwork(doc, hash, photo, inAddress = true) {
   const stages = createCanvas(app, byId("stages"), (now) => tell(app, now));
   const chart = createChart(app, byId("chart"));
   const map = createMap(app, byId("map"));
-  const drawers = [createControls(app, stages), createVerdict(app), createGraph(app, byId("graph")), stages, map, chart, createTable(app, byId("table"))];
-  drawers.forEach(app.listen);
+  const others = [createControls(app, stages), createVerdict(app), createGraph(app, byId("graph")), createTable(app, byId("table"))];
+  [...others, stages, map, chart].forEach(app.listen);
   app.open(hash);
   if (photo) showPhoto(app, photo, stages);
   opened.abort(); // of a space: the network that was open before no longer listens

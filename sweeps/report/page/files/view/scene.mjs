@@ -1,5 +1,5 @@
 // What the canvas shows: footprints of the chosen entry and its neighbour, the pinned layer's, and the pixels in sight.
-import { bounds, common, footprint, isEntry, nearestEntry } from "../model/footprint.mjs";
+import { bounds, common, footprint, isEntry, middleOf, nearestEntry, wholeView } from "../model/footprint.mjs";
 import { unrolled } from "../model/numbers.mjs";
 
 const WIDEST = 4096; // pixels of a window along an axis; of a larger image the part around the footprint
@@ -19,17 +19,15 @@ export function scene(app) {
   if (found.products && isEntry(view, state.layer, beyond)) found.next = footprint(doc, view, state.layer, beyond);
   found.shared = found.next ? common(found.products, found.next) : [];
   found.box = found.products && bounds(found.products);
-  const interior = doc.views.find((v) => !v.input_size);
-  if (view.input_size && interior?.terms[state.layer] && view.as_without_borders[state.layer]) {
-    found.whole = footprint(doc, interior, state.layer, state.entry);
-    found.reach = (n) => footprint(doc, interior, state.layer, n);
-  }
+  const uncut = wholeView(doc, view, state.layer);
+  if (uncut !== view) found.reach = (entry) => footprint(doc, uncut, state.layer, entry);
+  found.whole = found.reach?.(state.entry);
   if (state.pin >= 0 && found.box && view.terms[state.pin]) {
-    found.pinEntry = nearestEntry(doc, view, state.pin, found.box.map(([a, b]) => (a + b) / 2));
+    found.pinEntry = nearestEntry(doc, view, state.pin, middleOf(doc, view, state.layer, state.entry));
     found.pinned = footprint(doc, view, state.pin, found.pinEntry);
   }
   found.window = windowOf(app, view, found);
-  found.cut = state.cut.map((c, a) => (c >= 0 || !found.box ? c : Math.floor((found.box[a][0] + found.box[a][1] - 1) / 2)));
+  found.cut = state.cut.map((c, a) => (c !== null || !found.box ? c ?? 0 : Math.floor((found.box[a][0] + found.box[a][1] - 1) / 2)));
   return found;
 }
 

@@ -6,7 +6,7 @@ const [WIDE, HIGH, LEFT, BOTTOM] = [720, 420, 64, 40];
 
 export function openSpace(doc, open) {
   const chosen = new Map(Object.keys(doc.factors).map((name) => [name, new Set()])); // labels that are brushed
-  const axis = (text) => doc.numbers.find((name) => text.replace(/^-/, "") === name);
+  const axis = (objective) => doc.numbers.find((name) => objective.replace(/^-/, "") === name);
   const axes = [axis(doc.objectives[0]) ?? doc.numbers[0], axis(doc.objectives[1]) ?? doc.numbers[1]];
   const fits = (rows, i) => [...chosen].every(([name, labels]) => !labels.size || labels.has(rows.labels[name][i]));
   const place = byId("space-page");
@@ -27,8 +27,10 @@ export function openSpace(doc, open) {
 }
 
 function summary(doc) {
-  return `${doc.architectures} architectures${doc.where === null ? "" : `, ${doc.satisfying} with ${doc.where}`}. Points: ${doc.sample.index.length} drawn uniformly; squares: the front of `
-    + `${doc.objectives.join(" and ")}; those with a border open as a network.`;
+  const kept = doc.where === null ? "" : `, ${doc.satisfying} with ${doc.where}`;
+  return `${doc.architectures} architectures${kept}. Points: ${doc.sample.index.length} drawn uniformly; squares: `
+    + `${doc.front.index.length} of the ${doc.front_size} on the front of ${doc.objectives.join(" and ")}; those with a border `
+    + "open as a network. Axes are logarithmic; zeros have no place on them.";
 }
 
 // Every value with its share among the drawn ones that the other factors keep.
@@ -53,9 +55,14 @@ function scatter(doc, axes, fits, open) {
   const x = logScale(low[0], high[0] * 1.02, LEFT, WIDE - 14);
   const y = logScale(low[1], high[1] * 1.02, HIGH - BOTTOM, 12);
   const chart = svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "group", "aria-label": `${axes[1]} against ${axes[0]}` });
-  for (const p of powersOfTwo(low[1], high[1])) chart.append(svg("line", { x1: LEFT, x2: WIDE, y1: y(p), y2: y(p), class: "grid" }), svg("text", { x: LEFT - 6, y: y(p) + 4, "text-anchor": "end" }, text(p)));
-  for (const v of [low[0], high[0]]) chart.append(svg("text", { x: x(v), y: HIGH - 22, "text-anchor": v === low[0] ? "start" : "end" }, Number(v.toPrecision(3)).toExponential()));
-  chart.append(svg("text", { x: WIDE / 2, y: HIGH - 6, "text-anchor": "middle" }, `${axes[0]} →`), svg("text", { x: 4, y: 10 }, `${axes[1]} ↑`));
+  const write = (across, up, anchor, shown) => chart.append(svg("text", { x: across, y: up, "text-anchor": anchor }, shown));
+  for (const p of powersOfTwo(low[1], high[1])) {
+    chart.append(svg("line", { x1: LEFT, x2: WIDE, y1: y(p), y2: y(p), class: "grid" }));
+    write(LEFT - 6, y(p) + 4, "end", text(p));
+  }
+  for (const v of [low[0], high[0]]) write(x(v), HIGH - 22, v === low[0] ? "start" : "end", Number(v.toPrecision(3)).toExponential());
+  write(WIDE / 2, HIGH - 6, "middle", `${axes[0]} →`);
+  write(4, 10, "start", `${axes[1]} ↑`);
   const point = (rows, i, front) => {
     const [a, b] = axes.map((name) => rows.figures[name][i]);
     if (!(a > 0 && b > 0)) return;
@@ -85,10 +92,12 @@ function distribution(doc, fits) {
   const x = logScale(doc.extents[0][0], doc.extents.at(-1)[1], LEFT, WIDE - 14);
   const chart = svg("svg", { viewBox: `0 0 ${WIDE} 170`, role: "img", "aria-label": "distribution of extents" });
   doc.extents.forEach(([a, b, share], i) => {
-    const bar = (value, look) => svg("rect", { x: x(a), width: Math.max(0.5, x(b) - x(a) - 0.5), y: 140 - (130 * value) / most, height: (130 * value) / most, class: look },
-      svg("title", {}, `extent ${a} to ${b - 1}: ${percent(share)} of all, ${percent(shares[i])} of the ${kept.length} drawn that are kept`));
+    const about = `extent ${a} to ${b - 1}: ${percent(share)} of all, ${percent(shares[i])} of the ${kept.length} drawn that are kept`;
+    const [left, width, high] = [x(a), Math.max(0.5, x(b) - x(a) - 0.5), 130 / most];
+    const bar = (value, look) => svg("rect", { x: left, width, y: 140 - high * value, height: high * value, class: look }, svg("title", {}, about));
     chart.append(bar(share, "objects"), bar(shares[i], "kept"));
   });
-  for (const p of powersOfTwo(doc.extents[0][0], doc.extents.at(-1)[1])) chart.append(svg("text", { x: x(p), y: 156, "text-anchor": "middle" }, text(p)));
+  const ticks = powersOfTwo(doc.extents[0][0], doc.extents.at(-1)[1]);
+  chart.append(...ticks.map((p) => svg("text", { x: x(p), y: 156, "text-anchor": "middle" }, text(p))));
   return [chart, el("p", { class: "muted" }, "grey: all architectures, exact; green: the drawn ones that are kept")];
 }

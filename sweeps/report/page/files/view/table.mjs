@@ -42,16 +42,15 @@ export function createTable(app, place) {
     byId("formulas").checked = app.state.formulas;
     const made = columns(app);
     const rows = sorted(app, made);
-    const selected = app.state.layer;
     const head = [{ name: "layer" }, ...made].map(({ name }) => {
       const active = app.state.sort === name;
-      const sort = active ? (app.state.down ? "descending" : "ascending") : "none";
-      return el("th", { scope: "col", "aria-sort": sort }, el("button", { onclick: () => order(app, name) }, name, active ? (app.state.down ? " ↓" : " ↑") : ""));
+      const [sort, arrow] = !active ? ["none", ""] : app.state.down ? ["descending", " ↓"] : ["ascending", " ↑"];
+      return el("th", { scope: "col", "aria-sort": sort }, el("button", { onclick: () => order(app, name) }, name + arrow));
     });
     const body = rows.map(({ node, header }) => el("tr", {
-      class: [header && "header", node.layer === selected && !header && "chosen"].filter(Boolean).join(" ") || null,
+      class: [header && "header", node.layer === app.state.layer && !header && "chosen"].filter(Boolean).join(" ") || null,
       onclick: () => app.set({ layer: node.layer }),
-    }, el("th", { scope: "row" }, el("span", { class: `depth${app.state.sort ? 1 : Math.min(node.depth, 6)}` }, app.state.sort ? node.name : node.label)),
+    }, el("th", { scope: "row" }, app.state.sort ? node.name : el("span", { class: `depth${Math.min(node.depth, 6)}` }, node.label)),
     made.map(({ shown }) => el("td", {}, header ? "" : shown(node)))));
     place.replaceChildren(el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, body)));
   };
@@ -80,6 +79,6 @@ function texts(app) {
 function copy(written) {
   const area = el("textarea", { readonly: true, rows: 6, "aria-label": "copy this", value: written });
   const by_hand = () => [byId("copied").replaceChildren(area), area.select()]; // not every page may write to the clipboard
-  if (!navigator.clipboard) by_hand();
+  if (!navigator.clipboard || location.protocol === "about:") by_hand();
   else navigator.clipboard.writeText(written).then(() => byId("copied").replaceChildren("copied"), by_hand);
 }

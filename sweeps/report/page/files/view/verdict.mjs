@@ -1,5 +1,5 @@
 // The verdict in sentences: outputs, findings, objects, tiles.
-import { percent, perAxis, shareBelow, text } from "../model/numbers.mjs";
+import { percent, shareBelow, short, text } from "../model/numbers.mjs";
 import { byId, chooser, el } from "./dom.mjs";
 
 export function createVerdict(app) {
@@ -14,11 +14,9 @@ export function createVerdict(app) {
 
 // The name of an output at the start of its line leads to the layer.
 function sentence(app, line) {
-  const output = app.doc.outputs.find((o) => line.startsWith(`${o.name}: `));
-  const layer = output?.layer ?? app.doc.layers.findIndex((l) => line.startsWith(`${l.name}: `));
-  if (layer < 0) return line;
-  const name = output?.name ?? app.doc.layers[layer].name;
-  return [el("button", { class: "link", onclick: () => app.set({ layer }) }, name), line.slice(name.length)];
+  const found = app.doc.outputs.find((output) => line.startsWith(`${output.name}: `));
+  if (!found) return line;
+  return [el("button", { class: "link", onclick: () => app.set({ layer: found.layer }) }, found.name), line.slice(found.name.length)];
 }
 
 function chip(app, finding) {
@@ -32,28 +30,21 @@ function chip(app, finding) {
 // Tiles ----------------------------------------------------------------------------------------------------------------
 
 function createHalo(app) {
-  const { halo, axes } = app.doc;
+  const { halo } = app.doc;
   const place = byId("halo");
   if (halo.why_none) {
     place.append(el("p", { class: "muted" }, `No margins for tiles: ${halo.why_none}`));
     return () => null;
   }
-  const margins = halo.margin.map(([a, b]) => (a === b ? `${a} on each side` : `${a} before and ${b} after`));
-  const alike = new Set(margins).size === 1;
-  const margin = alike ? margins[0] : axes.map((axis, a) => `${axis}: ${margins[a]}`).join(", ");
-  const period = `tiles are multiples of ${perAxis(halo.period)} pixels`;
-  const valid = `sizes that the network takes: ${perAxis(halo.valid)}`;
   const told = el("output", { for: "tile" });
   const slide = (event) => app.set({ tile: Number(event.target.value) });
   const slider = el("input", { type: "range", id: "tile", min: 0, max: halo.tiles.length - 1, oninput: slide });
-  place.append(el("p", {}, `Tiles${halo.layers.length ? ` of ${halo.layers[0]}` : ""} need a margin of ${margin}; ${period}; ${valid}.`));
-  place.append(el("label", { for: "tile" }, "Tile "), slider, told);
+  place.append(el("p", {}, halo.sentence), el("label", { for: "tile" }, "Tile "), slider, told);
   const usual = halo.tiles.findIndex((tile) => tile.waste <= 2);
   return () => {
     const at = halo.tiles[app.state.tile] ? app.state.tile : usual < 0 ? halo.tiles.length - 1 : usual;
-    const tile = halo.tiles[at];
-    slider.value = at;
-    const memory = tile.memory ? `, ${text(tile.memory / 2 ** 30, 3)} GiB of maps` : "";
+    const tile = halo.tiles[(slider.value = at)];
+    const memory = tile.memory ? `, ${short(tile.memory)}B of maps` : "";
     told.textContent = ` ${tile.tile.join("×")}: crops of ${tile.crop.join("×")}, ${text(tile.waste)} pixels computed for each of use${memory}`;
   };
 }
@@ -62,11 +53,8 @@ function createHalo(app) {
 
 export function counts(app) {
   const sizes = app.doc.objects[app.state.rule] ?? app.doc.objects[0];
-  if (!sizes) return null;
-  return { ...sizes, counts: sizes.categories[app.state.category] ?? sizes.total };
+  return sizes ? { ...sizes, counts: sizes.categories[app.state.category] ?? sizes.total } : null;
 }
-
-const WORDS = { 1: "one entry", 2: "two entries", 3: "three entries", 4: "four entries" };
 
 function createObjects(app) {
   const { objects } = app.doc;
@@ -94,7 +82,7 @@ const answers = (sizes) => sizes.questions.map(([question, answer, why]) => el("
 
 // The same sentences for one category: its histogram, and the limits that the levels have.
 function shares(sizes) {
-  const wide = WORDS[sizes.entries] ?? `${text(sizes.entries)} entries`;
+  const wide = sizes.entries === 2 ? "two entries" : `${text(sizes.entries)} entries`;
   const below = (limit) => shareBelow(sizes.edges, sizes.counts, limit);
   const lines = sizes.levels.map((level) => {
     const over = level.largest === null ? "" : `, ${percent(1 - below(level.largest))} are larger than its effective box (${text(level.largest)} px)`;
