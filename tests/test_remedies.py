@@ -216,7 +216,7 @@ PLAIN = {  # place: what fails there, the words of the remedy, the same call wit
     "engine.network.network:map_sizes": (
         lambda _: CHAIN.map_sizes(), "give input_size", lambda _: CHAIN.map_sizes(9),
     ),
-    "engine.network.network:_map_size": (
+    "engine.network.network:map_size_after": (
         lambda _: rf.profile(CHAIN, input_size=4), "enlarge input_size", lambda _: rf.profile(CHAIN, input_size=5),
     ),
     "engine.analysis.match.match:_check_options": (
