@@ -86,5 +86,6 @@ def test_short_ones_add_up(terminal):
     assert terminal() == jit_cache.ONCE + "\n"
 
 
-def test_a_pipe_is_told_nothing():
+def test_a_pipe_is_told_nothing(monkeypatch):
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # of a notebook that another test ran
     assert not jit_cache._a_person_waits()  # stderr of a test is no terminal

@@ -436,7 +436,7 @@ def test_the_picture(tmp_path, boxes):
     for name in ("ssd300", "resnet18"):
         found = match(rf.load(name), boxes)
         fig = match_figure(found)
-        assert "Do I need P2?" in fig.axes[0].get_title("left")
+        assert "Do I need P2?" in fig.axes[0].get_title()
     save(fig, tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 20_000
     match_figure(match(pyramid(8, 16), boxes, effective=False))

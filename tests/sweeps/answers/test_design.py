@@ -322,5 +322,5 @@ def test_spaces_that_cannot_be_asked():
         design(Space.from_dict({"stages": stages}), k=1, cost="macs")
     with pytest.raises(InputError, match="has no input_size"):
         design(Space.from_dict({"stages": stages, "channels": 4}), k=1, cost="macs")
-    with pytest.raises(InputError, match=r"need an rf\.Space"):
+    with pytest.raises(InputError, match=r"must be an rf\.Space"):
         design("space.yaml", k=1)

@@ -61,7 +61,7 @@ WRONG = {
         "--out x.txt ends in '.txt'; it must end in",
     ),
     "no suffix": (["profile", "vgg16", "--out", "x"], "--out x has no suffix; it must end in"),
-    "picture suffix": (["profile", "vgg16", "--plot", "x.pdf"], "--plot x.pdf ends in '.pdf'; it must end in .png or"),
+    "picture suffix": (["profile", "vgg16", "--plot", "x.jpg"], "--plot x.jpg ends in '.jpg'; it must end in .png"),
     "no folder": (["profile", "vgg16", "--out", "none/x.csv"], "--out: there is no folder "),
     "folder as file": (
         ["profile", "vgg16", "--out", "folder.csv"],

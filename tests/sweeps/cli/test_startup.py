@@ -40,6 +40,7 @@ CASES = {
     "context": ["tcn"],
     "compare": ["resnet18", "resnet34", "--no-effective", "--out", "compared.json"],
     "design": ["space.yaml", "--maps", "1"],
+    "explore": ["dilated5", "--out", "net.html"],
 }
 
 
