@@ -107,6 +107,11 @@ class Space(Labelled):
         values = {f.name: f.values for f in factors}
         scaled = any(stage.sources or stage.upsamples(values) for stage in stages)
         square, branching = ndim == 1 or _is_square(stages, factors), scaled or any(s.branching for s in stages)
+        if scaled and not square:
+            raise InputError(
+                f"space {name!r} has skips or upsampling, and windows that differ between axes; they need square ones",
+                remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
+            )
         if branching and not square:
             raise InputError(
                 f"space {name!r} has branches, and windows that differ between axes; branches go with square windows",
