@@ -33,7 +33,8 @@ def by_values(subject: Subject) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         shape, network = _smallest(made)
-        found = judge_model(made.module, network, shape, FEW if params > MANY else ENTRIES, seed, made.run, lambda: load(made, shape))
+        entries = FEW if params > MANY else ENTRIES
+        found = judge_model(made.module, network, shape, entries, seed, made.run, lambda: load(made, shape))
     return {"compared": found.compared, "differing": found.differing, "size": list(shape[2:])}
 
 
