@@ -10,7 +10,7 @@ itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 from math import prod
@@ -21,7 +21,7 @@ import numpy as np
 from rfscale.engine.errors import InputError
 from rfscale.engine.network.layer import IMAGE
 from rfscale.sweeps.spaces.graphs.cell import CellUse
-from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Wiring
+from rfscale.sweeps.spaces.graphs.wiring import Block, ChainLayer, Parallel, Wiring
 from rfscale.sweeps.spaces.stages import Ref, Stage, Value
 from rfscale.sweeps.states.cell_effects import CellEffects
 from rfscale.sweeps.states.effects import Effect, Effects
@@ -128,8 +128,8 @@ def compile_space(space: Space) -> list[Program]:
         reads = [n for n in live if n in stage.uses]
         after = [n for n in (*live, *new) if last_use[n] > i]
         own = {f.name: (j, f.values) for j, f in enumerate(stage.own)}  # stages that differ only in name are one
-        params = {k: own.get(v.factor, v) if isinstance(v, Ref) else v for k, v in stage.params.items()}
-        key = (repr(params), repr(stage.choices), repr(reads), len(own), len(new), stage.source)
+        blocks = [[_unnamed(block, own) for block in choice] for choice in stage.choices or ()]
+        key = (repr(_unnamed(stage.params, own)), repr(blocks), repr(reads), len(own), len(new), stage.source)
         sizes = {n: len(values[n]) for n in (*live, *new)}
         _refuse_many(stage.name, prod(sizes[n] for n in (*reads, *new)), prod(sizes.values()))
         if key not in done:
@@ -151,6 +151,16 @@ def _kept_maps(stages: Sequence[Stage]) -> list[dict[str, Any]]:
         out.append({"before": tuple(before), "after": tuple(after)})
         before = [known[j] for j in after]
     return out
+
+
+def _unnamed(block: Block, own: dict[str, Any]) -> Any:
+    """A block with the stage's own factors by position and values, whatever their names."""
+    if isinstance(block, Mapping):
+        return {k: own.get(v.factor, v) if isinstance(v, Ref) else v for k, v in block.items()}
+    if isinstance(block, Parallel):
+        branches = [[_unnamed(b, own) for b in branch] for branch in block.branches]
+        return branches, block.merge, block.subsets, own.get(block.factor or "", block.factor), block.aligned
+    return block
 
 
 def _compile(
