@@ -26,6 +26,7 @@ the stages after the last level that fits are enumerated depth first.
 
 from __future__ import annotations
 
+from itertools import compress
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +121,7 @@ class Blocks:
     def variables(self, stage: int | str) -> dict[str, Variable]:
         """Return the specs of the variables of a stage."""
         self.index(stage)
-        names = [*(UNION_FIGURES if self.space.branching else FIGURES), *(("density",) if self.space.scaled else ())]
+        names = [*(self._union_names if self.space.branching else FIGURES)]
         names += [*(self.costs.weights if self.costs else ())]
         if self.with_formulas:
             names += [n for n in FORMULAS if not n.startswith("published") or len(self.space.axes) == 2]
@@ -190,24 +191,40 @@ class Blocks:
         nodes = self._nodes([level.follow for level in graph.levels], first, low, high)
         begin, end = start - low * per_row, stop - low * per_row
         if tables:
-            copy_rows: Any = rows.copy_rows
-            copy_rows(nodes, *tables, begin, end, *views)
+            wanted = [name in out for name in FIGURES]
+            rows.copy_rows(nodes, [*compress(tables, wanted)], begin, end, [*compress(views, wanted)])
         else:
             graph.enumerate_range(range(first, stage + 1), nodes, begin, end, views, self._words(stage))
 
     def _fill_unions(self, stage: int, start: int, stop: int, out: Arrays) -> None:
         """Figures of a space with branches: those of the state that each architecture ends in."""
-        from rfscale.sweeps.kernels import unions
-
-        wanted, graph = [name for name in (*UNION_FIGURES, "density") if name in out], self.axes[0]
-        if not wanted:
+        wanted = [name in out for name in self._union_names]
+        if not any(wanted):
             return
         self.compiled.build_all(self.memory, stage + 1)
-        nodes = self._nodes([level.follow for level in graph.levels], stage + 1, start, stop)
-        figures = graph.figures(stage)
-        gather: Any = unions.gather
-        for name in wanted:
-            gather(figures[name], nodes, out[name])
+        first, tables = self._union_rows(stage)
+        per_row = prod(p.choices for p in self.programs[first : stage + 1])
+        low, high = start // per_row, -(-stop // per_row)
+        nodes = self._nodes([level.follow for level in self.axes[0].levels], first, low, high)
+        targets = [out[name] for name in self._union_names if name in out]
+        rows.copy_rows(nodes, [*compress(tables, wanted)], start - low * per_row, stop - low * per_row, targets)
+
+    @property
+    def _union_names(self) -> tuple[str, ...]:
+        return (*UNION_FIGURES, "density") if self.space.scaled else UNION_FIGURES
+
+    def _union_rows(self, stage: int) -> tuple[int, list[np.ndarray]]:
+        """First stage of the rows of a stage, and the rows by node and choices: one node's where few states merge."""
+        key = (stage, 0)
+        if key not in self._figure_rows:
+            levels, figures = self.axes[0].levels, self.axes[0].figures(stage)
+            first, tables = stage + 1, [figures[name][:, None] for name in self._union_names]
+            while first and tables[0].itemsize * tables[0].shape[1] * levels[first - 1].follow.size <= ROW_BYTES:
+                first -= 1
+                follow = levels[first].follow
+                tables = [table[follow].reshape(len(follow), -1) for table in tables]
+            self._figure_rows[key] = first, tables
+        return self._figure_rows[key]
 
     def _words(self, stage: int) -> int:
         """Words of the widest set up to a stage."""
