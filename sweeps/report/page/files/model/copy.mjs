@@ -1,8 +1,6 @@
 // A table of texts as CSV, Markdown or LaTeX.
 
-const LATEX = {
-  "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "×": "$\\times$", "–": "--",
-};
+const LATEX = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "×": "$\\times$", "–": "--" };
 
 export function csv(header, rows) {
   const cell = (value) => {
