@@ -303,6 +303,30 @@ def test_the_address_opens_the_page_as_it_was(resnet):
     assert {key: resnet.state(key) for key in state} == state
 
 
+def test_any_size_that_the_network_takes(opened):
+    """What the page works out itself is painted as the engine has it; sizes that do not fit are refused in words."""
+    network = rf.load("unet-padded")
+    shown = opened(rf.explore(network, input_size=96))
+    tab = shown.tab
+    for written, key in (("64x112", "64x112"), ("80", "80x80")):
+        tab.fill("#size", written)
+        tab.keyboard.press("Enter")
+        assert shown.state("view") == key
+        assert shown.state("entry") == [int(n) // 2 for n in key.split("x")]
+        fp = rf.footprint(network, "output", shown.state("entry"), [int(n) for n in key.split("x")])
+        (plane,) = tab.evaluate(PAINTED)
+        assert np.array_equal(painted(plane), expected(fp, plane, 2))
+        assert f"{int(fp.sum())} pixels" in tab.inner_text("#told")
+    tab.fill("#size", "70x64")
+    tab.keyboard.press("Enter")
+    assert shown.state("view") == "80x80"
+    assert "merges maps of" in tab.inner_text("[role=alert]")
+    assert "16k from 16" in tab.inner_text("[role=alert]")
+    tab.evaluate(SHOW, {"zoom": 8})
+    assert tab.evaluate("() => document.querySelector('.mask').width") < 30
+    shown.quiet()
+
+
 def test_a_photo_stays_in_the_page(opened, tmp_path):
     (tmp_path / "photo.png").write_bytes(PIXEL)
     shown = opened(rf.explore(ASPP))

@@ -12,7 +12,7 @@ const familyOf = (sets) => ({ sets, after: new Map(), over: new Map(), number: n
 // The entries of a map of n that entry o of a map of m reads, by kind of rule.
 const READS = {
   table: ({ up, down, taps }, o) => taps[o % up].map((tap) => down * Math.floor(o / up) + tap),
-  whole: (_, o, n) => range(0, n),
+  whole: (_, _o, n) => range(0, n),
   running: ({ earlier, later }, o, n) => range(earlier ? 0 : o, later ? n : o + 1),
   adaptive: (_, o, n, m) => range(Math.floor((o * n) / m), Math.ceil(((o + 1) * n) / m)),
   crop: (_, o, n, m) => [o + Math.floor((n - m) / 2)],
@@ -52,7 +52,7 @@ function familyAfter(family, rule, m) {
   return family.after.get(key);
 }
 
-const termsAfter = (terms, rules, m) => terms && terms.map((term) => term.map((family, a) => familyAfter(family, rules[a], m[a])));
+const termsAfter = (terms, rules, m) => terms?.map((term) => term.map((family, a) => familyAfter(family, rules[a], m[a]))) ?? null;
 
 // Whether every set of one family holds that of another.
 function holds(one, other) {
@@ -97,7 +97,8 @@ function layerAt(doc, number, before) {
     const size = mergedSize(before, before.map((b) => b.size), name);
     const branches = before.map((b) => (same(b.size, size) ? b.terms : termsAfter(b.terms, size.map(() => WHOLE), size)));
     const alike = (j, a) => before.every((b) => Math.abs(b.jump[a] - j) <= 1e-9 * Math.abs(j));
-    return { size, terms: united(branches), jump: jump.map((j, a) => (alike(j, a) ? j : NaN)), plain: before.every((b) => b.plain), spread: layer.spread };
+    const jumps = jump.map((j, a) => (alike(j, a) ? j : NaN));
+    return { size, terms: united(branches), jump: jumps, plain: before.every((b) => b.plain), spread: layer.spread };
   }
   const own = layer.rules.map((r) => rules[r]);
   const size = n.map((entries, a) => sizeAfter(own[a].size, entries));
@@ -135,7 +136,7 @@ export function viewOf(doc, input) {
   const numberOf = (family) => (family.number ??= doc.families.push(family) - 1);
   const view = {
     input_size: input,
-    terms: found.map(({ terms }) => terms && terms.map((term) => term.map(numberOf))),
+    terms: found.map(({ terms }) => terms?.map((term) => term.map(numberOf)) ?? null),
     as_without_borders: found.map((f) => f.plain),
     without_terms: Object.fromEntries(doc.layers.map(({ name }) => [name, "a union of too many products, which the page does not hold"])),
   };

@@ -45,7 +45,7 @@ function drawPart(app, part, now, width) {
   Object.assign(part.stage.dataset, { origin: [rows[0], columns[0]].join(), cut: cut ? cut[1] : "" });
   paint(part.canvases.mask, part, [[now.products, color("footprint")], [now.shared, color("shared")]], cut);
   paint(part.canvases.pinned, part, [[now.pinned, color("pin")]], cut);
-  drawPhoto(app, part, sharp(part.canvases.photo, w, h), now);
+  drawPhoto(app, part, sharp(part.canvases.photo, w, h));
   drawMarks(app, part, sharp(part.canvases.marks, w, h), now, cut);
 }
 
@@ -71,7 +71,7 @@ function imageBox(app, { plane: { axes } }) {
   return size && [0, axes[0] === null ? 1 : size[axes[0]], 0, size[axes[1]]];
 }
 
-function drawPhoto(app, part, context, now) {
+function drawPhoto(app, part, context) {
   const image = imageBox(app, part);
   const area = image ? box(part, image) : [0, 0, context.canvas.clientWidth, context.canvas.clientHeight];
   context.fillStyle = color("paper");

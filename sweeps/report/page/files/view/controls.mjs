@@ -25,7 +25,7 @@ export function createControls(app, redraw) {
       { type: "checkbox", id: `c-${key}`, checked: state[key], onchange: (e) => app.set({ [key]: e.target.checked }) }), label);
     place.replaceChildren(...[
       chooser("Input", doc.views.map((v) => [keyOf(v), v.input_size?.join("×") ?? "no borders"]), state.view, (view) => app.set({ view })),
-      doc.program.missing === "" && el("label", {}, "other size ", el("input", { id: "size", size: 8, onchange: (e) => otherSize(app, e.target.value) })),
+      !doc.program.missing && el("label", {}, "other size ", el("input", { id: "size", size: 8, onchange: (e) => otherSize(app, e.target.value) })),
       app.problem && el("span", { class: "error", role: "alert" }, app.problem, doc.halo.valid ? `; it takes ${doc.halo.valid.join(" × ")}` : ""),
       choose("layer", "Layer", names),
       doc.axes.map((axis, a) => number(`e-${axis}`, `entry ${axis} `, state.entry[a], (v) =>

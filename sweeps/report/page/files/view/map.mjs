@@ -28,7 +28,8 @@ export function createMap(app, place) {
     context.strokeStyle = color("grid");
     for (let c = 0; c < w && cell >= 5; c++) context.strokeRect(c * cell, 0, cell, h * tall);
     for (let r = 0; r < h && cell >= 5; r++) context.strokeRect(0, r * tall, w * cell, tall);
-    const cellOf = (entry) => [(entry[right] - columns[0]) * cell, ndim > 1 ? (entry[down] - rows[0]) * tall : 0, Math.max(cell, 4), Math.max(tall, 4)];
+    const [side, height] = [Math.max(cell, 4), Math.max(tall, 4)];
+    const cellOf = (entry) => [(entry[right] - columns[0]) * cell, ndim > 1 ? (entry[down] - rows[0]) * tall : 0, side, height];
     context.fillStyle = color("footprint");
     context.fillRect(...cellOf(app.state.entry));
     context.strokeStyle = color("next");

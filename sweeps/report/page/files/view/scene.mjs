@@ -69,5 +69,5 @@ export function fieldAt(app, layer, entry) {
   const away = entry.map((e, a) => e - field.entry[a]);
   if (away.every((n) => n === 0)) return { ...field, moved: entry.map(() => 0) };
   const jump = doc.fields.input_size ? null : doc.views.find((v) => !v.input_size).figures.jump[layer];
-  return jump && jump.every((j) => j !== null) ? { ...field, moved: away.map((n, a) => Math.round(n * jump[a])) } : null;
+  return jump?.every((j) => j !== null) ? { ...field, moved: away.map((n, a) => Math.round(n * jump[a])) } : null;
 }
