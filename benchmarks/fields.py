@@ -4,9 +4,10 @@ python -m benchmarks.fields rows.jsonl                  # all rows at random wei
 python -m benchmarks.fields rows.jsonl --faces FOLDER   # pnet.pt, rnet.pt, onet.pt of the wheel of facenet-pytorch too
 python -m benchmarks.fields rows.jsonl --write          # the tables of docs/effective-field.md, of the rows there are
 
-A row is a line of the file as soon as it is known, and within a row the sums are kept: the same command goes on where
-it was stopped. ``--images N`` for other numbers of images; names of models for their rows alone. About half an hour of
-one core. The last row of a model counts, and a row of fewer images than asked for is measured anew.
+A row is a line of the file as soon as it is known, and the sums over images are kept beside it: the same command goes
+on where it was stopped, and with ``--again`` it sets predictions of other code beside the same measurements. ``--images
+N`` for other numbers of images; names of models for their rows alone. About half an hour of one core. The last row of a
+model counts, and a row of fewer images than asked for is measured anew.
 """
 
 from __future__ import annotations
@@ -80,8 +81,8 @@ class Model(NamedTuple):
     pixels: int
 
 
-def row(of: Model, images: int, state: Path) -> Row:
-    """Measure one model, and set the predictions beside it."""
+def row(of: Model, images: int, state: Path, seconds: float = nan) -> Row:
+    """Measure one model, and set the predictions beside it; `seconds` that it took before, if the sums are there."""
     module, layer, pixels = of.module, of.layer, of.pixels
     rf.predicted_field(module, layer, input_size=pixels)  # libraries load at the first call
     begun = time.process_time()
@@ -89,8 +90,7 @@ def row(of: Model, images: int, state: Path) -> Row:
     milliseconds = 1e3 * (time.process_time() - begun)
     resumed, begun = state.exists(), time.process_time()
     measured = rf.effective_field(module, layer, count=images, seed=SEED, input_size=pixels, resume=state)
-    seconds = nan if resumed else time.process_time() - begun
-    state.unlink()
+    seconds = seconds if resumed else time.process_time() - begun
     kept = rf.predicted_field(module, layer, input_size=pixels, signs="kept")
     noise = float(measured.standard_error.sum() / measured.field.sum())
     near = [*_near(measured, predicted), *_near(measured, kept), *_near(measured, _equal(of, predicted.attrs["entry"]))]
@@ -240,6 +240,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--faces", type=Path)
+    parser.add_argument("--again", action="store_true")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     if given.write:
@@ -249,11 +250,12 @@ def main() -> None:
                 text = replaced(text, table(rows, group), marks)
         PAGE.write_text(text, encoding="utf-8")
         return
-    done = {r.model for r in rows_of(given.file) if r.images >= given.images}
+    known = {r.model: r for r in rows_of(given.file) if r.images >= given.images}
+    done = set() if given.again else set(known)
     models = list(face_models(given.faces)) if given.faces else []
     for of in (*(m for m in models if m.name not in done), *random_models(given.names, done)):
         state = given.file.with_name(f"{given.file.stem}-{''.join(c if c.isalnum() else '-' for c in of.name)}.npz")
-        found = row(of, given.images, state)
+        found = row(of, given.images, state, known[of.name].seconds if of.name in known else nan)
         with given.file.open("a", encoding="utf-8") as out:
             out.write(json.dumps(found._asdict(), ensure_ascii=False) + "\n")
         print(line(found), flush=True)
