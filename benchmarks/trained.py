@@ -6,7 +6,7 @@ the image itself, attention. ``python -m benchmarks.fields`` measures and predic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -222,11 +222,3 @@ KINDS = {
     "ViT-like": Kind(partial(transformer, patch=4, window=0), "body", steps=1000),
     "Swin-like": Kind(partial(transformer, patch=4, window=5), "body", steps=1000),
 }
-
-
-def trained_models(names: list[str], done: set[str]) -> Iterator[tuple[str, nn.Module, str, float]]:
-    """Name, model, layer and share of right answers of each network, trained."""
-    for name, kind in KINDS.items():
-        if name not in done and (not names or name in names):
-            model, right = trained(kind)
-            yield name, model, kind.layer, right

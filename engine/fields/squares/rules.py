@@ -49,7 +49,8 @@ def convolution(way: WayBack, node: Node, out: Window, output: int) -> Given:
     stride, padding, dilation = ([*v] * axes if len(v) == 1 else [*v] for v in (stride, padding, dilation))
     taps = Taps(weight.shape[2:], stride, padding, dilation, groups)
     work = weight.numel() * out.values[0, 0].numel()
-    halved = way.halved and way.power == 2 and groups == 1 and not transposed and work > _WORTH_HALVING
+    inexact = way.power == 2 or way.chance is not None
+    halved = way.halved and inexact and groups == 1 and not transposed and work > _WORTH_HALVING
     weight = weight.detach().to(torch.bfloat16 if halved else out.values.dtype)
     squared = weight.square() if way.power == 2 else weight
     if out.channels is not None and not transposed and squared.numel() < out.values.numel():

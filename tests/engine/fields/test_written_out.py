@@ -83,7 +83,7 @@ def test_attention_that_pytorch_fuses(mask, on_values):
 
         def forward(self, x):
             if on_values:
-                x = x * (1.0 if bool(x.abs().sum() < 0) else 1.0)  # asks for values
+                x = x * (2.0 if bool(x.abs().sum() < 0) else 1.0)  # asks for values
             t = self.patches(x).flatten(2).transpose(1, 2)
             q, k, v = self.qkv(t).reshape(-1, 16, 3, 4, 8).permute(2, 0, 3, 1, 4)
             if self.fused:
