@@ -87,6 +87,7 @@ class Blocks:
         self.with_formulas = formulas
         self._formulas: Formulas | None = None
         self._figure_rows: dict[tuple[int, int], tuple[int, list[np.ndarray]]] = {}
+        self._rows_of_unions: dict[int, tuple[int, dict[str, np.ndarray]]] = {}
         self._cost_rows: dict[tuple[int, str], tuple[int, np.ndarray]] = {}
 
     @property
@@ -121,7 +122,7 @@ class Blocks:
     def variables(self, stage: int | str) -> dict[str, Variable]:
         """Return the specs of the variables of a stage."""
         self.index(stage)
-        names = [*(self._union_names if self.space.branching else FIGURES)]
+        names = [*(UNION_FIGURES if self.space.branching else FIGURES), *(("density",) if self.space.scaled else ())]
         names += [*(self.costs.weights if self.costs else ())]
         if self.with_formulas:
             names += [n for n in FORMULAS if not n.startswith("published") or len(self.space.axes) == 2]
@@ -198,33 +199,30 @@ class Blocks:
 
     def _fill_unions(self, stage: int, start: int, stop: int, out: Arrays) -> None:
         """Figures of a space with branches: those of the state that each architecture ends in."""
-        wanted = [name in out for name in self._union_names]
-        if not any(wanted):
+        wanted = [name for name in self.variables(stage) if name in out and name in (*UNION_FIGURES, "density")]
+        if not wanted:
             return
         self.compiled.build_all(self.memory, stage + 1)
         first, tables = self._union_rows(stage)
         per_row = prod(p.choices for p in self.programs[first : stage + 1])
         low, high = start // per_row, -(-stop // per_row)
         nodes = self._nodes([level.follow for level in self.axes[0].levels], first, low, high)
-        targets = [out[name] for name in self._union_names if name in out]
-        rows.copy_rows(nodes, [*compress(tables, wanted)], start - low * per_row, stop - low * per_row, targets)
+        begin, end = start - low * per_row, stop - low * per_row
+        rows.copy_rows(nodes, [tables[name] for name in wanted], begin, end, [out[name] for name in wanted])
 
-    @property
-    def _union_names(self) -> tuple[str, ...]:
-        return (*UNION_FIGURES, "density") if self.space.scaled else UNION_FIGURES
-
-    def _union_rows(self, stage: int) -> tuple[int, list[np.ndarray]]:
+    def _union_rows(self, stage: int) -> tuple[int, dict[str, np.ndarray]]:
         """First stage of the rows of a stage, and the rows by node and choices: one node's where few states merge."""
-        key = (stage, 0)
-        if key not in self._figure_rows:
-            levels, figures = self.axes[0].levels, self.axes[0].figures(stage)
-            first, tables = stage + 1, [figures[name][:, None] for name in self._union_names]
-            while first and tables[0].itemsize * tables[0].shape[1] * levels[first - 1].follow.size <= ROW_BYTES:
+        if stage not in self._rows_of_unions:
+            levels, specs, figures = self.axes[0].levels, self.variables(stage), self.axes[0].figures(stage)
+            tables = {n: v[:, None].astype(specs[n].dtype, copy=False) for n, v in figures.items() if n in specs}
+            first, n = stage + 1, 1
+            while first and 8 * n * levels[first - 1].follow.size <= ROW_BYTES:
                 first -= 1
                 follow = levels[first].follow
-                tables = [table[follow].reshape(len(follow), -1) for table in tables]
-            self._figure_rows[key] = first, tables
-        return self._figure_rows[key]
+                tables = {name: table[follow].reshape(len(follow), -1) for name, table in tables.items()}
+                n *= follow.shape[1]
+            self._rows_of_unions[stage] = first, tables
+        return self._rows_of_unions[stage]
 
     def _words(self, stage: int) -> int:
         """Words of the widest set up to a stage."""
