@@ -15,6 +15,7 @@ import numpy as np
 from rfscale.engine.kernels.jit import inline, jit, jit_with, lowest_bit, source_version
 
 parallel = jit_with(parallel=True)
+helper = jit  # of what kernels call, those of other files too, and Python does not
 VERSION = source_version(__file__, globals())  # of the functions that other files inline
 
 TASKS = 64  # pieces of a level: some more than there are threads
@@ -50,7 +51,7 @@ def terms_of(mask, first, inside, rest, terms):
 # -----------------------------------------------------------------------------------------------------------------
 
 
-@jit
+@helper
 def rehashed(hashes, used, size):
     """Slots of `size`, each with the upper half of a hash and the number of its state: 0 is empty."""
     table = np.zeros(size, np.uint64)
@@ -63,7 +64,7 @@ def rehashed(hashes, used, size):
     return table
 
 
-@jit
+@helper
 def longer(rows, size):
     """The same rows, and room for more."""
     out = np.empty((size, *rows.shape[1:]), rows.dtype)
