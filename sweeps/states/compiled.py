@@ -44,7 +44,13 @@ class CompiledSpace:
         self.programs = compile_space(space)
         self.axes: tuple[AxisGraph, ...]
         self._coarse: dict[tuple[str, ...], AxisGraph] = {}  # by the figures that they tell, fewest states first
-        if space.branching:
+        if space.scaled:
+            from rfscale.sweeps.states.live import merged_live
+            from rfscale.sweeps.states.scales.graph import ScaleGraph
+
+            self.extents = []
+            self.axes = (ScaleGraph(merged_live(self.programs), len(space.axes)),)
+        elif space.branching:
             from rfscale.sweeps.states import axis_sets, hulls
             from rfscale.sweeps.states.live import merged_live
 
