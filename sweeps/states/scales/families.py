@@ -1,7 +1,7 @@
 """What the entries of a map read of another one, or of the image, on one axis: a placed set for each phase.
 
 Upsampling makes entries differ: of a map that was upsampled by 2, even entries read other pixels, relative to their
-place, than odd ones. A family says what each of them reads (docs/theory.md, 14.8).
+place, than odd ones. A family says what each of them reads (docs/theory.md, 15.1).
 """
 
 from __future__ import annotations

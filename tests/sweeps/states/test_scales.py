@@ -13,6 +13,8 @@ from rfscale.sweeps import Space
 from rfscale.sweeps.runs.blocks import Blocks
 from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.states.scales.families import Family, compose, reduced
+from rfscale.sweeps.states.scales.figures import FIGURES as FIGURES_OF_MAPS
+from rfscale.sweeps.states.scales.figures import map_figures
 from tests.oracles.scaled_sets import Architecture
 
 FIGURES = ("area", "extent", "jump", "overlap", "max_gap", "density")
@@ -222,6 +224,14 @@ def test_maps_of_different_phases_on_the_axes_are_counted_too():
     assert rf.sweep(space)[space.stages[-1].name].extent.values.ravel().tolist() == [y for y, _ in found]
     derived = rf.derive(rf.sweep(space)[space.stages[-1].name])
     assert (derived.density.values <= 1).all()
+
+
+def test_the_largest_entry_off_the_diagonal():
+    """The example of docs/theory.md, 15.3."""
+    period = 16
+    x, y = Family(2, period, ((0, 7), (8, 3))), Family(2, period, ((0, 7), (10, 3)))
+    found = dict(zip(FIGURES_OF_MAPS, map_figures((x, y), 2), strict=True))
+    assert (found["area"], found["extent"], found["box"], found["terms"], found["jump"]) == (12, 3, 12, 2, 8)
 
 
 def test_families_compose_as_entries_read():
