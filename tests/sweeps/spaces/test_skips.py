@@ -131,7 +131,7 @@ def test_what_has_no_figures():
         rf.sweep(Space.from_dict({"stages": [{"name": "a", "kernel": 3}, UP]}))
     gaps = {"name": "x", "op": "conv_transpose", "kernel": 2, "stride": 3}
     with pytest.raises(
-        InputError, match="kernel 2 and stride 3 makes entries that read nothing; .*at least the stride"
+        InputError, match=r"kernel 2 and stride 3 makes entries that read nothing; .*at least the stride"
     ):
         rf.sweep(space(gaps))
     far = [{"name": f"s{i}", "kernel": 3, "stride": 32, "dilation": 9} for i in range(6)]
