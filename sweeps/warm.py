@@ -128,6 +128,7 @@ def _kernels_at_once() -> AbstractContextManager[None]:
             for limits in (ADDED, READS, graph.NUMBERED, pool.WITHOUT_KERNELS)
             for name in ("few", "most")
         ),
+        *((levels.SOONER, name, -1) for name in ("kept", "most")),
         (backward, "FEW_READS", -1),
         (graph, "MIN_EDGES_TO_TEST_MERGING", 0),
         (levels, "FIRST_NODES", 1),
