@@ -142,27 +142,30 @@ def reduced(family: Family) -> Family:
 
 def within(small: Family, large: Family) -> bool:
     """Whether every entry reads of one family no more than of the other."""
-    for entry in range(lcm(small.up, large.up)):
-        (a, bits), (b, others) = small.at(entry), large.at(entry)
-        if a < b or bits << a - b & ~others:
-            return False
-    return True
+    if small.up == large.up:
+        return all(map(inside, small.sets, large.sets))
+    entries = range(lcm(small.up, large.up))
+    return all(map(inside, map(small.at, entries), map(large.at, entries)))
+
+
+def inside(small: Placed, large: Placed) -> bool:
+    """Whether a placed set is a part of another."""
+    shift = small[0] - large[0]
+    return shift >= 0 and not small[1] << shift & ~large[1]
 
 
 def maximal(families: Iterable[Family]) -> tuple[Family, ...]:
     """Return the families that no other one contains, sorted."""
-    kept: list[Family] = []
     every = set(families)
-    if len(every) > 1:
-        for family in sorted(every, key=_size, reverse=True):
-            if not any(within(family, other) for other in kept):
-                kept.append(family)
-        return tuple(sorted(kept))
-    return tuple(every)
-
-
-def _size(family: Family) -> Fraction:
-    return Fraction(sum(bits.bit_count() for _, bits in family.sets), family.up)
+    if len(every) == 1:
+        return tuple(every)
+    kept: list[Family] = []
+    phases = lcm(*{f.up for f in every})
+    size = {f: sum([bits.bit_count() for _, bits in f.sets]) * (phases // f.up) for f in every}
+    for family in sorted(every, key=size.__getitem__, reverse=True):  # what contains another is larger
+        if not any(within(family, other) for other in kept):
+            kept.append(family)
+    return tuple(sorted(kept))
 
 
 def centre(families: Sequence[Family]) -> Fraction:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.states.effects import Placed
-from rfscale.sweeps.states.scales.families import Family, union
+from rfscale.sweeps.states.scales.families import Family, inside, union
 
 # on the first axis where those of the footprint differ: its entry may have another phase on each; `box`: of all axes
 FIGURES = ("area", "shared", "extent", "pixels", "jump", "max_gap", "terms", "box")
@@ -75,16 +75,14 @@ def _of_products(families: Sequence[Family], rows: Sequence[Placed], jump: int, 
     """Figures of unions of several products: pixels of one axis are counted by the products that hold them (3.4)."""
     phases = len(rows) - 1
     groups, own, both = _counts(families, phases)
-    axes = "abc"[:ndim]
-    meet = np.einsum(",".join("t" + a for a in axes) + "->" + axes, *[groups] * ndim, optimize=True) > 0
-    meet = meet.astype(np.int64)
-    picks = "uvw"[:ndim]
+    common = groups.T @ groups if ndim == 2 else np.einsum("ta,tb,tc->abc", groups, groups, groups)
+    meet = (common > 0).astype(np.int64)  # kinds that some product holds on all axes
 
     def sizes(first: np.ndarray) -> np.ndarray:
         """Pixels by phase of each axis: the first axis has counts of its own."""
-        counts = [first, *[own] * (ndim - 1)]
-        pairs = ",".join(p + a for p, a in zip(picks, axes, strict=True))
-        found: np.ndarray = np.einsum(f"{axes},{pairs}->{picks}", meet, *counts, optimize=True)
+        found = meet
+        for counts in (first, *[own] * (ndim - 1)):
+            found = np.tensordot(found, counts, axes=([0], [1]))  # an axis of kinds becomes one of phases, at the end
         return found
 
     area = sizes(own)
@@ -132,8 +130,4 @@ def _bools(shift: int, bits: int, width: int) -> np.ndarray:
 def _terms(families: Sequence[Family], at: tuple[int, ...]) -> int:
     """Products at an entry, none within another."""
     products = {tuple(f.at(u) for u in at) for f in families}
-
-    def inside(one: tuple[Placed, ...], other: tuple[Placed, ...]) -> bool:
-        return all(a >= b and not bits << a - b & ~others for (a, bits), (b, others) in zip(one, other, strict=True))
-
-    return sum(not any(inside(p, q) for q in products if q != p) for p in products)
+    return sum(not any(q != p and all(map(inside, p, q)) for q in products) for p in products)
