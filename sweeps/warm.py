@@ -199,6 +199,8 @@ def _sweeps() -> None:
     best(space, "extent", k=3)
     sample(space, 4)
     pareto(space, "extent", "overlap")
+    count(Space.from_dict(BRANCHES), "pixels")
+    count(Space.from_dict({**BRANCHES, "axes": 3}), "area")
     with TemporaryDirectory() as folder:
         for each in (space, *map(Space.from_dict, (HOLES, BRANCHES))):
             sweep(each)
