@@ -44,7 +44,7 @@ class Family(NamedTuple):
 
     def moved(self, by: int) -> Family:
         """Return the family, all sets moved."""
-        return self._replace(sets=tuple((first + by, bits) for first, bits in self.sets)) if by else self
+        return Family(self.up, self.down, tuple([(first + by, bits) for first, bits in self.sets])) if by else self
 
 
 IDENTITY = Family(1, 1, ((0, 1),))
@@ -89,8 +89,8 @@ def compose(outer: Family, inner: Family) -> Family:
         return Family(1, outer.down * inner.down, ((first * inner.down + start, _sumset(bits, taps, inner.down)),))
     up, down, rows = inner
     times = up // gcd(up, outer.down)
-    low = min(first for first, _ in outer.sets)
-    high = max(first + taps.bit_length() for first, taps in outer.sets) + outer.down * (times - 1)
+    low = min([first for first, _ in outer.sets])
+    high = max([first + taps.bit_length() for first, taps in outer.sets]) + outer.down * (times - 1)
     placed = [(rows[e % up][0] + e // up * down, rows[e % up][1]) for e in range(low, high)]
     reads = [[first - low + tap for tap in set_bits(taps)] for first, taps in outer.sets]
     sets = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from math import lcm, prod
 
 import numpy as np
@@ -43,8 +42,8 @@ def map_figures(families: Sequence[Family], ndim: int) -> tuple[int, ...]:
             f"neighbouring entries are {jump} pixels apart; figures of spaces need whole pixels",
             remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
         )
-    rows = [union(f.at(u) for f in families) for u in range(lcm(*(f.up for f in families)) + 1)]
-    longest = max(bits.bit_length() for _, bits in rows)
+    rows = _rows(families)
+    longest = max([bits.bit_length() for _, bits in rows])
     if longest**ndim >= MAX_BOX:
         raise InputError(
             f"reaches areas of {float(longest**ndim):.4g} pixels; at most 2^62 fit",
@@ -52,11 +51,24 @@ def map_figures(families: Sequence[Family], ndim: int) -> tuple[int, ...]:
         )
     if len(families) == 1 or ndim == 1:
         sizes = [bits.bit_count() for _, bits in rows[:-1]]
-        shared = [_shared(a, b) for a, b in pairwise(rows)]
-        u = max(range(len(sizes)), key=lambda i: (sizes[i], -shared[i]))
-        area, common = sizes[u] ** ndim, shared[u] * sizes[u] ** (ndim - 1)
-        return area, common, *_of_rows(rows[u][1], int(jump)), 1, rows[u][1].bit_length() ** ndim
+        most = max(sizes)
+        shared, u = min([(_shared(rows[u], rows[u + 1]), u) for u, size in enumerate(sizes) if size == most])
+        return (
+            most**ndim,
+            shared * most ** (ndim - 1),
+            *_of_rows(rows[u][1], int(jump)),
+            1,
+            rows[u][1].bit_length() ** ndim,
+        )
     return _of_products(families, rows, int(jump), ndim)
+
+
+def _rows(families: Sequence[Family]) -> list[Placed]:
+    """The union on an axis of all families, of every phase and of the entry after."""
+    if len(families) == 1:
+        family = families[0]
+        return [*family.sets, family.at(family.up)]
+    return [union(f.at(u) for f in families) for u in range(lcm(*(f.up for f in families)) + 1)]
 
 
 def _shared(one: Placed, other: Placed) -> int:
