@@ -7,7 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Wiring
+from rfscale.sweeps.spaces.graphs.wiring import EARLIER, ChainLayer, Wired
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
@@ -90,15 +90,20 @@ def _size(layer: ChainLayer, axis: int, n: int) -> int:
     return max(1, -(-(n - layer.start[axis]) // layer.stride[axis]))
 
 
-def chain_channels(space: Space, wirings: Mapping[str, Wiring]) -> list[dict[str, Any]]:
+def chain_channels(space: Space, wirings: Mapping[str, Wired]) -> list[dict[str, Any]]:
     """Return what each node's spec says of channels, stage by stage: nothing where the space has none."""
     rules = CostRules.of(space)
-    state, out = rules.start, []
-    for stage, wiring in wirings.items():
-        states = [state]
+    earlier = last = rules.start
+    out = []
+    for stage, (wiring, kept, _) in wirings.items():
+        states = [last]
         for node in wiring:
             before = [states[i] for i in node.inputs]
             spec: dict[str, Any] = {}
+            if node == EARLIER:
+                states.append(earlier)
+                out.append(spec)
+                continue
             try:
                 states.append(rules.after(node.layer, before)[0])
             except InputError as error:
@@ -111,5 +116,5 @@ def chain_channels(space: Space, wirings: Mapping[str, Wiring]) -> list[dict[str
                 if not layer.bias:
                     spec["bias"] = False
             out.append(spec)
-        state = states[-1]
+        earlier, last = states[kept or 0], states[-1]
     return out

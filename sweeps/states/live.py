@@ -24,7 +24,7 @@ def merged_live(programs: Sequence[Program]) -> list[Program]:
     after, n_after = np.zeros(programs[-1].n_live, np.int64), 1
     for program in reversed(programs):
         rows: dict[tuple[Effect, ...], int] = {}
-        row_of = np.array([rows.setdefault(row, len(rows)) for row in program.effects], np.int64)
+        row_of = np.array([rows.setdefault(row, len(rows)) for row in program.effects] or [0], np.int64)
         variant = row_of[program.variant]
         next_live = after[program.next_live]
         alike = np.concatenate([variant[:, None], next_live], axis=1)
