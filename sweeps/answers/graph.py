@@ -347,7 +347,7 @@ def union_figure(figures: dict[str, np.ndarray], name: str, ndim: int) -> np.nda
     """Return a figure of a space with branches from those that are worked out."""
     if name == "width":
         return np.sqrt(figures["area"])
-    if name == "density":
+    if name == "density" and name not in figures:
         return share(figures["area"], figures["extent"].astype(np.int64) ** ndim)
     return figures[name]
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from rfscale.engine.kernels.jit import inline, jit, jit_with, lowest_bit
+from rfscale.engine.kernels.jit import inline, jit, jit_with, lowest_bit, source_version
 
 parallel = jit_with(parallel=True)
+VERSION = source_version(__file__, globals())  # of the functions that other files inline
 
 TASKS = 64  # pieces of a level: some more than there are threads
 _ONE = np.uint64(1)
@@ -31,7 +32,7 @@ _UPPER, _LOWER = np.uint64(0xFFFFFFFF00000000), np.uint64(0xFFFFFFFF)
 
 
 @inline
-def _terms(mask, first, inside, rest, terms):
+def terms_of(mask, first, inside, rest, terms):
     """Write the elements that are the terms of a mask; return how many. `rest` is scratch."""
     words = mask.shape[0]
     for w in range(words):
@@ -65,8 +66,58 @@ def _rehashed(hashes, used, size):
 
 
 @jit
+def _hashed(mask):
+    """Hash of a row: the words of a mask, and its component last."""
+    code = (mask[mask.shape[0] - 1] + _ONE) * _MIX
+    for w in range(mask.shape[0] - 1):
+        code = (code ^ mask[w]) * _MIX
+        code ^= code >> np.uint64(29)
+    return code
+
+
+@jit
+def _place(table, found, mask, code):
+    """Slot of a table that has a row or is free for it, and the number of the row: -1 if it is free."""
+    bits = np.uint64(table.shape[0] - 1)
+    slot = code & bits
+    while table[np.int64(slot)]:
+        entry = table[np.int64(slot)]
+        if (entry ^ code) & _UPPER == _ZERO:
+            at, same = np.int64(entry & _LOWER) - 1, True
+            for w in range(mask.shape[0]):
+                if found[at, w] != mask[w]:
+                    same = False
+                    break
+            if same:
+                return np.int64(slot), at
+        slot = (slot + _ONE) & bits
+    return np.int64(slot), np.int64(-1)
+
+
+@jit
+def _unite(terms, n, after, after_component, parent, path, needed, moved, made):
+    """Write what steps make of a state of n terms, those that are `needed`: masks, their component last."""
+    words = after.shape[2]
+    for p in range(after.shape[0]):
+        for w in range(words):
+            moved[p, w] = _ZERO
+        for i in range(n):
+            for w in range(words):
+                moved[p, w] |= after[p, terms[i], w]
+    for step in range(parent.shape[0]):
+        if needed[step]:
+            up, p = parent[step], path[step]
+            made[step, words] = made[up, words] if up >= 0 else _FULL
+            if p >= 0 and n:
+                made[step, words] = np.uint64(after_component[p, terms[0]])
+            for w in range(words):
+                made[step, w] = (made[up, w] if up >= 0 else _ZERO) | (moved[p, w] if p >= 0 else _ZERO)
+
+
+@jit
 def advance(
-    masks, component, state, variant, first, inside, after, after_component, parent, path, end, wanted, limit,
+    masks, component, state, variant, first, inside, after, after_component, parent, path, end, wanted,
+    origin, ends_before, earlier, later, limit,
 ):  # fmt: skip
     """Apply every effect of a stage to every state; states that are equal by content are one.
 
@@ -85,87 +136,87 @@ def advance(
         Step i unites the result of step parent[i] (-1: nothing) with the terms moved by path[i]; end[i] is the effect
         that is reached so, or -1. A path of -1 adds nothing: no path leads through.
     wanted : bool array (variants, effects)
+    origin : int32 array (2, n)
+        Node and effect of the stage before that led to each node first, or no columns: then nothing is exchanged.
+    ends_before : int32 array (nodes of the level before, effects of the stage before)
+        Where they led.
+    earlier : int64 array (effects,); later : int64 array (effects of the stage before,)
+        The number of each effect in the other stage, -1 if it has none or does not commute (docs/theory.md, 14.8).
     limit : int
         States that there may be after the stage.
 
     Returns
     -------
-    Masks and components of the states after; ends, int32 array (n, effects), -1 where not wanted; whether the
-    limit was kept.
+    Masks and components of the states after; ends, int32 array (n, effects), -1 where not wanted; int32 array
+    (2, states), the row and effect that led to each state first; whether the limit was kept.
     """
-    words, steps = after.shape[2], parent.shape[0]
+    words, steps, effects = after.shape[2], parent.shape[0], wanted.shape[1]
     found = np.empty((max(1, min(limit, 1024)), words + 1), np.uint64)  # the last word is the component
-    hashes = np.empty(found.shape[0], np.uint64)
+    hashes, source = np.empty(found.shape[0], np.uint64), np.empty((found.shape[0], 2), np.int32)
     table = np.zeros(4096, np.uint64)
     used = 0
-    ends = np.full((state.shape[0], wanted.shape[1]), -1, np.int32)
+    ends = np.full((state.shape[0], effects), -1, np.int32)
     rest, terms = np.empty(masks.shape[1], np.uint64), np.empty(64 * masks.shape[1], np.int64)
     moved, made = np.empty((after.shape[0], words), np.uint64), np.zeros((steps + 1, words + 1), np.uint64)
-    codes, warm = np.empty(steps, np.uint64), np.empty(steps, np.uint64)
+    codes, warm = np.empty(effects, np.uint64), np.empty(effects, np.uint64)
+    open_, at_step, needed = np.empty(effects, np.int64), np.empty(effects, np.int64), np.zeros(steps, np.bool_)
+    for step in range(steps):
+        if end[step] >= 0:
+            at_step[end[step]] = step
     for row in range(state.shape[0]):
-        n, source = 0, np.int64(state[row])
-        if component[source] >= 0:
-            n = _terms(masks[source], first[component[source]], inside, rest, terms)
-        for p in range(after.shape[0]):
-            for w in range(words):
-                moved[p, w] = _ZERO
-            for i in range(n):
-                for w in range(words):
-                    moved[p, w] |= after[p, terms[i], w]
+        n_open = 0
+        up, by = (np.int64(origin[0, row]), later[origin[1, row]]) if origin.shape[1] else (np.int64(-1), np.int64(-1))
+        for effect in range(effects):
+            if wanted[variant[row], effect]:
+                if by >= 0 and earlier[effect] >= 0:  # the stages the other way round: a row that is known
+                    turned = np.int64(ends_before[up, earlier[effect]])
+                    if 0 <= turned < row and ends[turned, by] >= 0:
+                        ends[row, effect] = ends[turned, by]
+                        continue
+                open_[n_open] = effect
+                n_open += 1
+        if not n_open:
+            continue
+        n, before = 0, np.int64(state[row])
+        if component[before] >= 0:
+            n = terms_of(masks[before], first[component[before]], inside, rest, terms)
+        needed[:] = n_open == effects
+        for i in range(n_open):
+            step = at_step[open_[i]]
+            while step >= 0 and not needed[step]:
+                needed[step] = True
+                step = parent[step]
+        _unite(terms, n, after, after_component, parent, path, needed, moved, made)
         bits = np.uint64(table.shape[0] - 1)
-        for step in range(steps):
-            up, p = parent[step], path[step]
-            made[step, words] = made[up, words] if up >= 0 else _FULL
-            if p >= 0 and n:
-                made[step, words] = np.uint64(after_component[p, terms[0]])
-            code = (made[step, words] + _ONE) * _MIX
-            for w in range(words):
-                made[step, w] = (made[up, w] if up >= 0 else _ZERO) | (moved[p, w] if p >= 0 else _ZERO)
-                code = (code ^ made[step, w]) * _MIX
-                code ^= code >> np.uint64(29)
-            codes[step] = code
+        for i in range(n_open):
+            codes[i] = _hashed(made[at_step[open_[i]]])
             # the table is larger than the cache: reads that do not wait for each other take half the time in all
-            warm[step] = table[np.int64(code & bits)]
-        for step in range(steps):
-            if warm[step] and (warm[step] ^ codes[step]) & _UPPER == _ZERO:
-                warm[step] = found[np.int64(warm[step] & _LOWER) - 1, words]
-        for step in range(steps):
-            if end[step] < 0 or not wanted[variant[row], end[step]]:
-                continue
-            code, bits = codes[step], np.uint64(table.shape[0] - 1)
-            slot, at = code & bits, np.int64(-1)
-            while table[np.int64(slot)]:
-                entry = table[np.int64(slot)]
-                if (entry ^ code) & _UPPER == _ZERO:
-                    j, same = np.int64(entry & _LOWER) - 1, True
-                    for w in range(words + 1):
-                        if found[j, w] != made[step, w]:
-                            same = False
-                            break
-                    if same:
-                        at = j
-                        break
-                slot = (slot + _ONE) & bits
+            warm[i] = table[np.int64(codes[i] & bits)]
+        for i in range(n_open):
+            if warm[i] and (warm[i] ^ codes[i]) & _UPPER == _ZERO:
+                warm[i] = found[np.int64(warm[i] & _LOWER) - 1, words]
+        for i in range(n_open):
+            mask = made[at_step[open_[i]]]
+            slot, at = _place(table, found, mask, codes[i])
             if at < 0:
                 at = used
                 if used == limit:
-                    return found[:used, :words], component[:0], ends, False
+                    return found[:used, :words], component[:0], ends, source.T, False
                 if used == found.shape[0]:
                     size = min(2 * used, limit)
                     wider, longer = np.empty((size, words + 1), np.uint64), np.empty(size, np.uint64)
-                    wider[:used], longer[:used] = found, hashes
-                    found, hashes = wider, longer
-                for w in range(words + 1):
-                    found[at, w] = made[step, w]
-                hashes[at], table[np.int64(slot)] = code, (code & _UPPER) | np.uint64(at + 1)
+                    origins = np.empty((size, 2), np.int32)
+                    wider[:used], longer[:used], origins[:used] = found, hashes, source
+                    found, hashes, source = wider, longer, origins
+                found[at], hashes[at] = mask, codes[i]
+                source[at, 0], source[at, 1] = row, open_[i]
+                table[slot] = (codes[i] & _UPPER) | np.uint64(at + 1)
                 used += 1
                 if 2 * used > table.shape[0]:
                     table = _rehashed(hashes, used, 4 * table.shape[0])
-            ends[row, end[step]] = at
-    place = np.empty(used, np.int32)
-    for i in range(used):
-        place[i] = np.int32(np.int64(found[i, words]))
-    return found[:used, :words].copy(), place, ends, True
+            ends[row, open_[i]] = at
+    place = found[:used, words].astype(np.int64).astype(np.int32)
+    return found[:used, :words].copy(), place, ends, source[:used].T.copy(), True
 
 
 # drivers: figures
@@ -272,7 +323,7 @@ def union_figures(masks, component, first, inside, start, extent, jump, sets, nd
                 out[i, row] = 0
             if component[row] < 0:
                 continue
-            n_terms = _terms(masks[row], first[component[row]], inside, rest, terms)
+            n_terms = terms_of(masks[row], first[component[row]], inside, rest, terms)
             used = (n_terms + 63) >> 6
             low, high = start[terms[0]], start[terms[0]] + extent[terms[0]]
             for i in range(1, n_terms):

@@ -120,7 +120,8 @@ class Blocks:
     def variables(self, stage: int | str) -> dict[str, Variable]:
         """Return the specs of the variables of a stage."""
         self.index(stage)
-        names = [*(UNION_FIGURES if self.space.branching else FIGURES), *(self.costs.weights if self.costs else ())]
+        names = [*(UNION_FIGURES if self.space.branching else FIGURES), *(("density",) if self.space.scaled else ())]
+        names += [*(self.costs.weights if self.costs else ())]
         if self.with_formulas:
             names += [n for n in FORMULAS if not n.startswith("published") or len(self.space.axes) == 2]
         return {n: VARIABLES[n] for n in names}
@@ -198,7 +199,7 @@ class Blocks:
         """Figures of a space with branches: those of the state that each architecture ends in."""
         from rfscale.sweeps.kernels import unions
 
-        wanted, graph = [name for name in UNION_FIGURES if name in out], self.axes[0]
+        wanted, graph = [name for name in (*UNION_FIGURES, "density") if name in out], self.axes[0]
         if not wanted:
             return
         self.compiled.build_all(self.memory, stage + 1)

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any, Self
 from rfscale.engine.errors import InputError, nearest, shown, visible
 from rfscale.engine.network.spec import AXES, listed, per_axis, stated_axes, text_name, whole
 from rfscale.sweeps.spaces.display import count, space_html, space_text, stage_columns
-from rfscale.sweeps.spaces.graphs.wiring import EARLIER, NO_PATH, ChainLayer, Given, Wired, first_tap
+from rfscale.sweeps.spaces.graphs.wiring import (
+    EARLIER,
+    NO_PATH,
+    ChainLayer,
+    Given,
+    Wired,
+    first_tap,
+    source_of,
+    transposed_start,
+)
 from rfscale.sweeps.spaces.index import Labelled
 from rfscale.sweeps.spaces.stage_reader import StageReader
 from rfscale.sweeps.spaces.stages import PER_AXIS, Factor, Stage, factor_values
@@ -44,6 +53,8 @@ class Space(Labelled):
         Whether every window is alike on all axes, so that figures are per axis only once.
     branching : bool
         Whether some stage has branches: footprints are unions then, and figures those of the plane.
+    scaled : bool
+        Whether stages read the output of others than the one before, or upsample; these are branching, too.
     input_size : tuple of int or None
         Pixels per axis, for macs.
     channels : tuple of int or None
@@ -77,6 +88,7 @@ class Space(Labelled):
     axes: tuple[str, ...]
     square: bool
     branching: bool
+    scaled: bool
     input_size: tuple[int, ...] | None
     input_channels: int
     channels: tuple[int, int] | None
@@ -107,10 +119,23 @@ class Space(Labelled):
             StageReader(shared, ndim, spec.get("cells"), spec.get("ops")), given, channels is not None
         )
         sizes = {f.name: len(f.labels) for f in factors}
-        square, branching = ndim == 1 or _is_square(stages, factors), any(stage.branching for stage in stages)
+        values = {f.name: f.values for f in factors}
+        scaled = any(stage.sources or stage.upsamples(values) for stage in stages)
+        square, branching = ndim == 1 or _is_square(stages, factors), scaled or any(s.branching for s in stages)
+        if scaled and not square:
+            raise InputError(
+                f"space {name!r} has skips or upsampling, and windows that differ between axes; they need square ones",
+                remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
+            )
         if branching and not square:
             raise InputError(
                 f"space {name!r} has branches, and windows that differ between axes; branches go with square windows",
+                remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
+            )
+        pairs = any(stage.reads_earlier or stage.folded for stage in stages)
+        if scaled and pairs:
+            raise InputError(
+                f"space {name!r} has skips or upsampling, and cells of two inputs or of more than 2^20 choices",
                 remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
             )
         super().__init__(
@@ -121,12 +146,13 @@ class Space(Labelled):
             axes=AXES[ndim],
             square=square,
             branching=branching,
+            scaled=scaled,
             input_size=input_size,
             input_channels=input_channels,
             channels=channels,
             stage_sizes=tuple(accumulate((prod(sizes[n] for n in new) for new in introduced), mul)),
             folded={n: i for i, s in enumerate(stages) if s.cell and s.folded for n in introduced[i]},
-            reads_pairs=any(stage.reads_earlier or stage.folded for stage in stages),
+            reads_pairs=pairs,
             _spec=kept,
         )
         vars(self)["hash"] = self._digest()
@@ -210,11 +236,15 @@ class Space(Labelled):
         """Yield, stage by stage, the names of what it reads and of its nodes; None: no path leads there."""
         last: str | None = "input"
         earlier: str | None = None
+        outputs: dict[str, str | None] = {}
         for stage in self.stages:
             nodes, kept, _ = wirings[stage.name]
             names, count = [last], 0
             for node in nodes:
-                if node == EARLIER:
+                source = source_of(node)
+                if source is not None:
+                    names.append(outputs.get(source, "input"))
+                elif node == EARLIER:
                     names.append(earlier)
                 elif node == NO_PATH:
                     names.append(None)
@@ -223,6 +253,7 @@ class Space(Labelled):
                     names.append(f"{stage.name}.{count}" if stage.numbered else stage.name)
             yield stage.name, names
             earlier, last = None if kept is None else names[kept], names[-1]
+            outputs[stage.name] = last
 
     def outputs(self, where: int | Mapping[Any, Any]) -> dict[str, str]:
         """Return, per stage, the layer whose map the stage's figures belong to; "input" where there is none."""
@@ -255,15 +286,15 @@ class Space(Labelled):
         written: list[dict[str, Any]] = []
         for stage, names in self._named(wirings):
             for node, name in zip(wirings[stage].nodes, names[1:], strict=True):
-                costs = next(channels)
-                if node in (EARLIER, NO_PATH):
+                channels_of = next(channels)
+                if node in (EARLIER, NO_PATH) or source_of(node) is not None:
                     continue
                 spec = {"op": node.layer} if isinstance(node.layer, str) else _layer_spec(node.layer)
                 inputs = [names[n] for n in node.inputs]
                 before = written[-1]["name"] if written else "input"
                 reads = {} if inputs == [before] else {"inputs": inputs}
-                written.append({"name": name, **spec, **reads, **costs})
-            if names[-1] is None and not any(s.reads_earlier for s in self.stages):
+                written.append({"name": name, **spec, **reads, **channels_of})
+            if names[-1] is None and not self.reads_pairs:
                 raise InputError(f"no path leads through stage {stage!r}, so that there is no network")
         if names[-1] is None:
             raise InputError(f"no path leads through stage {stage!r}, so that there is no network")
@@ -283,6 +314,13 @@ def _layer_spec(layer: ChainLayer) -> dict[str, Any]:
         return {"op": layer.op}
     if layer.op == "space_to_depth":
         return {"op": layer.op, "scale": list(layer.stride)}
+    if layer.op == "upsample":
+        return {"op": layer.op, "scale": list(layer.stride), "mode": layer.mode}
+    if layer.op == "conv_transpose":
+        starts = [transposed_start(k, s) for k, s in zip(layer.kernel, layer.stride, strict=True)]
+        ends = [k - s - p for k, s, p in zip(layer.kernel, layer.stride, starts, strict=True)]
+        sizes = {"kernel": list(layer.kernel), "stride": list(layer.stride)}
+        return {"op": layer.op, **sizes, "padding": [*starts, *ends]}
     if layer.op == "slice":
         return {"op": layer.op, "start": list(layer.start), "step": list(layer.stride)}
     starts = [-first_tap(layer, axis) for axis in range(len(layer.kernel))]

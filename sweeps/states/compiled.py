@@ -46,6 +46,12 @@ class CompiledSpace:
         self._hulls: AxisGraph | None = None
         if space.reads_pairs:
             self.extents, self.axes, self._hulls = _pair_graphs(space, self.programs)
+        elif space.scaled:
+            from rfscale.sweeps.states.live import merged_live
+            from rfscale.sweeps.states.scales.graph import ScaleGraph
+
+            self.extents = []
+            self.axes = (ScaleGraph(merged_live(self.programs), len(space.axes)),)
         elif space.branching:
             from rfscale.sweeps.states.hulls import HullGraph
             from rfscale.sweeps.states.live import merged_live

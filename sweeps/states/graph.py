@@ -23,7 +23,7 @@ from rfscale.sweeps.kernels import lanes, paths
 from rfscale.sweeps.kernels import states as kernels
 from rfscale.sweeps.machine import PARALLEL_FROM, threads_for
 from rfscale.sweeps.spaces.costs import CostRules, CostState
-from rfscale.sweeps.spaces.graphs.wiring import ChainLayer
+from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, output_node
 from rfscale.sweeps.states.compile import Program, Trie
 
 FIGURES = ("pixels", "extent", "jump", "shared")
@@ -320,29 +320,36 @@ class CostGraph:
         self._rules = rules
         self.follow: list[np.ndarray] = []
         self.weights: dict[str, list[np.ndarray]] = {"params": [], **({"macs": []} if rules.input_size else {})}
-        nodes = {(rules.start, 0): 0}
+        self._keeps_maps = any(program.before for program in programs)
+        start = (rules.start, *[rules.start] * len(programs[0].before)) if self._keeps_maps else rules.start
+        nodes: dict[tuple[Any, int], int] = {(start, 0): 0}
         most = {name: [0] for name in self.weights}
         for program in programs:
             nodes, most = self._add(program, nodes, most)
 
     def _add(
-        self, program: Program, nodes: dict[tuple[CostState, int], int], most: dict[str, list[int]]
-    ) -> tuple[dict[tuple[CostState, int], int], dict[str, list[int]]]:
+        self, program: Program, nodes: dict[tuple[Any, int], int], most: dict[str, list[int]]
+    ) -> tuple[dict[tuple[Any, int], int], dict[str, list[int]]]:
+        """Add a stage. Where maps are kept for later ones, a node has the states of all of them, its own first."""
         shape = (len(nodes), program.choices)
         follow = np.zeros(shape, np.int32)
-        found: dict[tuple[CostState, int], int] = {}
+        found: dict[tuple[Any, int], int] = {}
         weights = {name: np.zeros(shape, np.int64) for name in self.weights}
         after: dict[str, list[int]] = {name: [] for name in self.weights}
         wirings: dict[int, list[NumberedWiring]] = {}
         layers: dict[ChainLayer | str, int] = {}
         for (state, live), n in nodes.items():
             known: dict[tuple[Any, ...], int] = {}
-            ends = [(state, 0, 0)]
+            ends = [(state[0] if self._keeps_maps else state, 0, 0)]
+            for name, kept in zip(program.before, state[1:] if program.before else (), strict=True):
+                known[layers.setdefault(output_node(name).layer, len(layers)),] = len(ends)
+                ends.append((kept, 0, 0))
             variant = int(program.variant[live])
             if variant not in wirings:  # the same for all nodes of a level
                 wirings[variant] = _numbered_nodes(program, variant, layers)
             for c, wiring in enumerate(wirings[variant]):
-                end, params, macs = self._through(program.stage, wiring, known, ends)
+                one, params, macs = self._through(program.stage, wiring, known, ends)
+                end = (one, *[(one, *state[1:])[i] for i in program.after]) if self._keeps_maps else one
                 key = (end, int(program.next_live[live, c]))
                 node = follow[n, c] = found.setdefault(key, len(found))
                 for name, cost in (("params", params), ("macs", macs)):

@@ -11,6 +11,7 @@ from rfscale.engine.analysis.check.check import check
 from rfscale.engine.analysis.explore.families import FamilyTable
 from rfscale.engine.analysis.explore.fields import fields_of
 from rfscale.engine.analysis.explore.figures import figures_at
+from rfscale.engine.analysis.explore.holes import holes_of
 from rfscale.engine.analysis.explore.objects import objects_of
 from rfscale.engine.analysis.explore.tiling import tiling_of
 from rfscale.engine.analysis.output_lines import output_lines
@@ -75,6 +76,7 @@ def explorer_document(
     interior, why = _interior(net, global_ops, table)
     views += [interior] if interior else []
     figures_size = None if interior else sizes[0]  # a network without interior figures has those of its size
+    outputs = [_output(net, name) for name in (*net.outputs, *_last_local(net, figures_size))]
     described = objects_of(net, objects, resize, figures_size, **source or {}) if with_objects and ndim == 2 else []
     return {
         "format": FORMAT,
@@ -85,9 +87,10 @@ def explorer_document(
         "notes": _notes(net, global_ops, why),
         "layers": _layers(net),
         "modules": _modules(net),
-        "outputs": [_output(net, name) for name in (*net.outputs, *_last_local(net, figures_size))],
+        "outputs": outputs,
         "verdict": output_lines(net, figures_size, global_ops="skip"),
         "findings": [asdict(f) | {"value": None, "threshold": None} for f in check(net, global_ops=global_ops)],
+        "holes": holes_of(net, (interior or views[0])["figures"], outputs),
         "halo": tiling_of(net, global_ops, views[0]["figures"]["is_global"]),
         "objects": described,
         "fields": _fields(net, resolve(net, figures_size, global_ops), global_ops),

@@ -40,7 +40,7 @@ function firstState(doc, tree) {
   const entry = mapSize(view, layer)?.map((n) => Math.floor(n / 2)) ?? doc.axes.map(() => 0);
   return {
     view: 0, layer, entry, pin: -1, open: firstOpen(tree, FIRST_ROWS), neighbour: doc.axes.length - 1,
-    padding: true, field: true, box: [], cut: doc.axes.map(() => null),
+    padding: true, field: true, zoom: 1, box: [], cut: doc.axes.map(() => null),
     rule: 0, category: "", tile: -1, formulas: false, sort: "", down: false,
   };
 }

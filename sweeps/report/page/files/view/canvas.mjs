@@ -4,7 +4,8 @@ import { color, el, sharp } from "./dom.mjs";
 import { fieldAt, planes, scene } from "./scene.mjs";
 
 const [HIGHEST, STRIP, VOLUME] = [460, 56, 290]; // CSS pixels of a plane, of one axis, of each of three planes
-const MOST_OUTLINES = 2500; // rectangles that are outlined one by one
+const SIDES = [[-0.5, 0], [0, 0.5], [0.5, 0], [0, -0.5]]; // of the square between the middles of four cells
+const SMALLEST = 5; // CSS pixels of a rectangle that is outlined by itself
 
 export function createCanvas(app, place, told) {
   const parts = planes(app.doc.axes.length).map((plane) => {
@@ -97,7 +98,7 @@ function drawPhoto(app, part, context, now) {
   for (let p = Math.ceil(part.rows[0] / step) * step; p <= part.rows[1] && part.plane.axes[0] !== null; p += step) {
     const [, y] = corner(part, p, 0);
     line(context, [0, y], [1e4, y]);
-    if (p % label === 0 && p > part.rows[0]) context.fillText(p, 2, y - 2);
+    if (p % label === 0 && y > 24) context.fillText(p, 2, y - 2);
   }
   context.stroke();
 }
@@ -112,7 +113,9 @@ function drawMarks(app, part, context, now, cut) {
   if (image) stroke(context, box(part, image), color("ink"), 1.5);
   if (now.next) {
     const outlined = rectangles(now.next, part.plane.axes, cut);
-    if (outlined.length <= MOST_OUTLINES) for (const r of outlined) stroke(context, box(part, r), color("next"), 1);
+    const small = outlined.some(([top, bottom, left, right]) => Math.min(bottom - top, right - left) * part.scale < SMALLEST);
+    const ends = [0, 1, 2, 3].map((side) => Math[side % 2 ? "max" : "min"](...outlined.map((r) => r[side])));
+    if (outlined.length) for (const r of small ? [ends] : outlined) stroke(context, box(part, r), color("next"), 1);
   }
   if (app.state.field) drawField(app, part, context, cut);
   const chosen = app.state.box;
@@ -137,7 +140,7 @@ function hatch(context) {
   return context.createPattern(tile, "repeat");
 }
 
-// The contours that hold 50, 80 and 95 % of the paths: borders between cells of the field.
+// The contours that hold 50, 80 and 95 % of the paths: lines between the middles of cells inside and outside.
 function drawField(app, part, context, cut) {
   const field = fieldAt(app, app.state.layer, app.state.entry);
   if (!field) return;
@@ -148,7 +151,7 @@ function drawField(app, part, context, cut) {
   const at = cut ? Math.floor((cut[1] - start(cut[0])) / field.cell[cut[0]]) : 0;
   if (cut && (at < 0 || at >= field.shape[cut[0]])) return;
   const level = (r, c) => {
-    if (r < 0 || c < 0 || r >= rows || c >= columns) return 0;
+    if (c < 0 || c >= columns || (a !== null && (r < 0 || r >= rows))) return 0; // of one axis, all rows are alike
     return field.grid[(a === null ? 0 : r * strides[a]) + c * strides[b] + (cut ? at * strides[cut[0]] : 0)];
   };
   const point = (r, c) => corner(part, a === null ? r : start(a) + r * field.cell[a], start(b) + c * field.cell[b]);
@@ -156,9 +159,9 @@ function drawField(app, part, context, cut) {
     context.beginPath();
     for (let r = 0; r <= rows; r++)
       for (let c = 0; c <= columns; c++) {
-        const inside = level(r, c) >= contour;
-        if (inside !== level(r - 1, c) >= contour) line(context, point(r, c), point(r, c + 1));
-        if (inside !== level(r, c - 1) >= contour) line(context, point(r, c), point(r + 1, c));
+        const inside = [level(r - 1, c - 1), level(r - 1, c), level(r, c), level(r, c - 1)].map((l) => l >= contour);
+        const crossed = SIDES.filter((_, i) => inside[i] !== inside[(i + 1) % 4]).map(([down, right]) => point(r + down, c + right));
+        for (let i = 0; i < crossed.length; i += 2) line(context, crossed[i], crossed[i + 1]);
       }
     context.strokeStyle = color("field");
     context.lineWidth = contour;

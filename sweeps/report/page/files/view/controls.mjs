@@ -29,6 +29,7 @@ export function createControls(app, redraw) {
         app.set({ entry: state.entry.map((e, b) => (a === b ? v : e)) }))),
       doc.axes.length > 1 && choose("neighbour", "Neighbour along", doc.axes),
       choose("pin", "Pinned", ["none", ...names], -1),
+      chooser("Zoom", ["1", "2", "4", "8", "16"].map((z) => [z, `${z}×`]), String(state.zoom), (v) => app.set({ zoom: Number(v) })),
       check("padding", "padding"), check("field", "effective field"),
       doc.axes.length < 3 && doc.axes.map((_, a) => boxSide(app, a)),
       doc.axes.length === 2 && el("label", {}, "Photo ", file),
@@ -86,7 +87,8 @@ export function tell(app, now) {
     }
     const field = state.field && fieldAt(app, state.layer, state.entry);
     const borders = doc.fields.input_size ? "" : " (no borders)";
-    if (field) lines.push(`Contours: cells of ${perAxis(field.cell)} px that hold 50, 80 and 95 % of the paths${borders}.`);
+    const mean = field?.mean.some((n, a) => n > field.cell[a]) ? `, averaged over ${perAxis(field.mean)} px` : "";
+    if (field) lines.push(`Contours hold 50, 80 and 95 % of the paths${mean}${borders}.`);
   }
   byId("told").replaceChildren(...[...lines, ...boxLines(app)].map((line) => el("p", {}, line)));
 }

@@ -26,7 +26,7 @@ export function scene(app) {
     found.pinEntry = nearestEntry(doc, view, state.pin, middleOf(doc, view, state.layer, state.entry));
     found.pinned = footprint(doc, view, state.pin, found.pinEntry);
   }
-  found.window = windowOf(app, view, found);
+  found.window = windowOf(app, view, found).map((whole, a) => zoomed(whole, found.box?.[a] ?? whole, state.zoom));
   found.cut = state.cut.map((c, a) => (c !== null || !found.box ? c ?? 0 : Math.floor((found.box[a][0] + found.box[a][1] - 1) / 2)));
   return found;
 }
@@ -47,6 +47,13 @@ function windowOf(app, view, found) {
     const high = Math.max(n, ...ends.filter(Boolean).map((b) => b[a][1]));
     return limited([Math.max(low, -Math.ceil(n / 2)), Math.min(high, n + Math.ceil(n / 2))], found.box?.[a] ?? [0, n]);
   });
+}
+
+// The part of a window around the footprint, so many times shorter.
+function zoomed([low, high], [first, stop], zoom) {
+  const length = Math.max(4, Math.round((high - low) / zoom));
+  const start = Math.min(Math.max(Math.round((first + stop - length) / 2), low), high - length);
+  return zoom > 1 && length < high - low ? [start, start + length] : [low, high];
 }
 
 function limited([low, high], [first, stop]) {

@@ -5,7 +5,7 @@ import { byId, chooser, el } from "./dom.mjs";
 export function createVerdict(app) {
   const { doc } = app;
   byId("sentences").append(...doc.verdict.map((line) => el("li", {}, sentence(app, line))));
-  byId("notes").append(...doc.notes.map((note) => el("li", {}, note)));
+  for (const part of ["notes", "holes"]) byId(part).append(...doc[part].map((line) => el("li", {}, line)));
   byId("chips").append(...doc.findings.map((finding) => chip(app, finding)));
   if (!doc.findings.length) byId("chips").append(el("li", { class: "muted" }, "check found nothing"));
   const draws = [createHalo(app), createObjects(app)];
