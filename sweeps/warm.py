@@ -119,11 +119,12 @@ def _kernels_at_once() -> AbstractContextManager[None]:
     from rfscale.engine.analysis.path_counts import ADDED
     from rfscale.engine.footprints import backward
     from rfscale.engine.footprints.pixel_sets import READS
+    from rfscale.engine.footprints.solid_program import NODES
     from rfscale.sweeps.states import graph
     from rfscale.sweeps.validation import levels, walk_space
 
     return _settings(
-        *((limits, name, -1) for limits in (ADDED, READS) for name in ("few", "most")),
+        *((limits, name, -1) for limits in (ADDED, NODES, READS) for name in ("few", "most")),
         (backward, "FEW_READS", -1),
         (graph, "MIN_EDGES_TO_TEST_MERGING", 0),
         (levels, "FIRST_NODES", 1),
