@@ -26,31 +26,40 @@ class Terms(Sequence[list[Term] | None]):
     """The terms of every layer; None for an infinite footprint, or one whose union grew too many terms.
 
     Those of sets without holes are made of a program's numbers when they are asked for; the others are `made` before.
+
+    Attributes
+    ----------
+    made : dict
+        Terms by node of the program.
+    nodes : list of int
+        The node of each layer.
+    solid : SolidFamilies
+        What the program made.
     """
 
     def __init__(self, nodes: list[int], solid: SolidFamilies) -> None:
-        self.made: dict[int, list[Term] | None] = {INFINITE: None}  # by node
-        self._nodes, self._solid = nodes, solid
+        self.made: dict[int, list[Term] | None] = {INFINITE: None}
+        self.nodes, self.solid = nodes, solid
         self._wrapped: dict[tuple[int, ...], list[Term]] = {}
         self._families: dict[int, Family] = {}
 
     def __len__(self) -> int:
-        return len(self._nodes)
+        return len(self.nodes)
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]  # of a Sequence: of a number, or of a slice
         if isinstance(index, slice):
-            return [self.of(node) for node in self._nodes[index]]
-        return self.of(self._nodes[index])
+            return [self.of(node) for node in self.nodes[index]]
+        return self.of(self.nodes[index])
 
     def __iter__(self) -> Iterator[list[Term] | None]:
-        return map(self.of, self._nodes)
+        return map(self.of, self.nodes)
 
     def of(self, node: int) -> list[Term] | None:
         """The terms of a node of the program; node 0 is the image."""
         terms = self.made.get(node, _MISSING)
         if terms is not _MISSING:
             return terms
-        numbers = self._solid.of(node)
+        numbers = self.solid.of(node)
         found = self._wrapped.get(numbers)
         if found is None:
             found = self._wrapped[numbers] = [tuple([self._family(number) for number in numbers])]
@@ -60,7 +69,7 @@ class Terms(Sequence[list[Term] | None]):
     def _family(self, number: int) -> Family:
         family = self._families.get(number)
         if family is None:
-            family = self._families[number] = Family(solid=self._solid.family(number))
+            family = self._families[number] = Family(solid=self.solid.family(number))
         return family
 
 
@@ -88,7 +97,7 @@ class Trace:
     """
 
     plan: Plan
-    terms: Sequence[list[Term] | None]
+    terms: Sequence[list[Term] | None]  # `Terms` of `trace`
 
     def route(self, index: int) -> Route:
         """How the footprints of a layer are counted and drawn."""

@@ -177,3 +177,47 @@ class SolidFamilies:
             tuple(zip(ends, ends, strict=True)), families[at + REPEAT], families[at + LOWEST], families[at + HIGHEST],
             0 if n == ENDLESS else n,
         )  # fmt: skip
+
+    def ends(self, nodes: np.ndarray, entries: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """First and last pixels of many sets at once, and pixels shared with the next entry's set: -1 where none is.
+
+        Parameters
+        ----------
+        nodes : int64 array (n,)
+        entries : int64 array (n, axes)
+            One entry of each node.
+
+        Returns
+        -------
+        first, last, shared : int64 arrays (n, axes)
+        """
+        _, families, bounds = self._arrays()
+        fields = families.reshape(-1, FIELDS)[self._numbers_of(nodes)]
+        both = []
+        for entry in (entries, entries + 1):
+            periods, u = np.divmod(entry, fields[..., PERIOD])
+            at, moved = fields[..., BOUNDS] + 2 * u, fields[..., REPEAT] * periods
+            first = np.maximum(bounds[at] + moved, fields[..., LOWEST])
+            both.append((first, np.minimum(bounds[at + 1] + moved, fields[..., HIGHEST])))
+        (first, last), (start, end) = both
+        shared = np.maximum(np.minimum(last, end) - np.maximum(first, start) + 1, 0)
+        shared[entries + 1 == fields[..., ENTRIES]] = -1
+        return first, last, shared
+
+    def alike(self, nodes: np.ndarray, one_phase: bool) -> np.ndarray:
+        """Whether each of some nodes has families, and, if `one_phase`, all sets are one, moved along: bool (n,)."""
+        numbers = self._numbers_of(nodes)
+        found: np.ndarray = numbers[:, 0] >= 0
+        if not one_phase:
+            return found
+        periods = self._arrays()[1].reshape(-1, FIELDS)[:, PERIOD]
+        return found & (periods[np.maximum(numbers, 0)] == 1).all(axis=1)
+
+    def _numbers_of(self, nodes: np.ndarray) -> np.ndarray:
+        return self._arrays()[0][self.ndim * nodes[:, None] + np.arange(self.ndim)]
+
+    def _arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if isinstance(self._numbers[0], list):
+            nodes, families, bounds = (np.array(x, np.int64) for x in self._numbers)
+            self._numbers = nodes, families, bounds
+        return self._numbers

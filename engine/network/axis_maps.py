@@ -85,15 +85,19 @@ class AxisMap:
         return MapTable(self.up, self.down, taps, counts, BORDERS[self.border])
 
     @cached_property
+    def outermost(self) -> tuple[tuple[int, int] | None, ...]:
+        """The first and the last tap of each phase; None of one that reads nothing."""
+        return tuple([(row[0], row[-1]) if row else None for row in self.taps])
+
+    @cached_property
     def ends(self) -> tuple[int, ...] | None:
         """The outermost taps, as `rfscale.engine.kernels.solid_pass` takes them; None where it takes no such map.
 
         `up`, `down`, the most entries from a tap to the next; then the first and the last tap of each phase.
         """
-        rows = self.taps
-        if self.down < 0 or self.border not in ("zeros", "replicate") or len(rows) > MAX_PERIOD or not all(rows):
+        rows, ends = self.taps, [pair for pair in self.outermost if pair]
+        if self.down < 0 or self.border not in ("zeros", "replicate") or self.up > MAX_PERIOD or len(ends) < self.up:
             return None
-        ends = [(row[0], row[-1]) for row in rows]
         if max(abs(t) for pair in ends for t in pair) > MAX_STEP or self.down > MAX_STEP:
             return None
         steps = [b - a for row in rows if not isinstance(row, range) for a, b in itertools.pairwise(row)]
