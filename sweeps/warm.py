@@ -119,6 +119,7 @@ def _kernels_at_once() -> AbstractContextManager[None]:
     from rfscale.engine.analysis.path_counts import ADDED
     from rfscale.engine.footprints import backward
     from rfscale.engine.footprints.pixel_sets import READS
+    from rfscale.engine.footprints.solid_program import NODES
     from rfscale.sweeps.answers.design import label_search
     from rfscale.sweeps.kernels.plain import ANSWERS
     from rfscale.sweeps.states import graph, pool
@@ -127,7 +128,7 @@ def _kernels_at_once() -> AbstractContextManager[None]:
     return _settings(
         *(
             (limits, name, -1)
-            for limits in (ADDED, READS, graph.NUMBERED, pool.WITHOUT_KERNELS)
+            for limits in (ADDED, NODES, READS, graph.NUMBERED, pool.WITHOUT_KERNELS)
             for name in ("few", "most")
         ),
         *((sooner, name, -1) for sooner in (ANSWERS, label_search.SOONER, levels.SOONER) for name in ("kept", "most")),
