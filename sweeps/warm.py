@@ -199,7 +199,7 @@ def _sweeps() -> None:
     from rfscale.sweeps.answers.sample import sample
     from rfscale.sweeps.runs.run import sweep
     from rfscale.sweeps.spaces.space import Space
-    from rfscale.sweeps.states import graph
+    from rfscale.sweeps.states import graph, unions
 
     space = Space.from_dict(CHAIN)
     count(space, by=["extent"])
@@ -211,7 +211,7 @@ def _sweeps() -> None:
     with TemporaryDirectory() as folder:
         for each in (space, *map(Space.from_dict, (HOLES, BRANCHES))):
             sweep(each)
-            with _settings((graph, "MAX_LANE_WORDS", 0)):  # sets too wide for many at once
+            with _settings((graph, "MAX_LANE_WORDS", 0), (unions, "MAX_WORDS", 0)):  # sets too wide for many at once
                 sweep(Space.from_dict(each.to_dict()))
             sweep(each, store=Path(folder) / f"{each.name}.zarr", formulas=each.name != "warm-branches")
 
