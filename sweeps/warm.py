@@ -124,13 +124,10 @@ def _kernels_at_once() -> AbstractContextManager[None]:
     from rfscale.sweeps.states import graph, pool
     from rfscale.sweeps.validation import levels, walk_space
 
+    limited = ANSWERS, graph.NUMBERED, label_search.SOONER, levels.SOONER, pool.SOONER
     return _settings(
-        *(
-            (limits, name, -1)
-            for limits in (ADDED, READS, graph.NUMBERED, pool.WITHOUT_KERNELS)
-            for name in ("few", "most")
-        ),
-        *((sooner, name, -1) for sooner in (ANSWERS, label_search.SOONER, levels.SOONER) for name in ("kept", "most")),
+        *((limits, name, -1) for limits in (ADDED, READS) for name in ("few", "most")),
+        *((sooner, name, -1) for sooner in limited for name in ("kept", "most", "loaded")),
         (backward, "FEW_READS", -1),
         (graph, "MIN_EDGES_TO_TEST_MERGING", 0),
         (levels, "FIRST_NODES", 1),
