@@ -138,8 +138,10 @@ def compile_space(space: Space) -> list[Program]:
         reads = [n for n in live if n in stage.uses]
         after = [n for n in (*live, *new) if last_use[n] > i]
         own = {f.name: (j, f.values) for j, f in enumerate(stage.own)}  # stages that differ only in name are one
-        blocks = [[_unnamed(block, own) for block in choice] for choice in stage.choices or ()]
-        key = (repr(_unnamed(stage.params, own)), repr(blocks), repr(reads), len(own), len(new), stage.source)
+        blocks = repr(stage.choices)
+        if space.branching or "Ref(" in blocks:  # else none has a factor
+            blocks = repr([[_unnamed(block, own) for block in choice] for choice in stage.choices or ()])
+        key = (repr(_unnamed(stage.params, own)), blocks, repr(reads), len(own), len(new), stage.source)
         sizes = {n: len(values[n]) for n in (*live, *new)}
         _refuse_many(stage.name, prod(sizes[n] for n in (*reads, *new)), prod(sizes.values()))
         if pairs is not None:
@@ -167,7 +169,7 @@ def _kept_maps(stages: Sequence[Stage]) -> list[dict[str, Any]]:
 
 def _unnamed(block: Block, own: dict[str, Any]) -> Any:
     """A block with the stage's own factors by position and values, whatever their names."""
-    if isinstance(block, Mapping):
+    if isinstance(block, dict | Mapping):  # of a dict Python knows at once
         return {k: own.get(v.factor, v) if isinstance(v, Ref) else v for k, v in block.items()}
     if isinstance(block, Parallel):
         branches = [[_unnamed(b, own) for b in branch] for branch in block.branches]
