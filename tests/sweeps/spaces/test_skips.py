@@ -149,6 +149,10 @@ def test_sizes_that_do_not_fit():
         InputError, match=r"stage 'j': branches with maps of 10x10 and 9x9 entries meet; .*input_size that"
     ):
         rf.sweep(space(UP, {"name": "j", "skip": "a", "merge": "concat"}, **spec))
+    without_costs = space(UP, {"name": "j", "skip": "a"}, input_size=9)
+    with pytest.raises(InputError, match=r"stage 'j': branches with maps of 10x10 and 9x9 entries meet"):
+        rf.count(without_costs, "extent")
+    assert rf.count(space(UP, {"name": "j", "skip": "a"}, input_size=8)) == 1
 
 
 def test_templates_say_what_they_need():
