@@ -268,6 +268,7 @@ class Blocks:
         if levels < stage:
             return levels, False
         ahead = stage < last and (stage + 1 < last or graph.merging_is_worthwhile(stage))  # the next stage needs it
+        ahead = ahead or graph.pool.is_plain(len(graph.before(stage).state) * self._choices(stage))
         return stage, (ahead or len(graph.levels) > stage) and built(stage + 1) > stage
 
     def _choices(self, stage: int) -> int:

@@ -13,7 +13,8 @@ from weakref import WeakKeyDictionary
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.spaces.costs import CostRules
 from rfscale.sweeps.states.compile import Program, compile_space, largest_extents
-from rfscale.sweeps.states.graph import LOCK, AxisGraph, CostGraph, Pool
+from rfscale.sweeps.states.graph import LOCK, AxisGraph, CostGraph
+from rfscale.sweeps.states.pool import Pool
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space

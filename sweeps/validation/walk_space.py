@@ -25,7 +25,7 @@ from rfscale.sweeps.runs.blocks import MEMORY
 from rfscale.sweeps.states.compile import Program, Trie
 from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.validation.kernel_tables import EdgeSources, Members, Pieces, Sources, Tally, flatten
-from rfscale.sweeps.validation.levels import Joined, Nodes, distinct_sources, group_starts
+from rfscale.sweeps.validation.levels import SOONER, Joined, Nodes, distinct_sources, group_starts
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
@@ -219,7 +219,7 @@ class Walk:
             self.flat.tables.between(stage, until),
             pieces,
         )
-        walk: Any = formula_errors.walk
+        walk = SOONER.of(formula_errors.walk, done[-1])
         tasks = len(self.errors.table)
         low, n = 0, len(done) - 1
         with ThreadPoolExecutor(thread_count()) as threads:
@@ -295,7 +295,7 @@ class Walk:
         jump, extent, pixels, shared, *_ = self.pool.columns
         state, flags = np.empty((n, program.choices, 4)), np.empty((n, program.choices, 1), np.int64)
         sources = EdgeSources(extent[nodes.exact], jump[nodes.exact], program.variant[nodes.live], source)
-        advance: Any = merge_states.advance_edges
+        advance = SOONER.of(merge_states.advance_edges, n * program.choices)
         with threads_for(64 * n * program.choices):
             advance(
                 sources, nodes.state, nodes.flags, self.flat.tables, self.flat.lines[stage], program.choices,

@@ -95,7 +95,7 @@ def explorer_document(
         "start": _first_shown(views[0], [output["layer"] for output in outputs]),
         "verdict": output_lines(net, figures_size, global_ops="skip"),
         "findings": [_finding(net, finding) for finding in check(net, global_ops=global_ops)],
-        "holes": holes_of(net, (interior or views[0])["figures"], outputs),
+        "holes": _holes(net, (interior or views[0])["figures"], outputs, figures_size),
         "halo": tiling_of(net, global_ops, views[0]["figures"]["is_global"]),
         "objects": described,
         "fields": _fields(net, resolve(net, figures_size, global_ops), global_ops),
@@ -156,6 +156,15 @@ def _layers(net: Network) -> list[dict[str, Any]]:
         {"name": layer.name, "op": layer.op, "inputs": [number.get(source, -1) for source in layer.inputs]}
         for layer in net.layers
     ]
+
+
+def _holes(
+    net: Network, figures: Mapping[str, Any], outputs: Sequence[Mapping[str, Any]], size: Size | None
+) -> list[str]:
+    """As the first lines, without branches that make the receptive field of an output global."""
+    if any(figures["is_global"][output["layer"]] for output in outputs):
+        figures = figures_at(net, size, "skip", FamilyTable())["figures"]
+    return holes_of(net, figures, outputs)
 
 
 def _finding(net: Network, finding: Finding) -> dict[str, Any]:

@@ -19,11 +19,7 @@ function place(lengths, first) {
   return runs;
 }
 
-export function size(runs) {
-  let pixels = 0;
-  for (let i = 0; i < runs.length; i += 2) pixels += runs[i + 1] - runs[i];
-  return pixels;
-}
+export const size = (runs) => runs.reduce((pixels, edge, i) => pixels + (i % 2 ? edge : -edge), 0);
 
 export function has(runs, pixel) {
   for (let i = 0; i < runs.length; i += 2) if (pixel < runs[i + 1]) return pixel >= runs[i];
@@ -57,8 +53,4 @@ export function unite(sets) {
 // What of a set lies outside [low, high).
 export const outside = (runs, low, high) => [...intersect(runs, [-Infinity, low]), ...intersect(runs, [high, Infinity])];
 
-export function longestGap(runs) {
-  let gap = 0;
-  for (let i = 2; i < runs.length; i += 2) gap = Math.max(gap, runs[i] - runs[i - 1]);
-  return gap;
-}
+export const longestGap = (runs) => Math.max(0, ...runs.map((first, i) => (i > 1 && i % 2 === 0 ? first - runs[i - 1] : 0)));

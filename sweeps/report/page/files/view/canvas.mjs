@@ -3,7 +3,7 @@ import { outsideImage, rectangles, nearestEntry } from "../model/footprint.mjs";
 import { color, el, sharp } from "./dom.mjs";
 import { fieldAt, planes, scene } from "./scene.mjs";
 
-const [HIGHEST, STRIP, VOLUME] = [460, 56, 290]; // CSS pixels of a plane, of one axis, of each of three planes
+const [HIGHEST, STRIP, VOLUME] = [460, 56, 250]; // CSS pixels of a plane, of one axis, of each of three planes
 const SIDES = [[-0.5, 0], [0, 0.5], [0.5, 0], [0, -0.5]]; // of the square between the middles of four cells
 const SMALLEST = 5; // CSS pixels of a rectangle that is outlined by itself
 
@@ -131,30 +131,37 @@ function hatch(context) {
 
 // The contours that hold 50, 80 and 95 % of the paths: lines between the middles of cells inside and outside.
 function drawField(app, part, context, cut) {
-  const field = fieldAt(app, app.state.layer, app.state.entry);
+  const [field, [a, b]] = [fieldAt(app, app.state.layer, app.state.entry), part.plane.axes];
   if (!field) return;
-  const [a, b] = part.plane.axes;
-  const [rows, columns] = [a === null ? 1 : field.shape[a], field.shape[b]];
-  const strides = field.shape.map((_, axis) => field.shape.slice(axis + 1).reduce((n, size) => n * size, 1));
   const start = (axis) => field.first[axis] + field.moved[axis];
   const at = cut ? Math.floor((cut[1] - start(cut[0])) / field.cell[cut[0]]) : 0;
   if (cut && (at < 0 || at >= field.shape[cut[0]])) return;
-  const level = (r, c) => {
-    if (c < 0 || c >= columns || (a !== null && (r < 0 || r >= rows))) return 0; // of one axis, all rows are alike
-    return field.grid[(a === null ? 0 : r * strides[a]) + c * strides[b] + (cut ? at * strides[cut[0]] : 0)];
-  };
   const point = (r, c) => corner(part, a === null ? r : start(a) + r * field.cell[a], start(b) + c * field.cell[b]);
-  for (let contour = 1; contour <= 3; contour++) {
+  (field.found[[a, b, at]] ??= contours(field, a, b, cut?.[0], at)).forEach((segments, i) => {
     context.beginPath();
-    for (let r = 0; r <= rows; r++)
-      for (let c = 0; c <= columns; c++) {
-        const inside = [level(r - 1, c - 1), level(r - 1, c), level(r, c), level(r, c - 1)].map((l) => l >= contour);
-        const crossed = SIDES.filter((_, i) => inside[i] !== inside[(i + 1) % 4]).map(([down, right]) => point(r + down, c + right));
-        for (let i = 0; i < crossed.length; i += 2) line(context, crossed[i], crossed[i + 1]);
+    for (const [r, c, toR, toC] of segments) line(context, point(r, c), point(toR, toC));
+    Object.assign(context, { strokeStyle: color("field"), lineWidth: i + 1 }).stroke();
+  });
+}
+
+// Of each contour the segments [row, column, row, column] in cells; found once for every plane.
+function contours(field, a, b, cutAxis, at) {
+  const [rows, columns] = [a === null ? 1 : field.shape[a], field.shape[b]];
+  const strides = field.shape.map((_, axis) => field.shape.slice(axis + 1).reduce((n, size) => n * size, 1));
+  const [row, fixed] = [a === null ? 0 : strides[a], at * (strides[cutAxis] ?? 0)]; // of one axis, all rows are alike
+  const within = (r, c) => c >= 0 && c < columns && (!row || (r >= 0 && r < rows));
+  const level = (r, c) => (within(r, c) ? field.grid[fixed + r * row + c * strides[b]] : 0);
+  const found = [[], [], []];
+  for (let r = 0; r <= rows; r++)
+    for (let c = 0; c <= columns; c++) {
+      const around = [level(r - 1, c - 1), level(r - 1, c), level(r, c), level(r, c - 1)];
+      for (let contour = Math.min(...around) + 1; contour <= Math.max(...around); contour++) {
+        const crossed = SIDES.filter((_, i) => around[i] >= contour !== around[(i + 1) % 4] >= contour);
+        for (let i = 0; i < crossed.length; i += 2)
+          found[contour - 1].push([r + crossed[i][0], c + crossed[i][1], r + crossed[i + 1][0], c + crossed[i + 1][1]]);
       }
-    Object.assign(context, { strokeStyle: color("field"), lineWidth: contour });
-    context.stroke();
-  }
+    }
+  return found;
 }
 
 const line = (context, from, to) => [context.moveTo(...from), context.lineTo(...to)];

@@ -25,7 +25,8 @@ export function createControls(app, redraw) {
       { type: "checkbox", id: `c-${key}`, checked: state[key], onchange: (e) => app.set({ [key]: e.target.checked }) }), label);
     place.replaceChildren(...[
       chooser("Input", doc.views.map((v) => [keyOf(v), v.input_size?.join("×") ?? "no borders"]), state.view, (view) => app.set({ view })),
-      !doc.program.missing && el("label", {}, "other size ", el("input", { id: "size", size: 8, onchange: (e) => otherSize(app, e.target.value) })),
+      !doc.program.missing && el("label", {}, "other size ",
+        el("input", { type: "text", id: "size", size: 7, onchange: (e) => otherSize(app, e.target.value) })),
       app.problem && el("span", { class: "error", role: "alert" }, app.problem, doc.halo.valid ? `; it takes ${doc.halo.valid.join(" × ")}` : ""),
       choose("layer", "Layer", names),
       doc.axes.map((axis, a) => number(`e-${axis}`, `entry ${axis} `, state.entry[a], (v) =>
@@ -85,7 +86,8 @@ export function tell(app, now) {
       lines.push(`Pinned ${doc.layers[state.pin].name}, entry (${now.pinEntry.join(", ")}): ${text(p.area)} pixels; extent ${perAxis(p.extent)}.`);
     }
     const field = state.field && fieldAt(app, state.layer, state.entry);
-    const borders = doc.fields.input_size ? "" : " (no borders)";
+    const phase = field?.alike ? "" : `, of entry (${field?.entry.join(", ")}), whose phase is another`;
+    const borders = doc.fields.input_size ? "" : ` (no borders${phase})`;
     const mean = field?.mean.some((n, a) => n > field.cell[a]) ? `, averaged over ${perAxis(field.mean)} px` : "";
     if (field) lines.push(`Contours hold 50, 80 and 95 % of the paths${mean}${borders}.`);
   }

@@ -65,9 +65,11 @@ export function fieldAt(app, layer, entry) {
   const [field, view] = [fieldOf(doc, layer), app.view()];
   const other = doc.fields.input_size && String(view.input_size) !== String(doc.fields.input_size);
   if (!field || other || !view.as_without_borders[layer]) return null;
-  field.grid ??= unrolled(field.levels);
-  const away = entry.map((e, a) => e - field.entry[a]);
-  if (away.every((n) => n === 0)) return { ...field, moved: entry.map(() => 0) };
-  const jump = doc.fields.input_size ? null : doc.views.find((v) => !v.input_size).figures.jump[layer];
-  return jump?.every((j) => j !== null) ? { ...field, moved: away.map((n, a) => Math.round(n * jump[a])) } : null;
+  Object.assign(field, field.grid ? null : { grid: unrolled(field.levels), found: {} });
+  if (String(entry) === String(field.entry)) return { ...field, moved: entry.map(() => 0), alike: true };
+  const interior = doc.fields.input_size ? null : doc.views.find((v) => !v.input_size);
+  const [here, there] = [entry, field.entry].map((e) => interior && middleOf(doc, interior, layer, e));
+  const phase = (family, a) => (entry[a] - field.entry[a]) % doc.families[family].phases.length;
+  const alike = here && interior.terms[layer].every((term) => !term.some(phase)); // an entry of another phase has another field
+  return here && there && { ...field, moved: here.map((middle, a) => Math.round(middle - there[a])), alike };
 }

@@ -1,5 +1,5 @@
 // The page of a space: front and sample, distributions, brushing by factor; a click opens a network.
-import { logScale, percent, powersOfTwo, text } from "../model/numbers.mjs";
+import { logScale, percent, powersOfTwo, short, text } from "../model/numbers.mjs";
 import { byId, chooser, el, svg } from "./dom.mjs";
 
 const [WIDE, HIGH, LEFT, BOTTOM] = [720, 420, 64, 40];
@@ -51,7 +51,7 @@ function scatter(doc, axes, fits, open) {
   const write = (across, up, anchor, shown) => chart.append(svg("text", { x: across, y: up, "text-anchor": anchor }, shown));
   const grid = (p) => chart.append(svg("line", { x1: LEFT, x2: WIDE, y1: y(p), y2: y(p), class: "grid" }));
   powersOfTwo(low[1], high[1]).forEach((p) => [grid(p), write(LEFT - 6, y(p) + 4, "end", text(p))]);
-  for (const v of [low[0], high[0]]) write(x(v), HIGH - 22, v === low[0] ? "start" : "end", Number(v.toPrecision(3)).toExponential());
+  for (const v of [low[0], high[0]]) write(x(v), HIGH - 22, v === low[0] ? "start" : "end", short(v));
   write(WIDE / 2, HIGH - 6, "middle", `${axes[0]} →`);
   write(4, 10, "start", `${axes[1]} ↑`);
   const point = (rows, i, front) => {
