@@ -96,9 +96,8 @@ class MapEffects:
         """Refuse paths from one map that do not fit where they meet."""
         where = f"stage {self.stage!r}: branches that end at {ends}"
         if one[0].jump != other[0].jump:
-            raise InputError(
-                f"{where} have strides {_text(one[0].jump)} and {_text(other[0].jump)}; branches that meet need one stride"
-            )
+            strides = " and ".join(_text(families[0].jump) for families in (one, other))
+            raise InputError(f"{where} have strides {strides}; branches that meet need one stride")
         apart = abs(centre(one) - centre(other))
         if node.aligned and apart:
             raise InputError(
