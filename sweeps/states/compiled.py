@@ -70,6 +70,8 @@ class CompiledSpace:
             self.extents = largest_extents(space, self.programs)
             self.axes = tuple(AxisGraph(self.programs, a) for a in range(1 if space.square else len(space.axes)))
         self._rules = CostRules.of(space)
+        if space.scaled and space.input_size is not None:  # maps that meet need one size: figures alone do not show it
+            CostGraph(self._rules._replace(channels=None), self.programs)
         self._costs: CostGraph | None = None
 
     @property
