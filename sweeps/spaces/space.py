@@ -215,7 +215,7 @@ class Space(Labelled):
             out[stage.name] = last
         return out
 
-    def network(self, where: int | Mapping[Any, Any]) -> Network:
+    def network(self, where: int | Mapping[Any, Any], stages: int | None = None) -> Network:
         """Return one architecture as a network.
 
         Parameters
@@ -223,6 +223,8 @@ class Space(Labelled):
         where : int or mapping
             Number of the architecture in row-major order over `dims`, or the label of each factor; also a row of an
             answer, such as ``answer.isel(rank=0)``.
+        stages : int, optional
+            How many of the stages it shall have; by default all.
 
         Returns
         -------
@@ -239,7 +241,7 @@ class Space(Labelled):
         written: list[dict[str, Any]] = []
         source = "input"
         outputs: dict[str, str] = {}
-        for stage in self.stages:
+        for stage in self.stages[:stages]:
             if NO_PATH in wirings[stage.name]:
                 raise InputError(f"no path leads through stage {stage.name!r}, so that there is no network")
             names = _node_names(stage, wirings[stage.name], source, outputs)
