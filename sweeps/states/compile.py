@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -203,7 +203,8 @@ def _compile_effects(
     ndim = len(space.axes)
 
     def wirings(variant: int) -> Iterator[Wiring]:
-        given = next(islice(_combinations(tuple(reads), values), variant, None))
+        at = np.unravel_index(variant, [len(values[n]) for n in reads] or [1])
+        given = {n: values[n][i] for n, i in zip(reads, at, strict=False)}
         return (stage.wiring(given | c, ndim) for c in _combinations(new, values))
 
     cell = stage.cell
