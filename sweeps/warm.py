@@ -119,11 +119,18 @@ def _kernels_at_once() -> AbstractContextManager[None]:
     from rfscale.engine.analysis.path_counts import ADDED
     from rfscale.engine.footprints import backward
     from rfscale.engine.footprints.pixel_sets import READS
-    from rfscale.sweeps.states import graph
+    from rfscale.sweeps.answers.design import label_search
+    from rfscale.sweeps.kernels.plain import ANSWERS
+    from rfscale.sweeps.states import graph, pool
     from rfscale.sweeps.validation import levels, walk_space
 
     return _settings(
-        *((limits, name, -1) for limits in (ADDED, READS) for name in ("few", "most")),
+        *(
+            (limits, name, -1)
+            for limits in (ADDED, READS, graph.NUMBERED, pool.WITHOUT_KERNELS)
+            for name in ("few", "most")
+        ),
+        *((sooner, name, -1) for sooner in (ANSWERS, label_search.SOONER, levels.SOONER) for name in ("kept", "most")),
         (backward, "FEW_READS", -1),
         (graph, "MIN_EDGES_TO_TEST_MERGING", 0),
         (levels, "FIRST_NODES", 1),
@@ -199,6 +206,8 @@ def _sweeps() -> None:
     best(space, "extent", k=3)
     sample(space, 4)
     pareto(space, "extent", "overlap")
+    count(Space.from_dict(BRANCHES), "pixels")
+    count(Space.from_dict({**BRANCHES, "axes": 3}), "area")
     with TemporaryDirectory() as folder:
         for each in (space, *map(Space.from_dict, (HOLES, BRANCHES))):
             sweep(each)

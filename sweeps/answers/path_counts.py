@@ -9,6 +9,7 @@ import numpy as np
 
 from rfscale.sweeps.answers.graph import QuestionGraph
 from rfscale.sweeps.kernels import paths
+from rfscale.sweeps.kernels.plain import ANSWERS
 
 
 def _digits(size: int) -> int:
@@ -29,7 +30,8 @@ def end_counts(graph: QuestionGraph) -> list[int]:
     counts = np.zeros((1, _digits(graph.space.size)), np.int64)
     counts[0, 0] = 1
     for follow, columns in zip(graph.follow, graph.columns[1:], strict=True):
-        counts = paths.push_counts(follow, counts, len(next(iter(columns.values()))))
+        push = ANSWERS.of(paths.push_counts, follow.size * counts.shape[1])
+        counts = push(follow, counts, len(next(iter(columns.values()))))
     return as_ints(counts)
 
 
@@ -50,7 +52,8 @@ class Completions:
         counts[:, 0] = 1 if ends is None else ends
         self._counts = [counts]
         for follow in reversed(graph.follow):
-            self._counts.append(paths.pull_counts(follow, self._counts[-1]))
+            pull = ANSWERS.of(paths.pull_counts, follow.size * counts.shape[1])
+            self._counts.append(pull(follow, self._counts[-1]))
         self._counts.reverse()
         self.total = as_ints(self._counts[0])[0]
         self._steps: dict[tuple[int, int], list[int]] = {}

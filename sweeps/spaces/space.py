@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from rfscale.engine.errors import InputError, nearest, shown, visible
 from rfscale.engine.network.spec import AXES, listed, per_axis, stated_axes, text_name, whole
 from rfscale.sweeps.spaces.display import count, space_html, space_text, stage_columns
-from rfscale.sweeps.spaces.graphs.wiring import NO_PATH, ChainLayer, Wiring, first_tap
+from rfscale.sweeps.spaces.graphs.wiring import NO_PATH, ChainLayer, Wiring, first_tap, source_of, transposed_start
 from rfscale.sweeps.spaces.index import Labelled
 from rfscale.sweeps.spaces.stage_reader import StageReader
 from rfscale.sweeps.spaces.stages import PER_AXIS, Factor, Stage, factor_values
@@ -44,6 +44,8 @@ class Space(Labelled):
         Whether every window is alike on all axes, so that figures are per axis only once.
     branching : bool
         Whether some stage has branches: footprints are unions then, and figures those of the plane.
+    scaled : bool
+        Whether stages read the output of others than the one before, or upsample; these are branching, too.
     input_size : tuple of int or None
         Pixels per axis, for macs.
     channels : tuple of int or None
@@ -73,6 +75,7 @@ class Space(Labelled):
     axes: tuple[str, ...]
     square: bool
     branching: bool
+    scaled: bool
     input_size: tuple[int, ...] | None
     input_channels: int
     channels: tuple[int, int] | None
@@ -101,7 +104,14 @@ class Space(Labelled):
             StageReader(shared, ndim, spec.get("cells"), spec.get("ops")), given, channels is not None
         )
         sizes = {f.name: len(f.labels) for f in factors}
-        square, branching = ndim == 1 or _is_square(stages, factors), any(stage.branching for stage in stages)
+        values = {f.name: f.values for f in factors}
+        scaled = any(stage.sources or stage.upsamples(values) for stage in stages)
+        square, branching = ndim == 1 or _is_square(stages, factors), scaled or any(s.branching for s in stages)
+        if scaled and not square:
+            raise InputError(
+                f"space {name!r} has skips or upsampling, and windows that differ between axes; they need square ones",
+                remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
+            )
         if branching and not square:
             raise InputError(
                 f"space {name!r} has branches, and windows that differ between axes; branches go with square windows",
@@ -115,6 +125,7 @@ class Space(Labelled):
             axes=AXES[ndim],
             square=square,
             branching=branching,
+            scaled=scaled,
             input_size=input_size,
             input_channels=input_channels,
             channels=channels,
@@ -196,11 +207,11 @@ class Space(Labelled):
 
     def outputs(self, where: int | Mapping[Any, Any]) -> dict[str, str]:
         """Return, per stage, the layer whose map the stage's figures belong to; "input" where there is none."""
-        last, out, built = "input", {}, self.wirings(where)
+        last, built = "input", self.wirings(where)
+        out: dict[str, str] = {}
         for stage in self.stages:
-            nodes = built[stage.name]
-            if nodes and NO_PATH not in nodes:
-                last = f"{stage.name}.{len(nodes)}" if stage.numbered else stage.name
+            if NO_PATH not in built[stage.name]:
+                last = _node_names(stage, built[stage.name], last, out)[-1]
             out[stage.name] = last
         return out
 
@@ -227,19 +238,21 @@ class Space(Labelled):
         channels = iter(chain_channels(self, wirings))
         written: list[dict[str, Any]] = []
         source = "input"
+        outputs: dict[str, str] = {}
         for stage in self.stages:
             if NO_PATH in wirings[stage.name]:
                 raise InputError(f"no path leads through stage {stage.name!r}, so that there is no network")
-            names = [source]
-            for i, node in enumerate(wirings[stage.name], start=1):
-                name = f"{stage.name}.{i}" if stage.numbered else stage.name
+            names = _node_names(stage, wirings[stage.name], source, outputs)
+            for node, name in zip(wirings[stage.name], names[1:], strict=True):
+                channels_of = next(channels)
+                if source_of(node) is not None:
+                    continue
                 spec = {"op": node.layer} if isinstance(node.layer, str) else _layer_spec(node.layer)
                 inputs = [names[n] for n in node.inputs]
                 before = written[-1]["name"] if written else "input"
                 reads = {} if inputs == [before] else {"inputs": inputs}
-                written.append({"name": name, **spec, **reads, **next(channels)})
-                names.append(name)
-            source = names[-1]
+                written.append({"name": name, **spec, **reads, **channels_of})
+            outputs[stage.name] = source = names[-1]
         whole_spec: dict[str, Any] = {
             "name": self.name,
             "axes": len(self.axes),
@@ -250,12 +263,33 @@ class Space(Labelled):
         return Network.from_dict({**whole_spec, "layers": written or [{"name": "nothing", "op": "pointwise"}]})
 
 
+def _node_names(stage: Stage, wiring: Wiring, source: str, outputs: Mapping[str, str]) -> list[str]:
+    """Return the layer that a stage reads, and that of each of its nodes; `outputs` are those of earlier stages."""
+    names = [source]
+    number = 0
+    for node in wiring:
+        other = source_of(node)
+        if other is not None:
+            names.append(outputs.get(other, "input"))
+            continue
+        number += 1
+        names.append(f"{stage.name}.{number}" if stage.numbered else stage.name)
+    return names
+
+
 def _layer_spec(layer: ChainLayer) -> dict[str, Any]:
     """Return the spec of a layer, without its name and channels."""
     if layer.op == "pointwise":
         return {"op": layer.op}
     if layer.op == "space_to_depth":
         return {"op": layer.op, "scale": list(layer.stride)}
+    if layer.op == "upsample":
+        return {"op": layer.op, "scale": list(layer.stride), "mode": layer.mode}
+    if layer.op == "conv_transpose":
+        starts = [transposed_start(k, s) for k, s in zip(layer.kernel, layer.stride, strict=True)]
+        ends = [k - s - p for k, s, p in zip(layer.kernel, layer.stride, starts, strict=True)]
+        sizes = {"kernel": list(layer.kernel), "stride": list(layer.stride)}
+        return {"op": layer.op, **sizes, "padding": [*starts, *ends]}
     if layer.op == "slice":
         return {"op": layer.op, "start": list(layer.start), "step": list(layer.stride)}
     starts = [-first_tap(layer, axis) for axis in range(len(layer.kernel))]

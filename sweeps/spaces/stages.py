@@ -12,7 +12,10 @@ from typing import Any
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.network.spec import MAX_LAYERS, listed, whole
 from rfscale.sweeps.spaces.graphs.cell import CellUse
+from rfscale.sweeps.spaces.graphs.skip import Skip
 from rfscale.sweeps.spaces.graphs.wiring import (
+    MODES,
+    UPSAMPLING,
     Block,
     ChainLayer,
     Part,
@@ -35,8 +38,13 @@ PARAMS: dict[str, tuple[str, ...]] = {
     "pointwise": (),
     "space_to_depth": ("scale",),
     "slice": ("start", "step"),
+    "upsample": ("scale", "mode"),
+    "conv_transpose": ("kernel", "stride", *_COSTED),
 }
-REQUIRED = {**dict.fromkeys(WINDOWS, "kernel"), "space_to_depth": "scale"}
+REQUIRED = {
+    **dict.fromkeys((*WINDOWS, "conv_transpose"), "kernel"),
+    **dict.fromkeys(("space_to_depth", "upsample"), "scale"),
+}
 PER_AXIS = {"kernel": 1, "stride": 1, "dilation": 1, "scale": 1, "step": 1, "start": 0}  # smallest value
 PLACES = ("first", "last")
 MAX_REPEAT = 10_000
@@ -67,7 +75,8 @@ class Ref:
 class Stage:
     """One stage: its parameters (values or `Ref`), or the choices of whole layers; branches are the only choice.
 
-    `own` are the factors it introduces by a list of its own; `uses` all factors it reads, in written order.
+    `own` are the factors it introduces by a list of its own; `uses` all factors it reads, in written order. `source` is
+    the stage whose output it reads, where that is not the stage before.
     """
 
     name: str
@@ -75,6 +84,7 @@ class Stage:
     choices: tuple[tuple[Block, ...], ...] | None
     own: tuple[Factor, ...]
     uses: tuple[str, ...]
+    source: str | None = None
 
     @property
     def blocks(self) -> tuple[Mapping[str, Value | Ref], ...]:
@@ -85,6 +95,25 @@ class Stage:
     def branching(self) -> bool:
         """Whether some choice has branches or a cell."""
         return any(isinstance(block, Part) for choice in self.choices or () for block in choice)
+
+    @property
+    def skip(self) -> Skip | None:
+        """The skip, where the stage is one."""
+        only = self.choices[0][0] if self.choices and len(self.choices[0]) == 1 else None
+        return only if isinstance(only, Skip) else None
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The stages whose outputs it reads, other than the one before."""
+        return (*((self.source,) if self.source else ()), *(self.skip.sources if self.skip else ()))
+
+    def upsamples(self, values: Mapping[str, Sequence[Value]]) -> bool:
+        """Whether some layer may make more entries; `values` are those of all factors."""
+        for block in self.blocks:
+            op = block.get("op")
+            if any(v in UPSAMPLING for v in (values[op.factor] if isinstance(op, Ref) else (op,))):
+                return True
+        return False
 
     @property
     def cell(self) -> CellUse | None:
@@ -99,14 +128,18 @@ class Stage:
 
     def wiring(self, chosen: Mapping[str, Value], ndim: int) -> Wiring:
         """Return the nodes of this stage; `chosen` gives the value of every factor in `uses`."""
-        if not self.branching:
+        if not self.branching and self.source is None:
             return chain_wiring(self.layers(chosen, ndim))
 
         pick = _picker(chosen)
 
-        assert self.choices is not None  # branches are choices
         wirer = Wirer(self.name, lambda block: self.block_layers(block, chosen, ndim), chosen)
-        at: int | None = 0
+        at: int | None = 0 if self.source is None else wirer.output_of(self.source)
+        if not self.branching:
+            for layer in self.layers(chosen, ndim):
+                at = wirer.add(layer, (at or 0,))
+            return wirer.wiring(at)
+        assert self.choices is not None  # branches are choices
         for _ in range(pick(self.params, "repeat", 1)):
             at = wirer.series(self.choices[pick(self.params, "choice", 0)], at)
         return wirer.wiring(at)
@@ -193,6 +226,8 @@ def check_value(key: str, value: object, what: str, ndim: int) -> Value:
         return _word(value, what, PLACES)
     if key == "op":
         return check_op(value, what)
+    if key == "mode":
+        return _word(value, what, MODES)
     if key == "bias":
         if not isinstance(value, bool):
             raise InputError(f"{what} is {shown(value)}; it must be true or false")

@@ -145,11 +145,11 @@ def collect(
     own: Sequence[OwnFormula] = (),
 ) -> xr.Dataset:
     """Run the pass and return its dataset."""
-    walk = Walk(space, memory, progress)
+    walk = Walk(space, memory, progress, random)
     if random is None:
         walk.run()
     else:
-        walk.sample(random, seed)
+        walk.sample(seed)
     out = Collected(walk, own).dataset(worst)
     drawn = {} if random is None else {"random": random, "seed": seed}
     out.attrs = attributes(space, "validate", evaluated=walk.evaluated, **drawn)

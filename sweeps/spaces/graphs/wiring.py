@@ -13,6 +13,9 @@ from rfscale.engine.errors import InputError
 from rfscale.engine.network.spec import MAX_LAYERS
 
 MERGES = ("add", "concat")
+UPSAMPLING = ("upsample", "conv_transpose")  # their stride is the entries that they make of each
+MODES = ("nearest", "bilinear")
+_FROM = "from "
 
 
 class ChainLayer(NamedTuple):
@@ -27,6 +30,7 @@ class ChainLayer(NamedTuple):
     groups: int | str = 1
     bias: bool = True
     name: str | None = None
+    mode: str | None = None  # of upsampling
 
 
 def first_tap(layer: ChainLayer, axis: int) -> int:
@@ -34,6 +38,11 @@ def first_tap(layer: ChainLayer, axis: int) -> int:
     if layer.op in ("space_to_depth", "slice"):
         return layer.start[axis]
     return -((layer.dilation[axis] * (layer.kernel[axis] - 1)) // 2)
+
+
+def transposed_start(kernel: int, stride: int) -> int:
+    """Return the padding of a transposed convolution at the start: it makes `stride` entries of each."""
+    return (kernel - stride + 1) // 2
 
 
 def resolved_layer(block: Mapping[str, Any], pick: Any, strided: bool, ndim: int) -> ChainLayer:
@@ -53,11 +62,19 @@ def resolved_layer(block: Mapping[str, Any], pick: Any, strided: bool, ndim: int
         return ChainLayer(op, one, per_axis("step"), one, per_axis("start", 0), name=label)
     if op == "pointwise":
         return ChainLayer(op, one, one, one, zero, name=label)
+    if op == "upsample":
+        scale = per_axis("scale") if strided else one
+        return ChainLayer(op, one, scale, one, zero, name=label, mode=pick(block, "mode", "nearest"))
     kernel = per_axis("kernel")
     stride = per_axis("stride") if strided else one
-    if op != "conv" and "stride" not in block:
+    if op == "conv_transpose" and any(s > k for k, s in zip(kernel, stride, strict=True)):
+        raise InputError(
+            f"a transposed convolution of kernel {kernel[0]} and stride {stride[0]} makes entries that read nothing",
+            remedy="give it a kernel of at least the stride",
+        )
+    if op not in ("conv", "conv_transpose") and "stride" not in block:
         stride = kernel  # a pool's own default, in every repetition
-    if op != "conv":
+    if op not in ("conv", "conv_transpose"):
         return ChainLayer(op, kernel, stride, per_axis("dilation"), zero, name=label)
     channels = pick(block, "channels", 0) or None
     groups, bias = pick(block, "groups", 1), pick(block, "bias", True)
@@ -67,7 +84,8 @@ def resolved_layer(block: Mapping[str, Any], pick: Any, strided: bool, ndim: int
 class Node(NamedTuple):
     """A layer, or "add" or "concat", and the nodes whose outputs it reads: 0 is what the stage reads, i node i - 1.
 
-    `aligned` demands of a merge that what it reads is centred alike.
+    Some nodes are the output of another stage (`source_of`) and read nothing. `aligned` demands of a merge that what
+    it reads is centred alike.
     """
 
     layer: ChainLayer | str
@@ -77,6 +95,16 @@ class Node(NamedTuple):
 
 Wiring = tuple[Node, ...]  # the last node is the stage's output; without any, it is what the stage reads
 NO_PATH = Node("none", (0,))
+
+
+def output_node(stage: str) -> Node:
+    """Return the node that is the output of another stage."""
+    return Node(_FROM + stage, ())
+
+
+def source_of(node: Node) -> str | None:
+    """Return the stage whose output a node is; None of all others."""
+    return node.layer[len(_FROM) :] if isinstance(node.layer, str) and node.layer.startswith(_FROM) else None
 
 
 def chain_wiring(layers: Sequence[ChainLayer]) -> Wiring:
@@ -149,6 +177,11 @@ class Wirer:
             raise InputError(f"stage {self.stage!r} has more than {MAX_LAYERS} layers; that is the most supported")
         self.nodes.append(Node(layer, inputs, aligned))
         return len(self.nodes)
+
+    def output_of(self, stage: str) -> int:
+        """Return the number of the node that is the output of another stage."""
+        node = output_node(stage)
+        return self.nodes.index(node) + 1 if node in self.nodes else self.add(node.layer, ())
 
     def series(self, blocks: Iterable[Block], at: int | None) -> int | None:
         """Wire blocks one after another from node `at` on; return the last node."""
