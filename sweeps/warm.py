@@ -119,6 +119,7 @@ def _kernels_at_once() -> AbstractContextManager[None]:
     from rfscale.engine.analysis.path_counts import ADDED
     from rfscale.engine.footprints import backward
     from rfscale.engine.footprints.pixel_sets import READS
+    from rfscale.engine.footprints.solid_program import NODES
     from rfscale.sweeps.answers.design import label_search
     from rfscale.sweeps.kernels.plain import ANSWERS
     from rfscale.sweeps.states import graph, pool
@@ -126,7 +127,7 @@ def _kernels_at_once() -> AbstractContextManager[None]:
 
     limited = ANSWERS, graph.NUMBERED, label_search.SOONER, levels.SOONER, pool.SOONER
     return _settings(
-        *((limits, name, -1) for limits in (ADDED, READS) for name in ("few", "most")),
+        *((limits, name, -1) for limits in (ADDED, NODES, READS) for name in ("few", "most")),
         *((sooner, name, -1) for sooner in limited for name in ("kept", "most", "loaded")),
         (backward, "FEW_READS", -1),
         (graph, "MIN_EDGES_TO_TEST_MERGING", 0),
