@@ -265,7 +265,7 @@ def main() -> None:
     parser.add_argument("--train", action="store_true")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--write", action="store_true")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if given.write:
         text, rows = PAGE.read_text(encoding="utf-8"), rows_of(given.file)
         for group, marks in MARKS.items():

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.exhaustive, pytest.mark.filterwarni
 # name: (layer, pixels); layers in the middle, so that footprints end inside the image
 MODELS = {
     "torchvision:alexnet": ("features.3", 96), "torchvision:vgg11": ("features.10", 96),
-    "torchvision:vgg13": ("features.14", 96), "torchvision:vgg16": ("features.14", 96),
+    "torchvision:vgg13": ("features.12", 96), "torchvision:vgg16": ("features.14", 96),
     "torchvision:vgg11_bn": ("features.14", 96), "torchvision:resnet18": ("layer2", 128),
     "torchvision:resnet34": ("layer2.1", 128), "torchvision:resnet50": ("layer2", 128),
     "torchvision:resnext50_32x4d": ("layer2", 128), "torchvision:wide_resnet50_2": ("layer1", 128),
