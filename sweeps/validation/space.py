@@ -153,11 +153,11 @@ def collect(
         walks = branch_walks(space, random, seed, memory, progress, own)
         out, evaluated = BranchCollected(walks).dataset(worst), walks[0].evaluated
     else:
-        walk = Walk(space, memory, progress)
+        walk = Walk(space, memory, progress, random)
         if random is None:
             walk.run()
         else:
-            walk.sample(random, seed)
+            walk.sample(seed)
         out, evaluated = Collected(walk, own).dataset(worst), walk.evaluated
     drawn = {} if random is None else {"random": random, "seed": seed}
     out.attrs = attributes(space, "validate", evaluated=evaluated, **drawn)

@@ -21,6 +21,18 @@ class Net(nn.Sequential):
 class Slow(Net):
     def forward(self, x):
         return super().forward(x) * torch.sigmoid(super().forward(x))
+
+class Flat(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Conv2d(3, 4, 3), nn.Flatten(2))
+
+class Argmax(Net):
+    def forward(self, x):
+        return self[2](self[0](x).argmax(1, keepdim=True).expand(-1, 4, -1, -1).float())
+
+class Infinite(Net):
+    def forward(self, x):
+        return super().forward(x * torch.zeros(()).log())
 """
 
 
@@ -80,12 +92,27 @@ def test_json_on_stdout(rfscale, folder):
         (["Net", "2", "--entry", "9,9"], "entry (9, 9) lies outside the 8×8 map"),
         (["Net", "2", "--checkpoint", "none.pt"], "none.pt is no file"),
         (["Net", "2", "--images", "nowhere"], "--images is 'nowhere', is no folder"),
+        (
+            ["Net", "2", "--images", "others"],
+            "--images a.npy is 3×20×16, where the model takes 3×16×16",
+        ),
+        (["Net", "2", "--checkpoint", "wide.pt"], "wide.pt is a checkpoint of another model than Net: 0.weight is (5,"),
+        (["Flat", "1"], "layer '1' has no spatial map: it returns a tensor of shape (1, 4, 196)"),
+        (["Argmax", "2", "--images", "noise"], "no gradient of layer '2' of fieldnet.py:Argmax reaches the image"),
+        (["Infinite", "2", "--images", "noise"], "the gradient of layer '2' is not a number on image 0"),
         (["Net", "2", "--over", "x.png"], "--over draws a picture; give --plot as well"),
         (["Net", "2", "--images", "noise", "--protocol", "x"], "--protocol is 'x'"),
         (["Net", "2", "--unknown", "pointwise"], "--unknown no operators are left out of a model that runs"),
     ],
 )
 def test_bad_input(rfscale, folder, args, message):
+    import numpy as np
+    import torch
+
+    (folder / "others").mkdir()
+    np.save("others/a.npy", np.zeros((3, 20, 16), np.float32))
+    wide = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 3), torch.nn.ReLU(), torch.nn.Conv2d(5, 4, 3))
+    torch.save(wide.state_dict(), "wide.pt")
     name, *rest = args
     code, out, err = rfscale("field", f"fieldnet.py:{name}", *rest, "--input-size", "16")
     assert (code, out) == (2, "")
