@@ -5,8 +5,6 @@ by falling pixels. A state is a component and a mask over its elements: bit b st
 set if one of the state's terms contains that element. So a union is OR, and equal masks are equal antichains.
 `inside` holds, for each element, the mask of the elements that it contains, itself included: as a larger set comes
 first, the lowest bit of a mask is a term, and taking its `inside` away leaves the rest.
-
-Kernels and the scalars they inline stand in one file: numba's cache does not see a change in another one.
 """
 
 from __future__ import annotations
@@ -14,9 +12,11 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from rfscale.engine.kernels.jit import inline, jit, jit_with, lowest_bit
+from rfscale.engine.kernels.jit import inline, jit, jit_with, lowest_bit, source_version
 
 parallel = jit_with(parallel=True)
+helper = jit  # of what kernels call, those of other files too, and Python does not
+VERSION = source_version(__file__, globals())  # of the functions that other files inline
 
 TASKS = 64  # pieces of a level: some more than there are threads
 _ONE = np.uint64(1)
@@ -31,7 +31,7 @@ _UPPER, _LOWER = np.uint64(0xFFFFFFFF00000000), np.uint64(0xFFFFFFFF)
 
 
 @inline
-def _terms(mask, first, inside, rest, terms):
+def terms_of(mask, first, inside, rest, terms):
     """Write the elements that are the terms of a mask; return how many. `rest` is scratch."""
     words = mask.shape[0]
     for w in range(words):
@@ -51,8 +51,8 @@ def _terms(mask, first, inside, rest, terms):
 # -----------------------------------------------------------------------------------------------------------------
 
 
-@jit
-def _rehashed(hashes, used, size):
+@helper
+def rehashed(hashes, used, size):
     """Slots of `size`, each with the upper half of a hash and the number of its state: 0 is empty."""
     table = np.zeros(size, np.uint64)
     bits = np.uint64(size - 1)
@@ -64,9 +64,77 @@ def _rehashed(hashes, used, size):
     return table
 
 
+@helper
+def longer(rows, size):
+    """The same rows, and room for more."""
+    out = np.empty((size, *rows.shape[1:]), rows.dtype)
+    out[: rows.shape[0]] = rows
+    return out
+
+
+@jit
+def _hashed(mask):
+    """Hash of a row: the words of a mask, and its component last."""
+    code = (mask[mask.shape[0] - 1] + _ONE) * _MIX
+    for w in range(mask.shape[0] - 1):
+        code = (code ^ mask[w]) * _MIX
+        code ^= code >> np.uint64(29)
+    return code
+
+
+@inline
+def turned_end(row, effect, origin, ends_before, earlier, later, ends):
+    """The end of an effect by the stages the other way round, where that row is known; -1 where it is not."""
+    if origin.shape[1] and earlier[effect] >= 0:
+        by, turned = later[origin[1, row]], np.int64(ends_before[origin[0, row], earlier[effect]])
+        if by >= 0 and 0 <= turned < row:
+            return ends[turned, by]
+    return np.int32(-1)
+
+
+@jit
+def _place(table, found, mask, code):
+    """Slot of a table that has a row or is free for it, and the number of the row: -1 if it is free."""
+    bits = np.uint64(table.shape[0] - 1)
+    slot = code & bits
+    while table[np.int64(slot)]:
+        entry = table[np.int64(slot)]
+        if (entry ^ code) & _UPPER == _ZERO:
+            at, same = np.int64(entry & _LOWER) - 1, True
+            for w in range(mask.shape[0]):
+                if found[at, w] != mask[w]:
+                    same = False
+                    break
+            if same:
+                return np.int64(slot), at
+        slot = (slot + _ONE) & bits
+    return np.int64(slot), np.int64(-1)
+
+
+@jit
+def _unite(terms, n, after, after_component, parent, path, needed, moved, made):
+    """Write what steps make of a state of n terms, those that are `needed`: masks, their component last."""
+    words = after.shape[2]
+    for p in range(after.shape[0]):
+        for w in range(words):
+            moved[p, w] = _ZERO
+        for i in range(n):
+            for w in range(words):
+                moved[p, w] |= after[p, terms[i], w]
+    for step in range(parent.shape[0]):
+        if needed[step]:
+            up, p = parent[step], path[step]
+            made[step, words] = made[up, words] if up >= 0 else _FULL
+            if p >= 0 and n:
+                made[step, words] = np.uint64(after_component[p, terms[0]])
+            for w in range(words):
+                made[step, w] = (made[up, w] if up >= 0 else _ZERO) | (moved[p, w] if p >= 0 else _ZERO)
+
+
 @jit
 def advance(
-    masks, component, state, variant, first, inside, after, after_component, parent, path, end, wanted, limit,
+    masks, component, state, variant, first, inside, after, after_component, parent, path, end, wanted,
+    origin, ends_before, earlier, later, limit,
 ):  # fmt: skip
     """Apply every effect of a stage to every state; states that are equal by content are one.
 
@@ -85,87 +153,79 @@ def advance(
         Step i unites the result of step parent[i] (-1: nothing) with the terms moved by path[i]; end[i] is the effect
         that is reached so, or -1. A path of -1 adds nothing: no path leads through.
     wanted : bool array (variants, effects)
+    origin : int32 array (2, n)
+        Node and effect of the stage before that led to each node first, or no columns: then nothing is exchanged.
+    ends_before : int32 array (nodes of the level before, effects of the stage before)
+        Where they led.
+    earlier : int64 array (effects,); later : int64 array (effects of the stage before,)
+        The number of each effect in the other stage, -1 if it has none or does not commute (docs/theory.md, 14.8).
     limit : int
         States that there may be after the stage.
 
     Returns
     -------
-    Masks and components of the states after; ends, int32 array (n, effects), -1 where not wanted; whether the
-    limit was kept.
+    Masks and components of the states after; ends, int32 array (n, effects), -1 where not wanted; origin, int32 array
+    (2, states), of the states after; whether the limit was kept.
     """
-    words, steps = after.shape[2], parent.shape[0]
+    words, steps, effects = after.shape[2], parent.shape[0], wanted.shape[1]
     found = np.empty((max(1, min(limit, 1024)), words + 1), np.uint64)  # the last word is the component
-    hashes = np.empty(found.shape[0], np.uint64)
+    hashes, source = np.empty(found.shape[0], np.uint64), np.empty((found.shape[0], 2), np.int32)
     table = np.zeros(4096, np.uint64)
     used = 0
-    ends = np.full((state.shape[0], wanted.shape[1]), -1, np.int32)
+    ends = np.full((state.shape[0], effects), -1, np.int32)
     rest, terms = np.empty(masks.shape[1], np.uint64), np.empty(64 * masks.shape[1], np.int64)
     moved, made = np.empty((after.shape[0], words), np.uint64), np.zeros((steps + 1, words + 1), np.uint64)
-    codes, warm = np.empty(steps, np.uint64), np.empty(steps, np.uint64)
+    codes, warm, needed = np.empty(effects, np.uint64), np.empty(effects, np.uint64), np.zeros(steps, np.bool_)
+    open_, at_step = np.empty(effects, np.int64), np.empty(effects, np.int64)
+    for step in range(steps):
+        if end[step] >= 0:
+            at_step[end[step]] = step
     for row in range(state.shape[0]):
-        n, source = 0, np.int64(state[row])
-        if component[source] >= 0:
-            n = _terms(masks[source], first[component[source]], inside, rest, terms)
-        for p in range(after.shape[0]):
-            for w in range(words):
-                moved[p, w] = _ZERO
-            for i in range(n):
-                for w in range(words):
-                    moved[p, w] |= after[p, terms[i], w]
+        n_open = 0
+        for effect in range(effects):
+            if wanted[variant[row], effect]:
+                ends[row, effect] = turned_end(row, effect, origin, ends_before, earlier, later, ends)
+                if ends[row, effect] < 0:
+                    open_[n_open] = effect
+                    n_open += 1
+        if not n_open:
+            continue
+        n, before = 0, np.int64(state[row])
+        if component[before] >= 0:
+            n = terms_of(masks[before], first[component[before]], inside, rest, terms)
+        needed[:] = n_open == effects
+        for i in range(n_open):
+            step = at_step[open_[i]]
+            while step >= 0 and not needed[step]:
+                needed[step], step = True, parent[step]
+        _unite(terms, n, after, after_component, parent, path, needed, moved, made)
         bits = np.uint64(table.shape[0] - 1)
-        for step in range(steps):
-            up, p = parent[step], path[step]
-            made[step, words] = made[up, words] if up >= 0 else _FULL
-            if p >= 0 and n:
-                made[step, words] = np.uint64(after_component[p, terms[0]])
-            code = (made[step, words] + _ONE) * _MIX
-            for w in range(words):
-                made[step, w] = (made[up, w] if up >= 0 else _ZERO) | (moved[p, w] if p >= 0 else _ZERO)
-                code = (code ^ made[step, w]) * _MIX
-                code ^= code >> np.uint64(29)
-            codes[step] = code
+        for i in range(n_open):
+            codes[i] = _hashed(made[at_step[open_[i]]])
             # the table is larger than the cache: reads that do not wait for each other take half the time in all
-            warm[step] = table[np.int64(code & bits)]
-        for step in range(steps):
-            if warm[step] and (warm[step] ^ codes[step]) & _UPPER == _ZERO:
-                warm[step] = found[np.int64(warm[step] & _LOWER) - 1, words]
-        for step in range(steps):
-            if end[step] < 0 or not wanted[variant[row], end[step]]:
-                continue
-            code, bits = codes[step], np.uint64(table.shape[0] - 1)
-            slot, at = code & bits, np.int64(-1)
-            while table[np.int64(slot)]:
-                entry = table[np.int64(slot)]
-                if (entry ^ code) & _UPPER == _ZERO:
-                    j, same = np.int64(entry & _LOWER) - 1, True
-                    for w in range(words + 1):
-                        if found[j, w] != made[step, w]:
-                            same = False
-                            break
-                    if same:
-                        at = j
-                        break
-                slot = (slot + _ONE) & bits
+            warm[i] = table[np.int64(codes[i] & bits)]
+        for i in range(n_open):
+            if warm[i] and (warm[i] ^ codes[i]) & _UPPER == _ZERO:
+                warm[i] = found[np.int64(warm[i] & _LOWER) - 1, words]
+        for i in range(n_open):
+            mask = made[at_step[open_[i]]]
+            slot, at = _place(table, found, mask, codes[i])
             if at < 0:
                 at = used
                 if used == limit:
-                    return found[:used, :words], component[:0], ends, False
+                    return found[:used, :words], component[:0], ends, source.T, False
                 if used == found.shape[0]:
-                    size = min(2 * used, limit)
-                    wider, longer = np.empty((size, words + 1), np.uint64), np.empty(size, np.uint64)
-                    wider[:used], longer[:used] = found, hashes
-                    found, hashes = wider, longer
-                for w in range(words + 1):
-                    found[at, w] = made[step, w]
-                hashes[at], table[np.int64(slot)] = code, (code & _UPPER) | np.uint64(at + 1)
+                    room = min(2 * used, limit)
+                    found, hashes, source = longer(found, room), longer(hashes, room), longer(source, room)
+                found[at], hashes[at] = mask, codes[i]
+                source[at, 0], source[at, 1] = row, open_[i]
+                table[slot] = (codes[i] & _UPPER) | np.uint64(at + 1)
                 used += 1
                 if 2 * used > table.shape[0]:
-                    table = _rehashed(hashes, used, 4 * table.shape[0])
-            ends[row, end[step]] = at
-    place = np.empty(used, np.int32)
-    for i in range(used):
-        place[i] = np.int32(np.int64(found[i, words]))
-    return found[:used, :words].copy(), place, ends, True
+                    table = rehashed(hashes, used, 4 * table.shape[0])
+            ends[row, open_[i]] = at
+    place = found[:used, words].astype(np.int64).astype(np.int32)
+    return found[:used, :words].copy(), place, ends, source[:used].T.copy(), True
 
 
 # drivers: figures
@@ -272,7 +332,7 @@ def union_figures(masks, component, first, inside, start, extent, jump, sets, nd
                 out[i, row] = 0
             if component[row] < 0:
                 continue
-            n_terms = _terms(masks[row], first[component[row]], inside, rest, terms)
+            n_terms = terms_of(masks[row], first[component[row]], inside, rest, terms)
             used = (n_terms + 63) >> 6
             low, high = start[terms[0]], start[terms[0]] + extent[terms[0]]
             for i in range(1, n_terms):
@@ -313,36 +373,3 @@ def union_figures(masks, component, first, inside, start, extent, jump, sets, nd
                     longest_gap = max(longest_gap, gap)
             out[2, row], out[3, row], out[4, row] = length, pixels, step
             out[5, row], out[6, row] = longest_gap, n_terms if ndim > 1 else 1
-
-
-@jit
-def containment(sets, pixels, inside):
-    """Write the down-sets of the elements of one component, sorted by falling pixels: those that each contains.
-
-    Parameters
-    ----------
-    sets : uint64 array (n, words)
-        Pixels of each element on a grid of them all.
-    pixels : int64 array (n,)
-    inside : uint64 array (n, words of a mask)
-        Zeros; written.
-    """
-    n, words = sets.shape
-    for big in range(n):
-        for small in range(big, n):
-            if small > big and pixels[small] == pixels[big]:
-                continue
-            held = True
-            for w in range(words):
-                if sets[small, w] & ~sets[big, w]:
-                    held = False
-                    break
-            if held:
-                inside[big, small >> 6] |= _ONE << np.uint64(small & 63)
-
-
-@parallel
-def gather(values, nodes, out):
-    """Write the value of the node of every architecture."""
-    for i in numba.prange(nodes.shape[0]):
-        out[i] = values[nodes[i]]

@@ -39,8 +39,9 @@ def derive(dataset: xr.Dataset) -> xr.Dataset:
     dataset = getattr(dataset, "dataset", dataset)
     ndim = int(dataset.attrs.get("ndim", 2))
     if "area" in dataset:  # a space with branches: a union has an area and an overlap of its own
-        box = dataset["extent"].astype(np.int64) ** ndim
-        own = {"width": np.sqrt(dataset["area"]), "density": ratio(dataset["area"], box)}
+        own = {"width": np.sqrt(dataset["area"])}
+        if "density" not in dataset:
+            own["density"] = ratio(dataset["area"], dataset["extent"].astype(np.int64) ** ndim)
         return dataset.assign(annotate(xr.Dataset(own), {name: DERIVED[name] for name in own}))
     pixels, extent = dataset["pixels"], dataset["extent"]
     kind = np.int64 if ndim < 3 else float  # three int32 multiplied may pass int64

@@ -7,10 +7,14 @@ from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Wiring
+from rfscale.engine.network.layer import IMAGE
+from rfscale.sweeps.spaces.graphs.wiring import EARLIER, UPSAMPLING, ChainLayer, Wired, source_of
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
+
+
+_SAY_CHANNELS = ("conv", "conv_transpose", "space_to_depth")
 
 
 class CostState(NamedTuple):
@@ -44,6 +48,8 @@ class CostRules(NamedTuple):
         A convolution has ``base * growth**strides`` channels, where `strides` counts the layers with a stride up to and
         with it, unless the stage says otherwise; other layers pass theirs on.
         """
+        if layer.op in UPSAMPLING:
+            return self._upsampled(state, layer)
         strides = state.strides + (max(layer.stride) > 1)
         size = state.size and tuple(_size(layer, a, n) for a, n in enumerate(state.size))
         if layer.op == "space_to_depth":
@@ -51,14 +57,27 @@ class CostRules(NamedTuple):
         if layer.op != "conv" or self.channels is None:
             return CostState(state.channels, strides, size), 0, 0
         channels = layer.channels or self.channels[0] * self.channels[1] ** strides
-        groups = state.channels if layer.groups == "depthwise" else int(layer.groups)
-        if state.channels % groups or channels % groups:
-            raise InputError(
-                f"groups is {groups} where {state.channels} channels become {channels}; it must divide both"
-            )
-        weights = prod(layer.kernel) * (state.channels // groups) * channels
+        weights = self._weights(layer, state.channels, channels)
         macs = weights * prod(size) if size else 0
         return CostState(channels, strides, size), weights + (channels if layer.bias else 0), macs
+
+    def _upsampled(self, state: CostState, layer: ChainLayer) -> tuple[CostState, int, int]:
+        """The same of a layer that makes more entries: it takes a stride back."""
+        strides = max(0, state.strides - (max(layer.stride) > 1))
+        size = state.size and tuple(n * s for n, s in zip(state.size, layer.stride, strict=True))
+        if layer.op == "upsample" or self.channels is None:
+            return CostState(state.channels, strides, size), 0, 0
+        channels = layer.channels or self.channels[0] * self.channels[1] ** strides
+        weights = self._weights(layer, state.channels, channels)
+        macs = weights * prod(state.size) if state.size else 0  # of each entry that it reads
+        return CostState(channels, strides, size), weights + (channels if layer.bias else 0), macs
+
+    def _weights(self, layer: ChainLayer, before: int, channels: int) -> int:
+        """Weights of a convolution of some channels before and after."""
+        groups = before if layer.groups == "depthwise" else int(layer.groups)
+        if before % groups or channels % groups:
+            raise InputError(f"groups is {groups} where {before} channels become {channels}; it must divide both")
+        return prod(layer.kernel) * (before // groups) * channels
 
     def after(self, layer: ChainLayer | str, states: Sequence[CostState]) -> tuple[CostState, int, int]:
         """Return the state after a layer or merge, from those of its inputs, and its params and macs."""
@@ -71,7 +90,10 @@ class CostRules(NamedTuple):
         first = states[0]
         if any(state.size != first.size for state in states):
             sizes = " and ".join(dict.fromkeys("x".join(map(str, state.size or ())) for state in states))
-            raise InputError(f"branches with maps of {sizes} entries meet; they must have one size")
+            raise InputError(
+                f"branches with maps of {sizes} entries meet; they must have one size",
+                remedy="with upsampling give an input_size that the strides before divide",
+            )
         if how == "concat" or self.channels is None:
             return first._replace(channels=sum(state.channels for state in states))
         if any(state.channels != first.channels for state in states):
@@ -90,26 +112,38 @@ def _size(layer: ChainLayer, axis: int, n: int) -> int:
     return max(1, -(-(n - layer.start[axis]) // layer.stride[axis]))
 
 
-def chain_channels(space: Space, wirings: Mapping[str, Wiring]) -> list[dict[str, Any]]:
+def chain_channels(space: Space, wirings: Mapping[str, Wired]) -> list[dict[str, Any]]:
     """Return what each node's spec says of channels, stage by stage: nothing where the space has none."""
     rules = CostRules.of(space)
-    state, out = rules.start, []
-    for stage, wiring in wirings.items():
-        states = [state]
+    earlier = last = rules.start
+    out: list[dict[str, Any]] = []
+    at = {IMAGE: last}
+    for stage, (wiring, kept, _) in wirings.items():
+        states = [last]
         for node in wiring:
+            source = source_of(node)
+            if source is not None:
+                states.append(at[source])
+                out.append({})
+                continue
             before = [states[i] for i in node.inputs]
             spec: dict[str, Any] = {}
+            if node == EARLIER:
+                states.append(earlier)
+                out.append(spec)
+                continue
             try:
                 states.append(rules.after(node.layer, before)[0])
             except InputError as error:
                 raise error.within(f"stage {stage!r}") from None
             layer = node.layer
-            if isinstance(layer, ChainLayer) and rules.channels is not None and layer.op in ("conv", "space_to_depth"):
+            if isinstance(layer, ChainLayer) and rules.channels is not None and layer.op in _SAY_CHANNELS:
                 spec["channels"] = states[-1].channels
                 if layer.groups != 1:
                     spec["groups"] = before[0].channels if layer.groups == "depthwise" else layer.groups
                 if not layer.bias:
                     spec["bias"] = False
             out.append(spec)
-        state = states[-1]
+        earlier, last = states[kept or 0], states[-1]
+        at[stage] = last
     return out

@@ -8,7 +8,9 @@ from typing import Any
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.network.spec import listed
 from rfscale.sweeps.spaces.graphs.branches import branch_layers, read_branches
-from rfscale.sweeps.spaces.graphs.cell import Cell, CellUse, read_cells, read_ops
+from rfscale.sweeps.spaces.graphs.cell import AnyCell, Cell, CellUse
+from rfscale.sweeps.spaces.graphs.cell_reader import read_cells, read_ops
+from rfscale.sweeps.spaces.graphs.skip import SKIP_KEYS, earlier_stage, read_skip
 from rfscale.sweeps.spaces.graphs.wiring import Block, Parallel
 from rfscale.sweeps.spaces.stages import (
     PARAMS,
@@ -32,9 +34,10 @@ class StageReader:
         self, shared: Mapping[str, Sequence[Any]], ndim: int, cells: object = None, ops: object = None
     ) -> None:
         self.shared, self.ndim = shared, ndim
-        self.cells: Mapping[str, Cell] = {}
+        self.cells: Mapping[str, Cell | AnyCell] = {}
         self.own: list[Factor] = []
         self.uses: list[str] = []
+        self.earlier: list[str] = []  # names of the stages so far
         if cells is not None or ops is not None:
             self.cells = read_cells(cells, read_ops(ops, StageReader({}, ndim)._block))
         self.found: dict[str, Factor] = {}  # shared factors by first use
@@ -50,7 +53,14 @@ class StageReader:
         params: dict[str, Value | Ref] = {}
         choices: tuple[Any, ...] | None = None
         self.own, self.uses = [], []
-        if "cell" in given:
+        source = None
+        if given.get("from") is not None:
+            source = earlier_stage(given["from"], f"from of {what}", self.earlier)
+            given = {key: value for key, value in given.items() if key != "from"}
+        if "skip" in given:
+            self._check_keys(given, SKIP_KEYS, f"{what} with a skip")
+            choices = ((self._skip(given, name, what),),)
+        elif "cell" in given:
             self._check_keys(given, ("name", "cell", "repeat", "own"), f"{what} with a cell")
             params, choices = self._cell(given, name, what)
         elif "branches" in given:
@@ -68,7 +78,16 @@ class StageReader:
         else:
             choices = None
             params = self._params(given, name, what, ("name", "op", "repeat", "stride_at"), factors=True)
-        return Stage(name, params, choices, tuple(self.own), tuple(self.uses))
+        self.earlier.append(name)
+        return Stage(name, params, choices, tuple(self.own), tuple(self.uses), source)
+
+    def _skip(self, given: Mapping[str, Any], name: str, what: str) -> Block:
+        """Return the skip of a stage; a list of stages is a factor."""
+        skip = read_skip(given, what, self._block, self.earlier, f"{name}_skip")
+        if skip.factor is not None:
+            self.own.append(Factor(skip.factor, tuple(range(len(skip.stages))), skip.stages))
+            self.uses.append(skip.factor)
+        return skip
 
     def _check_keys(self, given: Mapping[str, Any], known: Sequence[str], what: str) -> None:
         for key in given:

@@ -12,15 +12,22 @@ from typing import Any
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.network.spec import MAX_LAYERS, listed, whole
 from rfscale.sweeps.spaces.graphs.cell import CellUse
+from rfscale.sweeps.spaces.graphs.skip import Skip
 from rfscale.sweeps.spaces.graphs.wiring import (
+    IMAGE,
+    MODES,
+    UPSAMPLING,
     Block,
     ChainLayer,
+    Given,
     Part,
+    Wired,
     Wirer,
     Wiring,
     chain_wiring,
     flat_blocks,
     resolved_layer,
+    wiring_stride,
 )
 from rfscale.sweeps.variables import NETWORKS, VARIABLES
 
@@ -35,8 +42,13 @@ PARAMS: dict[str, tuple[str, ...]] = {
     "pointwise": (),
     "space_to_depth": ("scale",),
     "slice": ("start", "step"),
+    "upsample": ("scale", "mode"),
+    "conv_transpose": ("kernel", "stride", *_COSTED),
 }
-REQUIRED = {**dict.fromkeys(WINDOWS, "kernel"), "space_to_depth": "scale"}
+REQUIRED = {
+    **dict.fromkeys((*WINDOWS, "conv_transpose"), "kernel"),
+    **dict.fromkeys(("space_to_depth", "upsample"), "scale"),
+}
 PER_AXIS = {"kernel": 1, "stride": 1, "dilation": 1, "scale": 1, "step": 1, "start": 0}  # smallest value
 PLACES = ("first", "last")
 MAX_REPEAT = 10_000
@@ -67,7 +79,8 @@ class Ref:
 class Stage:
     """One stage: its parameters (values or `Ref`), or the choices of whole layers; branches are the only choice.
 
-    `own` are the factors it introduces by a list of its own; `uses` all factors it reads, in written order.
+    `own` are the factors it introduces by a list of its own; `uses` all factors it reads, in written order. `source` is
+    the stage whose output it reads, where that is not the stage before.
     """
 
     name: str
@@ -75,6 +88,7 @@ class Stage:
     choices: tuple[tuple[Block, ...], ...] | None
     own: tuple[Factor, ...]
     uses: tuple[str, ...]
+    source: str | None = None
 
     @property
     def blocks(self) -> tuple[Mapping[str, Value | Ref], ...]:
@@ -87,29 +101,78 @@ class Stage:
         return any(isinstance(block, Part) for choice in self.choices or () for block in choice)
 
     @property
+    def skip(self) -> Skip | None:
+        """The skip, where the stage is one."""
+        only = self.choices[0][0] if self.choices and len(self.choices[0]) == 1 else None
+        return only if isinstance(only, Skip) else None
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The stages whose outputs it reads, other than the one before."""
+        return (*((self.source,) if self.source else ()), *(self.skip.sources if self.skip else ()))
+
+    def upsamples(self, values: Mapping[str, Sequence[Value]]) -> bool:
+        """Whether some layer may make more entries; `values` are those of all factors."""
+        for block in self.blocks:
+            op = block.get("op")
+            if any(v in UPSAMPLING for v in (values[op.factor] if isinstance(op, Ref) else (op,))):
+                return True
+        return False
+
+    @property
     def cell(self) -> CellUse | None:
         """The cell, where the stage is uses of one."""
         only = self.choices[0][0] if self.choices and len(self.choices) == 1 and len(self.choices[0]) == 1 else None
         return only if isinstance(only, CellUse) else None
 
     @property
+    def reads_earlier(self) -> bool:
+        """Whether it reads the map before the last one, too."""
+        return self.cell is not None and len(self.cell.cell.inputs) == 2
+
+    @property
     def numbered(self) -> bool:
         """Whether its layers are called name.1, name.2, ... rather than name."""
         return self.choices is not None or "repeat" in self.params
 
-    def wiring(self, chosen: Mapping[str, Value], ndim: int) -> Wiring:
-        """Return the nodes of this stage; `chosen` gives the value of every factor in `uses`."""
-        if not self.branching:
-            return chain_wiring(self.layers(chosen, ndim))
+    def wired(self, chosen: Mapping[str, Value], ndim: int, given: Given = IMAGE, keep: bool = False) -> Wired:
+        """Return the nodes of this stage; `chosen` gives the value of every factor in `uses`.
+
+        With `keep`, the next stage reads the map before the output, too.
+        """
+        if not self.branching and self.source is None:
+            nodes = chain_wiring(self.layers(chosen, ndim))
+            return Wired(nodes, 0 if given.last else None, wiring_stride(nodes))
 
         pick = _picker(chosen)
 
-        assert self.choices is not None  # branches are choices
         wirer = Wirer(self.name, lambda block: self.block_layers(block, chosen, ndim), chosen)
-        at: int | None = 0
+        at = wirer.find(given) if self.source is None else wirer.output_of(self.source)
+        start = at
+        if not self.branching:
+            for layer in self.layers(chosen, ndim):
+                at = wirer.add(layer, (at or 0,))
+            return Wired(wirer.wiring(at), start, 1)
+        assert self.choices is not None  # branches are choices
         for _ in range(pick(self.params, "repeat", 1)):
             at = wirer.series(self.choices[pick(self.params, "choice", 0)], at)
-        return wirer.wiring(at)
+        if self.cell is not None and keep:
+            return wirer.wired(at, wirer.earlier, wirer.ratio)
+        nodes = wirer.wiring(at)
+        return Wired(nodes, start, wiring_stride(nodes) if self.cell is None else wirer.ratio)
+
+    @property
+    def folded(self) -> bool:
+        """Whether it uses a cell of more choices than tables hold."""
+        return self.cell is not None and self.cell.folded
+
+    def maps(self, chosen: Mapping[str, Value]) -> int:
+        """Return how many maps it adds to those that a cell of two inputs can read."""
+        return 1 if self.cell is None else _picker(chosen)(self.params, "repeat", 1)
+
+    def wiring(self, chosen: Mapping[str, Value], ndim: int) -> Wiring:
+        """Return the nodes of this stage, which reads one map."""
+        return self.wired(chosen, ndim).nodes
 
     def block_layers(
         self, block: Mapping[str, Value | Ref], chosen: Mapping[str, Value], ndim: int
@@ -193,6 +256,8 @@ def check_value(key: str, value: object, what: str, ndim: int) -> Value:
         return _word(value, what, PLACES)
     if key == "op":
         return check_op(value, what)
+    if key == "mode":
+        return _word(value, what, MODES)
     if key == "bias":
         if not isinstance(value, bool):
             raise InputError(f"{what} is {shown(value)}; it must be true or false")

@@ -10,23 +10,26 @@ itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from rfscale.engine.errors import InputError
+from rfscale.engine.network.layer import IMAGE
 from rfscale.sweeps.spaces.graphs.cell import CellUse
-from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Wiring
+from rfscale.sweeps.spaces.graphs.wiring import Block, ChainLayer, Given, Parallel, Wired, Wiring
 from rfscale.sweeps.spaces.stages import Ref, Stage, Value
 from rfscale.sweeps.states.cell_effects import CellEffects
+from rfscale.sweeps.states.cells.compile import Folded, PairCompiler
 from rfscale.sweeps.states.effects import Effect, Effects
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
+    from rfscale.sweeps.states.scales.effects import MapEffect
 
 INT32_MAX = 2**31 - 1
 MAX_COMBINATIONS = 1 << 20  # of a stage's own factors and the shared ones that it reads
@@ -67,8 +70,17 @@ class Program:
     tries : per variant, per axis; none in a space with branches
     layers : per variant, per choice: the layers themselves, for costs and formulas; none in a space with branches
     effects : per variant, per choice, in a space with branches
+    effects_on_maps : the same in a space with skips or upsampling
+    before : tuple of str
+        Stages whose outputs are kept for this or a later stage, beside that of the stage before; with skips only.
+    after : tuple of int
+        What is kept after it: 0 is its own output, i that of before[i - 1].
     wirings : callable
         Gives the wirings of a variant, choice by choice, in a space with branches.
+    pair_wirings, folded, adapt, keep
+        Of a space with cells of two inputs, or of many choices (sweeps/states/cells/compile.py): wirings, from what
+        the stage finds; uses of such a cell, which have no effects here; what an earlier map of smaller jump passes
+        through; whether the next stage reads the map before the output.
     """
 
     stage: str
@@ -78,13 +90,20 @@ class Program:
     n_live: int
     tries: tuple[tuple[Trie, ...], ...]
     layers: tuple[tuple[tuple[ChainLayer, ...], ...], ...]
-    effects: tuple[tuple[Effect, ...], ...] = ()
+    effects: tuple[tuple[Any, ...], ...] = ()
     wirings: Callable[[int], Iterator[Wiring]] | None = None
+    pair_wirings: Callable[[int, Given], Iterator[Wired]] | None = None
+    folded: Folded | None = None
+    adapt: str | None = None
+    keep: bool = False
+    effects_on_maps: tuple[tuple[MapEffect, ...], ...] = ()
+    before: tuple[str, ...] = ()
+    after: tuple[int, ...] = ()
 
     @property
     def variants(self) -> int:
         """Number of variants."""
-        return len(self.effects or self.tries)
+        return len(self.effects or self.effects_on_maps or self.tries)
 
     def growths(self, variant: int, axis: int) -> list[tuple[int, int]]:
         """Return stride, and growth of the extent in jumps of the source, of every choice of a variant."""
@@ -111,23 +130,51 @@ def compile_space(space: Space) -> list[Program]:
     last_use = {name: i for i, stage in enumerate(space.stages) for name in stage.uses}
     live: list[str] = []
     out = []
+    pairs = PairCompiler(space, values) if space.reads_pairs else None
+    kept = _kept_maps(space.stages)
     done: dict[object, dict[str, Any]] = {}
     for i, stage in enumerate(space.stages):
-        new = space.introduced[i]
+        new = tuple(n for n in space.introduced[i] if n not in space.folded)
         reads = [n for n in live if n in stage.uses]
         after = [n for n in (*live, *new) if last_use[n] > i]
         own = {f.name: (j, f.values) for j, f in enumerate(stage.own)}  # stages that differ only in name are one
-        params = {k: own.get(v.factor, v) if isinstance(v, Ref) else v for k, v in stage.params.items()}
-        key = (repr(params), repr(stage.choices), repr(reads), len(own), len(new))
+        blocks = repr(stage.choices)
+        if space.branching or "Ref(" in blocks:  # else none has a factor
+            blocks = repr([[_unnamed(block, own) for block in choice] for choice in stage.choices or ()])
+        key = (repr(_unnamed(stage.params, own)), blocks, repr(reads), len(own), len(new), stage.source)
         sizes = {n: len(values[n]) for n in (*live, *new)}
         _refuse_many(stage.name, prod(sizes[n] for n in (*reads, *new)), prod(sizes.values()))
-        if key not in done:
+        if pairs is not None:
+            done[key] = pairs.compile(i, reads, new)
+        elif key not in done:
             done[key] = (_compile_effects if space.branching else _compile)(space, stage, reads, new, values)
         variant, next_live = _live_tables(live, new, reads, after, sizes)
         n_live = prod(sizes[n] for n in after)
-        out.append(Program(stage.name, next_live.shape[1], variant, next_live, n_live, **done[key]))
+        out.append(Program(stage.name, next_live.shape[1], variant, next_live, n_live, **done[key], **kept[i]))
         live = after
     return out
+
+
+def _kept_maps(stages: Sequence[Stage]) -> list[dict[str, Any]]:
+    """Return which outputs of stages are kept before each stage, and after it."""
+    last_read = {name: i for i, stage in enumerate(stages) for name in stage.sources}
+    before, out = ([IMAGE] if IMAGE in last_read else []), []
+    for i, stage in enumerate(stages):
+        known = [stage.name, *before]
+        after = [j for j, name in enumerate(known) if last_read.get(name, -1) > i]
+        out.append({"before": tuple(before), "after": tuple(after)})
+        before = [known[j] for j in after]
+    return out
+
+
+def _unnamed(block: Block, own: dict[str, Any]) -> Any:
+    """A block with the stage's own factors by position and values, whatever their names."""
+    if isinstance(block, dict | Mapping):  # of a dict Python knows at once
+        return {k: own.get(v.factor, v) if isinstance(v, Ref) else v for k, v in block.items()}
+    if isinstance(block, Parallel):
+        branches = [[_unnamed(b, own) for b in branch] for branch in block.branches]
+        return branches, block.merge, block.subsets, own.get(block.factor or "", block.factor), block.aligned
+    return block
 
 
 def _compile(
@@ -156,10 +203,14 @@ def _compile_effects(
     ndim = len(space.axes)
 
     def wirings(variant: int) -> Iterator[Wiring]:
-        given = next(islice(_combinations(tuple(reads), values), variant, None))
+        at = np.unravel_index(variant, [len(values[n]) for n in reads] or [1])
+        given = {n: values[n][i] for n, i in zip(reads, at, strict=False)}
         return (stage.wiring(given | c, ndim) for c in _combinations(new, values))
 
     cell = stage.cell
+    if space.scaled:
+        on_maps = _effects_on_maps(stage, reads, new, values, ndim, wirings)
+        return {"tries": (), "layers": (), "effects_on_maps": on_maps, "wirings": wirings}
     if cell is not None:
         effects = _cell_effects(stage, cell, reads, new, values, ndim)
     else:
@@ -175,9 +226,39 @@ def _compile_effects(
     return {"tries": (), "layers": (), "effects": effects, "wirings": wirings}
 
 
+def _effects_on_maps(
+    stage: Stage,
+    reads: list[str],
+    new: tuple[str, ...],
+    values: dict[str, tuple[Value, ...]],
+    ndim: int,
+    wirings: Callable[[int], Iterator[Wiring]],
+) -> tuple[tuple[MapEffect, ...], ...]:
+    """Return the effects of a stage of a space with skips or upsampling, per variant and choice."""
+    from rfscale.sweeps.states.scales.effects import MapEffects
+
+    made, total = MapEffects(stage.name, stage.source), 0
+    if stage.cell is not None and not stage.upsamples(values):
+        return _cell_effects(stage, stage.cell, reads, new, values, ndim, lambda cell, n: made.of_cell(cell.reach[n]))
+    rows: list[list[MapEffect]] = []
+    for variant in range(prod(len(values[n]) for n in reads)):
+        rows.append([])
+        for wiring in wirings(variant):
+            total += len(wiring)
+            _refuse_layers(stage.name, total)
+            rows[-1].append(made.effect(wiring))
+    return tuple(tuple(row) for row in rows)
+
+
 def _cell_effects(
-    stage: Stage, use: CellUse, reads: list[str], new: tuple[str, ...], values: dict[str, tuple[Value, ...]], ndim: int
-) -> tuple[tuple[Effect, ...], ...]:
+    stage: Stage,
+    use: CellUse,
+    reads: list[str],
+    new: tuple[str, ...],
+    values: dict[str, tuple[Value, ...]],
+    ndim: int,
+    effect: Callable[[CellEffects, int], Any] = CellEffects.effect,
+) -> tuple[tuple[Any, ...], ...]:
     """Return the effects of a stage of uses of one cell, per variant and choice: all of them at once."""
     names = [*reads, *new]
     axes = {name: i for i, name in enumerate(names)}
@@ -194,7 +275,7 @@ def _cell_effects(
     numbers = np.broadcast_to(grid, [len(values[n]) for n in names]).reshape(
         prod(len(values[n]) for n in reads), prod(len(values[n]) for n in new)
     )
-    known = {n: made.effect(n) for n in np.unique(numbers).tolist()}
+    known = {n: effect(made, n) for n in np.unique(numbers).tolist()}
     return tuple(tuple(map(known.__getitem__, row)) for row in numbers.tolist())
 
 

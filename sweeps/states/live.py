@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from rfscale.sweeps.states.compile import Program
-from rfscale.sweeps.states.effects import Effect
 
 
 def merged_live(programs: Sequence[Program]) -> list[Program]:
@@ -23,15 +23,15 @@ def merged_live(programs: Sequence[Program]) -> list[Program]:
     out: list[Program] = []
     after, n_after = np.zeros(programs[-1].n_live, np.int64), 1
     for program in reversed(programs):
-        rows: dict[tuple[Effect, ...], int] = {}
-        row_of = np.array([rows.setdefault(row, len(rows)) for row in program.effects], np.int64)
+        rows: dict[tuple[Any, ...], int] = {}
+        effects: tuple[tuple[Any, ...], ...] = program.effects or program.effects_on_maps
+        row_of = np.array([rows.setdefault(row, len(rows)) for row in effects] or [0], np.int64)
         variant = row_of[program.variant]
         next_live = after[program.next_live]
         alike = np.concatenate([variant[:, None], next_live], axis=1)
         _, first, before = np.unique(alike, axis=0, return_index=True, return_inverse=True)
         before = before.reshape(-1)
-        out.append(
-            replace(program, variant=variant[first], next_live=next_live[first], n_live=n_after, effects=tuple(rows))
-        )
+        merged: dict[str, Any] = {"effects" if program.effects else "effects_on_maps": tuple(rows)}
+        out.append(replace(program, variant=variant[first], next_live=next_live[first], n_live=n_after, **merged))
         after, n_after = before, len(first)
     return out[::-1]

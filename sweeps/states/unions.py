@@ -13,13 +13,15 @@ import numpy as np
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.figures import share
 from rfscale.sweeps.kernels import unions as kernels
+from rfscale.sweeps.kernels.square_figures import MAX_WORDS, square_figures
 from rfscale.sweeps.machine import threads_for
 from rfscale.sweeps.states.compile import Program
 from rfscale.sweeps.states.elements import ROOT, Elements, steps_of, successors
+from rfscale.sweeps.states.exchange import NO_EXCHANGE, Exchange, numbered_effects
 from rfscale.sweeps.states.graph import WORD_BYTES, AxisGraph, Level, numbered
 
 FIGURE_WORDS = 7  # that the figures of a state take
-STATE_WORDS = 4  # that a state takes beside its mask, while a level is made: hash, component, places of a table
+STATE_WORDS = 5  # that a state takes beside its mask, while a level is made: hash, component, origin, places of a table
 
 
 class States:
@@ -29,12 +31,13 @@ class States:
         self.elements = [ROOT]
         self.masks = [np.ones((1, 1), np.uint64)]
         self.component = [np.zeros(1, np.int32)]
+        self.exchange = NO_EXCHANGE
 
     @property
     def nbytes(self) -> int:
         """Bytes of the masks, elements and figures."""
         masks = sum(m.nbytes + 8 * FIGURE_WORDS * len(m) for m in self.masks)
-        return masks + sum(x.nbytes for x in self.elements)
+        return masks + sum(x.nbytes for x in self.elements) + self.exchange.nbytes
 
     @property
     def held(self) -> int:
@@ -80,20 +83,22 @@ class UnionGraph(AxisGraph):
             return None
         advance: Any = kernels.advance
         elements: Elements = states.elements[-1]
-        masks, component, ends, fits = advance(
+        effects = numbered_effects(program)
+        masks, component, ends, origin, fits = advance(
             states.masks[-1], states.component[-1], before.state, program.variant[before.live], elements.first,
             elements.inside, after.down, after.component, steps.parent, steps.path, steps.end, steps.wanted,
-            min(most, 2**31 - 2),
+            *states.exchange.with_stage(effects), min(most, 2**31 - 2),
         )  # fmt: skip
         if not fits:
             return None
         states.elements.append(after.elements)
         states.masks.append(masks)
         states.component.append(component)
+        choices = steps.effect[0]
+        same = len(steps.effect) == 1 and len(choices) == ends.shape[1] and bool((np.diff(choices) == 1).all())
+        states.exchange = Exchange(effects, ends, origin, same) if program.n_live == 1 else NO_EXCHANGE
         if program.n_live == 1 and len(steps.effect) == 1:
-            effect = steps.effect[0]
-            same = len(effect) == ends.shape[1] and bool((effect == np.arange(len(effect))).all())
-            follow = ends if same else ends[:, effect]
+            follow = ends if same else ends[:, choices]
             return Level(follow, np.arange(len(masks), dtype=np.int32), np.zeros(len(masks), np.int32))
         keys = np.empty((len(before.state), program.choices), np.int64)
         for v, rows in program.variant_rows(before.live):
@@ -130,9 +135,10 @@ def state_figures(elements: Elements, masks: np.ndarray, component: np.ndarray, 
     """Return the figures of states of one level."""
     start, extent, jump, sets = elements.tables()
     out = np.empty((FIGURE_WORDS, len(masks)), np.int64)
-    union_figures: Any = kernels.union_figures
+    narrow = ndim < 3 and int((start + extent).max()) <= 64 * MAX_WORDS
+    kernel: Any = square_figures if narrow else kernels.union_figures
     with threads_for(64 * len(masks)):
-        union_figures(masks, component, elements.first, elements.inside, start, extent, jump, sets, ndim, out)
+        kernel(masks, component, elements.first, elements.inside, start, extent, jump, sets, ndim, out)
     area, shared, *others = out
     whole = dict(zip(("extent", "pixels", "jump", "max_gap", "terms"), others, strict=True))
     return {"area": area, "overlap": share(shared, area), **{k: v.astype(np.int32) for k, v in whole.items()}}
@@ -154,9 +160,10 @@ def figures_along(programs: Sequence[Program], digits: np.ndarray, ndim: int) ->
         steps = steps_of([[effect] for effect in distinct])
         after = successors(elements, steps, program.stage)
         advance: Any = kernels.advance
-        masks, component, ends, _ = advance(
+        masks, component, ends, _, _ = advance(
             masks, component, state, np.array([number[e] for e in effects], np.int64), elements.first, elements.inside,
-            after.down, after.component, steps.parent, steps.path, steps.end, steps.wanted, 2**31 - 2,
+            after.down, after.component, steps.parent, steps.path, steps.end, steps.wanted,
+            *NO_EXCHANGE.with_stage(number), 2**31 - 2,
         )  # fmt: skip
         elements, state, live = after.elements, ends.max(axis=1), program.next_live[live, choice]
     figures = state_figures(elements, masks, component, ndim)

@@ -1201,3 +1201,47 @@ def test_14_7_shared_choices_are_one_where_effects_are() -> None:
     space = rf.Space.from_dict({"ops": ops, "cells": {"c": cell}, "stages": stages})
     counts = rf.count(space, "extent")
     assert dict(zip(counts.extent.values.tolist(), counts.values.tolist(), strict=True)) == {1: 2, 7: 2}
+
+
+# 15 skips and upsampling ----------------------------------------------------------------------------------------------
+
+
+def test_15_1_families_compose() -> None:
+    draw = random.Random(151)
+
+    def reads(family: tuple[int, int, list[set[int]]], entry: int) -> set[int]:
+        up, down, sets = family
+        return {x + entry // up * down for x in sets[entry % up]}
+
+    def through(entry: int) -> set[int]:
+        return set().union(*(reads(inner, e) for e in reads(outer, entry)))
+
+    for _ in range(60):
+        outer, inner = (
+            (up, draw.randint(1, 4), [set(draw.sample(range(-4, 5), 2)) for _ in range(up)])
+            for up in (draw.randint(1, 4), draw.randint(1, 6))
+        )
+
+        times = inner[0] // gcd(inner[0], outer[1])
+        period, shift = outer[0] * times, inner[1] * outer[1] * times // inner[0]
+        for entry in range(-7, 9):
+            assert through(entry + period) == {x + shift for x in through(entry)}
+
+
+def test_15_2_terms_go_where_another_contains_them_at_every_phase() -> None:
+    """At each phase of both axes by itself, a term may lie in one other, and in none at pairs of phases."""
+    small, one, other = [{1}, {9}], [{1, 2}, {7}], [{4}, {9, 10}]
+    for u in (0, 1):
+        assert any(small[u] <= large[u] for large in (one, other))
+    pixel = {(y, x) for y in small[0] for x in small[1]}
+    union = {(y, x) for large in (one, other) for y in large[0] for x in large[1]}
+    assert not pixel & union
+
+
+def test_15_3_the_largest_entry_may_have_two_phases() -> None:
+    x, y = [{0, 1, 2}, {0, 1}], [{0, 1, 2}, {2, 3}]
+
+    def area(u: int, v: int) -> int:
+        return len({(a, b) for s in (x, y) for a in s[u] for b in s[v]})
+
+    assert [area(0, 0), area(1, 1), area(0, 1), area(1, 0)] == [9, 8, 12, 12]

@@ -13,6 +13,8 @@ from tests.survey.figures import load, made_on
 from tests.survey.subjects import Made, Subject
 
 ENTRIES = 6
+FEW = 3  # entries of a model with many parameters
+MANY = 4e7
 MAX_PARAMS = 4e8  # of a model that is run with values
 
 
@@ -25,12 +27,14 @@ def by_values(subject: Subject) -> dict[str, Any]:
     torch.manual_seed(0)
     made = made_on(subject, "cpu")
     seed = crc32(subject.name.encode())
-    if sum(p.numel() for p in made.module.parameters()) > MAX_PARAMS:
+    params = sum(p.numel() for p in made.module.parameters())
+    if params > MAX_PARAMS:
         return {"compared": 0, "differing": [], "why": "too large"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         shape, network = _smallest(made)
-        found = judge_model(made.module, network, shape, ENTRIES, seed, made.run, lambda: load(made, shape))
+        entries = FEW if params > MANY else ENTRIES
+        found = judge_model(made.module, network, shape, entries, seed, made.run, lambda: load(made, shape))
     return {"compared": found.compared, "differing": found.differing, "size": list(shape[2:])}
 
 

@@ -212,7 +212,8 @@ def _task(
     """Return the question as terms of fit, values and costs by node.
 
     Values never fall along a chain: a layer's footprint is the sumset of its source's with a set that is not empty, so
-    that neither pixels nor extent shrink on any axis, whatever the holes. Chosen values therefore rise.
+    that neither pixels nor extent shrink on any axis, whatever the holes. Chosen values therefore rise. Where stages
+    skip or upsample, that is checked.
     """
     areas, usable = [], []
     for stage, columns in enumerate(graph.columns[1:]):
@@ -224,6 +225,8 @@ def _task(
                 remedy="leave them out with where='area > 0'",
             )
         areas[-1] = np.maximum(areas[-1], 1)
+        if (graph.space.scaled or graph.space.reads_pairs) and stage:
+            _check_growth(graph, areas[-2], areas[-1], stage)
         for condition in chosen[stage]:
             figures = {t: graph.figure(t.name, columns, stage) for t in condition.terms}
             keep &= np.broadcast_to(condition.value(figures.__getitem__), keep.shape).astype(bool)
@@ -235,10 +238,23 @@ def _task(
     return Task(graph, fit, [np.searchsorted(distinct, a) for a in areas], usable, weights, k, limit)
 
 
+def _check_growth(graph: QuestionGraph, before: np.ndarray, after: np.ndarray, stage: int) -> None:
+    """Refuse maps that shrink: a stage reads an earlier one again, or less than all of a map's different entries."""
+    follow = graph.follow[stage]
+    if (follow[after[follow] < before[:, None]] >= 0).any():
+        raise InputError(
+            f"the footprint after stage {graph.space.stages[stage].name!r} may be smaller than that before; designs go "
+            "with footprints that grow from stage to stage",
+            remedy="ask rf.best or rf.sample with where on the areas of the stages, such as 's2.width >= 32'",
+        )
+
+
 def _squares(graph: QuestionGraph, columns: Columns, stage: int, by: Measure) -> np.ndarray:
     """Return the square of a figure by node, a whole number."""
     if by == "width":
         return graph.figure("area", columns, stage)
+    if graph.space.scaled:
+        return graph.figure("box", columns, stage)
     sides = [graph.figure(n, columns, stage) for n in graph.figure_names() if n.partition("_")[0] == "extent"]
     return sides[0].astype(np.int64) * sides[-1]
 
@@ -288,6 +304,8 @@ def _figures(graph: QuestionGraph, nodes: Sequence[int], stage: int) -> dict[str
     for figure in ("extent", "jump"):
         sides = [int(graph.figure(x, columns, stage)[0]) for x in names if x.partition("_")[0] == figure]
         out[f"map_{figure}"] = float(np.sqrt(sides[0] * sides[-1]))
+    if graph.space.scaled:
+        out["map_extent"] = float(np.sqrt(graph.figure("box", columns, stage)[0]))
     return out
 
 

@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
 from itertools import islice
+from multiprocessing import active_children
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from rfscale.engine import __version__
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 AHEAD = 4  # tasks that a thread of a worker has waiting: thousands of them would slow the scheduler down
 TIMEOUT = 5.0  # seconds until a scheduler must answer
 PATIENCE = 30.0  # seconds that there may be no worker
+CLOSING = 10.0  # seconds until worker processes that do not end are killed
 STEP = 1.0  # seconds between two checks of the workers
 
 
@@ -170,6 +173,7 @@ def local_client(workers: int) -> Iterator[Client]:
     # Dask gives a worker up that is missing 15 s after it was killed, also when it was killed again in the meantime
     config = {"distributed.deploy.lost-worker-timeout": "1 hour"}
     with import_module("dask").config.set(config), _without_working_folder():
+        others = {child.pid for child in active_children()}
         try:
             cluster = dask.LocalCluster(n_workers=workers, **settings)
         except RuntimeError:
@@ -177,8 +181,39 @@ def local_client(workers: int) -> Iterator[Client]:
                 f"the {workers} worker processes did not start: one was killed, most likely for want of memory; "
                 "what was stored stays: ask for fewer, or repeat the command"
             ) from None
-        with cluster, dask.Client(cluster, set_as_default=False) as client:
-            yield client
+        try:
+            with dask.Client(cluster, set_as_default=False) as client:
+                yield client
+        finally:
+            close_cluster(cluster, others)
+
+
+def close_cluster(cluster: Any, others: set[int | None]) -> None:
+    """Close a cluster of this process, and end its workers where that takes long.
+
+    One that was killed, and that Dask was beginning again when the cluster closed, may wait for ever, and Dask for it.
+
+    Parameters
+    ----------
+    cluster : LocalCluster
+    others : set of int
+        Processes that are not the cluster's, by their numbers: they stay.
+    """
+    closed = Event()
+
+    def end_workers() -> None:
+        while not closed.wait(CLOSING):
+            for child in active_children():
+                if child.pid not in others and child.name.startswith("Dask Worker"):
+                    child.kill()
+
+    watch = Thread(target=end_workers, daemon=True)
+    watch.start()
+    try:
+        cluster.close()
+    finally:
+        closed.set()
+        watch.join()
 
 
 @contextmanager

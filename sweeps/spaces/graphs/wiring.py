@@ -13,6 +13,9 @@ from rfscale.engine.errors import InputError
 from rfscale.engine.network.spec import MAX_LAYERS
 
 MERGES = ("add", "concat")
+UPSAMPLING = ("upsample", "conv_transpose")  # their stride is the entries that they make of each
+MODES = ("nearest", "bilinear")
+_FROM = "from "
 
 
 class ChainLayer(NamedTuple):
@@ -27,6 +30,7 @@ class ChainLayer(NamedTuple):
     groups: int | str = 1
     bias: bool = True
     name: str | None = None
+    mode: str | None = None  # of upsampling
 
 
 def first_tap(layer: ChainLayer, axis: int) -> int:
@@ -34,6 +38,11 @@ def first_tap(layer: ChainLayer, axis: int) -> int:
     if layer.op in ("space_to_depth", "slice"):
         return layer.start[axis]
     return -((layer.dilation[axis] * (layer.kernel[axis] - 1)) // 2)
+
+
+def transposed_start(kernel: int, stride: int) -> int:
+    """Return the padding of a transposed convolution at the start: it makes `stride` entries of each."""
+    return (kernel - stride + 1) // 2
 
 
 def resolved_layer(block: Mapping[str, Any], pick: Any, strided: bool, ndim: int) -> ChainLayer:
@@ -53,21 +62,33 @@ def resolved_layer(block: Mapping[str, Any], pick: Any, strided: bool, ndim: int
         return ChainLayer(op, one, per_axis("step"), one, per_axis("start", 0), name=label)
     if op == "pointwise":
         return ChainLayer(op, one, one, one, zero, name=label)
+    if op == "upsample":
+        scale = per_axis("scale") if strided else one
+        return ChainLayer(op, one, scale, one, zero, name=label, mode=pick(block, "mode", "nearest"))
     kernel = per_axis("kernel")
     stride = per_axis("stride") if strided else one
-    if op != "conv" and "stride" not in block:
+    if op == "conv_transpose" and any(s > k for k, s in zip(kernel, stride, strict=True)):
+        raise InputError(
+            f"a transposed convolution of kernel {kernel[0]} and stride {stride[0]} makes entries that read nothing",
+            remedy="give it a kernel of at least the stride",
+        )
+    if op not in ("conv", "conv_transpose") and "stride" not in block:
         stride = kernel  # a pool's own default, in every repetition
-    if op != "conv":
+    if op not in ("conv", "conv_transpose"):
         return ChainLayer(op, kernel, stride, per_axis("dilation"), zero, name=label)
     channels = pick(block, "channels", 0) or None
     groups, bias = pick(block, "groups", 1), pick(block, "bias", True)
     return ChainLayer(op, kernel, stride, per_axis("dilation"), zero, channels, groups, bias, label)
 
 
+POINTWISE = ChainLayer("pointwise", (1,), (1,), (1,), (0,))
+
+
 class Node(NamedTuple):
     """A layer, or "add" or "concat", and the nodes whose outputs it reads: 0 is what the stage reads, i node i - 1.
 
-    `aligned` demands of a merge that what it reads is centred alike.
+    Some nodes are the output of another stage (`source_of`) and read nothing. `aligned` demands of a merge that what
+    it reads is centred alike.
     """
 
     layer: ChainLayer | str
@@ -77,6 +98,71 @@ class Node(NamedTuple):
 
 Wiring = tuple[Node, ...]  # the last node is the stage's output; without any, it is what the stage reads
 NO_PATH = Node("none", (0,))
+EARLIER = Node("earlier", ())  # no layer: the map before the one that the stage reads, where a cell has two inputs
+PSEUDO = ("none", "earlier")
+
+
+class Given(NamedTuple):
+    """What a stage finds: the map that it reads, and the one before that.
+
+    Attributes
+    ----------
+    last, earlier : bool
+        Whether a path leads to each.
+    ratio : int
+        Jump of the last map, in entries of the earlier one.
+    maps : int
+        How many maps there are before, the image aside, as far as 2: with fewer, the last one is also the earlier one.
+    """
+
+    last: bool = True
+    earlier: bool = True
+    ratio: int = 1
+    maps: int = 0
+
+
+IMAGE = Given()
+
+
+class Wired(NamedTuple):
+    """The nodes of a stage, and what the next one finds beside its output.
+
+    Attributes
+    ----------
+    nodes : Wiring
+    earlier : int or None
+        Node of the map before the output; 0: what the stage reads; None: no path leads there.
+    ratio : int
+        Jump of the output, in entries of that map.
+    """
+
+    nodes: Wiring
+    earlier: int | None
+    ratio: int
+
+    def given(self, before: Given, maps: int) -> Given:
+        """Return what the next stage finds, if this one found `before` and adds so many maps."""
+        last = before.last if not self.nodes else self.nodes[-1] != NO_PATH
+        return Given(last, self.earlier is not None, self.ratio, min(2, before.maps + maps))
+
+
+def wiring_stride(wiring: Wiring) -> int:
+    """Return the jump of the output of a stage that reads one map, in its entries, of square windows."""
+    strides = [1]
+    for node in wiring:
+        step = node.layer.stride[0] if isinstance(node.layer, ChainLayer) else 1
+        strides.append(strides[node.inputs[0]] * step if node.inputs else 1)
+    return strides[-1]
+
+
+def output_node(stage: str) -> Node:
+    """Return the node that is the output of another stage."""
+    return Node(_FROM + stage, ())
+
+
+def source_of(node: Node) -> str | None:
+    """Return the stage whose output a node is; None of all others."""
+    return node.layer[len(_FROM) :] if isinstance(node.layer, str) and node.layer.startswith(_FROM) else None
 
 
 def chain_wiring(layers: Sequence[ChainLayer]) -> Wiring:
@@ -131,7 +217,8 @@ def flat_blocks(blocks: Iterable[Block]) -> list[Mapping[str, Any]]:
 class Wirer:
     """Wires the blocks of one stage, with every value chosen.
 
-    `layers` gives the layers of a block that is no part, in order; `chosen` the value of every factor.
+    `layers` gives the layers of a block that is no part, in order; `chosen` the value of every factor. `earlier` and
+    `ratio` say what a cell of two inputs reads beside the last map.
     """
 
     def __init__(
@@ -142,6 +229,8 @@ class Wirer:
     ) -> None:
         self.stage, self.layers, self.chosen = stage, layers, chosen
         self.nodes: list[Node] = []
+        self.earlier: int | None = None  # node of the map before the one that the next block reads
+        self.ratio, self.maps = 1, 0  # as in `Given`
 
     def add(self, layer: ChainLayer | str, inputs: tuple[int, ...], aligned: bool = True) -> int:
         """Add a node; return its number."""
@@ -149,6 +238,19 @@ class Wirer:
             raise InputError(f"stage {self.stage!r} has more than {MAX_LAYERS} layers; that is the most supported")
         self.nodes.append(Node(layer, inputs, aligned))
         return len(self.nodes)
+
+    def find(self, given: Given) -> int | None:
+        """Take what a stage finds; return the node of what it reads."""
+        self.maps, self.ratio, self.earlier = given.maps, given.ratio, None
+        if given.earlier and given.maps == 2:
+            self.nodes.append(EARLIER)
+            self.earlier = len(self.nodes)
+        return 0 if given.last else None
+
+    def output_of(self, stage: str) -> int:
+        """Return the number of the node that is the output of another stage."""
+        node = output_node(stage)
+        return self.nodes.index(node) + 1 if node in self.nodes else self.add(node.layer, ())
 
     def series(self, blocks: Iterable[Block], at: int | None) -> int | None:
         """Wire blocks one after another from node `at` on; return the last node."""
@@ -169,16 +271,22 @@ class Wirer:
 
     def wiring(self, end: int | None) -> Wiring:
         """Return the nodes that lead to node `end`; without a path, one that says so."""
-        if end is None:
-            return (NO_PATH,)
-        used, number = {end}, {0: 0}
-        for i in range(end, 0, -1):
+        return self.wired(end, None, 1).nodes
+
+    def wired(self, end: int | None, earlier: int | None, ratio: int) -> Wired:
+        """Return the nodes that lead to node `end` and to the map before it."""
+        if end is not None and earlier is not None and earlier > end:
+            end = self.add(POINTWISE, (end,))
+        last = max(end or 0, earlier or 0)
+        used, number = {end or 0, earlier or 0}, {0: 0}
+        for i in range(last, 0, -1):
             if i in used:
                 used.update(self.nodes[i - 1].inputs)
         for i in sorted(used - {0}):
             number[i] = len(number)
-        return tuple(
+        nodes = tuple(
             node._replace(inputs=tuple(number[j] for j in node.inputs))
-            for i, node in enumerate(self.nodes[:end], start=1)
+            for i, node in enumerate(self.nodes[:last], start=1)
             if i in used
         )
+        return Wired(nodes if end is not None else (*nodes, NO_PATH), earlier and number[earlier], ratio)

@@ -46,6 +46,44 @@ class Images(Net):
         return [self.conv(image) for image in images]
 
 
+class Clip(Net):
+    """Frames before channels, which become an axis or images of a batch."""
+
+    def forward(self, pixel_values):
+        batch, frames, channels, height, width = pixel_values.shape
+        if self.conv.weight.dim() == 5:
+            return self.conv(pixel_values.transpose(1, 2))
+        return self.conv(pixel_values.reshape(batch * frames, channels, height, width))
+
+
+class Video(Clip):
+    def forward(self, pixel_values_videos):
+        return super().forward(pixel_values_videos)
+
+
+class Waveform(Net):
+    def forward(self, waveform):
+        return self.conv(waveform[:, None])
+
+
+class Words(torch.nn.Module):
+    def __init__(self, **config):
+        super().__init__()
+        self.config = config
+        self.words, self.conv = torch.nn.Embedding(5, 4), torch.nn.Conv1d(4, 4, 3)
+
+    def forward(self, input_ids):
+        return self.conv(self.words(input_ids).transpose(1, 2))
+
+
+class Blocks(Net):
+    """Its second part names the size of the map that it gets."""
+
+    def __init__(self, **wanted):
+        super().__init__(**wanted)
+        self.block = Net(input_resolution=(14, 14))
+
+
 def run(module):
     def call(inputs):
         with torch.no_grad(), torch.device("meta"):
@@ -85,6 +123,10 @@ def image_of(module, *args, **kwargs):
         [(1, 3, 32, 32)],
         {"x": (1, 3, 32, 32)},
         OrderedDict(x=torch.zeros(1, 3, 32, 32)),
+        torch.zeros(3, 32, 32),
+        np.zeros((3, 32, 32)),
+        np.zeros((1, 3, 32, 32), np.uint8),
+        torch.zeros(3, 32, 32, dtype=torch.uint8),
     ],
     ids=str,
 )
@@ -111,6 +153,30 @@ def test_one_image_in_every_form(given):
 )
 def test_the_model_says_what_the_user_leaves_out(module, given, shape):
     assert image_of(module, **given)[0] == shape
+
+
+@pytest.mark.parametrize(
+    ("module", "given", "shape", "axes"),
+    [
+        (Clip(rank=3, config={"num_frames": 16, "image_size": 64}), {}, (1, 16, 3, 64, 64), (1, 3, 4)),
+        (Clip(config={"frames_per_clip": 4}), {"input_size": 32}, (1, 4, 3, 32, 32), (1, 3, 4)),
+        (Video(config={"crop_size": 48}), {}, (1, 8, 3, 48, 48), (1, 3, 4)),
+        (Clip(rank=3), {"example_input": (1, 6, 3, 32, 32)}, (1, 6, 3, 32, 32), (1, 3, 4)),
+        (Clip(), {"example_input": [torch.zeros(1, 6, 3, 32, 32)]}, (1, 6, 3, 32, 32), (1, 3, 4)),
+        (Net(channels=1, rank=3), {"example_input": (1, 1, 3, 32, 32)}, (1, 1, 3, 32, 32), (2, 3, 4)),
+        (Waveform(channels=1, rank=1), {}, (1, 4096), (1,)),
+        (Waveform(channels=1, rank=2), {"input_size": (32, 40)}, (1, 32, 40), (1, 2)),
+        (Words(), {}, (1, 64), (1,)),
+        (Words(n_positions=77), {}, (1, 77), (1,)),
+        (Words(max_position_embeddings=1 << 20), {}, (1, 1024), (1,)),
+        (Words(), {"example_input": 20}, (1, 20), (1,)),
+        (Words(), {"example_input": {"input_ids": torch.zeros(1, 9, dtype=torch.long)}}, (1, 9), (1,)),
+        (Blocks(config={"image_size": 56}), {}, (1, 3, 56, 56), (2, 3)),
+        (Blocks(), {}, (1, 3, 14, 14), (2, 3)),
+    ],
+)
+def test_clips_waveforms_and_texts(module, given, shape, axes):
+    assert image_of(module, **given) == (shape, axes)
 
 
 def test_the_image_may_be_anywhere():

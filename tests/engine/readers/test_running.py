@@ -299,6 +299,8 @@ def test_scripted_modules_and_shared_modules():
     net = rf.load(torch.jit.script(plain), example_input=SHAPE)
     np.testing.assert_array_equal(rf.profile(net).extent, rf.profile(check(plain)).extent)
     assert [layer.op for layer in net.layers] == ["conv"]
+    frozen = torch.jit.freeze(torch.jit.script(plain.eval()))
+    assert [layer.op for layer in rf.load(frozen, example_input=SHAPE).layers] == ["conv"]
     shared = torch.nn.Conv2d(4, 4, 3, padding=1)
     assert len(check(torch.nn.Sequential(shared, torch.nn.ReLU(), shared)).layers) == 2
 
@@ -309,6 +311,37 @@ def test_a_model_without_memory_for_its_weights():
         wide = torch.nn.Sequential(*(torch.nn.Conv2d(10_000, 10_000, 3, padding=1) for _ in range(3)))
     net = rf.load(wide, example_input=(1, 10_000, 16, 16))
     assert rf.profile(net).params.values.sum() == sum(p.numel() for p in wide.parameters())
+
+
+class Written(torch.nn.Module):
+    """Fills tensors of its own with its buffers: the weights of a convolution, and a table of entries."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("kernel", torch.ones(2))
+        self.register_buffer("table", torch.tensor([0, 2]))
+
+    def forward(self, x):
+        weights, channels = x.new_zeros(4, 4, 5), torch.arange(4, device=x.device)
+        weights[channels, channels, 1:3] = self.kernel
+        table = torch.zeros(2, dtype=torch.long, device=x.device)
+        half = table[:]
+        half[:] = self.table
+        return torch.nn.functional.conv1d(x, weights), x[..., table]
+
+
+def test_a_tensor_is_not_what_it_was_before_something_without_values_was_written_into_it():
+    net = rf.load(Written(), example_input=(1, 4, 16))
+    data = rf.profile(net)
+    assert [data.sel(layer=name).extent.item() for name in net.outputs] == [2, 1]
+    assert data.sel(layer=net.outputs[1]).jump.item() == 2
+    with torch.device("meta"):
+        model = Written()
+    with pytest.warns(PartlyReadWarning):
+        net = rf.load(model, example_input=(1, 4, 16))
+    assert list(net.left_out.values()) == ["it picks entries by a table whose values are not known"]
+    assert rf.profile(net).extent.values.tolist() == [[5]]
+    assert "its mask has no values" in str(net.assumed)
 
 
 def test_pixels_are_written_beside_tokens():

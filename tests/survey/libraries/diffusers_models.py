@@ -171,30 +171,18 @@ UNETS: list[tuple[str, Any, Any]] = [
             down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
             up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"),
         ),
-        lambda: (
-            {
-                "example_input": {
-                    "sample": z(1, 2, 4, 16, 16),
-                    "timestep": torch.tensor(1),
-                    "encoder_hidden_states": words(1, 5, 16),
-                    "added_time_ids": z(1, 3),
-                },
-                "image_axes": (3, 4),
+        lambda: {
+            "example_input": {
+                "sample": z(1, 2, 4, 16, 16),
+                "timestep": torch.tensor(1),
+                "encoder_hidden_states": words(1, 5, 16),
+                "added_time_ids": z(1, 3),
             }
-            if 0
-            else {
-                "example_input": {
-                    "sample": z(1, 2, 4, 16, 16),
-                    "timestep": torch.tensor(1),
-                    "encoder_hidden_states": words(1, 5, 16),
-                    "added_time_ids": z(1, 3),
-                }
-            }
-        ),
+        },
     ),
     (
         "UNet1D",
-        lambda: diffusers.UNet1DModel(sample_size=256, extra_in_channels=16),
+        lambda: diffusers.UNet1DModel(sample_size=256, extra_in_channels=16, time_embedding_dim=16),
         lambda: {"example_input": {"sample": z(1, 2, 256), "timestep": torch.tensor([1])}},
     ),
     (

@@ -143,7 +143,7 @@ def _listed(d: int) -> list[Listed | None]:
         ("LocalNet", lambda: nets.LocalNet(d, 1, 4, (0, 1, 2)), None),
         ("VoxelMorph", lambda: nets.VoxelMorphUNet(d, 2, 16, (4, 8, 8, 8), (8, 8, 8, 8, 8, 4)), (1, 2, *(64,) * d)),
         ("MILModel", lambda: nets.MILModel(2, pretrained=False), (1, 2, 3, 64, 64)) if d == 2 else None,
-        ("TorchVisionFCModel", lambda: nets.TorchVisionFCModel("resnet18", 2, pretrained=False), (1, 3, 256, 256))
+        ("TorchVisionFCModel", lambda: nets.TorchVisionFCModel("resnet18", 2, pretrained=False), (1, 3, 224, 224))
         if d == 2
         else None,
         (

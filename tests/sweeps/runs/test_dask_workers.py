@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import signal
@@ -201,3 +202,28 @@ def test_files_of_the_working_folder_do_not_stand_for_modules_of_python(tmp_path
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
         assert not list(tmp_path.glob("ran-*"))
+
+
+def test_a_cluster_that_waits_for_a_worker_is_closed(monkeypatch):
+    """As Dask does for a worker that it began again after a kill: only the end of the process ends the waiting."""
+    spawn = multiprocessing.get_context("spawn")
+    before, worker, other = (
+        spawn.Process(target=time.sleep, args=(60,), name=name)
+        for name in ("Dask Worker process of others", "Dask Worker process", "something else")
+    )
+    for process in (before, worker, other):
+        process.start()
+
+    class Cluster:
+        def close(self):
+            worker.join()
+
+    monkeypatch.setattr(distributed, "CLOSING", 0.05)
+    try:
+        distributed.close_cluster(Cluster(), {before.pid})
+        assert worker.exitcode == -signal.SIGKILL
+        assert before.is_alive()
+        assert other.is_alive()
+    finally:
+        for process in (before, other):
+            process.kill()

@@ -107,7 +107,7 @@ def test_anisotropic_values():
         (one(repeat=-1), "repeat of stage 's1' is -1"),
         (one(stride=2, stride_at="middle"), "stride_at of stage 's1' is 'middle'; it must be first or last"),
         (one(stride_at="last"), "has 'stride_at' but no 'stride'"),
-        (one(op="upsample"), "use rf.NetworkSpace"),
+        (one(op="upsample"), "stage 's1' has an unknown key 'kernel'"),
         (one(op="convolution"), "op of stage 's1' is 'convolution'; did you mean 'conv'"),
         ({"stages": [{"name": "s1"}]}, "stage 's1' needs 'kernel'"),
         ({"stages": [{"name": "s1", "op": "space_to_depth"}]}, "stage 's1' needs 'scale'"),

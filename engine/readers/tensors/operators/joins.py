@@ -20,8 +20,9 @@ from rfscale.engine.readers.tensors.layout import (
     with_dim,
 )
 from rfscale.engine.readers.tensors.naming import jump_of
+from rfscale.engine.readers.tensors.operators.channel_parts import arranged
 from rfscale.engine.readers.tensors.operators.extra_tokens import join_tokens
-from rfscale.engine.readers.tensors.operators.spatial_ops import lengthened_dim, pad_dim, roll, whole_dim
+from rfscale.engine.readers.tensors.operators.spatial_ops import as_axis, lengthened_dim, pad_dim, roll, whole_dim
 from rfscale.engine.readers.tensors.tracking import Joined, Tracked, Tracker
 
 
@@ -34,10 +35,15 @@ def concatenate(k: Tracker, values: Sequence[Any], d: int) -> Tracked:
     if any(isinstance(p, Joined) for p in parts):
         return k.join(values, d)
     if not any(spatial(p.dims[d]) for p in parts):
+        found = _along_a_lost_axis(k, values, d)
+        if found is not None:
+            return found
         parts = k.aligned(parts)
         shape = [*k.shape[:d], 1, *k.shape[d + 1 :]]
         dims = common([with_dim(p.dims, d, ()) for p in parts], shape)
-        return k.merge("concat", parts, with_dim(dims, d, _beside(values, d)))
+        out = k.merge("concat", parts, with_dim(dims, d, _beside(values, d)))
+        changed = iter(parts)
+        return arranged(k, out, [next(changed) if isinstance(v, Tracked) else v for v in values], d)
     if not k.joins_axes:
         return k.join(values, d)
     try:
@@ -45,6 +51,24 @@ def concatenate(k: Tracker, values: Sequence[Any], d: int) -> Tracked:
         return _in_one_map(k, values, [v for v in values if isinstance(v, Tracked)], d)
     except UnreadableError:
         return k.join(values, d)
+
+
+def _along_a_lost_axis(k: Tracker, values: Sequence[Any], d: int) -> Tracked | None:
+    """Tensors one after another along an axis of which all hold one entry, or repeat it; None where it is no axis."""
+    parts = [v for v in values if isinstance(v, Tracked)]
+    ndim, first = len(k.image), len(k.shape) - len(k.image)
+    others = [e for e in range(first, len(k.shape)) if e != d]
+    if first != 2 or d < first or not others or len({p.layer for p in parts}) < 2:
+        return None
+    if any(p.dims[e] != whole_axis(e - first, p.map[e - first]) for p in parts for e in others):
+        return None
+    if any(len(p.map) != ndim or spatial(dim) for p in parts for dim in p.dims[:first]):
+        return None
+    try:
+        values = [as_axis(k, v, d) if isinstance(v, Tracked) else v for v in values]
+        return _in_one_map(k, values, [v for v in values if isinstance(v, Tracked)], d)
+    except UnreadableError:
+        return None
 
 
 def _beside(values: Sequence[Any], d: int) -> Dim:

@@ -12,6 +12,8 @@ from rfscale.engine.readers.reading import is_number, row_of_numbers
 from rfscale.engine.readers.torch.inputs.input_facts import InputFacts, input_facts
 from rfscale.engine.readers.torch.inputs.signature import Signature, signature_of
 
+FRAMES = 8  # of a clip, where the module says none
+TOKENS = 64  # of a text, likewise
 _SHAPE_NEEDED = "a shape such as (1, 3, 224, 224), a tensor, or a list or dict of these"
 
 
@@ -114,11 +116,17 @@ def model_inputs(
         if example_input is not None and sizes is not None:
             raise _both_given()
         pixels = sizes if example_input is None else [whole(example_input, EXAMPLE_INPUT)]
-        shapes = [facts.shape(pixels, axes, channels) for channels in (None, *facts.other_channels)]
-        return [_of_shape(s, spatial_dims(s, axes), facts.dtype, signature, image, pixels is None) for s in shapes]
+        if signature.wants_text and axes is None and len(pixels or [1]) == 1:
+            return [_of_text(facts, signature, pixels)]
+        return [
+            _of_shape(shape, dims, facts.dtype, signature, image, pixels is None)
+            for shape, dims in _likely(facts, signature, pixels, axes)
+        ]
     given = row_of_numbers(example_input)
     if given is None:
-        return [_structured(example_input, facts, signature, sizes, axes, image)]
+        return [
+            _structured(example, facts, signature, sizes, axes, image) for example in _meant(example_input, facts, axes)
+        ]
     meant = [(given, spatial_dims(given, axes))] if axes is not None else facts.completed(given)
     return [
         _of_shape(_with_size(shape, dims, sizes), dims, facts.dtype, signature, image, False) for shape, dims in meant
@@ -204,6 +212,33 @@ def _of_shape(
     return ModelInputs(args, kwargs, tensor, dims, free)
 
 
+def _likely(
+    facts: InputFacts, signature: Signature, pixels: Sequence[int] | None, axes: Sequence[int] | None
+) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Shapes of an image with their spatial dims that a module may take, the likeliest first."""
+    shapes = [facts.shape(pixels, axes, channels) for channels in (None, *facts.other_channels)]
+    likely = [(shape, spatial_dims(shape, axes)) for shape in shapes]
+    if axes is not None:
+        return likely
+    if facts.channels == 1:  # which the module may add itself, as models of waveforms do
+        shape = shapes[0][:1] + shapes[0][2:]
+        likely.append((shape, tuple(range(1, len(shape)))))
+    if len(pixels or ()) <= 2 and (facts.frames or signature.wants_video):
+        shape = facts.clip(facts.frames or FRAMES, pixels)
+        likely.append((shape, facts.axes_of(shape)))
+    return likely
+
+
+def _of_text(facts: InputFacts, signature: Signature, length: Sequence[int] | None) -> ModelInputs:
+    """The inputs of a module that is called with the numbers of words; zeros, for any vocabulary has that number."""
+    import torch
+
+    shape = (1, *(length or (facts.tokens or TOKENS,)))
+    text = TensorInput(shape, torch.long, torch.zeros(shape, dtype=torch.long))
+    _check_complete(signature, (text,), {}, shape)
+    return ModelInputs((text,), {}, text, (1,), length is None)
+
+
 def spatial_dims(shape: Sequence[int], axes: Sequence[int] | None) -> tuple[int, ...]:
     """Return the spatial dims of an image, by default all after the first two."""
     if axes is None:
@@ -235,13 +270,24 @@ def _structured(
     _check_complete(signature, args, kwargs, found.shape)
     if axes is None and signature.wants_images and len(found.shape) == 3:
         axes = (1, 2)
-    dims = spatial_dims(found.shape, axes)
+    dims = facts.axes_of(found.shape) if axes is None else spatial_dims(found.shape, axes)
     inputs = ModelInputs(args, kwargs, found, dims)
     if sizes is None:
         return inputs
     if found.value is not None:
         raise _both_given()
     return inputs.with_pixels(sizes * len(dims) if len(sizes) == 1 else sizes)
+
+
+def _meant(example: Any, facts: InputFacts, axes: Sequence[int] | None) -> list[Any]:
+    """What the user may mean, the likeliest first: one tensor may lack its batch, and hold an image's bytes."""
+    if not (_is_torch(example) or hasattr(example, "__array_interface__")) or not hasattr(example, "reshape"):
+        return [example]
+    shapes = [facts.completed(tuple(example.shape))[0][0]] if axes is None else []
+    likely = [example.reshape(shape) for shape in shapes if shape[-len(example.shape) :] == tuple(example.shape)]
+    likely = [one for one in likely if one.shape != example.shape] + [example]
+    is_integer = facts.rank is not None and not str(example.dtype).replace("torch.", "").startswith(("float", "bfloat"))
+    return likely + [one * 1.0 for one in likely if is_integer]
 
 
 def _described(value: Any, facts: InputFacts, where: str, known: dict[int, TensorInput]) -> Any:

@@ -14,9 +14,13 @@ from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, Paramet
 DEFAULT_PIXELS = {1: 4096, 2: 224, 3: 96}  # by rank, where the module says none
 CHANNELS = 3
 _CONVOLUTIONS = {f"Conv{kind}{rank}d": rank for rank in (1, 2, 3) for kind in ("", "Transpose")}
-_SIZE_NAMES = ("img_size", "image_size", "input_resolution")  # of modules
-_CONFIG_SIZE_NAMES = (*_SIZE_NAMES, "input_size")  # of a recurrent layer that is no size of an image
+_SIZE_NAMES = ("img_size", "image_size")  # of modules
+_MAP_NAMES = ("input_resolution",)  # of modules: of the image, or of the map that a block gets
+_CONFIG_SIZE_NAMES = (*_SIZE_NAMES, *_MAP_NAMES, "crop_size", "sample_size", "input_size")
 _CHANNEL_NAMES = ("num_channels", "in_channels", "in_chans", "num_input_channels")
+_FRAME_NAMES = ("num_frames", "frames_per_clip")
+_TOKEN_NAMES = ("max_position_embeddings", "n_positions")
+MOST_TOKENS = 1024
 _CONFIGS = ("pretrained_cfg", "default_cfg", "config", "vision_config", "encoder", "backbone_config")
 
 
@@ -35,6 +39,10 @@ class InputFacts:
         The size that it wants, where it says one.
     other_channels : tuple of int
         Those of an image whose pixels it moves to channels first, where it has any.
+    frames : int or None
+        Of a clip, where its configuration names them.
+    tokens : int or None
+        The longest text that it takes, where its configuration names that, and no more than `MOST_TOKENS`.
     """
 
     dtype: Any
@@ -42,6 +50,23 @@ class InputFacts:
     channels: int | None = None
     pixels: tuple[int, ...] | None = None
     other_channels: tuple[int, ...] = ()
+    frames: int | None = None
+    tokens: int | None = None
+
+    def axes_of(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Spatial dims of an image of this shape: all after the first two.
+
+        Of a clip the frames, and those after its channels; of a batch of rows without channels, the entries of a row.
+        """
+        if len(shape) == 2:
+            return (1,)
+        if len(shape) == 5 and self.channels == shape[2] != shape[1]:
+            return 1, 3, 4
+        return tuple(range(2, len(shape)))
+
+    def clip(self, frames: int, pixels: Sequence[int] | None = None) -> tuple[int, ...]:
+        """Shape of a clip of images, with its frames before the channels, as models of videos take it."""
+        return (1, frames, *InputFacts(self.dtype, 2, self.channels, self.pixels).shape(pixels)[1:])
 
     def shape(
         self, pixels: Sequence[int] | None = None, axes: Sequence[int] | None = None, channels: int | None = None
@@ -78,7 +103,7 @@ class InputFacts:
         """
         rank, missing = self.rank, 0 if self.rank is None else self.rank + 2 - len(shape)
         if rank is None or missing not in (1, 2):
-            return [(shape, tuple(range(2, len(shape))))]
+            return [(shape, self.axes_of(shape))]
         before = (1,) if missing == 1 else (1, self.channels or CHANNELS)
         whole = (before + shape, tuple(range(2, rank + 2)))
         return [whole, (shape, tuple(range(len(shape) - rank, len(shape))))]
@@ -95,7 +120,15 @@ def input_facts(module: Any) -> InputFacts:
         channels, square = _first_linear(module)
         pixels = pixels or square
     others = () if channels is None else tuple(n for n in dict.fromkeys((said, CHANNELS)) if n not in (None, channels))
-    return InputFacts(_dtype(module), rank, channels, pixels, others)
+    frames, tokens = (_number_named(module, names) for names in (_FRAME_NAMES, _TOKEN_NAMES))
+    tokens = None if tokens is None else min(tokens, MOST_TOKENS)
+    return InputFacts(_dtype(module), rank, channels, pixels, others, frames, tokens)
+
+
+def _number_named(module: Any, names: Sequence[str]) -> int | None:
+    """The first number that the configurations of a module give one of some names."""
+    found = (config.get(name) for config in _configurations(module) for name in names)
+    return next((int(n) for n in found if n is not None and _is_size(n)), None)
 
 
 def _channels_of(config: Mapping[str, Any]) -> int | None:
@@ -146,11 +179,19 @@ def _first_linear(module: Any) -> tuple[int | None, tuple[int, ...] | None]:
 
 def _wanted_pixels(module: Any) -> tuple[int, ...] | None:
     """The size that a module, one of its parts or its configuration names."""
+    return _size_of_parts(module, _SIZE_NAMES) or _size_of_configurations(module) or _size_of_parts(module, _MAP_NAMES)
+
+
+def _size_of_parts(module: Any, names: Sequence[str]) -> tuple[int, ...] | None:
     for part in module.modules():
-        for name in _names_of_sizes(part):
+        for name in _names_there(part, names):
             found = _pixels(getattr(part, name, None))
             if found is not None and getattr(part, "strict_img_size", True):
                 return found
+    return None
+
+
+def _size_of_configurations(module: Any) -> tuple[int, ...] | None:
     for config in _configurations(module):
         for name in _CONFIG_SIZE_NAMES:
             found = _pixels(config.get(name))
@@ -159,13 +200,13 @@ def _wanted_pixels(module: Any) -> tuple[int, ...] | None:
     return None
 
 
-def _names_of_sizes(part: Any) -> Iterable[str]:
-    """Those of `_SIZE_NAMES` that a module may have: it searches its parts for any other, 3 µs for each name."""
+def _names_there(part: Any, names: Sequence[str]) -> Iterable[str]:
+    """Those of some names that a module may have: it searches its parts for any other, 3 µs for each name."""
     import torch
 
     if type(part).__getattr__ is not torch.nn.Module.__getattr__:  # TorchScript finds its attributes otherwise
-        return _SIZE_NAMES
-    return [name for name in _SIZE_NAMES if name in vars(part) or hasattr(type(part), name)]
+        return names
+    return [name for name in names if name in vars(part) or hasattr(type(part), name)]
 
 
 def _configurations(module: Any) -> Iterator[Mapping[str, Any]]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 IMAGE_NAMES = ("pixel_values", "image", "images", "img", "imgs", "x", "inputs", "input", "input_values")
+_TEXT_NAMES = ("input_ids", "token_ids", "tokens", "ids", "idx")
+_VIDEO_NAMES = ("pixel_values_videos", "video", "videos", "clip", "clips", "frames")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,16 @@ class Signature:
     takes_more: bool = True
     takes_any_name: bool = True
     wants_images: bool = False
+
+    @property
+    def wants_text(self) -> bool:
+        """Whether numbers of words are its first argument, and no image an argument of its own."""
+        return self.positional[:1] != () and self.positional[0] in _TEXT_NAMES and self.keyword_of_image(None) is None
+
+    @property
+    def wants_video(self) -> bool:
+        """Whether its first argument has the name of a clip of images."""
+        return self.positional[:1] != () and self.positional[0] in _VIDEO_NAMES
 
     def keyword_of_image(self, image: str | None) -> str | None:
         """Name under which the image is to be given; None where it is the first argument."""

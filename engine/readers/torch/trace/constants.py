@@ -135,7 +135,8 @@ def taps(weights: Any, view: Callable[[Any], View]) -> tuple[Any, bool]:
     about = view(weights)
     if not about.computed or weights.dim() < 3:
         return None, False
-    lost = _has_taps(weights) and (about.without_values or (about.fixed and weights.device.type == "meta"))
+    missing = about.without_values or about.storage.lost or (about.fixed and weights.device.type == "meta")
+    lost = _has_taps(weights) and missing
     pattern = nonzero(weights, view)
     if pattern is None:
         return None, lost
@@ -150,7 +151,7 @@ def nonzero(tensor: Any, view: Callable[[Any], View]) -> Any:
     about = view(tensor)
     if not about.fixed:
         return about.pattern
-    known = tensor.device.type != "meta" and tensor.numel() <= MAX_COMPUTED
+    known = tensor.device.type != "meta" and not about.storage.lost and tensor.numel() <= MAX_COMPUTED
     return (tensor != 0).cpu() if known else None
 
 
@@ -158,7 +159,7 @@ def _chosen(name: str, args: Any, view: Callable[[Any], View]) -> Any:
     """Weights where a condition holds, and others, or one number, elsewhere."""
     condition, kept, other = args[:3] if name == "where" else (args[1], args[2], args[0])
     about = view(condition)
-    if not about.fixed or condition.device.type == "meta":
+    if not about.fixed or about.storage.lost or condition.device.type == "meta":
         return None
     chosen = condition.cpu()
     sides = []

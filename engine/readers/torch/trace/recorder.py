@@ -44,7 +44,7 @@ class Recorder(TorchDispatchMode):
         self.tracker = tracker
         self.unknowns = unknowns
         self.calls = calls
-        self.values = Values(tracker, self._unseen, self._stopped)
+        self.values = Values(tracker, self._unseen, self._stopped, constants.constant_of)
         self._parameters = set(map(id, parts.parameters))
         self._owned = self._parameters.union(map(id, parts.buffers))
         self._pieces: Any = None
@@ -130,30 +130,38 @@ class Recorder(TorchDispatchMode):
         self._remember(written)
         before = self.values.view(args[0]) if op.reshapes else None
         about = constants.mask_after(op.name, args, kwargs, self.values.view) if written else {}
-        out = self._computed(func, args, kwargs)
+        real, out = self._computed(func, args, kwargs, tensors)
         if before is not None:
             return self._reshape(op, out, (args, kwargs), before, constants.constant_of(out))
         if written:
             about["fixed"] &= not op.is_random
             for tensor in written:
                 view = self.values.view(tensor)
+                view.storage.lost |= not real and not tensor.is_meta
                 view.without_values |= about.get("without_values", False)
                 pattern = about.get("pattern") if len(written) == 1 else None
-                self.values.write(view, constants.constant_of(tensor), fixed=about["fixed"], pattern=pattern)
+                value = Constant(tuple(tensor.shape)) if view.storage.lost else constants.constant_of(tensor)
+                self.values.write(view, value, fixed=about["fixed"], pattern=pattern)
             return out
         about = constants.mask_after(op.name, args, kwargs, self.values.view)
         about["fixed"] &= not op.is_random
         self._keep(op, args, kwargs, tensors, out, None, **about)
         return out
 
-    def _computed(self, func: Any, args: Any, kwargs: Any) -> Any:
+    def _computed(self, func: Any, args: Any, kwargs: Any, tensors: list[Any]) -> tuple[bool, Any]:
+        """Whether an operator ran on its arguments themselves, and what it made of them or of what has their shapes."""
         if not self._on_meta:
-            return func(*args, **kwargs)
+            return True, func(*args, **kwargs)
+        if any(self.values.view(t).storage.lost for t in tensors):
+            return False, self._of_shapes(func, args, kwargs)
         try:
-            return constants.computed(func, args, kwargs)
+            return len({t.is_meta for t in tensors}) < 2, constants.computed(func, args, kwargs)
         except (IndexError, RuntimeError):  # tables without values yet, of a module that was moved off the meta device
-            args, kwargs = _on_meta(constants.mapped((args, kwargs), constants.twin))
-            return func(*args, **kwargs)
+            return False, self._of_shapes(func, args, kwargs)
+
+    def _of_shapes(self, func: Any, args: Any, kwargs: Any) -> Any:
+        args, kwargs = _on_meta(constants.mapped((args, kwargs), constants.twin))
+        return func(*args, **kwargs)
 
     # what depends on the image --------------------------------------------------------------------------------------
 

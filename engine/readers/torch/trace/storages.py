@@ -20,9 +20,18 @@ _KEY = "_rfscale_view"  # attribute of a tensor
 
 @dataclass(slots=True)
 class Storage:
-    """Memory that tensors share; `version` counts the writes."""
+    """Memory that tensors share.
+
+    Attributes
+    ----------
+    version : int
+        Counts the writes.
+    lost : bool
+        What it holds is not what the model has there: a tensor without values was written into it.
+    """
 
     version: int = 0
+    lost: bool = False
 
 
 @dataclass(slots=True)
@@ -120,12 +129,21 @@ class Values:
         ``unseen(tensor)``: the view of a tensor that no operator of this run has made.
     stopped : callable
         ``stopped(operator, reason, values)``: what stands for a tensor where the analysis ends.
+    constant : callable
+        ``constant(tensor)``: a tensor that does not depend on the image, with its values.
     """
 
-    def __init__(self, tracker: Tracker, unseen: Callable[[Any], View], stopped: Stopped) -> None:
+    def __init__(
+        self,
+        tracker: Tracker,
+        unseen: Callable[[Any], View],
+        stopped: Stopped,
+        constant: Callable[[Any], Constant],
+    ) -> None:
         self._tracker = tracker
         self._unseen = unseen
         self._stopped = stopped
+        self._constant = constant
         self._kept: dict[int, tuple[Any, View]] = {}  # of tensors that outlive the run: no attribute stays at them
         # by address, with a weak reference: as long as that is held, no other storage gets the address
         self._owners: dict[int, tuple[Any, View]] = {}
@@ -143,6 +161,8 @@ class Values:
                 view.value = self._stopped("copy", reason, (before.value,))
         if view.version != view.storage.version:
             self._renew(view)
+            if isinstance(view.value, Constant) and not view.storage.lost:
+                view.value = self._constant(tensor)
         return view
 
     def shares(self, tensor: Any) -> bool:
@@ -231,6 +251,8 @@ class Values:
                 whole = self._stopped(view.step.name, f"written through: {reason}", (parent, value))
             same = view.step.name in _SAME
             self._put(view.parent, whole, fixed and (same or view.parent.fixed), pattern if same else None)
+            if isinstance(whole, Constant):
+                view.parent.version -= 1  # its values are read when they are asked for
         view.value, view.version = value, view.storage.version
         view.fixed, view.pattern, view.computed = fixed, pattern, True
 

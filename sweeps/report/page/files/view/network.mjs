@@ -14,7 +14,7 @@ let opened = new AbortController();
 export function openNetwork(doc, hash, photo, inAddress = true) {
   byId("title").textContent = doc.name;
   document.title = `${doc.name}: what it sees`;
-  for (const id of ["sentences", "notes", "chips", "halo", "objects", "graph", "stages", "map", "copies"]) byId(id).replaceChildren();
+  for (const id of ["sentences", "notes", "chips", "holes", "halo", "objects", "graph", "stages", "map", "copies"]) byId(id).replaceChildren();
   byId("network-page").hidden = false;
   const app = createApp(doc, inAddress);
   const stages = createCanvas(app, byId("stages"), (now) => tell(app, now));

@@ -1,0 +1,178 @@
+"""The graph of states of a space with skips or upsampling: a state is the map that comes next and those still to read.
+
+A state says which shape each of its maps has (shapes.py), and how many pixels those kept for later stages lie from the
+one that comes next. It is the graph of an axis (sweeps/states/graph.py) with other states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from rfscale.engine.errors import InputError
+from rfscale.engine.footprints.figures import share
+from rfscale.sweeps.kernels import paths
+from rfscale.sweeps.states.compile import Program
+from rfscale.sweeps.states.graph import WORD_BYTES, AxisGraph, Level, numbered
+from rfscale.sweeps.states.scales.effects import MapEffect, Source
+from rfscale.sweeps.states.scales.figures import FIGURES
+from rfscale.sweeps.states.scales.shapes import MismatchError, Shapes
+
+
+class ScaleGraph(AxisGraph):
+    """Graph of the states of a space with skips or upsampling; built stage by stage as far as it is asked for.
+
+    Parameters
+    ----------
+    programs : sequence of Program
+    ndim : int
+        Axes of the networks.
+    """
+
+    def __init__(self, programs: Sequence[Program], ndim: int) -> None:
+        self.ndim = ndim
+        super().__init__(programs, 0)
+
+    def _clear(self) -> None:
+        self.pool: Any = Shapes(self.ndim)
+        self.levels = []
+        self._words = []
+        # of each level: shape of the map that comes next; shape and offset of each one kept; by state
+        self._columns = [np.zeros((1 + 2 * len(self.programs[0].before), 1), np.int64)]
+        self._figures: dict[int, dict[str, np.ndarray]] = {}
+        self.nbytes = self._level_bytes = 0
+
+    def merging_is_worthwhile(self, stage: int) -> bool:
+        """Always: figures are worked out state by state."""
+        return True
+
+    def _table_words(self, program: Program, nodes: int) -> int:
+        columns = 4 + 2 * len(program.after)
+        effects = max(len(set(row)) for row in program.effects_on_maps)
+        held = sum(c.size for c in self._columns)
+        return self._level_bytes // WORD_BYTES + held + nodes * (2 * program.choices + 2 * columns * effects)
+
+    def _next(self, program: Program, before: Level, limit: int) -> Level | None:
+        if limit < 1:
+            return None
+        made: list[np.ndarray] = []
+        places: list[tuple[Any, np.ndarray]] = []
+        total = 0
+        for v, rows in program.variant_rows(before.live):
+            effects = list(dict.fromkeys(program.effects_on_maps[v]))
+            given = self._columns[-1][:, before.state[rows]]
+            made += [self._step(effect, given, program) for effect in effects]
+            if self.pool.held > limit:
+                return None
+            n, number = given.shape[1], {effect: i for i, effect in enumerate(effects)}
+            column = np.array([number[e] for e in program.effects_on_maps[v]])
+            places.append((rows, (total + np.arange(n))[:, None] + n * column))
+            total += n * len(effects)
+        state_of, first = numbered_rows(np.concatenate(made, axis=1))
+        self._columns.append(np.concatenate(made, axis=1)[:, first])
+        keys = np.empty((len(before.state), program.choices), np.int64)
+        for rows, at in places:
+            keys[rows] = state_of[at]
+        keys *= program.n_live
+        keys += program.next_live[before.live]
+        follow, distinct = numbered(keys.reshape(-1), len(first) * program.n_live)
+        state, live = np.divmod(distinct, program.n_live)
+        return Level(follow.reshape(keys.shape), state.astype(np.int32), live.astype(np.int32))
+
+    def _step(self, effect: MapEffect, given: np.ndarray, program: Program) -> np.ndarray:
+        """Return the columns after an effect."""
+        pool: Shapes = self.pool
+        names: list[Source] = [None, *program.before]
+        shape = offset = np.zeros(0, np.int64)
+        for i, (source, families) in enumerate(effect.parts):
+            at = names.index(source)
+            own, start = (given[2 * at - 1], given[2 * at]) if at else (given[0], np.zeros(given.shape[1], np.int64))
+            found, inverse = np.unique(own, return_inverse=True)
+            part = pool.part(families)
+            try:
+                after = np.array([pool.after(s, part, families) for s in found.tolist()], np.int64)[inverse]
+            except InputError as error:
+                raise error.within(f"stage {program.stage!r}") from None
+            own, start = after[:, 0], start + after[:, 1]
+            if i:
+                columns = np.stack([shape, own, start - offset])
+                inverse, first = numbered_rows(columns)
+                pairs = [
+                    self._meet(a, b, by, effect, program, i)
+                    for a, b, by in zip(*columns[:, first].tolist(), strict=True)
+                ]
+                joined = np.array(pairs, np.int64)[inverse]
+                shape, offset = joined[:, 0], offset + joined[:, 1]
+            else:
+                shape, offset = own, start
+        out = [shape]
+        for place in program.after:
+            at = 2 * place
+            out += [given[at - 1], given[at] - offset] if place else [shape, np.zeros_like(shape)]
+        return np.stack(out)
+
+    def _meet(self, one: int, other: int, by: int, effect: MapEffect, program: Program, part: int) -> tuple[int, int]:
+        """The union of two shapes; where they do not fit, an `InputError` that names both maps."""
+        try:
+            found: tuple[int, int] = self.pool.united(one, other, by, effect.aligned)
+        except MismatchError as error:
+            raise _mismatch(error, effect.parts[0][0], effect.parts[part][0], program.stage) from None
+        return found
+
+    def figures(self, stage: int, nodes: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Return the figures of nodes after stage number `stage`, which must be built; by default of all."""
+        if stage not in self._figures:
+            self._figures[stage] = self._work_out(stage)
+        state = self.levels[stage].state
+        state = state if nodes is None else state[nodes]
+        return {name: values[state] for name, values in self._figures[stage].items()}
+
+    def _work_out(self, stage: int) -> dict[str, np.ndarray]:
+        """Figures of the states of a level."""
+        found, inverse = np.unique(self._columns[stage + 1][0], return_inverse=True)
+        try:
+            rows = [self.pool.figures(shape) for shape in found.tolist()]
+        except InputError as error:
+            raise error.within(f"stage {self.programs[stage].stage!r}") from None
+        whole = dict(zip(FIGURES, np.array(rows, np.int64)[inverse].T, strict=True))
+        area, shared, box = whole.pop("area"), whole.pop("shared"), whole.pop("box")
+        shares = {"overlap": share(shared, area), "density": share(area, box)}
+        return {"area": area, "box": box, **shares, **{k: v.astype(np.int32) for k, v in whole.items()}}
+
+    def enumerate_range(
+        self, stages: range, nodes: np.ndarray, begin: int, end: int, out: Sequence[np.ndarray], width: int
+    ) -> None:
+        """Not for spaces with branches: their figures are those of states."""
+        raise InputError("architectures with branches are not enumerated without states")
+
+
+def _mismatch(error: MismatchError, one: Source, other: Source, stage: str) -> InputError:
+    maps = " and ".join("that of the stage before" if s is None else f"that of stage {s!r}" for s in (one, other))
+    if error.figure == "jump":
+        jumps = " and ".join(_text(v) for v in error.values)
+        return InputError(
+            f"stage {stage!r}: of the maps that meet, {maps}, entries are {jumps} pixels apart; they need one jump",
+            remedy="upsample the coarser one first, or skip from a stage of the same scale",
+        )
+    return InputError(
+        f"stage {stage!r}: of the maps that meet, {maps}, centres are {_text(abs(error.values[0] - error.values[1]))} "
+        "pixels apart",
+        remedy="use even pools with upsampling, odd kernels of stride with odd transposed convolutions, or say that it "
+        "is meant with aligned: false",
+    )
+
+
+def _text(number: Fraction) -> str:
+    return f"{float(number):g}"
+
+
+def numbered_rows(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Number the distinct columns of an array (values, n) in order of appearance; also where each first appears."""
+    number, first = paths.renumber(np.ascontiguousarray(columns[0]))
+    for column in columns[1:]:
+        low, high = int(column.min()), int(column.max())
+        number, first = paths.renumber(number.astype(np.int64) * (high - low + 1) + (column - low))
+    return number.astype(np.int64), first
