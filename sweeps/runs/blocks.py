@@ -202,6 +202,11 @@ class Blocks:
         wanted, graph = [name for name in (*UNION_FIGURES, "density") if name in out], self.axes[0]
         if not wanted:
             return
+        if self.space.folded:
+            raise InputError(
+                f"space {self.space.name!r} has cells of more than 2^20 choices in all, known by their effects",
+                remedy="ask rf.count, rf.best, rf.pareto or rf.sample",
+            )
         self.compiled.build_all(self.memory, stage + 1)
         nodes = self._nodes([level.follow for level in graph.levels], stage + 1, start, stop)
         figures = graph.figures(stage)

@@ -16,7 +16,7 @@ from rfscale.sweeps.kernels import unions as kernels
 from rfscale.sweeps.kernels.square_figures import MAX_WORDS, square_figures
 from rfscale.sweeps.machine import threads_for
 from rfscale.sweeps.states.compile import Program
-from rfscale.sweeps.states.effects import Effect
+from rfscale.sweeps.states.effects import Effect, numbered_rows
 from rfscale.sweeps.states.elements import ROOT, Elements, steps_of, successors
 from rfscale.sweeps.states.graph import WORD_BYTES, AxisGraph, Level, numbered
 
@@ -170,11 +170,7 @@ class UnionGraph(AxisGraph):
 
 def numbered_effects(program: Program) -> dict[Effect, int]:
     """Return the distinct effects of a stage and their numbers, as `steps_of` gives them."""
-    number: dict[Effect, int] = {}
-    for row in program.effects:
-        for effect in row:
-            number.setdefault(effect, len(number))
-    return number
+    return numbered_rows(program.effects)[0]
 
 
 def state_figures(elements: Elements, masks: np.ndarray, component: np.ndarray, ndim: int) -> dict[str, np.ndarray]:
