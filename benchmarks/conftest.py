@@ -14,4 +14,4 @@ def pytest_configure(config):
 
 
 def pytest_benchmark_update_machine_info(config, machine_info):
-    machine_info.update(load.machine())
+    machine_info["of_rfscale"] = load.machine() | {"small": SMALL}

@@ -2,11 +2,13 @@
 
 python -m benchmarks.fields rows.jsonl                  # all rows at random weights on 1,000 images of noise
 python -m benchmarks.fields rows.jsonl --faces FOLDER   # pnet.pt, rnet.pt, onet.pt of the wheel of facenet-pytorch too
+python -m benchmarks.fields rows.jsonl --train          # networks of benchmarks/trained.py, trained on the spot
 python -m benchmarks.fields rows.jsonl --write          # the tables of docs/effective-field.md, of the rows there are
 
-A row is a line of the file as soon as it is known, and within a row the sums are kept: the same command goes on where
-it was stopped. ``--images N`` for other numbers of images; names of models for their rows alone. About half an hour of
-one core. The last row of a model counts, and a row of fewer images than asked for is measured anew.
+A row is a line of the file as soon as it is known, and the sums over images are kept beside it: the same command goes
+on where it was stopped, and with ``--again`` it sets predictions of other code beside the same measurements. ``--images
+N`` for other numbers of images; names of models for their rows alone. About half an hour of one core. The last row of a
+model counts, and a row of fewer images than asked for is measured anew.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain
 from math import isnan, nan
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,6 +51,7 @@ GATED = {  # gates, norms of the image itself, attention: factory: (layer, pixel
     "timm:deit_tiny_patch16_224, queries and keys × 4": ("map", 96, {"img_size": 96}),
     "timm:deit_tiny_patch16_224, queries and keys × 7": ("map", 96, {"img_size": 96}),
 }  # fmt: skip
+DRAWS = {"plain": 64, "gated": 64, "trained": 512}  # with the signs kept; of small networks more cost little
 FACES = {"pnet": ("conv3", 12), "rnet": ("dense4", 24), "onet": ("dense5", 48)}
 
 
@@ -80,8 +84,8 @@ class Model(NamedTuple):
     pixels: int
 
 
-def row(of: Model, images: int, state: Path) -> Row:
-    """Measure one model, and set the predictions beside it."""
+def row(of: Model, images: int, state: Path, seconds: float = nan) -> Row:
+    """Measure one model, and set the predictions beside it; `seconds` that it took before, if the sums are there."""
     module, layer, pixels = of.module, of.layer, of.pixels
     rf.predicted_field(module, layer, input_size=pixels)  # libraries load at the first call
     begun = time.process_time()
@@ -89,9 +93,8 @@ def row(of: Model, images: int, state: Path) -> Row:
     milliseconds = 1e3 * (time.process_time() - begun)
     resumed, begun = state.exists(), time.process_time()
     measured = rf.effective_field(module, layer, count=images, seed=SEED, input_size=pixels, resume=state)
-    seconds = nan if resumed else time.process_time() - begun
-    state.unlink()
-    kept = rf.predicted_field(module, layer, input_size=pixels, signs="kept")
+    seconds = seconds if resumed else time.process_time() - begun
+    kept = rf.predicted_field(module, layer, input_size=pixels, signs="kept", draws=DRAWS[of.group])
     noise = float(measured.standard_error.sum() / measured.field.sum())
     near = [*_near(measured, predicted), *_near(measured, kept), *_near(measured, _equal(of, predicted.attrs["entry"]))]
     return Row(of.name, layer, pixels, of.group, images, noise, *near, milliseconds, seconds)
@@ -134,6 +137,26 @@ def random_models(names: list[str], done: set[str]) -> Iterator[Model]:
                     for block in module.blocks:
                         block.attn.qkv.weight[: 2 * module.embed_dim] *= float(gain)
             yield Model(name, group, _TokenMap(module) if layer == "map" else module, layer, pixels)
+
+
+def trained_here(names: list[str], done: set[str], beside: Callable[[str, str], Path]) -> Iterator[Model]:
+    """Networks that are trained on the spot; their weights are kept beside the rows."""
+    import torch
+
+    from benchmarks.trained import KINDS, SIDE, trained
+
+    for name, kind in KINDS.items():
+        if name in done or (names and name not in names):
+            continue
+        file = beside(name, ".pt")
+        if file.exists():
+            module = kind.make()
+            module.load_state_dict(torch.load(file, weights_only=True))
+        else:
+            module, right = trained(kind)
+            torch.save(module.state_dict(), file)
+            print(f"{name}: trained, {right:.0%} right", flush=True)
+        yield Model(name, "trained", module.eval(), kind.layer, SIDE)
 
 
 def _TokenMap(model: Any) -> Any:  # noqa: N802
@@ -240,8 +263,10 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--faces", type=Path)
+    parser.add_argument("--train", action="store_true")
+    parser.add_argument("--again", action="store_true")
     parser.add_argument("--write", action="store_true")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if given.write:
         text, rows = PAGE.read_text(encoding="utf-8"), rows_of(given.file)
         for group, marks in MARKS.items():
@@ -249,11 +274,18 @@ def main() -> None:
                 text = replaced(text, table(rows, group), marks)
         PAGE.write_text(text, encoding="utf-8")
         return
-    done = {r.model for r in rows_of(given.file) if r.images >= given.images}
-    models = list(face_models(given.faces)) if given.faces else []
-    for of in (*(m for m in models if m.name not in done), *random_models(given.names, done)):
-        state = given.file.with_name(f"{given.file.stem}-{''.join(c if c.isalnum() else '-' for c in of.name)}.npz")
-        found = row(of, given.images, state)
+    known = {r.model: r for r in rows_of(given.file) if r.images >= given.images}
+    done = set() if given.again else set(known)
+
+    def beside(name: str, suffix: str) -> Path:
+        return given.file.with_name(f"{given.file.stem}-{''.join(c if c.isalnum() else '-' for c in name)}{suffix}")
+
+    for of in chain(
+        (m for m in (face_models(given.faces) if given.faces else ()) if m.name not in done),
+        trained_here(given.names, done, beside) if given.train else (),
+        random_models(given.names, done),
+    ):
+        found = row(of, given.images, beside(of.name, ".npz"), known[of.name].seconds if of.name in known else nan)
         with given.file.open("a", encoding="utf-8") as out:
             out.write(json.dumps(found._asdict(), ensure_ascii=False) + "\n")
         print(line(found), flush=True)

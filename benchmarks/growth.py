@@ -307,16 +307,20 @@ def main() -> None:
     average, busy = at_start["load_average"], others.busy()
     quiet = f"Load average at the start {average:.2f}" if average is not None else "Load unknown"
     quiet += f"; other processes kept {busy:.2f} of the processors busy meanwhile." if busy is not None else "."
-    text = f"{table(series)}\n\n{quiet} Exponents are fitted on the larger half of each range."
-    print(text)
+    text = f"{quiet} Exponents are fitted on the larger half of each range."
+    print(table(series), text, sep="\n\n")
     if small:
         with tempfile.TemporaryDirectory() as folder:
             draw(series, Path(folder) / "growth.png")
         return
-    from benchmarks.report import DOCS, replaced
+    from benchmarks import report, results
 
-    DOCS.write_text(replaced(DOCS.read_text(), text, ("<!-- growth -->", "<!-- /growth -->")))
-    draw(series, DOCS.parent / "pictures" / "growth.png")
+    # the machine as it was then: comparisons that are there already have been measured under their own conditions
+    path = results.place(at_start)
+    machine = {} if path.exists() else {"machine": at_start | {"small": False}}
+    results.write(path, growth={"table": table(series), "conditions": text}, **machine)
+    report.refresh()
+    draw(series, report.DOCS.parent / "pictures" / "growth.png")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The machine while we measure: packages, load average, and processor time that is not ours.
+"""The machine while we measure: its name, packages, load average, and processor time that is not ours.
 
 The last is for Linux only (/proc/stat); elsewhere it is unknown.
 """
@@ -6,10 +6,16 @@ The last is for Linux only (/proc/stat); elsewhere it is unknown.
 from __future__ import annotations
 
 import os
+import platform
+import re
 import time
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from rfscale.engine.version import SOFTWARE
+from rfscale.sweeps import machine as computer
 
 PACKAGES = (
     *("numpy", "numba", "xarray", "zarr", "numexpr", "torch"),
@@ -24,10 +30,24 @@ def average() -> float | None:
 
 
 def machine() -> dict[str, Any]:
-    """Packages, and how busy the machine is with nothing of ours running: takes a second."""
+    """What is measured where, and how busy the machine is with nothing of ours running: takes a second.
+
+    `name` is made of processor and cores, and names the file of the machine.
+    """
+    processor, cores, _ = computer.machine()["machine"].rsplit(", ", 2)
+    processor = " ".join(re.sub(r"\((?:R|TM|C)\)|\bCPU\b|\bProcessor\b|@", " ", processor, flags=re.I).split())
     others = Others()
     time.sleep(1.0)
-    return {"packages": _versions(), "load_average": average(), "others_busy": others.busy()}
+    return {
+        "name": re.sub(r"[^a-z0-9.]+", "-", f"{processor} {cores}".lower()).strip("-"),
+        "processor": processor,
+        "cores": int(cores.split()[0]),
+        "software": f"{SOFTWARE}, Python {platform.python_version()}",
+        "day": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "packages": _versions(),
+        "load_average": average(),
+        "others_busy": others.busy(),
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -35,6 +35,9 @@ class Contender:
         Multiple of our time that the project aims at, at least.
     verdict : callable, optional
         What the notes say of its answer, where that differs from ours: a function of the answer.
+    state : str
+        "warm": called before in this process. "cached": a new process, with the compiled code of earlier ones. "cold":
+        a new process, and nothing compiled.
     readme : bool
         Whether the short table of docs/benchmarks.md has it, besides the full one.
     """
@@ -45,6 +48,7 @@ class Contender:
     note: str = ""
     aim: float | None = None
     verdict: Callable[[Any], str] | None = None
+    state: str = "warm"
     readme: bool = False
 
 

@@ -1,17 +1,18 @@
-"""Turn a benchmark JSON into the tables of docs/benchmarks.md and a chart.
+"""The tables of docs/benchmarks.md, of all machines side by side, and the chart.
 
-pytest benchmarks --benchmark-json=benchmarks.json
-python -m benchmarks.report benchmarks.json
-python -m benchmarks.report benchmarks.json --print    # and write nothing
+python -m benchmarks.report                       # from docs/benchmarks/*.json
+python -m benchmarks.report benchmarks.json       # with what pytest --benchmark-json=benchmarks.json has just written
+python -m benchmarks.report benchmarks.json --print    # of that run alone; writes nothing
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.results import OURS, Results, Row, duration, multiple, rate, read
+from benchmarks.results import OURS, Results, Row, duration, multiple, place, rate, read_run, stored, write
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "benchmarks.md"
@@ -19,69 +20,65 @@ CHART = ROOT / "docs" / "pictures" / "benchmarks.png"
 MARKS = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 SHORT = "<!-- short -->", "<!-- /short -->"
 INSIDE = "<!-- inside -->", "<!-- /inside -->"
+GROWTH = "<!-- growth -->", "<!-- /growth -->"
+ABSENT = "–"
+
+Found = list[Row | None]  # of each machine, in the order of the columns
 
 
-def note(row: Row) -> str:
-    """Return the notes on a row: what it leaves out, what it gets wrong, the aim."""
-    info = row.info
+def note(found: Found, machines: Sequence[Results]) -> str:
+    """Return the notes on a contender: what it leaves out, what it gets wrong, the aim."""
+    rows = [(row, m) for row, m in zip(found, machines, strict=True) if row is not None]
+    info = rows[0][0].info
     parts = [info["note"], info.get("verdict", "")]
-    if info.get("items"):
-        parts.append(rate(info["items"], info["unit"], row.seconds))
     aim = f"≥ {info['aim']:,}×" if info["aim"] else ""
     if info.get("rate_aim"):
         aim = f"≥ {info['rate_aim'] / 1e6:,.0f} M/s"
-    if aim and not info["small"]:
-        parts.append(f"aim {aim}: " + ("**missed**" if row.missed else "reached"))
+    judged = [(row, m.name) for row, m in rows if not m.machine["small"]]
+    if aim and judged:
+        missed = [name for row, name in judged if row.missed]
+        where = "" if len(missed) == len(judged) else f" on {' and '.join(missed)}"
+        parts.append(f"aim {aim}: " + (f"**missed{where}**" if missed else "reached"))
     return "; ".join(part for part in parts if part)
 
 
-def slower(row: Row) -> str:
-    """Return the ratio to ours, in bold with a word where we lose."""
-    return multiple(row.ratio) if row.ratio >= 1 else f"**{multiple(row.ratio)} (faster)**"
+def cell(row: Row | None) -> str:
+    """Return a time; of ours the rate as well, of another contender its multiple of ours, in bold where we lose."""
+    if row is None:
+        return ABSENT
+    time = duration(row.seconds)
+    if row.who == OURS:
+        items = row.info.get("items")
+        return f"**{time}**" + (f", {rate(items, row.info['unit'], row.seconds)}" if items else "")
+    return f"{time} ({multiple(row.ratio)}×)" if row.ratio >= 1 else f"{time} (**{multiple(row.ratio)}×, faster**)"
 
 
-def full_table(cases: dict[str, list[Row]]) -> str:
-    """Return all contenders of some cases."""
-    out = ["| question | who | time | × ours | notes |", "| --- | --- | ---: | ---: | --- |"]
-    for name, rows in cases.items():
-        for row in rows:
-            first = name if row.who == OURS else ""
-            who, ratio = (f"**{OURS}**", "1") if row.who == OURS else (row.who, slower(row))
-            out.append(f"| {first} | {who} | {duration(row.seconds)} | {ratio} | {note(row)} |")
+def contenders(name: str, machines: Sequence[Results]) -> dict[str, Found]:
+    """Return the rows of a case by contender, ours first."""
+    who = dict.fromkeys(row.who for m in machines for row in m.cases.get(name, []))
+    return {w: [next((row for row in m.cases.get(name, []) if row.who == w), None) for m in machines] for w in who}
+
+
+def table(machines: Sequence[Results], *, public: bool, short: bool = False) -> str:
+    """Return the contenders of all cases, a line each, with a column for each machine.
+
+    The short table has those that the registry marks as short. A case is public where ours is a call of a user.
+    """
+    heads = ["question", "who", "state", *(m.name for m in machines), "notes"]
+    out = [f"| {' | '.join(heads)} |", f"| --- | --- | --- |{' ---: |' * len(machines)} --- |"]
+    for name in dict.fromkeys(name for m in machines for name in m.cases):
+        found = contenders(name, machines)
+        first = {who: next(row for row in rows if row is not None).info for who, rows in found.items()}
+        if first[OURS]["public"] is not public:
+            continue
+        wanted = [w for w in found if w == OURS or not short or first[w]["readme"]]
+        if short and len(wanted) == 1 and not first[OURS]["readme"]:
+            continue
+        for who in wanted:
+            title, whose = (name, f"**{who}**") if who == OURS else ("", who)
+            cells = [title, whose, first[who]["state"], *map(cell, found[who]), note(found[who], machines)]
+            out.append(f"| {' | '.join(cells)} |")
     return "\n".join(out)
-
-
-def short_table(results: Results) -> str:
-    """Return the contenders that the registry marks as short, one line each, where ours is a call of a user."""
-    out = [
-        "| question | rfscale | the other way | its time | × ours | notes |",
-        "| --- | ---: | --- | ---: | ---: | --- |",
-    ]
-    before = ""
-    for name, rows in results.part(public=True).items():
-        ours = rows[0]
-        for row in rows[1:]:
-            if row.info["readme"]:
-                first, time = ("", "") if name == before else (name, duration(ours.seconds))
-                notes = f"ours: {note(ours)}" if first and ours.info.get("rate_aim") else note(row)
-                out.append(f"| {first} | {time} | {row.who} | {duration(row.seconds)} | {slower(row)} | {notes} |")
-                before = name
-    return "\n".join(out)
-
-
-def summary(results: Results) -> str:
-    """Return one sentence on wins, losses and aims, counted from the rows."""
-    others = [row for rows in results.cases.values() for row in rows[1:]]
-    lost = [row for row in others if row.ratio < 1]
-    aimed = [r for rows in results.cases.values() for r in rows if r.info["aim"] is not None or r.info.get("rate_aim")]
-    reached = sum(not row.missed for row in aimed)
-    aims = f"{reached} of the {len(aimed)} aims of the project are reached. " if not results.small else ""
-    return (
-        f"Times are medians, and everything in a group was timed in one run after its answers were found equal; "
-        "where another package's differs, the notes say so. "
-        f"Of {len(others)} comparisons {len(lost)} are below 1: there the other way is faster than ours, or does less. "
-        f"{aims}Times of what would take hours are scaled up from a part, as the notes say."
-    )
 
 
 def replaced(text: str, body: str, marks: tuple[str, str] = MARKS) -> str:
@@ -91,30 +88,51 @@ def replaced(text: str, body: str, marks: tuple[str, str] = MARKS) -> str:
     return f"{before}{marks[0]}\n{body}\n{marks[1]}{after}"
 
 
+def bodies(machines: Sequence[Results]) -> dict[tuple[str, str], str]:
+    """Return the parts of the page that are made from the files of the machines, by the marks around them."""
+    said = [f"- **{m.name}**: {m.summary()} Measured on {' '.join(m.conditions())}" for m in machines]
+    grown = [f"{m.name}:\n\n{m.growth['table']}\n\n{m.growth['conditions']}" for m in machines if m.growth]
+    return {
+        SHORT: table(machines, public=True, short=True),
+        MARKS: "\n".join(said) + "\n\n" + table(machines, public=True),
+        INSIDE: table(machines, public=False),
+        GROWTH: "\n\n".join(grown),
+    }
+
+
+def refresh() -> None:
+    """Write the page and its chart from the files of all machines."""
+    from benchmarks.chart import draw
+
+    machines = stored()
+    page = DOCS.read_text(encoding="utf-8")
+    for marks, body in bodies(machines).items():
+        page = replaced(page, body, marks)
+    DOCS.write_text(page, encoding="utf-8")
+    draw(machines[0], CHART)
+
+
 def main() -> None:
     """Write the tables between their marks, and the chart beside the docs."""
     from benchmarks.chart import draw
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__.splitlines()[0])
-    parser.add_argument("results", help="what `pytest benchmarks --benchmark-json=FILE` wrote")
-    parser.add_argument("--print", action="store_true", help="print the tables and write nothing")
+    parser.add_argument("results", nargs="?", help="what `pytest benchmarks --benchmark-json=FILE` wrote")
+    parser.add_argument("--print", action="store_true", help="print the tables of FILE and write nothing")
     given = parser.parse_args()
-    results = read(given.results)
-    conditions = " ".join(results.conditions())
-    short = f"{short_table(results)}\n\n{summary(results)} Measured on {conditions}"
-    full = f"{summary(results)}\n\n{conditions}\n\n{full_table(results.part(public=True))}"
-    inside = full_table(results.part(public=False))
-    page = DOCS.read_text()
-    for body, marks in ((short, SHORT), (full, MARKS), (inside, INSIDE)):
-        page = replaced(page, body, marks)
+    if given.print and not given.results:
+        parser.error("--print needs FILE")
     if given.print:
-        print(short, full, inside, sep="\n\n")
+        results = read_run(given.results)
+        print(*bodies([results]).values(), sep="\n\n")
         with tempfile.TemporaryDirectory() as folder:
             draw(results, Path(folder) / CHART.name)
         return
-    DOCS.write_text(page)
-    draw(results, CHART)
-    print(full, inside, sep="\n\n")
+    if given.results:
+        results = read_run(given.results)
+        write(place(results.machine), machine=results.machine, timings=results.timings)
+    refresh()
+    print(f"written: {DOCS.relative_to(ROOT)}, {CHART.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

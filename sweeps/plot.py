@@ -23,17 +23,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from rfscale.engine.analysis.check.rules import Finding
+    from rfscale.sweeps.spaces.network_space import NetworkSpace
     from rfscale.sweeps.spaces.space import Space
 
 __all__ = [
     "best",
     "check",
     "compare",
+    "compare_fields",
+    "context",
     "count",
     "coverage",
     "design",
     "entry_map",
     "field",
+    "field_profile",
     "footprint",
     "halo",
     "match",
@@ -45,6 +49,8 @@ __all__ = [
     "space",
     "tile_costs",
     "validate",
+    "where",
+    "zoo_survey",
 ]
 
 
@@ -66,6 +72,11 @@ ANSWERS = {
     "coverage": Answer("coverage", "rf.coverage(network, layer, input_size)", ("coverage",)),
     "entry_map": Answer("entry_map", "rf.entry_map(network, layer, input_size)", ("area", "extent")),
     "field": Answer(FIELDS, "rf.effective_field(model, layer)"),
+    "compare_fields": Answer("compare_fields", "rf.compare_fields(one, other)", ("difference", "correlation")),
+    "field_profile": Answer("field_profile", "rf.field_profile(model)", ("extent", "box_extent"), ("layer", "kind")),
+    "where": Answer("where", "rf.where(network)", ("box_start", "box_end", "centre"), ("axis",)),
+    "context": Answer("context", "rf.context(network, rate)", ("past", "lookahead", "hop"), ("layer",)),
+    "zoo_survey": Answer("zoo_survey", "rf.zoo_survey()", ("status", "library", "extent"), ("model",)),
     "match": Answer("match", "rf.match(network, objects)", ("share",), ("bin",)),
     "object_sizes": Answer("object_sizes", "rf.object_sizes(file)", ("size", "quantiles"), ("bin",)),
     "check": Answer("check", "rf.check(network)"),
@@ -173,6 +184,42 @@ def field(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     return _drawn(lambda _, place: field_figure(mass, figures, place), ds, ax)
 
 
+def compare_fields(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
+    """Draw on which pixels one field has more than another: what `rf.compare_fields` returns, over two axes."""
+    from rfscale.sweeps.report.pictures.fields import field_comparison_figure
+
+    _check_two_axes(_checked("compare_fields", ds).difference)
+    return _drawn(field_comparison_figure, ds, ax)
+
+
+def field_profile(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
+    """Draw the extents of layers and the boxes of their fields: what `rf.field_profile` returns."""
+    from rfscale.sweeps.report.pictures.fields import field_profile_figure
+
+    return _drawn(field_profile_figure, _checked("field_profile", ds), ax)
+
+
+def where(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
+    """Draw where an entry lies on the image, of one layer or of all, along the last axis: what `rf.where` returns."""
+    from rfscale.sweeps.report.pictures.where import where_figure
+
+    return _drawn(where_figure, _checked("where", ds), ax)
+
+
+def context(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
+    """Draw past, lookahead and hop of outputs along time: what `rf.context` returns."""
+    from rfscale.sweeps.report.pictures.where import context_figure
+
+    return _drawn(context_figure, _checked("context", ds), ax)
+
+
+def zoo_survey(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
+    """Draw how many models of each library are read, and their largest extents: what `rf.zoo_survey` returns."""
+    from rfscale.sweeps.report.pictures.survey import survey_figure
+
+    return _drawn(survey_figure, _checked("zoo_survey", ds), ax)
+
+
 def match(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     """Draw the objects by size, and which sizes each level of a network is right for: what `rf.match` returns."""
     from rfscale.sweeps.report.pictures.match import match_figure
@@ -213,12 +260,19 @@ def tile_costs(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     return _drawn(tile_costs_figure, _checked("tile_costs", ds), ax)
 
 
-def space(space: Space, *, ax: Axes | None = None) -> Axes:
-    """Draw how many architectures of an `rf.Space` have which extent, stage by stage."""
+def space(space: Space | NetworkSpace, *, ax: Axes | None = None) -> Axes:
+    """Draw how many architectures have which extent, of an `rf.Space` stage by stage; of an `rf.NetworkSpace`, too."""
+    from rfscale.sweeps.answers.count import count as counted
     from rfscale.sweeps.answers.count import extents_by_stage
     from rfscale.sweeps.report.pictures.spaces import space_figure
+    from rfscale.sweeps.spaces.network_space import NetworkSpace
     from rfscale.sweeps.spaces.space import Space
 
+    if isinstance(space, NetworkSpace):
+        try:
+            return _answer("count", counted(space, "extent"), ax)
+        except InputError:  # its networks have another extent on each axis
+            return _answer("count", counted(space, f"extent_{space.network(0).axes[-1]}"), ax)
     if not isinstance(space, Space):
         raise _refused("space", space)
     extents = extents_by_stage(space)

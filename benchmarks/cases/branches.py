@@ -98,6 +98,12 @@ def branches_not_merging() -> Case:
 
 
 @case
+def skips_unets() -> Case:
+    space = rf.Space.from_dict(rf.cells.unet(sized(4, 2)))
+    return compared(space, "all U-Nets of four poolings and four choices a level", 5000)
+
+
+@case
 def branches_counted() -> Case:
     """A space that nobody lists: exact numbers by extent, which take hulls, against those by area of fewer stages."""
     space = dilations((1, 2, 3, 4, 6, 8, 12, 18), 4, 6)

@@ -155,3 +155,39 @@ def validation_undilated() -> Case:
         unit="architectures",
         rate_aim=50e6,
     )
+
+
+@case
+def validation_random() -> Case:
+    """A sample of a space that is too large to go through; in Python a part of it, chain by chain."""
+    from tests.sweeps.validation.test_validation import brute
+
+    n = sized(2_000_000, 20_000)
+    space = rf.chains([1, 3, 5, 7], [1, 2], [1, 2, 3, 5], 12)
+    stages = [{"name": f"s{i}", "kernel": [1, 3], "dilation": [1, 2, 5]} for i in range(4)]
+
+    def check(answer: Any) -> None:
+        assert answer.maps.sum() == n * 12
+        report = rf.validate(rf.Space.from_dict({"stages": stages}), random=n)
+        share = report.inexact.sum(("kind", "overlap_bin")).values / report.valued.sum(("kind", "overlap_bin")).values
+        wanted = brute({"stages": stages}, 2)
+        np.testing.assert_allclose(share, wanted[..., 1] / wanted[..., 0], atol=5 / n**0.5)
+
+    loop = sum(6**k for k in range(1, 5))
+    return Case(
+        f"validation of all formulas over {n:,} random chains of 12 layers",
+        Contender(lambda: rf.validate(space, random=n), rounds=3),
+        check,
+        {
+            "Python loop over sets": Contender(
+                lambda: brute({"stages": stages}, 2),
+                scale=12 * n / loop,
+                rounds=1,
+                note=f"{loop:,} maps of chains of 4 timed",
+                readme=True,
+            )
+        },
+        items=float(n),
+        unit="chains",
+        rate_aim=20e6,
+    )

@@ -10,16 +10,19 @@ import numpy as np
 from rfscale.engine.errors import InputError, Parameter, shown
 from rfscale.engine.fields.target import ModelReading, Target, target
 from rfscale.engine.footprints.plan import Entry
-from rfscale.engine.network.spec import flag, one_name
+from rfscale.engine.network.spec import flag, one_name, whole
 from rfscale.engine.variables import FIELD, annotate
 
 if TYPE_CHECKING:
     import torch
     import xarray as xr
 
+    from rfscale.engine.fields.squares.window import Window
+
 Precision = Literal["fast", "double"]
 Signs = Literal["kept", "random"]
 Activations = Literal["weights", "even"]
+DRAWS = 128
 _LARGEST_EXPONENT = 900.0  # of two: a field of more is only known up to its scale
 
 
@@ -32,6 +35,7 @@ def predicted_field(
     checkpoint: Any = None,
     borders: bool = True,
     signs: Signs = "random",
+    draws: int = DRAWS,
     activations: Activations = "weights",
     precision: Precision = "fast",
     **reading: Unpack[ModelReading],
@@ -58,9 +62,11 @@ def predicted_field(
     borders : bool
         False: maps go on beyond their borders, and the field beyond the image, onto pixels of the padding.
     signs : {"random", "kept"}
-        "random": squares of weights alone, as for weights whose signs are drawn independently. "kept": the mean of the
-        gradient, with the weights as they are, goes back beside its variance, for networks whose filters add up what
-        they see. Where the two differ much, measure.
+        "random": squares of weights alone, as for weights whose signs are drawn independently. "kept": the gradient
+        itself goes back, with the weights as they are, and what chance decides (slopes, taps of max-pools, factors of
+        gates) is drawn: for trained networks, whose filters add up what they see. Where the two differ, take "kept".
+    draws : int
+        With the signs kept, how many gradients are drawn; their standard error is in the result.
     activations : {"weights", "even"}
         Where the inputs of nonlinearities lie: as the weights say (batch norms by their bias and weight, else what
         follows from a standard normal image), or evenly about 0, so that a rectifier counts 1/2 in every channel.
@@ -85,7 +91,9 @@ def predicted_field(
     one_name(activations, Parameter("activations"), get_args(Activations))
     borders = flag(borders, Parameter("borders"))
     found = target(model, input_size=input_size, checkpoint=checkpoint, reading=reading)
-    return predicted(found, layer, entry, borders=borders, signs=signs, activations=activations, precision=precision)
+    return predicted(
+        found, layer, entry, borders=borders, signs=signs, draws=draws, activations=activations, precision=precision
+    )
 
 
 def predicted(
@@ -95,6 +103,7 @@ def predicted(
     *,
     borders: bool = True,
     signs: Signs = "random",
+    draws: int = DRAWS,
     activations: Activations = "weights",
     precision: Precision = "fast",
     step: Callable[[], None] | None = None,
@@ -105,6 +114,7 @@ def predicted(
 
     from rfscale.engine.fields.squares.predict import squares
 
+    draws = whole(draws, "draws", 2, 2**20)
     made, ref = of.layer(layer)
     at = made.entry(entry)
     if _quantised(of.module):
@@ -118,12 +128,11 @@ def predicted(
         borders=borders,
         dtype=dtype,
         even=activations == "even",
-        signs=signs == "kept",
+        draws=draws if signs == "kept" else 0,
         step=step,
     )
     window = found.window
-    values = (window.full() if borders else window.values)[0, 0].double().numpy()
-    values = values * 2.0 ** max(-_LARGEST_EXPONENT, min(window.exponent, _LARGEST_EXPONENT))
+    values = _values(window, borders)
     if not np.isfinite(values).all():
         raise InputError(f"the predicted field of layer {layer!r} is not finite: some weights of {of.name} are not")
     if not values.any():
@@ -133,7 +142,22 @@ def predicted(
     attrs = of.attrs(
         "predicted_field", layer, at, kind="predicted from the weights", protocol="squared", assumed=found.assumed
     )
-    return annotate(xr.Dataset({"field": (of.axes, values)}, coords, attrs), FIELD, entry=shown(at), layer=layer)
+    data = {"field": (of.axes, values)}
+    if signs == "kept":
+        data["standard_error"] = (
+            of.axes,
+            np.zeros_like(values) if found.error is None else _values(found.error, borders, half=True),
+        )
+    return annotate(xr.Dataset(data, coords, attrs), FIELD, entry=shown(at), layer=layer)
+
+
+def _values(window: Window, borders: bool, half: bool = False) -> np.ndarray:
+    """The values of a window; `half`: their roots."""
+    values = (window.full() if borders else window.values)[0, 0].double().numpy()
+    exponent = window.exponent
+    if half:
+        values, exponent = np.sqrt(values), exponent / 2
+    return values * 2.0 ** max(-_LARGEST_EXPONENT, min(exponent, _LARGEST_EXPONENT))
 
 
 def _quantised(module: Any) -> bool:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
+from os.path import exists
 from typing import Any
 
 from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
@@ -97,6 +98,10 @@ class KernelCache(FunctionCache):
         super().__init__(function)
         impl = self._impl
         self._cache_file = CheckedFiles(self.cache_path, impl.filename_base, impl.locator.get_source_stamp())
+
+    def has_code(self) -> bool:
+        """Whether an earlier process has kept code of this function, of any version."""
+        return exists(self._cache_file._index_path)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:

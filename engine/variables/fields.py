@@ -14,7 +14,7 @@ MASS_BOX: dict[str, Variable] = {
 }
 FIELD: dict[str, Variable] = {
     "field": Variable(("...",), "f", ONE, "effective field of entry {entry} of {layer}"),
-    "standard_error": Variable(("...",), "f", ONE, "standard error of the mean over images"),
+    "standard_error": Variable(("...",), "f", ONE, "standard error of the mean over images or draws"),
     **PIXEL_NUMBERS,
 }
 SHARE, SHARE_AXIS = ("share",), ("share", "axis")

@@ -15,6 +15,7 @@ from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.figures import share
 from rfscale.sweeps.answers.expressions import Expression, Term
 from rfscale.sweeps.kernels import paths
+from rfscale.sweeps.kernels.plain import ANSWERS
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.states.compiled import MORE_MEMORY, compiled
 from rfscale.sweeps.variables import figures_of_answers
@@ -109,7 +110,8 @@ class QuestionGraph:
                 n_last = int(costs.follow[term.stage].max()) + 1
                 after = [np.zeros(n_last, np.int64)]
                 for stage in range(term.stage, -1, -1):
-                    after.append(paths.pull_least(costs.follow[stage], sign * weights[stage], after[-1], paths.FAR))
+                    pull = ANSWERS.of(paths.pull_least, weights[stage].size)
+                    after.append(pull(costs.follow[stage], sign * weights[stage], after[-1], paths.FAR))
                 out[term, kind] = [sign * a for a in reversed(after)]  # [i]: before stage i
         return out
 
@@ -368,15 +370,20 @@ def _distinct(columns: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     for column in columns:
         values = column
         if values.dtype.kind not in "iu":
-            values, _ = paths.renumber(np.ascontiguousarray(values, float).view(np.int64))
+            values, _ = _renumbered(np.ascontiguousarray(values, float).view(np.int64))
         low, high = int(values.min()), int(values.max())
         if (high - low + 1) * size >= 2**62:
-            key, first = paths.renumber(key)
+            key, first = _renumbered(key)
             size = len(first)
             key = key.astype(np.int64)
         if (high - low + 1) * size >= 2**62:
-            values, first = paths.renumber(np.ascontiguousarray(values, np.int64))
+            values, first = _renumbered(np.ascontiguousarray(values, np.int64))
             low, high = 0, len(first) - 1
         key = key * (high - low + 1) + (values.astype(np.int64) - low)
         size *= high - low + 1
-    return paths.renumber(key)
+    return _renumbered(key)
+
+
+def _renumbered(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    numbers, first = ANSWERS.of(paths.renumber, len(key))(key)
+    return numbers, first

@@ -13,6 +13,7 @@ from rfscale.engine.variables import annotate
 from rfscale.sweeps.answers.expressions import COSTS, Expression, ExpressionParser, Term
 from rfscale.sweeps.answers.question import Where, answer_attributes, nothing_satisfies
 from rfscale.sweeps.kernels import paths
+from rfscale.sweeps.kernels.plain import ANSWERS
 from rfscale.sweeps.networks.table import network_table
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.variables import NETWORK_ROWS
@@ -137,7 +138,9 @@ def pareto_networks(space: NetworkSpace, objectives: Sequence[str], where: Where
     parser, rows = satisfying(space, where)
     values = np.stack([rows.objective(parser, o) for o in objectives], axis=1)
     order = np.lexsort([values[:, i] for i in reversed(range(values.shape[1]))])
-    keep = paths.undominated(np.zeros(len(order), np.int64), np.ascontiguousarray(values[order]))
+    keep = ANSWERS.of(paths.undominated, len(order))(
+        np.zeros(len(order), np.int64), np.ascontiguousarray(values[order])
+    )
     at = order[keep]
     made = {"objectives": (("rank", "objective"), values[at])}
     answer = rows.rows(at, "rank", made, answer_attributes(space, "pareto", where, objectives=list(objectives)))

@@ -26,6 +26,7 @@ from rfscale.sweeps.answers.question import (
 )
 from rfscale.sweeps.answers.rows import as_rows
 from rfscale.sweeps.kernels import paths
+from rfscale.sweeps.kernels.plain import ANSWERS
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.variables import PARETO
@@ -100,7 +101,7 @@ def _front(
     """Return the non-dominated rows."""
     rows = np.flatnonzero(fits)
     rows = rows[np.lexsort([values[rows, i] for i in reversed(range(values.shape[1]))])]
-    keep = paths.undominated(np.zeros(len(rows), np.int64), np.ascontiguousarray(values[rows]))
+    keep = ANSWERS.of(paths.undominated, len(rows))(np.zeros(len(rows), np.int64), np.ascontiguousarray(values[rows]))
     rows = rows[keep]
     made = [(retrace(trail, int(row)), int(node[row])) for row in rows]
     attrs = answer_attributes(graph.space, "pareto", where, objectives=list(objectives))

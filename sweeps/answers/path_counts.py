@@ -10,6 +10,7 @@ import numpy as np
 
 from rfscale.sweeps.answers.graph import QuestionGraph
 from rfscale.sweeps.kernels import paths
+from rfscale.sweeps.kernels.plain import ANSWERS
 
 
 def _digits(size: int) -> int:
@@ -32,7 +33,8 @@ def end_counts(graph: QuestionGraph) -> list[int]:
     counts = np.zeros((1, _digits(graph.space.size)), np.int64)
     counts[0, 0] = 1
     for follow, columns in zip(graph.follow, graph.columns[1:], strict=True):
-        counts = paths.push_counts(follow, counts, len(next(iter(columns.values()))))
+        push = ANSWERS.of(paths.push_counts, follow.size * counts.shape[1])
+        counts = push(follow, counts, len(next(iter(columns.values()))))
     return as_ints(counts)
 
 
@@ -64,9 +66,7 @@ class Completions:
         self.graph = graph
         n_ends = len(next(iter(graph.columns[-1].values())))
         self._many = [None if times is None else times.tolist() for times in graph.times]
-        self._counts: list[
-            Any
-        ] = []  # by node of every level: rows of digits, or Python ints where edges stand for many
+        self._counts: list[Any] = []  # by node of every level: rows of digits, or Python ints: edges stand for many
         if any(times is not None for times in graph.times):
             ints = [1] * n_ends if ends is None else np.asarray(ends).astype(int).tolist()
             self._counts.append(ints)
@@ -80,7 +80,8 @@ class Completions:
             counts[:, 0] = 1 if ends is None else ends
             self._counts.append(counts)
             for follow in reversed(graph.follow):
-                self._counts.append(paths.pull_counts(follow, self._counts[-1]))
+                pull = ANSWERS.of(paths.pull_counts, follow.size * counts.shape[1])
+                self._counts.append(pull(follow, self._counts[-1]))
             self._counts.reverse()
             self.total = as_ints(self._counts[0])[0]
         self._steps: dict[tuple[int, int], list[int]] = {}

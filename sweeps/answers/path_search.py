@@ -10,6 +10,7 @@ import numpy as np
 
 from rfscale.sweeps.answers.graph import QuestionGraph
 from rfscale.sweeps.kernels import paths
+from rfscale.sweeps.kernels.plain import ANSWERS
 
 Trail = list[tuple[np.ndarray, np.ndarray]]  # for each stage: row of the level before, and choice
 
@@ -28,7 +29,7 @@ def _to_go(graph: QuestionGraph, weights: Sequence[np.ndarray], ends: np.ndarray
     far = np.inf if ends.dtype.kind == "f" else paths.FAR
     after = [ends]
     for follow, w in zip(reversed(graph.follow), reversed(weights), strict=True):
-        after.append(paths.pull_least(follow, w.astype(ends.dtype), after[-1], far))
+        after.append(ANSWERS.of(paths.pull_least, follow.size)(follow, w.astype(ends.dtype), after[-1], far))
     return after[::-1]
 
 
@@ -136,7 +137,9 @@ def undominated_paths(
         if len(weights) == 0:
             keep = np.diff(after[order], prepend=-1) != 0
         else:
-            keep = paths.undominated(after[order].astype(np.int64), np.ascontiguousarray(total[order]))
+            keep = ANSWERS.of(paths.undominated, len(order))(
+                after[order].astype(np.int64), np.ascontiguousarray(total[order])
+            )
         kept = order[keep]
         trail.append((kept // choices, kept % choices))
         node, sums = after[kept].astype(np.int64), total[kept]

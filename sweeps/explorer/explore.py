@@ -11,7 +11,7 @@ from rfscale.engine.footprints.plan import GlobalOps
 from rfscale.engine.readers.reading import NetworkLike, Reading
 from rfscale.sweeps.answers.question import Where
 from rfscale.sweeps.explorer.space_document import space_document
-from rfscale.sweeps.report.page.page import Page, photo_url
+from rfscale.sweeps.report.page.page import Page, is_photo, photo_url
 from rfscale.sweeps.spaces.space import Space
 
 
@@ -42,6 +42,7 @@ def explore(
         What training does to the images of the objects, such as "letterbox=640"; by default the page offers some rules.
     photo : path, optional
         A picture, .png, .jpg, .webp or .gif, that the page shows under the footprints, stretched to the input size.
+        `image` may name it, too, whose other values are names of a model's inputs.
     input_size : int or sequence of int, optional
         Pixels per axis; by default the network's own, or a usual size that it takes.
     more_sizes : sequence of (int or sequence of int)
@@ -74,6 +75,8 @@ def explore(
     >>> explore(rf.load("dilated5"))
     <Page of network dilated5; save('page.html') writes it>
     """
+    if photo is None and is_photo(reading.get("image")):
+        photo = reading.pop("image")
     picture = None if photo is None else photo_url(photo)
     if isinstance(model, Space):
         return Page(space_document(model, objectives, where))

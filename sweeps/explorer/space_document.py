@@ -52,12 +52,20 @@ def space_document(space: Space, objectives: Sequence[str] = (), where: Where = 
     numbers = [str(name) for name in drawn.data_vars if drawn[name].dims == ("sample",) and name != "index"]
     opened = _thinned(front, "rank", MOST_NETWORKS)
     networks = {str(i): _network(space, int(i)) for i in opened["index"].values.tolist()}
+    satisfying = str(drawn.attrs["satisfying"])
+    kept = "" if where is None else f", {satisfying} with {where}"
+    summary = (
+        f"{space.size} architectures{kept}. Points: {drawn.sizes['sample']} drawn uniformly; squares: "
+        f"{front.sizes['rank']} of the {whole.sizes['rank']} on the front of {' and '.join(asked)}; those with a "
+        "border open as a network. Axes are logarithmic; zeros have no place on them."
+    )
     return {
         "format": FORMAT,
         "kind": "space",
         "name": space.name,
         "architectures": str(space.size),
-        "satisfying": str(drawn.attrs["satisfying"]),
+        "satisfying": satisfying,
+        "summary": summary,
         "where": None if where is None else str(where),
         "objectives": list(asked),
         "factors": {name: [str(v) for v in values] for name, values in space.dims.items()},

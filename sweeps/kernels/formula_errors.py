@@ -289,14 +289,17 @@ def walk(task, tasks, begin, end, sources, members, tables, pieces, tally, versi
                     advance_state(value, flag, figures, f, to, j, layers, layer)
             choice[s], kept[s], last[s] = chains[line, 0], chains[line, 2], p
             if s >= split or later[s + 1] == 0:  # maps of the stages that are split: once, not in every piece
-                at = cell[s] + chains[line, 4]
+                at, column = cell[s] + chains[line, 4], choice[0] if weight.shape[1] > 1 else 0
                 exact_figures(figures, to, power, exact, error)
                 for j in range(n_members):
+                    maps = weight[first + j, column] * times
+                    if maps == 0:
+                        continue
                     snap(value, to, j, exact[0], exact[1])
                     _errors(value, flag, to, j, power, exact, error, inside)
                     _count(
                         table, worst, place_of_worst, at, error, inside, value[to, j, 0], value[to, j, 1],
-                        weight[first + j] * times, first + j, choice,
+                        maps, first + j, choice,
                     )  # fmt: skip
             if s < depth - 1:
                 alive[s + 1] = next_live[stages[s, 2] + alive[s] * stages[s, 0] + choice[s]]

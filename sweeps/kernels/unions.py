@@ -5,8 +5,6 @@ by falling pixels. A state is a component and a mask over its elements: bit b st
 set if one of the state's terms contains that element. So a union is OR, and equal masks are equal antichains.
 `inside` holds, for each element, the mask of the elements that it contains, itself included: as a larger set comes
 first, the lowest bit of a mask is a term, and taking its `inside` away leaves the rest.
-
-Kernels and the scalars they inline stand in one file: numba's cache does not see a change in another one.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ import numpy as np
 from rfscale.engine.kernels.jit import inline, jit, jit_with, lowest_bit, source_version
 
 parallel = jit_with(parallel=True)
+helper = jit  # of what kernels call, those of other files too, and Python does not
 VERSION = source_version(__file__, globals())  # of the functions that other files inline
 
 TASKS = 64  # pieces of a level: some more than there are threads
@@ -52,8 +51,8 @@ def terms_of(mask, first, inside, rest, terms):
 # -----------------------------------------------------------------------------------------------------------------
 
 
-@jit
-def _rehashed(hashes, used, size):
+@helper
+def rehashed(hashes, used, size):
     """Slots of `size`, each with the upper half of a hash and the number of its state: 0 is empty."""
     table = np.zeros(size, np.uint64)
     bits = np.uint64(size - 1)
@@ -65,6 +64,14 @@ def _rehashed(hashes, used, size):
     return table
 
 
+@helper
+def longer(rows, size):
+    """The same rows, and room for more."""
+    out = np.empty((size, *rows.shape[1:]), rows.dtype)
+    out[: rows.shape[0]] = rows
+    return out
+
+
 @jit
 def _hashed(mask):
     """Hash of a row: the words of a mask, and its component last."""
@@ -73,6 +80,16 @@ def _hashed(mask):
         code = (code ^ mask[w]) * _MIX
         code ^= code >> np.uint64(29)
     return code
+
+
+@inline
+def turned_end(row, effect, origin, ends_before, earlier, later, ends):
+    """The end of an effect by the stages the other way round, where that row is known; -1 where it is not."""
+    if origin.shape[1] and earlier[effect] >= 0:
+        by, turned = later[origin[1, row]], np.int64(ends_before[origin[0, row], earlier[effect]])
+        if by >= 0 and 0 <= turned < row:
+            return ends[turned, by]
+    return np.int32(-1)
 
 
 @jit
@@ -147,8 +164,8 @@ def advance(
 
     Returns
     -------
-    Masks and components of the states after; ends, int32 array (n, effects), -1 where not wanted; int32 array
-    (2, states), the row and effect that led to each state first; whether the limit was kept.
+    Masks and components of the states after; ends, int32 array (n, effects), -1 where not wanted; origin, int32 array
+    (2, states), of the states after; whether the limit was kept.
     """
     words, steps, effects = after.shape[2], parent.shape[0], wanted.shape[1]
     found = np.empty((max(1, min(limit, 1024)), words + 1), np.uint64)  # the last word is the component
@@ -158,23 +175,19 @@ def advance(
     ends = np.full((state.shape[0], effects), -1, np.int32)
     rest, terms = np.empty(masks.shape[1], np.uint64), np.empty(64 * masks.shape[1], np.int64)
     moved, made = np.empty((after.shape[0], words), np.uint64), np.zeros((steps + 1, words + 1), np.uint64)
-    codes, warm = np.empty(effects, np.uint64), np.empty(effects, np.uint64)
-    open_, at_step, needed = np.empty(effects, np.int64), np.empty(effects, np.int64), np.zeros(steps, np.bool_)
+    codes, warm, needed = np.empty(effects, np.uint64), np.empty(effects, np.uint64), np.zeros(steps, np.bool_)
+    open_, at_step = np.empty(effects, np.int64), np.empty(effects, np.int64)
     for step in range(steps):
         if end[step] >= 0:
             at_step[end[step]] = step
     for row in range(state.shape[0]):
         n_open = 0
-        up, by = (np.int64(origin[0, row]), later[origin[1, row]]) if origin.shape[1] else (np.int64(-1), np.int64(-1))
         for effect in range(effects):
             if wanted[variant[row], effect]:
-                if by >= 0 and earlier[effect] >= 0:  # the stages the other way round: a row that is known
-                    turned = np.int64(ends_before[up, earlier[effect]])
-                    if 0 <= turned < row and ends[turned, by] >= 0:
-                        ends[row, effect] = ends[turned, by]
-                        continue
-                open_[n_open] = effect
-                n_open += 1
+                ends[row, effect] = turned_end(row, effect, origin, ends_before, earlier, later, ends)
+                if ends[row, effect] < 0:
+                    open_[n_open] = effect
+                    n_open += 1
         if not n_open:
             continue
         n, before = 0, np.int64(state[row])
@@ -184,8 +197,7 @@ def advance(
         for i in range(n_open):
             step = at_step[open_[i]]
             while step >= 0 and not needed[step]:
-                needed[step] = True
-                step = parent[step]
+                needed[step], step = True, parent[step]
         _unite(terms, n, after, after_component, parent, path, needed, moved, made)
         bits = np.uint64(table.shape[0] - 1)
         for i in range(n_open):
@@ -203,17 +215,14 @@ def advance(
                 if used == limit:
                     return found[:used, :words], component[:0], ends, source.T, False
                 if used == found.shape[0]:
-                    size = min(2 * used, limit)
-                    wider, longer = np.empty((size, words + 1), np.uint64), np.empty(size, np.uint64)
-                    origins = np.empty((size, 2), np.int32)
-                    wider[:used], longer[:used], origins[:used] = found, hashes, source
-                    found, hashes, source = wider, longer, origins
+                    room = min(2 * used, limit)
+                    found, hashes, source = longer(found, room), longer(hashes, room), longer(source, room)
                 found[at], hashes[at] = mask, codes[i]
                 source[at, 0], source[at, 1] = row, open_[i]
                 table[slot] = (codes[i] & _UPPER) | np.uint64(at + 1)
                 used += 1
                 if 2 * used > table.shape[0]:
-                    table = _rehashed(hashes, used, 4 * table.shape[0])
+                    table = rehashed(hashes, used, 4 * table.shape[0])
             ends[row, open_[i]] = at
     place = found[:used, words].astype(np.int64).astype(np.int32)
     return found[:used, :words].copy(), place, ends, source[:used].T.copy(), True
@@ -364,36 +373,3 @@ def union_figures(masks, component, first, inside, start, extent, jump, sets, nd
                     longest_gap = max(longest_gap, gap)
             out[2, row], out[3, row], out[4, row] = length, pixels, step
             out[5, row], out[6, row] = longest_gap, n_terms if ndim > 1 else 1
-
-
-@jit
-def containment(sets, pixels, inside):
-    """Write the down-sets of the elements of one component, sorted by falling pixels: those that each contains.
-
-    Parameters
-    ----------
-    sets : uint64 array (n, words)
-        Pixels of each element on a grid of them all.
-    pixels : int64 array (n,)
-    inside : uint64 array (n, words of a mask)
-        Zeros; written.
-    """
-    n, words = sets.shape
-    for big in range(n):
-        for small in range(big, n):
-            if small > big and pixels[small] == pixels[big]:
-                continue
-            held = True
-            for w in range(words):
-                if sets[small, w] & ~sets[big, w]:
-                    held = False
-                    break
-            if held:
-                inside[big, small >> 6] |= _ONE << np.uint64(small & 63)
-
-
-@parallel
-def gather(values, nodes, out):
-    """Write the value of the node of every architecture."""
-    for i in numba.prange(nodes.shape[0]):
-        out[i] = values[nodes[i]]

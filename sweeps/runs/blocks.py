@@ -26,6 +26,7 @@ the stages after the last level that fits are enumerated depth first.
 
 from __future__ import annotations
 
+from itertools import compress
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,7 @@ class Blocks:
         self.with_formulas = formulas
         self._formulas: Formulas | None = None
         self._figure_rows: dict[tuple[int, int], tuple[int, list[np.ndarray]]] = {}
+        self._rows_of_unions: dict[int, tuple[int, dict[str, np.ndarray]]] = {}
         self._cost_rows: dict[tuple[int, str], tuple[int, np.ndarray]] = {}
 
     @property
@@ -190,16 +192,14 @@ class Blocks:
         nodes = self._nodes([level.follow for level in graph.levels], first, low, high)
         begin, end = start - low * per_row, stop - low * per_row
         if tables:
-            copy_rows: Any = rows.copy_rows
-            copy_rows(nodes, *tables, begin, end, *views)
+            wanted = [name in out for name in FIGURES]
+            rows.copy_rows(nodes, [*compress(tables, wanted)], begin, end, [*compress(views, wanted)])
         else:
             graph.enumerate_range(range(first, stage + 1), nodes, begin, end, views, self._words(stage))
 
     def _fill_unions(self, stage: int, start: int, stop: int, out: Arrays) -> None:
         """Figures of a space with branches: those of the state that each architecture ends in."""
-        from rfscale.sweeps.kernels import unions
-
-        wanted, graph = [name for name in (*UNION_FIGURES, "density") if name in out], self.axes[0]
+        wanted = [name for name in self.variables(stage) if name in out and name in (*UNION_FIGURES, "density")]
         if not wanted:
             return
         if self.space.folded:
@@ -208,11 +208,26 @@ class Blocks:
                 remedy="ask rf.count, rf.best, rf.pareto or rf.sample",
             )
         self.compiled.build_all(self.memory, stage + 1)
-        nodes = self._nodes([level.follow for level in graph.levels], stage + 1, start, stop)
-        figures = graph.figures(stage)
-        gather: Any = unions.gather
-        for name in wanted:
-            gather(figures[name], nodes, out[name])
+        first, tables = self._union_rows(stage)
+        per_row = prod(p.choices for p in self.programs[first : stage + 1])
+        low, high = start // per_row, -(-stop // per_row)
+        nodes = self._nodes([level.follow for level in self.axes[0].levels], first, low, high)
+        begin, end = start - low * per_row, stop - low * per_row
+        rows.copy_rows(nodes, [tables[name] for name in wanted], begin, end, [out[name] for name in wanted])
+
+    def _union_rows(self, stage: int) -> tuple[int, dict[str, np.ndarray]]:
+        """First stage of the rows of a stage, and the rows by node and choices: one node's where few states merge."""
+        if stage not in self._rows_of_unions:
+            levels, specs, figures = self.axes[0].levels, self.variables(stage), self.axes[0].figures(stage)
+            tables = {n: v[:, None].astype(specs[n].dtype, copy=False) for n, v in figures.items() if n in specs}
+            first, n = stage + 1, 1
+            while first and 8 * n * levels[first - 1].follow.size <= ROW_BYTES:
+                first -= 1
+                follow = levels[first].follow
+                tables = {name: table[follow].reshape(len(follow), -1) for name, table in tables.items()}
+                n *= follow.shape[1]
+            self._rows_of_unions[stage] = first, tables
+        return self._rows_of_unions[stage]
 
     def _words(self, stage: int) -> int:
         """Words of the widest set up to a stage."""
@@ -258,6 +273,7 @@ class Blocks:
         if levels < stage:
             return levels, False
         ahead = stage < last and (stage + 1 < last or graph.merging_is_worthwhile(stage))  # the next stage needs it
+        ahead = ahead or graph.pool.is_plain(len(graph.before(stage).state) * self._choices(stage))
         return stage, (ahead or len(graph.levels) > stage) and built(stage + 1) > stage
 
     def _choices(self, stage: int) -> int:

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, islice
 from math import prod
 from operator import mul
 from os import PathLike
@@ -265,7 +265,7 @@ class Space(Labelled):
             last = out[stage] = names[-1] or last
         return out
 
-    def network(self, where: int | Mapping[Any, Any]) -> Network:
+    def network(self, where: int | Mapping[Any, Any], stages: int | None = None) -> Network:
         """Return one architecture as a network.
 
         Parameters
@@ -273,6 +273,8 @@ class Space(Labelled):
         where : int or mapping
             Number of the architecture in row-major order over `dims`, or the label of each factor; also a row of an
             answer, such as ``answer.isel(rank=0)``.
+        stages : int, optional
+            How many of the stages it shall have; by default all.
 
         Returns
         -------
@@ -287,7 +289,7 @@ class Space(Labelled):
         wirings = self.wirings(where)
         channels = iter(chain_channels(self, wirings))
         written: list[dict[str, Any]] = []
-        for stage, names in self._named(wirings):
+        for stage, names in islice(self._named(wirings), stages):
             for node, name in zip(wirings[stage].nodes, names[1:], strict=True):
                 channels_of = next(channels)
                 if node in (EARLIER, NO_PATH) or source_of(node) is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -138,8 +138,10 @@ def compile_space(space: Space) -> list[Program]:
         reads = [n for n in live if n in stage.uses]
         after = [n for n in (*live, *new) if last_use[n] > i]
         own = {f.name: (j, f.values) for j, f in enumerate(stage.own)}  # stages that differ only in name are one
-        blocks = [[_unnamed(block, own) for block in choice] for choice in stage.choices or ()]
-        key = (repr(_unnamed(stage.params, own)), repr(blocks), repr(reads), len(own), len(new), stage.source)
+        blocks = repr(stage.choices)
+        if space.branching or "Ref(" in blocks:  # else none has a factor
+            blocks = repr([[_unnamed(block, own) for block in choice] for choice in stage.choices or ()])
+        key = (repr(_unnamed(stage.params, own)), blocks, repr(reads), len(own), len(new), stage.source)
         sizes = {n: len(values[n]) for n in (*live, *new)}
         _refuse_many(stage.name, prod(sizes[n] for n in (*reads, *new)), prod(sizes.values()))
         if pairs is not None:
@@ -167,7 +169,7 @@ def _kept_maps(stages: Sequence[Stage]) -> list[dict[str, Any]]:
 
 def _unnamed(block: Block, own: dict[str, Any]) -> Any:
     """A block with the stage's own factors by position and values, whatever their names."""
-    if isinstance(block, Mapping):
+    if isinstance(block, dict | Mapping):  # of a dict Python knows at once
         return {k: own.get(v.factor, v) if isinstance(v, Ref) else v for k, v in block.items()}
     if isinstance(block, Parallel):
         branches = [[_unnamed(b, own) for b in branch] for branch in block.branches]
@@ -201,7 +203,8 @@ def _compile_effects(
     ndim = len(space.axes)
 
     def wirings(variant: int) -> Iterator[Wiring]:
-        given = next(islice(_combinations(tuple(reads), values), variant, None))
+        at = np.unravel_index(variant, [len(values[n]) for n in reads] or [1])
+        given = {n: values[n][i] for n, i in zip(reads, at, strict=False)}
         return (stage.wiring(given | c, ndim) for c in _combinations(new, values))
 
     cell = stage.cell
@@ -209,7 +212,7 @@ def _compile_effects(
         on_maps = _effects_on_maps(stage, reads, new, values, ndim, wirings)
         return {"tries": (), "layers": (), "effects_on_maps": on_maps, "wirings": wirings}
     if cell is not None:
-        effects = _cell_effects(stage, cell, reads, new, values, ndim)
+        effects: Sequence[Sequence[Effect]] = _cell_effects(stage, cell, reads, new, values, ndim)
     else:
         made, total = Effects(stage.name), 0
         rows: list[list[Effect]] = []

@@ -13,7 +13,8 @@ from weakref import WeakKeyDictionary
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.spaces.costs import CostRules
 from rfscale.sweeps.states.compile import Program, compile_space, largest_extents
-from rfscale.sweeps.states.graph import LOCK, AxisGraph, CostGraph, Pool
+from rfscale.sweeps.states.graph import LOCK, AxisGraph, CostGraph
+from rfscale.sweeps.states.pool import Pool
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
@@ -43,9 +44,11 @@ class CompiledSpace:
         self.name = space.name
         self.programs = compile_space(space)
         self.axes: tuple[AxisGraph, ...]
-        self._hulls: AxisGraph | None = None
+        self._coarse: dict[tuple[str, ...], AxisGraph] = {}  # by the figures that they tell, fewest states first
         if space.reads_pairs:
-            self.extents, self.axes, self._hulls = _pair_graphs(space, self.programs)
+            from rfscale.sweeps.states import hulls
+
+            self.extents, self.axes, self._coarse[hulls.FIGURES] = _pair_graphs(space, self.programs)
         elif space.scaled:
             from rfscale.sweeps.states.live import merged_live
             from rfscale.sweeps.states.scales.graph import ScaleGraph
@@ -53,17 +56,22 @@ class CompiledSpace:
             self.extents = []
             self.axes = (ScaleGraph(merged_live(self.programs), len(space.axes)),)
         elif space.branching:
-            from rfscale.sweeps.states.hulls import HullGraph
+            from rfscale.sweeps.states import axis_sets, hulls
             from rfscale.sweeps.states.live import merged_live
 
-            merged = merged_live(self.programs)
+            merged, on_axis = merged_live(self.programs), axis_sets.projected(self.programs)
             self.extents = largest_extents(space, merged)
-            self._hulls = HullGraph(merged, 0)
-            self.axes = (union_graph(space, merged, self.extents),)
+            self._coarse[hulls.FIGURES] = hulls.HullGraph(on_axis, 0)
+            sets = axis_sets.AxisSetGraph(on_axis)
+            if len(space.axes) > 1:
+                self._coarse[axis_sets.FIGURES] = sets
+            self.axes = (union_graph(space, merged, self.extents) if len(space.axes) > 1 else sets,)
         else:
             self.extents = largest_extents(space, self.programs)
             self.axes = tuple(AxisGraph(self.programs, a) for a in range(1 if space.square else len(space.axes)))
         self._rules = CostRules.of(space)
+        if space.scaled and space.input_size is not None:  # maps that meet need one size: figures alone do not show it
+            CostGraph(self._rules._replace(channels=None), self.programs)
         self._costs: CostGraph | None = None
 
     @property
@@ -87,12 +95,14 @@ class CompiledSpace:
     def coarsest(self, figures: Collection[str], memory: int) -> tuple[AxisGraph, ...]:
         """Return the graphs that tell some figures, built whole, with the fewest states that do.
 
-        Extents and jumps of spaces with branches need hulls only; these are taken unless the sets are there already.
+        Where a space branches, extents and jumps need hulls only, and pixels and gaps of an axis one set each; these
+        are taken unless the states of the plane are there already.
         """
-        sets_are_built = len(self.axes[0].levels) == len(self.programs)
-        if self._hulls is not None and set(figures) <= {"extent", "jump"} and not sets_are_built:
-            self._build_whole(self._hulls, len(self.programs), memory)
-            return (self._hulls,)
+        if len(self.axes[0].levels) < len(self.programs):
+            for known, graph in self._coarse.items():
+                if set(figures) <= set(known):
+                    self._build_whole(graph, len(self.programs), memory)
+                    return (graph,)
         self.build_all(memory)
         return self.axes
 
@@ -117,11 +127,18 @@ class CompiledSpace:
     def _build_whole(self, graph: AxisGraph, stages: int, memory: int) -> None:
         built = self._build(graph, stages, memory)
         if built < stages:
-            coarser = "" if self._hulls in (None, graph) else "ask for extent and jump only, which need no sets, "
+            coarser = self._coarser(graph)
             raise InputError(
                 f"the states of stage {self.programs[built].stage!r} need more than {memory / 1e9:.3g} GB",
                 remedy=f"{coarser}leave stages or values of factors out, or {MORE_MEMORY}",
             )
+
+    def _coarser(self, graph: AxisGraph) -> str:
+        """A remedy: what may be asked of fewer states than a graph has."""
+        coarser = list(self._coarse.values())
+        fewer = coarser.index(graph) if graph in coarser else len(coarser)
+        more = "or also for pixels and max_gap, which need one set per axis, " if fewer > 1 else ""
+        return f"ask for extent and jump only, which need no sets, {more}" if fewer else ""
 
     def new_pool(self, axis: int) -> Pool:
         """Return a pool of its own for the states of an axis: numbered in the order in which its owner meets them."""
@@ -130,7 +147,7 @@ class CompiledSpace:
     @property
     def nbytes(self) -> int:
         """Bytes of the graphs of the axes as far as they are built."""
-        return sum(graph.nbytes for graph in (*self.axes, *([self._hulls] if self._hulls else [])))
+        return sum(graph.nbytes for graph in {*self.axes, *self._coarse.values()})
 
 
 def _pair_graphs(space: Space, programs: list[Program]) -> tuple[list[int], tuple[AxisGraph, ...], AxisGraph]:

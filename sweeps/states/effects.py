@@ -47,14 +47,21 @@ class EffectTable(Sequence[tuple[Any, ...]]):
     Attributes
     ----------
     effects : tuple
-        Those that are different.
+        Those that are different, in order of appearance.
     numbers : int array (variants, choices)
     """
 
     def __init__(self, effects: Iterable[Any], numbers: np.ndarray) -> None:
         known: dict[Any, int] = {}
         place = np.array([known.setdefault(e, len(known)) for e in effects], np.int64)
-        self.effects, self.numbers = tuple(known), place[numbers]
+        numbers = place[numbers]
+        first = np.full(len(known), numbers.size, np.int64)
+        first[numbers.reshape(-1)[::-1]] = np.arange(numbers.size - 1, -1, -1)  # the first is written last
+        order = np.argsort(first, kind="stable")[: int((first < numbers.size).sum())]
+        place = np.zeros(len(known), np.int64)
+        place[order] = np.arange(len(order))
+        found = list(known)
+        self.effects, self.numbers = tuple(found[i] for i in order.tolist()), place[numbers]
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.kernels import unions as kernels
+from rfscale.sweeps.kernels import elements as kernels
 from rfscale.sweeps.states.effects import Effect, numbered_rows
 
 MAX_ELEMENTS = 1 << 13  # of one component: masks of 128 words

@@ -9,9 +9,9 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -21,79 +21,26 @@ import numpy as np
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.kernels import lanes, paths
 from rfscale.sweeps.kernels import states as kernels
+from rfscale.sweeps.kernels.plain import Sooner
+from rfscale.sweeps.kernels.threads import in_threads
 from rfscale.sweeps.machine import PARALLEL_FROM, threads_for
 from rfscale.sweeps.spaces.costs import CostRules, CostState
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, output_node
-from rfscale.sweeps.states.compile import Program, Trie
+from rfscale.sweeps.states.compile import Program
+from rfscale.sweeps.states.pool import Pool, layers_of
 
 FIGURES = ("pixels", "extent", "jump", "shared")
 MIN_EDGES_TO_TEST_MERGING = 50_000  # combinations of states and choices
-MAX_REMEMBERED_LAYERS = 64  # distinct layers of a graph up to which the state after each is remembered
 MAX_COST = 2**61  # sums of costs stay below the mark that stands for "no path" in sweeps/kernels/paths.py
 WORD_BYTES = 8
 CELL_WORDS = 5  # that a state × choice of a table takes while its level is made
 MAX_LANE_WORDS = 1 << 13  # of one lane, in the sets of all layers of some stages: 4 MB for all lanes
+NUMBERED = Sooner(kept=50_000, most=1 << 20)  # keys that numpy sorts: some 0.1 µs each
 DENSE_KEYS = 1 << 20  # keys that are numbered through a table of them all, whatever their number
 
 NumberedWiring = list[tuple[int, ChainLayer | str, tuple[int, ...]]]
 
 LOCK = threading.RLock()  # held while graphs are built: runs and questions of several threads share them
-
-
-@dataclass
-class Pool:
-    """All states met so far, found by content; sweeps/kernels/states.py says what the columns are."""
-
-    steps: dict[tuple[int, ...], int]
-    columns: tuple[np.ndarray, ...] = ()
-    used: np.ndarray = field(default_factory=lambda: np.array([1, 0], np.int64))
-
-    def __post_init__(self) -> None:
-        self.columns = _first_columns(len(self.steps) if len(self.steps) <= MAX_REMEMBERED_LAYERS else 0)
-
-    def expand(self, sources: np.ndarray, trie: Trie, limit: int) -> np.ndarray | None:
-        """Return the state at every node of a trie from every source; None if the pool would pass `limit` words."""
-        step = np.array([self.steps[x] for x in _layers(trie)], np.int64)
-        expand: Any = kernels.expand
-        *columns, ends, fits = expand(*self.columns, self.used, sources, *trie[:4], step, self._state_words, limit)
-        self.columns = tuple(columns)
-        return ends if fits else None
-
-    @property
-    def _state_words(self) -> int:
-        """Words that a state takes beside its set: six columns, its successors, and at most eight places of a table."""
-        return 6 + (self.columns[6].shape[1] + 1) // 2 + 4
-
-    @property
-    def held(self) -> int:
-        """Words that the states take."""
-        return int(self.used[1] + self.used[0] * self._state_words)
-
-    def figures(self, ids: np.ndarray) -> dict[str, np.ndarray]:
-        """Return pixels, extent, jump and shared of states."""
-        jump, extent, pixels, shared, *_ = self.columns
-        return {"pixels": pixels[ids], "extent": extent[ids], "jump": jump[ids], "shared": shared[ids]}
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the columns."""
-        return sum(column.nbytes for column in self.columns)
-
-
-def _layers(trie: Trie) -> Iterator[tuple[int, ...]]:
-    """Kernel, stride and dilation of the layers of a trie."""
-    return zip(trie.kernel.tolist(), trie.stride.tolist(), trie.dilation.tolist(), strict=True)
-
-
-def _first_columns(steps: int) -> tuple[np.ndarray, ...]:
-    """Columns of a pool of one state: the pixel itself."""
-    column = np.ones((4, 256), np.int64)
-    column[3, 0] = 0  # shared
-    start = np.full(256, -1, np.int64)
-    hashes = np.zeros(256, np.uint64)
-    # the first state is never looked up: a layer that changes nothing is not in a trie, and no other leads to it
-    table = np.full(1024, -1, np.int32)
-    return *column, start, hashes, np.full((256, steps), -1, np.int32), np.zeros(1024, np.uint64), table
 
 
 @dataclass
@@ -130,7 +77,7 @@ class AxisGraph:
         self._clear()
 
     def _clear(self) -> None:
-        layers = [layer for p in self.programs for tries in p.tries for layer in _layers(tries[self.axis])]
+        layers = [layer for p in self.programs for tries in p.tries for layer in layers_of(tries[self.axis])]
         self.pool = Pool({layer: i for i, layer in enumerate(dict.fromkeys(layers))})
         self.levels: list[Level] = []
         self._words: list[int] = []  # that were needed up to each level: never falling
@@ -246,15 +193,19 @@ class AxisGraph:
         level = self.before(stages.start)
         jump, extent, pixels, shared, start, _, _, words, _ = self.pool.columns
         tables = _flat(self.programs[stages.start : stages.stop], self.axis)
-        enumerate_range: Any = kernels.enumerate_range
-        enumerate_range(
-            jump, extent, pixels, shared, start, words, level.state[nodes], level.live[nodes], *tables,
-            width, begin, end, 4096, *out,
-        )  # fmt: skip
+        given = jump, extent, pixels, shared, start, words, level.state[nodes], level.live[nodes], *tables, width, begin
+        kernel: Any = kernels.enumerate_range
+        in_threads(lambda low, high: kernel(*given, low, high, *out), begin, end, 1)
 
 
 def numbered(keys: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Number distinct keys, each below `size`, in order of appearance: return numbers, and the key of each number."""
+    if NUMBERED.takes(kernels.renumber, len(keys)):
+        distinct, first, number = np.unique(keys, return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        rank = np.empty(len(order), np.int32)
+        rank[order] = np.arange(len(order), dtype=np.int32)
+        return rank[number], distinct[order]
     if size <= max(4 * len(keys), DENSE_KEYS):
         follow, distinct = kernels.renumber(keys, size)
         return follow, distinct.copy()  # less than it was given room for

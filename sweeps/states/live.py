@@ -28,13 +28,13 @@ def merged_live(programs: Sequence[Program]) -> list[Program]:
     after, n_after = np.zeros(programs[-1].n_live, np.int64), 1
     for program in reversed(programs):
         rows: dict[tuple[Any, ...], int] = {}
-        effects: tuple[tuple[Any, ...], ...] = program.effects or program.effects_on_maps
+        effects: Sequence[Sequence[Any]] = program.effects or program.effects_on_maps
         table = effects if isinstance(effects, EffectTable) else None
         if table is not None:
             row_of, kept = _distinct(table.numbers)
             distinct: Any = table.variants(kept)
         else:
-            row_of = np.array([rows.setdefault(row, len(rows)) for row in effects] or [0], np.int64)
+            row_of = np.array([rows.setdefault(tuple(row), len(rows)) for row in effects] or [0], np.int64)
             distinct = tuple(rows)
         variant = row_of[program.variant]
         next_live = after[program.next_live]

@@ -6,7 +6,7 @@ It is the graph of an axis (sweeps/states/graph.py) with other states; where no 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,49 +16,12 @@ from rfscale.sweeps.kernels import unions as kernels
 from rfscale.sweeps.kernels.square_figures import MAX_WORDS, square_figures
 from rfscale.sweeps.machine import threads_for
 from rfscale.sweeps.states.compile import Program
-from rfscale.sweeps.states.effects import Effect, numbered_rows
 from rfscale.sweeps.states.elements import ROOT, Elements, steps_of, successors
+from rfscale.sweeps.states.exchange import NO_EXCHANGE, Exchange, numbered_effects
 from rfscale.sweeps.states.graph import WORD_BYTES, AxisGraph, Level, numbered
 
 FIGURE_WORDS = 7  # that the figures of a state take
 STATE_WORDS = 5  # that a state takes beside its mask, while a level is made: hash, component, origin, places of a table
-
-
-class Exchange(NamedTuple):
-    """What the next stage needs of the last one, to look up what stages lead to the other way round (14.8).
-
-    Attributes
-    ----------
-    effects : dict of Effect to int
-        Their numbers.
-    ends : int32 array (nodes before, effects)
-        The state that each led to.
-    origin : int32 array (2, states)
-        The node and the effect that led to each state first; no columns where nodes are not states.
-    in_level : bool
-        Whether `ends` is the table of the level.
-    """
-
-    effects: dict[Effect, int]
-    ends: np.ndarray
-    origin: np.ndarray
-    in_level: bool = True
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it takes beside the level."""
-        return self.origin.nbytes + (0 if self.in_level else self.ends.nbytes)
-
-    def with_stage(self, effects: dict[Effect, int]) -> tuple[np.ndarray, ...]:
-        """Return the arguments `origin`, `ends_before`, `earlier` and `later` of the kernel `advance`."""
-
-        def numbers(of: dict[Effect, int], among: dict[Effect, int]) -> np.ndarray:
-            return np.array([among.get(e, -1) if e.stride == 1 else -1 for e in of], np.int64)
-
-        return self.origin, self.ends, numbers(effects, self.effects), numbers(self.effects, effects)
-
-
-NO_EXCHANGE = Exchange({}, np.empty((0, 0), np.int32), np.empty((2, 0), np.int32))
 
 
 class States:
@@ -166,11 +129,6 @@ class UnionGraph(AxisGraph):
     ) -> None:
         """Not for spaces with branches: their figures are those of states."""
         raise InputError("architectures with branches are not enumerated without states")
-
-
-def numbered_effects(program: Program) -> dict[Effect, int]:
-    """Return the distinct effects of a stage and their numbers, as `steps_of` gives them."""
-    return numbered_rows(program.effects)[0]
 
 
 def state_figures(elements: Elements, masks: np.ndarray, component: np.ndarray, ndim: int) -> dict[str, np.ndarray]:

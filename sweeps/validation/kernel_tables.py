@@ -87,8 +87,8 @@ class Members(NamedTuple):
         Where the rows of each group begin.
     state : float64 array (n, 2 + 2·axes); flags : int64 array (n, axes)
         S and P; w and u by axis; the flags by axis.
-    weight : array (n,)
-        Architectures that each stands for.
+    weight : array (n, 1) or (n, choices)
+        Architectures that each stands for, or those of them that have each choice of the first stage; may be 0.
     largest : int
         Rows of the largest group.
     """

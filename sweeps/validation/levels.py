@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rfscale.sweeps.kernels import merge_states
+from rfscale.sweeps.kernels.plain import Sooner
 from rfscale.sweeps.states.compile import Program
 
+SOONER = Sooner(kept=2_000, most=50_000)  # edges that are merged, carried on or judged: 20 to 40 µs each
 MAX_MEMBERS = 64  # nodes of one exact state that are walked together: their formulas stay in the cache
 
 FIRST_NODES = 1024  # that there is room for at first
@@ -54,9 +56,9 @@ class Joined:
         if need > len(self.columns.exact):
             self.columns = Nodes(*(self._grown(column, 2 * need) for column in self.columns))
         if 2 * need > len(self.table):
-            rehash: Any = merge_states.rehash
+            rehash = SOONER.of(merge_states.rehash, self.used)
             self.table = rehash(self.columns, self.used, 1 << (4 * need).bit_length())
-        join: Any = merge_states.join
+        join = SOONER.of(merge_states.join, len(edges.live))
         self.used = join(edges, self.columns, self.used, self.table)
 
     def _grown(self, column: np.ndarray, size: int) -> np.ndarray:

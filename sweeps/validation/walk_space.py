@@ -3,8 +3,8 @@
 A node is an exact state, a live value and a state of the formulas, with the number of architectures that it stands for.
 Levels of nodes are made stage by stage; from each, the maps of the next stage are counted. Where merging is not
 worthwhile, or there are too many nodes, the stages after the last level are walked through depth first, each
-architecture by itself. A random sample is walked through from the start: it draws as many chains at every stage as have
-come there.
+architecture by itself. Of a random sample, each level has the numbers of chains that come to its nodes, which choose
+what follows; a walk depth first draws as many chains at every stage as have come there.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ import numpy as np
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.kernels import formula_errors, merge_states
 from rfscale.sweeps.kernels.formula_recurrence import ALL_FLAGS
-from rfscale.sweeps.machine import free_memory, size_text, threads_for
+from rfscale.sweeps.kernels.threads import in_threads
+from rfscale.sweeps.machine import free_memory, size_text
 from rfscale.sweeps.runs.blocks import MEMORY
 from rfscale.sweeps.states.compile import Program, Trie
 from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.validation.kernel_tables import EdgeSources, Members, Pieces, Sources, Tally, flatten
-from rfscale.sweeps.validation.levels import Joined, Nodes, distinct_sources, group_starts
+from rfscale.sweeps.validation.levels import SOONER, Joined, Nodes, distinct_sources, group_starts
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
@@ -39,6 +40,7 @@ MIN_PIECES = 256  # for threads to share
 MAPS_PER_CALL = 1 << 22  # of the kernel: the bar moves after each call
 FLOAT_TASKS = 8  # tasks where counts are floating-point numbers, on any number of threads: their sums are the same
 CHAINS_PER_PIECE = 1 << 18  # of a sample
+MAX_DRAWN_EDGES = 1 << 24  # of one stage, with a number of chains each
 
 _NOTHING = np.empty(0, np.int64)
 
@@ -90,6 +92,8 @@ class Walk:
         Bytes that the exact states may take.
     progress : callable, optional
         Called with the share that is done, and 10,000.
+    chains : int, optional
+        Chains of a sample; by default, all of the space.
 
     Attributes
     ----------
@@ -100,21 +104,24 @@ class Walk:
         Edges that were judged: maps, as far as merging did not spare them.
     """
 
-    def __init__(self, space: Space, memory: int = MEMORY, progress: Progress | None = None) -> None:
-        self.space, self.memory, self.progress = space, memory, progress
+    def __init__(
+        self, space: Space, memory: int = MEMORY, progress: Progress | None = None, chains: int | None = None
+    ) -> None:
+        self.space, self.memory, self.progress, self.chains = space, memory, progress, chains
         self.axes = 1 if space.square else len(space.axes)
         found = compiled(space)
         self.programs = found.programs
         self.flat = flatten(self.programs, self.axes, len(space.axes), found.extents[-1])
         self.pool = found.new_pool(axis=0)
-        self.counts = np.int64 if space.size < 2**62 else np.float64
+        self.counts = np.int64 if (chains or space.size) < 2**62 else np.float64
         start = np.zeros(1, np.int64)
         state = np.array([[1.0, 0.0] + [1.0, 1.0] * self.axes])
         flags = np.full((1, self.axes), ALL_FLAGS)
         one = start.astype(np.int32)
-        self.levels = [Nodes(one, one, state, flags, np.ones(1, self.counts), start, start)]
+        self.levels = [Nodes(one, one, state, flags, np.full(1, chains or 1, self.counts), start, start)]
         self.errors = Errors(self.flat.cells, 3 * (1 + self.axes), len(self.programs), self.counts)
         self.evaluated = 0
+        self._node_of_piece: np.ndarray | None = None  # of the last level, where a sample is drawn from it
 
     def run(self) -> None:
         """Judge every map of the space."""
@@ -126,17 +133,29 @@ class Walk:
             self._walk(stage, stage + 1)
             self.levels.append(level)
 
-    def sample(self, n: int, seed: int) -> None:
-        """Judge the maps of n chains, drawn uniformly and with replacement."""
-        size = min(CHAINS_PER_PIECE, max(1024, n // MIN_PIECES))
-        drawn = np.full(-(-n // size), size)
-        drawn[-1] = n - size * (len(drawn) - 1)
-        self._walk(0, len(self.programs), drawn, seed)
+    def sample(self, seed: int) -> None:
+        """Judge the maps of `chains` chains, drawn uniformly and with replacement."""
+        random, last, n = np.random.default_rng(seed), len(self.programs) - 1, self.chains or 0
+        for stage, program in enumerate(self.programs):
+            nodes, edges = self.levels[stage], len(self.levels[stage].live) * program.choices
+            if self.axes > 1 or edges > MAX_DRAWN_EDGES or edges * (1 if stage == last else MERGE_COST) > n:
+                self._draw(stage, seed)
+                return
+            chosen = random.multinomial(nodes.weight, np.full(program.choices, 1 / program.choices))
+            level = self._next(stage, chosen) if stage < last else nodes
+            if level is None:
+                self._draw(stage, seed)
+                return
+            self._walk(stage, stage + 1, chosen)
+            if stage < last:
+                self.levels.append(level)
 
     def path(self, stage: int, place: np.ndarray) -> tuple[int, ...]:
         """Return the choices that lead to a place of a stage."""
         first = min(stage, len(self.levels) - 1)
         node, before = int(place[0]), []
+        if self._node_of_piece is not None and stage >= len(self.levels) - 1:
+            node = int(self._node_of_piece[node])
         for level in range(first, 0, -1):
             nodes = self.levels[level]
             before.append(int(nodes.choice[node]))
@@ -157,29 +176,51 @@ class Walk:
 
     # judging ---------------------------------------------------------------------------------------------------------
 
-    def _walk(self, stage: int, until: int, drawn: np.ndarray = _NOTHING, seed: int = 0) -> None:
-        """Judge the maps of stages stage … until - 1, from the level before them."""
-        nodes, pool = self.levels[stage], self.pool
+    def _walk(self, stage: int, until: int, chosen: np.ndarray | None = None) -> None:
+        """Judge the maps of stages stage … until - 1, from the level before them.
+
+        `chosen`, of one stage: the chains of each node that have each choice.
+        """
+        nodes = self.levels[stage]
         group = group_starts(nodes)
-        first = group[:-1]
         choices = [p.choices for p in self.programs[stage:until]]
-        split, per_group = self._split(len(first), choices) if not len(drawn) else (0, len(drawn))
+        split, per_group = self._split(len(group) - 1, choices)
+        maps = sum(prod(choices[: i + 1]) for i in range(len(choices)))
+        done = np.concatenate([[0], np.cumsum(np.repeat(np.diff(group) * (maps / per_group), per_group))])
+        pieces = Pieces(split, per_group, _NOTHING, np.uint64(0))
+        self._judge(stage, until, nodes, group, nodes.weight[:, None] if chosen is None else chosen, pieces, done)
+
+    def _draw(self, stage: int, seed: int) -> None:
+        """Judge the maps from a stage on of chains that are drawn there, as many after each node as it stands for."""
+        nodes, until = self.levels[stage], len(self.programs)
+        size = min(CHAINS_PER_PIECE, max(1024, (self.chains or 0) // MIN_PIECES))
+        parts = -(-nodes.weight // size)
+        at = self._node_of_piece = np.repeat(np.arange(len(parts)), parts)
+        drawn = np.full(len(at), size)
+        drawn[np.cumsum(parts) - 1] = nodes.weight - size * (parts - 1)
+        done = np.concatenate([[0], np.cumsum(drawn * float(until - stage))])
+        pieces = Pieces(0, 1, drawn, np.uint64(seed))
+        each = Nodes(*(column[at] for column in nodes))
+        self._judge(stage, until, each, np.arange(len(at) + 1), np.ones((len(at), 1), self.counts), pieces, done)
+
+    def _judge(
+        self, stage: int, until: int, nodes: Nodes, group: np.ndarray, weight: np.ndarray, pieces: Pieces,
+        done: np.ndarray,
+    ) -> None:  # fmt: skip
+        """Judge the maps of stages stage … until - 1 after some nodes; `done` has the maps up to each piece."""
+        pool, first = self.pool, group[:-1]
         jump, extent, pixels, shared, start, _, _, words, _ = pool.columns
         exact = nodes.exact[first]
         sources = np.stack([c[exact] for c in (extent, pixels, jump, shared)], axis=-1)
         sources, starts = (np.repeat(c[:, None], self.axes, axis=1) for c in (sources, start[exact]))
-        maps = sum(prod(choices[: i + 1]) for i in range(len(choices)))
-        done = np.concatenate([[0], np.cumsum(np.repeat(np.diff(group) * (maps / per_group), per_group))])
-        if len(drawn):
-            done = np.concatenate([[0], np.cumsum(drawn * float(len(choices)))])
         self.evaluated += round(done[-1])
         given: tuple[Any, ...] = (
             Sources(sources, starts, words, nodes.live[first].astype(np.int64)),
-            Members(group, nodes.state, nodes.flags, nodes.weight, int(np.diff(group).max())),
+            Members(group, nodes.state, nodes.flags, np.ascontiguousarray(weight), int(np.diff(group).max())),
             self.flat.tables.between(stage, until),
-            Pieces(split, per_group, drawn, np.uint64(seed)),
+            pieces,
         )
-        walk: Any = formula_errors.walk
+        walk = SOONER.of(formula_errors.walk, done[-1])
         tasks = len(self.errors.table)
         low, n = 0, len(done) - 1
         with ThreadPoolExecutor(thread_count()) as threads:
@@ -205,14 +246,17 @@ class Walk:
 
     def _report(self, stage: int, until: int, share: float) -> None:
         if self.progress:
-            sizes = self.space.stage_sizes
+            sizes = self.space.stage_sizes if self.chains is None else [1] * len(self.programs)
             part = (sum(sizes[:stage]) + sum(sizes[stage:until]) * share) / sum(sizes)
             self.progress(int(part * 10_000), 10_000)
 
     # merging ---------------------------------------------------------------------------------------------------------
 
-    def _next(self, stage: int) -> Nodes | None:
-        """Return the level after a stage; None where it would take too much."""
+    def _next(self, stage: int, chosen: np.ndarray | None = None) -> Nodes | None:
+        """Return the level after a stage; None where it would take too much.
+
+        Of a sample, `chosen` are the chains of each node that have each choice: what none has is left out.
+        """
         nodes, program = self.levels[stage], self.programs[stage]
         joined = Joined(self.counts)
         c = program.choices
@@ -226,8 +270,9 @@ class Walk:
             state, flags = self._advanced(stage, part, source, ends)
             row, choice = np.divmod(np.arange(low * c, low * c + len(state)), c)
             after = program.next_live[part.live].reshape(-1).astype(np.int32)
-            weight = np.repeat(part.weight, c)
-            joined.add(Nodes(ends[source].reshape(-1), after, state, flags, weight, row, choice))
+            weight = np.repeat(part.weight, c) if chosen is None else chosen[low : low + per_call].reshape(-1)
+            edges = Nodes(ends[source].reshape(-1), after, state, flags, weight, row, choice)
+            joined.add(edges if chosen is None else Nodes(*(column[weight > 0] for column in edges)))
             if joined.used > MAX_NODES:
                 return None
         return joined.nodes()
@@ -251,12 +296,12 @@ class Walk:
         jump, extent, pixels, shared, *_ = self.pool.columns
         state, flags = np.empty((n, program.choices, 4)), np.empty((n, program.choices, 1), np.int64)
         sources = EdgeSources(extent[nodes.exact], jump[nodes.exact], program.variant[nodes.live], source)
-        advance: Any = merge_states.advance_edges
-        with threads_for(64 * n * program.choices):
-            advance(
-                sources, nodes.state, nodes.flags, self.flat.tables, self.flat.lines[stage], program.choices,
-                pixels[ends], shared[ends], state, flags,
-            )  # fmt: skip
+        advance = SOONER.of(merge_states.advance_edges, n * program.choices)
+        given = (
+            sources, nodes.state, nodes.flags, self.flat.tables, self.flat.lines[stage], program.choices, pixels[ends],
+            shared[ends], state, flags,
+        )  # fmt: skip
+        in_threads(lambda low, high: advance(low, high, *given), 0, n, 64 * program.choices)
         return state.reshape(-1, 4), flags.reshape(-1, 1)
 
 

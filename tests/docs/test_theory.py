@@ -1040,17 +1040,28 @@ def test_13_3_a_max_pool_chooses_evenly() -> None:
     np.testing.assert_allclose((chosen**2).mean(axis=0), gradient**2 / 4, rtol=0.03)
 
 
-def test_13_4_mean_and_variance_of_the_gradient() -> None:
+def test_13_4_second_moments_of_the_gradient() -> None:
+    """Two layers of slopes: over all slopes, by the recursion of second moments, and over all signs."""
     rng = np.random.default_rng(134)
-    first, last = rng.normal(size=(3, 2)), rng.normal(size=3)
+    first, second, last = rng.normal(size=(3, 2)), rng.normal(size=(3, 3)) + 0.5, rng.normal(size=3)
     slope, share = 0.2, 0.3  # above 0 with this chance
     a, b = share + (1 - share) * slope, share + (1 - share) * slope**2
-    mean, variance = first.T @ (a * last), (first**2).T @ ((b - a * a) * last**2)
-    total = np.zeros(2)
-    for draw in itertools.product((True, False), repeat=3):
+    total, of_signs = np.zeros(2), np.zeros(2)
+    for draw in itertools.product((True, False), repeat=6):
         chance = np.prod([share if above else 1 - share for above in draw])
-        total += chance * (first.T @ (last * np.where(draw, 1, slope))) ** 2
-    np.testing.assert_allclose(variance + mean**2, total, rtol=1e-12)
+        for weight, values, into in (
+            (chance, np.where(draw, 1, slope), total),
+            (1 / 64, a + np.sqrt(b - a * a) * np.where(draw, 1, -1), of_signs),
+        ):
+            into += weight * (first.T @ (values[:3] * (second.T @ (values[3:] * last)))) ** 2
+    moments = np.outer(last, last)
+    for weights in (second, first):
+        moments = a * a * moments + np.diag((b - a * a) * np.diag(moments))
+        moments = weights.T @ moments @ weights
+    np.testing.assert_allclose(np.diag(moments), total, rtol=1e-12)
+    np.testing.assert_allclose(of_signs, total, rtol=1e-12)
+    squares = b * (first.T**2 @ (b * (second.T**2 @ last**2)))
+    assert np.abs(squares / total - 1).max() > 0.2
 
 
 def test_13_5_norms_of_the_image_itself() -> None:
@@ -1190,3 +1201,47 @@ def test_14_7_shared_choices_are_one_where_effects_are() -> None:
     space = rf.Space.from_dict({"ops": ops, "cells": {"c": cell}, "stages": stages})
     counts = rf.count(space, "extent")
     assert dict(zip(counts.extent.values.tolist(), counts.values.tolist(), strict=True)) == {1: 2, 7: 2}
+
+
+# 15 skips and upsampling ----------------------------------------------------------------------------------------------
+
+
+def test_15_1_families_compose() -> None:
+    draw = random.Random(151)
+
+    def reads(family: tuple[int, int, list[set[int]]], entry: int) -> set[int]:
+        up, down, sets = family
+        return {x + entry // up * down for x in sets[entry % up]}
+
+    def through(entry: int) -> set[int]:
+        return set().union(*(reads(inner, e) for e in reads(outer, entry)))
+
+    for _ in range(60):
+        outer, inner = (
+            (up, draw.randint(1, 4), [set(draw.sample(range(-4, 5), 2)) for _ in range(up)])
+            for up in (draw.randint(1, 4), draw.randint(1, 6))
+        )
+
+        times = inner[0] // gcd(inner[0], outer[1])
+        period, shift = outer[0] * times, inner[1] * outer[1] * times // inner[0]
+        for entry in range(-7, 9):
+            assert through(entry + period) == {x + shift for x in through(entry)}
+
+
+def test_15_2_terms_go_where_another_contains_them_at_every_phase() -> None:
+    """At each phase of both axes by itself, a term may lie in one other, and in none at pairs of phases."""
+    small, one, other = [{1}, {9}], [{1, 2}, {7}], [{4}, {9, 10}]
+    for u in (0, 1):
+        assert any(small[u] <= large[u] for large in (one, other))
+    pixel = {(y, x) for y in small[0] for x in small[1]}
+    union = {(y, x) for large in (one, other) for y in large[0] for x in large[1]}
+    assert not pixel & union
+
+
+def test_15_3_the_largest_entry_may_have_two_phases() -> None:
+    x, y = [{0, 1, 2}, {0, 1}], [{0, 1, 2}, {2, 3}]
+
+    def area(u: int, v: int) -> int:
+        return len({(a, b) for s in (x, y) for a in s[u] for b in s[v]})
+
+    assert [area(0, 0), area(1, 1), area(0, 1), area(1, 0)] == [9, 8, 12, 12]

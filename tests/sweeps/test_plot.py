@@ -8,8 +8,10 @@ import sys
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import rfscale as rf
+from rfscale.engine.analysis.fields.all_fields import KINDS
 from tests.sweeps.report.test_pictures import check_colors
 from tests.test_variables import boxes, net, oblong, square
 
@@ -18,6 +20,24 @@ pyplot = pytest.importorskip("matplotlib.pyplot")
 SIZE = (24, 20)
 CHAIN = rf.Network.sequential({"kernel": 3, "padding": 1}, {"kernel": 5, "padding": 2}, name="chain", axes=1)
 CUBIC = rf.Network.sequential({"kernel": 3, "padding": 1}, {"kernel": 3, "padding": 1}, name="cubic", axes=3)
+
+
+def two(k, d):
+    return rf.Network.sequential({"kernel": k}, {"kernel": 3, "dilation": d})
+
+
+TWO = [rf.NetworkSpace(two, {"k": k, "d": [1, 2, 4]}) for k in ([3, 5], [[1, 3], [3, 1]])]
+
+
+def followed():
+    """What `rf.field_profile` returns, of which the third kind is not known."""
+    extents = np.array([[3.0, 3.0], [7.0, 9.0], [15.0, 15.0]])
+    boxes = np.stack([extents * 0.8, extents * 0.6, extents * np.nan])
+    data = {"extent": (("layer", "axis"), extents), "box_extent": (("kind", "layer", "axis"), boxes)}
+    coords = {"kind": list(KINDS), "layer": ["a", "b", "c"], "axis": ["y", "x"]}
+    return xr.Dataset(data, coords, {"model": "small", "share": 0.95, "call": "field_profile"})
+
+
 ANSWERS = {
     "profile": [lambda: rf.profile(net()), lambda: rf.profile(net(), SIZE), lambda: rf.profile(CHAIN)],
     "compare": [lambda: rf.compare(net(), net())],
@@ -32,13 +52,18 @@ ANSWERS = {
         lambda: rf.coverage(CUBIC, "conv2", 9),
     ],
     "entry_map": [lambda: rf.entry_map(net(), "c", SIZE), lambda: rf.entry_map(CHAIN, "conv2", 9)],
+    "compare_fields": [lambda: rf.compare_fields(*(rf.field_figures(rf.path_counts(net(), n)) for n in "ca"))],
+    "field_profile": [followed],
+    "where": [lambda: rf.where(net()), lambda: rf.where(net(), "c", (1, 2), SIZE), lambda: rf.where(CHAIN)],
+    "context": [lambda: rf.context(CHAIN), lambda: rf.context("tcn", 16000)],
+    "zoo_survey": [rf.zoo_survey, lambda: rf.zoo_survey("smp:*")],
     "field": [lambda: rf.field_figures(rf.path_counts(net(), "c"))],
     "match": [lambda: rf.match(net(), boxes()), lambda: rf.match(net(), boxes(), rule="width", k=2)],
     "object_sizes": [lambda: rf.object_sizes(boxes()), lambda: rf.object_sizes(boxes()[:1])],
     "check": [lambda: rf.check("dilated5"), lambda: rf.check(net())[:0], lambda: [*rf.check("dilated5")]],
     "halo": [lambda: rf.halo(net(), 8), lambda: rf.halo(net()), *(lambda n=n: rf.halo(n, 8) for n in (CHAIN, CUBIC))],
     "tile_costs": [lambda: rf.tile_costs(net(), [8, 16, 64]), lambda: rf.tile_costs(CHAIN, [64, 128])],
-    "space": [square, oblong],
+    "space": [square, oblong, *(lambda space=space: space for space in TWO)],
     "count": [lambda: rf.count(square(), "extent"), lambda: rf.count(oblong(), ["extent_y", "s1_kernel"])],
     "best": [lambda: rf.best(square(), "params", k=3)],
     "pareto": [lambda: rf.pareto(square(), "macs", "-extent")],
@@ -131,7 +156,6 @@ WRONG = [
     ("check", lambda: rf.profile(net()), r"draws what rf\.check returns, not what rf\.profile returned"),
     ("check", lambda: ["gridding"], r"not \['gridding'\]"),
     ("space", lambda: rf.sample(square(), 2), r"draws what rf\.Space returns, not what rf\.sample returned"),
-    ("space", lambda: rf.NetworkSpace(lambda k: net(), {"k": [1, 3]}), r"not <NetworkSpace"),
     ("count", lambda: rf.count(square(), ["extent", "jump", "macs"]), r"counts is over one or two names, not 3"),
     (
         "best",

@@ -8,12 +8,15 @@ from math import prod
 from typing import Any, Unpack
 
 from rfscale.engine.analysis.check.check import check
+from rfscale.engine.analysis.check.rules import Finding
 from rfscale.engine.analysis.explore.families import FamilyTable
 from rfscale.engine.analysis.explore.fields import fields_of
 from rfscale.engine.analysis.explore.figures import figures_at
 from rfscale.engine.analysis.explore.holes import holes_of
 from rfscale.engine.analysis.explore.objects import objects_of
+from rfscale.engine.analysis.explore.program import program_of
 from rfscale.engine.analysis.explore.tiling import tiling_of
+from rfscale.engine.analysis.explore.tree import tree_of
 from rfscale.engine.analysis.output_lines import output_lines
 from rfscale.engine.analysis.tiling.tile_costs import padded_size
 from rfscale.engine.errors import INPUT_SIZE, InputError, Parameter
@@ -71,7 +74,7 @@ def explorer_document(
     ndim = len(net.axes)
     first = _first_size(net, input_size)
     sizes = [check_size(more, ndim, Parameter("more_sizes")) for more in more_sizes] or _around(net, first)
-    table = FamilyTable()
+    table, parts = FamilyTable(), _modules(net)
     views = [figures_at(net, size, global_ops, table) for size in dict.fromkeys([first, *sizes])]
     interior, why = _interior(net, global_ops, table)
     views += [interior] if interior else []
@@ -86,14 +89,17 @@ def explorer_document(
         "global_ops": global_ops,
         "notes": _notes(net, global_ops, why),
         "layers": _layers(net),
-        "modules": _modules(net),
+        "modules": parts,
+        **tree_of([layer.name for layer in net.layers], parts),
         "outputs": outputs,
+        "start": _first_shown(views[0], [output["layer"] for output in outputs]),
         "verdict": output_lines(net, figures_size, global_ops="skip"),
-        "findings": [asdict(f) | {"value": None, "threshold": None} for f in check(net, global_ops=global_ops)],
-        "holes": holes_of(net, (interior or views[0])["figures"], outputs),
+        "findings": [_finding(net, finding) for finding in check(net, global_ops=global_ops)],
+        "holes": _holes(net, (interior or views[0])["figures"], outputs, figures_size),
         "halo": tiling_of(net, global_ops, views[0]["figures"]["is_global"]),
         "objects": described,
         "fields": _fields(net, resolve(net, figures_size, global_ops), global_ops),
+        "program": program_of(resolve(net, first, global_ops)),
         "families": table.families,
         "shapes": table.shapes,
         "views": views,
@@ -152,9 +158,31 @@ def _layers(net: Network) -> list[dict[str, Any]]:
     ]
 
 
+def _holes(
+    net: Network, figures: Mapping[str, Any], outputs: Sequence[Mapping[str, Any]], size: Size | None
+) -> list[str]:
+    """As the first lines, without branches that make the receptive field of an output global."""
+    if any(figures["is_global"][output["layer"]] for output in outputs):
+        figures = figures_at(net, size, "skip", FamilyTable())["figures"]
+    return holes_of(net, figures, outputs)
+
+
+def _finding(net: Network, finding: Finding) -> dict[str, Any]:
+    names = [layer.name for layer in net.layers]
+    at = names.index(finding.layer) if finding.layer in names else -1
+    return asdict(finding) | {"value": None, "threshold": None, "at": at}
+
+
 def _output(net: Network, name: str) -> dict[str, Any]:
     level = level_name(net, name)
     return {"layer": net.index(name), "name": f"{level} ({name})" if level else name}
+
+
+def _first_shown(view: dict[str, Any], outputs: Sequence[int]) -> int:
+    """The layer that the page shows at first: of the outputs, then of all from the last on, one that can be drawn."""
+    terms, is_global = view["terms"], view["figures"]["is_global"]
+    candidates = [*outputs, *reversed(range(len(terms)))]
+    return next((i for i in candidates if terms[i] is not None and not is_global[i]), 0)
 
 
 def _last_local(net: Network, size: Size | None) -> list[str]:

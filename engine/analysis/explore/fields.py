@@ -14,8 +14,8 @@ from rfscale.engine.footprints.backward import IMAGE, Window, windows
 from rfscale.engine.footprints.plan import GlobalOps, Plan
 
 SHARES = (0.5, 0.8, 0.95)  # of the paths, inside the contours
-MOST_CELLS = {1: 1024, 2: 192, 3: 32}  # along an axis: a cell is a pixel or two of a screen
-WIDEST_MEAN = 0.25  # of the extent: cells over which a field that rises and falls many times is averaged
+MOST_CELLS = {1: 1024, 2: 448, 3: 40}  # along an axis: a cell is about a pixel of a screen
+WIDEST_MEAN = 0.5  # of the extent: cells over which a field that rises and falls many times is averaged
 RIPPLE = 1e-3  # of the largest value: by so little an averaged field may rise again
 AT_ONCE = 1 << 12  # products that are summed up
 MOST_NUMBERS = 1 << 20  # to work on in one layer

@@ -27,7 +27,7 @@ def holes_of(network: Network, figures: Mapping[str, Sequence[Any]], outputs: Se
         `layer`, the position, and shown `name` of each.
     """
     lines: list[str] = []
-    known = {output["layer"]: output["name"] for output in outputs if figures["density"][output["layer"]] is not None}
+    known = {output["layer"]: output["name"] for output in outputs if None not in figures["extent"][output["layer"]]}
     for index, name in known.items():
         left = _left_out(figures, index)
         if not left:

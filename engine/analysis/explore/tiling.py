@@ -50,8 +50,8 @@ def tiling_of(network: Network, global_ops: GlobalOps, is_global: Sequence[bool]
     margin = found.margin.values.tolist()
     of_layer = f" of {layers[0]}" if layers else ""
     return {
-        "sentence": f"Tiles{of_layer} need a margin of {_margins(network, margin)}; they are multiples of "
-        f"{_alike(period)} pixels; sizes that the network takes: {_alike(found.valid.values.tolist())}.",
+        "sentence": f"Tiles{of_layer} need a margin of {_margins(network, margin)}; their sides are "
+        f"{_multiples(period)}; sizes that the network takes: {_alike(found.valid.values.tolist())}.",
         "layers": layers or [],
         "margin": margin,
         "period": period,
@@ -66,6 +66,10 @@ def _margins(network: Network, margin: list[list[int]]) -> str:
     if len(set(shown)) == 1:
         return shown[0]
     return ", ".join(f"{axis}: {text}" for axis, text in zip(network.axes, shown, strict=True))
+
+
+def _multiples(period: Sequence[int]) -> str:
+    return "of any length" if set(period) == {1} else f"multiples of {_alike(period)} pixels"
 
 
 def _alike(values: Sequence[object]) -> str:

@@ -37,13 +37,14 @@ def attended(way: WayBack, node: Node, out: Window, a: Ref, b: Ref) -> Given:
     if made is None:
         raise unknown(node, "both its factors depend on the image")
     way.shares.add(id(made))
-    if way.power == 1:
-        return
     way.assumed[ATTENTION] = None
     values, shares, of = way.whole(node, out), a if is_first else b, b if is_first else a
-    square, known = way.known(node, shares).full(shares.shape).square, way.known(node, of).full(of.shape)
-    keys = -2 if is_first else -1
-    about = known.variance + (known.mean - known.mean.mean(keys, keepdim=True)).square()  # shares sum to 1
+    if way.power == 1:
+        square, about = _drawn_shares(way, made, shares, not is_first, values.dtype), way.drawn(node, of, values.dtype)
+    else:
+        square, known = way.known(node, shares).full(shares.shape).square, way.known(node, of).full(of.shape)
+        keys = -2 if is_first else -1
+        about = known.variance + (known.mean - known.mean.mean(keys, keepdim=True)).square()  # shares sum to 1
     for ref, factor in ((of, square), (shares, about)):
         turned = factor.transpose(-1, -2).to(values.dtype)
         back = turned @ values if (ref is b) else values @ turned
@@ -53,28 +54,44 @@ def attended(way: WayBack, node: Node, out: Window, a: Ref, b: Ref) -> Given:
 @rule(*SOFTMAX)
 def softmax(way: WayBack, node: Node, out: Window, output: int) -> Given:
     """Shares of attention: each score gets what its share got, times the mean square of the share."""
-    if way.power == 1:
-        return
     ref = node.args[0]
     if id(node) not in way.shares:
         raise unknown(node, "its slope depends on the values of the image in a way that weights do not say")
     product, _ = _made_by(way.nodes, ref, _MOVES | _SCALES, PRODUCTS)
     if product is not None and product.outputs[0][-1] == ref.shape[-1]:
         way.scores.add(id(product))
-    scores = way.known(node, ref).full(ref.shape)
+    scores = way.known(node, ref, masked=True).full(ref.shape)
     spread = float(scores.variance.mean().sqrt())
     if spread > MOST_SPREAD:
         raise unknown(node, f"its scores spread by {spread:.2g}, and above {MOST_SPREAD:g} its slope is mere guesswork")
-    steep = _shares(scores, node.args[1]).slope
     values = way.whole(node, out)
+    if way.power == 1:
+        dim = node.args[1]
+        shares = _drawn_shares(way, node, Ref(0, 0, node.outputs[0]), False, values.dtype)
+        yield ref, Window.whole(shares * (values - (shares * values).sum(dim, keepdim=True)), out.exponent)
+        return
+    steep = _shares(scores, node.args[1]).slope
     yield ref, Window.whole(values * steep.to(values.dtype), out.exponent)
+
+
+def _drawn_shares(way: WayBack, made: Node, shares: Ref, turned: bool, dtype: Any) -> Any:
+    """The shares that a softmax makes of scores that are drawn, the same ones through a whole pass."""
+    assert way.chance is not None
+    if id(made) not in way.chance.shares:
+        scores = way.drawn(made, made.args[0], dtype, masked=True)
+        way.chance.shares[id(made)] = torch.softmax(scores, made.args[1]).nan_to_num(0.0)
+    found, (*rest, n, m) = way.chance.shares[id(made)], shares.shape
+    return found.reshape(*rest, m, n).transpose(-1, -2) if turned else found.reshape(shares.shape)
 
 
 def _scores(way: WayBack, node: Node, out: Window, queries: Ref, keys: Ref) -> Given:
     """What queries and keys get of their products; what all keys have in common moves no share."""
-    if way.power == 1:
-        return
     values = way.whole(node, out)
+    if way.power == 1:
+        q, k = (way.drawn(node, ref, values.dtype).transpose(-1, -2) for ref in (queries, keys))
+        yield queries, Window.whole((values @ k).reshape(queries.shape), out.exponent)
+        yield keys, Window.whole((q @ values).reshape(keys.shape), out.exponent)
+        return
     q, k = way.known(node, queries).full(queries.shape), way.known(node, keys).full(keys.shape)
     about = k.variance + (k.mean - k.mean.mean(-1, keepdim=True)).square()
     back = values @ about.transpose(-1, -2).to(values.dtype)
@@ -123,7 +140,7 @@ def _shares(scores: Moments, dim: int) -> _Shares:
     spread = scores.variance.sqrt()
     for _ in range(DRAWS):
         normal = torch.randn(scores.mean.shape, generator=generator)
-        share = torch.softmax(scores.mean + spread * normal, dim)
+        share = torch.softmax(scores.mean + spread * normal, dim).nan_to_num(0.0)  # a row that a mask hides is 0
         square = share.square()
         others = square.sum(dim, keepdim=True) - square
         for total, value in zip(totals, (share, square, square * ((1 - share).square() + others)), strict=True):

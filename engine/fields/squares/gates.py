@@ -12,38 +12,34 @@ import torch
 
 from rfscale.engine.fields.squares.moments import AllMoments, Moments, independent, moment_rule
 from rfscale.engine.fields.squares.recorded import Node, Ref
-from rfscale.engine.fields.squares.way import Given, WayBack, rule, same_place, unknown, varied
+from rfscale.engine.fields.squares.way import Given, WayBack, rule, same_place, unknown
 from rfscale.engine.fields.squares.window import Window
 
 GATES = "the factors of a gate are independent, each multiplied with the mean square of the other"
 
 
 def gate(way: WayBack, node: Node, out: Window, a: Ref, b: Ref) -> Given:
-    """Yield what both factors of a product get: the mean square of the other; with signs kept, chance takes all."""
-    if way.power == 1:
-        return
+    """Yield what both factors of a product get: the mean square of the other, or (signs kept) drawn values."""
     if not independent(way.nodes, a, b):
         raise unknown(node, "both its factors are functions of one tensor, value by value")
     way.assumed[GATES] = None
     for ref, other in ((a, b), (b, a)):
-        factor = way.known(node, other).square.to(out.values.dtype)
+        dtype = out.values.dtype
+        factor = way.known(node, other).square.to(dtype) if way.power == 2 else way.drawn(node, other, dtype)
         yield same_place(node, ref, *way.fitting(node, out, factor))
-
-
-@varied("mul", "multiply", "glu", "linear", "mm", "matmul", "bmm", "baddbmm")
-def all_of_it(way: WayBack, node: Node, squared: Window, output: int) -> Window | None:
-    """From a gate back, and from attention, the mean of a gradient is taken for variance."""
-    return squared if len(node.refs()) > 1 or node.name == "glu" else None
 
 
 @rule("glu")
 def glu(way: WayBack, node: Node, out: Window, output: int) -> Given:
     """One half of the channels times the sigmoid of the other."""
-    if way.power == 1:
-        return
     ref = node.args[0]
     dim = node.args[1] if len(node.args) > 1 else -1
     values = way.whole(node, out)
+    if way.power == 1:
+        drawn, gate_of = way.drawn(node, ref, values.dtype).chunk(2, dim)
+        opened = gate_of.sigmoid()
+        yield ref, Window.whole(torch.cat([values * opened, values * drawn * opened * (1 - opened)], dim), out.exponent)
+        return
     first, second = way.known(node, ref).full(ref.shape).halves(dim)
     way.assumed[GATES] = None
     opened, steep = _of_sigmoid(second)

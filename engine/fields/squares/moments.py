@@ -62,6 +62,7 @@ _SAME = frozenset(
     reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d upsample_nearest1d
     upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d roll flip""".split()
 )  # the same where all are alike along the dims that change; else they are moved as values are
+_BEYOND = frozenset("roll flip".split())
 _TURNS = frozenset("permute transpose t movedim swapaxes".split())  # of which the arguments say nothing of sizes
 _VIEWS = frozenset(
     """view _unsafe_view reshape flatten unsqueeze squeeze slice select split chunk unbind narrow
@@ -135,7 +136,7 @@ class AllMoments:
         if moved is not None or ref.output:
             return moved
         rule = _RULES.get(node.name)
-        if rule is None and len(known) == 1 and _on_values(node):
+        if rule is None and len(known) == 1 and is_on_values(node):
             rule = _nonlinear
         try:
             return None if rule is None else rule(self, node, known)
@@ -157,12 +158,18 @@ def _value_by_value(nodes: list[Node], ref: Ref) -> set[tuple[int, int]]:
         if (at.node, at.output) in found:
             continue
         found.add((at.node, at.output))
-        if at.node >= 0 and (_on_values(nodes[at.node]) or nodes[at.node].name in _SAME):
+        if at.node >= 0 and is_value_by_value(nodes[at.node]):
             waiting += [r for r in nodes[at.node].refs() if r.shape == at.shape]
     return found
 
 
-def _on_values(node: Node) -> bool:
+def is_value_by_value(node: Node) -> bool:
+    """Whether each value that an operator makes depends on one value of each of its inputs."""
+    return is_on_values(node) or node.name in _SAME - _BEYOND
+
+
+def is_on_values(node: Node) -> bool:
+    """Whether an operator is one on each value."""
     from rfscale.engine.fields.squares.way import ON_VALUES
 
     return torch.Tag.pointwise in node.func.tags or node.name in ON_VALUES
@@ -230,7 +237,13 @@ def _add(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
 @moment_rule("mul", "div")
 def _times(every: AllMoments, node: Node, given: list[Moments]) -> Moments | None:
     if len(given) == 2:
-        if node.name == "div" or not independent(every.nodes, *node.refs()):
+        if not independent(every.nodes, *node.refs()):
+            from rfscale.engine.fields.squares.composed import composed
+
+            one = composed(every.nodes, node)
+            known = None if one is None else every.of(one.refs()[0])
+            return None if one is None or known is None else _nonlinear(every, one, [known])
+        if node.name == "div":
             return None
         (m, v), (n, w) = given
         return Moments(m * n, v * w + v * n.square() + w * m.square())
@@ -257,7 +270,7 @@ def _max_pool(every: AllMoments, node: Node, given: list[Moments]) -> Moments:
     axes = len(ref.shape) - 2
     taps = prod(kernel) if len(kernel) == axes else kernel[0] ** axes
     before = every.nodes[ref.node] if ref.node >= 0 else None
-    if before is not None and _on_values(before) and len(before.refs()) == 1:
+    if before is not None and is_on_values(before) and len(before.refs()) == 1:
         inner = every.of(before.refs()[0])
         if inner is not None:  # the largest value of a nonlinearity that rises is that of the largest input
             inner = inner.narrow()

@@ -11,13 +11,15 @@ from typing import Any
 
 from rfscale.engine.fields.squares.moments import AllMoments, Moments, moment_rule
 from rfscale.engine.fields.squares.recorded import Node, Ref
-from rfscale.engine.fields.squares.way import Given, WayBack, rule, unknown
+from rfscale.engine.fields.squares.way import NAMED_BATCH_NORM, Given, WayBack, rule, unknown
 from rfscale.engine.fields.squares.window import Window
 
+OVER_LAST = ("native_layer_norm", "layer_norm")
+BY_GROUPS = ("native_group_norm", "group_norm")
 STATISTICS = "means and spreads of the values that a norm gets are those that follow from the weights"
 
 
-@rule("native_layer_norm", "layer_norm")
+@rule(*OVER_LAST)
 def layer_norm(way: WayBack, node: Node, out: Window, output: int) -> Given:
     """A norm over the last dims."""
     ref, shape, weight, _, eps = node.args[:5]
@@ -25,10 +27,15 @@ def layer_norm(way: WayBack, node: Node, out: Window, output: int) -> Given:
     known = _over_last(way.known(node, ref), ref, len(shape))
     dims = tuple(range(len(ref.shape) - len(shape), len(ref.shape)))
     variance = _spread(known, dims)
-    yield ref, _back(way, node, out, weight, variance + eps, dims, prod(shape))
+    way.assumed[STATISTICS] = None
+    values = way.whole(node, out)
+    like = _standardized(way, node, ref, ref.shape, dims, values.dtype)
+    if weight is not None:
+        values = values * (weight.detach() ** way.power).to(values.dtype)
+    yield ref, Window.whole(through_norm(values, variance + eps, dims, prod(shape), like), out.exponent)
 
 
-@rule("native_group_norm", "group_norm")
+@rule(*BY_GROUPS)
 def group_norm(way: WayBack, node: Node, out: Window, output: int) -> Given:
     """A norm over the map, of each group of channels."""
     ref, weight, _, groups, eps = _group_arguments(node)
@@ -42,26 +49,35 @@ def by_groups(way: WayBack, node: Node, out: Window, ref: Ref, weight: Any, grou
     known = _grouped(way.known(node, ref), ref, groups)
     variance = _spread(known, (2,)) + eps  # (1, groups, 1)
     values = way.whole(node, out)
+    like = _standardized(way, node, ref, (ref.shape[0], groups, -1), (2,), values.dtype)
     weight = None if weight is None else weight.detach().reshape(-1, *(1,) * (len(ref.shape) - 2))
     shape = (ref.shape[0], groups, -1)
     weighted = values if weight is None else values * (weight**way.power).to(values.dtype)
-    back = through_norm(weighted.reshape(shape), variance, (2,), prod(ref.shape[1:]) // groups, way.power)
+    back = through_norm(weighted.reshape(shape), variance, (2,), prod(ref.shape[1:]) // groups, like)
     yield ref, Window.whole(back.reshape(ref.shape), out.exponent)
 
 
-def _back(way: WayBack, node: Node, out: Window, weight: Any, variance: Any, dims: tuple[int, ...], n: int) -> Window:
-    way.assumed[STATISTICS] = None
-    values = way.whole(node, out)
-    if weight is not None:
-        values = values * (weight.detach() ** way.power).to(values.dtype)
-    return Window.whole(through_norm(values, variance, dims, n, way.power), out.exponent)
+def estimates_statistics(node: Node) -> bool:
+    """Whether a batch norm takes the statistics of the image, as instance norms do."""
+    arguments = node.named if node.name in NAMED_BATCH_NORM else {}
+    return bool(arguments) and bool(arguments.get("training") or arguments.get("running_var") is None)
 
 
-def through_norm(values: Any, variance: Any, dims: tuple[int, ...], n: int, power: int) -> Any:
-    """What goes back through (x - m) / s: of squares, or of a gradient itself."""
-    values = values / variance.to(values.dtype) ** (power / 2)
-    if power == 1:
-        return values - values.mean(dims, keepdim=True)
+def _standardized(way: WayBack, node: Node, ref: Ref, shape: Any, dims: tuple[int, ...], dtype: Any) -> Any:
+    """Values that the norm may have made, drawn; None on the way of squares."""
+    if way.power == 2:
+        return None
+    x = way.drawn(node, ref, dtype).reshape(shape)
+    x = x - x.mean(dims, keepdim=True)
+    return x / x.square().mean(dims, keepdim=True).sqrt().clamp_min(1e-30)
+
+
+def through_norm(values: Any, variance: Any, dims: tuple[int, ...], n: int, like: Any = None) -> Any:
+    """What goes back through (x - m) / s: of squares, or of a gradient itself for the values that the norm made."""
+    if like is not None:
+        rest = values - values.mean(dims, keepdim=True) - like * (values * like).mean(dims, keepdim=True)
+        return rest / variance.to(values.dtype).sqrt()
+    values = values / variance.to(values.dtype)
     own = 1 - 4 / n + (3 + 3 * (n - 1) / (n + 1)) / n**2  # what a value gives itself, and each of the others
     other = (1 - 2 / n - own) / (n - 1) if n > 2 else 0.0
     return values * (own - other) + values.sum(dims, keepdim=True) * other
@@ -99,7 +115,7 @@ def _group_arguments(node: Node) -> tuple[Any, Any, Any, int, float]:
     return ref, weight, bias, groups, eps
 
 
-@moment_rule("native_layer_norm", "layer_norm")
+@moment_rule(*OVER_LAST)
 def _layer_norm(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
     ref, shape, weight, bias, eps = node.args[:5]
     known = _over_last(given[0], ref, len(shape))
@@ -109,7 +125,7 @@ def _layer_norm(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
     return _affine(Moments(mean, known.variance / variance), weight, bias)
 
 
-@moment_rule("native_group_norm", "group_norm")
+@moment_rule(*BY_GROUPS)
 def _group_norm(_all: AllMoments, node: Node, given: list[Moments]) -> Moments:
     ref, weight, bias, groups, eps = _group_arguments(node)
     known = _grouped(given[0], ref, groups)

@@ -25,6 +25,9 @@ def slope_squared(node: Node, ref: Ref) -> tuple[Any, Any, bool]:
     grid = grid.expand(shape).contiguous()
 
     def call(x: Any) -> Any:
+        if node.made is not None:
+            return node.made(x)
+
         def change(value: Any) -> Any:
             if isinstance(value, Ref):
                 return x

@@ -9,9 +9,9 @@ import torch
 
 from rfscale.engine.fields.squares.pointwise import functional
 from rfscale.engine.fields.squares.recorded import Node, Ref, leaves, replaced
-from rfscale.engine.fields.squares.way import Given, WayBack, rule, unknown, varied
+from rfscale.engine.fields.squares.way import Given, WayBack, rule, unknown
 from rfscale.engine.fields.squares.window import Window
-from rfscale.engine.fields.squares.windows_of import Taps, taps_back, taps_inside
+from rfscale.engine.fields.squares.windows_of import Taps, chosen_back, taps_back, taps_inside
 
 MOVES = """
 view _unsafe_view reshape permute transpose t flatten unsqueeze squeeze expand clone contiguous alias _to_copy to cat
@@ -40,17 +40,13 @@ def max_pool(way: WayBack, node: Node, out: Window, output: int) -> Given:
     ref, taps = _pool_arguments(node, 5)
     if output:
         raise unknown(node, "its indices are no values")
+    if way.power == 1:
+        assert way.chance is not None
+        number = way.chance.uniform(out.values)
+        yield ref, chosen_back(out, ref.shape, taps, number, borders=way.borders)
+        return
     share = 1 / taps_inside(out, ref.shape, taps) if way.borders else 1.0 / prod(taps.kernel)
     yield ref, taps_back(out, ref.shape, share, taps)
-
-
-@varied(*MAX_POOLS)
-def taps_that_are_chosen(way: WayBack, node: Node, squared: Window, output: int) -> Window:
-    """What the choice of a tap makes vary."""
-    ref, taps = _pool_arguments(node, 5)
-    inside = taps_inside(squared, ref.shape, taps) if way.borders else prod(taps.kernel)
-    share = 1 / inside
-    return squared.ready().times(1 - share)
 
 
 @rule("avg_pool1d", "avg_pool2d", "avg_pool3d")

@@ -52,6 +52,8 @@ class Node:
     outputs : tuple of shapes
     path : str
         Name of the module that called it.
+    made : callable, optional
+        What it makes of values, where several operators are taken for one.
     """
 
     func: Any
@@ -59,6 +61,7 @@ class Node:
     kwargs: dict[str, Any]
     outputs: tuple[tuple[int, ...], ...]
     path: str
+    made: Any = None
 
     @property
     def name(self) -> str:
@@ -169,7 +172,8 @@ class OperatorRecorder(TorchDispatchMode):
         if not any(id(t) in self._known for t in tensors):
             return func(*args, **kwargs)
         name = func.__name__.split(".")[0]
-        if self._on_meta and name in VALUES:
+        made = self._on_meta and any(t.is_meta and id(t) not in self._known for t in tensors)  # on its device
+        if self._on_meta and (made or name in VALUES):
             raise NeedsValuesError(name)
         given, named = tuple(self._references(a) for a in args), {k: self._references(v) for k, v in kwargs.items()}
         out = self._run(func, name, args, kwargs)

@@ -8,10 +8,11 @@ import torch
 
 from rfscale.engine.fields.squares.attention import attended
 from rfscale.engine.fields.squares.gates import gate
-from rfscale.engine.fields.squares.norms import by_groups
+from rfscale.engine.fields.squares.moments import Moments
+from rfscale.engine.fields.squares.norms import by_groups, estimates_statistics
 from rfscale.engine.fields.squares.pointwise import slope_squared
 from rfscale.engine.fields.squares.recorded import Node, Ref, leaves
-from rfscale.engine.fields.squares.slopes import slopes_of
+from rfscale.engine.fields.squares.slopes import has_mean_square, slopes_of
 from rfscale.engine.fields.squares.way import (
     NAMED_BATCH_NORM,
     ON_ANY_VALUES,
@@ -20,7 +21,6 @@ from rfscale.engine.fields.squares.way import (
     rule,
     same_place,
     unknown,
-    varied,
 )
 from rfscale.engine.fields.squares.window import Window
 from rfscale.engine.fields.squares.windows_of import Taps, conv_back, conv_transpose_back
@@ -30,6 +30,9 @@ FROM_WEIGHTS = (
     "inputs of nonlinearities are normal, each channel as batch norms say, or as follows from a standard normal image"
 )
 NORMAL = "values that {} gets are standard normal"
+POLES = frozenset(
+    "reciprocal log log2 log10 log1p sqrt rsqrt pow tan logit atanh acosh asin acos erfinv digamma lgamma".split()
+)  # slopes without bound
 _WORTH_HALVING = 1_000_000  # multiplications: ResNet-50 at 224 pixels, last map, 72 ms of CPU instead of 94
 
 
@@ -46,7 +49,8 @@ def convolution(way: WayBack, node: Node, out: Window, output: int) -> Given:
     stride, padding, dilation = ([*v] * axes if len(v) == 1 else [*v] for v in (stride, padding, dilation))
     taps = Taps(weight.shape[2:], stride, padding, dilation, groups)
     work = weight.numel() * out.values[0, 0].numel()
-    halved = way.halved and way.power == 2 and groups == 1 and not transposed and work > _WORTH_HALVING
+    inexact = way.power == 2 or way.chance is not None
+    halved = way.halved and inexact and groups == 1 and not transposed and work > _WORTH_HALVING
     weight = weight.detach().to(torch.bfloat16 if halved else out.values.dtype)
     squared = weight.square() if way.power == 2 else weight
     if out.channels is not None and not transposed and squared.numel() < out.values.numel():
@@ -96,8 +100,8 @@ def batch_norm(way: WayBack, node: Node, out: Window, output: int) -> Given:
     ref = node.args[0]
     if not isinstance(ref, Ref) or any(isinstance(a, Ref) for a in node.args[1:]):
         raise unknown(node, "its statistics depend on the image")
-    arguments = node.named
-    if arguments.get("training") or arguments.get("running_var") is None:
+    if estimates_statistics(node):
+        arguments = node.named
         eps, channels = arguments.get("eps", arguments.get("epsilon", 1e-5)), ref.shape[1]
         yield from by_groups(way, node, out.ready(), ref, arguments.get("weight"), channels, eps)
         return
@@ -118,7 +122,10 @@ def batch_norm_scale(node: Node) -> Any:
 def nonlinear(way: WayBack, node: Node, out: Window, output: int) -> Given:
     """An operator on each value: the mean square of its slope."""
     (ref,) = node.refs()
-    square, slope = _slopes(way, node)
+    square, slope = slopes(way, node)
+    if way.power == 1 and way.chance is not None:
+        yield same_place(node, ref, *_drawn_slopes(way, node, out.ready(), square, slope))
+        return
     factor = square if way.power == 2 else slope
     flat = _by_channel(factor, ref) if isinstance(factor, torch.Tensor) and ref.shape == out.shape else None
     if flat is not None:
@@ -128,10 +135,18 @@ def nonlinear(way: WayBack, node: Node, out: Window, output: int) -> Given:
     yield same_place(node, ref, out, factor.to(out.values.dtype) if isinstance(factor, torch.Tensor) else factor)
 
 
-@varied(ON_ANY_VALUES)
+def _drawn_slopes(way: WayBack, node: Node, out: Window, square: Any, slope: Any) -> tuple[Window, Any]:
+    """A window, and slopes of this mean and mean square for each of its values."""
+    assert way.chance is not None
+    square, slope = (v if isinstance(v, torch.Tensor) else torch.tensor(v) for v in (square, slope))
+    spread = (square - slope.square()).clamp_min(0).sqrt()
+    (wide, mean), (_, spread) = (way.fitting(node, out, v.to(out.values.dtype)) for v in (slope, spread))
+    return wide, mean + spread * way.chance.signs(wide.values)
+
+
 def slopes_that_differ(way: WayBack, node: Node, squared: Window, output: int) -> Window:
-    """The variance of a slope, as a share of its mean square."""
-    square, slope = _slopes(way, node)
+    """The variance of a slope, as a share of its mean square: what a squared gradient leaves to chance."""
+    square, slope = slopes(way, node)
     kept = slope**2 / square if not isinstance(square, torch.Tensor) else slope.square() / square.clamp_min(1e-30)
     if isinstance(kept, torch.Tensor) and node.outputs[output] == node.refs()[0].shape:
         flat = _by_channel(kept, node.refs()[0])
@@ -147,7 +162,7 @@ def _by_channel(factor: Any, ref: Ref) -> Any:
     return factor.flatten() if wide else None
 
 
-def _slopes(way: WayBack, node: Node) -> tuple[Any, Any]:
+def slopes(way: WayBack, node: Node) -> tuple[Any, Any]:
     """Mean square and mean of the slope of a nonlinearity."""
     (ref,) = node.refs()
     if id(node) in way.slopes:
@@ -155,11 +170,17 @@ def _slopes(way: WayBack, node: Node) -> tuple[Any, Any]:
         way.assumed[assumed] = None
         return found
     known = None if way.moments is None else way.moments.of(ref)
+    if node.made is not None or node.name in POLES:
+        unit = torch.ones((1,) * len(ref.shape))
+        of = known or Moments(unit * 0, unit)
+        if not has_mean_square(node, of.mean, of.variance.sqrt()):
+            raise unknown(node, "the mean square of its slope is not finite")
     if known is not None:
         found, assumed = slopes_of(node, known.mean, known.variance.sqrt()), FROM_WEIGHTS
     else:
         rest = [v for v in leaves((node.args, node.kwargs)) if not isinstance(v, Ref)]
-        key = None if any(isinstance(v, torch.Tensor) for v in rest) else (node.func, *map(repr, rest))
+        several = node.made is not None or any(isinstance(v, torch.Tensor) for v in rest)
+        key = None if several else (node.func, *map(repr, rest))
         if key is None or key not in way.slopes:
             square, slope, any_scale = slope_squared(node, ref)
             one = (float(square), float(slope)) if square.numel() == 1 else (square, slope)
@@ -185,6 +206,10 @@ def multiply(way: WayBack, node: Node, out: Window, output: int) -> Given:
     """A product with a constant: times its square; of two tensors of the image: a gate."""
     a, b = node.args[:2]
     if isinstance(b, Ref) or not isinstance(a, Ref):
+        one = way.composed(node) if isinstance(a, Ref) else None
+        if one is not None:
+            yield from nonlinear(way, one, out.ready(), output)
+            return
         if node.name in ("div", "divide"):
             raise unknown(node, "it divides by what the image decides")
         if isinstance(a, Ref):

@@ -13,11 +13,14 @@ from rfscale.engine.fields.squares.recorded import Node, Ref, leaves, replaced
 
 POINTS = 128  # of the normal distribution, at the middles of equal shares
 FEWER_POINTS, LARGE = 16, 1 << 13  # for more channels, or tokens, than this
+MOST_UNEVEN = 0.2  # by which a mean square may differ with fewer points
 SMALLEST = 1e-12  # of a spread
 
 
 def apply(node: Node, x: Any) -> Any:
     """Return what an operator on values makes of others."""
+    if node.made is not None:
+        return node.made(x)
 
     def change(value: Any) -> Any:
         if isinstance(value, Ref):
@@ -33,7 +36,7 @@ _HOMOGENEOUS: dict[Any, bool] = {}
 def is_homogeneous(node: Node, like: Any) -> bool:
     """Whether an operator keeps positive factors, as rectifiers do: φ(cx) = cφ(x)."""
     rest = [v for v in leaves((node.args, node.kwargs)) if not isinstance(v, Ref)]
-    if any(isinstance(v, torch.Tensor) for v in rest):
+    if node.made is not None or any(isinstance(v, torch.Tensor) for v in rest):
         return _keeps_factors(node, like)
     key = (node.func, *map(repr, rest))
     if key not in _HOMOGENEOUS:
@@ -46,14 +49,14 @@ def _keeps_factors(node: Node, like: Any) -> bool:
     return bool(torch.allclose(apply(node, 2 * points), 2 * apply(node, points)))
 
 
-def slopes_of(node: Node, mean: Any, spread: Any) -> tuple[Any, Any]:
+def slopes_of(node: Node, mean: Any, spread: Any, points: int | None = None) -> tuple[Any, Any]:
     """Return the mean square and the mean of the slope, for normal values of this mean and spread."""
     if is_homogeneous(node, mean):
         above, below = apply(node, torch.ones_like(mean)), -apply(node, -torch.ones_like(mean))
         share = torch.special.ndtr(mean / spread.clamp_min(SMALLEST))
         square = share * above.square() + (1 - share) * below.square()
         return square, share * above + (1 - share) * below
-    x = _grid(mean, spread)
+    x = _grid(mean, spread, points=points)
     with torch.enable_grad():
         x.requires_grad_()
         (slope,) = torch.autograd.grad(apply(node, x).sum(), x)
@@ -73,8 +76,14 @@ def average_of(node: Node, mean: Any, spread: Any, largest_of: int = 1) -> tuple
     return _averaged(values, mean), _averaged(values.square(), mean)
 
 
-def _grid(mean: Any, spread: Any, largest_of: int = 1) -> Any:
-    points = POINTS if mean.numel() <= LARGE else FEWER_POINTS
+def has_mean_square(node: Node, mean: Any, spread: Any) -> bool:
+    """Whether the mean square of the slope does not depend on how finely it is worked out: 1 / x has none."""
+    coarse, fine = (float(slopes_of(node, mean, spread, points)[0].mean()) for points in (FEWER_POINTS, POINTS))
+    return abs(coarse - fine) <= MOST_UNEVEN * fine
+
+
+def _grid(mean: Any, spread: Any, largest_of: int = 1, points: int | None = None) -> Any:
+    points = points or (POINTS if mean.numel() <= LARGE else FEWER_POINTS)
     if mean.shape[0] > 1:  # no dim is free
         mean, spread = mean[None], spread[None]
     return (mean + spread * _quantiles(largest_of, points).reshape(-1, *(1,) * (mean.dim() - 1))).contiguous()

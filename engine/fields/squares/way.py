@@ -13,17 +13,16 @@ from typing import Any
 import torch
 
 from rfscale.engine.errors import InputError
-from rfscale.engine.fields.squares.moments import AllMoments, Moments
+from rfscale.engine.fields.squares.chance import Chance
+from rfscale.engine.fields.squares.composed import composed
+from rfscale.engine.fields.squares.moments import AllMoments, Moments, independent
 from rfscale.engine.fields.squares.recorded import Node, Ref
 from rfscale.engine.fields.squares.window import Window
 
 Given = Iterator[tuple[Ref, Window]]
 Rule = Callable[["WayBack", Node, Window, int], Given]
 
-Varied = Callable[["WayBack", Node, Window, int], Window | None]
-
 RULES: dict[str, Rule] = {}
-VARIED: dict[str, Varied] = {}
 TAKE_CHANNELS: list[Rule] = []
 ON_ANY_VALUES = "operators on each value"  # the rule of all that have none of their own
 NAMED_BATCH_NORM = (
@@ -62,7 +61,9 @@ class WayBack:
         self.assumed: dict[str, None] = {}
         self.slopes: dict[Any, tuple[Any, str]] = {}
         self.power = 2
+        self.chance: Chance | None = None  # of a pass of the gradient itself; None: means alone
         self._convolutions = 0
+        self._composed: dict[int, Node | None] = {}
 
     def scaled(self, window: Window) -> Window:
         """A window near 1, every third time: what three layers do to it fits floats."""
@@ -90,18 +91,24 @@ class WayBack:
                 raise unknown(node, "it reads what was written through another view of its memory")
             yield ref, window.clipped() if self.borders else window
 
-    def varied(self, node: Node, mean: Window, output: int) -> Window | None:
-        """The part of a squared mean that chance makes vary: of a slope that differs, of a tap that is chosen.
+    def composed(self, node: Node) -> Node | None:
+        """One operator in the place of several, for a product whose factors are functions of one tensor."""
+        if id(node) not in self._composed:
+            alone = independent(self.nodes, *node.refs())
+            self._composed[id(node)] = None if alone else composed(self.nodes, node)
+        return self._composed[id(node)]
 
-        The input gets it like the variance of the output; None for operators without chance.
-        """
-        own = node.name if node.name in RULES else ON_ANY_VALUES
-        return VARIED[own](self, node, mean.squared(), output) if own in VARIED else None
+    def drawn(self, node: Node, ref: Ref, dtype: Any, *, masked: bool = False) -> Any:
+        """Values of a tensor, drawn from what is known of it."""
+        assert self.chance is not None
+        return self.chance.values(self.known(node, ref, masked=masked), ref.shape, dtype)
 
-    def known(self, node: Node, ref: Ref) -> Moments:
-        """Mean and variance of a tensor that the slope of an operator depends on."""
+    def known(self, node: Node, ref: Ref, *, masked: bool = False) -> Moments:
+        """Mean and variance of a tensor that the slope of an operator depends on; `masked`: means may be -inf."""
         found = self.statistics.of(ref)
-        if found is None or not bool(torch.isfinite(found.square).all()):
+        mean = torch.zeros(()) if found is None else found.mean
+        mean = torch.where(mean == -torch.inf, 0.0, mean) if masked else mean
+        if found is None or not bool(torch.isfinite(mean.square() + found.variance).all()):
             raise unknown(node, "its slope depends on values of the image that do not follow from the weights")
         return found
 
@@ -147,16 +154,6 @@ def rule(*names: str, takes_channels: bool = False) -> Callable[[Rule], Rule]:
         RULES.update(dict.fromkeys(names, found))
         if takes_channels:
             TAKE_CHANNELS.append(found)
-        return found
-
-    return enter
-
-
-def varied(*names: str) -> Callable[[Varied], Varied]:
-    """Enter what varies by chance under the names of its operators."""
-
-    def enter(found: Varied) -> Varied:
-        VARIED.update(dict.fromkeys(names, found))
         return found
 
     return enter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
@@ -66,18 +66,54 @@ def conv_transpose_back(out: Window, shape: tuple[int, ...], squared: Any, taps:
 def taps_back(out: Window, shape: tuple[int, ...], share: Any, taps: Taps) -> Window:
     """Squares at the input of a pool: each output gives all its taps `share` of its own."""
     values = out.values * share
-    kernel, stride, dilation = taps.kernel, taps.stride, taps.dilation
-    sizes = [
-        (n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(values.shape[2:], stride, dilation, kernel, strict=True)
-    ]
-    spread = values.new_zeros((*values.shape[:2], *sizes))
-    for tap in product(*(range(k) for k in kernel)):
-        at = [
-            slice(d * t, d * t + (n - 1) * s + 1, s)
-            for t, d, n, s in zip(tap, dilation, values.shape[2:], stride, strict=True)
-        ]
-        spread[(slice(None), slice(None), *at)] += values
+    spread = values.new_zeros((*values.shape[:2], *_spread_sizes(out, taps)))
+    for _, at in _taps_of(out, taps):
+        spread[at] += values
     return Window(spread, taps.first(out.start), shape, out.exponent)
+
+
+def chosen_back(out: Window, shape: tuple[int, ...], taps: Taps, numbers: Any, *, borders: bool) -> Window:
+    """The gradient at the input of a pool of which each output gives all to one tap, which numbers from 0 to 1 choose.
+
+    Taps outside the map are none, unless there are no borders.
+    """
+    inside = taps_inside(out, shape, taps) if borders else torch.tensor(float(prod(taps.kernel)))
+    chosen = (numbers * inside).floor().minimum(inside - 1)
+    spread = out.values.new_zeros((*out.values.shape[:2], *_spread_sizes(out, taps)))
+    seen = torch.zeros(())  # taps inside that came before
+    for tap, at in _taps_of(out, taps):
+        there = torch.ones(())
+        for axis, t in enumerate(tap) if borders else ():
+            along = _entries(out, taps, axis) + t * taps.dilation[axis]
+            within = ((along >= 0) & (along < shape[2 + axis])).to(out.values.dtype)
+            there = there * within.reshape(-1, *(1,) * (len(tap) - 1 - axis))
+        spread[at] += out.values * (there * (chosen == seen))
+        seen = seen + there
+    return Window(spread, taps.first(out.start), shape, out.exponent)
+
+
+def _spread_sizes(out: Window, taps: Taps) -> list[int]:
+    """Sizes of what the taps of a window reach."""
+    sizes = out.values.shape[2:]
+    return [
+        (n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(sizes, taps.stride, taps.dilation, taps.kernel, strict=True)
+    ]
+
+
+def _taps_of(out: Window, taps: Taps) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
+    """Each tap, and where it lies in what the taps of a window reach."""
+    for tap in product(*(range(k) for k in taps.kernel)):
+        at = (
+            slice(d * t, d * t + (n - 1) * s + 1, s)
+            for t, d, n, s in zip(tap, taps.dilation, out.values.shape[2:], taps.stride, strict=True)
+        )
+        yield tap, (slice(None), slice(None), *at)
+
+
+def _entries(out: Window, taps: Taps, axis: int) -> Any:
+    """The entry of the input, along one axis, that the first tap of each output reads."""
+    first = torch.arange(out.values.shape[2 + axis]) + out.start[axis]
+    return first * taps.stride[axis] - taps.padding[axis]
 
 
 def taps_inside(out: Window, shape: tuple[int, ...], taps: Taps, beyond: bool = False) -> Any:
@@ -87,8 +123,7 @@ def taps_inside(out: Window, shape: tuple[int, ...], taps: Taps, beyond: bool = 
     for axis in range(axes):
         n, p = shape[2 + axis], taps.padding[axis]
         low, high = (-p, n + p) if beyond else (0, n)
-        first = torch.arange(out.values.shape[2 + axis]) + out.start[axis]
-        at = first[:, None] * taps.stride[axis] - p + torch.arange(taps.kernel[axis])[None, :] * taps.dilation[axis]
+        at = _entries(out, taps, axis)[:, None] + torch.arange(taps.kernel[axis])[None, :] * taps.dilation[axis]
         along = ((at >= low) & (at < high)).sum(1).to(out.values.dtype)
         counts = counts * along.reshape(-1, *(1,) * (axes - 1 - axis))
     return counts

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from math import prod
+from string import ascii_lowercase
 from typing import Any
 
 from rfscale.engine.readers.keras.registry import Call, keras, per_axis
 from rfscale.engine.readers.keras.window_ops import widened, without
-from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, regroup, spatial
+from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, regroup
 from rfscale.engine.readers.tensors.operators.joins import concatenate
-from rfscale.engine.readers.tensors.operators.products import attend, weighted
+from rfscale.engine.readers.tensors.operators.products import attend, contract, weighted
 from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker
 
 POINTWISE = """
-ActivityRegularization AlphaDropout BatchNormalization BatchNormalizationV1 BatchNormalizationV2 Dropout ELU
+ActivityRegularization AugMix CutMix MixUp RandAugment Solarization
+AlphaDropout BatchNormalization BatchNormalizationV1 BatchNormalizationV2 Dropout ELU
 GaussianDropout GaussianNoise Identity LeakyReLU Masking Normalization PReLU ReLU Rescaling SpatialDropout1D
 SpatialDropout2D SpatialDropout3D SyncBatchNormalization ThresholdedReLU RandomBrightness RandomColorDegeneration
 RandomColorJitter RandomContrast RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale
@@ -191,13 +193,49 @@ def _reduction(k: Tracker, call: Call) -> Tracked:
     return replace(out, dims=tuple(dim for d, dim in enumerate(out.dims) if d not in gone))
 
 
-# layers with weights, attention, recurrence --------------------------------------------------------------------------
+# layers with weights, attention -------------------------------------------------------------------------------------
 
 
 @keras("Dense")
 def _dense(k: Tracker, call: Call) -> Tracked:
     x = call.x
     return weighted(k, x, -1, x.shape[-1], per_axis(call.get("units"), 1)[0], bias=bool(call.get("use_bias", True)))
+
+
+@keras("Embedding", "ReversibleEmbedding")
+def _embedding(k: Tracker, call: Call) -> Tracked:
+    return replace(call.x, dims=(*call.x.dims, neutral(per_axis(call.get("output_dim"), 1)[0])))
+
+
+@keras("EinsumDense")
+def _einsum(k: Tracker, call: Call) -> Tracked:
+    """A product with weights, whose sizes are those of the input, or noted for the output."""
+    x, equation = call.x, str(call.get("equation", "")).replace(" ", "")
+    sides, _, output = equation.partition("->")
+    own, _, weights = sides.partition(",")
+    free = [c for c in ascii_lowercase if c not in equation][: len(x.dims) - len(own.replace("...", ""))]
+    own, output = (text.replace("...", "".join(free)) for text in (own, output))
+    noted = call.get("output_shape", [])
+    noted = list(noted) if isinstance(noted, list | tuple) else [noted]
+    sizes = dict(zip(output[len(output) - len(noted) :], noted, strict=True)) | dict(zip(own, x.shape, strict=True))
+    k.shape = tuple(sizes[c] for c in output)
+    return contract(k, [x, Constant(tuple(sizes[c] for c in weights))], [own, weights], output)
+
+
+@keras("Dot")
+def _dot(k: Tracker, call: Call) -> Tracked:
+    """Sums of products along one dim of each of two tensors, for each of a batch."""
+    a, b = call.inputs
+    axes = call.get("axes")
+    along = [d % len(t.shape) for d, t in zip(per_axis(axes, 2), (a, b), strict=True)]
+    letters = iter(ascii_lowercase[2:])
+    left, right = (["a" if d == 0 else "b" if d == at else next(letters) for d in range(len(t.shape))]
+                   for t, at in zip((a, b), along, strict=True))  # fmt: skip
+    output = [x for x in left if x != "b"] + [x for x in right if x not in "ab"]
+    sizes = dict(zip(left + right, a.shape + b.shape, strict=True))
+    k.shape = tuple(sizes[x] for x in output)
+    out = contract(k, [a, b], ["".join(left), "".join(right)], "".join(output))
+    return out if len(output) > 1 else widened(out, 1)
 
 
 @keras("MultiHeadAttention", "MultiHeadAttentionV2", "GroupedQueryAttention", "GroupQueryAttention")
@@ -243,29 +281,6 @@ def _dot_attention(k: Tracker, call: Call) -> Tracked:
         raise UnreadableError("attention is read with 3 dims only")
     k.shape = (*query.shape[:2], value.shape[2])
     return attend(k, query, keys, value)
-
-
-@keras("LSTM", "GRU", "SimpleRNN")
-def _recurrent(k: Tracker, call: Call) -> Tracked:
-    """The last state reads the whole sequence; a sequence of states is one-way."""
-    if call.get("return_sequences", False) or call.get("return_state", False):
-        raise UnreadableError("each entry reads those before it")
-    x = call.x
-    out = without(k.reduce(x, [1]), 1)
-    return weighted(k, out, -1, x.shape[2], per_axis(call.get("units"), 1)[0])
-
-
-@keras("Bidirectional")
-def _both_ways(k: Tracker, call: Call) -> Tracked:
-    inner = call.get("layer", {}).get("config", {})
-    if inner.get("return_state") or call.get("layer", {}).get("class_name") not in ("LSTM", "GRU", "SimpleRNN"):
-        raise UnreadableError("its layer returns states, or is not known")
-    x, units = call.x, per_axis(inner.get("units"), 1)[0]
-    units *= 2 if call.get("merge_mode", "concat") == "concat" else 1
-    if not inner.get("return_sequences", False):
-        return weighted(k, without(k.reduce(x, [1]), 1), -1, x.shape[2], units)
-    mixed = k.mix(x, spatial(x.dims[1])) if spatial(x.dims[1]) else x
-    return weighted(k, mixed, -1, x.shape[2], units)
 
 
 def over_time(call: Call, act: Callable[[Tracked], Any]) -> Any:

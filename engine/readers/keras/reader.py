@@ -10,7 +10,7 @@ from typing import Any
 from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, Parameter, nearest, shown
 from rfscale.engine.network.network import Network
 from rfscale.engine.network.spec import listed, whole
-from rfscale.engine.readers.keras import function_ops, ops, window_ops
+from rfscale.engine.readers.keras import function_ops, ops, recurrent_ops, window_ops
 from rfscale.engine.readers.keras.calls import Graph, LayerCall, Output, graph_of
 from rfscale.engine.readers.keras.model_file import checked, model_of
 from rfscale.engine.readers.keras.ops import activated
@@ -23,7 +23,7 @@ from rfscale.engine.readers.tensors.operators.settled import settle
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, Unknown, image_tracker
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 
-_FILLED_BY = function_ops, ops, window_ops  # importing them fills the table
+_FILLED_BY = function_ops, ops, recurrent_ops, window_ops  # importing them fills the table
 DEFAULT_PIXELS = {1: 4096, 2: 224, 3: 96}  # by number of axes, where the model leaves the size open
 MAX_DEPTH = 32  # of models inside models
 MODELS = ("Functional", "Sequential", "Model")
@@ -269,4 +269,6 @@ def _spatial_dims(model: Mapping[str, Any], rank: int) -> list[int]:
             formats += [found] if found else []
             todo.append(layer)
     first = formats[0] == "channels_first" if formats else False
+    if rank == 2:  # numbers of words
+        return [1]
     return list(range(2, rank)) if first else list(range(1, rank - 1))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from rfscale.engine.readers.tensors.layout import (
     CACHED,
@@ -12,17 +14,24 @@ from rfscale.engine.readers.tensors.layout import (
     ONE_OF_THEM,
     Dim,
     Dims,
+    Factor,
     UnreadableError,
     check_alike,
+    is_alike,
     length,
     mixed,
     neutral,
+    number_of,
     parts_of,
     spatial,
     together,
+    with_dim,
     with_tokens,
     without_place,
 )
+
+if TYPE_CHECKING:
+    from rfscale.engine.readers.tensors.tracking import Shape, Tracked
 
 
 def common(every: Sequence[Dims], shape: Sequence[int]) -> Dims:
@@ -69,8 +78,10 @@ def _without_axes(every: Sequence[Dim], size: int) -> Dim:
     strides = {f.stride for dim in long for f in dim}
     if strides <= {1}:
         return neutral(size)
-    if len(long) == 1 and (len(every) == 1 or ONE_OF_THEM not in strides):  # what is added is at each of the entries
+    if len(long) == 1 and len(every) == 1:
         return long[0]
+    if len(long) == 1 and ONE_OF_THEM not in strides:  # what is added is at each of the entries
+        return tuple(f._replace(lead=0) if f.stride == 0 else f for f in long[0])
     if NO_PLACE not in strides:
         return mixed(size)
     return without_place(size, of=parts_of(f for dim in long for f in dim if f.stride != 1))
@@ -84,3 +95,49 @@ def _as_one(dims: Sequence[Dim]) -> Dim | None:
     if len({with_tokens(dim, ()) for dim in dims}) > 1:
         return None
     return with_tokens(first, together(f.extra for dim in dims for f in dim))
+
+
+# channels of several layers ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Arrangement:
+    """Tensors one after another along a dim without pixels.
+
+    Attributes
+    ----------
+    lengths : tuple of int
+        Entries of each along the dim.
+    parts : tuple of (int, Dim) or None
+        Layer of each, and how it holds the dim; None for constants.
+    layers : set of int
+        The layer of all of them, and those that hold it with something added to each channel, or scaled.
+    first : int
+        The first of these.
+    """
+
+    lengths: Shape
+    parts: tuple[tuple[int, Dim] | None, ...]
+    layers: set[int]
+
+    def __post_init__(self) -> None:
+        (self.first,) = self.layers
+
+
+def still_arranged(out: Tracked, parts: Sequence[Tracked], known: Sequence[Arrangement]) -> Tracked:
+    """Keep what is known of channels that hold different maps, where an operation changed each by itself."""
+    for d, dim in enumerate(out.dims):
+        n = length(dim)
+        if dim != mixed(n) or n == 1:
+            continue
+        places = [d - len(out.dims) + len(p.dims) for p in parts]
+        here = [p.dims[at] if at >= 0 else () for p, at in zip(parts, places, strict=True)]
+        numbers = {number_of(x) for x in here if length(x) == n and not is_alike(x)}
+        if len(numbers) > 1 or 0 in numbers:
+            continue
+        (number,) = numbers
+        layers = known[number - 1].layers
+        if all((p.layer in layers) == (number_of(x) == number) for p, x in zip(parts, here, strict=True)):
+            layers.add(out.layer)  # no other part reads along the channels what is in them
+            out = replace(out, dims=with_dim(out.dims, d, (Factor(n, stride=0, lead=number),)))
+    return out

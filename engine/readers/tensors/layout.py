@@ -39,6 +39,7 @@ class Factor(NamedTuple):
     inner : tuple of Factor
         What a sequence holds besides extra tokens (a class token), of which `lead` come first. Never split.
     lead : int
+        Of entries that hold different maps the number of the `Arrangement` that says which, 0 where none does.
     extra : tuple of int
         Layers of one entry that the extra tokens read, none where they hold nothing of the image; `ALL_OF_IT` where
         they read all that the entries of the sequence do, `NOT_ALIKE` where each token may read other layers of these.
@@ -65,6 +66,11 @@ def neutral(size: int) -> Dim:
 def mixed(size: int) -> Dim:
     """Return a dim without spatial factors whose entries hold different maps, or nothing."""
     return () if size == 1 else (Factor(size, NEUTRAL, 0),)
+
+
+def number_of(dim: Dim) -> int:
+    """Return the number of the `Arrangement` of a dim whose entries hold different maps; 0 for any other."""
+    return dim[0].lead if len(dim) == 1 and dim[0].axis == NEUTRAL and dim[0].stride == 0 else 0
 
 
 def one_of(size: int, at: int) -> Dim:

@@ -13,7 +13,7 @@ from rfscale.engine.network.network import Size
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import MAX_LAYERS, layer_params
 from rfscale.engine.readers.tensors.broadcasts import Reads, all_alike, reconciled, repeated_on_the_map
-from rfscale.engine.readers.tensors.combined import common
+from rfscale.engine.readers.tensors.combined import Arrangement, common, still_arranged
 from rfscale.engine.readers.tensors.layout import (
     ALL_OF_IT,
     NO_PLACE,
@@ -179,6 +179,10 @@ class Tracker:
         Layouts of which no layer has the very shape.
     coverage : dict of int to Reads
         What the entries of layers read of their inputs, where that was asked.
+    arrangements : list of Arrangement
+        By the numbers, from 1, that factors hold.
+    pieces : dict
+        Cut out of them.
     """
 
     image: Size
@@ -189,6 +193,8 @@ class Tracker:
     joins_axes: bool = True
     unsettled: set[tuple[Dims, Size]] = field(default_factory=set)
     coverage: dict[int, Reads] = field(default_factory=dict)
+    arrangements: list[Arrangement] = field(default_factory=list)
+    pieces: dict[object, Tracked] = field(default_factory=dict)
     _cache: dict[object, int] = field(default_factory=dict)
 
     # layers
@@ -287,7 +293,8 @@ class Tracker:
         except UnreadableError:
             parts = reconciled(self, parts, shape)
             dims = common([p.dims for p in parts], shape)
-        return self.merge(op, parts, dims)
+        out = self.merge(op, parts, dims)
+        return still_arranged(out, parts, self.arrangements) if self.arrangements and len(parts) > 1 else out
 
     def aligned(self, parts: Sequence[Tracked]) -> list[Tracked]:
         """Bring maps to one size where one has an entry for each block of another: the entry repeated."""

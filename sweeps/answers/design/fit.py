@@ -99,16 +99,20 @@ def _whole_counts(counts: np.ndarray) -> np.ndarray:
 def between(fit: Fit, values: Sequence[int]) -> np.ndarray:
     """Return the cost in units between two neighbouring chosen values, given by position: rows before columns."""
     from rfscale.sweeps.kernels.label_search import pair
+    from rfscale.sweeps.kernels.plain import ANSWERS
 
+    cost = ANSWERS.of(pair, len(values) ** 2)
     out = np.full((len(values), len(values)), no_path(np.dtype(np.int64)), np.int64)
     for i, j in combinations(range(len(values)), 2):
-        out[i, j] = pair(values[i], values[j], fit)
+        out[i, j] = cost(values[i], values[j], fit)
     return out
 
 
 def fit_of(fit: Fit, chosen: Sequence[int]) -> int:
     """Return the cost in units of chosen values, given by their ascending positions."""
     from rfscale.sweeps.kernels.label_search import pair
+    from rfscale.sweeps.kernels.plain import ANSWERS
 
-    inner = sum(int(pair(a, b, fit)) for a, b in pairwise(chosen))
+    cost = ANSWERS.of(pair, len(chosen))
+    inner = sum(int(cost(a, b, fit)) for a, b in pairwise(chosen))
     return int(fit.head[chosen[0]]) + inner + int(fit.tail[chosen[-1]])

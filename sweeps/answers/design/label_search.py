@@ -19,10 +19,12 @@ from rfscale.sweeps.answers.design.fit import Fit, between
 from rfscale.sweeps.answers.graph import QuestionGraph
 from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.kernels.label_search import least_to_go, next_labels
+from rfscale.sweeps.kernels.plain import ANSWERS, Sooner
 from rfscale.sweeps.states.compiled import MORE_MEMORY
 
 NO_LIMIT = 2**62
 FIRST_STEP = 0.001  # of fit
+SOONER = Sooner(kept=2_000, most=20_000)  # labels that are carried on: some 50 µs each
 
 
 @dataclass
@@ -191,13 +193,17 @@ def _forward(task: Task, n: int, within: int | None) -> tuple[Trail, np.ndarray,
     cheapest = within is None
     by_cost, exact = cheapest or task.limit < NO_LIMIT, graph.space.size < 2**62
     search = Search(k, n, by_cost, not cheapest, task.limit, exact, graph.memory // 64)
+    n_values = len(task.fit.logs)
+    to_go = SOONER.of(least_to_go, levels * k * n_values * n_values.bit_length() / 4)
     for level in range(levels):
+        n_before = max(1, len(ptr) // (k + 1))
         edge_ptr, edges = _edges(graph.follow[level], task.weights[level], len(task.value[level]), cheapest)
         step = Step(
             level, levels - 1 - level, graph.follow[level].shape[1], edge_ptr, edges, task.value[level],
-            task.usable[level], to_end[level + 1], least_to_go(task.fit, last_use >= level, k),
+            task.usable[level], to_end[level + 1], to_go(task.fit, last_use >= level, k),
         )  # fmt: skip
-        ptr, labels, points, n_points = next_labels(search, step, task.fit, ptr, labels, points, n_points)
+        following = SOONER.of(next_labels, len(edges) * len(labels) / n_before)
+        ptr, labels, points, n_points = following(search, step, task.fit, ptr, labels, points, n_points)
         if ptr[0] < 0:
             raise InputError(
                 f"the ways to reach stage {graph.space.stages[level].name!r} need more than "
@@ -214,7 +220,7 @@ def _to_end(task: Task) -> list[np.ndarray]:
     """Least cost to the end, by node of every level from the root on."""
     after = [np.zeros(len(task.value[-1]), np.int64)]
     for follow, w in zip(reversed(task.graph.follow), reversed(task.weights), strict=True):
-        after.append(paths.pull_least(follow, w, after[-1], paths.FAR))
+        after.append(ANSWERS.of(paths.pull_least, follow.size)(follow, w, after[-1], paths.FAR))
     return after[::-1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,7 +46,8 @@ def explore(
         ),
     ] = None,
     photo: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A picture that is shown under the footprints.")
+        Path | None,
+        typer.Option(metavar="FILE", help="A picture that is shown under the footprints; --image FILE.jpg, too."),
     ] = None,
     input_size: InputSize = None,
     more_sizes: Annotated[
@@ -73,18 +75,22 @@ def explore(
 ) -> None:
     """Write one page to look at: what a network sees, and which maps fit your objects; no server, no requests.
 
+    A picture file after --image is the photo of the page; any other text there is the name of a model's input.
+
     Example: rfscale explore fpn-resnet50 --resize letterbox=640 --out net.html
 
     Example: rfscale explore examples/resnet-like.yaml --objective macs --objective=-extent
     """
     from rfscale.engine.files import check_target
     from rfscale.sweeps.explorer.explore import explore as compute
-    from rfscale.sweeps.report.page.page import SUFFIXES
+    from rfscale.sweeps.report.page.page import SUFFIXES, is_photo
     from rfscale.sweeps.report.progress import progress
     from rfscale.sweeps.spaces.load import find_space
     from rfscale.sweeps.spaces.space import Space
 
     check_target(out, SUFFIXES, "--out")
+    if photo is None and is_photo(what.image):
+        photo, what = Path(what.image or ""), replace(what, image=None)
     of_network: dict[str, object] = {"objects": objects, "resize": resize, "photo": photo, "input_size": input_size}
     of_network |= {"more_sizes": more_sizes, "category": category, "image_size": image_size}
     given = [Parameter(name) for name, value in of_network.items() if value is not None]

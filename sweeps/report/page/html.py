@@ -14,7 +14,7 @@ from typing import Any
 
 # in an order in which each comes after those it imports
 SCRIPTS = {
-    "model": ("sets", "numbers", "copy", "state", "tree", "footprint"),
+    "model": ("sets", "numbers", "copy", "state", "tree", "footprint", "sizes"),
     "view": (
         "dom",
         "app",

@@ -58,6 +58,11 @@ class Page:
         return f"<Page of {self.document['kind']} {self.document['name']}; save('page.html') writes it>"
 
 
+def is_photo(text: object) -> bool:
+    """Whether a text is the name of a picture file, and not of an input of a model."""
+    return isinstance(text, str | Path) and Path(text).suffix.lower() in PHOTOS
+
+
 def photo_url(path: str | Path) -> str:
     """Return a picture file as a data URL.
 

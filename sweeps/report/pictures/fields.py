@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rfscale.sweeps.report.pictures.style import BLUE, GREY, PAPER, box, figure, label, title
+from rfscale.sweeps.report.pictures.style import BLUE, GREY, INK, ORANGE, PAPER, PURPLE, box, figure, label, title
 from rfscale.sweeps.report.tables.fields import NAMES
 
 if TYPE_CHECKING:
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from rfscale.sweeps.report.pictures.style import Place
 
 SHARE = 0.95  # of the mass, in the box that is drawn
+KIND_STYLES = (
+    {"color": BLUE, "ls": "--", "marker": "s"},
+    {"color": ORANGE, "ls": "-.", "marker": "^"},
+    {"color": PURPLE, "ls": ":", "marker": "x"},
+)
 
 
 def field_figure(mass: xr.DataArray, figures: xr.Dataset, place: Place = None) -> Figure:
@@ -161,3 +166,54 @@ def _framed(ax: Axes, low: list[int], high: list[int]) -> None:
     _pixels(ax)
     ax.set_xlim(low[1] - 0.5, high[1] - 0.5)
     ax.set_ylim(high[0] - 0.5, low[0] - 0.5)
+
+
+def field_profile_figure(found: xr.Dataset, place: Place = None) -> Figure:
+    """Return the picture of `rf.field_profile`: the exact extent of each layer, and the boxes of each kind of field."""
+    import numpy as np
+
+    from rfscale.sweeps.report.pictures.network import layer_ticks
+
+    names = [str(n) for n in found.layer.values]
+    steps = np.arange(len(names))
+    share = f"{float(found.attrs['share']):.0%}"
+    with figure(min(14.0, max(7.0, 0.3 * len(names) + 4)), 4.6, place=place) as (fig, grid):
+        ax = grid[0, 0]
+        extent = found.extent.max("axis").values
+        ax.plot(steps, np.where(np.isfinite(extent), extent, np.nan), color=INK, marker="o", ms=4, label="exact extent")
+        for kind, style in zip(found.kind.values.tolist(), KIND_STYLES, strict=False):
+            boxes = found.box_extent.sel(kind=kind).max("axis").values
+            if np.isfinite(boxes).any():
+                ax.plot(steps, boxes, ms=5, label=f"{NAMES[kind]}, box of {share}", **style)
+        ax.set_yscale("log", base=2)
+        ax.set_ylabel("pixels")
+        ax.legend(loc="upper left")
+        layer_ticks(ax, names)
+        last = found.isel(layer=-1)
+        boxes = last.box_extent.max("axis").values
+        known = [
+            f"{NAMES[k]} {b:.0f}" for k, b in zip(found.kind.values.tolist(), boxes, strict=True) if np.isfinite(b)
+        ]
+        of = f"{label(found.attrs['model'])}: boxes of {share} of {label(names[-1], 40)}"
+        title(ax, f"{of}, pixels: {'; '.join(known)}")
+    return fig
+
+
+def field_comparison_figure(found: xr.Dataset, place: Place = None) -> Figure:
+    """Return the picture of `rf.compare_fields`: on which pixels the second field has more, and on which less."""
+    difference = found.difference
+    y, x = (difference[d].values for d in difference.dims)
+    most = float(abs(difference).max()) or 1.0
+    with figure(6.4, 5.6, place=place) as (fig, grid):
+        ax = grid[0, 0]
+        edges = (float(x[0]) - 0.5, float(x[-1]) + 0.5, float(y[-1]) + 0.5, float(y[0]) - 0.5)
+        image = ax.imshow(
+            difference.values, cmap="cividis", vmin=-most, vmax=most, extent=edges, interpolation="nearest"
+        )
+        ax.figure.colorbar(image, ax=ax, shrink=0.75, label=label(difference.attrs.get("long_name", "difference")))
+        _pixels(ax)
+        ax.set_xlabel("x, pixels")
+        ax.set_ylabel("y, pixels")
+        ratio = float(found.std_ratio.mean())
+        title(ax, f"correlation {float(found.correlation):.3g}, widths in the ratio {ratio:.3g}")
+    return fig

@@ -1,7 +1,7 @@
 """What the entries of a map read of another one, or of the image, on one axis: a placed set for each phase.
 
 Upsampling makes entries differ: of a map that was upsampled by 2, even entries read other pixels, relative to their
-place, than odd ones. A family says what each of them reads (docs/theory.md, 14.8).
+place, than odd ones. A family says what each of them reads (docs/theory.md, 15.1).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Family(NamedTuple):
 
     def moved(self, by: int) -> Family:
         """Return the family, all sets moved."""
-        return self._replace(sets=tuple((first + by, bits) for first, bits in self.sets)) if by else self
+        return Family(self.up, self.down, tuple([(first + by, bits) for first, bits in self.sets])) if by else self
 
 
 IDENTITY = Family(1, 1, ((0, 1),))
@@ -89,8 +89,8 @@ def compose(outer: Family, inner: Family) -> Family:
         return Family(1, outer.down * inner.down, ((first * inner.down + start, _sumset(bits, taps, inner.down)),))
     up, down, rows = inner
     times = up // gcd(up, outer.down)
-    low = min(first for first, _ in outer.sets)
-    high = max(first + taps.bit_length() for first, taps in outer.sets) + outer.down * (times - 1)
+    low = min([first for first, _ in outer.sets])
+    high = max([first + taps.bit_length() for first, taps in outer.sets]) + outer.down * (times - 1)
     placed = [(rows[e % up][0] + e // up * down, rows[e % up][1]) for e in range(low, high)]
     reads = [[first - low + tap for tap in set_bits(taps)] for first, taps in outer.sets]
     sets = [
@@ -142,27 +142,30 @@ def reduced(family: Family) -> Family:
 
 def within(small: Family, large: Family) -> bool:
     """Whether every entry reads of one family no more than of the other."""
-    for entry in range(lcm(small.up, large.up)):
-        (a, bits), (b, others) = small.at(entry), large.at(entry)
-        if a < b or bits << a - b & ~others:
-            return False
-    return True
+    if small.up == large.up:
+        return all(map(inside, small.sets, large.sets))
+    entries = range(lcm(small.up, large.up))
+    return all(map(inside, map(small.at, entries), map(large.at, entries)))
+
+
+def inside(small: Placed, large: Placed) -> bool:
+    """Whether a placed set is a part of another."""
+    shift = small[0] - large[0]
+    return shift >= 0 and not small[1] << shift & ~large[1]
 
 
 def maximal(families: Iterable[Family]) -> tuple[Family, ...]:
     """Return the families that no other one contains, sorted."""
-    kept: list[Family] = []
     every = set(families)
-    if len(every) > 1:
-        for family in sorted(every, key=_size, reverse=True):
-            if not any(within(family, other) for other in kept):
-                kept.append(family)
-        return tuple(sorted(kept))
-    return tuple(every)
-
-
-def _size(family: Family) -> Fraction:
-    return Fraction(sum(bits.bit_count() for _, bits in family.sets), family.up)
+    if len(every) == 1:
+        return tuple(every)
+    kept: list[Family] = []
+    phases = lcm(*{f.up for f in every})
+    size = {f: sum([bits.bit_count() for _, bits in f.sets]) * (phases // f.up) for f in every}
+    for family in sorted(every, key=size.__getitem__, reverse=True):  # what contains another is larger
+        if not any(within(family, other) for other in kept):
+            kept.append(family)
+    return tuple(sorted(kept))
 
 
 def centre(families: Sequence[Family]) -> Fraction:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from math import lcm, prod
 
 import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.states.effects import Placed
-from rfscale.sweeps.states.scales.families import Family, union
+from rfscale.sweeps.states.scales.families import Family, inside, union
 
 # on the first axis where those of the footprint differ: its entry may have another phase on each; `box`: of all axes
 FIGURES = ("area", "shared", "extent", "pixels", "jump", "max_gap", "terms", "box")
@@ -43,8 +42,8 @@ def map_figures(families: Sequence[Family], ndim: int) -> tuple[int, ...]:
             f"neighbouring entries are {jump} pixels apart; figures of spaces need whole pixels",
             remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
         )
-    rows = [union(f.at(u) for f in families) for u in range(lcm(*(f.up for f in families)) + 1)]
-    longest = max(bits.bit_length() for _, bits in rows)
+    rows = _rows(families)
+    longest = max([bits.bit_length() for _, bits in rows])
     if longest**ndim >= MAX_BOX:
         raise InputError(
             f"reaches areas of {float(longest**ndim):.4g} pixels; at most 2^62 fit",
@@ -52,11 +51,24 @@ def map_figures(families: Sequence[Family], ndim: int) -> tuple[int, ...]:
         )
     if len(families) == 1 or ndim == 1:
         sizes = [bits.bit_count() for _, bits in rows[:-1]]
-        shared = [_shared(a, b) for a, b in pairwise(rows)]
-        u = max(range(len(sizes)), key=lambda i: (sizes[i], -shared[i]))
-        area, common = sizes[u] ** ndim, shared[u] * sizes[u] ** (ndim - 1)
-        return area, common, *_of_rows(rows[u][1], int(jump)), 1, rows[u][1].bit_length() ** ndim
+        most = max(sizes)
+        shared, u = min([(_shared(rows[u], rows[u + 1]), u) for u, size in enumerate(sizes) if size == most])
+        return (
+            most**ndim,
+            shared * most ** (ndim - 1),
+            *_of_rows(rows[u][1], int(jump)),
+            1,
+            rows[u][1].bit_length() ** ndim,
+        )
     return _of_products(families, rows, int(jump), ndim)
+
+
+def _rows(families: Sequence[Family]) -> list[Placed]:
+    """The union on an axis of all families, of every phase and of the entry after."""
+    if len(families) == 1:
+        family = families[0]
+        return [*family.sets, family.at(family.up)]
+    return [union(f.at(u) for f in families) for u in range(lcm(*(f.up for f in families)) + 1)]
 
 
 def _shared(one: Placed, other: Placed) -> int:
@@ -75,16 +87,14 @@ def _of_products(families: Sequence[Family], rows: Sequence[Placed], jump: int, 
     """Figures of unions of several products: pixels of one axis are counted by the products that hold them (3.4)."""
     phases = len(rows) - 1
     groups, own, both = _counts(families, phases)
-    axes = "abc"[:ndim]
-    meet = np.einsum(",".join("t" + a for a in axes) + "->" + axes, *[groups] * ndim, optimize=True) > 0
-    meet = meet.astype(np.int64)
-    picks = "uvw"[:ndim]
+    common = groups.T @ groups if ndim == 2 else np.einsum("ta,tb,tc->abc", groups, groups, groups)
+    meet = (common > 0).astype(np.int64)  # kinds that some product holds on all axes
 
     def sizes(first: np.ndarray) -> np.ndarray:
         """Pixels by phase of each axis: the first axis has counts of its own."""
-        counts = [first, *[own] * (ndim - 1)]
-        pairs = ",".join(p + a for p, a in zip(picks, axes, strict=True))
-        found: np.ndarray = np.einsum(f"{axes},{pairs}->{picks}", meet, *counts, optimize=True)
+        found = meet
+        for counts in (first, *[own] * (ndim - 1)):
+            found = np.tensordot(found, counts, axes=([0], [1]))  # an axis of kinds becomes one of phases, at the end
         return found
 
     area = sizes(own)
@@ -132,8 +142,4 @@ def _bools(shift: int, bits: int, width: int) -> np.ndarray:
 def _terms(families: Sequence[Family], at: tuple[int, ...]) -> int:
     """Products at an entry, none within another."""
     products = {tuple(f.at(u) for u in at) for f in families}
-
-    def inside(one: tuple[Placed, ...], other: tuple[Placed, ...]) -> bool:
-        return all(a >= b and not bits << a - b & ~others for (a, bits), (b, others) in zip(one, other, strict=True))
-
-    return sum(not any(inside(p, q) for q in products if q != p) for p in products)
+    return sum(not any(q != p and all(map(inside, p, q)) for q in products) for p in products)

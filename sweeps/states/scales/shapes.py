@@ -110,11 +110,9 @@ class Shapes:
         return self._figures[shape]
 
     def _numbered(self, families: Sequence[Family]) -> tuple[int, int]:
-        low = min(first for f in families for first, _ in f.sets)
-        key = maximal(f.moved(-low) for f in families)
-        if len(families) > 1 and len(key) < len(families):
-            more = min(first for f in key for first, _ in f.sets)
-            low, key = low + more, tuple(f.moved(-more) for f in key)
+        kept = families if len(families) == 1 else maximal(families)
+        low = min([first for f in kept for first, _ in f.sets])
+        key = tuple([f.moved(-low) for f in kept])
         number = self._number.setdefault(key, len(self.shapes))
         if number == len(self.shapes):
             self.shapes.append(Shape(key))

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 import rfscale as rf
 from rfscale.engine.analysis.explore.document import explorer_document
 from rfscale.engine.analysis.explore.families import FamilyTable
+from rfscale.engine.analysis.explore.fields import MOST_CELLS
 from rfscale.engine.analysis.explore.figures import figures_at
+from rfscale.engine.analysis.explore.tree import tree_of
 from tests.engine.strategies import networks
 from tests.sweeps.explorer.some_networks import ASPP, PHASES, ROW, VOLUME
 
@@ -82,3 +84,65 @@ def test_footprints_of_random_networks_come_from_the_document(spec, data):
             entry = [data.draw(st.integers(0, int(n) - 1)) for n in size]
             fp = rf.footprint(network, network.layers[layer].name, entry, view["input_size"])
             assert np.array_equal(drawn(document, view, layer, entry, fp), fp.values)
+
+
+def test_the_tree_folds_modules():
+    found = tree_of(["stem", "a.b.c", "a", "out", "a.b.d"], {"a": 2, "a.b": 4})
+
+    def shown(nodes):
+        return [(n["name"], n["label"], n["layer"], n["depth"], shown(n["children"])) for n in nodes]
+
+    inner = ("a.b", "b", 4, 2, [("a.b.c", "c", 1, 3, []), ("a.b.d", "d", 4, 3, [])])
+    assert shown(found["tree"]) == [
+        ("stem", "stem", 0, 1, []),
+        ("a", "a", 2, 1, [("a", "(output)", 2, 2, []), inner]),
+        ("out", "out", 3, 1, []),
+    ]
+    assert found["open"] == ["a", "a.b"]
+    many = [f"{module}.{layer}" for module in "ab" for layer in range(20)]
+    assert tree_of(many, {"a": 19, "b": 39})["open"] == []
+    assert tree_of(many[:25], {"a": 19, "b": 24})["open"] == ["a", "b"]
+
+
+def test_holes_in_sentences():
+    chain = [{"name": f"c{i}", "kernel": 3, "dilation": d, "padding": d} for i, d in enumerate((1, 2, [4, 3]))]
+    dense = explorer_document({"layers": chain[:2]}, with_objects=False)
+    assert dense["holes"] == ["No output leaves out a pixel inside its extent."]
+    holes = explorer_document({"layers": chain[1:]}, with_objects=False)["holes"]
+    ds = rf.profile({"layers": chain[1:]})
+    extent, left = ds.extent.values[1].astype(int), 1 - ds.density.values
+    assert holes == [
+        f"c2 leaves out {100 * left[1]:.2g} % of the {extent[0]}×{extent[1]} pixels of its extent "
+        f"({extent.prod() - int(ds.area[1])}): the longest gap is 1 pixel; it begins at c1; left out after "
+        f"c1 (dilation 2) {100 * left[0]:.2g} %, c2 (dilation 4×3) {100 * left[1]:.2g} %."
+    ]
+    everything = explorer_document({"input_size": 8, "layers": [{"op": "attention"}]}, with_objects=False)
+    assert everything["holes"] == [
+        "The outputs have a global receptive field, which has no bounds to leave pixels out of."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("network", "layer"), [("resnet18", "layer2"), ("dilated5", "conv5"), (ROW, "sum"), (VOLUME, "up")]
+)
+def test_contours_hold_their_shares_of_the_paths(network, layer):
+    """The levels of a field, drawn on the grid of pixels, hold what they say; each is as small as a cell allows."""
+    document = explorer_document(network, with_objects=False)
+    index = next(i for i, row in enumerate(document["layers"]) if row["name"] == layer)
+    field = document["fields"]["of"][str(index)]
+    while isinstance(field, int):
+        field = document["fields"]["of"][str(field)]
+    levels = np.repeat(field["levels"][::2], field["levels"][1::2]).reshape(field["shape"])
+    size = document["fields"]["input_size"]
+    counts = rf.path_counts(network, layer, field["entry"], size)
+    mass = np.zeros(levels.shape)
+    places = np.meshgrid(
+        *((counts[d].values - f) // c for d, f, c in zip(counts.dims, field["first"], field["cell"], strict=True)),
+        indexing="ij",
+    )
+    np.add.at(mass, tuple(places), counts.values / counts.values.sum())
+    for level, share in enumerate((0.95, 0.8, 0.5), 1):
+        held = mass[levels >= level].sum()
+        assert held >= share - 1e-6
+        assert held - share <= 0.13  # cells that are alike, eight of them by symmetry, are all inside
+    assert max(field["shape"]) <= MOST_CELLS[len(field["shape"])]

@@ -187,7 +187,13 @@ def models_without_gradient():
         def forward(self, x):
             return self.out(self.conv(x).abs().sqrt() * torch.zeros(()).log())
 
-    return {"argmax": Argmax(), "rounded": Rounded(), "detached": Detached(), "infinite": Infinite()}
+    class Quantised(Argmax):
+        def forward(self, x):
+            y = self.conv(x)
+            return self.out(torch.quantize_per_tensor(y, 0.1, 0, torch.qint8).dequantize())
+
+    found = {"argmax": Argmax(), "rounded": Rounded(), "detached": Detached(), "infinite": Infinite()}
+    return found | {"quantised": Quantised()}
 
 
 @pytest.mark.parametrize(
@@ -196,6 +202,7 @@ def models_without_gradient():
         ("argmax", "no gradient of layer 'out' of Argmax reaches the image: .*argmax"),
         ("rounded", "the gradient of layer 'out' is 0 on all 5 images"),
         ("detached", "no gradient of layer 'out'"),
+        ("quantised", "no gradient of layer 'out' of Quantised reaches the image: .*quantised"),
         ("infinite", "is not a number on image 0"),
     ],
 )

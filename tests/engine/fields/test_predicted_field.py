@@ -232,11 +232,19 @@ def test_an_entry_at_the_border_and_one_without_borders():
 
 
 REFUSED = {
-    "a function of one tensor in two factors": ("(lambda y: y * torch.sigmoid(y))(self.other(x))", "no rule for mul"),
-    "the same, longer": ("(lambda y: (2 * y) * torch.tanh(y + y.exp()))(self.other(x))", "functions of one tensor"),
+    "factors that have one tensor in common": (
+        "(lambda y: y * torch.sigmoid(y + x))(self.other(x))",
+        "both its factors are functions of one tensor",
+    ),
     "a softmax that averages nothing": ("torch.softmax(self.other(x), 1)", "no rule for _softmax"),
     "a product of maps": ("torch.einsum('ncij,ncjk->ncik', self.other(x), x)", "no rule for bmm, both"),
-    "a quotient of maps": ("(lambda y: y / (y * y))(self.other(x))", "no rule for div"),
+    "a quotient of maps": ("(lambda y: y / (y + x))(self.other(x))", "no rule for div, it divides by"),
+    "a slope without bound": (
+        "(lambda y: y / (y * y))(self.other(x))",
+        "no rule for div, the mean square of its slope",
+    ),
+    "the same in one operator": ("1 / self.other(x)", "no rule for reciprocal, the mean square of its slope"),
+    "a root of what may be negative": ("self.other(x) ** 0.5", "no rule for pow, the mean square of its slope"),
     "a view that was written": ("self.written(self.other(x))", "written through another view"),
 }
 

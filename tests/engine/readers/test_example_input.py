@@ -123,6 +123,10 @@ def image_of(module, *args, **kwargs):
         [(1, 3, 32, 32)],
         {"x": (1, 3, 32, 32)},
         OrderedDict(x=torch.zeros(1, 3, 32, 32)),
+        torch.zeros(3, 32, 32),
+        np.zeros((3, 32, 32)),
+        np.zeros((1, 3, 32, 32), np.uint8),
+        torch.zeros(3, 32, 32, dtype=torch.uint8),
     ],
     ids=str,
 )

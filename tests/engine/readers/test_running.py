@@ -299,6 +299,8 @@ def test_scripted_modules_and_shared_modules():
     net = rf.load(torch.jit.script(plain), example_input=SHAPE)
     np.testing.assert_array_equal(rf.profile(net).extent, rf.profile(check(plain)).extent)
     assert [layer.op for layer in net.layers] == ["conv"]
+    frozen = torch.jit.freeze(torch.jit.script(plain.eval()))
+    assert [layer.op for layer in rf.load(frozen, example_input=SHAPE).layers] == ["conv"]
     shared = torch.nn.Conv2d(4, 4, 3, padding=1)
     assert len(check(torch.nn.Sequential(shared, torch.nn.ReLU(), shared)).layers) == 2
 

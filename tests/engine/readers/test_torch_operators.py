@@ -203,29 +203,47 @@ def test_signals_of_spectrograms():
 
 
 @pytest.mark.parametrize(
-    ("kernel", "stride", "padding"), [([2, 2], [2, 2], [0, 0]), ([3, 2], [2, 1], [1, 0]), ([3, 3], [3, 3], [0, 0])]
+    ("kernel", "stride", "padding"),
+    [([2, 2], [2, 2], [0, 0]), ([3, 2], [2, 1], [1, 0]), ([3, 3], [3, 3], [0, 0]), ([3, 3], [2, 2], [1, 1])],
 )
 def test_unpooling_sees_what_its_windows_see(kernel, stride, padding):
-    """Which entry a pool takes depends on values, so the judge is a transposed convolution of the pool's windows."""
+    """Which entry a pool takes depends on values: what changes of single pixels change in any of many images."""
     import numpy as np
+    import torch
 
     import rfscale as rf
 
-    p, y = started()
-    found, at = p.call("max_pool2d_with_indices", y, kernel, stride, padding)
-    net, out = p.tracked(p.call("max_unpool2d", found, at, [6, 5]))
-    assert out.shape == (1, 4, 6, 5)
-    conv = {"op": "conv", "kernel": [3, 2], "padding": "same"}
-    pool = {"op": "max_pool", "kernel": kernel, "stride": stride, "padding": padding}
-    other = rf.Network.from_dict({"axes": 2, "layers": [conv, pool, {**pool, "op": "conv_transpose"}]})
-    size = other.map_sizes((6, 5))[other.layers[-1].name]
-    for entry in np.ndindex(6, 5):
-        seen = rf.footprint(net, net.outputs[0], entry, (6, 5)).values
-        inside = all(e < n for e, n in zip(entry, size, strict=True))
-        if inside:
-            np.testing.assert_array_equal(seen, rf.footprint(other, other.layers[-1].name, entry, (6, 5)).values)
-        else:
-            assert not seen.any()
+    class Unpooled(torch.nn.Module):
+        def forward(self, x):
+            found, at = torch.nn.functional.max_pool2d(x, kernel, stride, padding, return_indices=True)
+            return torch.nn.functional.max_unpool2d(found, at, kernel, stride, padding, output_size=(6, 5))
+
+    net = rf.load(Unpooled(), example_input=(1, 1, 6, 5))
+    read = torch.zeros(30, 30, dtype=torch.bool)
+    generator = torch.Generator().manual_seed(0)
+    for value in (-1, 2) * 60:
+        x = torch.rand(1, 1, 6, 5, generator=generator)
+        changed = x.reshape(1, 30).repeat(30, 1).fill_diagonal_(value).view(30, 1, 6, 5)
+        read |= (Unpooled()(changed) != Unpooled()(x)).flatten(1)
+    for number, entry in enumerate(np.ndindex(6, 5)):
+        footprint = rf.footprint(net, net.outputs[0], entry, (6, 5)).values
+        assert not (read[:, number].view(6, 5).numpy() & ~footprint).any()
+        if kernel == stride:  # what lies in its window, and nothing where no window is
+            np.testing.assert_array_equal(footprint, read[:, number].view(6, 5).numpy())
+
+
+def test_unpooling_to_another_size_is_not_known():
+    import torch
+
+    import rfscale as rf
+
+    class Unpooled(torch.nn.Module):
+        def forward(self, x):
+            found, at = torch.nn.functional.max_pool2d(x, 2, return_indices=True)
+            return torch.nn.functional.max_unpool2d(found, at, 2, output_size=(6, 5))
+
+    net = rf.load(Unpooled(), example_input=(1, 1, 6, 4))
+    assert list(net.left_out.values()) == ["it unpools to another size than that of the map that was pooled"]
 
 
 @pytest.mark.parametrize("name", ["cumsum", "cumprod", "cummax", "logcumsumexp"])

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.sweeps.explorer.some_networks import ASPP, HOSTILE_NETWORK
+from tests.sweeps.explorer.some_networks import ASPP, HOSTILE_NETWORK, PIXEL
 
 SPACE = {
     "name": "little",
@@ -43,6 +43,16 @@ def test_a_page_without_a_name_has_that_of_the_network(rfscale, folder):
     assert page.name == "n-script-img-src-x-onerror-alert-1-amp.html"
 
 
+def test_a_picture_file_after_image_is_the_photo(rfscale, folder):
+    (folder / "cat.png").write_bytes(PIXEL)
+    for option in ("--photo", "--image"):
+        assert rfscale("explore", "net.json", option, "cat.png", "--out", "page.html")[0] == 0
+        assert "data:image/png;base64,iVBOR" in (folder / "page.html").read_text()
+    code, _, err = rfscale("explore", "net.json", "--image", "pixels")
+    assert code == 2
+    assert "--image" in err
+
+
 def test_a_page_of_a_space(rfscale, folder):
     code, out, err = rfscale("explore", "space.json", "--where", "extent > 5")
     assert (code, err) == (0, "")
@@ -65,6 +75,8 @@ def test_a_page_of_a_space(rfscale, folder):
         ("space.json --photo p.png", "--photo goes with networks"),
         ("space.json --objective macs", "a front of two objectives, not 1"),
         ("net.json --photo p.png", "No such file"),
+        ("net.json --image p.png", "No such file"),
+        ("space.json --image p.png", "--photo goes with networks"),
         ("net.json --more-sizes 3;4", "--more-sizes"),
         ("net.json --image-size x", "--image-size"),
         ("net.json --input-size 0", "--input-size"),

@@ -125,20 +125,20 @@ def compare(opened: Opened, page, network, rng: random.Random) -> int:
     document = page.document
     seen = 0
     for _ in range(ENTRIES):
-        number = rng.randrange(len(document["views"]))
-        view = document["views"][number]
+        view = rng.choice(document["views"])
+        size = "x".join(map(str, view["input_size"] or ["none"]))
         layers = [i for i, terms in enumerate(view["terms"]) if terms is not None]
         layer = rng.choice(layers)
         sizes = view["figures"]["map_size"][layer] if view["input_size"] else [9] * len(document["axes"])
         entry = [rng.randrange(n) for n in sizes]
         opened.tab.evaluate(
-            SHOW, {"view": number, "layer": layer, "entry": entry, "neighbour": rng.randrange(len(entry))}
+            SHOW, {"view": size, "layer": layer, "entry": entry, "neighbour": rng.randrange(len(entry))}
         )
         name = document["layers"][layer]["name"]
         fp = rf.footprint(network, name, entry, view["input_size"])
         for plane in opened.tab.evaluate(PAINTED):
             assert np.array_equal(painted(plane), expected(fp, plane, len(entry))), (
-                number,
+                size,
                 name,
                 entry,
                 plane["plane"],
@@ -292,7 +292,7 @@ def test_controls_objects_tiles_and_the_table(resnet):
 
 
 def test_the_address_opens_the_page_as_it_was(resnet):
-    state = {"layer": 3, "entry": [2, 7], "pin": 1, "formulas": True, "box": [1, 2, 9, 9], "view": 1}
+    state = {"layer": 3, "entry": [2, 7], "pin": 1, "formulas": True, "box": [1, 2, 9, 9], "view": "130x75"}
     resnet.tab.evaluate(SHOW, state)
     resnet.tab.wait_for_url("**pin=maxpool**")
     address = resnet.tab.url
@@ -301,6 +301,30 @@ def test_the_address_opens_the_page_as_it_was(resnet):
     resnet.tab.goto(address)
     resnet.settle()
     assert {key: resnet.state(key) for key in state} == state
+
+
+def test_any_size_that_the_network_takes(opened):
+    """What the page works out itself is painted as the engine has it; sizes that do not fit are refused in words."""
+    network = rf.load("unet-padded")
+    shown = opened(rf.explore(network, input_size=96))
+    tab = shown.tab
+    for written, key in (("64x112", "64x112"), ("80", "80x80")):
+        tab.fill("#size", written)
+        tab.keyboard.press("Enter")
+        assert shown.state("view") == key
+        assert shown.state("entry") == [int(n) // 2 for n in key.split("x")]
+        fp = rf.footprint(network, "output", shown.state("entry"), [int(n) for n in key.split("x")])
+        (plane,) = tab.evaluate(PAINTED)
+        assert np.array_equal(painted(plane), expected(fp, plane, 2))
+        assert f"{int(fp.sum())} pixels" in tab.inner_text("#told")
+    tab.fill("#size", "70x64")
+    tab.keyboard.press("Enter")
+    assert shown.state("view") == "80x80"
+    assert "merges maps of" in tab.inner_text("[role=alert]")
+    assert "16k from 16" in tab.inner_text("[role=alert]")
+    tab.evaluate(SHOW, {"zoom": 8})
+    assert tab.evaluate("() => document.querySelector('.mask').width") < 30
+    shown.quiet()
 
 
 def test_a_photo_stays_in_the_page(opened, tmp_path):

@@ -105,8 +105,6 @@ def test_channels_that_cannot_be_added():
 def test_what_goes_with_chains_only():
     with pytest.raises(InputError, match=r"formulas go with chains.* has branches; ask rf\.validate\(space\.network"):
         rf.sweep(space(), formulas=True)
-    with pytest.raises(InputError, match=r"formulas are judged on chains.*rf\.validate\(space\.network\(index\)\)"):
-        rf.validate(space())
     with pytest.raises(InputError, match="'shared', which is no figure"):
         rf.count(space(), "shared")
 

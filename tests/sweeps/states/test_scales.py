@@ -13,6 +13,8 @@ from rfscale.sweeps import Space
 from rfscale.sweeps.runs.blocks import Blocks
 from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.states.scales.families import Family, compose, reduced
+from rfscale.sweeps.states.scales.figures import FIGURES as FIGURES_OF_MAPS
+from rfscale.sweeps.states.scales.figures import map_figures
 from tests.oracles.scaled_sets import Architecture
 
 FIGURES = ("area", "extent", "jump", "overlap", "max_gap", "density")
@@ -224,6 +226,14 @@ def test_maps_of_different_phases_on_the_axes_are_counted_too():
     assert (derived.density.values <= 1).all()
 
 
+def test_the_largest_entry_off_the_diagonal():
+    """The example of docs/theory.md, 15.3."""
+    period = 16
+    x, y = Family(2, period, ((0, 7), (8, 3))), Family(2, period, ((0, 7), (10, 3)))
+    found = dict(zip(FIGURES_OF_MAPS, map_figures((x, y), 2), strict=True))
+    assert (found["area"], found["extent"], found["box"], found["terms"], found["jump"]) == (12, 3, 12, 2, 8)
+
+
 def test_families_compose_as_entries_read():
     draw = random.Random(1)
 
@@ -313,7 +323,9 @@ def test_states_of_a_unet_are_few():
     space = Space.from_dict(rf.cells.unet(4, channels=16))
     assert space.size == 262144
     assert rf.count(space, "extent").sum() == 262144
-    assert max(len(level.state) for level in compiled(space).axes[0].levels) < 2000
+    levels, programs = compiled(space).axes[0].levels, compiled(space).programs
+    assert max(len(level.state) for level in levels) == len(levels[-1].state) == 1007
+    assert [p.before for p in programs if p.stage in ("e1", "e2", "d2", "d1")] == [(), ("e1",), ("e1",), ()]
 
 
 def test_too_many_states_name_the_stage():

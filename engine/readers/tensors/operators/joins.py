@@ -20,6 +20,7 @@ from rfscale.engine.readers.tensors.layout import (
     with_dim,
 )
 from rfscale.engine.readers.tensors.naming import jump_of
+from rfscale.engine.readers.tensors.operators.channel_parts import arranged
 from rfscale.engine.readers.tensors.operators.extra_tokens import join_tokens
 from rfscale.engine.readers.tensors.operators.spatial_ops import as_axis, lengthened_dim, pad_dim, roll, whole_dim
 from rfscale.engine.readers.tensors.tracking import Joined, Tracked, Tracker
@@ -40,7 +41,9 @@ def concatenate(k: Tracker, values: Sequence[Any], d: int) -> Tracked:
         parts = k.aligned(parts)
         shape = [*k.shape[:d], 1, *k.shape[d + 1 :]]
         dims = common([with_dim(p.dims, d, ()) for p in parts], shape)
-        return k.merge("concat", parts, with_dim(dims, d, _beside(values, d)))
+        out = k.merge("concat", parts, with_dim(dims, d, _beside(values, d)))
+        changed = iter(parts)
+        return arranged(k, out, [next(changed) if isinstance(v, Tracked) else v for v in values], d)
     if not k.joins_axes:
         return k.join(values, d)
     try:

@@ -32,6 +32,7 @@ from rfscale.engine.readers.tensors.layout import (
     with_dim,
     with_extra_entries,
 )
+from rfscale.engine.readers.tensors.operators.channel_parts import cut_out
 from rfscale.engine.readers.tensors.operators.extra_tokens import narrow_tokens
 from rfscale.engine.readers.tensors.rearranged import Rearranged, cut, padded
 from rfscale.engine.readers.tensors.tracking import Constant, Joined, Tracked, Tracker, axis_values
@@ -296,7 +297,8 @@ def narrow(k: Tracker, t: Tracked, d: int, start: int, stop: int, step: int = 1,
         return replace(t, dims=become(rest))
     check_place(dim)
     if not spatial(dim):
-        return replace(t, dims=become(picked(dim, range(start, stop, step))))
+        part = cut_out(k, t, d, start, stop, narrow) if step == 1 else None
+        return part or replace(t, dims=become(picked(dim, range(start, stop, step))))
     if len(dim) > 1:
         if is_sequence(dim) and not is_repeated(dim):
             return _narrow_rows(k, t, d, start, stop, step)

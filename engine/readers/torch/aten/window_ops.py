@@ -229,16 +229,19 @@ def _unpool(k: Tracker, x: Any, indices: Any, *_: Any) -> Tracked:
     ndim = len(both.map)
     spans = [d * (n - 1) + 1 for d, n in zip(params["dilation"], params["kernel"], strict=True)]
     target = sp.target_size(both, axes, k.shape[-rank:])
-    made = [
-        (n - 1) * params["stride"][a] + spans[a] - params["padding"][a] - params["padding"][ndim + a]
-        for a, n in enumerate(both.map)
-    ]
+    if tuple(target) != k.map_of(pool.sources[0]):
+        raise UnreadableError("it unpools to another size than that of the map that was pooled")
+    params["padding"] = list(params["padding"])
+    lacking = [0] * ndim
+    for a, n in enumerate(both.map):  # the last windows end where the map does, or before, or beyond
+        over = (n - 1) * params["stride"][a] + spans[a] - params["padding"][a] - target[a]
+        params["padding"][ndim + a], lacking[a] = max(over, 0), max(-over, 0)
+    made = [n - m for n, m in zip(target, lacking, strict=True)]
     out = k.after(both, "conv_transpose", sp.all_whole(both, axes, made), **params)
-    lost = [[0, n - m] for n, m in zip(target, made, strict=True)]
     first = len(out.dims) - rank
     for j, axis in enumerate(axes):
         if axis is not None:
-            out = sp.pad_dim(k, out, first + j, *lost[axis])
+            out = sp.pad_dim(k, out, first + j, 0, lacking[axis])
     return out
 
 

@@ -124,7 +124,9 @@ def model_inputs(
         ]
     given = row_of_numbers(example_input)
     if given is None:
-        return [_structured(example_input, facts, signature, sizes, axes, image)]
+        return [
+            _structured(example, facts, signature, sizes, axes, image) for example in _meant(example_input, facts, axes)
+        ]
     meant = [(given, spatial_dims(given, axes))] if axes is not None else facts.completed(given)
     return [
         _of_shape(_with_size(shape, dims, sizes), dims, facts.dtype, signature, image, False) for shape, dims in meant
@@ -275,6 +277,17 @@ def _structured(
     if found.value is not None:
         raise _both_given()
     return inputs.with_pixels(sizes * len(dims) if len(sizes) == 1 else sizes)
+
+
+def _meant(example: Any, facts: InputFacts, axes: Sequence[int] | None) -> list[Any]:
+    """What the user may mean, the likeliest first: one tensor may lack its batch, and hold an image's bytes."""
+    if not (_is_torch(example) or hasattr(example, "__array_interface__")) or not hasattr(example, "reshape"):
+        return [example]
+    shapes = [facts.completed(tuple(example.shape))[0][0]] if axes is None else []
+    likely = [example.reshape(shape) for shape in shapes if shape[-len(example.shape) :] == tuple(example.shape)]
+    likely = [one for one in likely if one.shape != example.shape] + [example]
+    is_integer = facts.rank is not None and not str(example.dtype).replace("torch.", "").startswith(("float", "bfloat"))
+    return likely + [one * 1.0 for one in likely if is_integer]
 
 
 def _described(value: Any, facts: InputFacts, where: str, known: dict[int, TensorInput]) -> Any:

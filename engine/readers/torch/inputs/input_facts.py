@@ -128,7 +128,7 @@ def input_facts(module: Any) -> InputFacts:
 def _number_named(module: Any, names: Sequence[str]) -> int | None:
     """The first number that the configurations of a module give one of some names."""
     found = (config.get(name) for config in _configurations(module) for name in names)
-    return next((int(n) for n in found if _is_size(n)), None)
+    return next((int(n) for n in found if n is not None and _is_size(n)), None)
 
 
 def _channels_of(config: Mapping[str, Any]) -> int | None:

@@ -193,7 +193,7 @@ def _inference() -> Iterator[None]:
 @contextmanager
 def unchanged(parts: Parts) -> Iterator[None]:
     """Run a module in evaluation mode, and leave it as it was: in training or not, with the attributes that it had."""
-    training = [part for part in parts.modules if part.training]
+    training = [part for part in parts.modules if getattr(part, "training", False)]  # frozen ones have no such thing
     before = [_contents(vars(part)) for part in parts.modules]
     owned = [(t, t.detach()) for t in (*parts.parameters, *parts.buffers)]
     if training:

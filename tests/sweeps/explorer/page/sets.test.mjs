@@ -52,6 +52,7 @@ test("an entry stands in its phase, in the run that holds it", () => {
   assert.deepEqual([0, 2, 4, 6].map((e) => entrySet(family, shapes, e)), [[10, 13], [14, 17], [50, 51, 53, 54], [50, 51, 53, 54]]);
   assert.deepEqual(entrySet(family, shapes, 3), []);
   assert.throws(() => entrySet(family, shapes, 8), RangeError);
+  assert.deepEqual(entrySet({ entries: 1, phases: [[[1, -3, 0, 0]]] }, [[3, 1, 1]], 0), [-3, 0, 1, 2]);
   const endless = { entries: null, phases: [[[null, 0, 8, 0]], [[null, 3, 8, 0]]] };
   assert.deepEqual([-3, -2, 5].map((e) => entrySet(endless, shapes, e)), [[-13, -10], [-8, -5], [19, 22]]);
 });

@@ -3,9 +3,7 @@
 export function text(value, digits = 3) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (typeof value === "boolean") return value ? "yes" : "";
-  if (typeof value !== "number") return String(value);
-  if (Number.isInteger(value)) return String(value);
-  return String(Number(value.toPrecision(digits)));
+  return typeof value !== "number" || Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(digits)));
 }
 
 // One number where all axes are alike, else one per axis.
@@ -21,9 +19,12 @@ export function short(value) {
   return text(value / unit) + letter;
 }
 
+// Neither nothing nor all is written of a share that only comes near to it.
 export function percent(share) {
   const value = 100 * share;
-  return `${value >= 9.95 ? Math.round(value) : value === 0 ? 0 : Number(value.toFixed(1))} %`;
+  if (value > 0 && value < 0.05) return "under 0.1 %";
+  if (value > 99.5 && value < 100) return value > 99.95 ? "over 99.9 %" : `${value.toFixed(1)} %`;
+  return `${value >= 9.95 ? Math.round(value) : Number(value.toFixed(1))} %`;
 }
 
 // The mean of axes on a log scale; null where one is missing.
@@ -38,29 +39,19 @@ export function logScale(low, high, start, end) {
 }
 
 export function powersOfTwo(low, high) {
-  const found = [];
-  for (let p = Math.ceil(Math.log2(low)); 2 ** p <= high; p++) found.push(2 ** p);
-  return found;
+  const first = Math.ceil(Math.log2(low));
+  return Array.from({ length: Math.max(0, Math.floor(Math.log2(high)) - first + 1) }, (_, i) => 2 ** (first + i));
 }
 
 // The share of the objects below a size, even within a bin on the log axis: as rf.match counts them.
 export function shareBelow(edges, counts, limit) {
   const total = counts.reduce((sum, n) => sum + n, 0);
   if (!total) return NaN;
-  let below = 0;
-  for (let i = 0; i < counts.length; i++) {
-    if (edges[i + 1] <= limit) below += counts[i];
-    else {
-      if (edges[i] < limit) below += (counts[i] * Math.log(limit / edges[i])) / Math.log(edges[i + 1] / edges[i]);
-      break;
-    }
-  }
-  return below / total;
+  const part = (low, high) => (high <= limit ? 1 : low < limit ? Math.log(limit / low) / Math.log(high / low) : 0);
+  return counts.reduce((below, n, i) => below + n * part(edges[i], edges[i + 1]), 0) / total;
 }
 
 // Values of runs (value, times, …), in order.
 export function unrolled(runs) {
-  const values = [];
-  for (let i = 0; i < runs.length; i += 2) for (let n = 0; n < runs[i + 1]; n++) values.push(runs[i]);
-  return values;
+  return runs.flatMap((value, i) => (i % 2 ? [] : new Array(runs[i + 1]).fill(value)));
 }

@@ -2,21 +2,16 @@
 
 // Layers and modules stand there by name, so that a link outlives a small change of the network.
 export function toHash(doc, state, first) {
-  const parts = new URLSearchParams();
-  for (const [key, value] of Object.entries(state)) {
-    const written = key === "open" ? JSON.stringify([...value].sort()) : String(value);
-    if (written === (key === "open" ? JSON.stringify([...first.open].sort()) : String(first[key]))) continue;
-    const layer = key === "layer" || key === "pin";
-    parts.set(key, layer ? (value < 0 ? "" : doc.layers[value].name) : written);
-  }
-  return parts.toString();
+  const written = (value, key) => (key === "open" ? JSON.stringify([...value].sort()) : String(value));
+  const named = (value, key) => (key === "layer" || key === "pin" ? doc.layers[value]?.name ?? "" : written(value, key));
+  const changed = Object.entries(state).filter(([key, value]) => written(value, key) !== written(first[key], key));
+  return new URLSearchParams(changed.map(([key, value]) => [key, named(value, key)])).toString();
 }
 
 export function fromHash(doc, hash, first) {
   const parts = new URLSearchParams(hash.replace(/^#/, ""));
   const modules = Object.keys(doc.modules);
-  const layer = new Map(doc.layers.map((l, i) => [l.name, i]));
-  const state = { ...first };
+  const [layer, state] = [new Map(doc.layers.map((l, i) => [l.name, i])), { ...first }];
   for (const [key, value] of parts) {
     if (!(key in first)) continue;
     if (key === "layer" || key === "pin") state[key] = layer.get(value) ?? (key === "pin" ? -1 : first.layer);

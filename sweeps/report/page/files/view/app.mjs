@@ -1,14 +1,12 @@
 // The state of the page: one object, changed by `set`, which draws what depends on it and writes the address.
 import { mapSize, middleOf, nearestEntry } from "../model/footprint.mjs";
+import { keyOf, viewAt } from "../model/sizes.mjs";
 import { fromHash, toHash } from "../model/state.mjs";
-import { buildTree, edges, firstOpen, visibleRows } from "../model/tree.mjs";
-
-const FIRST_ROWS = 30;
+import { edges, visibleRows } from "../model/tree.mjs";
 
 export function createApp(doc, inAddress) {
-  const tree = buildTree(doc);
-  const [drawers, first] = [[], firstState(doc, tree)];
-  const app = { doc, tree, first, state: first, photo: null, listen: (draw) => drawers.push(draw) };
+  const [drawers, first] = [[], firstState(doc)];
+  const app = { doc, first, state: first, photo: null, problem: "", listen: (draw) => drawers.push(draw) };
   let [waiting, writing] = [null, null];
   const write = () => history.replaceState(null, "", `#${toHash(doc, app.state, first)}`);
   const draw = () => {
@@ -19,27 +17,37 @@ export function createApp(doc, inAddress) {
     if (inAddress && location.protocol !== "about:") writing = setTimeout(write, 200);
   };
   app.set = (change) => {
-    const view = doc.views[change.view ?? app.state.view] ? (change.view ?? app.state.view) : 0;
+    const view = viewOr(app, change.view ?? app.state.view);
     const next = { ...app.state, ...change, view };
+    const [was, is] = [app.view(), viewAt(doc, view)].map((v) => mapSize(v, next.layer));
+    if (view !== app.state.view && was && is && !("entry" in change)) next.entry = next.entry.map((e, a) => Math.floor((e * is[a]) / was[a]));
     if (next.layer !== app.state.layer && !("entry" in change)) next.entry = sameplace(app, next) ?? next.entry;
-    next.entry = fitting(doc.views[view], next.layer, next.entry);
+    next.entry = is ? is.map((n, a) => Math.min(Math.max(Math.round(next.entry[a] ?? 0), 0), n - 1)) : next.entry.map(Math.round);
     app.state = next;
     if (!waiting) requestAnimationFrame(draw);
     waiting = new Set([...(waiting ?? []), ...Object.keys(change)]);
   };
   app.open = (hash) => app.set(fromHash(doc, hash, first));
-  app.view = () => doc.views[app.state.view];
-  app.rows = () => visibleRows(tree, app.state.open);
+  app.view = () => viewAt(doc, app.state.view);
+  app.rows = () => visibleRows(doc.tree, app.state.open);
   return Object.assign(app, { edges: (rows) => edges(doc, rows), row: shownRow });
 }
 
-function firstState(doc, tree) {
-  const view = doc.views[0];
-  const local = (layer) => view.terms[layer] && !view.figures.is_global[layer];
-  const layer = doc.outputs.map((o) => o.layer).find(local) ?? Math.max(0, doc.layers.findLastIndex((_, i) => local(i)));
-  const entry = mapSize(view, layer)?.map((n) => Math.floor(n / 2)) ?? doc.axes.map(() => 0);
+// The view of a key, or the one that is shown, where the network does not take the size.
+function viewOr(app, key) {
+  try {
+    return [viewAt(app.doc, key), (app.problem = "")] && key;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    app.problem = error.message;
+    return app.state.view;
+  }
+}
+
+function firstState(doc) {
+  const entry = mapSize(doc.views[0], doc.start).map((n) => Math.floor(n / 2));
   return {
-    view: 0, layer, entry, pin: -1, open: firstOpen(tree, FIRST_ROWS), neighbour: doc.axes.length - 1,
+    view: keyOf(doc.views[0]), layer: doc.start, entry, pin: -1, open: new Set(doc.open), neighbour: doc.axes.length - 1,
     padding: true, field: true, zoom: 1, box: [], cut: doc.axes.map(() => null),
     rule: 0, category: "", tile: -1, formulas: false, sort: "", down: false,
   };
@@ -47,15 +55,9 @@ function firstState(doc, tree) {
 
 // The entry of another layer that is nearest to the footprint shown.
 function sameplace(app, next) {
-  const middle = middleOf(app.doc, app.doc.views[app.state.view], app.state.layer, app.state.entry);
-  const view = app.doc.views[next.view];
+  const middle = middleOf(app.doc, app.view(), app.state.layer, app.state.entry);
+  const view = viewAt(app.doc, next.view);
   return middle && view.terms[next.layer] && nearestEntry(app.doc, view, next.layer, middle);
-}
-
-// An entry that the map has.
-function fitting(view, layer, entry) {
-  const n = mapSize(view, layer);
-  return n ? n.map((size, a) => Math.min(Math.max(Math.round(entry[a] ?? 0), 0), size - 1)) : entry.map(Math.round);
 }
 
 // The row that shows a layer: its own, or that of the folded module around it.

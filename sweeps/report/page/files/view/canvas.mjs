@@ -3,7 +3,7 @@ import { outsideImage, rectangles, nearestEntry } from "../model/footprint.mjs";
 import { color, el, sharp } from "./dom.mjs";
 import { fieldAt, planes, scene } from "./scene.mjs";
 
-const [HIGHEST, STRIP, VOLUME] = [460, 56, 290]; // CSS pixels of a plane, of one axis, of each of three planes
+const [HIGHEST, STRIP, VOLUME] = [460, 56, 250]; // CSS pixels of a plane, of one axis, of each of three planes
 const SIDES = [[-0.5, 0], [0, 0.5], [0.5, 0], [0, -0.5]]; // of the square between the middles of four cells
 const SMALLEST = 5; // CSS pixels of a rectangle that is outlined by itself
 
@@ -12,23 +12,19 @@ export function createCanvas(app, place, told) {
     const layers = ["photo", "mask", "pinned", "marks"].map((name) => el("canvas", { class: name }));
     const label = plane.cut === null ? "image" : `plane ${app.doc.axes[plane.cut]}`;
     const stage = el("div", { class: "stage", "data-plane": plane.cut ?? "" }, layers);
-    const slider = plane.cut === null ? null : el("input", {
-      type: "range", "aria-label": `pixel of axis ${app.doc.axes[plane.cut]}`,
-      oninput: (e) => app.set({ cut: app.state.cut.map((c, a) => (a === plane.cut ? Number(e.target.value) : c)) }),
-    });
+    const oninput = (e) => app.set({ cut: app.state.cut.map((c, a) => (a === plane.cut ? Number(e.target.value) : c)) });
+    const slider = plane.cut === null ? null : el("input", { type: "range", "aria-label": `pixel of axis ${app.doc.axes[plane.cut]}`, oninput });
     const where = el("span", { class: "muted" });
     place.append(el("figure", { "aria-label": label }, stage, plane.cut === null ? null : el("figcaption", {}, where, slider)));
     const part = { plane, stage, slider, where, canvases: Object.fromEntries(layers.map((c) => [c.className, c])) };
     listen(app, part);
     return part;
   });
-  const draw = () => {
-    const now = scene(app);
-    const width = parts.length === 3 ? Math.min(place.clientWidth, VOLUME) : place.clientWidth;
+  return () => {
+    const [now, width] = [scene(app), Math.min(place.clientWidth, parts.length === 3 ? VOLUME : Infinity)];
     for (const part of parts) drawPart(app, part, now, width);
     told(now);
   };
-  return draw;
 }
 
 function drawPart(app, part, now, width) {
@@ -49,7 +45,7 @@ function drawPart(app, part, now, width) {
   Object.assign(part.stage.dataset, { origin: [rows[0], columns[0]].join(), cut: cut ? cut[1] : "" });
   paint(part.canvases.mask, part, [[now.products, color("footprint")], [now.shared, color("shared")]], cut);
   paint(part.canvases.pinned, part, [[now.pinned, color("pin")]], cut);
-  drawPhoto(app, part, sharp(part.canvases.photo, w, h), now);
+  drawPhoto(app, part, sharp(part.canvases.photo, w, h));
   drawMarks(app, part, sharp(part.canvases.marks, w, h), now, cut);
 }
 
@@ -70,14 +66,12 @@ const corner = (part, y, x) => [(x - part.columns[0]) * part.scale, (y - part.ro
 
 const box = (part, [top, bottom, left, right]) => [...corner(part, top, left), (right - left) * part.scale, (bottom - top) * part.scale * part.tall];
 
-function imageBox(app, part) {
+function imageBox(app, { plane: { axes } }) {
   const size = app.view().input_size;
-  if (!size) return null;
-  const [a, b] = part.plane.axes;
-  return [0, a === null ? 1 : size[a], 0, size[b]];
+  return size && [0, axes[0] === null ? 1 : size[axes[0]], 0, size[axes[1]]];
 }
 
-function drawPhoto(app, part, context, now) {
+function drawPhoto(app, part, context) {
   const image = imageBox(app, part);
   const area = image ? box(part, image) : [0, 0, context.canvas.clientWidth, context.canvas.clientHeight];
   context.fillStyle = color("paper");
@@ -85,9 +79,7 @@ function drawPhoto(app, part, context, now) {
   if (app.photo && image && part.plane.cut === null) context.drawImage(app.photo, ...area);
   let step = 1;
   while (step * part.scale < 18) step *= 2;
-  context.strokeStyle = color("grid");
-  context.fillStyle = color("muted");
-  context.font = "10px system-ui, sans-serif";
+  Object.assign(context, { strokeStyle: color("grid"), fillStyle: color("muted"), font: "10px system-ui, sans-serif" });
   context.beginPath();
   const label = Math.ceil(40 / (step * part.scale)) * step;
   for (let p = Math.ceil(part.columns[0] / step) * step; p <= part.columns[1]; p += step) {
@@ -118,22 +110,19 @@ function drawMarks(app, part, context, now, cut) {
     if (outlined.length) for (const r of small ? [ends] : outlined) stroke(context, box(part, r), color("next"), 1);
   }
   if (app.state.field) drawField(app, part, context, cut);
-  const chosen = app.state.box;
-  if (chosen.length === 4) stroke(context, box(part, [chosen[0], chosen[2], chosen[1], chosen[3]]), color("object"), 2);
-  if (chosen.length === 2) stroke(context, box(part, [0, 1, ...chosen]), color("object"), 2);
+  const [y, x, bottom, right] = app.state.box.length === 2 ? [0, app.state.box[0], 1, app.state.box[1]] : app.state.box;
+  if (right !== undefined) stroke(context, box(part, [y, bottom, x, right]), color("object"), 2);
 }
 
 function stroke(context, [x, y, w, h], style, width) {
-  context.strokeStyle = style;
-  context.lineWidth = width;
+  Object.assign(context, { strokeStyle: style, lineWidth: width });
   context.strokeRect(x + 0.5, y + 0.5, w - 1, h - 1);
 }
 
 function hatch(context) {
   const tile = el("canvas", { width: 8, height: 8 });
   const pen = tile.getContext("2d");
-  pen.strokeStyle = color("padding");
-  pen.lineWidth = 1.5;
+  Object.assign(pen, { strokeStyle: color("padding"), lineWidth: 1.5 });
   pen.beginPath();
   for (const x of [-8, 0, 8]) line(pen, [x - 1, 9], [x + 9, -1]);
   pen.stroke();
@@ -142,45 +131,47 @@ function hatch(context) {
 
 // The contours that hold 50, 80 and 95 % of the paths: lines between the middles of cells inside and outside.
 function drawField(app, part, context, cut) {
-  const field = fieldAt(app, app.state.layer, app.state.entry);
+  const [field, [a, b]] = [fieldAt(app, app.state.layer, app.state.entry), part.plane.axes];
   if (!field) return;
-  const [a, b] = part.plane.axes;
-  const [rows, columns] = [a === null ? 1 : field.shape[a], field.shape[b]];
-  const strides = field.shape.map((_, axis) => field.shape.slice(axis + 1).reduce((n, size) => n * size, 1));
   const start = (axis) => field.first[axis] + field.moved[axis];
   const at = cut ? Math.floor((cut[1] - start(cut[0])) / field.cell[cut[0]]) : 0;
   if (cut && (at < 0 || at >= field.shape[cut[0]])) return;
-  const level = (r, c) => {
-    if (c < 0 || c >= columns || (a !== null && (r < 0 || r >= rows))) return 0; // of one axis, all rows are alike
-    return field.grid[(a === null ? 0 : r * strides[a]) + c * strides[b] + (cut ? at * strides[cut[0]] : 0)];
-  };
   const point = (r, c) => corner(part, a === null ? r : start(a) + r * field.cell[a], start(b) + c * field.cell[b]);
-  for (let contour = 1; contour <= 3; contour++) {
+  (field.found[[a, b, at]] ??= contours(field, a, b, cut?.[0], at)).forEach((segments, i) => {
     context.beginPath();
-    for (let r = 0; r <= rows; r++)
-      for (let c = 0; c <= columns; c++) {
-        const inside = [level(r - 1, c - 1), level(r - 1, c), level(r, c), level(r, c - 1)].map((l) => l >= contour);
-        const crossed = SIDES.filter((_, i) => inside[i] !== inside[(i + 1) % 4]).map(([down, right]) => point(r + down, c + right));
-        for (let i = 0; i < crossed.length; i += 2) line(context, crossed[i], crossed[i + 1]);
-      }
-    context.strokeStyle = color("field");
-    context.lineWidth = contour;
-    context.stroke();
-  }
+    for (const [r, c, toR, toC] of segments) line(context, point(r, c), point(toR, toC));
+    Object.assign(context, { strokeStyle: color("field"), lineWidth: i + 1 }).stroke();
+  });
 }
 
-function line(context, [x, y], [toX, toY]) {
-  context.moveTo(x, y);
-  context.lineTo(toX, toY);
+// Of each contour the segments [row, column, row, column] in cells; found once for every plane.
+function contours(field, a, b, cutAxis, at) {
+  const [rows, columns] = [a === null ? 1 : field.shape[a], field.shape[b]];
+  const strides = field.shape.map((_, axis) => field.shape.slice(axis + 1).reduce((n, size) => n * size, 1));
+  const [row, fixed] = [a === null ? 0 : strides[a], at * (strides[cutAxis] ?? 0)]; // of one axis, all rows are alike
+  const within = (r, c) => c >= 0 && c < columns && (!row || (r >= 0 && r < rows));
+  const level = (r, c) => (within(r, c) ? field.grid[fixed + r * row + c * strides[b]] : 0);
+  const found = [[], [], []];
+  for (let r = 0; r <= rows; r++)
+    for (let c = 0; c <= columns; c++) {
+      const around = [level(r - 1, c - 1), level(r - 1, c), level(r, c), level(r, c - 1)];
+      for (let contour = Math.min(...around) + 1; contour <= Math.max(...around); contour++) {
+        const crossed = SIDES.filter((_, i) => around[i] >= contour !== around[(i + 1) % 4] >= contour);
+        for (let i = 0; i < crossed.length; i += 2)
+          found[contour - 1].push([r + crossed[i][0], c + crossed[i][1], r + crossed[i + 1][0], c + crossed[i + 1][1]]);
+      }
+    }
+  return found;
 }
+
+const line = (context, from, to) => [context.moveTo(...from), context.lineTo(...to)];
 
 // A click chooses the entry that is nearest; a drag draws the box of an object.
 function listen(app, part) {
   let from = null;
-  const pixel = (event) => {
-    const frame = part.stage.getBoundingClientRect();
-    const x = part.columns[0] + (event.clientX - frame.left) / part.scale;
-    return [part.rows[0] + (event.clientY - frame.top) / (part.scale * part.tall), x];
+  const pixel = ({ clientX, clientY }) => {
+    const { left, top } = part.stage.getBoundingClientRect();
+    return [part.rows[0] + (clientY - top) / (part.scale * part.tall), part.columns[0] + (clientX - left) / part.scale];
   };
   const moved = (to) => Math.max(Math.abs(to[0] - from[0]) * part.tall, Math.abs(to[1] - from[1])) * part.scale > 5;
   const boxOf = (to) => {
@@ -195,12 +186,10 @@ function listen(app, part) {
     if (from && part.plane.cut === null && moved(pixel(event))) app.set({ box: boxOf(pixel(event)) });
   });
   part.stage.addEventListener("pointerup", (event) => {
-    if (!from) return;
-    const to = pixel(event);
-    const dragged = moved(to);
+    const [to, { cut }] = [pixel(event), scene(app)];
+    const clicked = from && !moved(to);
     from = null;
-    if (dragged) return;
-    const cut = scene(app).cut;
+    if (!clicked) return;
     const wanted = app.doc.axes.map((_, a) => (part.plane.axes.includes(a) ? to[part.plane.axes.indexOf(a)] : cut[a]));
     const entry = nearestEntry(app.doc, app.view(), app.state.layer, wanted);
     if (entry) app.set({ entry });

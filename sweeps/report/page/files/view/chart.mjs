@@ -18,10 +18,7 @@ export function createChart(app, place) {
     const points = rows.map(({ node, header }) => (header ? null : side(figures.extent[node.layer])));
     const wires = app.edges(rows);
     const rank = ranks(rows.length, wires);
-    const effective = (layer) => {
-      const field = fieldOf(app.doc, layer);
-      return field ? side(field.box.map(([a, b]) => b - a)) : null;
-    };
+    const effective = (layer) => side(fieldOf(app.doc, layer)?.box.map(([a, b]) => b - a));
     const low = sizes ? Math.max(1, Math.min(4, ...points.filter(Boolean))) : 1;
     const last = sizes ? sizes.edges[sizes.edges.length - 1] : 2;
     const high = Math.max(2 * low, ...points.filter(Boolean), last) * 1.1;
@@ -59,8 +56,7 @@ export function createChart(app, place) {
 }
 
 function histogram(sizes, y, low, strip) {
-  const most = Math.max(...sizes.counts, 1e-9);
-  const total = sizes.counts.reduce((sum, n) => sum + n, 0);
+  const [most, total] = [Math.max(...sizes.counts, 1e-9), sizes.counts.reduce((sum, n) => sum + n, 0)];
   return sizes.counts.map((n, i) => {
     if (!n || sizes.edges[i + 1] <= low) return null;
     const [a, b] = [y(sizes.edges[i + 1]), y(Math.max(low, sizes.edges[i]))];

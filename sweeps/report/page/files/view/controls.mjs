@@ -1,6 +1,7 @@
 // What is chosen beside the canvas: size, layer, entry, neighbour, pin, photo, object box; and what it all says.
 import { figures } from "../model/footprint.mjs";
-import { perAxis, side, text } from "../model/numbers.mjs";
+import { keyOf } from "../model/sizes.mjs";
+import { perAxis, percent, side, text } from "../model/numbers.mjs";
 import { byId, chooser, el } from "./dom.mjs";
 import { counts } from "./verdict.mjs";
 import { fieldAt } from "./scene.mjs";
@@ -23,7 +24,10 @@ export function createControls(app, redraw) {
     const check = (key, label) => el("label", {}, el("input",
       { type: "checkbox", id: `c-${key}`, checked: state[key], onchange: (e) => app.set({ [key]: e.target.checked }) }), label);
     place.replaceChildren(...[
-      choose("view", "Input", doc.views.map((v) => v.input_size?.join("×") ?? "no borders")),
+      chooser("Input", doc.views.map((v) => [keyOf(v), v.input_size?.join("×") ?? "no borders"]), state.view, (view) => app.set({ view })),
+      !doc.program.missing && el("label", {}, "other size ",
+        el("input", { type: "text", id: "size", size: 7, onchange: (e) => otherSize(app, e.target.value) })),
+      app.problem && el("span", { class: "error", role: "alert" }, app.problem, doc.halo.valid ? `; it takes ${doc.halo.valid.join(" × ")}` : ""),
       choose("layer", "Layer", names),
       doc.axes.map((axis, a) => number(`e-${axis}`, `entry ${axis} `, state.entry[a], (v) =>
         app.set({ entry: state.entry.map((e, b) => (a === b ? v : e)) }))),
@@ -38,16 +42,19 @@ export function createControls(app, redraw) {
   };
 }
 
+function otherSize(app, written) {
+  const sides = written.trim().split(/[x×, ]+/);
+  app.set({ view: (sides.length === 1 ? app.doc.axes.map(() => sides[0]) : sides).join("x") });
+}
+
 const number = (id, label, value, change) => el("label", {}, label,
   el("input", { type: "number", id, value, step: 1, onchange: (e) => e.target.value !== "" && change(Number(e.target.value)) }));
 
 // The sides of the object box; given by keys, it lies around the middle of the image.
 function boxSide(app, a) {
-  const { box } = app.state;
-  const n = app.doc.axes.length;
-  const sides = Array.from({ length: n }, (_, b) => (box.length === 2 * n ? box[b + n] - box[b] : 0));
-  const axis = n === 1 ? "" : [" height", " width"][a];
-  return number(`b-${a}`, `object${axis} `, sides[a], (v) => {
+  const [{ box }, n] = [app.state, app.doc.axes.length];
+  const sides = app.doc.axes.map((_, b) => (box.length === 2 * n ? box[b + n] - box[b] : 0));
+  return number(`b-${a}`, `object${n === 1 ? "" : [" height", " width"][a]} `, sides[a], (v) => {
     const wanted = sides.map((s, b) => (b === a ? v : s || v));
     const middle = (app.view().input_size ?? wanted.map(() => 0)).map((s) => s / 2);
     const low = wanted.map((s, b) => Math.round(box.length === 2 * n ? (box[b] + box[b + n] - s) / 2 : middle[b] - s / 2));
@@ -55,17 +62,11 @@ function boxSide(app, a) {
   });
 }
 
-function usePhoto(app, file, redraw) {
-  if (!file || !file.type.startsWith("image/")) return;
-  const reader = new FileReader(); // the photo stays in the page
-  reader.onload = () => showPhoto(app, reader.result, redraw);
-  reader.readAsDataURL(file);
-}
+// A photo stays in the page.
+const usePhoto = (app, file, redraw) => file?.type.startsWith("image/") && showPhoto(app, URL.createObjectURL(file), redraw);
 
 export function showPhoto(app, url, redraw) {
-  const image = new Image();
-  image.onload = () => redraw((app.photo = image));
-  image.src = url;
+  const image = Object.assign(new Image(), { src: url, onload: () => redraw((app.photo = image)) });
 }
 
 // What the canvas shows, in words.
@@ -75,18 +76,18 @@ export function tell(app, now) {
   if (!now.products) lines.push(`${name} has no footprint here: ${app.view().without_terms[name]}`);
   else {
     const f = figures(now.products, now.next);
-    const axis = doc.axes[state.neighbour];
     const parts = [`${text(f.area)} pixels`];
     if (f.box) parts.push(`extent ${perAxis(f.extent)}`, `from pixel ${f.box.map(([a]) => a).join(", ")}`);
     if (f.box) parts.push(`${f.gap ? "holes: " : ""}density ${text(f.density)}${f.gap ? `, longest gap ${f.gap}` : ""}`);
-    if (f.overlap !== null) parts.push(`${text(100 * f.overlap)} % shared with the next entry along ${axis}`);
+    if (f.overlap !== null) parts.push(`${percent(f.overlap)} shared with the next entry along ${doc.axes[state.neighbour]}`);
     lines.push(`Entry (${state.entry.join(", ")}) of ${name}: ${parts.join("; ")}.`);
     if (now.pinned) {
       const p = figures(now.pinned, null);
       lines.push(`Pinned ${doc.layers[state.pin].name}, entry (${now.pinEntry.join(", ")}): ${text(p.area)} pixels; extent ${perAxis(p.extent)}.`);
     }
     const field = state.field && fieldAt(app, state.layer, state.entry);
-    const borders = doc.fields.input_size ? "" : " (no borders)";
+    const phase = field?.alike ? "" : `, of entry (${field?.entry.join(", ")}), whose phase is another`;
+    const borders = doc.fields.input_size ? "" : ` (no borders${phase})`;
     const mean = field?.mean.some((n, a) => n > field.cell[a]) ? `, averaged over ${perAxis(field.mean)} px` : "";
     if (field) lines.push(`Contours hold 50, 80 and 95 % of the paths${mean}${borders}.`);
   }
@@ -94,11 +95,9 @@ export function tell(app, now) {
 }
 
 function boxLines(app) {
-  const { box, layer } = app.state;
-  const n = app.doc.axes.length;
-  if (box.length !== 2 * n || n > 2) return [];
+  const [{ box, layer }, n] = [app.state, app.doc.axes.length];
   const sides = box.slice(n).map((end, a) => end - box[a]);
-  const size = side(sides);
+  const size = sides.length === n && n < 3 ? side(sides) : null;
   if (!size) return [];
   const levels = (counts(app)?.levels ?? []).map((l) => ({ name: l.name, stride: l.stride, box: l.largest }));
   const own = fieldAt(app, layer, app.state.entry)?.box.map(([a, b]) => b - a);

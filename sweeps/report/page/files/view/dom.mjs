@@ -22,7 +22,7 @@ export function chooser(label, options, value, change) {
   const items = options.map(([key, shown]) => el("option", { value: key, selected: key === value }, shown));
   const select = el("select", { onchange: (event) => change(event.target.value) }, items);
   select.value = value;
-  return el("label", {}, label + " ", select);
+  return el("label", {}, `${label} `, select);
 }
 
 // A canvas with as many dots as the screen has there, in units of CSS pixels.

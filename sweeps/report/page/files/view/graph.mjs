@@ -16,8 +16,7 @@ export function createGraph(app, place) {
     if (changed && !["view", "layer", "pin", "open"].some((key) => changed.has(key))) return;
     const had = document.activeElement?.closest?.("[role=treeitem]")?.dataset.row;
     const rows = app.rows();
-    const selected = app.row(app.state.layer, rows);
-    const figures = app.view().figures;
+    const [selected, { figures }] = [app.row(app.state.layer, rows), app.view()];
     const extents = figures.extent.map(side);
     const bar = logScale(1, Math.max(2, ...extents.filter(Boolean)), 3, WIDEST_BAR);
     const wires = app.edges(rows);
@@ -29,21 +28,19 @@ export function createGraph(app, place) {
 }
 
 function rowOf(app, { node, header }, i, { selected, figures, extents, bar, marks }) {
-  const folds = node.children.length > 0;
-  const extent = extents[node.layer];
+  const [folds, extent] = [node.children.length > 0, extents[node.layer]];
   const stride = side(figures.jump[node.layer]);
   const level = layersOf(node).map((layer) => marks.get(layer)).sort().reverse()[0];
   const size = perAxis(figures.map_size?.[node.layer]);
   const about = `extent ${perAxis(figures.extent[node.layer])}, stride ${perAxis(figures.jump[node.layer])}, map ${size}`;
-  const foldIt = (event) => [event.stopPropagation(), toggle(app, node.name)];
   const [verb, sign] = header ? ["fold", "▾"] : ["unfold", "▸"];
-  const fold = folds && el("button", { class: "fold", tabindex: -1, "aria-label": verb, onclick: foldIt }, sign);
+  const onclick = (event) => [event.stopPropagation(), toggle(app, node.name)];
+  const fold = folds && el("button", { class: "fold", tabindex: -1, "aria-label": verb, onclick }, sign);
   return el("div", {
     role: "treeitem", class: header ? "row header" : "row", "data-row": i, "data-name": node.name, title: `${node.name}: ${about}`,
     "aria-level": node.depth, "aria-selected": String(i === selected), "aria-expanded": folds ? String(header) : null,
     tabindex: i === Math.max(0, selected) ? 0 : -1,
     onclick: () => (header ? toggle(app, node.name) : app.set({ layer: node.layer })),
-    ondblclick: () => folds && toggle(app, node.name),
   },
   el("span", { class: "lanes" }),
   el("span", { class: `name depth${Math.min(node.depth, 6)}` }, fold || el("span", { class: "fold" }), node.label),
@@ -53,10 +50,8 @@ function rowOf(app, { node, header }, i, { selected, figures, extents, bar, mark
   header ? null : barOf(extent === null ? WIDEST_BAR : bar(extent), strideColor(stride), extent === null));
 }
 
-function barOf(width, fill, open) {
-  const rect = svg("rect", { width, height: 12, fill, opacity: open ? 0.35 : 1 });
-  return svg("svg", { class: "bar", width: WIDEST_BAR, height: 12, "aria-hidden": true }, rect);
-}
+const barOf = (width, fill, open) => svg("svg", { class: "bar", width: WIDEST_BAR, height: 12, "aria-hidden": true },
+  svg("rect", { width, height: 12, fill, opacity: open ? 0.35 : 1 }));
 
 // Edges between rows: straight where they follow each other, in a lane to the left where they pass others by.
 function wiring(rows, wires) {
@@ -72,19 +67,15 @@ function wiring(rows, wires) {
     return svg("path", { d });
   });
   const dots = rows.map(({ header }, i) => (header ? null : svg("circle", { cx: x(0), cy: y(i), r: 3 })));
-  const drawing = svg("svg", { class: "wires", width, height: rows.length * ROW, "aria-hidden": true }, paths, dots);
   document.documentElement.style.setProperty("--lanes", `${width}px`);
-  return drawing;
+  return svg("svg", { class: "wires", width, height: rows.length * ROW, "aria-hidden": true }, paths, dots);
 }
 
 const WORST = ["", "note", "warning", "error"];
 
 function worstFindings(doc) {
   const found = new Map();
-  for (const f of doc.findings) {
-    const layer = doc.layers.findIndex((l) => l.name === f.layer);
-    if (layer >= 0) found.set(layer, Math.max(found.get(layer) ?? 0, WORST.indexOf(f.level)));
-  }
+  for (const { at, level } of doc.findings) found.set(at, Math.max(found.get(at) ?? 0, WORST.indexOf(level)));
   return found;
 }
 
@@ -99,11 +90,8 @@ function keys(app, list, event) {
   if (!at) return;
   const [items, i] = [[...list.querySelectorAll("[role=treeitem]")], Number(at.dataset.row)];
   const { node, header } = app.rows()[i];
-  const go = (to) => items[Math.min(Math.max(to, 0), items.length - 1)].focus();
-  if (event.key === "ArrowDown") go(i + 1);
-  else if (event.key === "ArrowUp") go(i - 1);
-  else if (event.key === "Home") go(0);
-  else if (event.key === "End") go(items.length - 1);
+  const to = { ArrowDown: i + 1, ArrowUp: i - 1, Home: 0, End: items.length - 1 }[event.key];
+  if (to !== undefined) items[Math.min(Math.max(to, 0), items.length - 1)].focus();
   else if (event.key === "ArrowRight" && node.children.length && !header) toggle(app, node.name);
   else if (event.key === "ArrowLeft" && header) toggle(app, node.name);
   else if (event.key === "Enter" || event.key === " ") header ? toggle(app, node.name) : app.set({ layer: node.layer });

@@ -9,11 +9,11 @@ export function createMap(app, place) {
   const canvas = el("canvas", { tabindex: 0, role: "application", "aria-label": "map of the layer; arrow keys choose an entry" });
   place.append(canvas);
   const ndim = app.doc.axes.length;
+  let [cell, down, right] = [1, ndim - 2, ndim - 1];
   const shown = () => {
     const n = mapSize(app.view(), app.state.layer);
     return app.doc.axes.map((_, a) => (n ? [0, n[a]] : [app.state.entry[a] - AROUND, app.state.entry[a] + AROUND + 1]));
   };
-  let [cell, down, right] = [1, ndim - 2, ndim - 1];
   const draw = () => {
     const axes = shown();
     const [rows, columns] = [ndim > 1 ? axes[down] : [0, 1], axes[right]];
@@ -28,15 +28,12 @@ export function createMap(app, place) {
     context.strokeStyle = color("grid");
     for (let c = 0; c < w && cell >= 5; c++) context.strokeRect(c * cell, 0, cell, h * tall);
     for (let r = 0; r < h && cell >= 5; r++) context.strokeRect(0, r * tall, w * cell, tall);
-    const side = Math.max(cell, 4);
-    const fill = (entry, style, outline) => {
-      const x = (entry[right] - columns[0]) * cell;
-      const y = ndim > 1 ? (entry[down] - rows[0]) * tall : 0;
-      context[outline ? "strokeStyle" : "fillStyle"] = style;
-      context[outline ? "strokeRect" : "fillRect"](x, y, side, Math.max(tall, 4));
-    };
-    fill(app.state.entry, color("footprint"), false);
-    fill(app.state.entry.map((e, a) => (a === app.state.neighbour ? e + 1 : e)), color("next"), true);
+    const [side, height] = [Math.max(cell, 4), Math.max(tall, 4)];
+    const cellOf = (entry) => [(entry[right] - columns[0]) * cell, ndim > 1 ? (entry[down] - rows[0]) * tall : 0, side, height];
+    context.fillStyle = color("footprint");
+    context.fillRect(...cellOf(app.state.entry));
+    context.strokeStyle = color("next");
+    context.strokeRect(...cellOf(app.state.entry.map((e, a) => (a === app.state.neighbour ? e + 1 : e))));
     context.strokeStyle = color("ink");
     context.strokeRect(0.5, 0.5, w * cell - 1, h * tall - 1);
   };
@@ -50,14 +47,10 @@ export function createMap(app, place) {
   canvas.addEventListener("pointermove", (event) => mapSize(app.view(), app.state.layer) && point(event));
   canvas.addEventListener("pointerdown", point);
   canvas.addEventListener("keydown", (event) => {
-    const n = mapSize(app.view(), app.state.layer);
-    const step = event.shiftKey ? 8 : 1;
-    const moves = {
-      ArrowLeft: [right, -step], ArrowRight: [right, step], ArrowUp: [down, -step], ArrowDown: [down, step],
-      PageUp: [0, -step], PageDown: [0, step],
-    };
+    const [n, step] = [mapSize(app.view(), app.state.layer), event.shiftKey ? 8 : 1];
+    const moves = { ArrowLeft: [right, -1], ArrowRight: [right, 1], ArrowUp: [down, -1], ArrowDown: [down, 1], PageUp: [0, -1], PageDown: [0, 1] };
     let entry = [...app.state.entry];
-    if (event.key in moves && moves[event.key][0] >= 0) entry[moves[event.key][0]] += moves[event.key][1];
+    if (event.key in moves && moves[event.key][0] >= 0) entry[moves[event.key][0]] += step * moves[event.key][1];
     else if (event.key === "Home") entry = entry.map(() => 0);
     else if (event.key === "End" && n) entry = n.map((size) => size - 1);
     else if (event.key === "c") entry = entry.map((_, a) => (n ? Math.floor(n[a] / 2) : 0));

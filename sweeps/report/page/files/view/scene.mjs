@@ -14,7 +14,7 @@ export function planes(ndim) {
 export function scene(app) {
   const { doc, state } = app;
   const view = app.view();
-  const found = { products: footprint(doc, view, state.layer, state.entry), next: null, pinned: null, whole: null };
+  const found = { products: footprint(doc, view, state.layer, state.entry), next: null, pinned: null };
   const beyond = state.entry.map((e, a) => (a === state.neighbour ? e + 1 : e));
   if (found.products && isEntry(view, state.layer, beyond)) found.next = footprint(doc, view, state.layer, beyond);
   found.shared = found.next ? common(found.products, found.next) : [];
@@ -26,7 +26,8 @@ export function scene(app) {
     found.pinEntry = nearestEntry(doc, view, state.pin, middleOf(doc, view, state.layer, state.entry));
     found.pinned = footprint(doc, view, state.pin, found.pinEntry);
   }
-  found.window = windowOf(app, view, found).map((whole, a) => zoomed(whole, found.box?.[a] ?? whole, state.zoom));
+  found.window = windowOf(app, view, found).map((whole, a) =>
+    limited(whole, found.box?.[a] ?? whole, Math.max(4, Math.ceil((whole[1] - whole[0]) / state.zoom))));
   found.cut = state.cut.map((c, a) => (c !== null || !found.box ? c ?? 0 : Math.floor((found.box[a][0] + found.box[a][1] - 1) / 2)));
   return found;
 }
@@ -49,17 +50,10 @@ function windowOf(app, view, found) {
   });
 }
 
-// The part of a window around the footprint, so many times shorter.
-function zoomed([low, high], [first, stop], zoom) {
-  const length = Math.max(4, Math.round((high - low) / zoom));
-  const start = Math.min(Math.max(Math.round((first + stop - length) / 2), low), high - length);
-  return zoom > 1 && length < high - low ? [start, start + length] : [low, high];
-}
-
-function limited([low, high], [first, stop]) {
-  if (high - low <= WIDEST) return [low, high];
-  const start = Math.min(Math.max(Math.floor((first + stop - WIDEST) / 2), low), high - WIDEST);
-  return [start, start + WIDEST];
+// A window, or the part of it around the footprint that is as long as is wanted.
+function limited([low, high], [first, stop], length = WIDEST) {
+  const start = Math.max(low, Math.min(Math.floor((first + stop - length) / 2), high - length));
+  return high - low <= length ? [low, high] : [start, start + length];
 }
 
 // A layer that only passes its source on has the number of that in its place.
@@ -68,11 +62,14 @@ export const fieldOf = ({ fields }, layer) => (typeof fields.of[layer] === "numb
 // The contours of a layer's effective field, moved to an entry; null where none are known for it.
 export function fieldAt(app, layer, entry) {
   const { doc } = app;
-  const field = fieldOf(doc, layer);
-  if (!field) return null;
-  field.grid ??= unrolled(field.levels);
-  const away = entry.map((e, a) => e - field.entry[a]);
-  if (away.every((n) => n === 0)) return { ...field, moved: entry.map(() => 0) };
-  const jump = doc.fields.input_size ? null : doc.views.find((v) => !v.input_size).figures.jump[layer];
-  return jump && jump.every((j) => j !== null) ? { ...field, moved: away.map((n, a) => Math.round(n * jump[a])) } : null;
+  const [field, view] = [fieldOf(doc, layer), app.view()];
+  const other = doc.fields.input_size && String(view.input_size) !== String(doc.fields.input_size);
+  if (!field || other || !view.as_without_borders[layer]) return null;
+  Object.assign(field, field.grid ? null : { grid: unrolled(field.levels), found: {} });
+  if (String(entry) === String(field.entry)) return { ...field, moved: entry.map(() => 0), alike: true };
+  const interior = doc.fields.input_size ? null : doc.views.find((v) => !v.input_size);
+  const [here, there] = [entry, field.entry].map((e) => interior && middleOf(doc, interior, layer, e));
+  const phase = (family, a) => (entry[a] - field.entry[a]) % doc.families[family].phases.length;
+  const alike = here && interior.terms[layer].every((term) => !term.some(phase)); // an entry of another phase has another field
+  return here && there && { ...field, moved: here.map((middle, a) => Math.round(middle - there[a])), alike };
 }

@@ -1,5 +1,5 @@
 // The page of a space: front and sample, distributions, brushing by factor; a click opens a network.
-import { logScale, percent, powersOfTwo, text } from "../model/numbers.mjs";
+import { logScale, percent, powersOfTwo, short, text } from "../model/numbers.mjs";
 import { byId, chooser, el, svg } from "./dom.mjs";
 
 const [WIDE, HIGH, LEFT, BOTTOM] = [720, 420, 64, 40];
@@ -13,7 +13,7 @@ export function openSpace(doc, open) {
   const draw = () => {
     const had = document.activeElement?.dataset?.key;
     place.replaceChildren(
-      el("section", { class: "verdict" }, el("p", {}, summary(doc))),
+      el("section", { class: "verdict" }, el("p", {}, doc.summary)),
       el("section", {}, el("h2", {}, "Factors: press a value to keep it"), factors(doc, chosen, draw)),
       el("section", {}, el("h2", {}, "Front and sample"), el("p", { class: "controls" },
         ["Across", "Up"].map((label, a) => chooser(label, doc.numbers.map((n) => [n, n]), axes[a], (v) => draw((axes[a] = v))))),
@@ -24,13 +24,6 @@ export function openSpace(doc, open) {
   };
   place.hidden = false;
   draw();
-}
-
-function summary(doc) {
-  const kept = doc.where === null ? "" : `, ${doc.satisfying} with ${doc.where}`;
-  return `${doc.architectures} architectures${kept}. Points: ${doc.sample.index.length} drawn uniformly; squares: `
-    + `${doc.front.index.length} of the ${doc.front_size} on the front of ${doc.objectives.join(" and ")}; those with a border `
-    + "open as a network. Axes are logarithmic; zeros have no place on them.";
 }
 
 // Every value with its share among the drawn ones that the other factors keep.
@@ -56,11 +49,9 @@ function scatter(doc, axes, fits, open) {
   const y = logScale(low[1], high[1] * 1.02, HIGH - BOTTOM, 12);
   const chart = svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "group", "aria-label": `${axes[1]} against ${axes[0]}` });
   const write = (across, up, anchor, shown) => chart.append(svg("text", { x: across, y: up, "text-anchor": anchor }, shown));
-  for (const p of powersOfTwo(low[1], high[1])) {
-    chart.append(svg("line", { x1: LEFT, x2: WIDE, y1: y(p), y2: y(p), class: "grid" }));
-    write(LEFT - 6, y(p) + 4, "end", text(p));
-  }
-  for (const v of [low[0], high[0]]) write(x(v), HIGH - 22, v === low[0] ? "start" : "end", Number(v.toPrecision(3)).toExponential());
+  const grid = (p) => chart.append(svg("line", { x1: LEFT, x2: WIDE, y1: y(p), y2: y(p), class: "grid" }));
+  powersOfTwo(low[1], high[1]).forEach((p) => [grid(p), write(LEFT - 6, y(p) + 4, "end", text(p))]);
+  for (const v of [low[0], high[0]]) write(x(v), HIGH - 22, v === low[0] ? "start" : "end", short(v));
   write(WIDE / 2, HIGH - 6, "middle", `${axes[0]} →`);
   write(4, 10, "start", `${axes[1]} ↑`);
   const point = (rows, i, front) => {
@@ -69,10 +60,7 @@ function scatter(doc, axes, fits, open) {
     const key = front && doc.networks[rows.index[i]] ? rows.index[i] : null;
     const about = `architecture ${rows.index[i]}: ${axes[0]} ${text(a)}, ${axes[1]} ${text(b)}; `
       + Object.entries(doc.factors).map(([name, values]) => `${name} ${values[rows.labels[name][i]]}`).join(", ");
-    const pick = () => {
-      byId("picked").textContent = `${about}. In Python: space.network(${rows.index[i]})`;
-      if (key !== null) open(key);
-    };
+    const pick = () => [(byId("picked").textContent = `${about}. In Python: space.network(${rows.index[i]})`), key !== null && open(key)];
     const look = { class: `${front ? "front" : "drawn"}${fits(rows, i) ? "" : " out"}${key === null ? "" : " opens"}`, onclick: pick };
     const focus = key === null ? {} : { tabindex: 0, role: "button", "data-key": `front ${key}`, onkeydown: (e) => e.key === "Enter" && pick() };
     const [tag, at] = front ? ["rect", { x: x(a) - 4, y: y(b) - 4, width: 8, height: 8 }] : ["circle", { cx: x(a), cy: y(b), r: 2.5 }];

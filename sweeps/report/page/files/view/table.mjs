@@ -9,15 +9,13 @@ function columns(app) {
   const f = app.view().figures;
   const at = (name) => f[name] ?? [];
   const sum = (name) => (node) => {
-    const values = layersOf(node).map((layer) => at(name)[layer]);
-    return values.some((v) => v === null || v === undefined) ? null : values.reduce((total, v) => total + v, 0);
+    const values = layersOf(node).map((layer) => at(name)[layer] ?? NaN);
+    const total = values.reduce((all, v) => all + v, 0);
+    return Number.isNaN(total) ? null : total;
   };
   const axes = (name) => [(node) => side(at(name)[node.layer]), (node) => perAxis(at(name)[node.layer])];
   const one = (name) => [(node) => at(name)[node.layer] ?? null, (node) => text(at(name)[node.layer])];
-  const error = (node) => {
-    const [published, area] = [at("published_area")[node.layer], at("area")[node.layer]];
-    return published && area ? published / area : null;
-  };
+  const error = ({ layer }) => (at("published_area")[layer] && at("area")[layer] ? at("published_area")[layer] / at("area")[layer] : null);
   const made = [
     ["op", (node) => app.doc.layers[node.layer].op, (node) => app.doc.layers[node.layer].op],
     ["map", ...axes("map_size")], ["stride", ...axes("jump")], ["extent", ...axes("extent")], ["start", ...axes("start")],

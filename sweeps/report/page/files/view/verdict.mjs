@@ -15,30 +15,26 @@ export function createVerdict(app) {
 // The name of an output at the start of its line leads to the layer.
 function sentence(app, line) {
   const found = app.doc.outputs.find((output) => line.startsWith(`${output.name}: `));
-  if (!found) return line;
-  return [el("button", { class: "link", onclick: () => app.set({ layer: found.layer }) }, found.name), line.slice(found.name.length)];
+  return !found ? line : [el("button", { class: "link", onclick: () => app.set({ layer: found.layer }) }, found.name), line.slice(found.name.length)];
 }
 
 function chip(app, finding) {
-  const layer = app.doc.layers.findIndex((l) => l.name === finding.layer);
   const label = [el("b", {}, finding.rule.replaceAll("_", " ")), ` ${finding.layer}`];
   const title = `${finding.message}. ${finding.remedy}`;
-  const go = () => [layer >= 0 && app.set({ layer }), (byId("remedy").textContent = `${finding.layer}: ${title}`)];
+  const go = () => [finding.at >= 0 && app.set({ layer: finding.at }), (byId("remedy").textContent = `${finding.layer}: ${title}`)];
   return el("li", {}, el("button", { class: `chip ${finding.level}`, title, onclick: go }, label));
 }
 
 // Tiles ----------------------------------------------------------------------------------------------------------------
 
 function createHalo(app) {
-  const { halo } = app.doc;
-  const place = byId("halo");
+  const [{ halo }, place] = [app.doc, byId("halo")];
   if (halo.why_none) {
     place.append(el("p", { class: "muted" }, `No margins for tiles: ${halo.why_none}`));
     return () => null;
   }
-  const told = el("output", { for: "tile" });
-  const slide = (event) => app.set({ tile: Number(event.target.value) });
-  const slider = el("input", { type: "range", id: "tile", min: 0, max: halo.tiles.length - 1, oninput: slide });
+  const [told, oninput] = [el("output", { for: "tile" }), (event) => app.set({ tile: Number(event.target.value) })];
+  const slider = el("input", { type: "range", id: "tile", min: 0, max: halo.tiles.length - 1, oninput });
   place.append(el("p", {}, halo.sentence), el("label", { for: "tile" }, "Tile "), slider, told);
   const usual = halo.tiles.findIndex((tile) => tile.waste <= 2);
   return () => {
@@ -57,8 +53,7 @@ export function counts(app) {
 }
 
 function createObjects(app) {
-  const { objects } = app.doc;
-  const place = byId("objects");
+  const [{ objects }, place] = [app.doc, byId("objects")];
   byId("objects-part").hidden = !objects.length;
   if (!objects.length) return () => null;
   const names = Object.keys(objects[0].categories).map((name) => [name, name]);

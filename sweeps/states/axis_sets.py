@@ -1,0 +1,168 @@
+"""The graph of a space with branches on one axis: what its terms unite to there is one set (docs/theory.md, 14.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rfscale.engine.footprints.figures import share
+from rfscale.sweeps.kernels import axis_sets as kernels
+from rfscale.sweeps.states.compile import Program
+from rfscale.sweeps.states.effects import Effect, EffectTable, numbered_rows
+from rfscale.sweeps.states.elements import set_bits
+from rfscale.sweeps.states.exchange import NO_EXCHANGE, Exchange
+from rfscale.sweeps.states.graph import WORD_BYTES, AxisGraph, Level, numbered
+from rfscale.sweeps.states.live import merged_live
+
+FIGURES = ("extent", "jump", "pixels", "max_gap")
+STATE_WORDS = 8  # that a state takes beside its set
+ROOT = (np.ones(1, np.int64), np.ones(1, np.int64), np.full(1, -1, np.int64), np.zeros(0, np.uint64))
+
+
+def projected(programs: Sequence[Program]) -> list[Program]:
+    """Return the programs of a space with branches on one axis: effects of one term, the union of all."""
+
+    def of(row: Sequence[Effect], known: dict[Effect, Effect]) -> tuple[Effect, ...]:
+        return tuple(known.setdefault(e, _projection(e)) if e not in known else known[e] for e in row)
+
+    out = []
+    for program in programs:
+        known: dict[Effect, Effect] = {}
+        effects: Sequence[Sequence[Effect]] = program.effects
+        if isinstance(effects, EffectTable):
+            effects = EffectTable(of(effects.effects, known), effects.numbers)
+        else:
+            effects = tuple(of(row, known) for row in effects)
+        out.append(replace(program, effects=effects))
+    return merged_live(out)
+
+
+def _projection(effect: Effect) -> Effect:
+    if not effect.terms:
+        return effect
+    low, bits = min(offset for offset, _ in effect.terms), 0
+    for offset, some in effect.terms:
+        bits |= some << (offset - low) // 2
+    return Effect(effect.stride, ((1 - bits.bit_length(), bits),))
+
+
+class Taps(NamedTuple):
+    """The effects of a stage as columns for the kernel `advance_sets`."""
+
+    stride: np.ndarray
+    span: np.ndarray
+    step: np.ndarray
+    runs: np.ndarray
+    first: np.ndarray
+    number: np.ndarray
+
+
+def taps_of(effects: Sequence[Effect]) -> Taps:
+    """Return effects of one term, or none, as columns."""
+    runs, first, count, step = [0], [], [], []
+    for effect in effects:
+        taps = [tap for _, bits in effect.terms for tap in set_bits(bits)]
+        step.append(max((b - a for a, b in pairwise(taps)), default=0))
+        begins = [i for i, tap in enumerate(taps) if i == 0 or tap - taps[i - 1] > 1]
+        first += [taps[i] for i in begins]
+        count += [b - a for a, b in pairwise([*begins, len(taps)])]
+        runs.append(len(first))
+    columns = ([e.stride for e in effects], [e.extent for e in effects], step, runs, first, count)
+    return Taps(*(np.array(c, np.int64) for c in columns))
+
+
+class AxisSets:
+    """The states of all levels so far: the columns of each level, and how the last stage led to it."""
+
+    def __init__(self) -> None:
+        self.levels = [ROOT]
+        self.exchange = NO_EXCHANGE
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns."""
+        return sum(8 * STATE_WORDS * len(c[0]) + c[3].nbytes for c in self.levels) + self.exchange.nbytes
+
+    @property
+    def held(self) -> int:
+        """Words of all that."""
+        return self.nbytes // WORD_BYTES
+
+
+class AxisSetGraph(AxisGraph):
+    """Graph of one set per axis of a space with branches, for questions about `FIGURES`; on one axis, for all.
+
+    Parameters
+    ----------
+    programs : sequence of Program
+        Those that `projected` gives.
+    """
+
+    def __init__(self, programs: Sequence[Program]) -> None:
+        super().__init__(programs, 0)
+
+    def _clear(self) -> None:
+        self.pool: Any = AxisSets()
+        self.levels = []
+        self._words = []
+        self._figures: dict[int, dict[str, np.ndarray]] = {}
+        self.nbytes = self._level_bytes = 0
+
+    def merging_is_worthwhile(self, stage: int) -> bool:
+        """Always: figures are worked out state by state."""
+        return True
+
+    def _table_words(self, program: Program, nodes: int) -> int:
+        return self._level_bytes // WORD_BYTES + nodes * program.choices * (1 if program.n_live == 1 else 3)
+
+    def _next(self, program: Program, before: Level, limit: int) -> Level | None:
+        pool: AxisSets = self.pool
+        effects, chosen = numbered_rows(program.effects)
+        wanted = np.zeros((len(chosen), len(effects)), np.bool_)
+        for row, used in zip(wanted, chosen, strict=True):
+            row[used] = True
+        advance: Any = kernels.advance_sets
+        *columns, ends, origin, fits = advance(
+            *pool.levels[-1], before.state, program.variant[before.live], *taps_of(list(effects)), wanted,
+            *pool.exchange.with_stage(effects), limit - pool.held,
+        )  # fmt: skip
+        if not fits:
+            return None
+        pool.levels.append(tuple(columns))
+        n = len(columns[0])
+        same = len(chosen) == 1 and len(chosen[0]) == len(effects)
+        pool.exchange = Exchange(effects, ends, origin, same) if program.n_live == 1 else NO_EXCHANGE
+        if program.n_live == 1 and len(chosen) == 1:
+            follow = ends if same else ends[:, chosen[0]]
+            return Level(follow, np.arange(n, dtype=np.int32), np.zeros(n, np.int32))
+        keys = np.empty((len(before.state), program.choices), np.int64)
+        for v, rows in program.variant_rows(before.live):
+            keys[rows] = ends[rows][:, chosen[v]]
+        keys *= program.n_live
+        keys += program.next_live[before.live]
+        follow, distinct = numbered(keys.reshape(-1), n * program.n_live)
+        state, live = np.divmod(distinct, program.n_live)
+        return Level(follow.reshape(keys.shape), state.astype(np.int32), live.astype(np.int32))
+
+    def figures(self, stage: int, nodes: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Return the figures of nodes after stage number `stage`, which must be built; by default of all."""
+        if stage not in self._figures:
+            self._figures[stage] = set_figures(self.pool.levels[stage + 1])
+        state = self.levels[stage].state
+        state = state if nodes is None else state[nodes]
+        return {name: values[state] for name, values in self._figures[stage].items()}
+
+
+def set_figures(columns: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+    """Return the figures of states: those of `FIGURES`, and those of networks of one axis."""
+    jump, extent, *_ = columns
+    out = np.empty((3, len(jump)), np.int64)
+    kernel: Any = kernels.set_figures
+    kernel(*columns, out)
+    pixels, shared, gap = out
+    whole = {"extent": extent, "pixels": pixels, "jump": jump, "max_gap": gap, "terms": np.minimum(extent, 1)}
+    return {"area": pixels, "overlap": share(shared, pixels), **{k: v.astype(np.int32) for k, v in whole.items()}}
