@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate, islice
 from math import prod
 from operator import mul
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from rfscale.engine.errors import InputError, nearest, shown, visible
 from rfscale.engine.network.spec import AXES, listed, per_axis, stated_axes, text_name, whole
 from rfscale.sweeps.spaces.display import count, space_html, space_text, stage_columns
+from rfscale.sweeps.spaces.graphs.cell import FOLDED_FROM
 from rfscale.sweeps.spaces.graphs.wiring import (
     EARLIER,
     NO_PATH,
@@ -132,6 +134,7 @@ class Space(Labelled):
                 f"space {name!r} has branches, and windows that differ between axes; branches go with square windows",
                 remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
             )
+        stages = _folded_together(stages)
         pairs = any(stage.reads_earlier or stage.folded for stage in stages)
         if scaled and pairs:
             raise InputError(
@@ -308,6 +311,17 @@ class Space(Labelled):
         if self.input_size is not None:
             whole_spec["input_size"] = list(self.input_size)
         return Network.from_dict({**whole_spec, "layers": written or [{"name": "nothing", "op": "pointwise"}]})
+
+
+def _folded_together(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """Return stages whose cells of two inputs are known by their effects, where all together have too many choices."""
+    uses = {s.cell.prefix: s.cell for s in stages if s.cell is not None and s.reads_earlier}
+    if prod(use.size for use in uses.values()) <= FOLDED_FROM:
+        return stages
+    return tuple(
+        replace(s, choices=((replace(s.cell, crowded=True),),)) if s.cell is not None and s.reads_earlier else s
+        for s in stages
+    )
 
 
 def _layer_spec(layer: ChainLayer) -> dict[str, Any]:
