@@ -25,13 +25,13 @@ MODELS = {
     "torchvision:shufflenet_v2_x0_5": ("stage2", 128), "torchvision:shufflenet_v2_x1_0": ("stage2", 128),
     "torchvision:regnet_x_400mf": ("trunk_output.block2", 128),
     "torchvision:regnet_x_800mf": ("trunk_output.block2", 128),
-    "timm:darknet53": ("stages.2", 128), "timm:darknet17": ("stages.2", 128), "timm:cspresnet50": ("stages.1", 128),
+    "timm:darknet53": ("stages.1", 128), "timm:darknet17": ("stages.2", 128), "timm:cspresnet50": ("stages.1", 128),
     "timm:cspdarknet53": ("stages.1", 128), "timm:repvgg_a0": ("stages.1", 128), "timm:repvgg_b0": ("stages.1", 128),
-    "timm:res2net50_26w_4s": ("layer1", 128), "timm:vovnet39a": ("stages.0", 128), "timm:dla34": ("level3", 128),
+    "timm:res2net50_26w_4s": ("layer1", 128), "timm:vovnet39a": ("stages.0", 128), "timm:dla34": ("level2", 128),
     "timm:efficientnet_lite0": ("blocks.2", 128), "timm:hrnet_w18_small": ("layer1", 128),
     "timm:hardcorenas_a": ("blocks.0", 128), "timm:xception41": ("blocks.2", 128), "timm:gernet_s": ("stages.1", 128),
     "timm:resnet26d": ("layer2", 128), "timm:resnet10t": ("layer2", 128), "timm:resnet14t": ("layer2", 128),
-    "timm:tf_mobilenetv3_small_minimal_100": ("blocks.2", 96), "timm:legacy_xception": ("block3", 128),
+    "timm:tf_mobilenetv3_small_minimal_100": ("blocks.2", 96), "timm:legacy_xception": ("block1", 128),
 }  # fmt: skip
 
 
