@@ -29,9 +29,22 @@ def merged_live(programs: Sequence[Program]) -> list[Program]:
         variant = row_of[program.variant]
         next_live = after[program.next_live]
         alike = np.concatenate([variant[:, None], next_live], axis=1)
-        _, first, before = np.unique(alike, axis=0, return_index=True, return_inverse=True)
-        before = before.reshape(-1)
+        first, before = _distinct_rows(alike)
         merged: dict[str, Any] = {"effects" if program.effects else "effects_on_maps": tuple(rows)}
         out.append(replace(program, variant=variant[first], next_live=next_live[first], n_live=n_after, **merged))
         after, n_after = before, len(first)
     return out[::-1]
+
+
+def _distinct_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each distinct row of whole numbers from 0 on appears first, and the number of each row: a key is one."""
+    key = rows[:, 0].astype(np.int64)
+    size = int(key.max()) + 1
+    for column in rows.T[1:]:
+        values = int(column.max()) + 1
+        if size * values >= 2**62:
+            _, key = np.unique(key, return_inverse=True)
+            size = int(key.max()) + 1
+        key, size = key * values + column, size * values
+    _, first, number = np.unique(key, return_index=True, return_inverse=True)
+    return first, number.reshape(-1)
