@@ -108,7 +108,8 @@ class Program:
     def growths(self, variant: int, axis: int) -> list[tuple[int, int]]:
         """Return stride, and growth of the extent in jumps of the source, of every choice of a variant."""
         if self.effects:
-            return [(effect.stride, max(0, effect.extent - 1)) for effect in self.effects[variant]]
+            ends = {effect: (effect.stride, max(0, effect.extent - 1)) for effect in set(self.effects[variant])}
+            return [ends[effect] for effect in self.effects[variant]]
         trie = self.tries[variant][axis]
         ends = _growths(trie)
         return [ends[node] for node in trie.leaf.tolist()]
