@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rfscale.engine.errors import INPUT_SIZE, InputError
 from rfscale.engine.footprints.plan import Plan, Step
 from rfscale.engine.footprints.solid_sets import SolidSets
 from rfscale.engine.kernels import solid_pass
@@ -31,6 +32,7 @@ from rfscale.engine.kernels.solid_pass import (
 )
 from rfscale.engine.network.axis_maps import AxisMap, whole_map
 
+MAX_LISTED = 1 << 27  # sets by their ends: 2 GiB
 INFINITE = -1  # in place of a node: the layer has no sets with bounds
 NODES = BeforeKernels(few=8, most=1 << 16)  # that are followed without compiled code: 2 µs each
 
@@ -120,21 +122,23 @@ class Program:
 
     def run(self) -> SolidFamilies:
         """Follow the sets through all layers."""
-        few, ndim, start = len(self._image), self.ndim, len(self._tables)
-        families = len(self._families) + FIELDS * ndim * len(self)
+        ndim, start, nodes = self.ndim, len(self._tables), self.ndim * len(self)
+        families = len(self._families) + FIELDS * nodes
         bounds = 2 * (ndim + self._room)
         if NODES.takes(len(self)):
-            lists = (self._image + [0] * (ndim * len(self)), self._families + [0] * families, [0] * bounds)
-            left_out = solid_pass.follow(self._code, start, ndim, *lists)
-            return SolidFamilies(ndim, left_out, lists)
+            lists = (
+                self._image + [0] * (nodes - ndim),
+                self._families + [0] * (families - len(self._families)),
+                [0] * bounds,
+            )
+            return SolidFamilies(ndim, solid_pass.follow(self._code, start, ndim, *lists), lists)
         if self._arrays is None:
             self._arrays = np.array(self._code, np.int64)
-        arrays = (np.empty(few + ndim * len(self), np.int64), np.empty(families, np.int64), np.empty(bounds, np.int64))
-        arrays[0][:few] = self._image
+        arrays = (np.empty(nodes, np.int64), np.empty(families, np.int64), np.empty(bounds, np.int64))
+        arrays[0][:ndim] = self._image
         arrays[1][: len(self._families)] = self._families
         arrays[2][: 2 * ndim] = 0
-        left_out = int(_compiled().follow(self._arrays, start, ndim, *arrays))
-        return SolidFamilies(ndim, left_out, arrays)
+        return SolidFamilies(ndim, int(_compiled().follow(self._arrays, start, ndim, *arrays)), arrays)
 
 
 class SolidFamilies:
@@ -203,6 +207,34 @@ class SolidFamilies:
         shared = np.maximum(np.minimum(last, end) - np.maximum(first, start) + 1, 0)
         shared[entries + 1 == fields[..., ENTRIES]] = -1
         return first, last, shared
+
+    def listed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Every set of every family, by its ends.
+
+        Returns
+        -------
+        begin : int64 array (families + 1,)
+        first, last : int64 arrays
+            Those of family f stand from begin[f] to begin[f + 1]: one for each entry of its map; without borders one
+            for each phase.
+        """
+        nodes, families, bounds = self._arrays()
+        made = int(nodes.max()) + 1
+        fields = families[: made * FIELDS].reshape(-1, FIELDS)
+        counts = np.where(fields[:, ENTRIES] == ENDLESS, fields[:, PERIOD], fields[:, ENTRIES])
+        begin = np.zeros(made + 1, np.int64)
+        np.cumsum(counts, out=begin[1:])
+        if begin[-1] > MAX_LISTED:
+            raise InputError(
+                f"the sets of all entries take {16 * int(begin[-1])} bytes, more than the limit of {16 * MAX_LISTED}",
+                remedy=("analyse a smaller ", INPUT_SIZE),
+            )
+        if NODES.takes(4 * made):
+            ends = [self.family(f).arrays() for f in range(made)]
+            return begin, np.concatenate([a for a, _ in ends]), np.concatenate([b for _, b in ends])
+        first, last = np.empty((2, int(begin[-1])), np.int64)
+        _compiled().list_sets(families, made, bounds, begin, first, last)
+        return begin, first, last
 
     def alike(self, nodes: np.ndarray, one_phase: bool) -> np.ndarray:
         """Whether each of some nodes has families, and, if `one_phase`, all sets are one, moved along: bool (n,)."""

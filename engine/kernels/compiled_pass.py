@@ -18,6 +18,7 @@ from rfscale.engine.kernels.solid_pass import (
     windowed,
 )
 from rfscale.engine.kernels.solid_pass import follow as plain_follow
+from rfscale.engine.kernels.solid_pass import list_sets as plain_list_sets
 
 SETS = (first_of, last_of, touches, closed, windowed, reaches_inside, contains)
 NODES = (container, after_merge, after_window)
@@ -25,3 +26,4 @@ for part in (*SETS, *NODES):
     register_jitable(part)
 
 follow = jit(plain_follow)
+list_sets = jit(plain_list_sets)

@@ -290,3 +290,20 @@ def follow(code: Numbers, pc: int, ndim: int, nodes: Numbers, families: Numbers,
             left_out += 1
         node += 1
     return left_out
+
+
+def list_sets(families: Numbers, made: int, bounds: Numbers, begin: Numbers, first: Numbers, last: Numbers) -> None:
+    """Write down the first and last pixel of every set of the first `made` families, one family after the other.
+
+    Those of family f stand from begin[f] to begin[f + 1]: one for each entry, or without borders for each of a period.
+    """
+    for f in range(made):
+        at = f * FIELDS
+        u = move = 0
+        for i in range(begin[f], begin[f + 1]):
+            place = families[at + BOUNDS] + 2 * u
+            first[i] = max(bounds[place] + move, families[at + LOWEST])
+            last[i] = min(bounds[place + 1] + move, families[at + HIGHEST])
+            u += 1
+            if u == families[at + PERIOD]:
+                u, move = 0, move + families[at + REPEAT]

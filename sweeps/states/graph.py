@@ -22,6 +22,7 @@ from rfscale.engine.errors import InputError
 from rfscale.sweeps.kernels import lanes, paths
 from rfscale.sweeps.kernels import states as kernels
 from rfscale.sweeps.kernels.plain import Sooner
+from rfscale.sweeps.kernels.threads import in_threads
 from rfscale.sweeps.machine import PARALLEL_FROM, threads_for
 from rfscale.sweeps.spaces.costs import CostRules, CostState
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, output_node
@@ -192,11 +193,9 @@ class AxisGraph:
         level = self.before(stages.start)
         jump, extent, pixels, shared, start, _, _, words, _ = self.pool.columns
         tables = _flat(self.programs[stages.start : stages.stop], self.axis)
-        enumerate_range: Any = kernels.enumerate_range
-        enumerate_range(
-            jump, extent, pixels, shared, start, words, level.state[nodes], level.live[nodes], *tables,
-            width, begin, end, 4096, *out,
-        )  # fmt: skip
+        given = jump, extent, pixels, shared, start, words, level.state[nodes], level.live[nodes], *tables, width, begin
+        kernel: Any = kernels.enumerate_range
+        in_threads(lambda low, high: kernel(*given, low, high, *out), begin, end, 1)
 
 
 def numbered(keys: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

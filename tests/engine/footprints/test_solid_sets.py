@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -180,6 +181,19 @@ def test_real_networks_are_solid(way, name):
     net = rf.load(name)
     for size in (None, (96,) * len(net.axes)):
         assert compare(net, size, "skip") == sum(terms is not None for terms in trace(net, size, "skip").terms)
+
+
+@pytest.mark.parametrize("size", [None, 64])
+def test_all_sets_at_once(way, size, monkeypatch):
+    terms = trace(rf.load("unet-padded"), size).terms
+    begin, first, last = terms.solid.listed()
+    assert len(begin) > 20
+    for f, (start, stop) in enumerate(pairwise(begin)):
+        for array, wanted in zip((first, last), terms.solid.family(f).arrays(), strict=True):
+            np.testing.assert_array_equal(array[start:stop], wanted)
+    monkeypatch.setattr(solid_program, "MAX_LISTED", 10)
+    with pytest.raises(InputError, match=r"sets of all entries take .* bytes, more than the limit of 160"):
+        terms.solid.listed()
 
 
 def test_a_map_may_be_of_any_size(way):
