@@ -359,6 +359,11 @@ def test_it_fits_small_and_large_screens_and_paper(opened, width, scheme):
     shown.tab.emulate_media(media="print")
     assert shown.tab.locator("#controls").is_hidden()
     assert shown.tab.locator("#sentences").is_visible()
+    paper = "() => getComputedStyle(document.documentElement).getPropertyValue('--card')"
+    assert shown.tab.evaluate(paper) == "#fff", "paper is white, whatever the screen has"
+    shown.settle()
+    corner = "() => [...document.querySelector('.photo').getContext('2d').getImageData(9, 9, 1, 1).data]"
+    assert shown.tab.evaluate(corner)[3] == 0 or min(shown.tab.evaluate(corner)[:3]) > 90
     shown.quiet()
 
 
