@@ -51,6 +51,7 @@ GATED = {  # gates, norms of the image itself, attention: factory: (layer, pixel
     "timm:deit_tiny_patch16_224, queries and keys × 4": ("map", 96, {"img_size": 96}),
     "timm:deit_tiny_patch16_224, queries and keys × 7": ("map", 96, {"img_size": 96}),
 }  # fmt: skip
+DRAWS = {"plain": 64, "gated": 64, "trained": 512}  # with the signs kept; of small networks more cost little
 FACES = {"pnet": ("conv3", 12), "rnet": ("dense4", 24), "onet": ("dense5", 48)}
 
 
@@ -93,7 +94,7 @@ def row(of: Model, images: int, state: Path, seconds: float = nan) -> Row:
     resumed, begun = state.exists(), time.process_time()
     measured = rf.effective_field(module, layer, count=images, seed=SEED, input_size=pixels, resume=state)
     seconds = seconds if resumed else time.process_time() - begun
-    kept = rf.predicted_field(module, layer, input_size=pixels, signs="kept")
+    kept = rf.predicted_field(module, layer, input_size=pixels, signs="kept", draws=DRAWS[of.group])
     noise = float(measured.standard_error.sum() / measured.field.sum())
     near = [*_near(measured, predicted), *_near(measured, kept), *_near(measured, _equal(of, predicted.attrs["entry"]))]
     return Row(of.name, layer, pixels, of.group, images, noise, *near, milliseconds, seconds)
@@ -265,7 +266,7 @@ def main() -> None:
     parser.add_argument("--train", action="store_true")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--write", action="store_true")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if given.write:
         text, rows = PAGE.read_text(encoding="utf-8"), rows_of(given.file)
         for group, marks in MARKS.items():

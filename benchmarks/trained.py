@@ -1,4 +1,4 @@
-"""Networks trained on the spot, in seconds on a CPU: what lies in the noise, a square, disc, cross, ring or nothing.
+"""Networks trained on the spot, in seconds on a CPU: what lies in the noise, a square, a disc, a cross or a ring.
 
 Of each kind that the predicted field has rules for: plain chains, batch norms, skips, depthwise layers, gates, norms of
 the image itself, attention. ``python -m benchmarks.fields`` measures and predicts their fields.
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-SIDE, SHAPES, SEED = 40, 5, 0  # pixels; nothing is a shape
+SIDE, SHAPES, SEED = 40, 4, 0
 BATCH = 48
 
 
@@ -25,23 +25,24 @@ class Kind(NamedTuple):
     layer: str
     rate: float = 2e-3
     steps: int = 300
+    nothing: bool = False  # whether noise alone is one thing more to find
 
 
 class Head(nn.Module):
     """A map, its mean, and a guess of the shape."""
 
-    def __init__(self, body: nn.Module, channels: int) -> None:
+    def __init__(self, body: nn.Module, channels: int, kinds: int = SHAPES) -> None:
         super().__init__()
-        self.body, self.out = body, nn.Linear(channels, SHAPES)
+        self.body, self.out = body, nn.Linear(channels, kinds)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of the shapes."""
         return self.out(self.body(x).mean((2, 3)))
 
 
-def shapes(count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images of noise with one shape of random kind, size, place and colour, and its kind."""
-    kinds = torch.randint(0, SHAPES, (count,), generator=generator)
+def shapes(count: int, generator: torch.Generator, nothing: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images of noise with one shape of random kind, size, place and colour, or nothing, and its kind."""
+    kinds = torch.randint(0, SHAPES + nothing, (count,), generator=generator)
     radius = 4 + 4 * torch.rand(count, generator=generator).reshape(-1, 1, 1)
     middle = 10 + (SIDE - 20) * torch.rand((2, count, 1, 1), generator=generator)
     y, x = ((torch.arange(SIDE).reshape(s) - m).abs() for s, m in zip(((1, -1, 1), (1, 1, -1)), middle, strict=True))
@@ -61,7 +62,7 @@ def trained(kind: Kind) -> tuple[nn.Module, float]:
     plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, kind.rate, total_steps=kind.steps)
     model.train()
     for _ in range(kind.steps):
-        images, kinds = shapes(BATCH, generator)
+        images, kinds = shapes(BATCH, generator, kind.nothing)
         optimizer.zero_grad()
         functional.cross_entropy(model(images), kinds).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -69,7 +70,7 @@ def trained(kind: Kind) -> tuple[nn.Module, float]:
         plan.step()
     model.eval()
     with torch.no_grad():
-        images, kinds = shapes(500, generator)
+        images, kinds = shapes(500, generator, kind.nothing)
         return model, float((model(images).argmax(1) == kinds).float().mean())
 
 
@@ -119,7 +120,7 @@ def conv(wide: int, channels: int, kernel: int = 3, stride: int = 1, groups: int
     return [layer, nn.BatchNorm2d(channels)]
 
 
-def resnet(excite: bool) -> nn.Module:
+def resnet(excite: bool, kinds: int = SHAPES) -> nn.Module:
     """Three stages of two basic blocks."""
     parts = [*conv(3, 16), nn.ReLU()]
     for wide, channels, stride in ((16, 16, 1), (16, 24, 2), (24, 24, 1), (24, 32, 2), (32, 32, 1)):
@@ -127,7 +128,7 @@ def resnet(excite: bool) -> nn.Module:
         inner += [Excite(channels)] if excite else []
         skip = None if wide == channels else nn.Sequential(*conv(wide, channels, 1, stride))
         parts.append(Residual(nn.Sequential(*inner), skip, nn.ReLU()))
-    return Head(nn.Sequential(*parts), 32)
+    return Head(nn.Sequential(*parts), 32, kinds)
 
 
 def mobilenet(act: Callable[[], nn.Module], excite: bool) -> nn.Module:
@@ -215,10 +216,11 @@ KINDS = {
     "chain": Kind(partial(chain, norm=False), "body"),
     "chain, batch norms": Kind(partial(chain, norm=True), "body"),
     "residual": Kind(partial(resnet, excite=False), "body"),
+    "residual, silent on noise": Kind(partial(resnet, excite=False, kinds=SHAPES + 1), "body", nothing=True),
     "residual, gates": Kind(partial(resnet, excite=True), "body"),
     "depthwise, relu6": Kind(partial(mobilenet, act=nn.ReLU6, excite=False), "body"),
     "depthwise, gates, SiLU": Kind(partial(mobilenet, act=nn.SiLU, excite=True), "body"),
     "ConvNeXt-like": Kind(convnext, "body", steps=500),
-    "ViT-like": Kind(partial(transformer, patch=4, window=0), "body", steps=1000),
-    "Swin-like": Kind(partial(transformer, patch=4, window=5), "body", steps=1000),
+    "ViT-like": Kind(partial(transformer, patch=4, window=0), "body", steps=600),
+    "Swin-like": Kind(partial(transformer, patch=4, window=5), "body", steps=600),
 }

@@ -87,6 +87,35 @@ def _coordinates(coords: tuple[tuple[str, tuple[str, ...]], ...]) -> xr.Coordina
     return xr.Coordinates(out)
 
 
+def pixel_grid(
+    values: np.ndarray, axes: Sequence[str], first: Sequence[int], name: str, attrs: dict[str, Any]
+) -> xr.DataArray:
+    """Return an array with its pixel numbers along each axis, which begin at `first`; it shares `values` and `attrs`.
+
+    What ``xr.DataArray(values, coords, axes, name, attrs)`` is, which takes xarray 200 µs: ten times a drawing.
+    """
+    import xarray as xr
+
+    labels: dict[Any, Any] = {}
+    indexes: dict[Any, Any] = {}
+    for axis, n, start in zip(axes, values.shape, first, strict=True):
+        label, indexes[axis] = _pixel_numbers(axis, int(start), n)
+        labels[axis] = label.copy(deep=False)  # attrs of its own
+    variable = xr.Variable(tuple(axes), values, attrs, fastpath=True)
+    return xr.DataArray._construct_direct(variable, labels, name, indexes)
+
+
+@lru_cache(maxsize=32)
+def _pixel_numbers(axis: str, first: int, n: int) -> tuple[xr.Variable, Any]:
+    """The coordinate of an axis, and its index."""
+    import xarray as xr
+
+    numbers = np.arange(first, first + n)
+    numbers.setflags(write=False)
+    coords = xr.Coordinates({axis: numbers})
+    return coords.variables[axis], coords.xindexes[axis]
+
+
 def columns_of(dataset: xr.Dataset, table: Mapping[str, Any] | None = None) -> Columns:
     """Return the columns of a dataset whose coordinates are labels."""
     return Columns(

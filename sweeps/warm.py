@@ -119,18 +119,16 @@ def _kernels_at_once() -> AbstractContextManager[None]:
     from rfscale.engine.analysis.path_counts import ADDED
     from rfscale.engine.footprints import backward
     from rfscale.engine.footprints.pixel_sets import READS
+    from rfscale.engine.footprints.solid_program import NODES
     from rfscale.sweeps.answers.design import label_search
     from rfscale.sweeps.kernels.plain import ANSWERS
     from rfscale.sweeps.states import graph, pool
     from rfscale.sweeps.validation import levels, walk_space
 
+    limited = ANSWERS, graph.NUMBERED, label_search.SOONER, levels.SOONER, pool.SOONER
     return _settings(
-        *(
-            (limits, name, -1)
-            for limits in (ADDED, READS, graph.NUMBERED, pool.WITHOUT_KERNELS)
-            for name in ("few", "most")
-        ),
-        *((sooner, name, -1) for sooner in (ANSWERS, label_search.SOONER, levels.SOONER) for name in ("kept", "most")),
+        *((limits, name, -1) for limits in (ADDED, NODES, READS) for name in ("few", "most")),
+        *((sooner, name, -1) for sooner in limited for name in ("kept", "most", "loaded")),
         (backward, "FEW_READS", -1),
         (graph, "MIN_EDGES_TO_TEST_MERGING", 0),
         (levels, "FIRST_NODES", 1),
@@ -199,7 +197,7 @@ def _sweeps() -> None:
     from rfscale.sweeps.answers.sample import sample
     from rfscale.sweeps.runs.run import sweep
     from rfscale.sweeps.spaces.space import Space
-    from rfscale.sweeps.states import graph
+    from rfscale.sweeps.states import graph, unions
 
     space = Space.from_dict(CHAIN)
     count(space, by=["extent"])
@@ -211,7 +209,7 @@ def _sweeps() -> None:
     with TemporaryDirectory() as folder:
         for each in (space, *map(Space.from_dict, (HOLES, BRANCHES))):
             sweep(each)
-            with _settings((graph, "MAX_LANE_WORDS", 0)):  # sets too wide for many at once
+            with _settings((graph, "MAX_LANE_WORDS", 0), (unions, "MAX_WORDS", 0)):  # sets too wide for many at once
                 sweep(Space.from_dict(each.to_dict()))
             sweep(each, store=Path(folder) / f"{each.name}.zarr", formulas=each.name != "warm-branches")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
+from rfscale.engine.columns import pixel_grid
 from rfscale.engine.errors import INPUT_SIZE, InputError
 from rfscale.engine.footprints.forward import Route, Trace, kept_trace
 from rfscale.engine.footprints.map_figures import united
@@ -46,7 +47,7 @@ def _sets(family: Family) -> Iterator[tuple[int, np.ndarray]]:
 
 def _times(family: Family, n: int) -> np.ndarray:
     """How many entries of a family have each pixel along one axis."""
-    out = np.zeros(n + 64 * (family.sets.bits.shape[1] + 1), np.int64)
+    out = np.zeros(n + 64 * (family.words + 1), np.int64)
     for start, bits in _sets(family):
         out[start : start + len(bits)] += bits
     return out[:n]
@@ -54,7 +55,7 @@ def _times(family: Family, n: int) -> np.ndarray:
 
 def _cover(families: list[Family], n: int) -> tuple[np.ndarray, np.ndarray]:
     """Masks of terms that occur along one axis, and for each pixel how many entries have each mask."""
-    masks = np.zeros((n + 64 * (max(f.sets.bits.shape[1] for f in families) + 1), len(families[0])), np.uint64)
+    masks = np.zeros((n + 64 * (max(f.words for f in families) + 1), len(families[0])), np.uint64)
     for t, family in enumerate(families):
         for i, (start, bits) in enumerate(_sets(family)):
             masks[start : start + len(bits), i] |= bits.astype(np.uint64) << np.uint64(t)
@@ -92,8 +93,6 @@ def coverage(
     >>> coverage(rf.Network.sequential({"kernel": 2, "stride": 3}, axes=1), "conv1", 8).values.tolist()
     [1, 1, 0, 1, 1, 0, 1, 1]
     """
-    import xarray as xr
-
     network = as_network(network, reading, input_size)
     size = input_size if input_size is not None else network.input_size
     if size is None:
@@ -105,7 +104,6 @@ def coverage(
         raise InputError(
             f"the footprints of layer {layer!r} are no small union of products: coverage counts those only"
         )
-    coords = {a: np.arange(n) for a, n in zip(network.axes, counts.shape, strict=True)}
-    out = xr.DataArray(counts, coords, network.axes, name="coverage")
-    out.attrs = attributes(traced.plan, f"coverage {layer}")
+    attrs = attributes(traced.plan, f"coverage {layer}")
+    out = pixel_grid(counts, network.axes, (0,) * counts.ndim, "coverage", attrs)
     return annotate_array(out, COVERAGE, layer=layer)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
+from rfscale.engine.columns import pixel_grid
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import kept_trace
 from rfscale.engine.footprints.plan import Entry, GlobalOps, attributes
@@ -64,17 +65,14 @@ def footprint(
     >>> fp.shape, int(fp.sum())
     ((21, 21), 121)
     """
-    import xarray as xr
-
     network = as_network(network, reading, input_size)
     index = network.index(layer)
     traced = kept_trace(network, input_size, global_ops)
     counted = FootprintFigures(traced)
     at = counted.entry(index, entry)
     grid, origin = counted.pixels(index, at)
-    coords = {axis: np.arange(n) + o for axis, n, o in zip(network.axes, grid.shape, origin, strict=True)}
-    out = xr.DataArray(grid, coords, network.axes, name="footprint")
-    out.attrs = attributes(traced.plan, f"footprint {layer}", list(at), global_ops)
+    attrs = attributes(traced.plan, f"footprint {layer}", list(at), global_ops)
+    out = pixel_grid(grid, network.axes, origin, "footprint", attrs)
     return annotate_array(out, FOOTPRINT, entry=at, layer=layer)
 
 

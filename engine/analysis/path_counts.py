@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
+from rfscale.engine.columns import pixel_grid
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.backward import (
     FEW_READS,
@@ -92,17 +93,13 @@ def path_counts(
     >>> (path_counts(net, "conv2") * 9).values.round(12).tolist()
     [1.0, 2.0, 3.0, 2.0, 1.0]
     """
-    import xarray as xr
-
     network = as_network(network, reading, input_size)
     index = network.index(layer)
     plan = resolve(network, input_size, global_ops)
     at = counted_entry(plan, index, entry, global_ops)
     shares, origin, paths = path_shares(plan, index, at)
-    coords = {axis: np.arange(n) + o for axis, n, o in zip(network.axes, shares.shape, origin, strict=True)}
-    out = xr.DataArray(shares, coords, network.axes, name="path_counts")
-    out.attrs = attributes(plan, f"path_counts {layer}", list(at), global_ops)
-    out.attrs["log2_paths"] = paths
+    attrs = attributes(plan, f"path_counts {layer}", list(at), global_ops) | {"log2_paths": paths}
+    out = pixel_grid(shares, network.axes, origin, "path_counts", attrs)
     return annotate_array(out, PATH_COUNTS, entry=at, layer=layer)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from rfscale.engine.columns import Columns
 from rfscale.engine.errors import INPUT_SIZE, InputError, Parameter
-from rfscale.engine.footprints.figures import Figures, stacked
+from rfscale.engine.footprints.figures import Figures, LayerFigures
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import trace
 from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, attributes
@@ -102,13 +102,12 @@ def profile_columns(
             argument=Parameter("entry"), value=entry, remedy=("give ", INPUT_SIZE),
         )  # fmt: skip
     kept = range(len(plan.steps)) if layers is None else sorted({network.index(name) for name in layers})
-    rows = [counted.figures(i, entry if i in kept else "center") for i in range(len(plan.steps))]
-    columns = _columns(plan, rows, entry, global_ops)
+    columns = _columns(plan, counted.of_layers(entry, kept), entry, global_ops)
     return columns if layers is None else columns.take("layer", kept)
 
 
-def _columns(plan: Plan, rows: list[Figures], entry: Entry, global_ops: GlobalOps) -> Columns:
-    data = {**_exact(plan, rows, entry), **_analytic(plan), **_costs(plan)}
+def _columns(plan: Plan, rows: LayerFigures, entry: Entry, global_ops: GlobalOps) -> Columns:
+    data = {**_exact(plan, rows), **_analytic(plan), **_costs(plan)}
     coords = {"layer": tuple([s.layer.name for s in plan.steps]), "axis": plan.network.axes}
     attrs = attributes(plan, "profile", entry, global_ops) | module_attributes(plan.network)
     dims = {name: LAYER if array.ndim == 1 else LAYER_AXIS for name, array in data.items()}
@@ -119,38 +118,25 @@ def _floats(values: Any) -> np.ndarray:
     return np.array(values, float)
 
 
-def _entries(plan: Plan, rows: list[Figures], entry: Entry) -> np.ndarray:
-    """The entry of each layer that the figures are of, int64 (layers, axes)."""
-    ndim = len(plan.network.axes)
-    if plan.input_size is None:
-        return np.array([row.entry or (0,) * ndim for row in rows], np.int64)
-    if isinstance(entry, str):
-        return np.array([step.size for step in plan.steps], np.int64) // 2
-    return np.tile(np.array(entry, np.int64), (len(rows), 1))
-
-
 def _centres(plan: Plan, figures: Figures, entries: np.ndarray) -> np.ndarray:
     """The middle of the extents before clipping, float64 (layers, axes); nan where there is none or it is infinite."""
     if plan.input_size is None:
         with np.errstate(invalid="ignore"):  # of a half-line
             middles = np.stack(figures.first, axis=1) + (np.stack(figures.extent, axis=1) - 1) / 2
         return np.where(figures.area[:, None] > 0, middles, nan)
-    out = np.full(entries.shape, nan)
+    out = np.full((len(plan.steps), len(plan.network.axes)), nan)
     for row, at, step in zip(out, entries.tolist(), plan.steps, strict=True):
         if step.intervals:
             row[:] = [i.middle(o) for i, o in zip(step.intervals, at, strict=True)]
     return out
 
 
-def _ends(rows: list[Figures], figures: Figures) -> np.ndarray:
+def _ends(figures: Figures, given: np.ndarray) -> np.ndarray:
     """Last pixel of each bounding box, float64 (layers, axes); nan where there is none."""
     with np.errstate(invalid="ignore"):  # of a half-line
         ends = np.stack(figures.first, axis=1) + np.stack(figures.extent, axis=1) - 1
     ends[figures.area == 0] = nan
-    for out, row in zip(ends, rows, strict=True):
-        if row.last:
-            out[:] = row.last
-    return ends
+    return np.where(np.isnan(given).all(axis=1, keepdims=True), ends, given)
 
 
 def _jumps(plan: Plan) -> list[tuple[float, ...]]:
@@ -165,9 +151,9 @@ def _jumps(plan: Plan) -> list[tuple[float, ...]]:
     return out
 
 
-def _exact(plan: Plan, rows: list[Figures], entry: Entry) -> Data:
+def _exact(plan: Plan, rows: LayerFigures) -> Data:
     """The exact figures of every layer."""
-    figures, entries = stacked(rows, float), _entries(plan, rows, entry)
+    figures = rows.figures
     sized = all(s.size for s in plan.steps)
     return {
         "op": np.array([s.layer.op for s in plan.steps], object),
@@ -175,16 +161,16 @@ def _exact(plan: Plan, rows: list[Figures], entry: Entry) -> Data:
         "jump": _floats(_jumps(plan)),
         "extent": _floats(np.stack(figures.extent, axis=1)),
         "start": _floats(np.stack(figures.first, axis=1)),
-        "end": _floats(_ends(rows, figures)),
-        "centre": _floats(_centres(plan, figures, entries)),
-        "entry": np.array(entries, np.int64),
+        "end": _ends(figures, rows.last),
+        "centre": _centres(plan, figures, rows.entry),
+        "entry": rows.entry,
         "area": _floats(figures.area),
         "width": _floats(figures.width),
         "density": _floats(figures.density),
         "overlap": _floats(np.stack(figures.overlap, axis=1)),
-        "max_gap": np.array([r.max_gap for r in rows], np.int64),
-        "terms": np.array([r.terms for r in rows], np.int64),
-        "phases": np.array([r.phases for r in rows], np.int64),
+        "max_gap": np.stack(figures.max_gap, axis=1).astype(np.int64),
+        "terms": rows.terms,
+        "phases": rows.phases,
         "aligned": np.array([s.aligned for s in plan.steps], bool),
         "is_global": np.array([s.is_global for s in plan.steps], bool),
     }

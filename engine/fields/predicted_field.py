@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Precision = Literal["fast", "double"]
 Signs = Literal["kept", "random"]
 Activations = Literal["weights", "even"]
-DRAWS = 64
+DRAWS = 128
 _LARGEST_EXPONENT = 900.0  # of two: a field of more is only known up to its scale
 
 

@@ -14,13 +14,13 @@ MAX_RESULTS = 1 << 16
 
 @dataclass
 class Memory:
-    """Sets and intervals of layers. Networks that begin alike share them.
+    """Sets and intervals of layers, and the interior sets of the image. Networks that begin alike share them.
 
     Everything that a key names by its identity is kept alive, so that no identity comes up twice.
     """
 
     compare: Comparisons = field(default_factory=Comparisons)
-    _images: dict[int | None, Family] = field(default_factory=dict)
+    image: Family = field(default_factory=image_family)
     _families: dict[tuple[int, int, int | None], Family] = field(default_factory=dict)
     _intervals: dict[tuple[int, int], Intervals] = field(default_factory=dict)
     _alive: list[object] = field(default_factory=list)
@@ -29,12 +29,6 @@ class Memory:
     def full(self) -> bool:
         """Whether it holds so much that a new one should take its place."""
         return len(self._families) + len(self._intervals) + len(self.compare) > MAX_RESULTS
-
-    def image(self, size: int | None) -> Family:
-        """Family of the image."""
-        if size not in self._images:
-            self._images[size] = image_family(size)
-        return self._images[size]
 
     def family(self, before: Family, layer: AxisMap, size: int | None) -> Family:
         """Family after one more layer."""

@@ -32,7 +32,7 @@ def product_figures(term: Term, at: tuple[int, ...] | None) -> Figures:
         at = (0,) * len(term)
         if phases > 1:
             at = entry = tuple(largest_phase(f.measures[0], f.measures[2]) for f in term)
-    pixels, gap, common = zip(*([int(m[i]) for m in f.measures] for f, i in zip(term, at, strict=True)), strict=True)
+    pixels, gap, common = zip(*[f.measured(i) for f, i in zip(term, at, strict=True)], strict=True)
     area = prod(pixels)
     if area == 0:
         none = (0,) * len(term)

@@ -61,6 +61,27 @@ class Figures(NamedTuple):
         return tuple(share(s, self.area) for s in self.shared)
 
 
+class LayerFigures(NamedTuple):
+    """Figures of one entry of every layer.
+
+    Attributes
+    ----------
+    figures : Figures
+        Of float64 arrays (layers,).
+    terms, phases : int64 array (layers,)
+    entry : int64 array (layers, axes)
+        The entry of each layer that they are of.
+    last : float64 array (layers, axes)
+        As of `Figures`, of footprints without bounds on some sides; else nan.
+    """
+
+    figures: Figures
+    terms: np.ndarray
+    phases: np.ndarray
+    entry: np.ndarray
+    last: np.ndarray
+
+
 def share(part: Any, whole: Any) -> Any:
     """Return part / whole, pixels both: 1 of an infinite part, nan of a part below 0 (there is none) and of 0 / 0."""
     if isinstance(part, int | float):  # 50 times as fast as arrays of one number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf, nan, prod
 
 import numpy as np
@@ -14,14 +15,15 @@ from rfscale.engine.footprints.entry_figures import (
     union_figures,
     union_rows,
 )
-from rfscale.engine.footprints.figures import Figures, stacked
-from rfscale.engine.footprints.forward import Route, Trace
+from rfscale.engine.footprints.figures import Figures, LayerFigures, stacked
+from rfscale.engine.footprints.forward import Route, Terms, Trace
 from rfscale.engine.footprints.intervals import Intervals
 from rfscale.engine.footprints.map_figures import map_figures
 from rfscale.engine.footprints.plan import Entry, check_entry, unbounded
 from rfscale.engine.footprints.unions import Term
 from rfscale.engine.network.network import Size
 
+EXACT = 2.0**53  # pixels: float64 holds every whole number below
 MAX_PIXELS = 1 << 31  # of a drawing: 2 GiB of bool
 
 
@@ -41,6 +43,55 @@ class FootprintFigures:
         if not self.plan.input_size:
             return self._figures(index, None)
         return self._figures(index, check_entry(entry, step.size, len(self.plan.network.axes), step.layer.name))
+
+    def of_layers(self, entry: Entry, asked: Sequence[int]) -> LayerFigures:
+        """`figures` of every layer, at `entry` of those that are asked for, else at the centre."""
+        plan, ndim = self.plan, len(self.plan.network.axes)
+        at, quick = self._places(entry, asked), np.zeros(len(plan.steps), bool)
+        columns = {name: np.zeros((len(plan.steps), ndim)) for name in ("first", "extent", "gap", "shared")}
+        area = np.zeros(len(plan.steps))
+        ends = np.full((len(plan.steps), ndim), nan)
+        terms, phases = np.ones((2, len(plan.steps)), np.int64)
+        if isinstance(self.traced.terms, Terms):
+            quick = self._solid(at, area, columns)
+        for i in np.flatnonzero(~quick).tolist():
+            row = self.figures(i, tuple(at[i].tolist()) if plan.input_size else "center")
+            area[i], terms[i], phases[i] = row.area, row.terms, row.phases
+            for name, values in zip(columns, (row.first, row.extent, row.max_gap, row.shared), strict=True):
+                columns[name][i] = values
+            at[i] = row.entry or (0,) * ndim if plan.input_size is None else at[i]
+            ends[i] = row.last or nan
+        first, extent, gap, shared = (tuple(column.T) for column in columns.values())
+        return LayerFigures(Figures(area, first, extent, gap, shared), terms, phases, at, ends)
+
+    def _solid(self, at: np.ndarray, area: np.ndarray, columns: dict[str, np.ndarray]) -> np.ndarray:
+        """Figures of the layers whose sets have no holes, all at once; which they are, bool (layers,)."""
+        terms = self.traced.terms
+        assert isinstance(terms, Terms)
+        nodes = np.array(terms.nodes, np.int64)
+        solid = nodes >= 0
+        solid[solid] = terms.solid.alike(nodes[solid], self.plan.input_size is None)
+        first, last, shared = terms.solid.ends(nodes[solid], at[solid])
+        pixels = (last - first + 1).astype(float)
+        found = pixels.prod(axis=1)
+        exact = found < EXACT
+        solid[solid] = exact
+        area[solid] = found[exact]
+        columns["first"][solid], columns["extent"][solid] = first[exact], pixels[exact]
+        own = found[:, None] / pixels * shared
+        columns["shared"][solid] = np.where(shared < 0, -1, own)[exact]
+        return solid
+
+    def _places(self, entry: Entry, asked: Sequence[int]) -> np.ndarray:
+        """The entry of each layer, int64 (layers, axes)."""
+        steps, ndim = self.plan.steps, len(self.plan.network.axes)
+        if self.plan.input_size is None:
+            return np.zeros((len(steps), ndim), np.int64)
+        at = np.array([step.size for step in steps], np.int64) // 2
+        if not isinstance(entry, str):
+            for i in asked:
+                at[i] = check_entry(entry, steps[i].size, ndim, steps[i].layer.name)
+        return at
 
     def figures_at(self, index: int, at: tuple[int, ...]) -> Figures:
         """Figures of one entry of a layer whose footprints have bounds; in interior mode of any entry."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from rfscale.engine.errors import INPUT_SIZE, InputError
 from rfscale.engine.footprints.cache import Memory
+from rfscale.engine.footprints.pixel_sets import Family
 from rfscale.engine.footprints.plan import GlobalOps, Plan, Step, resolve
+from rfscale.engine.footprints.solid_program import INFINITE, Program, SolidFamilies
 from rfscale.engine.footprints.unions import Term, unite
 from rfscale.engine.network.axis_maps import AxisMap, whole_map
 from rfscale.engine.network.derived import Derived
@@ -17,7 +19,60 @@ from rfscale.engine.network.network import Network, Size
 MAX_HELD = 1 << 30  # words of all sets of a trace: 8 GiB
 MAX_KEPT = 1 << 20  # of a trace that is kept beside its network: 8 MiB
 
-Terms = tuple[list[Term] | None, ...]
+_MISSING: list[Term] = []
+
+
+class Terms(Sequence[list[Term] | None]):
+    """The terms of every layer; None for an infinite footprint, or one whose union grew too many terms.
+
+    Those of sets without holes are made of a program's numbers when they are asked for; the others are `made` before.
+
+    Attributes
+    ----------
+    made : dict
+        Terms by node of the program.
+    nodes : list of int
+        The node of each layer.
+    solid : SolidFamilies
+        What the program made.
+    """
+
+    def __init__(self, nodes: list[int], solid: SolidFamilies) -> None:
+        self.made: dict[int, list[Term] | None] = {INFINITE: None}
+        self.nodes, self.solid = nodes, solid
+        self._wrapped: dict[tuple[int, ...], list[Term]] = {}
+        self._families: dict[int, Family] = {}
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # of a Sequence: of a number, or of a slice
+        if isinstance(index, slice):
+            return [self.of(node) for node in self.nodes[index]]
+        return self.of(self.nodes[index])
+
+    def __iter__(self) -> Iterator[list[Term] | None]:
+        return map(self.of, self.nodes)
+
+    def of(self, node: int) -> list[Term] | None:
+        """The terms of a node of the program; node 0 is the image."""
+        terms = self.made.get(node, _MISSING)
+        if terms is not _MISSING:
+            return terms
+        numbers = self.solid.of(node)
+        found = self._wrapped.get(numbers)
+        if found is None:
+            found = self._wrapped[numbers] = [tuple([self._family(number) for number in numbers])]
+        self.made[node] = found  # one list for all layers that move no pixel
+        return found
+
+    def _family(self, number: int) -> Family:
+        family = self._families.get(number)
+        if family is None:
+            family = self._families[number] = Family(solid=self.solid.family(number))
+        return family
+
+
 _KEPT: Derived[Network, dict[tuple[Size | None, GlobalOps], Terms]] = Derived(lambda network: {})
 
 
@@ -37,12 +92,12 @@ class Trace:
     Attributes
     ----------
     plan : Plan
-    terms : tuple of (list of Term or None)
+    terms : sequence of (list of Term or None)
         Per layer; None for an infinite footprint, or one whose union grew too many terms.
     """
 
     plan: Plan
-    terms: Terms
+    terms: Sequence[list[Term] | None]  # `Terms` of `trace`
 
     def route(self, index: int) -> Route:
         """How the footprints of a layer are counted and drawn."""
@@ -103,42 +158,46 @@ def kept_trace(
 
 
 def _terms(plan: Plan, memory: Memory) -> tuple[Terms, int]:
-    """The terms of every layer of a plan, and the words of all their sets."""
-    network = plan.network
-    image: list[Term] = [tuple(memory.image(n) for n in plan.input_size or (None,) * len(network.axes))]
-    finite = plan.input_size is not None
-    terms: list[list[Term] | None] = []
-    held = 0
-    for step in plan.steps:
-        infinite = step.is_global and not finite
-        if step.passes and not infinite:
-            source = step.sources[0]
-            terms.append(image if source < 0 else terms[source])
+    """The terms of every layer of a plan, and the words of all their sets with holes."""
+    if not plan.programs:
+        plan.programs.append(Program(plan))
+    program: Program = plan.programs[0]
+    solid = program.run()
+    terms, held = Terms(program.nodes, solid), 0
+    if not solid.left_out:
+        return terms, held
+    for step, node in zip(plan.steps, program.nodes, strict=True):
+        if node in terms.made or solid.has(node):
             continue
-        branches = [image if s < 0 else terms[s] for s in step.sources]
-        known = [b for b in branches if b is not None]
-        if infinite or len(known) < len(branches):
-            terms.append(None)
-        elif step.maps is None:
-            if step.is_global:
-                known = [_broadcast(b, plan, step, s, memory) for b, s in zip(known, step.sources, strict=True)]
-            terms.append(known[0] if len(known) == 1 else unite(known, memory.compare))
-        else:
-            try:
-                made = apply_layer(known[0], step, step.maps, finite, memory)
-                held += _words(made)
-                if held > MAX_HELD:
-                    raise InputError(
-                        f"the footprints of the layers up to here take more than {MAX_HELD * 8} bytes",
-                        remedy=("analyse a smaller ", INPUT_SIZE, " or fewer layers"),
-                    )
-                if len(made) > 1 and step.maps[0].reads_all:  # one set per axis and term is left: many become alike
-                    terms.append(unite([[term] for term in made], memory.compare))
-                else:
-                    terms.append(made)
-            except InputError as error:
-                raise error.within(f"layer {step.layer.name!r} ({step.layer.op})") from None
-    return tuple(terms), held
+        try:
+            made, words = _left_out(plan, step, terms, memory)
+            held += words
+            if held > MAX_HELD:
+                raise InputError(
+                    f"the footprints of the layers up to here take more than {MAX_HELD * 8} bytes",
+                    remedy=("analyse a smaller ", INPUT_SIZE, " or fewer layers"),
+                )
+        except InputError as error:
+            raise error.within(f"layer {step.layer.name!r} ({step.layer.op})") from None
+        terms.made[node] = made
+    return terms, held
+
+
+def _left_out(plan: Plan, step: Step, terms: Terms, memory: Memory) -> tuple[list[Term] | None, int]:
+    """The terms of a layer of sets with holes, or of several products, and the words of its new sets."""
+    branches = [terms.of(0) if s < 0 else terms[s] for s in step.sources]
+    known = [b for b in branches if b is not None]
+    if len(known) < len(branches):
+        return None, 0
+    if step.maps is None:
+        if step.is_global:
+            known = [_broadcast(b, plan, step, s, memory) for b, s in zip(known, step.sources, strict=True)]
+        return (known[0] if len(known) == 1 else unite(known, memory.compare)), 0
+    made = apply_layer(known[0], step, step.maps, plan.input_size is not None, memory)
+    words = _words(made)
+    if len(made) > 1 and step.maps[0].reads_all:  # one set per axis and term is left: many become alike
+        return unite([[term] for term in made], memory.compare), words
+    return made, words
 
 
 def _words(terms: list[Term]) -> int:

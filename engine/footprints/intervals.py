@@ -87,15 +87,17 @@ class Intervals:
         bounds: list[Bounds] = []
         only = self.bounds[0] if n == 1 else None
         for o in range(layer.up * blocks):
-            entries = layer.reads(o)
-            if only and entries:  # one phase: the outermost entries have the outermost pixels
-                moved = self.shift * min(entries), self.shift * max(entries)
-                bounds.append((only[0] + min(moved), only[1] + max(moved)))  # mirrored, the shift is negative
+            outermost = layer.outermost[o] if only else None
+            if only and outermost:  # one phase: the outermost entries have the outermost pixels
+                low, high = outermost
+                if self.shift < 0:  # mirrored
+                    low, high = high, low
+                bounds.append((only[0] + self.shift * low, only[1] + self.shift * high))
                 continue
-            read = [b for b in map(self.at, entries) if b]
+            read = [b for b in map(self.at, layer.reads(o)) if b]
             bounds.append((min(b[0] for b in read), max(b[1] for b in read)) if read else None)
         shift = self.shift * layer.down * blocks // n
-        far = max((abs(x) for b in bounds if b for x in b if abs(x) < BEYOND), default=0)
+        far = max([abs(x) for b in bounds if b for x in b if abs(x) < BEYOND], default=0)
         if far + abs(shift) > LIMIT:
             raise InputError("its footprint reaches beyond 2^53 pixels")
         return Intervals(tuple(bounds), shift)

@@ -38,7 +38,7 @@ def _product_figures(term: Term) -> Figures:
         if not family.repeat:
             both[(slice(None),) * axis + (-1,)] = -1
         shared.append(both)
-    first = tuple(_along(f.sets.first, a, ndim) for a, f in enumerate(term))
+    first = tuple(_along(f.first, a, ndim) for a, f in enumerate(term))
     extent = tuple(_along(f.extent, a, ndim) for a, f in enumerate(term))
     return Figures(reduce(np.multiply, pixels), first, extent, tuple(gaps), tuple(shared))
 
@@ -72,7 +72,7 @@ def _boxes(terms: list[Term], axis: int) -> tuple[np.ndarray, np.ndarray, np.nda
             rows.append(np.zeros((3, len(terms[0][axis])), np.int64))
             continue
         family = reduce(Family.unite, families)
-        rows.append(np.stack([family.sets.first, family.extent, family.measures[1]]))
+        rows.append(np.stack([family.first, family.extent, family.measures[1]]))
     table = np.stack(rows)  # pattern, figure, entry
     if len(patterns) == 1:
         first, extent, gap = (_along(row, axis, ndim) for row in table[0])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from rfscale.engine.errors import INPUT_SIZE, SKIP_GLOBAL_OPS, InputError, Parameter, UnequalJumpsError, shown
 from rfscale.engine.footprints.cache import Memory
@@ -66,12 +66,16 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """All steps in order, the finite input size or None, and the layers dropped at merges."""
+    """All steps in order, the finite input size or None, and the layers dropped at merges.
+
+    `programs` has what the steps were compiled to, once they were.
+    """
 
     network: Network
     input_size: Size | None
     steps: tuple[Step, ...]
     dropped: tuple[str, ...]
+    programs: list[Any] = field(default_factory=list, compare=False, repr=False)
 
     def map_size(self, position: int) -> Size | None:
         """Entries per axis of a layer, or of the image (-1); None in interior mode."""
@@ -86,7 +90,7 @@ class Plan:
 
 MAX_PLANS = 8  # kept beside one network
 
-Steps = tuple[tuple[Step, ...], tuple[str, ...]]  # all steps in order, and the layers dropped at merges
+Steps = tuple[tuple[Step, ...], tuple[str, ...], list[Any]]  # of a plan: steps, dropped, programs
 _STEPS: Derived[Network, dict[tuple[Size | None, GlobalOps], Steps]] = Derived(lambda network: {})
 
 
@@ -139,7 +143,7 @@ def _resolve(network: Network, input_size: Size | None, global_ops: GlobalOps, m
         steps.append(
             next_step(layer, sources, numbers, before, of_maps, is_global, ndim, input_size is not None, memory)
         )
-    return tuple(steps), tuple(dropped)
+    return tuple(steps), tuple(dropped), []
 
 
 def next_step(

@@ -119,7 +119,7 @@ class SharedLayers:
         key = len(network.axes), network.input_size, network.input_channels
         found = self._images.get(key)
         if found is None:
-            terms: list[Term] = [(self._memory.image(None),) * len(network.axes)]
+            terms: list[Term] = [(self._memory.image,) * len(network.axes)]
             self._maps.append(Map(None, terms, network.input_channels, network.input_size))
             found = self._images[key] = len(self._maps) - 1
         return found

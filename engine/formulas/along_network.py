@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from math import inf, isnan, nan
+from typing import NamedTuple
 
 from rfscale.engine.footprints.plan import Plan, Step
 from rfscale.engine.formulas.registry import START, advance, leaves_gaps, published_after
@@ -13,8 +13,7 @@ from rfscale.engine.network.ops import OPS
 GLOBAL = "its receptive field is global"
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(NamedTuple):
     """The article's S and P at one layer, or the reason why it has none."""
 
     area: float
@@ -22,8 +21,7 @@ class Published:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class Closed:
+class Closed(NamedTuple):
     """The closed form on each axis: pixels, those that the next entry has not, and whether a formula can go on."""
 
     pixels: tuple[int, ...]

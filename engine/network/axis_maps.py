@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rfscale.engine.errors import InputError
+from rfscale.engine.kernels.solid_pass import MAX_PERIOD, MAX_STEP
 
 MAX_TAPS = 1 << 20  # table entries of one layer on one axis, a limit that catches typos in kernels
 BORDERS = {"zeros": 0, "reflect": 1, "replicate": 2, "circular": 3}
@@ -82,6 +83,26 @@ class AxisMap:
         for r, row in enumerate(self.taps):
             taps[r, : len(row)] = row
         return MapTable(self.up, self.down, taps, counts, BORDERS[self.border])
+
+    @cached_property
+    def outermost(self) -> tuple[tuple[int, int] | None, ...]:
+        """The first and the last tap of each phase; None of one that reads nothing."""
+        return tuple([(row[0], row[-1]) if row else None for row in self.taps])
+
+    @cached_property
+    def ends(self) -> tuple[int, ...] | None:
+        """The outermost taps, as `rfscale.engine.kernels.solid_pass` takes them; None where it takes no such map.
+
+        `up`, `down`, the most entries from a tap to the next; then the first and the last tap of each phase.
+        """
+        rows, ends = self.taps, [pair for pair in self.outermost if pair]
+        if self.down < 0 or self.border not in ("zeros", "replicate") or self.up > MAX_PERIOD or len(ends) < self.up:
+            return None
+        if max(abs(t) for pair in ends for t in pair) > MAX_STEP or self.down > MAX_STEP:
+            return None
+        steps = [b - a for row in rows if not isinstance(row, range) for a, b in itertools.pairwise(row)]
+        step = max(steps, default=1 if any(len(row) > 1 for row in rows) else 0)
+        return (self.up, self.down, step, *itertools.chain.from_iterable(ends))
 
     def reads(self, entry: int) -> tuple[int, ...]:
         """Input entries that output entry `entry` reads, borders not considered."""

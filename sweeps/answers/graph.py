@@ -44,7 +44,10 @@ class QuestionGraph:
 
     Attributes
     ----------
-    follow : list of int32 array (nodes before, choices); -1 where a condition cuts
+    follow : list of int32 array (nodes before, choices)
+        -1 where a condition cuts.
+    times : list of (object array (nodes before, choices) or None)
+        How many choices of a cell each edge stands for (sweeps/states/cells/graph.py); None: one.
     columns : list of dict
         Per level, the columns of its nodes.
 
@@ -68,6 +71,12 @@ class QuestionGraph:
         self.compiled = compiled(space)
         keep = tuple(keep)
         terms = {*keep, *(term for condition in conditions for term in condition.terms)}
+        for term in terms:
+            if term.kind == "factor" and term.name in space.folded:
+                raise InputError(
+                    f"{term.name} belongs to a cell of more than 2^20 choices, known by their effects only",
+                    remedy="ask rf.sample, whose rows name it, or leave its other values out of the space",
+                )
         self.axes = self.compiled.coarsest({*figures, *(t.name for t in terms if t.kind == "figure")}, memory)
         self.conditions = conditions
         last = len(space.stages) - 1
@@ -82,6 +91,7 @@ class QuestionGraph:
         self.totals = {t.name for t in (*self._until, *(b[0] for b in self._bounds)) if t.kind == "cost"}
         self.with_costs = with_costs or bool(self.totals)
         self.follow: list[np.ndarray] = []
+        self.times: list[np.ndarray | None] = []
         root: Columns = {("axis", a): np.zeros(1, np.int32) for a in range(len(self.axes))}
         if self.with_costs:
             root["cost"] = np.zeros(1, np.int32)
@@ -106,6 +116,9 @@ class QuestionGraph:
         return out
 
     def _add(self, stage: int) -> None:
+        times = getattr(self.axes[0], "times", None)
+        many = None if times is None else times[stage]
+        self.times.append(None if many is None else many[self.columns[-1]["axis", 0]])
         shared = self._as_level(stage)
         follow, columns = self._made(stage) if shared is None else shared
         for term, until in self._until.items():
@@ -131,7 +144,7 @@ class QuestionGraph:
 
     def _made(self, stage: int) -> tuple[np.ndarray, Columns]:
         """Tables of a stage: where nodes lead by choice, and the columns of the nodes after it."""
-        before, choices = self.columns[-1], self.compiled.programs[stage].choices
+        before, choices = self.columns[-1], self._choices(stage)
         n = len(next(iter(before.values())))
         self._check_size(stage, 4 * n * choices)
         step = max(1, PIECE // choices)
@@ -163,12 +176,15 @@ class QuestionGraph:
 
     def _combine(self, before: Columns, stage: int) -> tuple[np.ndarray, Columns]:
         """Return where nodes lead: numbers by node and choice, -1 where a bound cuts; and the numbers' columns."""
-        n, choices = len(next(iter(before.values()))), self.compiled.programs[stage].choices
+        n, choices = len(next(iter(before.values()))), self._choices(stage)
         made = {key: self._step(key, column, before, stage) for key, column in before.items()}
         for term, until in self._until.items():
             if term.kind == "factor" and term.stage == stage <= until:
                 made["kept", term] = np.broadcast_to(self._digits(term.name, stage), (n, choices))
         alive = self._within_bounds(made, stage)
+        if self.times[stage] is not None:  # nodes differ in how many edges they have
+            there = made["axis", 0] >= 0
+            alive = there if alive is None else alive & there
         made = {k: v for k, v in made.items() if not self._done(k, stage)}
         flat = [np.ascontiguousarray(v).reshape(-1) for v in made.values()]
         keep = None if alive is None else np.flatnonzero(alive.reshape(-1))
@@ -178,6 +194,10 @@ class QuestionGraph:
             source, follow = keep[first], np.full(n * choices, -1, np.int32)
             follow[keep] = numbers
         return follow.reshape(n, choices), {key: v[source] for key, v in zip(made, flat, strict=True)}
+
+    def _choices(self, stage: int) -> int:
+        """Edges of each node of the level before a stage: its choices, as far as they are told apart."""
+        return self.axes[0].levels[stage].follow.shape[1]
 
     def _done(self, key: Any, stage: int) -> bool:
         """Whether a column is not read any more."""
@@ -195,7 +215,7 @@ class QuestionGraph:
             return self.compiled.costs.follow[stage][column]
         if key[0] == "axis":
             return self.axes[key[1]].levels[stage].follow[column]
-        choices = self.compiled.programs[stage].choices
+        choices = self._choices(stage)
         if key[0] == "total":
             total = column[:, None] + self.compiled.costs.weights[key[1]][stage][before["cost"]]
             return np.where(column[:, None] < 0, -1, total)  # -1: every bound is sure to hold
@@ -275,10 +295,39 @@ class QuestionGraph:
         """Return all figures of architectures given by their choices; None where the nodes tell them."""
         if self.axes is self.compiled.axes:
             return None
-        from rfscale.sweeps.states.unions import figures_along
+        ndim = len(self.space.axes)
+        if self.space.reads_pairs:
+            from rfscale.sweeps.states.cells.along import figures_along as figures_of_pairs
 
-        found = figures_along(self.compiled.programs, digits, len(self.space.axes))
-        return {name: union_figure(found, name, len(self.space.axes)) for name in self.figure_names()}
+            found = figures_of_pairs(self.space, self.compiled.programs, digits)
+        else:
+            from rfscale.sweeps.states.unions import figures_along
+
+            found = figures_along(self.compiled.programs, digits, ndim)
+        return {name: union_figure(found, name, ndim) for name in self.figure_names()}
+
+    def digits(self, paths: Sequence[Sequence[int]]) -> np.ndarray:
+        """Return the choices of architectures, stage by stage: an int array (architectures, stages).
+
+        Parameters
+        ----------
+        paths : sequence of sequences of int
+            Edges, stage by stage; behind them, for each stage whose edges stand for several choices, which one it is.
+        """
+        n = len(self.follow)
+        edges = np.array([path[:n] for path in paths], np.int64).reshape(len(paths), n)
+        stages = [i for i, times in enumerate(self.times) if times is not None]
+        if not stages:
+            return edges
+        nodes = np.zeros((len(paths), n), np.int64)
+        at = np.zeros(len(paths), np.int64)
+        for stage, follow in enumerate(self.follow):
+            nodes[:, stage] = self.columns[stage]["axis", 0][at]
+            at = follow[at, edges[:, stage]]
+        numbers = [dict(zip(stages, path[n:], strict=True)) for path in paths]
+        pairs = [[(e, numbers[i].get(s, 0)) for s, e in enumerate(row)] for i, row in enumerate(edges.tolist())]
+        graph: Any = self.axes[0]
+        return np.array(graph.choices(pairs, nodes.tolist()), np.int64)
 
     def weights(self, name: str, until: int) -> list[np.ndarray]:
         """Return a cost by node and choice of every stage, 0 after stage `until`."""

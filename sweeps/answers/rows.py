@@ -14,7 +14,7 @@ from rfscale.sweeps.spaces.space import Space
 if TYPE_CHECKING:
     import xarray as xr
 
-Path = tuple[int, ...]  # the choice at every stage
+Path = tuple[int, ...]  # the edge at every stage, as `QuestionGraph.digits` takes them
 
 
 def as_rows(
@@ -28,7 +28,7 @@ def as_rows(
     import xarray as xr
 
     space = graph.space
-    digits = np.array([p for p, _ in paths], np.int64)
+    digits = graph.digits([p for p, _ in paths])
     ends = np.array([e for _, e in paths], np.int64)
     coords: dict[str, Any] = {}
     for stage, names in enumerate(space.introduced):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -41,6 +41,10 @@ LABELS = (  # what --objects takes
 ImageSize = Annotated[
     str | None,
     typer.Option(metavar="HxW", help="Size of all images, where labels do not say it and there are no pictures."),
+]
+Fields = Annotated[
+    list[Path] | None,
+    typer.Option("--fields", metavar="FILE", help="A .nc file of rfscale field --out, to go by; repeatable."),
 ]
 Layers = Annotated[
     str | None, typer.Option(metavar="NAMES", help="Maps to take, comma between names of layers or modules.")
@@ -188,3 +192,16 @@ def write_data(data: xr.Dataset | xr.DataArray | Columns, out: Path | None) -> l
 
     write(data.dataset() if isinstance(data, Columns) else data, out)
     return [str(out)]
+
+
+def fields_of(files: Sequence[Path] | None) -> list[Any] | None:
+    """The fields of files that the verb field has written."""
+    import xarray as xr
+
+    found = []
+    for path in files or ():
+        try:
+            found.append(xr.load_dataset(path))
+        except (OSError, ValueError) as error:
+            raise InputError(f"is no file of rfscale field: {error}", argument="--fields", value=str(path)) from None
+    return found or None

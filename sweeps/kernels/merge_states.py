@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from rfscale.engine.kernels.jit import inline, jit, jit_with
+from rfscale.engine.kernels.jit import inline, jit_with
 from rfscale.sweeps.kernels.formula_recurrence import VERSION, advance_state, share, snap
 
 # division by 0 is inf or nan, as numpy has it: the article's formulas meet it
-parallel = jit_with(error_model="numpy", parallel=True)
+jit = jit_with(error_model="numpy")
 
 _ROUND = 16  # bits of S and P that may differ between states that merge: 1.5e-11 relative
 
@@ -35,12 +34,15 @@ def _hash(exact, live, flags, state, i):
     return code ^ (code >> np.uint64(32))
 
 
-@parallel
-def advance_edges(sources, state, flags, tables, first_line, choices, pixels, shared, out, out_flags, version=VERSION):
-    """Carry the formulas of every row along every choice of one stage; windows are alike on all axes.
+@jit
+def advance_edges(
+    low, high, sources, state, flags, tables, first_line, choices, pixels, shared, out, out_flags, version=VERSION
+):
+    """Carry the formulas of the rows low..high-1 along every choice of one stage; windows are alike on all axes.
 
     Parameters
     ----------
+    low, high : int
     sources : EdgeSources
         Exact extent and jump of each row, which chains its choices stand for, and its row of `pixels` and `shared`.
     state : float64 array (n, 4); flags : int64 array (n, 1)
@@ -58,9 +60,9 @@ def advance_edges(sources, state, flags, tables, first_line, choices, pixels, sh
     """
     chains, layers, power = tables.chains, tables.layers, tables.power
     extent, jump, variant, source = sources.extent, sources.jump, sources.variant, sources.source
-    for row in numba.prange(state.shape[0]):
-        figures = np.empty((1, 1, 4), np.int64)
-        value, flag = np.empty((1, 1, 4)), np.empty((1, 1, 1), np.int64)
+    figures = np.empty((1, 1, 4), np.int64)
+    value, flag = np.empty((1, 1, 4)), np.empty((1, 1, 1), np.int64)
+    for row in range(low, high):
         first, x = first_line + variant[row] * choices, source[row]
         for line in range(first, first + choices):
             c = chains[line, 0]

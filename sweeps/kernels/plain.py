@@ -17,7 +17,7 @@ from rfscale.engine.kernels.jit import JIT_DISABLED
 
 @dataclass
 class Sooner:
-    """How much of one kind of work a process does without compiled code, in all.
+    """How much of one kind of work a process does without compiled code, in all, by where there is such code.
 
     Attributes
     ----------
@@ -25,31 +25,39 @@ class Sooner:
         Work up to which it does so where the code need only be loaded, since an earlier process has kept it.
     most : int
         Work up to which it does so where the code would have to be compiled.
+    loaded : int
+        The same where the code is there already: for tests.
     done : int
         What it has done.
     """
 
     kept: int
     most: int
+    loaded: int = 0
     done: int = 0
 
-    def of(self, kernel: Callable[..., Any], work: float) -> Callable[..., Any]:
-        """Return the kernel, or its function where so much work is done sooner by that; it counts as done then."""
-        if self.done + work > (self.kept if is_compiled(kernel) else self.most):
-            return kernel
-        self.done += int(work)
-        return plain(kernel)
+    def takes(self, kernel: Any, work: float) -> bool:
+        """Whether so much work is done sooner without a kernel; it counts as done then."""
+        taken = self.would_take(kernel, work)
+        self.done += int(work) if taken else 0
+        return taken
+
+    def would_take(self, kernel: Any, work: float) -> bool:
+        """Whether it would take so much work, which is not counted."""
+        return self.done + work <= self._limit(kernel)
+
+    def of(self, kernel: Any, work: float) -> Callable[..., Any]:
+        """Return the kernel, or its function where so much work is done sooner by that."""
+        return plain(kernel) if self.takes(kernel, work) else kernel
+
+    def _limit(self, kernel: Any) -> int:
+        if JIT_DISABLED or kernel.overloads:
+            return self.loaded
+        kept = getattr(kernel._cache, "has_code", None)
+        return self.kept if kept is not None and kept() else self.most
 
 
 ANSWERS = Sooner(kept=20_000, most=200_000)  # numbers that kernels/paths.py reads or compares: some 2 µs each
-
-
-def is_compiled(kernel: Any) -> bool:
-    """Whether there is compiled code of a kernel, in this process or kept by an earlier one."""
-    if JIT_DISABLED or kernel.overloads:
-        return True
-    kept = getattr(kernel._cache, "has_code", None)
-    return kept is not None and kept()
 
 
 @cache

@@ -6,15 +6,12 @@ loops over rows of 64 and more, 5 times as fast over rows of 4, and nothing has 
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 
-import numba
 import numpy as np
 
-PARALLEL_FROM = 1 << 18  # numbers that are worth a second thread
-TASKS_PER_THREAD = 4
+from rfscale.sweeps.kernels.threads import in_threads
+
 ROWS_AT_ONCE = 1 << 14  # so that their indices stay in the cache
 SUMS_AT_ONCE = 1 << 15  # numbers that are copied, and then added to while they are in the cache
 
@@ -62,7 +59,7 @@ def copy_rows(nodes: np.ndarray, tables: Sequence[np.ndarray], begin: int, end: 
         for row, part, place in _cut_rows(begin, end, choices, full):
             target[place] = table[nodes[row], part]
     inner = [_by_row(target, full, begin, choices) for target in out]
-    _in_threads(copy, full, choices * len(tables))
+    in_threads(copy, full.start, full.stop, choices * len(tables))
 
 
 def add_rows(nodes: np.ndarray, sums: np.ndarray, weights: np.ndarray, begin: int, end: int, out: np.ndarray) -> None:
@@ -81,7 +78,7 @@ def add_rows(nodes: np.ndarray, sums: np.ndarray, weights: np.ndarray, begin: in
     for row, part, place in _cut_rows(begin, end, choices, full):
         np.add(weights[nodes[row], part], sums[row], out=out[place])
     inner = _by_row(out, full, begin, choices)
-    _in_threads(add, full, choices)
+    in_threads(add, full.start, full.stop, choices)
 
 
 def _full_rows(begin: int, end: int, choices: int) -> range:
@@ -105,15 +102,3 @@ def _by_row(target: np.ndarray, full: range, begin: int, choices: int) -> np.nda
     """The part of an answer that full rows make up, a row a line."""
     start = full.start * choices - begin
     return target[start : start + len(full) * choices].reshape(len(full), choices)
-
-
-def _in_threads(work: Callable[[int, int], None], rows: range, numbers: int) -> None:
-    """Do work on ranges of rows, each of so many numbers, on as many threads as numba has."""
-    threads = numba.get_num_threads()
-    if threads == 1 or len(rows) * numbers < PARALLEL_FROM:
-        work(rows.start, rows.stop)
-        return
-    parts = min(threads * TASKS_PER_THREAD, len(rows))
-    cuts = [rows.start + len(rows) * i // parts for i in range(parts + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        deque(pool.map(work, cuts[:-1], cuts[1:]), maxlen=0)

@@ -10,13 +10,9 @@ Kernels and the scalars they inline stand in one file: numba's cache does not se
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from rfscale.engine.kernels.jit import inline, jit, jit_with, popcount
-
-parallel = jit_with(parallel=True)
-
+from rfscale.engine.kernels.jit import inline, jit, popcount
 
 _ONE = np.uint64(1)
 _FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -283,14 +279,14 @@ def _fill_trie(base, first, size, at_source, parent, kernel, stride, dilation, m
         meta[slot, 4] = _shared(scratch, slot * width, meta[slot, 3] == 1, wide, meta[slot, 2])
 
 
-@parallel
+@jit
 def enumerate_range(
     jump, extent, pixels, shared, start, words, sources, live, stages, tries, variant, next_live, leaf,
-    parent, kernel, stride, dilation, width, begin, end, chunk, out_pixels, out_extent, out_jump, out_shared,
+    parent, kernel, stride, dilation, width, begin, low, high, out_pixels, out_extent, out_jump, out_shared,
 ):  # fmt: skip
     """Figures of all architectures of some stages after each source, depth first: nothing is merged.
 
-    Architecture i of begin..end-1 has source i // R and the choices of i % R, where R is the product of the stages'
+    Architecture i of low..high-1 has source i // R and the choices of i % R, where R is the product of the stages'
     choices, the last stage fastest.
 
     Parameters
@@ -313,9 +309,10 @@ def enumerate_range(
         The layers of all tries.
     width : int
         Words of the widest set.
-    chunk : int
-        Architectures per task; tasks run in parallel.
-    out_pixels, out_extent, out_jump, out_shared : arrays (end - begin,)
+    begin : int
+        The architecture of the first place of the answer.
+    low, high : int
+    out_pixels, out_extent, out_jump, out_shared : arrays
     """
     depth = stages.shape[0]
     per_source = np.int64(1)
@@ -324,78 +321,76 @@ def enumerate_range(
     slots = stages[depth - 1, 3]
     for level in range(tries.shape[0]):
         slots = max(slots, stages[depth - 1, 3] + tries[level, 1] + 1)
-    for task in numba.prange((end - begin + chunk - 1) // chunk):
-        at = begin + task * chunk
-        stop = min(end, at + chunk)
-        scratch = np.empty(slots * width, np.uint64)
-        meta = np.empty((slots, 5), np.int64)  # extent, pixels, jump, solid, shared
-        digits = np.zeros(depth, np.int64)
-        alive = np.zeros(depth + 1, np.int64)
-        inputs = np.zeros(depth + 1, np.int64)  # slot that each stage reads
-        dirty = 0  # the first stage to work out again
-        row = np.int64(-1)
-        while at < stop:
-            if at // per_source != row:
-                row = at // per_source
-                rest = at - row * per_source
-                for level in range(depth - 1, -1, -1):
-                    digits[level] = rest % stages[level, 0]
-                    rest //= stages[level, 0]
-                state = np.int64(sources[row])
-                meta[0, 0], meta[0, 1], meta[0, 2] = extent[state], pixels[state], jump[state]
-                meta[0, 4] = shared[state]
-                meta[0, 3] = 1 if start[state] < 0 else 0
-                if start[state] >= 0:
-                    for w in range((extent[state] + 63) >> 6):
-                        scratch[w] = words[start[state] + w]
-                alive[0] = np.int64(live[row])
-                dirty = 0
-            for level in range(dirty, depth):
-                v = variant[stages[level, 1] + alive[level]]
-                base = stages[level, 3]
-                _fill_trie(
-                    base,
-                    tries[v, 0],
-                    tries[v, 1],
-                    inputs[level],
-                    parent,
-                    kernel,
-                    stride,
-                    dilation,
-                    meta,
-                    scratch,
-                    width,
-                )
-                if level < depth - 1:
-                    c = digits[level]
-                    node = leaf[tries[v, 2] + c]
-                    inputs[level + 1] = inputs[level] if node == 0 else base + node
-                    alive[level + 1] = next_live[stages[level, 2] + alive[level] * stages[level, 0] + c]
-            last = depth - 1
-            v = variant[stages[last, 1] + alive[last]]
-            here = min(stages[last, 0] - digits[last], stop - at)
-            for i in range(here):
-                node = leaf[tries[v, 2] + digits[last] + i]
-                slot = inputs[last] if node == 0 else stages[last, 3] + node
-                o = at - begin + i
-                out_extent[o] = meta[slot, 0]
-                out_pixels[o] = meta[slot, 1]
-                out_jump[o] = meta[slot, 2]
-                out_shared[o] = meta[slot, 4]
-            at += here
-            digits[last] = 0
-            level = last - 1
-            while level >= 0:
-                digits[level] += 1
-                if digits[level] < stages[level, 0]:
-                    break
-                digits[level] = 0
-                level -= 1
-            if level >= 0:
-                # only the digit of this stage changed: its trie stands, and it hands on another leaf
-                v = variant[stages[level, 1] + alive[level]]
+    at, stop = low, high
+    scratch = np.empty(slots * width, np.uint64)
+    meta = np.empty((slots, 5), np.int64)  # extent, pixels, jump, solid, shared
+    digits = np.zeros(depth, np.int64)
+    alive = np.zeros(depth + 1, np.int64)
+    inputs = np.zeros(depth + 1, np.int64)  # slot that each stage reads
+    dirty = 0  # the first stage to work out again
+    row = np.int64(-1)
+    while at < stop:
+        if at // per_source != row:
+            row = at // per_source
+            rest = at - row * per_source
+            for level in range(depth - 1, -1, -1):
+                digits[level] = rest % stages[level, 0]
+                rest //= stages[level, 0]
+            state = np.int64(sources[row])
+            meta[0, 0], meta[0, 1], meta[0, 2] = extent[state], pixels[state], jump[state]
+            meta[0, 4] = shared[state]
+            meta[0, 3] = 1 if start[state] < 0 else 0
+            if start[state] >= 0:
+                for w in range((extent[state] + 63) >> 6):
+                    scratch[w] = words[start[state] + w]
+            alive[0] = np.int64(live[row])
+            dirty = 0
+        for level in range(dirty, depth):
+            v = variant[stages[level, 1] + alive[level]]
+            base = stages[level, 3]
+            _fill_trie(
+                base,
+                tries[v, 0],
+                tries[v, 1],
+                inputs[level],
+                parent,
+                kernel,
+                stride,
+                dilation,
+                meta,
+                scratch,
+                width,
+            )
+            if level < depth - 1:
                 c = digits[level]
                 node = leaf[tries[v, 2] + c]
-                inputs[level + 1] = inputs[level] if node == 0 else stages[level, 3] + node
+                inputs[level + 1] = inputs[level] if node == 0 else base + node
                 alive[level + 1] = next_live[stages[level, 2] + alive[level] * stages[level, 0] + c]
-                dirty = level + 1
+        last = depth - 1
+        v = variant[stages[last, 1] + alive[last]]
+        here = min(stages[last, 0] - digits[last], stop - at)
+        for i in range(here):
+            node = leaf[tries[v, 2] + digits[last] + i]
+            slot = inputs[last] if node == 0 else stages[last, 3] + node
+            o = at - begin + i
+            out_extent[o] = meta[slot, 0]
+            out_pixels[o] = meta[slot, 1]
+            out_jump[o] = meta[slot, 2]
+            out_shared[o] = meta[slot, 4]
+        at += here
+        digits[last] = 0
+        level = last - 1
+        while level >= 0:
+            digits[level] += 1
+            if digits[level] < stages[level, 0]:
+                break
+            digits[level] = 0
+            level -= 1
+        if level >= 0:
+            # only the digit of this stage changed: its trie stands, and it hands on another leaf
+            v = variant[stages[level, 1] + alive[level]]
+            c = digits[level]
+            node = leaf[tries[v, 2] + c]
+            inputs[level + 1] = inputs[level] if node == 0 else stages[level, 3] + node
+            alive[level + 1] = next_live[stages[level, 2] + alive[level] * stages[level, 0] + c]
+            dirty = level + 1

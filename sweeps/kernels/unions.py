@@ -373,10 +373,3 @@ def union_figures(masks, component, first, inside, start, extent, jump, sets, nd
                     longest_gap = max(longest_gap, gap)
             out[2, row], out[3, row], out[4, row] = length, pixels, step
             out[5, row], out[6, row] = longest_gap, n_terms if ndim > 1 else 1
-
-
-@parallel
-def gather(values, nodes, out):
-    """Write the value of the node of every architecture."""
-    for i in numba.prange(nodes.shape[0]):
-        out[i] = values[nodes[i]]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.network.layer import IMAGE
-from rfscale.sweeps.spaces.graphs.wiring import UPSAMPLING, ChainLayer, Wiring, source_of
+from rfscale.sweeps.spaces.graphs.wiring import EARLIER, UPSAMPLING, ChainLayer, Wired, source_of
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
@@ -112,14 +112,14 @@ def _size(layer: ChainLayer, axis: int, n: int) -> int:
     return max(1, -(-(n - layer.start[axis]) // layer.stride[axis]))
 
 
-def chain_channels(space: Space, wirings: Mapping[str, Wiring]) -> list[dict[str, Any]]:
+def chain_channels(space: Space, wirings: Mapping[str, Wired]) -> list[dict[str, Any]]:
     """Return what each node's spec says of channels, stage by stage: nothing where the space has none."""
     rules = CostRules.of(space)
-    state = rules.start
+    earlier = last = rules.start
     out: list[dict[str, Any]] = []
-    at = {IMAGE: state}
-    for stage, wiring in wirings.items():
-        states = [state]
+    at = {IMAGE: last}
+    for stage, (wiring, kept, _) in wirings.items():
+        states = [last]
         for node in wiring:
             source = source_of(node)
             if source is not None:
@@ -128,6 +128,10 @@ def chain_channels(space: Space, wirings: Mapping[str, Wiring]) -> list[dict[str
                 continue
             before = [states[i] for i in node.inputs]
             spec: dict[str, Any] = {}
+            if node == EARLIER:
+                states.append(earlier)
+                out.append(spec)
+                continue
             try:
                 states.append(rules.after(node.layer, before)[0])
             except InputError as error:
@@ -140,5 +144,6 @@ def chain_channels(space: Space, wirings: Mapping[str, Wiring]) -> list[dict[str
                 if not layer.bias:
                     spec["bias"] = False
             out.append(spec)
-        at[stage] = state = states[-1]
+        earlier, last = states[kept or 0], states[-1]
+        at[stage] = last
     return out

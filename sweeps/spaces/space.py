@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, islice
 from math import prod
 from operator import mul
 from os import PathLike
@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any, Self
 from rfscale.engine.errors import InputError, nearest, shown, visible
 from rfscale.engine.network.spec import AXES, listed, per_axis, stated_axes, text_name, whole
 from rfscale.sweeps.spaces.display import count, space_html, space_text, stage_columns
-from rfscale.sweeps.spaces.graphs.wiring import NO_PATH, ChainLayer, Wiring, first_tap, source_of, transposed_start
+from rfscale.sweeps.spaces.graphs.wiring import (
+    EARLIER,
+    NO_PATH,
+    ChainLayer,
+    Given,
+    Wired,
+    first_tap,
+    source_of,
+    transposed_start,
+)
 from rfscale.sweeps.spaces.index import Labelled
 from rfscale.sweeps.spaces.stage_reader import StageReader
 from rfscale.sweeps.spaces.stages import PER_AXIS, Factor, Stage, factor_values
@@ -52,6 +61,10 @@ class Space(Labelled):
         Base channels and growth at each stride, for params and macs.
     stage_sizes : tuple of int
         Number of architectures up to each stage: the size of its dataset.
+    folded : dict of str to int
+        Factors of cells of more choices than tables hold, each with the stage that introduces it.
+    reads_pairs : bool
+        Whether some stage reads the map before the last one too, or has such a cell.
     hash : str
         Hex digest of all but the space's name.
 
@@ -80,6 +93,8 @@ class Space(Labelled):
     input_channels: int
     channels: tuple[int, int] | None
     stage_sizes: tuple[int, ...]
+    folded: dict[str, int]
+    reads_pairs: bool
     hash: str
     _spec: dict[str, Any]
 
@@ -117,6 +132,12 @@ class Space(Labelled):
                 f"space {name!r} has branches, and windows that differ between axes; branches go with square windows",
                 remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
             )
+        pairs = any(stage.reads_earlier or stage.folded for stage in stages)
+        if scaled and pairs:
+            raise InputError(
+                f"space {name!r} has skips or upsampling, and cells of two inputs or of more than 2^20 choices",
+                remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
+            )
         super().__init__(
             name,
             factors,
@@ -130,6 +151,8 @@ class Space(Labelled):
             input_channels=input_channels,
             channels=channels,
             stage_sizes=tuple(accumulate((prod(sizes[n] for n in new) for new in introduced), mul)),
+            folded={n: i for i, s in enumerate(stages) if s.cell and s.folded for n in introduced[i]},
+            reads_pairs=pairs,
             _spec=kept,
         )
         vars(self)["hash"] = self._digest()
@@ -200,22 +223,46 @@ class Space(Labelled):
         chosen = self.chosen(where)
         return {s.name: s.layers(chosen, len(self.axes)) for s in self.stages}
 
-    def wirings(self, where: int | Mapping[Any, Any]) -> dict[str, Wiring]:
+    def wirings(self, where: int | Mapping[Any, Any]) -> dict[str, Wired]:
         """Return the layers of one architecture, stage by stage, and what each of them reads."""
-        chosen = self.chosen(where)
-        return {s.name: s.wiring(chosen, len(self.axes)) for s in self.stages}
+        chosen, given, out = self.chosen(where), Given(), {}
+        for i, stage in enumerate(self.stages):
+            keep = i + 1 < len(self.stages) and self.stages[i + 1].reads_earlier
+            out[stage.name] = wired = stage.wired(chosen, len(self.axes), given, keep)
+            given = wired.given(given, stage.maps(chosen))
+        return out
+
+    def _named(self, wirings: Mapping[str, Wired]) -> Iterator[tuple[str, list[str | None]]]:
+        """Yield, stage by stage, the names of what it reads and of its nodes; None: no path leads there."""
+        last: str | None = "input"
+        earlier: str | None = None
+        outputs: dict[str, str | None] = {}
+        for stage in self.stages:
+            nodes, kept, _ = wirings[stage.name]
+            names, count = [last], 0
+            for node in nodes:
+                source = source_of(node)
+                if source is not None:
+                    names.append(outputs.get(source, "input"))
+                elif node == EARLIER:
+                    names.append(earlier)
+                elif node == NO_PATH:
+                    names.append(None)
+                else:
+                    count += 1
+                    names.append(f"{stage.name}.{count}" if stage.numbered else stage.name)
+            yield stage.name, names
+            earlier, last = None if kept is None else names[kept], names[-1]
+            outputs[stage.name] = last
 
     def outputs(self, where: int | Mapping[Any, Any]) -> dict[str, str]:
         """Return, per stage, the layer whose map the stage's figures belong to; "input" where there is none."""
-        last, built = "input", self.wirings(where)
-        out: dict[str, str] = {}
-        for stage in self.stages:
-            if NO_PATH not in built[stage.name]:
-                last = _node_names(stage, built[stage.name], last, out)[-1]
-            out[stage.name] = last
+        last, out = "input", {}
+        for stage, names in self._named(self.wirings(where)):
+            last = out[stage] = names[-1] or last
         return out
 
-    def network(self, where: int | Mapping[Any, Any]) -> Network:
+    def network(self, where: int | Mapping[Any, Any], stages: int | None = None) -> Network:
         """Return one architecture as a network.
 
         Parameters
@@ -223,6 +270,8 @@ class Space(Labelled):
         where : int or mapping
             Number of the architecture in row-major order over `dims`, or the label of each factor; also a row of an
             answer, such as ``answer.isel(rank=0)``.
+        stages : int, optional
+            How many of the stages it shall have; by default all.
 
         Returns
         -------
@@ -237,22 +286,20 @@ class Space(Labelled):
         wirings = self.wirings(where)
         channels = iter(chain_channels(self, wirings))
         written: list[dict[str, Any]] = []
-        source = "input"
-        outputs: dict[str, str] = {}
-        for stage in self.stages:
-            if NO_PATH in wirings[stage.name]:
-                raise InputError(f"no path leads through stage {stage.name!r}, so that there is no network")
-            names = _node_names(stage, wirings[stage.name], source, outputs)
-            for node, name in zip(wirings[stage.name], names[1:], strict=True):
+        for stage, names in islice(self._named(wirings), stages):
+            for node, name in zip(wirings[stage].nodes, names[1:], strict=True):
                 channels_of = next(channels)
-                if source_of(node) is not None:
+                if node in (EARLIER, NO_PATH) or source_of(node) is not None:
                     continue
                 spec = {"op": node.layer} if isinstance(node.layer, str) else _layer_spec(node.layer)
                 inputs = [names[n] for n in node.inputs]
                 before = written[-1]["name"] if written else "input"
                 reads = {} if inputs == [before] else {"inputs": inputs}
                 written.append({"name": name, **spec, **reads, **channels_of})
-            outputs[stage.name] = source = names[-1]
+            if names[-1] is None and not self.reads_pairs:
+                raise InputError(f"no path leads through stage {stage!r}, so that there is no network")
+        if names[-1] is None:
+            raise InputError(f"no path leads through stage {stage!r}, so that there is no network")
         whole_spec: dict[str, Any] = {
             "name": self.name,
             "axes": len(self.axes),
@@ -261,20 +308,6 @@ class Space(Labelled):
         if self.input_size is not None:
             whole_spec["input_size"] = list(self.input_size)
         return Network.from_dict({**whole_spec, "layers": written or [{"name": "nothing", "op": "pointwise"}]})
-
-
-def _node_names(stage: Stage, wiring: Wiring, source: str, outputs: Mapping[str, str]) -> list[str]:
-    """Return the layer that a stage reads, and that of each of its nodes; `outputs` are those of earlier stages."""
-    names = [source]
-    number = 0
-    for node in wiring:
-        other = source_of(node)
-        if other is not None:
-            names.append(outputs.get(other, "input"))
-            continue
-        number += 1
-        names.append(f"{stage.name}.{number}" if stage.numbered else stage.name)
-    return names
 
 
 def _layer_spec(layer: ChainLayer) -> dict[str, Any]:
@@ -320,7 +353,7 @@ def _read_stages(
             if factor.name in factors or (factor.name in shared and factor in stage.own):
                 raise InputError(f"two factors are named {factor.name!r}; rename a stage or the shared factor")
             factors[factor.name] = factor
-        if prod(len(f.labels) for f in new) > MAX_CHOICES:
+        if not stage.folded and prod(len(f.labels) for f in new) > MAX_CHOICES:
             raise InputError(f"stage {stage.name!r} has more than {MAX_CHOICES} choices; split it into several stages")
         if not has_channels and any("channels" in block for block in stage.blocks):
             raise InputError(

@@ -8,7 +8,8 @@ from typing import Any
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.network.spec import listed
 from rfscale.sweeps.spaces.graphs.branches import branch_layers, read_branches
-from rfscale.sweeps.spaces.graphs.cell import Cell, CellUse, read_cells, read_ops
+from rfscale.sweeps.spaces.graphs.cell import AnyCell, Cell, CellUse
+from rfscale.sweeps.spaces.graphs.cell_reader import read_cells, read_ops
 from rfscale.sweeps.spaces.graphs.skip import SKIP_KEYS, earlier_stage, read_skip
 from rfscale.sweeps.spaces.graphs.wiring import Block, Parallel
 from rfscale.sweeps.spaces.stages import (
@@ -33,7 +34,7 @@ class StageReader:
         self, shared: Mapping[str, Sequence[Any]], ndim: int, cells: object = None, ops: object = None
     ) -> None:
         self.shared, self.ndim = shared, ndim
-        self.cells: Mapping[str, Cell] = {}
+        self.cells: Mapping[str, Cell | AnyCell] = {}
         self.own: list[Factor] = []
         self.uses: list[str] = []
         self.earlier: list[str] = []  # names of the stages so far

@@ -14,16 +14,20 @@ from rfscale.engine.network.spec import MAX_LAYERS, listed, whole
 from rfscale.sweeps.spaces.graphs.cell import CellUse
 from rfscale.sweeps.spaces.graphs.skip import Skip
 from rfscale.sweeps.spaces.graphs.wiring import (
+    IMAGE,
     MODES,
     UPSAMPLING,
     Block,
     ChainLayer,
+    Given,
     Part,
+    Wired,
     Wirer,
     Wiring,
     chain_wiring,
     flat_blocks,
     resolved_layer,
+    wiring_stride,
 )
 from rfscale.sweeps.variables import NETWORKS, VARIABLES
 
@@ -122,27 +126,53 @@ class Stage:
         return only if isinstance(only, CellUse) else None
 
     @property
+    def reads_earlier(self) -> bool:
+        """Whether it reads the map before the last one, too."""
+        return self.cell is not None and len(self.cell.cell.inputs) == 2
+
+    @property
     def numbered(self) -> bool:
         """Whether its layers are called name.1, name.2, ... rather than name."""
         return self.choices is not None or "repeat" in self.params
 
-    def wiring(self, chosen: Mapping[str, Value], ndim: int) -> Wiring:
-        """Return the nodes of this stage; `chosen` gives the value of every factor in `uses`."""
+    def wired(self, chosen: Mapping[str, Value], ndim: int, given: Given = IMAGE, keep: bool = False) -> Wired:
+        """Return the nodes of this stage; `chosen` gives the value of every factor in `uses`.
+
+        With `keep`, the next stage reads the map before the output, too.
+        """
         if not self.branching and self.source is None:
-            return chain_wiring(self.layers(chosen, ndim))
+            nodes = chain_wiring(self.layers(chosen, ndim))
+            return Wired(nodes, 0 if given.last else None, wiring_stride(nodes))
 
         pick = _picker(chosen)
 
         wirer = Wirer(self.name, lambda block: self.block_layers(block, chosen, ndim), chosen)
-        at: int | None = 0 if self.source is None else wirer.output_of(self.source)
+        at = wirer.find(given) if self.source is None else wirer.output_of(self.source)
+        start = at
         if not self.branching:
             for layer in self.layers(chosen, ndim):
                 at = wirer.add(layer, (at or 0,))
-            return wirer.wiring(at)
+            return Wired(wirer.wiring(at), start, 1)
         assert self.choices is not None  # branches are choices
         for _ in range(pick(self.params, "repeat", 1)):
             at = wirer.series(self.choices[pick(self.params, "choice", 0)], at)
-        return wirer.wiring(at)
+        if self.cell is not None and keep:
+            return wirer.wired(at, wirer.earlier, wirer.ratio)
+        nodes = wirer.wiring(at)
+        return Wired(nodes, start, wiring_stride(nodes) if self.cell is None else wirer.ratio)
+
+    @property
+    def folded(self) -> bool:
+        """Whether it uses a cell of more choices than tables hold."""
+        return self.cell is not None and self.cell.folded
+
+    def maps(self, chosen: Mapping[str, Value]) -> int:
+        """Return how many maps it adds to those that a cell of two inputs can read."""
+        return 1 if self.cell is None else _picker(chosen)(self.params, "repeat", 1)
+
+    def wiring(self, chosen: Mapping[str, Value], ndim: int) -> Wiring:
+        """Return the nodes of this stage, which reads one map."""
+        return self.wired(chosen, ndim).nodes
 
     def block_layers(
         self, block: Mapping[str, Value | Ref], chosen: Mapping[str, Value], ndim: int

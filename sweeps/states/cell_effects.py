@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.spaces.graphs.cell import Cell, Pick
+from rfscale.sweeps.spaces.graphs.cell import AnyCell, Cell, Pick
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Wirer
 from rfscale.sweeps.states.effects import Effect, Effects, Reach, centred, maximal
 
 Grid = np.ndarray  # numbers of `CellEffects.reach`, broadcastable over the factors
 NOTHING, IDENTITY = 0, 1
+DENSE = 1 << 16  # numbers that are looked up in a table of them all, however few occur
 
 
 class CellEffects:
@@ -37,7 +38,7 @@ class CellEffects:
     def __init__(
         self,
         stage: str,
-        cell: Cell,
+        cell: Cell | AnyCell,
         prefix: str,
         layers: Callable[[Mapping[str, Any]], Sequence[ChainLayer]],
         axes: Mapping[str, int],
@@ -47,32 +48,44 @@ class CellEffects:
         self._number: dict[Reach, int] = {self.reach[IDENTITY]: IDENTITY}
         self._steps: dict[tuple[Any, ...], int] = {}
         self._ops: dict[tuple[str, int], Reach] = {}
+        self._graph_effects: Grid | None = None
         self._start = np.full((1,) * (max(axes.values(), default=-1) + 1), IDENTITY)
 
     def effects(self, repeat: int) -> list[Grid]:
         """Return the numbers of the effects of 0, 1, ... `repeat` uses one after another."""
         out = [self._start]
         for _ in range(repeat):
-            out.append(self._use(out[-1]))
+            out.append(self._use({self.cell.inputs[-1]: out[-1]}))
         return out
 
     def effect(self, number: int) -> Effect:
         """Return the effect of a number."""
         return centred(self.reach[number]) if number else Effect(1, ())
 
-    def _use(self, at: Grid) -> Grid:
+    def pair(self) -> tuple[Grid, Grid]:
+        """Return the numbers of the effects of one use: of the paths from the earlier input, and from the last one."""
+        nothing = np.full_like(self._start, NOTHING)
+        if len(self.cell.inputs) == 1:
+            return nothing, self._use({self.cell.inputs[0]: self._start})
+        earlier, last = self.cell.inputs
+        return self._use({earlier: self._start, last: nothing}), self._use({earlier: nothing, last: self._start})
+
+    def _use(self, inputs: Mapping[str, Grid]) -> Grid:
+        """What one use makes of its inputs: a sum over the paths from each."""
         cell = self.cell
-        ends: dict[str, Grid] = {cell.source: at}
+        if isinstance(cell, AnyCell):
+            return self._graphs(cell, inputs[cell.inputs[0]])
+        ends: dict[str, Grid] = {**inputs}
         arriving: dict[str, list[Grid]] = {}
         picks = {pick.name: pick for pick in cell.picks}
 
         def stride(source: str) -> int:
-            return cell.stride if source == cell.source else 1
+            return cell.stride if source in cell.inputs else 1
 
         for name in cell.order:
             if name in picks:
                 ends[name] = self._picked(picks[name], ends, stride)
-            elif name != cell.source:
+            elif name not in cell.inputs:
                 ends[name] = self._merged(arriving.get(name, []), name)
             for edge in cell.edges:
                 if edge.source == name:
@@ -80,6 +93,46 @@ class CellEffects:
                     moved = self._moved(ends[name], edge.ops, factor, stride(name))
                     arriving.setdefault(edge.to, []).append(moved)
         return self._merged([ends[name] for name in cell.output], "output")
+
+    def _graphs(self, cell: AnyCell, at: Grid) -> Grid:
+        """What all graphs make of a grid."""
+        if self._graph_effects is None:
+            shape = [1] * self._start.ndim
+            shape[self.axes[f"{self.prefix}_graph"]] = len(cell.graphs.labels)
+            self._graph_effects = self._effects_of_graphs(cell).reshape(shape)
+        pairs, size = at * len(self.reach) + self._graph_effects, len(self.reach)
+        return _mapped(pairs, size * size, lambda n: self._then(*divmod(n, size)))
+
+    def _effects_of_graphs(self, cell: AnyCell) -> Grid:
+        """What each graph does: node by node, for all graphs of as many nodes at once."""
+        made = []
+        for reads, ops in zip(cell.graphs.reads, cell.graphs.ops, strict=True):
+            ends = [np.full(len(reads), IDENTITY)]
+            for node in range(reads.shape[1]):
+                read = [np.where(reads[:, node] >> i & 1, end, NOTHING) for i, end in enumerate(ends)]
+                start = self._merged(read, "out" if node == ops.shape[1] else str(node + 1))
+                if node < ops.shape[1]:
+                    start = start * len(cell.names) + ops[:, node]
+                    start = _mapped(start, len(self.reach) * len(cell.names), lambda n: self._op_of_node(cell, n))
+                ends.append(start)
+            made.append(ends[-1])
+        return np.concatenate(made)
+
+    def _op_of_node(self, cell: AnyCell, number: int) -> int:
+        at, op = divmod(number, len(cell.names))
+        return self._after(at, cell.names[op], 1) if at else NOTHING
+
+    def _then(self, a: int, b: int) -> int:
+        """The number of what one effect makes of another: a sumset, term by term."""
+        before, own = self.reach[a], self.reach[b]
+        if not before.terms or not own.terms:
+            return NOTHING
+        terms = {
+            (first + before.stride * shift, _sumset(bits, taps, before.stride))
+            for first, bits in before.terms
+            for shift, taps in own.terms
+        }
+        return self._numbered(Reach(before.stride * own.stride, maximal(terms)))
 
     def _picked(self, pick: Pick, ends: Mapping[str, Grid], stride: Callable[[str], int]) -> Grid:
         """A node that reads some earlier ones: one slice along the axis of its inputs for each choice of them."""
@@ -102,20 +155,13 @@ class CellEffects:
         return _joined([self._applied(_part(at, axis, i), op, stride) for i, op in enumerate(ops)], axis)
 
     def _applied(self, at: Grid, op: str, stride: int) -> Grid:
-        found, inverse = np.unique(at, return_inverse=True)
-        return np.array([self._after(int(n), op, stride) for n in found])[inverse.reshape(at.shape)]
+        return _mapped(at, len(self.reach), lambda n: self._after(n, op, stride))
 
     def _after(self, number: int, op: str, stride: int) -> int:
         """The number of what an op makes of one set of paths: a sumset, term by term."""
         key = (number, op, stride)
         if key not in self._steps:
-            before, own = self.reach[number], self._op(op, stride)
-            terms = {
-                (first + before.stride * shift, _sumset(bits, taps, before.stride))
-                for first, bits in before.terms
-                for shift, taps in own.terms
-            }
-            self._steps[key] = self._numbered(Reach(before.stride * own.stride, maximal(terms)))
+            self._steps[key] = self._then(number, self._numbered(self._op(op, stride)))
         return self._steps[key]
 
     def _op(self, name: str, stride: int) -> Reach:
@@ -130,12 +176,13 @@ class CellEffects:
             return np.full_like(self._start, NOTHING)
         whole = grids[0]
         for grid in grids[1:]:
-            pairs = whole * len(self.reach) + grid
             size = len(self.reach)
-            found, inverse = np.unique(pairs, return_inverse=True)
-            merged = np.array([self._union(*divmod(int(n), size), node) for n in found])
-            whole = merged[inverse.reshape(pairs.shape)]
+            whole = _mapped(whole * size + grid, size * size, self._uniter(size, node))
         return whole
+
+    def _uniter(self, size: int, node: str) -> Callable[[int], int]:
+        """Return what unites two sets of paths that are coded as one number."""
+        return lambda pair: self._union(*divmod(pair, size), node)
 
     def _union(self, a: int, b: int, node: str) -> int:
         if a == b or not a or not b:
@@ -161,6 +208,19 @@ class CellEffects:
             self._number[reach] = len(self.reach)
             self.reach.append(reach)
         return self._number[reach]
+
+
+def _mapped(numbers: Grid, size: int, value: Callable[[int], int]) -> Grid:
+    """Apply a function to whole numbers below `size`, once to each that occurs."""
+    if size > max(DENSE, 4 * numbers.size):
+        found, inverse = np.unique(numbers, return_inverse=True)
+        return np.array([value(n) for n in found.tolist()])[inverse.reshape(numbers.shape)]
+    occurs = np.zeros(size, bool)
+    occurs[numbers] = True
+    table = np.zeros(size, np.int64)
+    for n in np.flatnonzero(occurs).tolist():
+        table[n] = value(n)
+    return table[numbers]
 
 
 def _part(grid: Grid, axis: int, i: int) -> Grid:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,9 +21,10 @@ import numpy as np
 from rfscale.engine.errors import InputError
 from rfscale.engine.network.layer import IMAGE
 from rfscale.sweeps.spaces.graphs.cell import CellUse
-from rfscale.sweeps.spaces.graphs.wiring import Block, ChainLayer, Parallel, Wiring
+from rfscale.sweeps.spaces.graphs.wiring import Block, ChainLayer, Given, Parallel, Wired, Wiring
 from rfscale.sweeps.spaces.stages import Ref, Stage, Value
 from rfscale.sweeps.states.cell_effects import CellEffects
+from rfscale.sweeps.states.cells.compile import Folded, PairCompiler
 from rfscale.sweeps.states.effects import Effect, Effects
 
 if TYPE_CHECKING:
@@ -76,6 +77,10 @@ class Program:
         What is kept after it: 0 is its own output, i that of before[i - 1].
     wirings : callable
         Gives the wirings of a variant, choice by choice, in a space with branches.
+    pair_wirings, folded, adapt, keep
+        Of a space with cells of two inputs, or of many choices (sweeps/states/cells/compile.py): wirings, from what
+        the stage finds; uses of such a cell, which have no effects here; what an earlier map of smaller jump passes
+        through; whether the next stage reads the map before the output.
     """
 
     stage: str
@@ -85,8 +90,12 @@ class Program:
     n_live: int
     tries: tuple[tuple[Trie, ...], ...]
     layers: tuple[tuple[tuple[ChainLayer, ...], ...], ...]
-    effects: tuple[tuple[Effect, ...], ...] = ()
+    effects: tuple[tuple[Any, ...], ...] = ()
     wirings: Callable[[int], Iterator[Wiring]] | None = None
+    pair_wirings: Callable[[int, Given], Iterator[Wired]] | None = None
+    folded: Folded | None = None
+    adapt: str | None = None
+    keep: bool = False
     effects_on_maps: tuple[tuple[MapEffect, ...], ...] = ()
     before: tuple[str, ...] = ()
     after: tuple[int, ...] = ()
@@ -121,18 +130,23 @@ def compile_space(space: Space) -> list[Program]:
     last_use = {name: i for i, stage in enumerate(space.stages) for name in stage.uses}
     live: list[str] = []
     out = []
+    pairs = PairCompiler(space, values) if space.reads_pairs else None
     kept = _kept_maps(space.stages)
     done: dict[object, dict[str, Any]] = {}
     for i, stage in enumerate(space.stages):
-        new = space.introduced[i]
+        new = tuple(n for n in space.introduced[i] if n not in space.folded)
         reads = [n for n in live if n in stage.uses]
         after = [n for n in (*live, *new) if last_use[n] > i]
         own = {f.name: (j, f.values) for j, f in enumerate(stage.own)}  # stages that differ only in name are one
-        blocks = [[_unnamed(block, own) for block in choice] for choice in stage.choices or ()]
-        key = (repr(_unnamed(stage.params, own)), repr(blocks), repr(reads), len(own), len(new), stage.source)
+        blocks = repr(stage.choices)
+        if space.branching or "Ref(" in blocks:  # else none has a factor
+            blocks = repr([[_unnamed(block, own) for block in choice] for choice in stage.choices or ()])
+        key = (repr(_unnamed(stage.params, own)), blocks, repr(reads), len(own), len(new), stage.source)
         sizes = {n: len(values[n]) for n in (*live, *new)}
         _refuse_many(stage.name, prod(sizes[n] for n in (*reads, *new)), prod(sizes.values()))
-        if key not in done:
+        if pairs is not None:
+            done[key] = pairs.compile(i, reads, new)
+        elif key not in done:
             done[key] = (_compile_effects if space.branching else _compile)(space, stage, reads, new, values)
         variant, next_live = _live_tables(live, new, reads, after, sizes)
         n_live = prod(sizes[n] for n in after)
@@ -155,7 +169,7 @@ def _kept_maps(stages: Sequence[Stage]) -> list[dict[str, Any]]:
 
 def _unnamed(block: Block, own: dict[str, Any]) -> Any:
     """A block with the stage's own factors by position and values, whatever their names."""
-    if isinstance(block, Mapping):
+    if isinstance(block, dict | Mapping):  # of a dict Python knows at once
         return {k: own.get(v.factor, v) if isinstance(v, Ref) else v for k, v in block.items()}
     if isinstance(block, Parallel):
         branches = [[_unnamed(b, own) for b in branch] for branch in block.branches]
@@ -189,7 +203,8 @@ def _compile_effects(
     ndim = len(space.axes)
 
     def wirings(variant: int) -> Iterator[Wiring]:
-        given = next(islice(_combinations(tuple(reads), values), variant, None))
+        at = np.unravel_index(variant, [len(values[n]) for n in reads] or [1])
+        given = {n: values[n][i] for n, i in zip(reads, at, strict=False)}
         return (stage.wiring(given | c, ndim) for c in _combinations(new, values))
 
     cell = stage.cell

@@ -45,7 +45,11 @@ class CompiledSpace:
         self.programs = compile_space(space)
         self.axes: tuple[AxisGraph, ...]
         self._coarse: dict[tuple[str, ...], AxisGraph] = {}  # by the figures that they tell, fewest states first
-        if space.scaled:
+        if space.reads_pairs:
+            from rfscale.sweeps.states import hulls
+
+            self.extents, self.axes, self._coarse[hulls.FIGURES] = _pair_graphs(space, self.programs)
+        elif space.scaled:
             from rfscale.sweeps.states.live import merged_live
             from rfscale.sweeps.states.scales.graph import ScaleGraph
 
@@ -66,6 +70,8 @@ class CompiledSpace:
             self.extents = largest_extents(space, self.programs)
             self.axes = tuple(AxisGraph(self.programs, a) for a in range(1 if space.square else len(space.axes)))
         self._rules = CostRules.of(space)
+        if space.scaled and space.input_size is not None:  # maps that meet need one size: figures alone do not show it
+            CostGraph(self._rules._replace(channels=None), self.programs)
         self._costs: CostGraph | None = None
 
     @property
@@ -78,7 +84,12 @@ class CompiledSpace:
             )
         with LOCK:
             if self._costs is None:
-                self._costs = CostGraph(self._rules, self.programs)
+                if any(program.pair_wirings for program in self.programs):
+                    from rfscale.sweeps.states.cells.costs import PairCostGraph
+
+                    self._costs = PairCostGraph(self._rules, self.programs)
+                else:
+                    self._costs = CostGraph(self._rules, self.programs)
             return self._costs
 
     def coarsest(self, figures: Collection[str], memory: int) -> tuple[AxisGraph, ...]:
@@ -139,18 +150,44 @@ class CompiledSpace:
         return sum(graph.nbytes for graph in {*self.axes, *self._coarse.values()})
 
 
+def _pair_graphs(space: Space, programs: list[Program]) -> tuple[list[int], tuple[AxisGraph, ...], AxisGraph]:
+    """Return extents, graphs of sets and of hulls of a space with cells of two inputs or of many choices."""
+    from rfscale.sweeps.states.cells.compile import pair_extents
+    from rfscale.sweeps.states.cells.graph import CellGraph
+    from rfscale.sweeps.states.live import merged_live
+
+    if space.folded and space.channels is not None:
+        stage = space.stages[min(space.folded.values())]
+        assert stage.cell is not None
+        raise InputError(
+            f"space {space.name!r} has channels, and stage {stage.name!r} a cell of {stage.cell.size:.4g} choices; "
+            "costs need them one by one",
+            remedy="leave channels out, or give the cell fewer nodes or ops: 2^20 choices at most",
+        )
+    merged, ndim = merged_live(programs), len(space.axes)
+    hulls = CellGraph(merged, ndim, True)
+    ends = {p.folded.use.prefix: hulls.distinct(p.folded).universe.ends for p in merged if p.folded is not None}
+    extents = pair_extents(merged, ends)
+    _refuse_areas(programs, extents, ndim)
+    return extents, (CellGraph(merged, ndim, False),), hulls
+
+
 def union_graph(space: Space, programs: list[Program], extents: list[int]) -> AxisGraph:
     """Return the graph of a space with branches; an `InputError` where areas would overflow."""
     from rfscale.sweeps.states.unions import UnionGraph  # its kernels only where a space branches
 
     ndim = len(space.axes)
+    _refuse_areas(programs, extents, ndim)
+    return UnionGraph(programs, ndim)
+
+
+def _refuse_areas(programs: list[Program], extents: list[int], ndim: int) -> None:
     for program, extent in zip(programs, extents, strict=True):
         if extent**ndim >= 2**62:
             raise InputError(
                 f"stage {program.stage!r} reaches areas of {float(extent**ndim):.4g} pixels; at most 2^62 fit",
                 remedy="use smaller kernels, dilations or strides",
             )
-    return UnionGraph(programs, ndim)
 
 
 _compiled: WeakKeyDictionary[Space, CompiledSpace] = WeakKeyDictionary()

@@ -25,7 +25,7 @@ def merged_live(programs: Sequence[Program]) -> list[Program]:
     for program in reversed(programs):
         rows: dict[tuple[Any, ...], int] = {}
         effects: tuple[tuple[Any, ...], ...] = program.effects or program.effects_on_maps
-        row_of = np.array([rows.setdefault(row, len(rows)) for row in effects], np.int64)
+        row_of = np.array([rows.setdefault(row, len(rows)) for row in effects] or [0], np.int64)
         variant = row_of[program.variant]
         next_live = after[program.next_live]
         alike = np.concatenate([variant[:, None], next_live], axis=1)

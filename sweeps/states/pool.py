@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.kernels.before_kernels import BeforeKernels
 from rfscale.sweeps.kernels import states as kernels
+from rfscale.sweeps.kernels.plain import Sooner
 from rfscale.sweeps.states.compile import Trie
 
 MAX_REMEMBERED_LAYERS = 64  # distinct layers of a graph up to which the state after each is remembered
-WITHOUT_KERNELS = BeforeKernels(few=0, most=100_000)  # states × layers, and more where sets are wide
+SOONER = Sooner(kept=20_000, most=200_000)  # states × layers, and more where sets are wide: some 1 µs each
 PIXELS_AT_ONCE = 1 << 10  # of a set: so many take Python hardly longer than one
 MAX_EXTENT = 1 << 14  # Python writes solid sets out, too
 
@@ -57,8 +57,8 @@ class Pool:
         return ends if fits else None
 
     def is_plain(self, n: int) -> bool:
-        """Whether so many states × choices more are likely to be worked out without compiled code."""
-        return self._plain is not None and WITHOUT_KERNELS.done + n <= WITHOUT_KERNELS.most
+        """Whether so many states × choices more are worked out without compiled code, as far as is known before."""
+        return self._plain is not None and SOONER.would_take(kernels.expand, n)
 
     @property
     def _state_words(self) -> int:
@@ -124,7 +124,7 @@ class PlainStates:
         widest = max(extent for extent, _ in reach)
         if widest > MAX_EXTENT:
             return False
-        return WITHOUT_KERNELS.takes(len(sources) * len(layers) * (1 + widest // PIXELS_AT_ONCE))
+        return SOONER.takes(kernels.expand, len(sources) * len(layers) * (1 + widest // PIXELS_AT_ONCE))
 
     def expand(
         self, columns: Columns, used: np.ndarray, sources: np.ndarray, layers: Sequence[tuple[int, ...]],

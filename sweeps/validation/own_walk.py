@@ -177,7 +177,7 @@ class OwnWalk:
             bad = np.column_stack([area <= 0, (overlap < -errors.EXACT) | (overlap > 1 + errors.EXACT)])
         for figure in range(wrong.shape[1]):
             error, valued = wrong[:, figure], ~np.isnan(wrong[:, figure])
-            column = _columns(error)
+            column = error_columns(error)
             fits = inside.astype(bool)
             off = np.where(fits & (column == 0), errors.INSIDE, column)
             for rows, where in ((valued, off), (valued & fits & (column > 0), np.full(len(off), errors.INSIDE_OFF)),
@@ -202,8 +202,8 @@ def _window(layer: Any, axis: int) -> Window:
     return k, s, d if k > 1 else 1
 
 
-def _columns(error: np.ndarray) -> np.ndarray:
-    """Columns of errors, as the kernel's: 0 up to EXACT, then the smaller ones, then four bins to each power of two."""
+def error_columns(error: np.ndarray) -> np.ndarray:
+    """Return columns of errors as the kernel has them: 0 up to EXACT, the smaller ones, four bins to a power of two."""
     steps = 1 + np.arange(errors.PER_OCTAVE) / errors.PER_OCTAVE
     lower = np.outer(2.0 ** np.arange(errors.LOWEST, errors.HIGHEST), steps).ravel()
     with np.errstate(invalid="ignore"):

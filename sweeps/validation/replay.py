@@ -18,13 +18,8 @@ def replay(space: Space, path: Sequence[int], choices: Sequence[int]) -> tuple[i
     index = 0
     for stage, n in enumerate(choices):
         index = index * n + (path[stage] if stage < len(path) else 0)
-    full = space.network(index)
-    wanted = {f"{s.name}" for s in space.stages[: len(path)]}
-    spec = full.to_dict()
-    kept = [layer for layer in spec["layers"] if layer["name"].partition(".")[0] in wanted]
-    spec["layers"] = kept or [{"name": "nothing", "op": "pointwise"}]
-    spec["name"] = f"{space.name} {index}"
-    return index, Network.from_dict(spec)
+    spec = space.network(index, stages=len(path)).to_dict()
+    return index, Network.from_dict({**spec, "name": f"{space.name} {index}"})
 
 
 def network_text(network: Network) -> str:

@@ -129,7 +129,9 @@ def _order(kind: Kind) -> list[tuple[int, ...]]:
 
 
 def _text(kind: Kind) -> str:
-    """A kind as people write it, such as "k3 s1 d2" or "k1×7 s1×1 d1×1"."""
+    """A kind as people write it, such as "k3 s1 d2" or "k1×7 s1×1 d1×1"; where branches meet, "merge"."""
+    if kind[0][0] == 0:
+        return "merge"
     return " ".join(
         f"{c}{'×'.join(map(str, values))}" for c, values in zip("ksd", zip(*kind, strict=True), strict=True)
     )
@@ -145,14 +147,20 @@ def collect(
     own: Sequence[OwnFormula] = (),
 ) -> xr.Dataset:
     """Run the pass and return its dataset."""
-    walk = Walk(space, memory, progress, random)
-    if random is None:
-        walk.run()
+    if space.branching:
+        from rfscale.sweeps.validation.branches.collected import BranchCollected, branch_walks
+
+        walks = branch_walks(space, random, seed, memory, progress, own)
+        out, evaluated = BranchCollected(walks).dataset(worst), walks[0].evaluated
     else:
-        walk.sample(seed)
-    out = Collected(walk, own).dataset(worst)
+        walk = Walk(space, memory, progress, random)
+        if random is None:
+            walk.run()
+        else:
+            walk.sample(seed)
+        out, evaluated = Collected(walk, own).dataset(worst), walk.evaluated
     drawn = {} if random is None else {"random": random, "seed": seed}
-    out.attrs = attributes(space, "validate", evaluated=walk.evaluated, **drawn)
+    out.attrs = attributes(space, "validate", evaluated=evaluated, **drawn)
     return annotate(out, SPACE_VALIDATION)
 
 

@@ -117,9 +117,10 @@ def _subject(what: Any, reading: Mapping[str, Any]) -> Space | Network:
     if isinstance(found, Space):
         for key in reading:
             raise InputError(f"{shown(what)} is a space", remedy=(Parameter(key), " goes with networks"))
-        if found.branching:
+        if found.scaled or found.reads_pairs:
             raise InputError(
-                f"formulas are judged on chains, and space {found.name!r} has branches",
+                f"formulas are judged where every stage reads the one before only, and space {found.name!r} has "
+                f"{'skips or upsampling' if found.scaled else 'cells of two inputs, or of very many choices'}",
                 remedy="validate one network of it, rf.validate(space.network(index))",
             )
         return found

@@ -20,7 +20,8 @@ import numpy as np
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.kernels import formula_errors, merge_states
 from rfscale.sweeps.kernels.formula_recurrence import ALL_FLAGS
-from rfscale.sweeps.machine import free_memory, size_text, threads_for
+from rfscale.sweeps.kernels.threads import in_threads
+from rfscale.sweeps.machine import free_memory, size_text
 from rfscale.sweeps.runs.blocks import MEMORY
 from rfscale.sweeps.states.compile import Program, Trie
 from rfscale.sweeps.states.compiled import compiled
@@ -296,11 +297,11 @@ class Walk:
         state, flags = np.empty((n, program.choices, 4)), np.empty((n, program.choices, 1), np.int64)
         sources = EdgeSources(extent[nodes.exact], jump[nodes.exact], program.variant[nodes.live], source)
         advance = SOONER.of(merge_states.advance_edges, n * program.choices)
-        with threads_for(64 * n * program.choices):
-            advance(
-                sources, nodes.state, nodes.flags, self.flat.tables, self.flat.lines[stage], program.choices,
-                pixels[ends], shared[ends], state, flags,
-            )  # fmt: skip
+        given = (
+            sources, nodes.state, nodes.flags, self.flat.tables, self.flat.lines[stage], program.choices, pixels[ends],
+            shared[ends], state, flags,
+        )  # fmt: skip
+        in_threads(lambda low, high: advance(low, high, *given), 0, n, 64 * program.choices)
         return state.reshape(-1, 4), flags.reshape(-1, 1)
 
 

@@ -8,6 +8,7 @@ from math import prod
 
 import rfscale as rf
 from tests import ROOT
+from tests.oracles import scaled_sets
 from tests.oracles.branching_sets import Architecture
 
 PAGE = (ROOT / "docs" / "literature.md").read_text(encoding="utf-8")
@@ -49,6 +50,20 @@ def test_the_space_of_regnets():
     assert space.size == (16 * 128 * 3 * 6) ** 4 == prod(map(len, space.dims.values()))
     assert rf.count(space, "extent").sizes["extent"] == 226
     assert "226" in PAGE
+
+
+def test_the_u_net_of_two_million_parameters():
+    """Its row by the definition of what entries read, entry by entry; and that the file is the template's."""
+    space = rf.Space.from_file(ROOT / "examples" / "unet.yaml")
+    assert space.to_dict() == rf.cells.unet(channels=16)
+    line = next(line for line in PAGE.splitlines() if "d1_dilation=" in line)
+    row = {name: int(value) for name, value in re.findall(r"(\w+)=(\d)", line)}
+    network = space.network(row)
+    assert sum(rf.profile(network).params.values) == 1992048
+    found = scaled_sets.Architecture(space.to_dict(), row).stages["d1"]
+    rows = [frozenset().union(*(scaled_sets.rows(path, entry) for path in found.paths)) for entry in range(16)]
+    assert max(len(r) for r in rows) == 416
+    assert all(max(r) - min(r) + 1 == len(r) for r in rows)
 
 
 def test_the_five_effects_of_nas_bench_201():

@@ -1040,17 +1040,28 @@ def test_13_3_a_max_pool_chooses_evenly() -> None:
     np.testing.assert_allclose((chosen**2).mean(axis=0), gradient**2 / 4, rtol=0.03)
 
 
-def test_13_4_mean_and_variance_of_the_gradient() -> None:
+def test_13_4_second_moments_of_the_gradient() -> None:
+    """Two layers of slopes: over all slopes, by the recursion of second moments, and over all signs."""
     rng = np.random.default_rng(134)
-    first, last = rng.normal(size=(3, 2)), rng.normal(size=3)
+    first, second, last = rng.normal(size=(3, 2)), rng.normal(size=(3, 3)) + 0.5, rng.normal(size=3)
     slope, share = 0.2, 0.3  # above 0 with this chance
     a, b = share + (1 - share) * slope, share + (1 - share) * slope**2
-    mean, variance = first.T @ (a * last), (first**2).T @ ((b - a * a) * last**2)
-    total = np.zeros(2)
-    for draw in itertools.product((True, False), repeat=3):
+    total, of_signs = np.zeros(2), np.zeros(2)
+    for draw in itertools.product((True, False), repeat=6):
         chance = np.prod([share if above else 1 - share for above in draw])
-        total += chance * (first.T @ (last * np.where(draw, 1, slope))) ** 2
-    np.testing.assert_allclose(variance + mean**2, total, rtol=1e-12)
+        for weight, values, into in (
+            (chance, np.where(draw, 1, slope), total),
+            (1 / 64, a + np.sqrt(b - a * a) * np.where(draw, 1, -1), of_signs),
+        ):
+            into += weight * (first.T @ (values[:3] * (second.T @ (values[3:] * last)))) ** 2
+    moments = np.outer(last, last)
+    for weights in (second, first):
+        moments = a * a * moments + np.diag((b - a * a) * np.diag(moments))
+        moments = weights.T @ moments @ weights
+    np.testing.assert_allclose(np.diag(moments), total, rtol=1e-12)
+    np.testing.assert_allclose(of_signs, total, rtol=1e-12)
+    squares = b * (first.T**2 @ (b * (second.T**2 @ last**2)))
+    assert np.abs(squares / total - 1).max() > 0.2
 
 
 def test_13_5_norms_of_the_image_itself() -> None:

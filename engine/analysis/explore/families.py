@@ -33,7 +33,7 @@ class FamilyTable:
         return self._number[id(family)]
 
     def _listed(self, family: Family) -> dict[str, Any]:
-        first, repeat = family.sets.first, family.sets.repeat
+        first, repeat = family.first, family.repeat
         shapes = np.array(self._shapes(family))
         first = np.where(shapes == self._shape_number(()), 0, first)
         if repeat:  # without borders: one set for each phase, and no end of entries

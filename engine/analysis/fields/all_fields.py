@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, get_args
 
 import numpy as np
 
 from rfscale.engine.analysis.footprint import footprint
 from rfscale.engine.analysis.path_counts import path_counts
-from rfscale.engine.errors import InputError, shown
+from rfscale.engine.errors import InputError, Parameter, shown
 from rfscale.engine.fields.compare_fields import compare_fields
 from rfscale.engine.fields.effective_field import Progress, measured
 from rfscale.engine.fields.field_figures import field_figures
-from rfscale.engine.fields.predicted_field import predicted
+from rfscale.engine.fields.predicted_field import Signs, predicted
 from rfscale.engine.fields.target import ModelReading, Target, target_for
 from rfscale.engine.footprints.plan import Entry
 from rfscale.engine.network.modules import module_layer
+from rfscale.engine.network.spec import one_name
 from rfscale.engine.readers.load import load
 from rfscale.engine.variables import ALL_FIELDS, annotate
 
@@ -39,6 +40,7 @@ def all_fields(
     protocol: str = "squared",
     count: int | None = None,
     seed: int = 0,
+    signs: Signs = "random",
     checkpoint: Any = None,
     normalize: Any = "imagenet",
     resume: Any = None,
@@ -53,6 +55,8 @@ def all_fields(
         As for `effective_field`.
     images : optional
         As for `effective_field`; None: nothing is measured.
+    signs : {"random", "kept"}
+        Of the field that weights predict, as for `predicted_field`.
 
     Returns
     -------
@@ -68,6 +72,7 @@ def all_fields(
     """
     import xarray as xr
 
+    one_name(signs, Parameter("signs"), get_args(Signs))
     of, images = target_for(images, model, input_size=input_size, checkpoint=checkpoint, reading=reading)
     made, _ = of.layer(layer)
     at = made.entry(entry)
@@ -77,7 +82,7 @@ def all_fields(
     fields = {"structure": path_counts(net, module_layer(net, layer), inside, of.inputs.pixels)}
     left_out = None
     try:
-        fields["weights"] = predicted(of, layer, entry).field
+        fields["weights"] = predicted(of, layer, entry, signs=signs).field
     except InputError as error:
         left_out = str(error)
     attrs: dict[str, Any] = {}
@@ -97,7 +102,7 @@ def all_fields(
     out["correlation"] = ("kind", np.array([float(compare_fields(last, f).correlation) for f in fields.values()]))
     out["footprint"] = exact.reset_coords(drop=True)
     out["exact_area"] = int(exact.sum())
-    out.attrs = of.attrs("all_fields", layer, at, left_out=left_out, **attrs)
+    out.attrs = of.attrs("all_fields", layer, at, left_out=left_out, signs=signs, **attrs)
     return annotate(out, ALL_FIELDS, entry=shown(at), layer=layer)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from rfscale.engine.errors import InputError, Parameter
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
-from rfscale.engine.footprints.forward import trace
+from rfscale.engine.footprints.forward import kept_trace
 from rfscale.engine.footprints.intervals import Intervals
 from rfscale.engine.footprints.plan import Entry, GlobalOps, Plan, Step, attributes
 from rfscale.engine.network.modules import module_attributes, module_layers
@@ -87,7 +87,7 @@ def where(
     import xarray as xr
 
     net = as_network(network, reading, input_size)
-    traced = trace(net, input_size, global_ops)
+    traced = kept_trace(net, input_size, global_ops)
     counted, plan = FootprintFigures(traced), traced.plan
     asked = range(len(net)) if layer is None else [net.index(name) for name in module_layers(net, layer)]
     places: dict[int, _Place] = {}
@@ -223,7 +223,7 @@ def entries_at(
     net = as_network(network, reading, input_size)
     low = per_axis(pixel, PIXEL, len(net.axes), minimum=-(2**31))
     extent = per_axis(size, Parameter("size"), len(net.axes))
-    traced = trace(net, input_size, global_ops)
+    traced = kept_trace(net, input_size, global_ops)
     counted, plan = FootprintFigures(traced), traced.plan
     for n, total, axis in zip(low, plan.input_size or (), net.axes, strict=False):
         whole(n, f"pixel along {axis}", 0, total - 1)

@@ -95,5 +95,5 @@ def _of_maps(k: Tracker, call: Call) -> Any:
 
 def _at_its_time(t: Tracked, time: Dim) -> Tracked:
     """One step on the axis of time, if that is an axis of the image."""
-    axes = {f.axis for f in spatial(time)}
-    return replace(t, dims=with_dim(t.dims, 1, whole_axis(*axes, 1))) if len(axes) == 1 else t
+    axes = [f.axis for f in spatial(time)]
+    return replace(t, dims=with_dim(t.dims, 1, whole_axis(axes[0], 1))) if len(set(axes)) == 1 else t

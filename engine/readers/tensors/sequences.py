@@ -237,6 +237,8 @@ def _cut(k: Tracker, probe: _Probe, t: Tracked, j: Joined, cut: Slice) -> Any:
     before = tuple(neutral(n) for n in j.shape)
     kept = with_dim(before, j.dim, (Factor(cut.size, probe.cuts.index(j.lengths)),) if cut.size > 1 else ())
     gone = with_dim(before, j.dim)
+    if cut.size == 1 and len(t.dims) == len(before) and length(t.dims[j.dim]) == 1:  # an axis of one entry
+        t = replace(t, dims=with_dim(t.dims, j.dim, ()))
     if t.dims not in (kept, gone):
         raise UnreadableError("it cuts a sequence of maps and lays it out anew")
     last = cut.start + (cut.size - 1) * cut.step

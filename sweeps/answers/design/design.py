@@ -225,7 +225,7 @@ def _task(
                 remedy="leave them out with where='area > 0'",
             )
         areas[-1] = np.maximum(areas[-1], 1)
-        if graph.space.scaled and stage:
+        if (graph.space.scaled or graph.space.reads_pairs) and stage:
             _check_growth(graph, areas[-2], areas[-1], stage)
         for condition in chosen[stage]:
             figures = {t: graph.figure(t.name, columns, stage) for t in condition.terms}

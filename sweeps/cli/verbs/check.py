@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.sweeps.cli.help import OUTPUT
 from rfscale.sweeps.cli.model import NetworkArgument, takes_network
-from rfscale.sweeps.cli.options import GlobalOps, InputSize, Plot, check_targets, global_ops_of, size_of
+from rfscale.sweeps.cli.options import (
+    Fields,
+    GlobalOps,
+    InputSize,
+    Plot,
+    check_targets,
+    fields_of,
+    global_ops_of,
+    size_of,
+)
 
 
 @takes_network
@@ -29,12 +38,7 @@ def check(
     ignore: Annotated[
         list[str] | None, typer.Option("--ignore", metavar="RULE", help="Leave a rule out; repeatable.")
     ] = None,
-    fields: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--fields", metavar="FILE", help="A .nc file of rfscale field --out, to check as well; repeatable."
-        ),
-    ] = None,
+    fields: Fields = None,
     global_ops: GlobalOps = "include",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the findings here instead.", rich_help_panel=OUTPUT)
@@ -61,12 +65,10 @@ def check(
         from rfscale.engine.files import check_folder
 
         check_folder(out.absolute().parent, "--out")
-    given = [_field(path) for path in fields] if fields else None
-    findings = [
-        f
-        for f in compute(net, size_of(net, input_size, False), global_ops=global_ops_of(global_ops), fields=given)
-        if f.rule not in (ignore or ())
-    ]
+    found = compute(
+        net, size_of(net, input_size, False), global_ops=global_ops_of(global_ops), fields=fields_of(fields)
+    )
+    findings = [f for f in found if f.rule not in (ignore or ())]
     kept = [f for f in findings if LEVELS.index(f.level) >= LEVELS.index(level)]
     text = formatted(kept, net, format, network.text if Path(network.text).is_file() else None)
     if out is None:
@@ -87,13 +89,3 @@ def check(
         save(findings_figure(kept, net.name, [layer.name for layer in net.layers]), plot)
     if fail_on != "never" and any(LEVELS.index(f.level) >= LEVELS.index(fail_on) for f in findings):
         raise typer.Exit(1)
-
-
-def _field(path: Path) -> Any:
-    """The fields of a file that the verb field has written."""
-    import xarray as xr
-
-    try:
-        return xr.load_dataset(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"is no file of rfscale field: {error}", argument="--fields", value=str(path)) from None

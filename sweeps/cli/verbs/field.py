@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -40,6 +40,10 @@ def field(
         str, typer.Option(metavar="NAME", help="squared, luo2016, luo2016-signed or replknet.")
     ] = "squared",
     normalize: Annotated[str, typer.Option(metavar="imagenet|none", help="How pictures are normalized.")] = "imagenet",
+    signs: Annotated[
+        Literal["random", "kept"],
+        typer.Option(help="Of weights, for the prediction: kept is nearer where filters add up what they see, slower."),
+    ] = "random",
     seed: Annotated[int, typer.Option(metavar="N", help="Of noise and of the entry's random gradients.")] = 0,
     resume: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A .npz file that keeps the sums, to go on after a stop.")
@@ -63,7 +67,7 @@ def field(
     if over is not None and plot is None:
         raise InputError("draws a picture", argument="--over", remedy="give --plot as well")
     options = {"entry": entry_of(entry), "input_size": pixels(input_size), "protocol": protocol, "count": count}
-    options |= {"normalize": normalize, "seed": seed} | _reading(network)
+    options |= {"normalize": normalize, "seed": seed, "signs": signs} | _reading(network)
     from rfscale.engine.analysis.fields.all_fields import all_fields
     from rfscale.engine.readers.quiet import quiet
     from rfscale.sweeps.report.progress import progress

@@ -12,6 +12,7 @@ from rfscale.sweeps.cli.model import NetworkArgument, takes_network
 from rfscale.sweeps.cli.options import (
     LABELS,
     Category,
+    Fields,
     Finite,
     ImageSize,
     InputSize,
@@ -19,6 +20,7 @@ from rfscale.sweeps.cli.options import (
     Out,
     Plot,
     check_targets,
+    fields_of,
     layers_of,
     numbers,
     size_of,
@@ -86,6 +88,7 @@ def match(
     ] = None,
     image_size: ImageSize = None,
     crowd: Annotated[bool, typer.Option(help="Count COCO's crowd regions as objects.")] = True,
+    fields: Fields = None,
     input_size: InputSize = None,
     finite: Finite = False,
     out: Out = None,
@@ -127,6 +130,7 @@ def match(
             by=by,
             objective=objective,
             factor=factor,
+            fields=fields_of(fields),
             input_size=size_of(net, input_size, finite),
         )
     found.attrs["command"] = context.obj["command"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rfscale.engine.network.spec import whole
-
 CITATION = (
     "Lin, Dollár, Girshick, He, Hariharan, Belongie: 'Feature Pyramid Networks for Object Detection', CVPR 2017, "
     "arXiv:1612.03144"
@@ -43,6 +41,8 @@ def fpn(
     >>> [stage["name"] for stage in fpn(2)["stages"]]
     ['stem', 'c2', 'c3', 'm3', 'p3', 'u2', 'm2', 'p2']
     """
+    from rfscale.engine.network.spec import whole  # numpy comes with it: not for `import rfscale`
+
     scales = range(2, whole(levels, "levels", 1, 12) + 2)
     last = scales[-1]
     own = {} if channels is None else {"channels": 4 * channels}

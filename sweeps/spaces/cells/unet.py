@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from rfscale.engine.errors import InputError, shown
-from rfscale.engine.network.spec import whole
-from rfscale.sweeps.spaces.graphs.wiring import MODES
 
 CITATION = (
     "Ronneberger, Fischer, Brox: 'U-Net: Convolutional Networks for Biomedical Image Segmentation', MICCAI 2015, "
@@ -50,6 +48,9 @@ def unet(
     >>> [stage["name"] for stage in unet(1)["stages"]]
     ['e1', 'p1', 'b', 'u1', 'j1', 'd1']
     """
+    from rfscale.engine.network.spec import whole  # numpy comes with it: not for `import rfscale`
+    from rfscale.sweeps.spaces.graphs.wiring import MODES
+
     levels = range(1, whole(depth, "depth", 1, 12) + 1)
     block: dict[str, Any] = {"kernel": list(kernels), "dilation": list(dilations), "repeat": whole(convs, "convs", 1)}
     modes = [up] if isinstance(up, str) else list(up)

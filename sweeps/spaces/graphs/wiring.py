@@ -81,6 +81,9 @@ def resolved_layer(block: Mapping[str, Any], pick: Any, strided: bool, ndim: int
     return ChainLayer(op, kernel, stride, per_axis("dilation"), zero, channels, groups, bias, label)
 
 
+POINTWISE = ChainLayer("pointwise", (1,), (1,), (1,), (0,))
+
+
 class Node(NamedTuple):
     """A layer, or "add" or "concat", and the nodes whose outputs it reads: 0 is what the stage reads, i node i - 1.
 
@@ -95,6 +98,61 @@ class Node(NamedTuple):
 
 Wiring = tuple[Node, ...]  # the last node is the stage's output; without any, it is what the stage reads
 NO_PATH = Node("none", (0,))
+EARLIER = Node("earlier", ())  # no layer: the map before the one that the stage reads, where a cell has two inputs
+PSEUDO = ("none", "earlier")
+
+
+class Given(NamedTuple):
+    """What a stage finds: the map that it reads, and the one before that.
+
+    Attributes
+    ----------
+    last, earlier : bool
+        Whether a path leads to each.
+    ratio : int
+        Jump of the last map, in entries of the earlier one.
+    maps : int
+        How many maps there are before, the image aside, as far as 2: with fewer, the last one is also the earlier one.
+    """
+
+    last: bool = True
+    earlier: bool = True
+    ratio: int = 1
+    maps: int = 0
+
+
+IMAGE = Given()
+
+
+class Wired(NamedTuple):
+    """The nodes of a stage, and what the next one finds beside its output.
+
+    Attributes
+    ----------
+    nodes : Wiring
+    earlier : int or None
+        Node of the map before the output; 0: what the stage reads; None: no path leads there.
+    ratio : int
+        Jump of the output, in entries of that map.
+    """
+
+    nodes: Wiring
+    earlier: int | None
+    ratio: int
+
+    def given(self, before: Given, maps: int) -> Given:
+        """Return what the next stage finds, if this one found `before` and adds so many maps."""
+        last = before.last if not self.nodes else self.nodes[-1] != NO_PATH
+        return Given(last, self.earlier is not None, self.ratio, min(2, before.maps + maps))
+
+
+def wiring_stride(wiring: Wiring) -> int:
+    """Return the jump of the output of a stage that reads one map, in its entries, of square windows."""
+    strides = [1]
+    for node in wiring:
+        step = node.layer.stride[0] if isinstance(node.layer, ChainLayer) else 1
+        strides.append(strides[node.inputs[0]] * step if node.inputs else 1)
+    return strides[-1]
 
 
 def output_node(stage: str) -> Node:
@@ -159,7 +217,8 @@ def flat_blocks(blocks: Iterable[Block]) -> list[Mapping[str, Any]]:
 class Wirer:
     """Wires the blocks of one stage, with every value chosen.
 
-    `layers` gives the layers of a block that is no part, in order; `chosen` the value of every factor.
+    `layers` gives the layers of a block that is no part, in order; `chosen` the value of every factor. `earlier` and
+    `ratio` say what a cell of two inputs reads beside the last map.
     """
 
     def __init__(
@@ -170,6 +229,8 @@ class Wirer:
     ) -> None:
         self.stage, self.layers, self.chosen = stage, layers, chosen
         self.nodes: list[Node] = []
+        self.earlier: int | None = None  # node of the map before the one that the next block reads
+        self.ratio, self.maps = 1, 0  # as in `Given`
 
     def add(self, layer: ChainLayer | str, inputs: tuple[int, ...], aligned: bool = True) -> int:
         """Add a node; return its number."""
@@ -177,6 +238,14 @@ class Wirer:
             raise InputError(f"stage {self.stage!r} has more than {MAX_LAYERS} layers; that is the most supported")
         self.nodes.append(Node(layer, inputs, aligned))
         return len(self.nodes)
+
+    def find(self, given: Given) -> int | None:
+        """Take what a stage finds; return the node of what it reads."""
+        self.maps, self.ratio, self.earlier = given.maps, given.ratio, None
+        if given.earlier and given.maps == 2:
+            self.nodes.append(EARLIER)
+            self.earlier = len(self.nodes)
+        return 0 if given.last else None
 
     def output_of(self, stage: str) -> int:
         """Return the number of the node that is the output of another stage."""
@@ -202,16 +271,22 @@ class Wirer:
 
     def wiring(self, end: int | None) -> Wiring:
         """Return the nodes that lead to node `end`; without a path, one that says so."""
-        if end is None:
-            return (NO_PATH,)
-        used, number = {end}, {0: 0}
-        for i in range(end, 0, -1):
+        return self.wired(end, None, 1).nodes
+
+    def wired(self, end: int | None, earlier: int | None, ratio: int) -> Wired:
+        """Return the nodes that lead to node `end` and to the map before it."""
+        if end is not None and earlier is not None and earlier > end:
+            end = self.add(POINTWISE, (end,))
+        last = max(end or 0, earlier or 0)
+        used, number = {end or 0, earlier or 0}, {0: 0}
+        for i in range(last, 0, -1):
             if i in used:
                 used.update(self.nodes[i - 1].inputs)
         for i in sorted(used - {0}):
             number[i] = len(number)
-        return tuple(
+        nodes = tuple(
             node._replace(inputs=tuple(number[j] for j in node.inputs))
-            for i, node in enumerate(self.nodes[:end], start=1)
+            for i, node in enumerate(self.nodes[:last], start=1)
             if i in used
         )
+        return Wired(nodes if end is not None else (*nodes, NO_PATH), earlier and number[earlier], ratio)

@@ -45,22 +45,22 @@ class MapEffects:
     def effect(self, wiring: Wiring) -> MapEffect:
         """Return the effect of the nodes of a stage."""
         numbers = [0]
-        for place, node in enumerate(wiring, start=1):
+        for node in wiring:
             inputs = [numbers[i] for i in node.inputs]
             key = (_footprint(node), *inputs)
             if key not in self._number:
                 self._number[key] = len(self._paths)
-                self._paths.append(self._after(node, [self._paths[i] for i in inputs], place))
+                self._paths.append(self._after(node, [self._paths[i] for i in inputs], wiring))
             numbers.append(self._number[key])
         return _effect(self._paths[numbers[-1]])
 
     def of_cell(self, reach: Reach) -> MapEffect:
         """Return the effect of a cell."""
         if not reach.terms:
-            self._after(NO_PATH, [], 1)
+            self._after(NO_PATH, [], ())
         return _effect(Paths({self.source: of_reach(reach)}, True))
 
-    def _after(self, node: Node, inputs: Sequence[Paths], place: int) -> Paths:
+    def _after(self, node: Node, inputs: Sequence[Paths], wiring: Wiring) -> Paths:
         source = source_of(node)
         if source is not None:
             return Paths({source: (IDENTITY,)}, True)
@@ -74,21 +74,30 @@ class MapEffects:
             moved = {s: maximal(compose(layer, f) for f in own) for s, own in inputs[0].by_source.items()}
             return Paths(moved, inputs[0].aligned)
         met: dict[Source, tuple[Family, ...]] = {}
-        for one in inputs:
+        first: dict[Source, int] = {}
+        for i, one in enumerate(inputs):
             for key, own in one.by_source.items():
-                if key in met:
-                    self._check(node, place, met[key], own)
+                if first.setdefault(key, i) < i:
+                    ends = [self._name(wiring, node.inputs[j]) for j in (first[key], i)]
+                    self._check(node, " and ".join(ends), met[key], own)
                 met[key] = maximal((*met.get(key, ()), *own))
         aligned = all(one.aligned for one in inputs) and (node.aligned or len(met) == 1)
         return Paths(met, aligned)
 
-    def _check(self, node: Node, place: int, one: Sequence[Family], other: Sequence[Family]) -> None:
+    def _name(self, wiring: Wiring, at: int) -> str:
+        """What a node is called in messages: the layer that `space.network` writes."""
+        source = source_of(wiring[at - 1]) if at else None
+        if source is not None:
+            return f"stage {source!r}"
+        layers = sum(source_of(node) is None for node in wiring[:at])
+        return f"{self.stage}.{layers}" if layers else "the stage's input"
+
+    def _check(self, node: Node, ends: str, one: Sequence[Family], other: Sequence[Family]) -> None:
         """Refuse paths from one map that do not fit where they meet."""
-        where = f"stage {self.stage!r}: branches that meet in its layer {place}"
+        where = f"stage {self.stage!r}: branches that end at {ends}"
         if one[0].jump != other[0].jump:
-            raise InputError(
-                f"{where} have strides {_text(one[0].jump)} and {_text(other[0].jump)}; they need one stride"
-            )
+            strides = " and ".join(_text(families[0].jump) for families in (one, other))
+            raise InputError(f"{where} have strides {strides}; branches that meet need one stride")
         apart = abs(centre(one) - centre(other))
         if node.aligned and apart:
             raise InputError(

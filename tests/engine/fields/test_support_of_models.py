@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.exhaustive, pytest.mark.filterwarni
 # name: (layer, pixels); layers in the middle, so that footprints end inside the image
 MODELS = {
     "torchvision:alexnet": ("features.3", 96), "torchvision:vgg11": ("features.10", 96),
-    "torchvision:vgg13": ("features.14", 96), "torchvision:vgg16": ("features.14", 96),
+    "torchvision:vgg13": ("features.12", 96), "torchvision:vgg16": ("features.14", 96),
     "torchvision:vgg11_bn": ("features.14", 96), "torchvision:resnet18": ("layer2", 128),
     "torchvision:resnet34": ("layer2.1", 128), "torchvision:resnet50": ("layer2", 128),
     "torchvision:resnext50_32x4d": ("layer2", 128), "torchvision:wide_resnet50_2": ("layer1", 128),
@@ -25,13 +25,13 @@ MODELS = {
     "torchvision:shufflenet_v2_x0_5": ("stage2", 128), "torchvision:shufflenet_v2_x1_0": ("stage2", 128),
     "torchvision:regnet_x_400mf": ("trunk_output.block2", 128),
     "torchvision:regnet_x_800mf": ("trunk_output.block2", 128),
-    "timm:darknet53": ("stages.2", 128), "timm:darknet17": ("stages.2", 128), "timm:cspresnet50": ("stages.1", 128),
+    "timm:darknet53": ("stages.1", 128), "timm:darknet17": ("stages.2", 128), "timm:cspresnet50": ("stages.1", 128),
     "timm:cspdarknet53": ("stages.1", 128), "timm:repvgg_a0": ("stages.1", 128), "timm:repvgg_b0": ("stages.1", 128),
-    "timm:res2net50_26w_4s": ("layer1", 128), "timm:vovnet39a": ("stages.0", 128), "timm:dla34": ("level3", 128),
+    "timm:res2net50_26w_4s": ("layer1", 128), "timm:vovnet39a": ("stages.0", 128), "timm:dla34": ("level2", 128),
     "timm:efficientnet_lite0": ("blocks.2", 128), "timm:hrnet_w18_small": ("layer1", 128),
     "timm:hardcorenas_a": ("blocks.0", 128), "timm:xception41": ("blocks.2", 128), "timm:gernet_s": ("stages.1", 128),
     "timm:resnet26d": ("layer2", 128), "timm:resnet10t": ("layer2", 128), "timm:resnet14t": ("layer2", 128),
-    "timm:tf_mobilenetv3_small_minimal_100": ("blocks.2", 96), "timm:legacy_xception": ("block3", 128),
+    "timm:tf_mobilenetv3_small_minimal_100": ("blocks.2", 96), "timm:legacy_xception": ("block1", 128),
 }  # fmt: skip
 
 

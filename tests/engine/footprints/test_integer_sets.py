@@ -112,7 +112,7 @@ def test_kernels_take_over_after_some_work():
 
 def test_sets_that_take_too_much_are_refused_before_they_are_made(monkeypatch):
     monkeypatch.setattr(pixel_sets, "MAX_WORDS", 1000)
-    family = pixel_sets.image_family(None)
+    family = pixel_sets.image_family()
     assert family.apply(window_map(2, 1, 63_000, 0), None).words == 985
     for each in (family, Family(family.sets)):
         with pytest.raises(InputError, match="the footprints of its 1 entries take 8000000008 bytes"):

@@ -119,7 +119,8 @@ def test_border_rules(border, expected):
 
 
 def test_sets_that_take_too_much_are_refused_before_they_are_made(monkeypatch):
-    net = Network.sequential({"kernel": 3, "padding": 1}, {"kernel": 200, "name": "wide"}, axes=1)
+    holes = {"kernel": 3, "dilation": 2, "padding": 2}
+    net = Network.sequential(holes, {"kernel": 200, "name": "wide"}, axes=1)
     monkeypatch.setattr("rfscale.engine.footprints.pixel_sets.MAX_WORDS", 1500)
     with pytest.raises(InputError, match=r"layer 'wide' .*smaller input_size"):
         rf.profile(net, 500)

@@ -160,6 +160,27 @@ def test_slices_give_the_levels_back():
     check(model, net, net.outputs, ENTRIES, lambda out: [out[i][:, places[i]] for i in range(3)])
 
 
+def test_windows_and_one_of_everything():
+    """As many windows as there are, and the whole map at their size, one after another along the batch."""
+
+    class Windows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.last = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, 4)
+
+        def forward(self, x):
+            y = self.conv(x)
+            windows = y.unfold(2, 4, 4).unfold(3, 4, 4).permute(0, 2, 3, 1, 4, 5).reshape(-1, 4, 4, 4)
+            both = torch.cat([windows, nn.functional.interpolate(y, size=4)], 0).flatten(2).transpose(1, 2)
+            return self.last(both).split([4, 1], 0)
+
+    net = rf.load(Windows(), example_input=(1, 3, 8, 8))
+    assert not net.left_out
+    assert [net.map_sizes()[name] for name in net.outputs] == [(8, 8), (4, 4)]
+    assert rf.footprint(net, net.outputs[0], (3, 3), (8, 8)).values.sum() == 9
+    assert rf.footprint(net, net.outputs[1], (1, 2), (8, 8)).values[1:4, 3:6].all()
+
+
 @pytest.mark.parametrize("head", [attended, pooled])
 def test_what_reads_all_entries_reads_every_level(head):
     model, net = read(head)

@@ -64,8 +64,17 @@ def test_fields_are_printed_written_and_drawn(rfscale, folder):
     assert (folder / "f.png").stat().st_size > 5000
     code, out, _ = rfscale("check", "fieldnet.py:Net", "--input-size", "16", "--fields", "f.nc", "--fail-on", "never")
     assert (code, "small_field" in out) == (0, False)
-    code, _, err = rfscale("check", "fieldnet.py:Net", "--fields", "red.png")
-    assert (code, "is no file of rfscale field" in err) == (2, True)
+    (folder / "objects.csv").write_text("image_width,image_height,width,height\n16,16,3,4\n16,16,9,8\n")
+    given = ("match", "fieldnet.py:Net", "--input-size", "16", "--objects", "objects.csv", "--format", "json")
+    code, out, _ = rfscale(*given, "--fields", "f.nc")
+    side = xr.load_dataset("f.nc").box_extent.sel(kind="measured", share=0.95).values.prod() ** 0.5
+    assert code == 0
+    assert f"{side:.4g}"[:4] in out
+    for verb in (("check", "fieldnet.py:Net"), given):
+        code, _, err = rfscale(*verb, "--fields", "red.png")
+        assert (code, "is no file of rfscale field" in err) == (2, True)
+    code, out, _ = rfscale(*model, "--signs", "kept", "--format", "json")
+    assert (code, json.loads(out)["attrs"]["signs"]) == (0, "kept")
     code, out, _ = rfscale(*model, "--checkpoint", "other.pt", "--compare", "other.pt", "--plot", "g.svg")
     assert code == 0
     assert "correlation 1.000, 0.0% of the mass lies elsewhere" in out

@@ -35,7 +35,7 @@ QUESTIONS = {
 def answer(question, most, monkeypatch):
     """The answer where so much of every kind of work is done without compiled code."""
     for limits in LIMITS:
-        for name, value in {"kept": most, "most": most, "done": 0}.items():
+        for name, value in {"kept": most, "most": most, "loaded": most, "done": 0}.items():
             monkeypatch.setattr(limits, name, value)
     space = Space.from_dict({**spaces.DEMO, "channels": {"base": 8}})
     return QUESTIONS[question](space)
@@ -49,7 +49,7 @@ def test_answers_are_the_same(question, monkeypatch):
 
 
 def test_work_is_counted_and_passed_on_when_it_is_too_much():
-    sooner = plain.Sooner(kept=10, most=10)
+    sooner = plain.Sooner(kept=10, most=10, loaded=10)
     assert sooner.of(renumber, 6) is plain.plain(renumber)
     assert sooner.of(renumber, 5) is renumber
     assert sooner.of(renumber, 4) is plain.plain(renumber)

@@ -119,10 +119,14 @@ def test_maps_that_do_not_fit_are_named():
     with pytest.raises(InputError, match=r"stage 'stage4': .* centres are 0\.5 pixels apart; .*aligned: false"):
         rf.count(odd, "extent")
     strides = space({"name": "x", "branches": [[UP | {"name": "y"}], []]})
-    with pytest.raises(InputError, match=r"stage 'x': branches that meet in its layer 2 have strides 0\.5 and 1"):
+    with pytest.raises(
+        InputError, match=r"'x': branches that end at x\.1 and the stage's input have strides 0\.5 and 1"
+    ):
         rf.sweep(strides)
     centres = space(UP, {"name": "x", "branches": [{"kernel": 2}, []]})
-    with pytest.raises(InputError, match=r"stage 'x': .* layer 2 have centres 0\.5 entries apart; .*aligned: false"):
+    with pytest.raises(
+        InputError, match=r"x\.1 and the stage's input have centres 0\.5 entries apart; .*aligned: false"
+    ):
         rf.sweep(centres)
 
 
@@ -149,6 +153,10 @@ def test_sizes_that_do_not_fit():
         InputError, match=r"stage 'j': branches with maps of 10x10 and 9x9 entries meet; .*input_size that"
     ):
         rf.sweep(space(UP, {"name": "j", "skip": "a", "merge": "concat"}, **spec))
+    without_costs = space(UP, {"name": "j", "skip": "a"}, input_size=9)
+    with pytest.raises(InputError, match=r"stage 'j': branches with maps of 10x10 and 9x9 entries meet"):
+        rf.count(without_costs, "extent")
+    assert rf.count(space(UP, {"name": "j", "skip": "a"}, input_size=8)) == 1
 
 
 def test_templates_say_what_they_need():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rfscale.sweeps.kernels.plain import Sooner
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.states import graph, pool
 from rfscale.sweeps.states.compile import compile_space
@@ -28,8 +29,8 @@ LIMITS = [1 << 30, 60_000]  # bytes: not all levels fit the smaller one
 
 def built(spec, most, memory, monkeypatch):
     """The graph of a space, of which so many states × layers are done without compiled code."""
-    monkeypatch.setattr(pool, "WITHOUT_KERNELS", pool.BeforeKernels(0, most))
-    monkeypatch.setattr(graph, "NUMBERED", pool.BeforeKernels(min(most, 0), most))
+    monkeypatch.setattr(pool, "SOONER", Sooner(most, most, most))
+    monkeypatch.setattr(graph, "NUMBERED", Sooner(most, most, most))
     made = AxisGraph(compile_space(Space.from_dict(spec)), 0)
     return made, made.build(len(made.programs), memory)
 

@@ -323,7 +323,9 @@ def test_states_of_a_unet_are_few():
     space = Space.from_dict(rf.cells.unet(4, channels=16))
     assert space.size == 262144
     assert rf.count(space, "extent").sum() == 262144
-    assert max(len(level.state) for level in compiled(space).axes[0].levels) < 2000
+    levels, programs = compiled(space).axes[0].levels, compiled(space).programs
+    assert max(len(level.state) for level in levels) == len(levels[-1].state) == 1007
+    assert [p.before for p in programs if p.stage in ("e1", "e2", "d2", "d1")] == [(), ("e1",), ("e1",), ()]
 
 
 def test_too_many_states_name_the_stage():

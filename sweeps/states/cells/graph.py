@@ -1,0 +1,336 @@
+"""The graph of states of a space with cells of two inputs, or of more choices than a table holds.
+
+A state is the last map and, where a later stage reads it, the one before. Of a cell of many choices, a node has a
+*block* instead of a live value: the effects that the choice may still have. A block is split where its effects differ
+on the node's state; then an edge stands for as many choices as the block at the cell's last use (docs/theory.md, 14.6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rfscale.engine.errors import InputError
+from rfscale.sweeps.states.cells.compile import Folded
+from rfscale.sweeps.states.cells.distinct import DistinctEffects
+from rfscale.sweeps.states.cells.maps import Hulls, Map, Pair, PairEffect, Sets, Terms, adapted, after
+from rfscale.sweeps.states.compile import Program
+from rfscale.sweeps.states.elements import Element, Elements
+from rfscale.sweeps.states.graph import WORD_BYTES, AxisGraph, Level, numbered
+from rfscale.sweeps.states.unions import state_figures
+
+NODE_WORDS = 64  # about what a state of Python objects takes
+Blocks = tuple[tuple[str, int], ...]  # of each cell that is still needed: the beginning of its factors, and its block
+
+
+class _States:
+    """All states met so far, found by content."""
+
+    def __init__(self, algebra: Sets) -> None:
+        self.pairs: list[Pair] = [Pair(0, None, algebra.image)]
+        self._number: dict[Pair, int] = {self.pairs[0]: 0}
+
+    def number(self, state: Pair) -> int:
+        """Return the number of a state; a new one is added."""
+        found = self._number.get(state)
+        if found is None:
+            found = self._number[state] = len(self.pairs)
+            self.pairs.append(state)
+        return found
+
+    @property
+    def held(self) -> int:
+        """Words that they take, about."""
+        return NODE_WORDS * len(self.pairs)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that they take, about."""
+        return WORD_BYTES * self.held
+
+
+class CellGraph(AxisGraph):
+    """Graph of the states of such a space, built stage by stage as far as it is asked for.
+
+    Parameters
+    ----------
+    programs : sequence of Program
+    ndim : int
+        Axes of the networks.
+    hulls : bool
+        Whether states are the hulls of maps only, which tell extent and jump.
+
+    Attributes
+    ----------
+    times : list of (object array (nodes before, edges) or None)
+        How many choices each edge of a stage stands for; None: one.
+    """
+
+    def __init__(self, programs: Sequence[Program], ndim: int, hulls: bool) -> None:
+        self.ndim, self.hulls = ndim, hulls
+        self.algebra = Hulls() if hulls else Sets()
+        self.cells: dict[str, DistinctEffects] = {}
+        super().__init__(programs, 0)
+
+    def _clear(self) -> None:
+        self.pool: Any = _States(self.algebra)
+        self.levels = []
+        self.times: list[np.ndarray | None] = []
+        self._edge_blocks: list[list[list[int]]] = []
+        self._nodes: list[list[Blocks]] = [[()]]
+        self._blocks: list[np.ndarray] = []
+        self._block_number: dict[tuple[str, bytes], int] = {}
+        self._parts: dict[tuple[str, int, int, int], list[tuple[int, np.ndarray]]] = {}
+        self._words = []
+        self._figures: dict[int, dict[str, np.ndarray]] = {}
+        self.nbytes = self._level_bytes = 0
+
+    def merging_is_worthwhile(self, stage: int) -> bool:
+        """Always: figures are worked out state by state."""
+        return True
+
+    def _table_words(self, program: Program, nodes: int) -> int:
+        return self._level_bytes // WORD_BYTES + 3 * nodes * program.choices
+
+    # levels ----------------------------------------------------------------------------------------------------------
+
+    def _next(self, program: Program, before: Level, limit: int) -> Level | None:
+        if program.folded is not None:
+            return self._split(program, program.folded, before, limit)
+        states: _States = self.pool
+        blocks = self._nodes[len(self.levels)]
+        number: dict[Blocks, int] = {}
+        ends = np.empty((len(before.state), program.choices), np.int64)
+        known: dict[tuple[int, Any], int] = {}
+        for node, (state, live) in enumerate(zip(before.state.tolist(), before.live.tolist(), strict=True)):
+            for c, effect in enumerate(program.effects[program.variant[live]]):
+                key = (state, effect)
+                if key not in known:
+                    known[key] = states.number(self._moved(states.pairs[state], effect, program))
+                ends[node, c] = known[key]
+            if states.held > limit:
+                return None
+        number_of = np.array([number.setdefault(b, len(number)) for b in blocks], np.int64)
+        keys = (ends * program.n_live + program.next_live[before.live]) * max(1, len(number)) + number_of[:, None]
+        follow, distinct = numbered(keys.reshape(-1), len(states.pairs) * program.n_live * max(1, len(number)))
+        rest, block = np.divmod(distinct, max(1, len(number)))
+        state_after, live_after = np.divmod(rest, program.n_live)
+        names = list(number)
+        self._nodes.append([names[b] for b in block.tolist()])
+        self.times.append(None)
+        self._edge_blocks.append([])
+        return Level(follow.reshape(keys.shape), state_after.astype(np.int32), live_after.astype(np.int32))
+
+    def _moved(self, state: Pair, effect: PairEffect, program: Program) -> Pair:
+        """Return the state after all uses that a choice of a stage has."""
+        earlier, last = self._terms(effect.earlier), self._terms(effect.last)
+        for use in range(effect.uses):
+            if earlier:
+                state = adapted(self.algebra, state, program.adapt)
+            keep = program.keep if use == effect.uses - 1 else bool(earlier)
+            state = after(self.algebra, state, earlier, last, effect.stride, keep)
+        return state
+
+    def _terms(self, paths: Terms) -> Terms:
+        return self.algebra.terms(paths) if self.hulls else paths
+
+    def distinct(self, folded: Folded) -> DistinctEffects:
+        """Return the effects of the cell of a stage."""
+        use, stage = folded.use, folded.stage
+        if use.prefix not in self.cells:
+            self.cells[use.prefix] = DistinctEffects(
+                stage.name, use, lambda block: stage.block_layers(block, {}, self.ndim), self.algebra, self.hulls
+            )
+        return self.cells[use.prefix]
+
+    def _split(self, program: Program, folded: Folded, before: Level, limit: int) -> Level | None:
+        """The level after uses of a cell: an edge for each part of a node's block that leads to a state of its own."""
+        states: _States = self.pool
+        cell, prefix = self.distinct(folded), folded.use.prefix
+        whole = self._block(prefix, np.arange(len(cell.counts), dtype=np.int32))
+        known: dict[tuple[int, int, Blocks], int] = {}
+        rows: list[list[int]] = []
+        edges: list[list[int]] = []
+        for state, live, blocks in zip(
+            before.state.tolist(), before.live.tolist(), self._nodes[len(self.levels)], strict=True
+        ):
+            own, live_after = dict(blocks), int(program.next_live[live, 0])
+            parts = [(states.pairs[state], own.pop(prefix, whole))]
+            for use in range(folded.repeat):
+                keep = program.keep if use == folded.repeat - 1 else len(folded.use.cell.inputs) == 2
+                parts = [
+                    part for at, block in parts for part in self._divided(cell, prefix, at, block, program.adapt, keep)
+                ]
+            merged: dict[Pair, list[int]] = {}
+            for end, block in parts:
+                merged.setdefault(end, []).append(block)
+            row, row_edges = [], []
+            for end, found in merged.items():
+                block = found[0] if len(found) == 1 else self._block(prefix, self._joined(found))
+                kept = tuple(sorted(own.items())) if folded.last else tuple(sorted({**own, prefix: block}.items()))
+                row.append(known.setdefault((states.number(end), live_after, kept), len(known)))
+                row_edges.append(block)
+            rows.append(row)
+            edges.append(row_edges)
+            if states.held + NODE_WORDS * len(known) > limit:
+                return None
+        width = max(len(row) for row in rows)
+        follow = np.full((len(rows), width), -1, np.int32)
+        times = np.zeros((len(rows), width), object)
+        for n, (row, row_edges) in enumerate(zip(rows, edges, strict=True)):
+            follow[n, : len(row)] = row
+            times[n, : len(row)] = [self._size(cell, b) for b in row_edges] if folded.last else 1
+        self.times.append(times)
+        self._edge_blocks.append(edges)
+        self._nodes.append([blocks for _, _, blocks in known])
+        state_after = np.array([s for s, _, _ in known], np.int32)
+        return Level(follow, state_after, np.array([live for _, live, _ in known], np.int32))
+
+    def _divided(
+        self, cell: DistinctEffects, prefix: str, at: Pair, block: int, adapt: str | None, keep: bool
+    ) -> list[tuple[Pair, int]]:
+        """What one use makes of a state, and the part of a block that does so."""
+        ready = adapted(self.algebra, at, adapt) if cell.universe.inputs == 2 else at
+        jump, width = ready.last.jump, 1
+        if not self.hulls:
+            maps = [m for m in (ready.last, ready.earlier if cell.universe.inputs == 2 else None) if m is not None]
+            width = min(_narrowest(maps), jump * cell.universe.widest_gap)
+        _, effects = cell.classes(jump, width)
+        found: dict[Pair, list[np.ndarray]] = {}
+        for number, members in self._by_class(cell, prefix, block, jump, width):
+            earlier, last = effects[number]
+            end = after(self.algebra, ready, earlier, last, cell.cell.stride, keep)
+            found.setdefault(end, []).append(members)
+        return [
+            (end, self._block(prefix, parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))))
+            for end, parts in found.items()
+        ]
+
+    def _by_class(
+        self, cell: DistinctEffects, prefix: str, block: int, jump: int, width: int
+    ) -> list[tuple[int, np.ndarray]]:
+        """The effects of a block by class."""
+        key = (prefix, block, jump, width)
+        if key not in self._parts:
+            members = self._blocks[block]
+            classes = cell.classes(jump, width)[0][members]
+            order = np.argsort(classes, kind="stable")
+            found, first = np.unique(classes[order], return_index=True)
+            self._parts[key] = list(zip(found.tolist(), np.split(members[order], first[1:]), strict=True))
+        return self._parts[key]
+
+    def _block(self, prefix: str, members: np.ndarray) -> int:
+        key = (prefix, members.tobytes())
+        if key not in self._block_number:
+            self._block_number[key] = len(self._blocks)
+            self._blocks.append(members)
+        return self._block_number[key]
+
+    def _joined(self, blocks: Sequence[int]) -> np.ndarray:
+        return np.sort(np.concatenate([self._blocks[b] for b in blocks]))
+
+    def _size(self, cell: DistinctEffects, block: int) -> int:
+        return sum(cell.counts[self._blocks[block]].tolist())
+
+    # figures ---------------------------------------------------------------------------------------------------------
+
+    def figures(self, stage: int, nodes: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Return the figures of nodes after stage number `stage`, which must be built; by default of all."""
+        if stage not in self._figures:
+            state = self.levels[stage].state
+            number, first = np.unique(state, return_inverse=True)
+            maps = [self.pool.pairs[s].last for s in number.tolist()]
+            self._figures[stage] = {name: v[first] for name, v in self.figures_of_maps(maps).items()}
+        figures = self._figures[stage]
+        return figures if nodes is None else {name: values[nodes] for name, values in figures.items()}
+
+    def figures_of_maps(self, maps: Sequence[Map]) -> dict[str, np.ndarray]:
+        """Return the figures of maps."""
+        if not self.hulls:
+            return map_figures(maps, self.ndim)
+        extent = [m.terms[0][1] - m.terms[0][0] + 1 if m.terms else 0 for m in maps]
+        jump = [m.jump if m.terms else 0 for m in maps]
+        return {"extent": np.array(extent, np.int32), "jump": np.array(jump, np.int32)}
+
+    def enumerate_range(
+        self, stages: range, nodes: np.ndarray, begin: int, end: int, out: Sequence[np.ndarray], width: int
+    ) -> None:
+        """Not for spaces with branches: their figures are those of states."""
+        raise InputError("architectures with branches are not enumerated without states")
+
+    # choices ---------------------------------------------------------------------------------------------------------
+
+    def choices(self, paths: Sequence[Sequence[tuple[int, int]]], nodes: Sequence[Sequence[int]]) -> list[list[int]]:
+        """Return the choices of architectures, given by edges, stage by stage.
+
+        Parameters
+        ----------
+        paths : sequences of (edge, number)
+            The number is that of the architecture among the choices that the edge stands for.
+        nodes : sequences of int
+            Node that each edge leaves from.
+        """
+        out = [[edge for edge, _ in path] for path in paths]
+        for prefix, cell in self.cells.items():
+            stages = [i for i, p in enumerate(self.programs) if p.folded and p.folded.use.prefix == prefix]
+            if not stages:
+                continue
+            first, last = stages[0], stages[-1]
+            wanted = []
+            for path, at in zip(paths, nodes, strict=True):
+                edge, number = path[last]
+                members = self._blocks[self._edge_blocks[last][at[last]][edge]]
+                ends = np.cumsum(cell.counts[members])
+                place = int(np.searchsorted(ends, number, side="right"))
+                wanted.append((int(members[place]), number - (int(ends[place - 1]) if place else 0)))
+            for row, choice in zip(out, cell.choices(wanted), strict=True):
+                for stage in stages:
+                    row[stage] = 0
+                row[first] = choice
+        return out
+
+
+def _narrowest(maps: Sequence[Map]) -> int:
+    """Pixels of the shortest run in any term of some maps; 1 where there are none."""
+    found = []
+    for bits in {bits for m in maps for _, bits in m.terms}:
+        shortest, left = bits.bit_length(), bits
+        while left:
+            left >>= (left & -left).bit_length() - 1
+            run = (~left & left + 1).bit_length() - 1
+            shortest = min(shortest, run)
+            left >>= run
+        found.append(shortest)
+    return min(found, default=1)
+
+
+def map_figures(maps: Sequence[Map], ndim: int) -> dict[str, np.ndarray]:
+    """Return the figures of maps: each a component of its own, with its terms as elements."""
+    elements: list[Element] = []
+    component: list[int] = []
+    first: list[int] = []
+    widest = max((len(m.terms) for m in maps), default=1)
+    words = max(1, (widest + 63) // 64)
+    masks = np.zeros((len(maps), words), np.uint64)
+    number = np.full(len(maps), -1, np.int32)
+    for i, m in enumerate(maps):
+        if not m.terms:
+            continue
+        number[i] = len(first)
+        first.append(len(elements))
+        for t, (start, bits) in enumerate(m.terms):
+            elements.append(Element(m.jump, 2 * start, bits))
+            component.append(int(number[i]))
+            masks[i, t >> 6] |= np.uint64(1 << (t & 63))
+    inside = np.zeros((len(elements), words), np.uint64)
+    for e, c in enumerate(component):
+        t = e - first[c]
+        inside[e, t >> 6] = np.uint64(1 << (t & 63))
+    made = Elements(elements, np.array(component, np.int32), np.array(first, np.int64), inside)
+    if not elements:
+        made = Elements(
+            [Element(1, 0, 1)], np.zeros(1, np.int32), np.zeros(1, np.int64), np.ones((1, words), np.uint64)
+        )
+    return state_figures(made, masks, number, ndim)

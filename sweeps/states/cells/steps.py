@@ -1,0 +1,326 @@
+"""The nodes of a cell of many choices, one after another: what each may read, and with which ops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations, product
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rfscale.engine.errors import InputError
+from rfscale.sweeps.spaces.graphs.cell import Cell
+from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Wirer
+from rfscale.sweeps.states.effects import Effects, Placed, Reach
+
+MAX_PATHS = 1 << 10  # different sets that the paths from one input can be
+
+
+class Step(NamedTuple):
+    """A node: which others it may read together, and the ops of each edge.
+
+    Attributes
+    ----------
+    name : str
+    subsets : tuple of tuple of str
+    ops : tuple of tuple of str
+        Of the first edge, the second, ...
+    factors : tuple of (str, int)
+        Name without its beginning, and size, of the factor of the subset and those of the ops; "" where there is none.
+    alike : bool
+        Whether all edges have the same ops, so that it does not matter which comes first.
+    """
+
+    name: str
+    subsets: tuple[tuple[str, ...], ...]
+    ops: tuple[tuple[str, ...], ...]
+    factors: tuple[tuple[str, int], ...]
+    alike: bool
+
+
+def steps_of_cell(cell: Cell) -> list[Step]:
+    """Return the nodes of a cell that it needs, each after those that it reads."""
+    made: dict[str, Step] = {}
+    for pick in cell.picks:
+        n = len(pick.subsets[0])
+        own = [(f"{pick.name}_op{i + 1}" if pick.chosen else "", len(pick.ops)) for i in range(n)]
+        factors = ((f"{pick.name}_inputs", len(pick.subsets)), *own)
+        made[pick.name] = Step(pick.name, pick.subsets, (pick.ops,) * n, factors, True)
+    for name in () if cell.picks else cell.order:
+        edges = [e for e in cell.edges if e.to == name]
+        if edges:
+            factors = (("", 1), *((e.factor or "", len(e.ops)) for e in edges))
+            made[name] = Step(name, (tuple(e.source for e in edges),), tuple(e.ops for e in edges), factors, False)
+    needed = set(cell.output)
+    for name in reversed(cell.order):
+        if name in needed and name in made:
+            needed.update(source for subset in made[name].subsets for source in subset)
+    return [made[name] for name in cell.order if name in made and name in needed]
+
+
+class Alternatives(NamedTuple):
+    """What a node may be, given its sources: rows of source × op class, and how many choices each stands for."""
+
+    slots: np.ndarray  # int64 (alternatives, edges)
+    times: np.ndarray  # int64 (alternatives,)
+
+
+class Ops:
+    """The ops of a cell as sets of paths, those that are alike in one class.
+
+    `paths` has, for each class, its sets on an edge from an input and on one from a node.
+    """
+
+    def __init__(
+        self, stage: str, cell: Cell, layers: Callable[[Mapping[str, Any]], Sequence[ChainLayer]], terms: Any
+    ) -> None:
+        self.paths: list[tuple[tuple[Placed, ...], tuple[Placed, ...]]] = []
+        self.of: dict[str, int] = {}
+        known: dict[Any, int] = {}
+        reaches: list[tuple[Reach, Reach]] = []
+        for name in cell.op_names():
+            both = tuple(_reach(stage, cell, layers, name, stride) for stride in (cell.stride, 1))
+            key = (terms(both[0].terms), terms(both[1].terms))
+            if key not in known:
+                known[key] = len(known)
+                self.paths.append(key)
+            self.of[name] = known[key]
+            reaches.append((both[0], both[1]))
+        for i, expected in ((0, cell.stride), (1, 1)):
+            for name, reach in zip(cell.op_names(), reaches, strict=True):
+                if reach[i].terms and reach[i].stride != expected:
+                    raise InputError(
+                        f"stage {stage!r}: paths that meet in cell {cell.name!r} have strides {reach[i].stride} (op "
+                        f"{name!r}) and {expected}; they need one stride"
+                    )
+            centres = {reach[i].centre for reach in reaches if reach[i].terms}
+            if cell.aligned and centres - {0}:
+                raise InputError(
+                    f"stage {stage!r}: the ops of cell {cell.name!r} have centres up to "
+                    f"{max(abs(c) for c in centres) / 2:g} entries apart",
+                    remedy="use odd kernels, or say that it is meant with aligned: false",
+                )
+
+    def alternatives(self, step: Step, sources: Sequence[str]) -> Alternatives:
+        """Return what a node may be, `sources` being the columns."""
+        n, column = len(self.paths), {name: i for i, name in enumerate(sources)}
+        weights: list[list[tuple[int, int]]] = []
+        for names in step.ops:
+            classes = [self.of[name] for name in names]
+            weights.append([(c, classes.count(c)) for c in dict.fromkeys(classes)])
+        slots, times = [], []
+        for subset in step.subsets:
+            for chosen in product(*weights):
+                slots.append([column[s] * n + c for s, (c, _) in zip(subset, chosen, strict=True)])
+                times.append(int(np.prod([many for _, many in chosen])))
+        return Alternatives(np.array(slots, np.int64).reshape(len(slots), -1), np.array(times, np.int64))
+
+
+def _reach(
+    stage: str, cell: Cell, layers: Callable[[Mapping[str, Any]], Sequence[ChainLayer]], op: str, stride: int
+) -> Reach:
+    wirer = Wirer(stage, layers, {})
+    return Effects(stage).reach(wirer.wiring(cell.op(wirer, op, 0, stride)))
+
+
+class Universe:
+    """The sets that paths from an input to a node can be, and what an op makes of each: bits of masks.
+
+    Bit i of a mask stands for set i of the paths from the first input, bit `size` + i for that from the second one, ...
+    A mask holds all sets that one of its terms contains.
+    """
+
+    def __init__(self, stage: str, cell: Cell, ops: Ops, depth: int, hulls: bool) -> None:
+        self.hulls, self.inputs, stride = hulls, len(cell.inputs), cell.stride
+        start: list[Placed] = [(0, 0), (1, 0)] if hulls else [(0, 1)]  # of a hull: (0, first) and (1, last entry)
+        self._index: dict[Placed, int] = {}
+        level = {self._plus(x, path, 1) for x in start for outer, _ in ops.paths for path in outer}
+        found = dict.fromkeys(sorted(level))
+        for _ in range(depth - 1):
+            level = {self._plus(x, path, stride) for x in level for _, inner in ops.paths for path in inner}
+            level -= set(found)
+            found |= dict.fromkeys(sorted(level))
+            if len(found) > MAX_PATHS or not level:
+                break
+        self.sets = list(found)
+        if len(self.sets) > MAX_PATHS:
+            raise InputError(
+                f"stage {stage!r}: the paths of cell {cell.name!r} are more than {MAX_PATHS} different sets on an axis",
+                remedy="give fewer ops or nodes",
+            )
+        self._index = {x: i for i, x in enumerate(self.sets)}
+        self.size = len(self.sets)
+        self.widest_gap = 1  # entries between neighbouring ones of a set: runs of so many pixels times the jump join
+        if not hulls:
+            self.widest_gap = max((_widest_gap(bits) for _, bits in self.sets), default=1)
+        self._masks = _Masks(self.inputs, self.size)
+        self.words = self._masks.words
+        contains = np.array([[self._contains(x, y) for y in self.sets] for x in self.sets], bool)
+        contains = contains.reshape(self.size, self.size)
+        self._down = contains
+        self.fixed = np.zeros((self.inputs, len(ops.paths), self.words), np.uint64)
+        for o, (outer, _) in enumerate(ops.paths):
+            row = np.zeros(self.size, bool)
+            for x in start:
+                for path in outer:
+                    row |= contains[self._index[self._plus(x, path, 1)]]
+            for i in range(self.inputs):
+                bits = np.zeros((1, self.inputs, self.size), bool)
+                bits[0, i] = row
+                self.fixed[i, o] = self._masks.packed(bits)[0]
+        self._stride = stride
+        self._tables = [self._table(inner) for _, inner in ops.paths]
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """First and last entry of any path, of a universe of hulls."""
+        return min((v for side, v in self.sets if side == 0), default=0), max(
+            (v for side, v in self.sets if side), default=0
+        )
+
+    def _plus(self, x: Placed, path: Placed, step: int) -> Placed:
+        if self.hulls:
+            return x[0], x[1] + step * path[x[0]]
+        total, left = 0, path[1]
+        while left:
+            low = left & -left
+            total |= x[1] << (low.bit_length() - 1) * step
+            left ^= low
+        return x[0] + step * path[0], total
+
+    def _contains(self, x: Placed, y: Placed) -> bool:
+        if self.hulls:
+            return x[0] == y[0] and (x[1] <= y[1] if x[0] == 0 else x[1] >= y[1])
+        return x[0] <= y[0] and not y[1] << (y[0] - x[0]) & ~x[1]
+
+    def _table(self, inner: Sequence[Placed]) -> np.ndarray:
+        """Mask of what an op makes of each bit; no op follows the longest paths."""
+        out = np.zeros((self.size, self.size), bool)
+        for i, x in enumerate(self.sets):
+            for path in inner:
+                made = self._index.get(self._plus(x, path, self._stride))
+                if made is not None:
+                    out[i] |= self._down[made]
+        rows = np.zeros((64 * self.words, self.words), np.uint64)
+        for source in range(self.inputs):
+            bits = np.zeros((self.size, self.inputs, self.size), bool)
+            bits[:, source] = out
+            rows[source * self.size : (source + 1) * self.size] = self._masks.packed(bits)
+        return rows
+
+    def moved(self, masks: np.ndarray) -> np.ndarray:
+        """Return what every op makes of masks: uint64 array (masks, ops, words)."""
+        return np.stack([_through(masks, table) for table in self._tables], axis=1)
+
+    def widened(
+        self, masks: np.ndarray, jump: int, width: int
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], list[tuple[tuple[Placed, ...], ...]]]]:
+        """Return masks of what sets make of a run of some width at some jump, and what gives their terms by input.
+
+        Each set stands for all that make the same.
+        """
+        images = list(self.sets) if self.hulls else [_image(x, jump, width) for x in self.sets]
+        first = {image: i for i, image in reversed(list(enumerate(images)))}
+        distinct = sorted(first.values())
+        contains = np.array([[self._contains(images[i], images[j]) for j in distinct] for i in range(self.size)], bool)
+        contains = contains.reshape(self.size, -1)
+        coarse = _Masks(self.inputs, len(distinct))
+        rows = np.zeros((64 * self.words, coarse.words), np.uint64)
+        for source in range(self.inputs):
+            bits = np.zeros((self.size, self.inputs, len(distinct)), bool)
+            bits[:, source] = contains
+            rows[source * self.size : (source + 1) * self.size] = coarse.packed(bits)
+        made = _through(masks, rows)
+        own = contains[distinct]
+        strictly = own & ~own.T
+
+        def terms(found: np.ndarray) -> list[tuple[tuple[Placed, ...], ...]]:
+            bits = coarse.bits(found)
+            held = (bits.astype(np.float32) @ strictly.astype(np.float32)) > 0
+            known: dict[bytes, tuple[Placed, ...]] = {}
+            out = []
+            for row in bits & ~held:
+                pair = []
+                for part in row:
+                    key = part.tobytes()
+                    if key not in known:
+                        sets = sorted(self.sets[distinct[i]] for i in np.flatnonzero(part).tolist())
+                        known[key] = ((sets[0][1], sets[1][1]),) if self.hulls and sets else tuple(sets)
+                    pair.append(known[key])
+                out.append(tuple(pair))
+            return out
+
+        return made, terms
+
+
+class _Masks:
+    """Masks over some sets for each input."""
+
+    def __init__(self, inputs: int, size: int) -> None:
+        self.inputs, self.size, self.words = inputs, size, (inputs * size + 63) // 64
+
+    def bits(self, masks: np.ndarray) -> np.ndarray:
+        """Return masks as bool array (masks, inputs, sets)."""
+        flat = np.unpackbits(np.ascontiguousarray(masks).astype("<u8").view(np.uint8), axis=1, bitorder="little")
+        return flat[:, : self.inputs * self.size].reshape(len(masks), self.inputs, self.size).astype(bool)
+
+    def packed(self, bits: np.ndarray) -> np.ndarray:
+        """Return bool array (masks, inputs, sets) as masks."""
+        flat = np.zeros((len(bits), 64 * self.words), np.uint8)
+        flat[:, : self.inputs * self.size] = bits.reshape(len(bits), -1)
+        return np.packbits(flat, axis=1, bitorder="little").view("<u8").astype(np.uint64)
+
+
+def _through(masks: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Unite the rows of all bits of masks: eight bits at a time, by a table of what these lead to."""
+    bytes_of = np.ascontiguousarray(masks).astype("<u8").view(np.uint8)
+    out = np.zeros((len(masks), rows.shape[1]), np.uint64)
+    for column in range(bytes_of.shape[1]):
+        part = rows[8 * column : 8 * column + 8]
+        if not part.any():
+            continue
+        table = np.zeros((256, rows.shape[1]), np.uint64)
+        for bit in range(8):
+            table[1 << bit : 2 << bit] = table[: 1 << bit] | part[bit]
+        out |= table[bytes_of[:, column]]
+    return out
+
+
+def _widest_gap(bits: int) -> int:
+    """Entries between neighbouring ones of a set, at most; 1 where all are neighbours."""
+    widest, last = 1, None
+    for i in range(bits.bit_length()):
+        if bits >> i & 1:
+            widest, last = max(widest, 1 if last is None else i - last), i
+    return widest
+
+
+def _image(x: Placed, jump: int, width: int) -> Placed:
+    """What a set of paths makes of a run of pixels."""
+    total, run, left = 0, (1 << width) - 1, x[1]
+    while left:
+        low = left & -left
+        total |= run << (low.bit_length() - 1) * jump
+        left ^= low
+    return jump * x[0], total
+
+
+def interchangeable(steps: Sequence[Step], output: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """Return for each node what tells it from others: nodes alike in that are read alike by all that follow."""
+    out = {}
+    for i, step in enumerate(steps):
+        readers = []
+        for later in steps[i + 1 :]:
+            if any(step.name in subset for subset in later.subsets):
+                # all subsets of one size of some nodes, with the same ops on every edge: any order is the same
+                of = sorted({s for subset in later.subsets for s in subset})
+                whole = set(later.subsets) == set(combinations(_ordered(of, later), len(later.subsets[0])))
+                readers.append((later.name, (later.alike and whole) or step.name))
+        out[step.name] = (tuple(readers), step.name in output)
+    return out
+
+
+def _ordered(names: Sequence[str], step: Step) -> list[str]:
+    """Names in the order in which a node's subsets have them."""
+    first = list(dict.fromkeys(s for subset in step.subsets for s in subset))
+    return [n for n in first if n in names]
