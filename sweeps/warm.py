@@ -57,6 +57,21 @@ BRANCHES: dict[str, Any] = {
         {"name": "c", "kernel": [1, 3], "stride": 2},
     ],
 }
+CELLS: dict[str, Any] = {  # known by their effects
+    "name": "warm-cells",
+    "ops": {"a": {"kernel": 3}, "b": [], **{name: {"kernel": 1} for name in "cdefgh"}},
+    "cells": {
+        "cell": {
+            "inputs": ["c0", "c1"],
+            "nodes": [
+                {"name": f"n{i}", "pick": 2, "of": ["c0", "c1", *(f"n{j}" for j in range(i))], "op": list("abcdefgh")}
+                for i in range(3)
+            ],
+            "output": {"concat": ["n0", "n1", "n2"]},
+        }
+    },
+    "stages": [{"name": "s", "cell": "cell"}],
+}
 BOXES = [(4.0, 5.0), (9.0, 9.0), (12.0, 8.0), (20.0, 20.0), (33.0, 21.0)]  # width and height of objects, in pixels
 
 
@@ -208,6 +223,7 @@ def _sweeps() -> None:
     sample(space, 4)
     pareto(space, "extent", "overlap")
     count(Space.from_dict(BRANCHES), "pixels")
+    sample(Space.from_dict(CELLS), 1, where="area > 0")
     count(Space.from_dict({**BRANCHES, "axes": 3}), "area")
     with TemporaryDirectory() as folder:
         for each in (space, *map(Space.from_dict, (HOLES, BRANCHES))):

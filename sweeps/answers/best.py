@@ -24,7 +24,7 @@ from rfscale.sweeps.answers.question import (
     read_goal,
     split_bounds,
 )
-from rfscale.sweeps.answers.rows import as_rows
+from rfscale.sweeps.answers.rows import as_rows, each_architecture
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.variables import BEST
@@ -53,7 +53,7 @@ def best(
     xr.Dataset
         Over `rank`: the label of every factor, `objective`, `index`, and the figures and costs of the last stage. A
         row, such as ``answer.isel(rank=0)``, is taken by `space.network`. Where values tie, the ones first in index
-        order come first; with a bound on a cost, any of them.
+        order come first; with a bound on a cost, or cells of more than 2^20 choices, any of them.
 
     Notes
     -----
@@ -87,6 +87,9 @@ def best(
     if not answer:
         raise nothing_satisfies(space, where)
     rows = [(path[:-1], path[-1]) for _, path in answer]
-    made = {"objective": np.array([value for value, _ in answer])}
+    values = [value for value, _ in answer]
+    if space.folded:
+        rows, values = each_architecture(graph, rows, values, k)
+    made = {"objective": np.array(values)}
     attrs = answer_attributes(space, "best", where, objective=objective)
     return annotate(as_rows(graph, rows, "rank", made, attrs), BEST)

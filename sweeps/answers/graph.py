@@ -74,7 +74,7 @@ class QuestionGraph:
         for term in terms:
             if term.kind == "factor" and term.name in space.folded:
                 raise InputError(
-                    f"{term.name} belongs to a cell of more than 2^20 choices, known by their effects only",
+                    f"{term.name} belongs to cells of more than 2^20 choices in all, known by their effects",
                     remedy="ask rf.sample, whose rows name it, or leave its other values out of the space",
                 )
         self.axes = self.compiled.coarsest({*figures, *(t.name for t in terms if t.kind == "figure")}, memory)
@@ -312,7 +312,7 @@ class QuestionGraph:
         Parameters
         ----------
         paths : sequence of sequences of int
-            Edges, stage by stage; behind them, for each stage whose edges stand for several choices, which one it is.
+            Edges, stage by stage; then, for each stage whose edges stand for several choices, which one it is.
         """
         n = len(self.follow)
         edges = np.array([path[:n] for path in paths], np.int64).reshape(len(paths), n)
@@ -324,7 +324,7 @@ class QuestionGraph:
         for stage, follow in enumerate(self.follow):
             nodes[:, stage] = self.columns[stage]["axis", 0][at]
             at = follow[at, edges[:, stage]]
-        numbers = [dict(zip(stages, path[n:], strict=True)) for path in paths]
+        numbers = [dict(zip(stages, path[n:], strict=False)) for path in paths]
         pairs = [[(e, numbers[i].get(s, 0)) for s, e in enumerate(row)] for i, row in enumerate(edges.tolist())]
         graph: Any = self.axes[0]
         return np.array(graph.choices(pairs, nodes.tolist()), np.int64)

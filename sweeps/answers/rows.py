@@ -48,6 +48,31 @@ def as_rows(
     return xr.Dataset(data, {**coords, dim: np.arange(len(paths))}, attrs)
 
 
+def each_architecture(
+    graph: QuestionGraph, rows: Sequence[tuple[Path, int]], values: Sequence[float | int], k: int
+) -> tuple[list[tuple[Path, int]], list[float | int]]:
+    """Return the first k architectures that paths stand for, whose edges may each stand for several choices."""
+    out: list[tuple[Path, int]] = []
+    own: list[float | int] = []
+    for (path, end), value in zip(rows, values, strict=True):
+        node, many = 0, []
+        for stage, edge in enumerate(path):
+            times = graph.times[stage]
+            if times is not None:
+                many.append(int(times[node, edge]))
+            node = int(graph.follow[stage][node, edge])
+        for number in range(min(k - len(out), prod(many))):
+            which = []
+            for size in reversed(many):
+                number, digit = divmod(number, size)
+                which.append(digit)
+            out.append(((*path, *reversed(which)), end))
+            own.append(value)
+        if len(out) == k:
+            break
+    return out, own
+
+
 def _sums(graph: QuestionGraph, name: str, digits: np.ndarray) -> np.ndarray:
     """Return a cost of architectures given by their choices."""
     costs = graph.compiled.costs

@@ -34,8 +34,8 @@ import numpy as np
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.variables import Variable
-from rfscale.sweeps.kernels import rows
 from rfscale.sweeps.machine import PARALLEL_FROM, threads_for
+from rfscale.sweeps.runs import rows
 from rfscale.sweeps.runs.evaluator import Arrays
 from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.states.graph import FIGURES
@@ -202,6 +202,11 @@ class Blocks:
         wanted = [name for name in self.variables(stage) if name in out and name in (*UNION_FIGURES, "density")]
         if not wanted:
             return
+        if self.space.folded:
+            raise InputError(
+                f"space {self.space.name!r} has cells of more than 2^20 choices in all, known by their effects",
+                remedy="ask rf.count, rf.best, rf.pareto or rf.sample",
+            )
         self.compiled.build_all(self.memory, stage + 1)
         first, tables = self._union_rows(stage)
         per_row = prod(p.choices for p in self.programs[first : stage + 1])

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate, islice
 from math import prod
 from operator import mul
@@ -15,16 +16,9 @@ from typing import TYPE_CHECKING, Any, Self
 from rfscale.engine.errors import InputError, nearest, shown, visible
 from rfscale.engine.network.spec import AXES, listed, per_axis, stated_axes, text_name, whole
 from rfscale.sweeps.spaces.display import count, space_html, space_text, stage_columns
-from rfscale.sweeps.spaces.graphs.wiring import (
-    EARLIER,
-    NO_PATH,
-    ChainLayer,
-    Given,
-    Wired,
-    first_tap,
-    source_of,
-    transposed_start,
-)
+from rfscale.sweeps.spaces.graphs.cell import FOLDED_FROM
+from rfscale.sweeps.spaces.graphs.layer_spec import layer_spec
+from rfscale.sweeps.spaces.graphs.wiring import EARLIER, NO_PATH, ChainLayer, Given, Wired, source_of
 from rfscale.sweeps.spaces.index import Labelled
 from rfscale.sweeps.spaces.stage_reader import StageReader
 from rfscale.sweeps.spaces.stages import PER_AXIS, Factor, Stage, factor_values
@@ -132,6 +126,7 @@ class Space(Labelled):
                 f"space {name!r} has branches, and windows that differ between axes; branches go with square windows",
                 remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
             )
+        stages = _folded_together(stages)
         pairs = any(stage.reads_earlier or stage.folded for stage in stages)
         if scaled and pairs:
             raise InputError(
@@ -291,7 +286,7 @@ class Space(Labelled):
                 channels_of = next(channels)
                 if node in (EARLIER, NO_PATH) or source_of(node) is not None:
                     continue
-                spec = {"op": node.layer} if isinstance(node.layer, str) else _layer_spec(node.layer)
+                spec = {"op": node.layer} if isinstance(node.layer, str) else layer_spec(node.layer)
                 inputs = [names[n] for n in node.inputs]
                 before = written[-1]["name"] if written else "input"
                 reads = {} if inputs == [before] else {"inputs": inputs}
@@ -310,30 +305,15 @@ class Space(Labelled):
         return Network.from_dict({**whole_spec, "layers": written or [{"name": "nothing", "op": "pointwise"}]})
 
 
-def _layer_spec(layer: ChainLayer) -> dict[str, Any]:
-    """Return the spec of a layer, without its name and channels."""
-    if layer.op == "pointwise":
-        return {"op": layer.op}
-    if layer.op == "space_to_depth":
-        return {"op": layer.op, "scale": list(layer.stride)}
-    if layer.op == "upsample":
-        return {"op": layer.op, "scale": list(layer.stride), "mode": layer.mode}
-    if layer.op == "conv_transpose":
-        starts = [transposed_start(k, s) for k, s in zip(layer.kernel, layer.stride, strict=True)]
-        ends = [k - s - p for k, s, p in zip(layer.kernel, layer.stride, starts, strict=True)]
-        sizes = {"kernel": list(layer.kernel), "stride": list(layer.stride)}
-        return {"op": layer.op, **sizes, "padding": [*starts, *ends]}
-    if layer.op == "slice":
-        return {"op": layer.op, "start": list(layer.start), "step": list(layer.stride)}
-    starts = [-first_tap(layer, axis) for axis in range(len(layer.kernel))]
-    ends = [d * (k - 1) - s for k, d, s in zip(layer.kernel, layer.dilation, starts, strict=True)]
-    return {
-        "op": layer.op,
-        "kernel": list(layer.kernel),
-        "stride": list(layer.stride),
-        "dilation": list(layer.dilation),
-        "padding": [*starts, *ends],
-    }
+def _folded_together(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """Return stages whose cells of two inputs are known by their effects, where all together have too many choices."""
+    uses = {s.cell.prefix: s.cell for s in stages if s.cell is not None and s.reads_earlier}
+    if prod(use.size for use in uses.values()) <= FOLDED_FROM:
+        return stages
+    return tuple(
+        replace(s, choices=((replace(s.cell, crowded=True),),)) if s.cell is not None and s.reads_earlier else s
+        for s in stages
+    )
 
 
 def _read_stages(

@@ -12,9 +12,9 @@ import numpy as np
 from rfscale.engine.footprints.figures import share
 from rfscale.sweeps.kernels import axis_sets as kernels
 from rfscale.sweeps.states.compile import Program
-from rfscale.sweeps.states.effects import Effect
+from rfscale.sweeps.states.effects import Effect, EffectTable, numbered_rows
 from rfscale.sweeps.states.elements import set_bits
-from rfscale.sweeps.states.exchange import NO_EXCHANGE, Exchange, numbered_effects
+from rfscale.sweeps.states.exchange import NO_EXCHANGE, Exchange
 from rfscale.sweeps.states.graph import WORD_BYTES, AxisGraph, Level, numbered
 from rfscale.sweeps.states.live import merged_live
 
@@ -26,13 +26,18 @@ ROOT = (np.ones(1, np.int64), np.ones(1, np.int64), np.full(1, -1, np.int64), np
 def projected(programs: Sequence[Program]) -> list[Program]:
     """Return the programs of a space with branches on one axis: effects of one term, the union of all."""
 
-    def of(row: tuple[Effect, ...], known: dict[Effect, Effect]) -> tuple[Effect, ...]:
+    def of(row: Sequence[Effect], known: dict[Effect, Effect]) -> tuple[Effect, ...]:
         return tuple(known.setdefault(e, _projection(e)) if e not in known else known[e] for e in row)
 
     out = []
     for program in programs:
         known: dict[Effect, Effect] = {}
-        out.append(replace(program, effects=tuple(of(row, known) for row in program.effects)))
+        effects: Sequence[Sequence[Effect]] = program.effects
+        if isinstance(effects, EffectTable):
+            effects = EffectTable(of(effects.effects, known), effects.numbers)
+        else:
+            effects = tuple(of(row, known) for row in effects)
+        out.append(replace(program, effects=effects))
     return merged_live(out)
 
 
@@ -116,8 +121,7 @@ class AxisSetGraph(AxisGraph):
 
     def _next(self, program: Program, before: Level, limit: int) -> Level | None:
         pool: AxisSets = self.pool
-        effects = numbered_effects(program)
-        chosen = [np.array([effects[e] for e in row], np.int64) for row in program.effects]
+        effects, chosen = numbered_rows(program.effects)
         wanted = np.zeros((len(chosen), len(effects)), np.bool_)
         for row, used in zip(wanted, chosen, strict=True):
             row[used] = True

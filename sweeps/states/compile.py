@@ -25,7 +25,7 @@ from rfscale.sweeps.spaces.graphs.wiring import Block, ChainLayer, Given, Parall
 from rfscale.sweeps.spaces.stages import Ref, Stage, Value
 from rfscale.sweeps.states.cell_effects import CellEffects
 from rfscale.sweeps.states.cells.compile import Folded, PairCompiler
-from rfscale.sweeps.states.effects import Effect, Effects
+from rfscale.sweeps.states.effects import Effect, Effects, EffectTable
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
@@ -90,13 +90,13 @@ class Program:
     n_live: int
     tries: tuple[tuple[Trie, ...], ...]
     layers: tuple[tuple[tuple[ChainLayer, ...], ...], ...]
-    effects: tuple[tuple[Any, ...], ...] = ()
+    effects: Sequence[Sequence[Any]] = ()
     wirings: Callable[[int], Iterator[Wiring]] | None = None
     pair_wirings: Callable[[int, Given], Iterator[Wired]] | None = None
     folded: Folded | None = None
     adapt: str | None = None
     keep: bool = False
-    effects_on_maps: tuple[tuple[MapEffect, ...], ...] = ()
+    effects_on_maps: Sequence[Sequence[MapEffect]] = ()
     before: tuple[str, ...] = ()
     after: tuple[int, ...] = ()
 
@@ -108,7 +108,8 @@ class Program:
     def growths(self, variant: int, axis: int) -> list[tuple[int, int]]:
         """Return stride, and growth of the extent in jumps of the source, of every choice of a variant."""
         if self.effects:
-            return [(effect.stride, max(0, effect.extent - 1)) for effect in self.effects[variant]]
+            ends_of = {effect: _growth(effect) for effect in set(self.effects[variant])}
+            return [ends_of[effect] for effect in self.effects[variant]]
         trie = self.tries[variant][axis]
         ends = _growths(trie)
         return [ends[node] for node in trie.leaf.tolist()]
@@ -212,7 +213,7 @@ def _compile_effects(
         on_maps = _effects_on_maps(stage, reads, new, values, ndim, wirings)
         return {"tries": (), "layers": (), "effects_on_maps": on_maps, "wirings": wirings}
     if cell is not None:
-        effects = _cell_effects(stage, cell, reads, new, values, ndim)
+        effects: Sequence[Sequence[Effect]] = _cell_effects(stage, cell, reads, new, values, ndim)
     else:
         made, total = Effects(stage.name), 0
         rows: list[list[Effect]] = []
@@ -233,7 +234,7 @@ def _effects_on_maps(
     values: dict[str, tuple[Value, ...]],
     ndim: int,
     wirings: Callable[[int], Iterator[Wiring]],
-) -> tuple[tuple[MapEffect, ...], ...]:
+) -> Sequence[Sequence[MapEffect]]:
     """Return the effects of a stage of a space with skips or upsampling, per variant and choice."""
     from rfscale.sweeps.states.scales.effects import MapEffects
 
@@ -258,7 +259,7 @@ def _cell_effects(
     values: dict[str, tuple[Value, ...]],
     ndim: int,
     effect: Callable[[CellEffects, int], Any] = CellEffects.effect,
-) -> tuple[tuple[Any, ...], ...]:
+) -> EffectTable:
     """Return the effects of a stage of uses of one cell, per variant and choice: all of them at once."""
     names = [*reads, *new]
     axes = {name: i for i, name in enumerate(names)}
@@ -275,8 +276,10 @@ def _cell_effects(
     numbers = np.broadcast_to(grid, [len(values[n]) for n in names]).reshape(
         prod(len(values[n]) for n in reads), prod(len(values[n]) for n in new)
     )
-    known = {n: effect(made, n) for n in np.unique(numbers).tolist()}
-    return tuple(tuple(map(known.__getitem__, row)) for row in numbers.tolist())
+    occurs = np.flatnonzero(np.bincount(numbers.reshape(-1)))
+    place = np.zeros(occurs[-1] + 1, np.int64)
+    place[occurs] = np.arange(len(occurs))
+    return EffectTable([effect(made, n) for n in occurs.tolist()], place[numbers])
 
 
 def _refuse_layers(stage: str, layers: int) -> None:
@@ -361,11 +364,15 @@ def largest_extents(space: Space, programs: list[Program]) -> list[int]:
             for (jump, live), extent in reached.items():
                 if live not in steps:
                     variant = int(program.variant[live])
-                    key_of = (id((program.effects or program.tries)[variant]), axis)
-                    if key_of not in growths:
-                        growths[key_of] = program.growths(variant, axis)
-                    next_live = program.next_live[live].tolist()
-                    steps[live] = {(*end, n) for end, n in zip(growths[key_of], next_live, strict=True)}
+                    if isinstance(program.effects, EffectTable):
+                        pairs = program.effects.with_next(variant, program.next_live[live], program.n_live)
+                        steps[live] = {(*_growth(effect), n) for effect, n in pairs}
+                    else:
+                        key_of = (id((program.effects or program.tries)[variant]), axis)
+                        if key_of not in growths:
+                            growths[key_of] = program.growths(variant, axis)
+                        next_live = program.next_live[live].tolist()
+                        steps[live] = {(*end, n) for end, n in zip(growths[key_of], next_live, strict=True)}
                 for stride, growth, now in steps[live]:
                     key = jump * stride, now
                     after[key] = max(after.get(key, 0), extent + jump * growth)
@@ -374,6 +381,11 @@ def largest_extents(space: Space, programs: list[Program]) -> list[int]:
             _refuse_large(program.stage, largest[-1], max(j for j, _ in reached))
         out.append(largest)
     return [max(column) for column in zip(*out, strict=True)]
+
+
+def _growth(effect: Effect) -> tuple[int, int]:
+    """Stride of an effect, and growth of the extent in jumps of the source."""
+    return effect.stride, max(0, effect.extent - 1)
 
 
 def _growths(trie: Trie) -> list[tuple[int, int]]:

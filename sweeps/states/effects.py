@@ -7,10 +7,14 @@ section 14).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Node, Wiring, first_tap
+
+MAX_DENSE = 1 << 16  # live values up to which pairs with them are counted in a table of them all
 
 Placed = tuple[int, int]  # first entry, and the entries from it on as bits
 
@@ -35,6 +39,53 @@ class Effect(NamedTuple):
         return max((offset // 2 + bits.bit_length() for offset, bits in self.terms), default=0) - min(
             (offset // 2 for offset, _ in self.terms), default=0
         )
+
+
+class EffectTable(Sequence[tuple[Any, ...]]):
+    """Effects per variant and choice, numbered: of cells with many choices and few effects.
+
+    Attributes
+    ----------
+    effects : tuple
+        Those that are different, in order of appearance.
+    numbers : int array (variants, choices)
+    """
+
+    def __init__(self, effects: Iterable[Any], numbers: np.ndarray) -> None:
+        known: dict[Any, int] = {}
+        place = np.array([known.setdefault(e, len(known)) for e in effects], np.int64)
+        numbers = place[numbers]
+        first = np.full(len(known), numbers.size, np.int64)
+        first[numbers.reshape(-1)[::-1]] = np.arange(numbers.size - 1, -1, -1)  # the first is written last
+        order = np.argsort(first, kind="stable")[: int((first < numbers.size).sum())]
+        place = np.zeros(len(known), np.int64)
+        place[order] = np.arange(len(order))
+        found = list(known)
+        self.effects, self.numbers = tuple(found[i] for i in order.tolist()), place[numbers]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, variant: Any) -> Any:
+        return tuple(map(self.effects.__getitem__, self.numbers[variant].tolist()))
+
+    def variants(self, rows: np.ndarray) -> EffectTable:
+        """Return the table of some variants."""
+        return EffectTable(self.effects, self.numbers[rows])
+
+    def with_next(self, variant: int, next_live: np.ndarray, n_live: int) -> list[tuple[Any, int]]:
+        """Return the different pairs of an effect and a next live value, of a variant's choices."""
+        keys = self.numbers[variant] * n_live + next_live
+        found = np.flatnonzero(np.bincount(keys, minlength=1)) if n_live < MAX_DENSE else np.unique(keys)
+        return [(self.effects[n // n_live], n % n_live) for n in found.tolist()]
+
+
+def numbered_rows(effects: Sequence[Sequence[Any]]) -> tuple[dict[Any, int], list[np.ndarray]]:
+    """Return the different effects of a stage with their numbers, and the numbers of its choices, by variant."""
+    if isinstance(effects, EffectTable):
+        return {effect: n for n, effect in enumerate(effects.effects)}, [*effects.numbers]
+    number: dict[Any, int] = {}
+    return number, [np.array([number.setdefault(e, len(number)) for e in row], np.int64) for row in effects]
 
 
 class Reach(NamedTuple):

@@ -14,7 +14,7 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.kernels import elements as kernels
-from rfscale.sweeps.states.effects import Effect
+from rfscale.sweeps.states.effects import Effect, numbered_rows
 
 MAX_ELEMENTS = 1 << 13  # of one component: masks of 128 words
 MAX_BYTES = 1 << 30  # of the sets of one level, and of the table of its successors
@@ -107,11 +107,10 @@ class Steps(NamedTuple):
 
 def steps_of(effects: Sequence[Sequence[Effect]]) -> Steps:
     """Return the effects of a stage, per variant and choice, as steps."""
-    number: dict[Effect, int] = {}
     paths: dict[Path, int] = {}
     steps: dict[tuple[int, int], int] = {}
     end: dict[int, int] = {}
-    chosen = [np.array([number.setdefault(e, len(number)) for e in row], np.int64) for row in effects]
+    number, chosen = numbered_rows(effects)
     for effect, n in number.items():
         at = -1
         found = sorted(paths.setdefault(Path(effect.stride, *term), len(paths)) for term in effect.terms)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rfscale.sweeps.states.compile import Program
-from rfscale.sweeps.states.effects import Effect
+from rfscale.sweeps.states.effects import Effect, numbered_rows
 
 
 class Exchange(NamedTuple):
@@ -49,8 +49,4 @@ NO_EXCHANGE = Exchange({}, np.empty((0, 0), np.int32), np.empty((2, 0), np.int32
 
 def numbered_effects(program: Program) -> dict[Effect, int]:
     """Return the distinct effects of a stage, numbered in order of appearance."""
-    number: dict[Effect, int] = {}
-    for row in program.effects:
-        for effect in row:
-            number.setdefault(effect, len(number))
-    return number
+    return numbered_rows(program.effects)[0]

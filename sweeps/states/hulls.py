@@ -9,6 +9,7 @@ import numpy as np
 
 from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.states.compile import Program
+from rfscale.sweeps.states.effects import numbered_rows
 from rfscale.sweeps.states.graph import WORD_BYTES, AxisGraph, Level, numbered
 
 FIGURES = ("extent", "jump")
@@ -63,15 +64,18 @@ class HullGraph(AxisGraph):
         if pool.held > limit:
             return None
         keys = np.empty((len(before.state), program.choices), np.int64)
+        number, chosen = numbered_rows(program.effects)
+        hulls, place = np.unique(
+            np.array([(e.stride, e.extent) for e in number], np.int64), axis=0, return_inverse=True
+        )
+        place = place.reshape(-1)
         for v, rows in program.variant_rows(before.live):
             extent, jump = pool.extent[before.state[rows]], pool.jump[before.state[rows]]
-            effects = [(e.stride, e.extent) for e in program.effects[v]]
-            distinct = list(dict.fromkeys(effects))
-            stride, reach = np.array(distinct, np.int64).T
+            stride, reach = hulls.T
             on = (extent[:, None] > 0) & (reach > 0)
             after = np.where(on, extent[:, None] + jump[:, None] * (reach - 1), 0)
             ends = pool.numbers(after, np.where(on, jump[:, None] * stride, 0))
-            keys[rows] = ends[:, [distinct.index(e) for e in effects]]
+            keys[rows] = ends[:, place[chosen[v]]]
         keys *= program.n_live
         if program.n_live > 1:
             keys += program.next_live[before.live]

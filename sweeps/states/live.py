@@ -11,7 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from rfscale.sweeps.states.cells.distinct import distinct_rows
 from rfscale.sweeps.states.compile import Program
+from rfscale.sweeps.states.effects import EffectTable
+
+MAX_COLUMNS = 64  # that are numbered one after another, which is faster than sorting rows
 
 
 def merged_live(programs: Sequence[Program]) -> list[Program]:
@@ -24,14 +28,30 @@ def merged_live(programs: Sequence[Program]) -> list[Program]:
     after, n_after = np.zeros(programs[-1].n_live, np.int64), 1
     for program in reversed(programs):
         rows: dict[tuple[Any, ...], int] = {}
-        effects: tuple[tuple[Any, ...], ...] = program.effects or program.effects_on_maps
-        row_of = np.array([rows.setdefault(row, len(rows)) for row in effects] or [0], np.int64)
+        effects: Sequence[Sequence[Any]] = program.effects or program.effects_on_maps
+        table = effects if isinstance(effects, EffectTable) else None
+        if table is not None:
+            row_of, kept = _distinct(table.numbers)
+            distinct: Any = table.variants(kept)
+        else:
+            row_of = np.array([rows.setdefault(tuple(row), len(rows)) for row in effects] or [0], np.int64)
+            distinct = tuple(rows)
         variant = row_of[program.variant]
         next_live = after[program.next_live]
         alike = np.concatenate([variant[:, None], next_live], axis=1)
-        _, first, before = np.unique(alike, axis=0, return_index=True, return_inverse=True)
-        before = before.reshape(-1)
-        merged: dict[str, Any] = {"effects" if program.effects else "effects_on_maps": tuple(rows)}
+        before, first = _distinct(alike)
+        merged: dict[str, Any] = {"effects" if program.effects else "effects_on_maps": distinct}
         out.append(replace(program, variant=variant[first], next_live=next_live[first], n_live=n_after, **merged))
         after, n_after = before, len(first)
     return out[::-1]
+
+
+def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Number the different rows of whole numbers: numbers, and where each first appears."""
+    if len(rows) == 1:
+        return np.zeros(1, np.int64), np.zeros(1, np.int64)
+    if rows.shape[1] <= MAX_COLUMNS:
+        number, first = distinct_rows(rows)
+        return number.astype(np.int64), first
+    _, first, number = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    return number.reshape(-1), first

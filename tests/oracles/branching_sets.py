@@ -160,6 +160,8 @@ class Architecture:
         prefix = stage if spec.get("own") else spec["cell"]
         if "like" in cell:
             cell = {**self.spec["cells"][cell["like"]], **cell}
+        if isinstance(cell.get("nodes"), Mapping):
+            return self._graph(self.row[f"{prefix}_graph"], outputs[-1])
         inputs = cell["inputs"]
         given = outputs[-len(inputs) :]
         given = [given[0]] * (len(inputs) - len(given)) + given
@@ -187,6 +189,15 @@ class Architecture:
             maps[name] = joined([edge(op, source) for op, source in zip(ops, picked, strict=True)])
         output = cell["output"]
         return joined([maps[n] for n in output["concat"]]) if isinstance(output, Mapping) else maps[output]
+
+    def _graph(self, label: str, given: Map) -> Map:
+        """A cell written as its graph: "conv3:0 pool3:01 out:12"."""
+        maps = [given]
+        for part in label.split():
+            op, reads = part.split(":")
+            before = joined([maps[int(i)] for i in reads])
+            maps.append(before if op == "out" else self._run(_layers(self.spec["ops"][op]), before))
+        return maps[-1]
 
     def _op(self, name: str, before: Map, stride: int, adapt: str | None) -> Map:
         layers = self.spec["ops"][name]

@@ -128,6 +128,12 @@ def _check(
 ) -> str | None:
     """Check the arguments; return the name of the cost."""
     expression_parser(space)
+    if space.folded:
+        raise InputError(
+            f"space {space.name!r} has cells of more than 2^20 choices in all, known by their effects; designs "
+            "choose maps of architectures told apart",
+            remedy="ask rf.best or rf.sample with where on the figures of the stages, such as 'cell3.width >= 32'",
+        )
     if len(space.axes) != 2:
         raise InputError(f"space {space.name!r} has {len(space.axes)} axes; objects have sizes on two")
     if whole(k, "k") > len(space.stages):

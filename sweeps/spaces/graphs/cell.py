@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
 from rfscale.sweeps.spaces.graphs.any_graphs import AnyGraphs
 from rfscale.sweeps.spaces.graphs.wiring import Block, Part, Wirer, flat_blocks
 
-FOLDED_FROM = 1 << 20  # choices of a cell above which it is known by its effects only
+FOLDED_FROM = 1 << 20  # choices of cells, all together, above which they are known by their effects only
 
 Op = tuple[Block, ...] | None  # layers one after another; None: no path
 
@@ -162,7 +162,7 @@ class AnyCell:
 
     name: str
     inputs: tuple[str, ...]
-    graphs: AnyGraphs
+    graphs: AnyGraphs = field(repr=False)
     names: tuple[str, ...]
     ops: Mapping[str, Op]
     concat: bool
@@ -201,6 +201,7 @@ class CellUse(Part):
 
     cell: Cell | AnyCell
     prefix: str
+    crowded: bool = False  # with other cells of its space it has too many choices
 
     def wire(self, wirer: Wirer, at: int | None) -> int | None:
         """Wire the cell with the ops that are chosen."""
@@ -225,4 +226,4 @@ class CellUse(Part):
     @property
     def folded(self) -> bool:
         """Whether it has too many choices for tables, so that only its different effects are told apart."""
-        return self.size > FOLDED_FROM
+        return self.crowded or self.size > FOLDED_FROM
