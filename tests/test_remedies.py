@@ -110,6 +110,15 @@ def limited(monkeypatch, name, limit, input_size):
         return rf.profile(net, input_size=input_size)
 
 
+def listed(monkeypatch, input_size):
+    """All sets of a trace written down, where a limit of memory is small."""
+    from rfscale.engine.footprints.forward import trace
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rfscale.engine.footprints.solid_program.MAX_LISTED", 100)
+        return trace(CHAIN, input_size).terms.solid.listed()
+
+
 def run(entry, **options):
     """One run of a batch; its error is raised again."""
     Path("runs.yaml").write_text(json.dumps({"runs": [{"name": "one", **entry}]}))
@@ -201,6 +210,9 @@ PLAIN = {  # place: what fails there, the words of the remedy, the same call wit
     "engine.footprints.pixel_sets:_check_words": (
         lambda patch: limited(patch, "pixel_sets.MAX_WORDS", 64, 64), "analyse a smaller input_size",
         lambda patch: limited(patch, "pixel_sets.MAX_WORDS", 64, 8),
+    ),
+    "engine.footprints.solid_program:listed": (
+        lambda patch: listed(patch, 64), "analyse a smaller input_size", lambda patch: listed(patch, 16),
     ),
     "engine.footprints.plan:_maps": (
         lambda _: rf.profile(SIZED), "give input_size", lambda _: rf.profile(SIZED, input_size=16),
