@@ -96,7 +96,7 @@ class Results:
 
 
 def read_run(path: str | Path) -> Results:
-    """Read what `pytest benchmarks --benchmark-json` wrote."""
+    """Read what `pytest benchmarks --benchmark-json` wrote; cases of which ours was not timed are left out."""
     data = json.loads(Path(path).read_text())
     timings: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for run in data["benchmarks"]:
@@ -104,7 +104,8 @@ def read_run(path: str | Path) -> Results:
         kept = {key: value for key, value in info.items() if key not in DROPPED}
         seconds = run["stats"]["median"] * info["scale"]
         timings[run["group"]].append({"who": info["contender"], "seconds": seconds, **kept})
-    return Results(data["machine_info"]["of_rfscale"], dict(timings), {})
+    whole = {name: runs for name, runs in timings.items() if any(run["who"] == OURS for run in runs)}
+    return Results(data["machine_info"]["of_rfscale"], whole, {})
 
 
 def place(machine: dict[str, Any]) -> Path:

@@ -186,11 +186,14 @@ def _one_network() -> None:
     from rfscale.engine.analysis.path_counts import path_counts
     from rfscale.engine.analysis.profile import profile_columns
     from rfscale.engine.footprints.backward import grid_figures
+    from rfscale.engine.footprints.forward import trace
     from rfscale.engine.footprints.plan import resolve
 
     net = _network()
     for size in (None, 16):
         profile_columns(net, size)
+        terms: Any = trace(net, size).terms
+        terms.solid.listed()
         output_lines(net, size)
         for layer in ("e", "f"):
             path_counts(net, layer, input_size=size)

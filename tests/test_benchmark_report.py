@@ -89,10 +89,12 @@ def test_a_run_of_pytest_becomes_what_is_kept(tmp_path):
         "public": True,
     }
     runs = [{"group": "q", "stats": {"median": 2.0}, "extra_info": {**each, "state": "warm"}} for each in (info, own)]
+    runs.append({**runs[0], "group": "of which ours was not timed"})
     at = {"of_rfscale": {"name": "m", "small": False}}
     (tmp_path / "run.json").write_text(json.dumps({"benchmarks": runs, "machine_info": at}))
     read = results.read_run(tmp_path / "run.json")
     assert read.machine == at["of_rfscale"]
+    assert list(read.cases) == ["q"]
     assert [(row.who, row.seconds, row.ratio, row.missed) for row in read.cases["q"]] == [
         ("rfscale", 2.0, 1.0, False),
         ("peer", 6.0, 3.0, True),

@@ -59,7 +59,17 @@ def one_by_one(space: rf.Space, indices: list[int]) -> np.ndarray:
     return np.array(out)
 
 
-def compared(space: rf.Space, what: str, aim: float) -> Case:
+def far_dilations(most: int) -> rf.Space:
+    """Rates of their own at every stage, so that hardly two stacks have one footprint."""
+    rates = ((1, 2, 4, 7, 9), (11, 18, 27, 38, 45), (53, 71, 97, 120, 131))
+    stages = []
+    for i, dilations in enumerate(rates):
+        of = [{"kernel": 3, "dilation": d} for d in dilations]
+        stages.append({"name": f"s{i}", "branches": {"choose": list(range(1, most + 1)), "of": of}})
+    return rf.Space.from_dict({"name": "far dilations", "stages": stages})
+
+
+def compared(space: rf.Space, what: str, aim: float, aim_anew: float | None = None) -> Case:
     """Every architecture, labelled, against some of the same networks one by one."""
     indices = np.random.default_rng(1).integers(space.size, size=SAMPLED).tolist()
     last = space.stages[-1].name
@@ -73,6 +83,9 @@ def compared(space: rf.Space, what: str, aim: float) -> Case:
         assert np.array_equal(areas, rf.sweep(anew(space))[last].area.values.ravel())
 
     scale, note = space.size / SAMPLED, f"{SAMPLED} of {space.size} timed"
+    if aim_anew is not None:  # states are no gain from one call to the next
+        each = {"rf.profile of each": Contender(loop, scale=scale, rounds=2, note=note, aim=aim_anew)}
+        return Case(what, Contender(lambda: rf.sweep(anew(space))), check, each, space.size, "architectures")
     others = {
         "rf.profile of each": Contender(loop, scale=scale, rounds=2, note=note, aim=aim),
         "ours, the space new": Contender(lambda: rf.sweep(anew(space)), note="the space is read and compiled as well"),
@@ -93,8 +106,8 @@ def branches_merging() -> Case:
 
 @case
 def branches_not_merging() -> Case:
-    space = dilations((1, 9, 31, 90), 3, sized(3, 2))
-    return compared(space, "stacks of 1 to 3 of 4 far dilations, states that hardly merge", 500)
+    what = "stacks of 1 to 4 of 5 far dilations, new, states that hardly merge"
+    return compared(far_dilations(sized(4, 2)), what, 500, aim_anew=500)
 
 
 @case
@@ -124,3 +137,26 @@ def branches_counted() -> Case:
 
     ours = Contender(lambda: rf.count(space, "extent"))
     return Case("1.8e13 stacks of dilations, counted by extent", ours, check, {"Python": Contender(hulls)})
+
+
+@case
+def branches_counted_by_area() -> Case:
+    """The same by area and extent, which take antichains: 1.4 million states after six blocks."""
+    stages = sized(6, 3)
+    space = dilations((1, 2, 3, 4, 6, 8, 12, 18), 4, stages)
+
+    def check(answer: xr.DataArray) -> None:
+        by_extent = rf.count(anew(space), "extent")
+        assert np.array_equal(answer.sum("area"), by_extent)
+        assert answer.sum() == 162**stages
+        small = dilations((1, 2, 3, 4, 6, 8, 12, 18), 4, 2)
+        areas, numbers = np.unique(rf.sweep(small)["s1"].area.values, return_counts=True)
+        counted = rf.count(small, "area")
+        assert np.array_equal(counted.area, areas)
+        assert np.array_equal(counted, numbers)
+
+    ours = Contender(lambda: rf.count(anew(space), ["area", "extent"]), rounds=1, note="the space is new")
+    indices = np.random.default_rng(1).integers(space.size, size=SAMPLED).tolist()
+    scale, note = space.size / SAMPLED, f"{SAMPLED} of {space.size:.2g} timed"
+    each = Contender(lambda: one_by_one(space, indices), scale=scale, rounds=1, note=note)
+    return Case(f"stacks of {stages} blocks of dilations, counted by area", ours, check, {"rf.profile of each": each})

@@ -34,7 +34,7 @@ from rfscale.engine.network.axis_maps import AxisMap, whole_map
 
 MAX_LISTED = 1 << 27  # sets by their ends: 2 GiB
 INFINITE = -1  # in place of a node: the layer has no sets with bounds
-NODES = BeforeKernels(few=8, most=1 << 16)  # that are followed without compiled code: 2 µs each
+NODES = BeforeKernels(few=8, most=1 << 18)  # that are followed without compiled code: 2 µs each, to load it takes 0.4 s
 
 
 @cache

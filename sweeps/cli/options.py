@@ -196,12 +196,14 @@ def write_data(data: xr.Dataset | xr.DataArray | Columns, out: Path | None) -> l
 
 def fields_of(files: Sequence[Path] | None) -> list[Any] | None:
     """The fields of files that the verb field has written."""
+    if not files:
+        return None
     import xarray as xr
 
     found = []
-    for path in files or ():
+    for path in files:
         try:
             found.append(xr.load_dataset(path))
         except (OSError, ValueError) as error:
             raise InputError(f"is no file of rfscale field: {error}", argument="--fields", value=str(path)) from None
-    return found or None
+    return found

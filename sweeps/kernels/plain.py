@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.kernels import jit
-from rfscale.engine.kernels.jit import JIT_DISABLED
+from rfscale.engine.kernels.jit import JIT_DISABLED, lowest_bit, popcount
 
 
 @dataclass
@@ -77,9 +76,9 @@ def plain(kernel: Callable[..., Any]) -> Callable[..., Any]:
 
 def _plain(value: Any, known: dict[Any, Any]) -> Any:
     """A kernel as a function with globals of its own, in which kernels are such functions; other values as they are."""
-    if value is jit.popcount:
+    if value is popcount:
         return _popcount
-    if value is jit.lowest_bit:
+    if value is lowest_bit:
         return _lowest_bit
     function = getattr(value, "py_func", None)
     if function is None:

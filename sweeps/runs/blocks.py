@@ -34,8 +34,8 @@ import numpy as np
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.variables import Variable
-from rfscale.sweeps.kernels import rows
 from rfscale.sweeps.machine import PARALLEL_FROM, threads_for
+from rfscale.sweeps.runs import rows
 from rfscale.sweeps.runs.evaluator import Arrays
 from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.states.graph import FIGURES

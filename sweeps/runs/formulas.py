@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from rfscale.engine.formulas.registry import START, advance, leaves_gaps, published_after
-from rfscale.sweeps.kernels import rows
+from rfscale.sweeps.runs import rows
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer
 from rfscale.sweeps.states.compile import AxisLayer, Program
 

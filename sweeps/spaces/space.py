@@ -17,16 +17,8 @@ from rfscale.engine.errors import InputError, nearest, shown, visible
 from rfscale.engine.network.spec import AXES, listed, per_axis, stated_axes, text_name, whole
 from rfscale.sweeps.spaces.display import count, space_html, space_text, stage_columns
 from rfscale.sweeps.spaces.graphs.cell import FOLDED_FROM
-from rfscale.sweeps.spaces.graphs.wiring import (
-    EARLIER,
-    NO_PATH,
-    ChainLayer,
-    Given,
-    Wired,
-    first_tap,
-    source_of,
-    transposed_start,
-)
+from rfscale.sweeps.spaces.graphs.layer_spec import layer_spec
+from rfscale.sweeps.spaces.graphs.wiring import EARLIER, NO_PATH, ChainLayer, Given, Wired, source_of
 from rfscale.sweeps.spaces.index import Labelled
 from rfscale.sweeps.spaces.stage_reader import StageReader
 from rfscale.sweeps.spaces.stages import PER_AXIS, Factor, Stage, factor_values
@@ -294,7 +286,7 @@ class Space(Labelled):
                 channels_of = next(channels)
                 if node in (EARLIER, NO_PATH) or source_of(node) is not None:
                     continue
-                spec = {"op": node.layer} if isinstance(node.layer, str) else _layer_spec(node.layer)
+                spec = {"op": node.layer} if isinstance(node.layer, str) else layer_spec(node.layer)
                 inputs = [names[n] for n in node.inputs]
                 before = written[-1]["name"] if written else "input"
                 reads = {} if inputs == [before] else {"inputs": inputs}
@@ -322,32 +314,6 @@ def _folded_together(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
         replace(s, choices=((replace(s.cell, crowded=True),),)) if s.cell is not None and s.reads_earlier else s
         for s in stages
     )
-
-
-def _layer_spec(layer: ChainLayer) -> dict[str, Any]:
-    """Return the spec of a layer, without its name and channels."""
-    if layer.op == "pointwise":
-        return {"op": layer.op}
-    if layer.op == "space_to_depth":
-        return {"op": layer.op, "scale": list(layer.stride)}
-    if layer.op == "upsample":
-        return {"op": layer.op, "scale": list(layer.stride), "mode": layer.mode}
-    if layer.op == "conv_transpose":
-        starts = [transposed_start(k, s) for k, s in zip(layer.kernel, layer.stride, strict=True)]
-        ends = [k - s - p for k, s, p in zip(layer.kernel, layer.stride, starts, strict=True)]
-        sizes = {"kernel": list(layer.kernel), "stride": list(layer.stride)}
-        return {"op": layer.op, **sizes, "padding": [*starts, *ends]}
-    if layer.op == "slice":
-        return {"op": layer.op, "start": list(layer.start), "step": list(layer.stride)}
-    starts = [-first_tap(layer, axis) for axis in range(len(layer.kernel))]
-    ends = [d * (k - 1) - s for k, d, s in zip(layer.kernel, layer.dilation, starts, strict=True)]
-    return {
-        "op": layer.op,
-        "kernel": list(layer.kernel),
-        "stride": list(layer.stride),
-        "dilation": list(layer.dilation),
-        "padding": [*starts, *ends],
-    }
 
 
 def _read_stages(

@@ -109,13 +109,14 @@ class Stage:
     @property
     def sources(self) -> tuple[str, ...]:
         """The stages whose outputs it reads, other than the one before."""
-        return (*((self.source,) if self.source else ()), *(self.skip.sources if self.skip else ()))
+        own = (self.source,) if self.source else ()
+        return (*own, *self.skip.sources) if self.choices and self.skip else own
 
     def upsamples(self, values: Mapping[str, Sequence[Value]]) -> bool:
         """Whether some layer may make more entries; `values` are those of all factors."""
-        for block in self.blocks:
+        for block in self.blocks if self.choices else (self.params,):
             op = block.get("op")
-            if any(v in UPSAMPLING for v in (values[op.factor] if isinstance(op, Ref) else (op,))):
+            if op in UPSAMPLING or (isinstance(op, Ref) and any(v in UPSAMPLING for v in values[op.factor])):
                 return True
         return False
 

@@ -108,7 +108,8 @@ class Program:
     def growths(self, variant: int, axis: int) -> list[tuple[int, int]]:
         """Return stride, and growth of the extent in jumps of the source, of every choice of a variant."""
         if self.effects:
-            return [_growth(effect) for effect in self.effects[variant]]
+            ends_of = {effect: _growth(effect) for effect in set(self.effects[variant])}
+            return [ends_of[effect] for effect in self.effects[variant]]
         trie = self.tries[variant][axis]
         ends = _growths(trie)
         return [ends[node] for node in trie.leaf.tolist()]

@@ -22,8 +22,7 @@ from rfscale.engine.errors import InputError
 from rfscale.sweeps.kernels import lanes, paths
 from rfscale.sweeps.kernels import states as kernels
 from rfscale.sweeps.kernels.plain import Sooner
-from rfscale.sweeps.kernels.threads import in_threads
-from rfscale.sweeps.machine import PARALLEL_FROM, threads_for
+from rfscale.sweeps.machine import PARALLEL_FROM, in_threads, threads_for
 from rfscale.sweeps.spaces.costs import CostRules, CostState
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, output_node
 from rfscale.sweeps.states.compile import Program

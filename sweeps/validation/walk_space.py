@@ -20,8 +20,7 @@ import numpy as np
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.kernels import formula_errors, merge_states
 from rfscale.sweeps.kernels.formula_recurrence import ALL_FLAGS
-from rfscale.sweeps.kernels.threads import in_threads
-from rfscale.sweeps.machine import free_memory, size_text
+from rfscale.sweeps.machine import free_memory, in_threads, size_text
 from rfscale.sweeps.runs.blocks import MEMORY
 from rfscale.sweeps.states.compile import Program, Trie
 from rfscale.sweeps.states.compiled import compiled

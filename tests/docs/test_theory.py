@@ -1203,6 +1203,24 @@ def test_14_7_shared_choices_are_one_where_effects_are() -> None:
     assert dict(zip(counts.extent.values.tolist(), counts.values.tolist(), strict=True)) == {1: 2, 7: 2}
 
 
+def test_14_8_stages_of_stride_1_can_be_exchanged() -> None:
+    draw = random.Random(148)
+    differ = 0
+    for _ in range(100):
+        terms = {frozenset(draw.sample(range(9), 3)) for _ in range(2)}
+        one, other = ({frozenset(draw.sample(range(-3, 4), 2)) for _ in range(2)} for _ in range(2))
+        jump, stride = draw.randint(1, 3), draw.randint(1, 2)
+
+        def after(state: set[frozenset[int]], effect: set[frozenset[int]], jump: int) -> set[frozenset[int]]:
+            return {frozenset(x + jump * a for x in t for a in p) for t in state for p in effect}
+
+        there = after(after(terms, one, jump), other, jump * stride)  # the first stage has the stride
+        back = after(after(terms, other, jump), one, jump)
+        assert stride > 1 or there == back
+        differ += there != back
+    assert differ  # strides count
+
+
 # 15 skips and upsampling ----------------------------------------------------------------------------------------------
 
 

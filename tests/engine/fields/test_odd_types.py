@@ -36,6 +36,7 @@ TAKES = {  # what is a good value after all
     "layer": ("an empty text",),  # the model itself
     "count": ("a number",),
     "seed": ("a number",),
+    "draws": ("a number",),
     "batch": ("a number",),
     "name": ("a word", "an empty text"),
     "arguments": ("an empty dict",),  # as none

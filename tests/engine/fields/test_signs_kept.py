@@ -108,3 +108,20 @@ def test_draws_are_the_same_ones_and_more_of_them_are_nearer():
     assert float(rf.compare_fields(measured, many).correlation) > 0.97
     with pytest.raises(rf.InputError, match="draws is 0"):
         rf.predicted_field(model, layer, signs="kept", draws=0, example_input=shape)
+
+
+def test_a_network_trained_on_small_squares(monkeypatch):
+    """Filters that training has made add up: squares of weights are wrong, the weights themselves are not."""
+    from tests import ROOT
+
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    from trained_fields import FIELD, network, train
+
+    model = network()
+    assert train(model, side=3, steps=150) > 0.85
+    measured = rf.effective_field(model, "14", count=600, input_size=FIELD)
+    kept, random = (rf.predicted_field(model, "14", input_size=FIELD, signs=s) for s in ("kept", "random"))
+    near, far = (rf.compare_fields(measured, p) for p in (kept, random))
+    assert float(near.correlation) > 0.97
+    assert np.abs(near.std_ratio - 1).max() < 0.1
+    assert float(far.correlation) < 0.9

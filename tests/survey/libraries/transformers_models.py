@@ -28,7 +28,7 @@ COMPLETED: dict[str, dict[str, Any]] = {  # where the defaults make no model
     "Sapiens2ForSemanticSegmentation": {
         "head_config": {"upsample_out_channels": [768, 768], "conv_out_channels": [512, 256]}
     },
-    "beit": {"out_indices": [3, 5, 7, 11]},
+    "BeitForSemanticSegmentation": {"out_indices": [3, 5, 7, 11]},
     "lw_detr": {"projector_scale_factors": [1.0]},
     "perceiver": {"num_cross_attention_heads": 1},
     "pp_ocrv6_small_det": {

@@ -121,28 +121,27 @@ def expected(fp, plane, ndim: int) -> np.ndarray:
 
 
 def compare(opened: Opened, page, network, rng: random.Random) -> int:
-    """Random entries of random layers, at every size and without borders: what is painted is the footprint."""
+    """Random entries of random layers: what is painted is the footprint.
+
+    At every size of the page, at a larger one that it works out itself, and without borders.
+    """
     document = page.document
+    views = {tuple(view["input_size"] or ()): view["terms"] for view in document["views"]}
+    larger = tuple(n + 32 for n in document["views"][0]["input_size"])
+    views[larger] = document["views"][0]["terms"]
     seen = 0
     for _ in range(ENTRIES):
-        view = rng.choice(document["views"])
-        size = "x".join(map(str, view["input_size"] or ["none"]))
-        layers = [i for i, terms in enumerate(view["terms"]) if terms is not None]
-        layer = rng.choice(layers)
-        sizes = view["figures"]["map_size"][layer] if view["input_size"] else [9] * len(document["axes"])
-        entry = [rng.randrange(n) for n in sizes]
-        opened.tab.evaluate(
-            SHOW, {"view": size, "layer": layer, "entry": entry, "neighbour": rng.randrange(len(entry))}
-        )
+        size = rng.choice(list(views))
+        layer = rng.choice([i for i, terms in enumerate(views[size]) if terms is not None])
         name = document["layers"][layer]["name"]
-        fp = rf.footprint(network, name, entry, view["input_size"])
+        map_size = network.map_sizes(size)[name] if size else [9] * len(document["axes"])
+        entry = [rng.randrange(n) for n in map_size]
+        state = {"view": "x".join(map(str, size)) or "none", "layer": layer, "entry": entry}
+        opened.tab.evaluate(SHOW, state | {"neighbour": rng.randrange(len(entry))})
+        assert opened.tab.evaluate("() => rfscale.state.view") == state["view"]
+        fp = rf.footprint(network, name, entry, size or None)
         for plane in opened.tab.evaluate(PAINTED):
-            assert np.array_equal(painted(plane), expected(fp, plane, len(entry))), (
-                size,
-                name,
-                entry,
-                plane["plane"],
-            )
+            assert np.array_equal(painted(plane), expected(fp, plane, len(entry))), (size, name, entry, plane["plane"])
         seen += bool(fp.values.any())
     return seen
 
@@ -360,6 +359,11 @@ def test_it_fits_small_and_large_screens_and_paper(opened, width, scheme):
     shown.tab.emulate_media(media="print")
     assert shown.tab.locator("#controls").is_hidden()
     assert shown.tab.locator("#sentences").is_visible()
+    paper = "() => getComputedStyle(document.documentElement).getPropertyValue('--card')"
+    assert shown.tab.evaluate(paper) == "#fff", "paper is white, whatever the screen has"
+    shown.settle()
+    corner = "() => [...document.querySelector('.photo').getContext('2d').getImageData(9, 9, 1, 1).data]"
+    assert shown.tab.evaluate(corner)[3] == 0 or min(shown.tab.evaluate(corner)[:3]) > 90
     shown.quiet()
 
 

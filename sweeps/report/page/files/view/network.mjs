@@ -29,6 +29,6 @@ export function openNetwork(doc, hash, photo, inAddress = true) {
   if (inAddress) window.addEventListener("hashchange", () => app.open(location.hash), until);
   const again = () => [stages, map, chart].forEach((draw) => draw(null));
   window.addEventListener("resize", again, until);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again, until);
+  for (const media of ["(prefers-color-scheme: dark)", "print"]) matchMedia(media).addEventListener("change", again, until);
   return app;
 }

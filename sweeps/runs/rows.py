@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rfscale.sweeps.kernels.threads import in_threads
+from rfscale.sweeps.machine import in_threads
 
 ROWS_AT_ONCE = 1 << 14  # so that their indices stay in the cache
 SUMS_AT_ONCE = 1 << 15  # numbers that are copied, and then added to while they are in the cache
