@@ -97,5 +97,5 @@ def test_labels_of_yolo_are_asked_for_in_the_words_of_the_shell(rfscale, files, 
 def test_an_image_that_does_not_fit_into_memory_is_refused_with_the_figure(rfscale):
     code, _, err = rfscale("profile", "resnet50", "--input-size", "1000000000")
     assert code == 2
-    assert "the sets of 1000000000 pixels take 8000000000 bytes on one axis" in err
+    assert "the footprints of its 1000000000 entries take 8000000000 bytes on one axis" in err
     assert "analyse a smaller --input-size" in err
