@@ -9,6 +9,7 @@ from rfscale.engine.analysis.tiling.halo import halo
 from rfscale.engine.analysis.tiling.tile_costs import tile_costs
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.plan import GlobalOps
+from rfscale.engine.network.input_sizes import AxisSizes, input_sizes
 from rfscale.engine.network.network import Network
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 MOST_TRIED = 12  # maps before the outputs
 STEPS = 40  # places of the slider
+EXAMPLE = 200  # pixels from which sizes are listed as examples
 LARGEST = {1: 1 << 18, 2: 4096, 3: 512}  # pixels of a tile along an axis
 
 
@@ -48,16 +50,45 @@ def tiling_of(network: Network, global_ops: GlobalOps, is_global: Sequence[bool]
         for i in range(costs.sizes["option"])
     ]
     margin = found.margin.values.tolist()
+    valid = [sizes_in_words(sizes) for sizes in input_sizes(network)]
     of_layer = f" of {layers[0]}" if layers else ""
     return {
         "sentence": f"Tiles{of_layer} need a margin of {_margins(network, margin)}; their sides are "
-        f"{_multiples(period)}; sizes that the network takes: {_alike(found.valid.values.tolist())}.",
+        f"{_multiples(period)}. The network takes images of these sizes: {_alike(valid)}.",
         "layers": layers or [],
         "margin": margin,
         "period": period,
-        "valid": [str(text) for text in found.valid.values.tolist()],
+        "valid": valid,
         "tiles": tiles,
     }
+
+
+def sizes_in_words(sizes: AxisSizes) -> str:
+    """Return the sizes that a network takes along an axis in words, with some of them.
+
+    Examples
+    --------
+    >>> sizes_in_words(AxisSizes.multiples(32))
+    'multiples of 32, such as 224, 256'
+    >>> sizes_in_words(AxisSizes((), 29, 32, (0, 29, 30, 31)))
+    'multiples of 32, such as 224, 256; also others, such as 221, 222, 223, 253'
+    """
+    if not sizes.rests or sizes.step == 1:
+        return sizes.text
+    if sizes.irregular:
+        return f"{_listed(sizes.first(4))}, …"
+    from_ = max(EXAMPLE, sizes.regular_from)
+    if 0 not in sizes.rests:
+        rest = f", every {sizes.step} pixels" if len(sizes.rests) == 1 else ""
+        return f"{_listed(sizes.first(4))}, …{rest}"
+    multiple = -(-from_ // sizes.step) * sizes.step
+    words = f"multiples of {sizes.step}, such as {multiple}, {multiple + sizes.step}"
+    others = [size for size in sizes.first(8, from_) if size % sizes.step][:4]
+    return f"{words}; also others, such as {_listed(others)}" if others else words
+
+
+def _listed(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values))
 
 
 def _margins(network: Network, margin: list[list[int]]) -> str:

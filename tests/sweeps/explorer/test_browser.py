@@ -302,6 +302,32 @@ def test_the_address_opens_the_page_as_it_was(resnet):
     assert {key: resnet.state(key) for key in state} == state
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_only_the_list_scrolls_to_a_layer(opened, width):
+    shown = opened(rf.explore("vgg16", input_size=64))
+    tab = shown.tab
+    tab.set_viewport_size({"width": width, "height": 500})
+    tab.reload()
+    tab.click("#open-all")
+    tab.evaluate("() => scrollTo(0, 0)")
+    last = tab.locator("[role=treeitem]").count() - 1
+    seen = """() => {
+      const [box, row] = ["#graph", "[aria-selected=true]"].map((s) =>
+        document.querySelector(s).getBoundingClientRect());
+      return row.top >= box.top - 1 && row.bottom <= box.bottom + 1;
+    }"""
+    for number in (0, last, 0):
+        tab.evaluate(SHOW, {"layer": number})
+        assert tab.evaluate("() => scrollY") == 0
+        assert tab.evaluate(seen)
+    tab.wait_for_url("**#**")
+    tab.evaluate(SHOW, {"layer": last})
+    tab.reload()
+    shown.settle()
+    assert tab.evaluate("() => scrollY") == 0, "nothing scrolls on opening"
+    assert shown.said == []
+
+
 def test_any_size_that_the_network_takes(opened):
     """What the page works out itself is painted as the engine has it; sizes that do not fit are refused in words."""
     network = rf.load("unet-padded")
@@ -320,7 +346,7 @@ def test_any_size_that_the_network_takes(opened):
     tab.keyboard.press("Enter")
     assert shown.state("view") == "80x80"
     assert "merges maps of" in tab.inner_text("[role=alert]")
-    assert "16k from 16" in tab.inner_text("[role=alert]")
+    assert "it takes multiples of 16, such as 208, 224" in tab.inner_text("[role=alert]")
     tab.evaluate(SHOW, {"zoom": 8})
     assert tab.evaluate("() => document.querySelector('.mask').width") < 30
     shown.quiet()

@@ -23,8 +23,14 @@ export function createGraph(app, place) {
     const nodes = rows.map((row, i) => rowOf(app, row, i, { selected, figures, extents, bar, marks }));
     list.replaceChildren(wiring(rows, wires), ...nodes);
     if (had !== undefined) nodes[Math.min(Number(had), nodes.length - 1)].focus({ preventScroll: true });
-    if (changed?.has("layer")) nodes[selected]?.scrollIntoView({ block: "nearest" });
+    if (changed?.has("layer") && nodes[selected]) scrollTo(place, nodes[selected]);
   };
+}
+
+// Scrolls the box of the list alone: the page stays where it is, and opens at its start.
+function scrollTo(box, row) {
+  const [outer, inner] = [box, row].map((node) => node.getBoundingClientRect());
+  box.scrollTop += Math.min(0, inner.top - outer.top) + Math.max(0, inner.bottom - outer.bottom);
 }
 
 function rowOf(app, { node, header }, i, { selected, figures, extents, bar, marks }) {

@@ -41,7 +41,7 @@ function createHalo(app) {
     const at = halo.tiles[app.state.tile] ? app.state.tile : usual < 0 ? halo.tiles.length - 1 : usual;
     const tile = halo.tiles[(slider.value = at)];
     const memory = tile.memory ? `, ${short(tile.memory)}B of maps` : "";
-    told.textContent = ` ${tile.tile.join("×")}: crops of ${tile.crop.join("×")}, ${text(tile.waste)} pixels computed for each of use${memory}`;
+    told.textContent = ` ${tile.tile.join("×")}: crops of ${tile.crop.join("×")}, each useful pixel costs ${text(tile.waste)} computed ones${memory}`;
   };
 }
 
