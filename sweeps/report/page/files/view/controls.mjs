@@ -18,7 +18,7 @@ export function createControls(app, redraw) {
   return () => {
     const had = document.activeElement?.id;
     const { state } = app;
-    const names = doc.layers.map((layer) => layer.name);
+    const [names, valid] = [doc.layers.map((layer) => layer.name), doc.halo.valid && [...new Set(doc.halo.valid)].join(" × ")];
     const choose = (key, label, shown, first = 0) => chooser(label, shown.map((name, i) => [String(i + first), name]),
       String(state[key]), (v) => app.set({ [key]: Number(v) }));
     const check = (key, label) => el("label", {}, el("input",
@@ -27,7 +27,7 @@ export function createControls(app, redraw) {
       chooser("Input", doc.views.map((v) => [keyOf(v), v.input_size?.join("×") ?? "no borders"]), state.view, (view) => app.set({ view })),
       !doc.program.missing && el("label", {}, "other size ",
         el("input", { type: "text", id: "size", size: 7, onchange: (e) => otherSize(app, e.target.value) })),
-      app.problem && el("span", { class: "error", role: "alert" }, app.problem, doc.halo.valid ? `; it takes ${[...new Set(doc.halo.valid)].join(" × ")}` : ""),
+      app.problem && el("span", { class: "error", role: "alert" }, app.problem, valid ? `; it takes ${valid}` : ""),
       choose("layer", "Layer", names),
       doc.axes.map((axis, a) => number(`e-${axis}`, `entry ${axis} `, state.entry[a], (v) =>
         app.set({ entry: state.entry.map((e, b) => (a === b ? v : e)) }))),
