@@ -2,7 +2,7 @@
 
 A state is the last map and, where a later stage reads it, the one before. Of a cell of many choices, a node has a
 *block* instead of a live value: the effects that the choice may still have. A block is split where its effects differ
-on the node's state; then an edge stands for as many choices as the block at the cell's last use (docs/theory.md, 14.6).
+on the node's state; then an edge stands for as many choices as the block at the cell's last use (docs/theory.md, 14.9).
 """
 
 from __future__ import annotations
