@@ -26,11 +26,13 @@ Blocks = tuple[tuple[str, int], ...]  # of each cell that is still needed: the b
 
 
 class _States:
-    """All states met so far, found by content."""
+    """All states met so far, found by content; beside them it counts what nodes and blocks take."""
 
     def __init__(self, algebra: Sets) -> None:
         self.pairs: list[Pair] = [Pair(0, None, algebra.image)]
         self._number: dict[Pair, int] = {self.pairs[0]: 0}
+        self.nodes = 0  # of levels with blocks
+        self.members = 0  # of all blocks, a word each: numbers of 4 bytes, and the same once more as a key
 
     def number(self, state: Pair) -> int:
         """Return the number of a state; a new one is added."""
@@ -43,7 +45,7 @@ class _States:
     @property
     def held(self) -> int:
         """Words that they take, about."""
-        return NODE_WORDS * len(self.pairs)
+        return NODE_WORDS * (len(self.pairs) + self.nodes) + self.members
 
     @property
     def nbytes(self) -> int:
@@ -171,6 +173,7 @@ class CellGraph(StateGraph):
             edges.append(row_edges)
             if states.held + NODE_WORDS * len(known) > limit:
                 return None
+        states.nodes += len(known)
         width = max(len(row) for row in rows)
         follow = np.full((len(rows), width), -1, np.int32)
         times = np.zeros((len(rows), width), object)
@@ -221,6 +224,7 @@ class CellGraph(StateGraph):
         if key not in self._block_number:
             self._block_number[key] = len(self._blocks)
             self._blocks.append(members)
+            self.pool.members += len(members)
         return self._block_number[key]
 
     def _joined(self, blocks: Sequence[int]) -> np.ndarray:

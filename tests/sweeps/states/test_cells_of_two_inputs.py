@@ -12,6 +12,7 @@ from rfscale.engine import InputError
 from rfscale.sweeps import Space
 from rfscale.sweeps.spaces.cells.darts import darts
 from rfscale.sweeps.spaces.graphs import cell as cells
+from rfscale.sweeps.states.cells.graph import CellGraph
 from rfscale.sweeps.states.compiled import compiled
 from tests.oracles.branching_sets import Architecture, darts_extents
 
@@ -39,6 +40,16 @@ def small(adapt="factorized_reduce", ops=("none", "skip", "dil3", "even"), repea
 def figures_of_all(spec):
     space = Space.from_dict(spec)
     return [Architecture(spec, space.labels(i)).figures() for i in range(space.size)]
+
+
+def test_which_levels_fit_does_not_depend_on_what_was_built_before():
+    space = Space.from_dict(darts(cells=8, nodes=2))
+    assert space.folded
+    programs = compiled(space).axes[0].programs
+    whole = CellGraph(programs, 2, False)
+    assert whole.build(len(programs), 1 << 30) == len(programs)
+    for memory in np.geomspace(4_000, whole.nbytes * 2, 40).astype(int).tolist():
+        assert CellGraph(programs, 2, False).build(len(programs), memory) == whole.build(len(programs), memory)
 
 
 def counted(space, by):
