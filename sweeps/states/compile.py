@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
     from rfscale.sweeps.states.scales.effects import MapEffect
 
-INT32_MAX = 2**31 - 1
 MAX_COMBINATIONS = 1 << 20  # of a stage's own factors and the shared ones that it reads
 MAX_LIVE = 1 << 26  # combinations of a stage's factors and all shared ones whose values are still needed
 MAX_STAGE_LAYERS = 1 << 24  # of all those combinations
@@ -108,7 +107,7 @@ class Program:
     def growths(self, variant: int, axis: int) -> list[tuple[int, int]]:
         """Return stride, and growth of the extent in jumps of the source, of every choice of a variant."""
         if self.effects:
-            ends_of = {effect: _growth(effect) for effect in set(self.effects[variant])}
+            ends_of = {effect: effect.growth for effect in set(self.effects[variant])}
             return [ends_of[effect] for effect in self.effects[variant]]
         trie = self.tries[variant][axis]
         ends = _growths(trie)
@@ -215,15 +214,7 @@ def _compile_effects(
     if cell is not None:
         effects: Sequence[Sequence[Effect]] = _cell_effects(stage, cell, reads, new, values, ndim)
     else:
-        made, total = Effects(stage.name), 0
-        rows: list[list[Effect]] = []
-        for variant in range(prod(len(values[n]) for n in reads)):
-            rows.append([])
-            for wiring in wirings(variant):
-                total += len(wiring)
-                _refuse_layers(stage.name, total)
-                rows[-1].append(made.effect(wiring))
-        effects = tuple(tuple(row) for row in rows)
+        effects = _each_effect(stage, prod(len(values[n]) for n in reads), wirings, Effects(stage.name).effect)
     return {"tries": (), "layers": (), "effects": effects, "wirings": wirings}
 
 
@@ -238,17 +229,25 @@ def _effects_on_maps(
     """Return the effects of a stage of a space with skips or upsampling, per variant and choice."""
     from rfscale.sweeps.states.scales.effects import MapEffects
 
-    made, total = MapEffects(stage.name, stage.source), 0
+    made = MapEffects(stage.name, stage.source)
     if stage.cell is not None and not stage.upsamples(values):
         return _cell_effects(stage, stage.cell, reads, new, values, ndim, lambda cell, n: made.of_cell(cell.reach[n]))
-    rows: list[list[MapEffect]] = []
-    for variant in range(prod(len(values[n]) for n in reads)):
-        rows.append([])
+    return _each_effect(stage, prod(len(values[n]) for n in reads), wirings, made.effect)
+
+
+def _each_effect(
+    stage: Stage, variants: int, wirings: Callable[[int], Iterator[Wiring]], effect: Callable[[Wiring], Any]
+) -> tuple[tuple[Any, ...], ...]:
+    """Return the effects of a stage, one by one, per variant and choice."""
+    rows, total = [], 0
+    for variant in range(variants):
+        row = []
         for wiring in wirings(variant):
             total += len(wiring)
             _refuse_layers(stage.name, total)
-            rows[-1].append(made.effect(wiring))
-    return tuple(tuple(row) for row in rows)
+            row.append(effect(wiring))
+        rows.append(tuple(row))
+    return tuple(rows)
 
 
 def _cell_effects(
@@ -348,46 +347,6 @@ def _trie(chains: list[list[AxisLayer]]) -> Trie:
     return Trie(parent, kernel, stride, dilation, np.array(leaf, np.int64))
 
 
-def largest_extents(space: Space, programs: list[Program]) -> list[int]:
-    """Return the largest extent at each stage, on any axis; refuse those that int32 cannot hold.
-
-    An extent grows by (kernel - 1)*dilation*jump, so that at each jump and live value only the largest matters.
-    """
-    out = []
-    growths: dict[tuple[int, int], list[tuple[int, int]]] = {}  # of each variant: stages that are alike share theirs
-    for axis in range(1 if space.square else len(space.axes)):
-        reached = {(1, 0): 1}  # (jump, live value) -> largest extent
-        largest = []
-        for program in programs:
-            after: dict[tuple[int, int], int] = {}
-            steps: dict[int, set[tuple[int, int, int]]] = {}
-            for (jump, live), extent in reached.items():
-                if live not in steps:
-                    variant = int(program.variant[live])
-                    if isinstance(program.effects, EffectTable):
-                        pairs = program.effects.with_next(variant, program.next_live[live], program.n_live)
-                        steps[live] = {(*_growth(effect), n) for effect, n in pairs}
-                    else:
-                        key_of = (id((program.effects or program.tries)[variant]), axis)
-                        if key_of not in growths:
-                            growths[key_of] = program.growths(variant, axis)
-                        next_live = program.next_live[live].tolist()
-                        steps[live] = {(*end, n) for end, n in zip(growths[key_of], next_live, strict=True)}
-                for stride, growth, now in steps[live]:
-                    key = jump * stride, now
-                    after[key] = max(after.get(key, 0), extent + jump * growth)
-            reached = after
-            largest.append(max(reached.values()))
-            _refuse_large(program.stage, largest[-1], max(j for j, _ in reached))
-        out.append(largest)
-    return [max(column) for column in zip(*out, strict=True)]
-
-
-def _growth(effect: Effect) -> tuple[int, int]:
-    """Stride of an effect, and growth of the extent in jumps of the source."""
-    return effect.stride, max(0, effect.extent - 1)
-
-
 def _growths(trie: Trie) -> list[tuple[int, int]]:
     """Stride, and growth of the extent in jumps of the source, of every node of a trie."""
     at = [(1, 0)]
@@ -395,12 +354,3 @@ def _growths(trie: Trie) -> list[tuple[int, int]]:
         stride, growth = at[p]
         at.append((stride * s, growth + (k - 1) * d * stride))
     return at
-
-
-def _refuse_large(stage: str, extent: int, jump: int) -> None:
-    for what, value in (("extent", extent), ("jump", jump)):
-        if value > INT32_MAX:
-            raise InputError(
-                f"stage {stage!r} reaches {what}s of {value:.4g} pixels; at most {INT32_MAX} are supported. "
-                "Use smaller kernels, dilations or strides, or fewer repeats"
-            )

@@ -12,7 +12,8 @@ from weakref import WeakKeyDictionary
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.spaces.costs import CostRules
-from rfscale.sweeps.states.compile import Program, compile_space, largest_extents
+from rfscale.sweeps.states.compile import Program, compile_space
+from rfscale.sweeps.states.extents import largest_extents, pair_extents
 from rfscale.sweeps.states.graph import LOCK, AxisGraph, CostGraph
 from rfscale.sweeps.states.pool import Pool
 
@@ -152,7 +153,6 @@ class CompiledSpace:
 
 def _pair_graphs(space: Space, programs: list[Program]) -> tuple[list[int], tuple[AxisGraph, ...], AxisGraph]:
     """Return extents, graphs of sets and of hulls of a space with cells of two inputs or of many choices."""
-    from rfscale.sweeps.states.cells.compile import pair_extents
     from rfscale.sweeps.states.cells.graph import CellGraph
     from rfscale.sweeps.states.live import merged_live
 

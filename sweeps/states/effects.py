@@ -40,6 +40,11 @@ class Effect(NamedTuple):
             (offset // 2 for offset, _ in self.terms), default=0
         )
 
+    @property
+    def growth(self) -> tuple[int, int]:
+        """Stride, and growth of the extent in jumps of the source."""
+        return self.stride, max(0, self.extent - 1)
+
 
 class EffectTable(Sequence[tuple[Any, ...]]):
     """Effects per variant and choice, numbered: of cells with many choices and few effects.

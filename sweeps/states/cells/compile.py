@@ -19,9 +19,6 @@ from rfscale.sweeps.states.effects import Effects, Reach
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
-    from rfscale.sweeps.states.compile import Program
-
-INT32_MAX = 2**31 - 1
 
 
 class Folded(NamedTuple):
@@ -138,37 +135,3 @@ class PairCompiler:
                 f"{abs(earlier.centre - last.centre) / 2:g} entries apart",
                 remedy="use odd kernels in both or even ones in both, or say that it is meant with aligned: false",
             )
-
-
-def pair_extents(programs: Sequence[Program], universe: dict[str, tuple[int, int]]) -> list[int]:
-    """Return a bound of the extents after each stage; refuse those that int32 cannot hold.
-
-    Every effect grows by no more than the widest of its stage, at the largest jump. `universe` has first and last entry
-    of the paths of each folded cell, by the name of its factors.
-    """
-    out, jump = [], 1
-    earlier = last = (0, 0)
-    for program in programs:
-        uses, stride, low, high = 1, 1, 0, 0
-        if program.folded is not None:
-            use = program.folded.use
-            (low, high), uses, stride = universe[use.prefix], program.folded.repeat, use.cell.stride
-        for effect in {e for row in program.effects for e in row}:
-            uses, stride = max(uses, effect.uses), max(stride, effect.stride)
-            for first, bits in (*effect.earlier, *effect.last):
-                low, high = min(low, first), max(high, first + bits.bit_length() - 1)
-        for _ in range(uses):
-            both = (
-                min(earlier[0], last[0]),
-                max(earlier[1], last[1] + jump),
-            )  # an earlier map adapted: by one entry more
-            earlier, last = last, (both[0] + jump * low, both[1] + jump * high)
-            jump *= stride
-        out.append(last[1] - last[0] + 1)
-        for what, value in (("extent", out[-1]), ("jump", jump)):
-            if value > INT32_MAX:
-                raise InputError(
-                    f"stage {program.stage!r} reaches {what}s of {value:.4g} pixels; at most {INT32_MAX} are "
-                    "supported. Use smaller kernels, dilations or strides, or fewer repeats"
-                )
-    return out
