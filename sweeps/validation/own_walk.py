@@ -68,11 +68,7 @@ class OwnWalk:
 
     def path(self, stage: int, place: np.ndarray) -> tuple[int, ...]:
         """Return the choices that lead to a place of a stage."""
-        node, choices = int(place[0]), [int(place[1])]
-        for level in range(stage, 0, -1):
-            choices.append(int(self.levels[level].choice[node]))
-            node = int(self.levels[level].row[node])
-        return tuple(reversed(choices))
+        return path_to(self.levels, stage, place)
 
     def _number(self, state: State) -> int:
         number = self._numbers.setdefault(state, len(self._states))
@@ -176,30 +172,53 @@ class OwnWalk:
             wrong = np.column_stack([np.abs(area - exact) / exact, np.abs(overlap - common)])
             bad = np.column_stack([area <= 0, (overlap < -errors.EXACT) | (overlap > 1 + errors.EXACT)])
         for figure in range(wrong.shape[1]):
-            error, valued = wrong[:, figure], ~np.isnan(wrong[:, figure])
-            column = error_columns(error)
-            fits = inside.astype(bool)
-            off = np.where(fits & (column == 0), errors.INSIDE, column)
-            for rows, where in ((valued, off), (valued & fits & (column > 0), np.full(len(off), errors.INSIDE_OFF)),
-                                (bad[:, figure], np.full(len(off), errors.IMPOSSIBLE))):  # fmt: skip
-                np.add.at(self.table[stage, :, :, figure], (cell[0][rows], cell[1][rows], where[rows]), weight[rows])
-            self._keep_worst(stage, figure, cell, np.where(valued, error, -1.0), choices)
-
-    def _keep_worst(
-        self, stage: int, figure: int, cell: tuple[np.ndarray, np.ndarray], error: np.ndarray, choices: int
-    ) -> None:
-        order = np.lexsort((np.arange(len(error)), -error))
-        flat = cell[0] * OVERLAP_BINS + cell[1]
-        cells, first = np.unique(flat[order], return_index=True)
-        edge = order[first]
-        kinds, overlaps = np.divmod(cells, OVERLAP_BINS)
-        self.worst[stage, kinds, overlaps, figure] = error[edge]
-        self.place[stage, kinds, overlaps, figure] = np.column_stack(np.divmod(edge, choices))
+            error = wrong[:, figure]
+            tally(self.table[stage, :, :, figure], cell, error, bad[:, figure], inside.astype(bool), weight)
+            cells, edge, worst = worst_edges(cell[0] * OVERLAP_BINS + cell[1], error)
+            kinds, overlaps = np.divmod(cells, OVERLAP_BINS)
+            self.worst[stage, kinds, overlaps, figure] = worst
+            self.place[stage, kinds, overlaps, figure] = np.column_stack(np.divmod(edge, choices))
 
 
 def _window(layer: Any, axis: int) -> Window:
     k, s, d = layer.kernel[axis], layer.stride[axis], layer.dilation[axis]
     return k, s, d if k > 1 else 1
+
+
+def path_to(levels: Sequence[Any], stage: int, place: np.ndarray) -> tuple[int, ...]:
+    """Return the choices that lead to a place of a stage: a node of the level before it, and a choice."""
+    node, choices = int(place[0]), [int(place[1])]
+    for level in reversed(levels[1 : stage + 1]):
+        choices.append(int(level.choice[node]))
+        node = int(level.row[node])
+    return tuple(reversed(choices))
+
+
+def tally(
+    table: np.ndarray,
+    cell: tuple[np.ndarray, ...],
+    error: np.ndarray,
+    bad: np.ndarray,
+    fits: np.ndarray,
+    weight: np.ndarray,
+) -> None:
+    """Add maps to the columns of one measure: `table` is an array (cell ..., column), `cell` has an index for each."""
+    valued, column = ~np.isnan(error), error_columns(error)
+    for rows, where in (
+        (valued, np.where(fits & (column == 0), errors.INSIDE, column)),
+        (valued & fits & (column > 0), np.full(len(column), errors.INSIDE_OFF)),
+        (bad, np.full(len(column), errors.IMPOSSIBLE)),
+    ):
+        np.add.at(table, (*(index[rows] for index in cell), where[rows]), weight[rows])
+
+
+def worst_edges(cell: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the cells that there are, and of each the first of the largest errors and that error; -1 is no value."""
+    error = np.where(np.isnan(error), -1.0, error)
+    order = np.lexsort((np.arange(len(error)), -error))
+    cells, first = np.unique(cell[order], return_index=True)
+    edge = order[first]
+    return cells, edge, error[edge]
 
 
 def error_columns(error: np.ndarray) -> np.ndarray:

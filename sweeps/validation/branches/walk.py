@@ -19,7 +19,7 @@ from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.states.unions import figures_along
 from rfscale.sweeps.validation.branches.along_wiring import Along, Formulas, window_of
 from rfscale.sweeps.validation.kernel_tables import Kind
-from rfscale.sweeps.validation.own_walk import error_columns
+from rfscale.sweeps.validation.own_walk import path_to, tally, worst_edges
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
@@ -115,11 +115,7 @@ class BranchWalk:
 
     def path(self, stage: int, place: np.ndarray) -> tuple[int, ...]:
         """Return the choices that lead to a place of a stage."""
-        node, choices = int(place[0]), [int(place[1])]
-        for level in range(stage, 0, -1):
-            choices.append(int(self.levels[level].choice[node]))
-            node = int(self.levels[level].row[node])
-        return tuple(reversed(choices))
+        return path_to(self.levels, stage, place)
 
     def _number(self, state: Any) -> int:
         number = self._numbers.setdefault(state, len(self._states))
@@ -239,9 +235,8 @@ class BranchWalk:
                 bad = (S <= 0, (P < -errors.EXACT) | (P > 1 + errors.EXACT))
             for figure in range(2):
                 measure = 2 * number + figure
-                _tally(table[:, measure], cell, wrong[figure], bad[figure], fits > 0, weight)
-                cells, edge = _worst_edges(cell, wrong[figure])
-                worst[cells, measure] = np.nan_to_num(wrong[figure][edge], nan=-1.0)
+                tally(table[:, measure], (cell,), wrong[figure], bad[figure], fits > 0, weight)
+                cells, edge, worst[cells, measure] = worst_edges(cell, wrong[figure])
                 place[cells, measure] = np.column_stack([row[edge], choice[edge]])
         self._tallies.append(tuple(x.reshape(-1, OVERLAP_BINS, *x.shape[1:]) for x in (table, worst, place)))
 
@@ -253,26 +248,6 @@ class _Edges(NamedTuple):
     choice: np.ndarray
     kind: np.ndarray
     state: np.ndarray
-
-
-def _tally(
-    table: np.ndarray, cell: np.ndarray, error: np.ndarray, bad: np.ndarray, fits: np.ndarray, weight: np.ndarray
-) -> None:
-    """Add maps to the columns of one measure: array (cell, column)."""
-    valued, column = ~np.isnan(error), error_columns(error)
-    for rows, where in (
-        (valued, np.where(fits & (column == 0), errors.INSIDE, column)),
-        (valued & fits & (column > 0), np.full(len(column), errors.INSIDE_OFF)),
-        (bad, np.full(len(column), errors.IMPOSSIBLE)),
-    ):
-        np.add.at(table, (cell[rows], where[rows]), weight[rows])
-
-
-def _worst_edges(cell: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The cells that there are, and the first of the largest errors of each."""
-    order = np.lexsort((np.arange(len(error)), -np.nan_to_num(error, nan=-1.0)))
-    cells, first = np.unique(cell[order], return_index=True)
-    return cells, order[first]
 
 
 def _no_path(wiring: Wiring) -> bool:

@@ -118,3 +118,12 @@ def test_the_formulas_of_a_shared_cell_tell_apart_what_its_footprints_do_not():
     report = rf.validate(space).sum(["kind", "overlap_bin"]).sel(formula="published", figure="area")
     assert report.valued.values.tolist() == [1, 1]
     assert report.maps.values.tolist() == [2, 2]
+
+
+def test_infinite_errors_are_infinite():
+    """Those of a formula of the user, with branches as without."""
+    branches = {"name": "b", "branches": [[{"kernel": 3}], [{"kernel": 5}]]}
+    for stage in (branches, {"name": "b", "kernel": 3}):
+        space = Space.from_dict({"stages": [stage, {"name": "c", "kernel": [1, 3]}]})
+        report = rf.validate(space, formulas={"far": lambda S, P: (np.inf, P)})
+        assert report.max_error.sel(formula="far", figure="area").max().item() == np.inf
