@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -287,26 +287,15 @@ class CostGraph:
     def _add(
         self, program: Program, nodes: dict[tuple[Any, int], int], most: dict[str, list[int]]
     ) -> tuple[dict[tuple[Any, int], int], dict[str, list[int]]]:
-        """Add a stage. Where maps are kept for later ones, a node has the states of all of them, its own first."""
+        """Add a stage."""
         shape = (len(nodes), program.choices)
         follow = np.zeros(shape, np.int32)
         found: dict[tuple[Any, int], int] = {}
         weights = {name: np.zeros(shape, np.int64) for name in self.weights}
         after: dict[str, list[int]] = {name: [] for name in self.weights}
-        wirings: dict[int, list[NumberedWiring]] = {}
-        layers: dict[ChainLayer | str, int] = {}
+        ends_of = self._ends_of(program)
         for (state, live), n in nodes.items():
-            known: dict[tuple[Any, ...], int] = {}
-            ends = [(state[0] if self._keeps_maps else state, 0, 0)]
-            for name, kept in zip(program.before, state[1:] if program.before else (), strict=True):
-                known[layers.setdefault(output_node(name).layer, len(layers)),] = len(ends)
-                ends.append((kept, 0, 0))
-            variant = int(program.variant[live])
-            if variant not in wirings:  # the same for all nodes of a level
-                wirings[variant] = _numbered_nodes(program, variant, layers)
-            for c, wiring in enumerate(wirings[variant]):
-                one, params, macs = self._through(program.stage, wiring, known, ends)
-                end = (one, *[(one, *state[1:])[i] for i in program.after]) if self._keeps_maps else one
+            for c, (end, params, macs) in enumerate(ends_of(state, int(program.variant[live]))):
                 key = (end, int(program.next_live[live, c]))
                 node = follow[n, c] = found.setdefault(key, len(found))
                 for name, cost in (("params", params), ("macs", macs)):
@@ -324,6 +313,28 @@ class CostGraph:
         for name, table in weights.items():
             self.weights[name].append(table)
         return found, after
+
+    def _ends_of(self, program: Program) -> Callable[[Any, int], Iterator[tuple[Any, int, int]]]:
+        """Return what gives state, params and macs after each choice of a stage, from a state and a variant.
+
+        Where maps are kept for later stages, a node has the states of all of them, its own first.
+        """
+        wirings: dict[int, list[NumberedWiring]] = {}
+        layers: dict[ChainLayer | str, int] = {}
+
+        def ends_of(state: Any, variant: int) -> Iterator[tuple[Any, int, int]]:
+            known: dict[tuple[Any, ...], int] = {}
+            ends = [(state[0] if self._keeps_maps else state, 0, 0)]
+            for name, kept in zip(program.before, state[1:] if program.before else (), strict=True):
+                known[layers.setdefault(output_node(name).layer, len(layers)),] = len(ends)
+                ends.append((kept, 0, 0))
+            if variant not in wirings:  # the same for all nodes of a level
+                wirings[variant] = _numbered_nodes(program, variant, layers)
+            for wiring in wirings[variant]:
+                one, params, macs = self._through(program.stage, wiring, known, ends)
+                yield (one, *[(one, *state[1:])[i] for i in program.after]) if self._keeps_maps else one, params, macs
+
+        return ends_of
 
     def _through(
         self,
