@@ -20,14 +20,13 @@ from rfscale.sweeps.spaces.graphs.cell import FOLDED_FROM
 from rfscale.sweeps.spaces.graphs.layer_spec import layer_spec
 from rfscale.sweeps.spaces.graphs.wiring import EARLIER, NO_PATH, ChainLayer, Given, Wired, source_of
 from rfscale.sweeps.spaces.index import Labelled
-from rfscale.sweeps.spaces.stage_reader import StageReader
+from rfscale.sweeps.spaces.stage_reader import StageReader, read_stages
 from rfscale.sweeps.spaces.stages import PER_AXIS, Factor, Stage, factor_values
 
 if TYPE_CHECKING:
     from rfscale.engine.network.network import Network
 
 SPACE_KEYS = ("name", "factors", "ops", "cells", "stages", "axes", "input_size", "input_channels", "channels")
-MAX_CHOICES = 1 << 20  # of one stage: more is a typo
 
 
 class Space(Labelled):
@@ -109,7 +108,7 @@ class Space(Labelled):
         input_channels = whole(spec.get("input_channels", 3), "input_channels")
         channels = _read_channels(spec.get("channels"))
         shared = _read_shared(spec.get("factors"))
-        stages, introduced, factors = _read_stages(
+        stages, introduced, factors = read_stages(
             StageReader(shared, ndim, spec.get("cells"), spec.get("ops")), given, channels is not None
         )
         sizes = {f.name: len(f.labels) for f in factors}
@@ -314,40 +313,6 @@ def _folded_together(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
         replace(s, choices=((replace(s.cell, crowded=True),),)) if s.cell is not None and s.reads_earlier else s
         for s in stages
     )
-
-
-def _read_stages(
-    reader: StageReader, given: Sequence[Any], has_channels: bool
-) -> tuple[tuple[Stage, ...], tuple[tuple[str, ...], ...], tuple[Factor, ...]]:
-    """Return the stages, per stage the factors that it introduces, and all factors."""
-    shared = reader.shared
-    stages: list[Stage] = []
-    factors: dict[str, Factor] = {}
-    introduced: list[tuple[str, ...]] = []
-    for position, entry in enumerate(given, start=1):
-        stage = reader.read(entry, position)
-        if any(stage.name == other.name for other in stages):
-            raise InputError(f"two stages are named {stage.name!r}; names must differ")
-        new = [*stage.own, *(reader.found[u] for u in stage.uses if u in reader.found and u not in factors)]
-        for factor in new:
-            if factor.name in factors or (factor.name in shared and factor in stage.own):
-                raise InputError(f"two factors are named {factor.name!r}; rename a stage or the shared factor")
-            factors[factor.name] = factor
-        if not stage.folded and prod(len(f.labels) for f in new) > MAX_CHOICES:
-            raise InputError(f"stage {stage.name!r} has more than {MAX_CHOICES} choices; split it into several stages")
-        if not has_channels and any("channels" in block for block in stage.blocks):
-            raise InputError(
-                f"stage {stage.name!r} has channels, but the space has none; add for example channels: {{base: 64}}"
-            )
-        stages.append(stage)
-        introduced.append(tuple(f.name for f in new))
-    for name in shared:
-        if name not in factors:
-            raise InputError(f"no stage uses the factor {name!r}; write ${name} in a stage, or leave it out")
-    names = {s.name for s in stages} & set(factors)
-    if names:
-        raise InputError(f"{min(names)!r} names both a stage and a factor; rename one")
-    return tuple(stages), tuple(introduced), tuple(factors.values())
 
 
 def _is_square(stages: Sequence[Stage], factors: Sequence[Factor]) -> bool:

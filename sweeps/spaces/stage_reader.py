@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 from rfscale.engine.errors import InputError, nearest, shown
@@ -25,6 +26,8 @@ from rfscale.sweeps.spaces.stages import (
     label_values,
     make_factor,
 )
+
+MAX_CHOICES = 1 << 20  # of one stage: more is a typo
 
 
 class StageReader:
@@ -218,3 +221,37 @@ class StageReader:
         if isinstance(layer.get("name"), str):
             params["name"] = layer["name"]
         return params
+
+
+def read_stages(
+    reader: StageReader, given: Sequence[Any], has_channels: bool
+) -> tuple[tuple[Stage, ...], tuple[tuple[str, ...], ...], tuple[Factor, ...]]:
+    """Return the stages, per stage the factors that it introduces, and all factors."""
+    shared = reader.shared
+    stages: list[Stage] = []
+    factors: dict[str, Factor] = {}
+    introduced: list[tuple[str, ...]] = []
+    for position, entry in enumerate(given, start=1):
+        stage = reader.read(entry, position)
+        if any(stage.name == other.name for other in stages):
+            raise InputError(f"two stages are named {stage.name!r}; names must differ")
+        new = [*stage.own, *(reader.found[u] for u in stage.uses if u in reader.found and u not in factors)]
+        for factor in new:
+            if factor.name in factors or (factor.name in shared and factor in stage.own):
+                raise InputError(f"two factors are named {factor.name!r}; rename a stage or the shared factor")
+            factors[factor.name] = factor
+        if not stage.folded and prod(len(f.labels) for f in new) > MAX_CHOICES:
+            raise InputError(f"stage {stage.name!r} has more than {MAX_CHOICES} choices; split it into several stages")
+        if not has_channels and any("channels" in block for block in stage.blocks):
+            raise InputError(
+                f"stage {stage.name!r} has channels, but the space has none; add for example channels: {{base: 64}}"
+            )
+        stages.append(stage)
+        introduced.append(tuple(f.name for f in new))
+    for name in shared:
+        if name not in factors:
+            raise InputError(f"no stage uses the factor {name!r}; write ${name} in a stage, or leave it out")
+    names = {s.name for s in stages} & set(factors)
+    if names:
+        raise InputError(f"{min(names)!r} names both a stage and a factor; rename one")
+    return tuple(stages), tuple(introduced), tuple(factors.values())

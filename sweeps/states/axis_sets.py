@@ -12,11 +12,12 @@ import numpy as np
 from rfscale.engine.footprints.figures import share
 from rfscale.sweeps.kernels import axis_sets as kernels
 from rfscale.sweeps.states.compile import Program
-from rfscale.sweeps.states.effects import Effect, EffectTable, numbered_rows
+from rfscale.sweeps.states.effects import Effect, EffectTable, numbered_rows, wanted_effects
 from rfscale.sweeps.states.elements import set_bits
-from rfscale.sweeps.states.exchange import NO_EXCHANGE, Exchange
-from rfscale.sweeps.states.graph import WORD_BYTES, AxisGraph, Level, numbered
+from rfscale.sweeps.states.exchange import NO_EXCHANGE, joined_with_exchange
+from rfscale.sweeps.states.graph import WORD_BYTES, Level
 from rfscale.sweeps.states.live import merged_live
+from rfscale.sweeps.states.state_graph import StateGraph
 
 FIGURES = ("extent", "jump", "pixels", "max_gap")
 STATE_WORDS = 8  # that a state takes beside its set
@@ -93,7 +94,7 @@ class AxisSets:
         return self.nbytes // WORD_BYTES
 
 
-class AxisSetGraph(AxisGraph):
+class AxisSetGraph(StateGraph):
     """Graph of one set per axis of a space with branches, for questions about `FIGURES`; on one axis, for all.
 
     Parameters
@@ -102,59 +103,26 @@ class AxisSetGraph(AxisGraph):
         Those that `projected` gives.
     """
 
-    def __init__(self, programs: Sequence[Program]) -> None:
-        super().__init__(programs, 0)
-
-    def _clear(self) -> None:
-        self.pool: Any = AxisSets()
-        self.levels = []
-        self._words = []
-        self._figures: dict[int, dict[str, np.ndarray]] = {}
-        self.nbytes = self._level_bytes = 0
-
-    def merging_is_worthwhile(self, stage: int) -> bool:
-        """Always: figures are worked out state by state."""
-        return True
-
-    def _table_words(self, program: Program, nodes: int) -> int:
-        return self._level_bytes // WORD_BYTES + nodes * program.choices * (1 if program.n_live == 1 else 3)
+    def _new_pool(self) -> AxisSets:
+        return AxisSets()
 
     def _next(self, program: Program, before: Level, limit: int) -> Level | None:
         pool: AxisSets = self.pool
         effects, chosen = numbered_rows(program.effects)
-        wanted = np.zeros((len(chosen), len(effects)), np.bool_)
-        for row, used in zip(wanted, chosen, strict=True):
-            row[used] = True
         advance: Any = kernels.advance_sets
         *columns, ends, origin, fits = advance(
-            *pool.levels[-1], before.state, program.variant[before.live], *taps_of(list(effects)), wanted,
+            *pool.levels[-1], before.state, program.variant[before.live], *taps_of(list(effects)),
+            wanted_effects(chosen, len(effects)),
             *pool.exchange.with_stage(effects), limit - pool.held,
         )  # fmt: skip
         if not fits:
             return None
         pool.levels.append(tuple(columns))
-        n = len(columns[0])
-        same = len(chosen) == 1 and len(chosen[0]) == len(effects)
-        pool.exchange = Exchange(effects, ends, origin, same) if program.n_live == 1 else NO_EXCHANGE
-        if program.n_live == 1 and len(chosen) == 1:
-            follow = ends if same else ends[:, chosen[0]]
-            return Level(follow, np.arange(n, dtype=np.int32), np.zeros(n, np.int32))
-        keys = np.empty((len(before.state), program.choices), np.int64)
-        for v, rows in program.variant_rows(before.live):
-            keys[rows] = ends[rows][:, chosen[v]]
-        keys *= program.n_live
-        keys += program.next_live[before.live]
-        follow, distinct = numbered(keys.reshape(-1), n * program.n_live)
-        state, live = np.divmod(distinct, program.n_live)
-        return Level(follow.reshape(keys.shape), state.astype(np.int32), live.astype(np.int32))
+        level, pool.exchange = joined_with_exchange(program, before, effects, chosen, ends, origin)
+        return level
 
-    def figures(self, stage: int, nodes: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Return the figures of nodes after stage number `stage`, which must be built; by default of all."""
-        if stage not in self._figures:
-            self._figures[stage] = set_figures(self.pool.levels[stage + 1])
-        state = self.levels[stage].state
-        state = state if nodes is None else state[nodes]
-        return {name: values[state] for name, values in self._figures[stage].items()}
+    def _work_out(self, stage: int) -> dict[str, np.ndarray]:
+        return set_figures(self.pool.levels[stage + 1])
 
 
 def set_figures(columns: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:

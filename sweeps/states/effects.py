@@ -88,6 +88,14 @@ def numbered_rows(effects: Sequence[Sequence[Any]]) -> tuple[dict[Any, int], lis
     return number, [np.array([number.setdefault(e, len(number)) for e in row], np.int64) for row in effects]
 
 
+def wanted_effects(chosen: Sequence[np.ndarray], effects: int) -> np.ndarray:
+    """Return which effects each variant needs, from the numbers of its choices: bool array (variants, effects)."""
+    wanted = np.zeros((len(chosen), effects), np.bool_)
+    for row, used in zip(wanted, chosen, strict=True):
+        row[used] = True
+    return wanted
+
+
 class Reach(NamedTuple):
     """Stride and sets of the paths from what the stage reads to the output of a node."""
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.kernels import elements as kernels
-from rfscale.sweeps.states.effects import Effect, numbered_rows
+from rfscale.sweeps.states.effects import Effect, numbered_rows, wanted_effects
 
 MAX_ELEMENTS = 1 << 13  # of one component: masks of 128 words
 MAX_BYTES = 1 << 30  # of the sets of one level, and of the table of its successors
@@ -119,11 +119,8 @@ def steps_of(effects: Sequence[Sequence[Effect]]) -> Steps:
         end[at] = n
     columns = np.array(list(steps), np.int64).reshape(-1, 2).T
     ends = np.array([end.get(i, -1) for i in range(len(steps))], np.int64)
-    wanted = np.zeros((len(effects), len(number)), np.bool_)
-    for row, used in zip(wanted, chosen, strict=True):
-        row[used] = True
     parent, path = (np.ascontiguousarray(c) for c in columns)
-    return Steps(list(paths), parent, path, ends, wanted, chosen)
+    return Steps(list(paths), parent, path, ends, wanted_effects(chosen, len(number)), chosen)
 
 
 def successors(before: Elements, steps: Steps, stage: str) -> Successors:

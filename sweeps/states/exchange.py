@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from rfscale.sweeps.states.compile import Program
-from rfscale.sweeps.states.effects import Effect, numbered_rows
+from rfscale.sweeps.states.effects import Effect
+from rfscale.sweeps.states.graph import Level, joined
 
 
 class Exchange(NamedTuple):
@@ -47,6 +49,33 @@ class Exchange(NamedTuple):
 NO_EXCHANGE = Exchange({}, np.empty((0, 0), np.int32), np.empty((2, 0), np.int32))
 
 
-def numbered_effects(program: Program) -> dict[Effect, int]:
-    """Return the distinct effects of a stage, numbered in order of appearance."""
-    return numbered_rows(program.effects)[0]
+def joined_with_exchange(
+    program: Program,
+    before: Level,
+    effects: dict[Effect, int],
+    chosen: Sequence[np.ndarray],
+    ends: np.ndarray,
+    origin: np.ndarray,
+) -> tuple[Level, Exchange]:
+    """Return the level after a stage, and what the next stage needs of it.
+
+    Parameters
+    ----------
+    program, before
+        The stage, and the level that it starts from.
+    effects, chosen
+        Those of the stage, numbered (`numbered_rows`).
+    ends, origin
+        As the kernel `advance` gives them.
+    """
+    states = origin.shape[1]
+    if program.n_live == 1 and len(chosen) == 1:
+        same = len(chosen[0]) == len(effects)  # they are numbered in the order of the choices
+        follow = ends if same else ends[:, chosen[0]]
+        level = Level(follow, np.arange(states, dtype=np.int32), np.zeros(states, np.int32))
+        return level, Exchange(effects, ends, origin, same)
+    keys = np.empty((len(before.state), program.choices), np.int64)
+    for v, rows in program.variant_rows(before.live):
+        keys[rows] = ends[rows][:, chosen[v]]
+    level = joined(keys, program, before, states)
+    return level, Exchange(effects, ends, origin, False) if program.n_live == 1 else NO_EXCHANGE

@@ -160,22 +160,16 @@ class AxisGraph:
 
     def _next(self, program: Program, before: Level, limit: int) -> Level | None:
         """Return the level after a stage; None if the pool would pass `limit` words."""
-        n_nodes, choices, n_live = len(before.state), program.choices, program.n_live
         if self.pool.held > limit:
             return None
-        keys = np.empty((n_nodes, choices), np.int64)
+        keys = np.empty((len(before.state), program.choices), np.int64)
         for v, rows in program.variant_rows(before.live):
             trie = program.tries[v][self.axis]
             ends = self.pool.expand(before.state[rows], trie, limit)
             if ends is None:
                 return None
             keys[rows] = ends[trie.leaf].T
-        if n_live > 1:
-            keys *= n_live
-            keys += program.next_live[before.live]
-        follow, distinct = numbered(keys.reshape(-1), int(self.pool.used[0]) * n_live)
-        state, live = np.divmod(distinct, n_live)
-        return Level(follow.reshape(n_nodes, choices), state.astype(np.int32), live.astype(np.int32))
+        return joined(keys, program, before, int(self.pool.used[0]))
 
     def figures(self, stage: int, nodes: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """Return the figures of nodes after stage number `stage`, which must be built; by default of all."""
@@ -195,6 +189,19 @@ class AxisGraph:
         given = jump, extent, pixels, shared, start, words, level.state[nodes], level.live[nodes], *tables, width, begin
         kernel: Any = kernels.enumerate_range
         in_threads(lambda low, high: kernel(*given, low, high, *out), begin, end, 1)
+
+
+def joined(ends: np.ndarray, program: Program, before: Level, states: int) -> Level:
+    """Return the level after a stage: equal states with equal live values are one node.
+
+    `ends`, int64 array (nodes before, choices), has the state that each leads to, below `states`; it is overwritten.
+    """
+    if program.n_live > 1:
+        ends *= program.n_live
+        ends += program.next_live[before.live]
+    follow, distinct = numbered(ends.reshape(-1), states * program.n_live)
+    state, live = np.divmod(distinct, program.n_live)
+    return Level(follow.reshape(ends.shape), state.astype(np.int32), live.astype(np.int32))
 
 
 def numbered(keys: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.states.compile import Program
 from rfscale.sweeps.states.effects import numbered_rows
-from rfscale.sweeps.states.graph import WORD_BYTES, AxisGraph, Level, numbered
+from rfscale.sweeps.states.graph import WORD_BYTES, AxisGraph, Level, joined
 
 FIGURES = ("extent", "jump")
 
@@ -76,12 +76,7 @@ class HullGraph(AxisGraph):
             after = np.where(on, extent[:, None] + jump[:, None] * (reach - 1), 0)
             ends = pool.numbers(after, np.where(on, jump[:, None] * stride, 0))
             keys[rows] = ends[:, place[chosen[v]]]
-        keys *= program.n_live
-        if program.n_live > 1:
-            keys += program.next_live[before.live]
-        follow, found = numbered(keys.reshape(-1), len(pool.extent) * program.n_live)
-        state, live = np.divmod(found, program.n_live)
-        return Level(follow.reshape(keys.shape), state.astype(np.int32), live.astype(np.int32))
+        return joined(keys, program, before, len(pool.extent))
 
     def figures(self, stage: int, nodes: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """Return extent and jump of nodes after stage number `stage`, which must be built; by default of all."""

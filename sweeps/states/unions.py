@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.figures import share
 from rfscale.sweeps.kernels import unions as kernels
 from rfscale.sweeps.kernels.square_figures import MAX_WORDS, square_figures
 from rfscale.sweeps.machine import threads_for
 from rfscale.sweeps.states.compile import Program
+from rfscale.sweeps.states.effects import numbered_rows
 from rfscale.sweeps.states.elements import ROOT, Elements, steps_of, successors
-from rfscale.sweeps.states.exchange import NO_EXCHANGE, Exchange, numbered_effects
-from rfscale.sweeps.states.graph import WORD_BYTES, AxisGraph, Level, numbered
+from rfscale.sweeps.states.exchange import NO_EXCHANGE, joined_with_exchange
+from rfscale.sweeps.states.graph import WORD_BYTES, Level
+from rfscale.sweeps.states.state_graph import StateGraph
 
 FIGURE_WORDS = 7  # that the figures of a state take
 STATE_WORDS = 5  # that a state takes beside its mask, while a level is made: hash, component, origin, places of a table
@@ -45,7 +46,7 @@ class States:
         return self.nbytes // WORD_BYTES
 
 
-class UnionGraph(AxisGraph):
+class UnionGraph(StateGraph):
     """Graph of the states of a space with branches, one for all axes; built stage by stage as far as it is asked for.
 
     Parameters
@@ -57,21 +58,10 @@ class UnionGraph(AxisGraph):
 
     def __init__(self, programs: Sequence[Program], ndim: int) -> None:
         self.ndim = ndim
-        super().__init__(programs, 0)
+        super().__init__(programs)
 
-    def _clear(self) -> None:
-        self.pool: Any = States()
-        self.levels = []
-        self._words = []
-        self._figures: dict[int, dict[str, np.ndarray]] = {}
-        self.nbytes = self._level_bytes = 0
-
-    def merging_is_worthwhile(self, stage: int) -> bool:
-        """Always: figures are worked out state by state."""
-        return True
-
-    def _table_words(self, program: Program, nodes: int) -> int:
-        return self._level_bytes // WORD_BYTES + nodes * program.choices * (1 if program.n_live == 1 else 3)
+    def _new_pool(self) -> States:
+        return States()
 
     def _next(self, program: Program, before: Level, limit: int) -> Level | None:
         states: States = self.pool
@@ -83,7 +73,7 @@ class UnionGraph(AxisGraph):
             return None
         advance: Any = kernels.advance
         elements: Elements = states.elements[-1]
-        effects = numbered_effects(program)
+        effects, chosen = numbered_rows(program.effects)
         masks, component, ends, origin, fits = advance(
             states.masks[-1], states.component[-1], before.state, program.variant[before.live], elements.first,
             elements.inside, after.down, after.component, steps.parent, steps.path, steps.end, steps.wanted,
@@ -94,28 +84,8 @@ class UnionGraph(AxisGraph):
         states.elements.append(after.elements)
         states.masks.append(masks)
         states.component.append(component)
-        choices = steps.effect[0]
-        same = len(steps.effect) == 1 and len(choices) == ends.shape[1] and bool((np.diff(choices) == 1).all())
-        states.exchange = Exchange(effects, ends, origin, same) if program.n_live == 1 else NO_EXCHANGE
-        if program.n_live == 1 and len(steps.effect) == 1:
-            follow = ends if same else ends[:, choices]
-            return Level(follow, np.arange(len(masks), dtype=np.int32), np.zeros(len(masks), np.int32))
-        keys = np.empty((len(before.state), program.choices), np.int64)
-        for v, rows in program.variant_rows(before.live):
-            keys[rows] = ends[rows][:, steps.effect[v]]
-        keys *= program.n_live
-        keys += program.next_live[before.live]
-        follow, distinct = numbered(keys.reshape(-1), len(masks) * program.n_live)
-        state, live = np.divmod(distinct, program.n_live)
-        return Level(follow.reshape(keys.shape), state.astype(np.int32), live.astype(np.int32))
-
-    def figures(self, stage: int, nodes: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Return the figures of nodes after stage number `stage`, which must be built; by default of all."""
-        if stage not in self._figures:
-            self._figures[stage] = self._work_out(stage)
-        state = self.levels[stage].state
-        state = state if nodes is None else state[nodes]
-        return {name: values[state] for name, values in self._figures[stage].items()}
+        level, states.exchange = joined_with_exchange(program, before, effects, chosen, ends, origin)
+        return level
 
     def _work_out(self, stage: int) -> dict[str, np.ndarray]:
         """Figures of the states of a level."""
@@ -123,12 +93,6 @@ class UnionGraph(AxisGraph):
         return state_figures(
             states.elements[stage + 1], states.masks[stage + 1], states.component[stage + 1], self.ndim
         )
-
-    def enumerate_range(
-        self, stages: range, nodes: np.ndarray, begin: int, end: int, out: Sequence[np.ndarray], width: int
-    ) -> None:
-        """Not for spaces with branches: their figures are those of states."""
-        raise InputError("architectures with branches are not enumerated without states")
 
 
 def state_figures(elements: Elements, masks: np.ndarray, component: np.ndarray, ndim: int) -> dict[str, np.ndarray]:

@@ -1221,6 +1221,48 @@ def test_14_8_stages_of_stride_1_can_be_exchanged() -> None:
     assert differ  # strides count
 
 
+def test_14_9_blocks_count_every_choice_once() -> None:
+    draw = random.Random(149)
+    merged = alike = 0
+    for _ in range(100):
+        effects = {i: frozenset(draw.sample(range(4), draw.randint(1, 3))) for i in range(8)}
+        choices = {i: draw.randint(1, 9) for i in effects}
+
+        def after(state: frozenset[int], effect: frozenset[int], jump: int) -> frozenset[int]:
+            return frozenset(x + jump * p for x in state for p in effect)
+
+        jumps, width = [draw.randint(1, 3) for _ in range(3)], draw.randint(1, 3)
+        start = frozenset(range(width)) | frozenset(range(5, 5 + width + draw.randint(0, 2)))
+        run = frozenset(range(width))
+        nodes = {(start, frozenset(effects))}
+        for jump in jumps:
+            parts: set[tuple[frozenset[int], frozenset[int]]] = set()
+            for state, block in nodes:
+                split: dict[frozenset[int], set[int]] = {}
+                for i in block:
+                    split.setdefault(after(state, effects[i], jump), set()).add(i)
+                parts |= {(end, frozenset(part)) for end, part in split.items()}
+            nodes = parts
+        counted: Counter[frozenset[int]] = Counter()
+        for state, block in nodes:
+            counted[state] += sum(choices[i] for i in block)
+        expected: Counter[frozenset[int]] = Counter()
+        for i, effect in effects.items():
+            state = start
+            for jump in jumps:
+                state = after(state, effect, jump)
+            expected[state] += choices[i]
+        assert counted == expected
+        merged += len(nodes) < len(effects)
+        for p, q in itertools.combinations(effects.values(), 2):  # alike on a run: alike on unions
+            for jump in jumps:
+                if after(run, p, jump) == after(run, q, jump):
+                    assert after(start, p, jump) == after(start, q, jump)
+                    alike += p != q
+    assert merged
+    assert alike
+
+
 # 15 skips and upsampling ----------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 A state is the last map and, where a later stage reads it, the one before. Of a cell of many choices, a node has a
 *block* instead of a live value: the effects that the choice may still have. A block is split where its effects differ
-on the node's state; then an edge stands for as many choices as the block at the cell's last use (docs/theory.md, 14.6).
+on the node's state; then an edge stands for as many choices as the block at the cell's last use (docs/theory.md, 14.9).
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.errors import InputError
 from rfscale.sweeps.states.cells.compile import Folded
 from rfscale.sweeps.states.cells.distinct import DistinctEffects
 from rfscale.sweeps.states.cells.maps import Hulls, Map, Pair, PairEffect, Sets, Terms, adapted, after
 from rfscale.sweeps.states.compile import Program
 from rfscale.sweeps.states.elements import Element, Elements
-from rfscale.sweeps.states.graph import WORD_BYTES, AxisGraph, Level, numbered
+from rfscale.sweeps.states.graph import WORD_BYTES, Level, numbered
+from rfscale.sweeps.states.state_graph import StateGraph
 from rfscale.sweeps.states.unions import state_figures
 
 NODE_WORDS = 64  # about what a state of Python objects takes
@@ -51,7 +51,7 @@ class _States:
         return WORD_BYTES * self.held
 
 
-class CellGraph(AxisGraph):
+class CellGraph(StateGraph):
     """Graph of the states of such a space, built stage by stage as far as it is asked for.
 
     Parameters
@@ -72,24 +72,19 @@ class CellGraph(AxisGraph):
         self.ndim, self.hulls = ndim, hulls
         self.algebra = Hulls() if hulls else Sets()
         self.cells: dict[str, DistinctEffects] = {}
-        super().__init__(programs, 0)
+        super().__init__(programs)
+
+    def _new_pool(self) -> _States:
+        return _States(self.algebra)
 
     def _clear(self) -> None:
-        self.pool: Any = _States(self.algebra)
-        self.levels = []
+        super()._clear()
         self.times: list[np.ndarray | None] = []
         self._edge_blocks: list[list[list[int]]] = []
         self._nodes: list[list[Blocks]] = [[()]]
         self._blocks: list[np.ndarray] = []
         self._block_number: dict[tuple[str, bytes], int] = {}
         self._parts: dict[tuple[str, int, int, int], list[tuple[int, np.ndarray]]] = {}
-        self._words = []
-        self._figures: dict[int, dict[str, np.ndarray]] = {}
-        self.nbytes = self._level_bytes = 0
-
-    def merging_is_worthwhile(self, stage: int) -> bool:
-        """Always: figures are worked out state by state."""
-        return True
 
     def _table_words(self, program: Program, nodes: int) -> int:
         return self._level_bytes // WORD_BYTES + 3 * nodes * program.choices
@@ -239,12 +234,15 @@ class CellGraph(AxisGraph):
     def figures(self, stage: int, nodes: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """Return the figures of nodes after stage number `stage`, which must be built; by default of all."""
         if stage not in self._figures:
-            state = self.levels[stage].state
-            number, first = np.unique(state, return_inverse=True)
-            maps = [self.pool.pairs[s].last for s in number.tolist()]
-            self._figures[stage] = {name: v[first] for name, v in self.figures_of_maps(maps).items()}
+            self._figures[stage] = self._work_out(stage)
         figures = self._figures[stage]
         return figures if nodes is None else {name: values[nodes] for name, values in figures.items()}
+
+    def _work_out(self, stage: int) -> dict[str, np.ndarray]:
+        """Figures by node: states are numbered over all levels."""
+        number, first = np.unique(self.levels[stage].state, return_inverse=True)
+        maps = [self.pool.pairs[s].last for s in number.tolist()]
+        return {name: v[first] for name, v in self.figures_of_maps(maps).items()}
 
     def figures_of_maps(self, maps: Sequence[Map]) -> dict[str, np.ndarray]:
         """Return the figures of maps."""
@@ -253,12 +251,6 @@ class CellGraph(AxisGraph):
         extent = [m.terms[0][1] - m.terms[0][0] + 1 if m.terms else 0 for m in maps]
         jump = [m.jump if m.terms else 0 for m in maps]
         return {"extent": np.array(extent, np.int32), "jump": np.array(jump, np.int32)}
-
-    def enumerate_range(
-        self, stages: range, nodes: np.ndarray, begin: int, end: int, out: Sequence[np.ndarray], width: int
-    ) -> None:
-        """Not for spaces with branches: their figures are those of states."""
-        raise InputError("architectures with branches are not enumerated without states")
 
     # choices ---------------------------------------------------------------------------------------------------------
 

@@ -16,13 +16,14 @@ from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.figures import share
 from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.states.compile import Program
-from rfscale.sweeps.states.graph import WORD_BYTES, AxisGraph, Level, numbered
+from rfscale.sweeps.states.graph import WORD_BYTES, Level, joined
 from rfscale.sweeps.states.scales.effects import MapEffect, Source
 from rfscale.sweeps.states.scales.figures import FIGURES
 from rfscale.sweeps.states.scales.shapes import MismatchError, Shapes
+from rfscale.sweeps.states.state_graph import StateGraph
 
 
-class ScaleGraph(AxisGraph):
+class ScaleGraph(StateGraph):
     """Graph of the states of a space with skips or upsampling; built stage by stage as far as it is asked for.
 
     Parameters
@@ -34,20 +35,15 @@ class ScaleGraph(AxisGraph):
 
     def __init__(self, programs: Sequence[Program], ndim: int) -> None:
         self.ndim = ndim
-        super().__init__(programs, 0)
+        super().__init__(programs)
+
+    def _new_pool(self) -> Shapes:
+        return Shapes(self.ndim)
 
     def _clear(self) -> None:
-        self.pool: Any = Shapes(self.ndim)
-        self.levels = []
-        self._words = []
+        super()._clear()
         # of each level: shape of the map that comes next; shape and offset of each one kept; by state
         self._columns = [np.zeros((1 + 2 * len(self.programs[0].before), 1), np.int64)]
-        self._figures: dict[int, dict[str, np.ndarray]] = {}
-        self.nbytes = self._level_bytes = 0
-
-    def merging_is_worthwhile(self, stage: int) -> bool:
-        """Always: figures are worked out state by state."""
-        return True
 
     def _table_words(self, program: Program, nodes: int) -> int:
         columns = 4 + 2 * len(program.after)
@@ -76,11 +72,7 @@ class ScaleGraph(AxisGraph):
         keys = np.empty((len(before.state), program.choices), np.int64)
         for rows, at in places:
             keys[rows] = state_of[at]
-        keys *= program.n_live
-        keys += program.next_live[before.live]
-        follow, distinct = numbered(keys.reshape(-1), len(first) * program.n_live)
-        state, live = np.divmod(distinct, program.n_live)
-        return Level(follow.reshape(keys.shape), state.astype(np.int32), live.astype(np.int32))
+        return joined(keys, program, before, len(first))
 
     def _step(self, effect: MapEffect, given: np.ndarray, program: Program) -> np.ndarray:
         """Return the columns after an effect."""
@@ -122,14 +114,6 @@ class ScaleGraph(AxisGraph):
             raise _mismatch(error, effect.parts[0][0], effect.parts[part][0], program.stage) from None
         return found
 
-    def figures(self, stage: int, nodes: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Return the figures of nodes after stage number `stage`, which must be built; by default of all."""
-        if stage not in self._figures:
-            self._figures[stage] = self._work_out(stage)
-        state = self.levels[stage].state
-        state = state if nodes is None else state[nodes]
-        return {name: values[state] for name, values in self._figures[stage].items()}
-
     def _work_out(self, stage: int) -> dict[str, np.ndarray]:
         """Figures of the states of a level."""
         found, inverse = np.unique(self._columns[stage + 1][0], return_inverse=True)
@@ -141,12 +125,6 @@ class ScaleGraph(AxisGraph):
         area, shared, box = whole.pop("area"), whole.pop("shared"), whole.pop("box")
         shares = {"overlap": share(shared, area), "density": share(area, box)}
         return {"area": area, "box": box, **shares, **{k: v.astype(np.int32) for k, v in whole.items()}}
-
-    def enumerate_range(
-        self, stages: range, nodes: np.ndarray, begin: int, end: int, out: Sequence[np.ndarray], width: int
-    ) -> None:
-        """Not for spaces with branches: their figures are those of states."""
-        raise InputError("architectures with branches are not enumerated without states")
 
 
 def _mismatch(error: MismatchError, one: Source, other: Source, stage: str) -> InputError:

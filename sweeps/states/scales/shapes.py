@@ -14,7 +14,7 @@ from rfscale.sweeps.states.scales.families import IDENTITY, Family, centre, comp
 from rfscale.sweeps.states.scales.figures import map_figures
 
 WORDS = 64  # that a shape takes beside its sets: the objects, and what is remembered of it
-MAX_EXTENT = 1 << 26  # pixels of a set, a limit that catches typos in kernels
+MAX_EXTENT = 1 << 26  # pixels of a set, and between entries: a limit that catches typos in kernels and strides
 
 
 class Shape:
@@ -123,8 +123,14 @@ class Shapes:
         if part not in self._reaches:
             self._reaches[part] = max(abs(first) + bits.bit_length() for f in families for first, bits in f.sets)
         up, down, _ = shape.families[0]
-        if shape.longest + self._reaches[part] * down // up > MAX_EXTENT:
-            raise InputError(
-                f"extents of more than {MAX_EXTENT} pixels; at most so many are supported in spaces with upsampling",
-                remedy="use smaller kernels, dilations or strides, or fewer repeats",
-            )
+        reached: dict[str, Fraction | int] = {
+            "extents": shape.longest + self._reaches[part] * down // up,
+            "jumps": shape.jump * families[0].jump,
+        }
+        for what, pixels in reached.items():
+            if pixels > MAX_EXTENT:
+                raise InputError(
+                    f"{what} of more than {MAX_EXTENT} pixels; at most so many are supported in spaces with skips or "
+                    "upsampling",
+                    remedy="use smaller kernels, dilations or strides, or fewer repeats",
+                )

@@ -12,7 +12,7 @@ import rfscale as rf
 from rfscale.engine import InputError
 from rfscale.sweeps import Space
 from rfscale.sweeps.kernels import axis_sets as kernels
-from rfscale.sweeps.states import axis_sets, exchange
+from rfscale.sweeps.states import exchange
 from rfscale.sweeps.states.axis_sets import AxisSetGraph, projected, set_figures, taps_of
 from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.states.effects import Effect
@@ -53,7 +53,7 @@ def test_stages_exchanged_lead_to_the_same_sets(spec, monkeypatch):
     programs = projected(compiled(Space.from_dict(spec)).programs)
     graphs = [AxisSetGraph(programs)]
     graphs[0].build(len(programs), 1 << 28)
-    monkeypatch.setattr(axis_sets, "Exchange", Plain)
+    monkeypatch.setattr(exchange, "Exchange", Plain)
     graphs.append(AxisSetGraph(programs))
     graphs[1].build(len(programs), 1 << 28)
     assert any((e.exchange is not exchange.NO_EXCHANGE) for e in (g.pool for g in graphs))

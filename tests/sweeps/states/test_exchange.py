@@ -11,7 +11,7 @@ from rfscale.sweeps import Space
 from rfscale.sweeps.kernels import unions as kernels
 from rfscale.sweeps.kernels.square_figures import square_figures
 from rfscale.sweeps.spaces.space import Space as AnySpace
-from rfscale.sweeps.states import unions
+from rfscale.sweeps.states import exchange
 from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.states.unions import UnionGraph
 from tests.sweeps.states.test_unions import PICKS, random_space
@@ -36,11 +36,11 @@ def alike(seed: int) -> dict:
     return {"name": f"alike{seed}", "stages": stages}
 
 
-class Plain(unions.Exchange):
+class Plain(exchange.Exchange):
     """An exchange that never takes place."""
 
     def with_stage(self, effects):
-        return unions.NO_EXCHANGE.with_stage({})[:2] + tuple(
+        return exchange.NO_EXCHANGE.with_stage({})[:2] + tuple(
             np.full(n, -1, np.int64) for n in (len(effects), len(self.effects))
         )
 
@@ -55,7 +55,7 @@ def graph_of(space: AnySpace) -> UnionGraph:
 def test_stages_exchanged_lead_to_the_same_states(spec, monkeypatch):
     space = Space.from_dict(spec)
     graph = graph_of(space)
-    monkeypatch.setattr(unions, "Exchange", Plain)
+    monkeypatch.setattr(exchange, "Exchange", Plain)
     plain = graph_of(space)
     for one, other in zip(graph.levels, plain.levels, strict=True):
         assert np.array_equal(one.follow, other.follow)
@@ -71,8 +71,8 @@ def test_most_of_a_stack_is_looked_up():
         "stages": [{"name": f"s{i}", "branches": {"choose": [1, 2, 3], "of": of}} for i in range(4)]
     })  # fmt: skip
     graph = graph_of(space)
-    exchange, follow = graph.pool.exchange, graph.levels[-1].follow
-    origin, ends, earlier, later = exchange.with_stage(exchange.effects)
+    last, follow = graph.pool.exchange, graph.levels[-1].follow
+    origin, ends, earlier, later = last.with_stage(last.effects)
     assert (earlier >= 0).all()
     assert (later >= 0).all()
     assert origin.shape == (2, len(graph.levels[-1].state))

@@ -331,3 +331,17 @@ def test_states_of_a_unet_are_few():
 def test_too_many_states_name_the_stage():
     with pytest.raises(InputError, match=r"the states of stage '.*' need more than 2e-05 GB"):
         rf.sweep(Space.from_dict(rf.cells.unet(3)), memory=20_000)
+
+
+def test_too_large_strides_and_kernels_name_the_stage():
+    def space(**after):
+        return Space.from_dict({"stages": [{"name": "a", "kernel": 3}, {"name": "j", "skip": "a"}, *stages(**after)]})
+
+    def stages(**after):
+        return [{"name": "b", "kernel": 1, "stride": 1 << 20}, {"name": "c", **after}]
+
+    with pytest.raises(InputError, match="stage 'c': jumps of more than 67108864 pixels"):
+        rf.sweep(space(kernel=1, stride=1 << 20))
+    with pytest.raises(InputError, match="stage 'c': extents of more than 67108864 pixels"):
+        rf.sweep(space(kernel=99))
+    assert rf.sweep(space(kernel=1, stride=64))["c"].jump.item() == 1 << 26
