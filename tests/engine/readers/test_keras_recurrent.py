@@ -12,12 +12,9 @@ pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 
 
 def keras():
-    from tests.engine.readers.keras_judge import keras_on_torch
+    from tests.engine.readers.keras_judge import needed_keras
 
-    found = keras_on_torch()
-    if found is None:
-        pytest.skip("needs Keras on the torch backend")
-    return found
+    return needed_keras()
 
 
 def row(*layers, shape=(9, 3)):
