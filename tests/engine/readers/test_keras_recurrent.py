@@ -102,7 +102,9 @@ def test_states_and_words():
 def test_weights_of_gates_are_not_counted():
     """One layer stands for several gates: its weights are not known, those of the layers around it are."""
     rows = row(conv, lambda m: m.Bidirectional(m.LSTM(5, return_sequences=True)), conv)()
-    maps = row(clips("ConvLSTM2D", 3, padding="same"), lambda m: m.TimeDistributed(m.Conv2D(4, 3)), shape=(3, 7, 8, 2))()
+    maps = row(
+        clips("ConvLSTM2D", 3, padding="same"), lambda m: m.TimeDistributed(m.Conv2D(4, 3)), shape=(3, 7, 8, 2)
+    )()
     for model in (rows, maps):
         found = rf.profile(rf.load(model)).params
         counted = [n for n in found.values.tolist() if n > 0]
