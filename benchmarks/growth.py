@@ -30,6 +30,7 @@ from rfscale.sweeps.runs.blocks import Blocks
 CHOICES = [(1, 1, 1), (3, 1, 1), (3, 1, 2), (5, 1, 1)]
 HOLES = [(3, 1, d) for d in (2, 3, 4, 5)]
 PIECE = 1 << 22  # architectures written to the same buffer
+ENOUGH = 0.3  # seconds of calls, of which the shortest counts
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,24 @@ class Series:
         return float(slope)
 
 
-def best(call: Callable[[], Any], enough: float = 0.3) -> float:
-    """Shortest of a few calls: at least two, and more while they are short."""
+def best(call: Callable[..., Any], *given: Any, **options: Any) -> float:
+    """Shortest of a few calls with what is given: at least two, and more while they are short."""
     times: list[float] = []
-    while len(times) < 2 or (sum(times) < enough and len(times) < 50):
+    while len(times) < 2 or (sum(times) < ENOUGH and len(times) < 50):
         start = time.perf_counter()
-        call()
+        call(*given, **options)
         times.append(time.perf_counter() - start)
     return min(times)
+
+
+def _counted(space: rf.Space, figure: str) -> None:
+    """Count a space that was never asked before."""
+    rf.count(anew(space), by=[figure])
+
+
+def _profiled(spec: dict[str, Any]) -> None:
+    """Read a network and profile it."""
+    rf.profile(rf.Network.from_dict(spec))
 
 
 @contextmanager
@@ -94,8 +105,8 @@ def by_architectures(small: bool) -> Series:
     buffer = Blocks(space_of(CHOICES, 1)).empty(0, 0, PIECE)
     spaces = [space_of(CHOICES, depth) for depth in (range(5, 9) if small else range(5, 16))]
     at = [float(space.size) for space in spaces]
-    seconds = [best(lambda s=space: last_stage(s, buffer)) for space in spaces]  # type: ignore[misc]
-    floor = [best(lambda s=space: refill(s.size, buffer)) for space in spaces]  # type: ignore[misc]
+    seconds = [best(last_stage, space, buffer) for space in spaces]
+    floor = [best(refill, space.size, buffer) for space in spaces]
     share, even = floor[-1] / seconds[-1], min(seconds) / seconds[-1] * at[-1]
     what = "writing the answer limits" if share > 0.5 else "the look-ups limit, not the memory they are written to"
     return Series(
@@ -115,7 +126,7 @@ def by_depth_of_counts(small: bool) -> Series:
     """Exact counts over 4^depth architectures."""
     at = [5.0, 10.0, 20.0] if small else [5.0, 10.0, 20.0, 40.0, 80.0, 160.0]
     spaces = [space_of(CHOICES, int(depth)) for depth in at]
-    seconds = [best(lambda s=space: rf.count(anew(s), by=["extent"])) for space in spaces]  # type: ignore[misc]
+    seconds = [best(_counted, space, "extent") for space in spaces]
     states = [int(rf.count(space, by=["extent"]).size) for space in spaces[-2:]]
     return Series(
         "exact counts over extents, 4^depth architectures",
@@ -131,9 +142,9 @@ def by_depth_of_profiles(small: bool) -> Series:
     """One chain as a labelled profile, from its spec on: a network that was never asked before."""
     at = [10.0, 30.0, 100.0] if small else [10.0, 100.0, 1000.0, 3000.0, 10_000.0, 30_000.0, 100_000.0]
     specs: list[dict[str, Any]] = [{"layers": [{"kernel": 3, "padding": 1}] * int(depth)} for depth in at]
-    seconds = [best(lambda s=spec: rf.profile(rf.Network.from_dict(s))) for spec in specs]  # type: ignore[misc]
+    seconds = [best(_profiled, spec) for spec in specs]
     net = rf.Network.from_dict(specs[-1])
-    sets = best(lambda: trace(net))
+    sets = best(trace, net)
     return Series(
         "interior profile of one chain of 3×3, its spec read first",
         "layers",
@@ -149,7 +160,7 @@ def by_extent(small: bool) -> Series:
     depth, scales = (4, [1, 4, 16]) if small else (9, [1, 4, 16, 64, 256, 1024])
     spaces = [space_of([(k, s, d * m) for k, s, d in HOLES], depth) for m in scales]
     extents = [float(2 * 5 * m * depth + 1) for m in scales]
-    seconds = [best(lambda s=space: rf.count(anew(s), by=["pixels"])) for space in spaces]  # type: ignore[misc]
+    seconds = [best(_counted, space, "pixels") for space in spaces]
     return Series(
         f"exact counts of a space with holes, dilations times {scales[0]} to {scales[-1]}",
         "pixels of extent",
@@ -167,7 +178,7 @@ def by_image(small: bool) -> list[Series]:
     nets = {"ResNet-50": rf.load("resnet50"), "four 3×3 with holes": rf.Network.from_dict({"layers": holes})}
     out = []
     for name, net in nets.items():
-        seconds = [best(lambda s=int(size), n=net: trace(n, s, "skip")) for size in at]  # type: ignore[misc]
+        seconds = [best(trace, net, int(size), "skip") for size in at]
         kept = "their ends alone are kept, the same few numbers for any size"
         if name != "ResNet-50":
             kept = "kept by axis, a word for 64 pixels of extent"
@@ -243,7 +254,7 @@ def by_workers(small: bool) -> Series:
     for workers in (1, 2):
         with local_client(workers) as client:
             write(client=client)  # workers import and compile
-            seconds.append(best(lambda c=client: write(client=c)))  # type: ignore[misc]
+            seconds.append(best(write, client=client))
     alone = best(write)
     shutil.rmtree(folder)
     return Series(

@@ -49,20 +49,24 @@ def test_speed(benchmark, name, contender):
     benchmark.group = case.name
     benchmark.extra_info.update(case=name, contender=contender, small=SMALL, **described(case, chosen))
     others = Others()
-    rounds = chosen.rounds or rounds_of(chosen.call)
-    if SMALL or not rounds:
-        answer = benchmark.pedantic(chosen.call, rounds=1) if SMALL else benchmark(chosen.call)
+    rounds = 1 if SMALL else chosen.rounds or rounds_of(chosen.call)
+    if rounds:
+        answer = benchmark.pedantic(chosen.call, rounds=rounds, warmup_rounds=0, setup=collect)
     else:
-        # a tree of datasets refers to itself: what was answered before is gone only after a collection
-        answer = benchmark.pedantic(chosen.call, rounds=rounds, warmup_rounds=0, setup=gc.collect)
+        answer = benchmark(chosen.call)
     benchmark.extra_info["others_busy"] = others.busy()
     if chosen.verdict:
         benchmark.extra_info["verdict"] = chosen.verdict(answer)
 
 
+def collect() -> None:
+    """Free what was answered before: a tree of datasets refers to itself. What `setup` returns would be arguments."""
+    gc.collect()
+
+
 def rounds_of(call) -> int:
     """How often to time a call, so that collecting between two rounds takes little beside it; 0 of a short one."""
-    gc.collect()
+    collect()
     start = time.perf_counter()
     call()
     seconds = time.perf_counter() - start

@@ -75,9 +75,10 @@ def explore(
     >>> explore(rf.load("dilated5"))
     <Page of network dilated5; save('page.html') writes it>
     """
+    given_as = "photo"
     if photo is None and is_photo(reading.get("image")):
-        photo = reading.pop("image")
-    picture = None if photo is None else photo_url(photo)
+        photo, given_as = reading.pop("image"), "image"
+    picture = None if photo is None else photo_url(photo, given_as)
     if isinstance(model, Space):
         return Page(space_document(model, objectives, where))
     document = explorer_document(

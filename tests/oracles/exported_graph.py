@@ -15,7 +15,7 @@ import math
 import operator
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 
 from tests.oracles.autograd import _pool
 

@@ -126,7 +126,7 @@ def _questions(found: Levels, limits: list[Limits], finer: list[Finer], sizes: x
         questions.append(finer_question(missing, name, stride * n, under, n))
         name, stride, under = missing.name, missing.stride, missing.under
     second = next((i for i, level in enumerate(levels) if level.stride > stride), None)
-    if not finer and second is not None:
+    if found.of_detector and not finer and second is not None:
         questions.append(finest_question(levels[0], levels[second], limits[0], limits[second], n))
     known = [i for i, limit in enumerate(limits) if limit.largest == limit.largest]
     if known:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import isfinite, log2, nan, prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,7 +27,8 @@ class Level(NamedTuple):
     Attributes
     ----------
     name : str
-        P3 for one entry in every 2^3 pixels; with its size where several have that stride; else the layer's name.
+        P3 for one entry in every 2^3 pixels, with its size where several have that stride; the layer's name where the
+        network has no such levels.
     layer : str
     stride, extent : float
         In pixels: mean of both axes on a log scale.
@@ -46,9 +47,22 @@ class Level(NamedTuple):
 
 
 class Levels(NamedTuple):
-    """The levels of a network, finest first, the ends of its stages by stride, and the size that figures are for."""
+    """The maps of a network that objects can be detected on.
+
+    Attributes
+    ----------
+    levels : list of Level
+        Finest first.
+    of_detector : bool
+        They are those of a pyramid, or of a backbone for one.
+    stages : dict
+        The layers at the ends of stages, by stride.
+    input_size : tuple of int or None
+        The size that figures are for.
+    """
 
     levels: list[Level]
+    of_detector: bool
     stages: dict[float, str]
     input_size: Size | None
 
@@ -83,15 +97,16 @@ def find_levels(
     local = ~ds.is_global.values & (ds.area.values > 0)
     strides = _strides(ds, size or network.input_size)
     stages = _stages(network, ds, local, strides)
+    outputs = _outputs(network, ds, [rows[n] for n in network.outputs if local[rows[n]]], strides)
     if layers is not None:
         chosen = [rows[name] for name in _asked(network, layers, rows, local)]
     else:
-        outputs = _outputs(network, ds, [rows[n] for n in network.outputs if local[rows[n]]], strides)
         chosen = outputs if len(outputs) > 1 else _with_stages(outputs, stages, strides)
     if not chosen:
         raise InputError(f"every layer of {network.name} has a global receptive field; there is nothing to match")
     chosen.sort(key=lambda row: (prod(strides[row]), row))
-    names = _names(network, ds, chosen, strides)
+    of_detector = _of_detector(network, ds, outputs, strides, stages)
+    names = _level_names(ds, chosen, strides) if of_detector else ds.layer.values[chosen].tolist()
     extents = np.sqrt(ds.extent.values.prod(axis=1))
     reaching = _with_whole_image(network)
     levels = [
@@ -99,7 +114,8 @@ def find_levels(
         for name, row in zip(names, chosen, strict=True)
         for layer in [str(ds.layer.values[row])]
     ]
-    return Levels(levels, {stride: str(ds.layer.values[row]) for stride, row in stages.items()}, size)
+    ends = {stride: str(ds.layer.values[row]) for stride, row in stages.items()}
+    return Levels(levels, of_detector, ends, size)
 
 
 def _profile(network: Network, input_size: int | Sequence[int] | None) -> xr.Dataset:
@@ -222,7 +238,21 @@ def _asked(network: Network, layers: Sequence[str], rows: dict[str, int], local:
     return names
 
 
-def _names(network: Network, ds: xr.Dataset, rows: Sequence[int], strides: np.ndarray) -> list[str]:
+def _of_detector(
+    network: Network, ds: xr.Dataset, outputs: Sequence[int], strides: np.ndarray, stages: Iterable[float]
+) -> bool:
+    """Whether the maps of a network are levels: those of a pyramid, and of a backbone for one.
+
+    The maps of a backbone grow coarser up to its output; a network for masks goes back to a finer one, or is all fine.
+    """
+    sides = {_side(strides[row]) for row in outputs}
+    if len(sides) > 1 or any(level_name(network, str(ds.layer.values[row])) for row in outputs):
+        return True
+    coarsest = max(stages, default=0.0)
+    return min(sides, default=coarsest) >= max(coarsest, FINEST_STRIDE)
+
+
+def _level_names(ds: xr.Dataset, rows: Sequence[int], strides: np.ndarray) -> list[str]:
     """P3 for a stride of 2^3; P6 5×5 where several levels have that stride; else the layer's name."""
     levels = [_power(strides[row]) for row in rows]
     names = []

@@ -82,6 +82,6 @@ def with_chance(nodes: list[Node], is_chance: Any, is_scale: Any) -> tuple[bool,
                 last.add(position)
             sums[position] = 2
         else:
-            alone = len(sources) == 1 and (node.name in DIAGONAL or is_scale(node))
+            alone = len(node.refs()) == 1 and (node.name in DIAGONAL or is_scale(node))
             sums[position] = before if alone else min(2, before + 1)
     return any_chance, last

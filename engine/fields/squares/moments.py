@@ -62,7 +62,7 @@ _SAME = frozenset(
     reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d upsample_nearest1d
     upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d roll flip""".split()
 )  # the same where all are alike along the dims that change; else they are moved as values are
-_BEYOND = frozenset("roll flip".split())
+_FROM_OTHERS = frozenset("roll flip".split())  # of these, those that give each value the one of another place
 _TURNS = frozenset("permute transpose t movedim swapaxes".split())  # of which the arguments say nothing of sizes
 _VIEWS = frozenset(
     """view _unsafe_view reshape flatten unsqueeze squeeze slice select split chunk unbind narrow
@@ -165,7 +165,7 @@ def _value_by_value(nodes: list[Node], ref: Ref) -> set[tuple[int, int]]:
 
 def is_value_by_value(node: Node) -> bool:
     """Whether each value that an operator makes depends on one value of each of its inputs."""
-    return is_on_values(node) or node.name in _SAME - _BEYOND
+    return is_on_values(node) or node.name in _SAME - _FROM_OTHERS
 
 
 def is_on_values(node: Node) -> bool:

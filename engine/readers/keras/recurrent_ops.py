@@ -1,4 +1,7 @@
-"""Recurrent layers of Keras: over rows of a batch, and over maps."""
+"""Recurrent layers of Keras: over rows of a batch, and over maps.
+
+Their layers have no channels, so that nothing counts weights: gates have several for each.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,27 @@ def _recurrent(k: Tracker, call: Call) -> Any:
     x = call.x
     if len(x.dims) != 3:
         raise UnreadableError(f"it is called with a tensor of {len(x.dims)} dims")
-    last = weighted(k, without(k.reduce(x, [1]), 1), -1, x.shape[2], units)
+    last = _of_units(k, without(k.reduce(x, [1]), 1), units)
     out = last
     if call.get("return_sequences", False):
         backwards = bool(call.get("go_backwards", False))
-        out = weighted(k, cumulate(k, x, 1, backwards), -1, x.shape[2], units)
+        out = _of_units(k, cumulate(k, x, 1, backwards), units)
         out = flip(k, out, 1) if backwards else out  # the states are in the order of the steps
     return [out, *[last] * states] if call.get("return_state", False) else out
+
+
+def _of_units(k: Tracker, t: Tracked, units: int) -> Tracked:
+    """The units at each entry, each of which reads all its channels."""
+    first = len(k.drafts)
+    out = weighted(k, t, -1, t.shape[-1], units)
+    _uncounted(k, first)
+    return out
+
+
+def _uncounted(k: Tracker, first: int) -> None:
+    """Take the channels from layers that were written since."""
+    for draft in k.drafts[first:]:
+        draft.params.pop("channels", None)
 
 
 def _cell(call: Call) -> tuple[int, int]:
@@ -61,9 +78,8 @@ def _both_ways(k: Tracker, call: Call) -> Tracked:
     x, units = call.x, per_axis(inner.get("units"), 1)[0]
     units *= 2 if call.get("merge_mode", "concat") == "concat" else 1
     if not inner.get("return_sequences", False):
-        return weighted(k, without(k.reduce(x, [1]), 1), -1, x.shape[2], units)
-    mixed = k.mix(x, spatial(x.dims[1])) if spatial(x.dims[1]) else x
-    return weighted(k, mixed, -1, x.shape[2], units)
+        return _of_units(k, without(k.reduce(x, [1]), 1), units)
+    return _of_units(k, k.mix(x, spatial(x.dims[1])) if spatial(x.dims[1]) else x, units)
 
 
 @keras("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
@@ -79,6 +95,7 @@ def _of_maps(k: Tracker, call: Call) -> Any:
     rank = int(kind[-2])
     again = {**own, "strides": [1] * rank, "padding": "same", "dilation_rate": [1] * rank, "use_bias": False}
     states: list[Tracked] = []
+    first = len(k.drafts)
     order = range(steps)[::-1] if call.get("go_backwards", False) else range(steps)
     for step in order:
         here = KERAS[kind](k, Call(kind, own, [select(k, x, 1, step)]))
@@ -86,6 +103,7 @@ def _of_maps(k: Tracker, call: Call) -> Any:
             before = KERAS[kind](k, Call(kind, again, [states[-1]]))
             here = k.elementwise([here, before], shape=here.shape)
         states.append(here)
+    _uncounted(k, first)
     out = states[-1]
     if call.get("return_sequences", False):
         k.shape = (out.shape[0], steps, *out.shape[1:])

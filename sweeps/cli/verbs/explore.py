@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -89,9 +89,10 @@ def explore(
     from rfscale.sweeps.spaces.space import Space
 
     check_target(out, SUFFIXES, "--out")
+    pictures: dict[str, Any] = {"photo": photo}
     if photo is None and is_photo(what.image):
-        photo, what = Path(what.image or ""), replace(what, image=None)
-    of_network: dict[str, object] = {"objects": objects, "resize": resize, "photo": photo, "input_size": input_size}
+        pictures, what = {"image": what.image}, replace(what, image=None)
+    of_network: dict[str, object] = {"objects": objects, "resize": resize, **pictures, "input_size": input_size}
     of_network |= {"more_sizes": more_sizes, "category": category, "image_size": image_size}
     given = [Parameter(name) for name, value in of_network.items() if value is not None]
     space = find_space(what.text, [*map(Parameter, what.given), *given])
@@ -111,11 +112,11 @@ def explore(
                 network,
                 objects,
                 resize=resize,
-                photo=photo,
                 input_size=pixels(input_size),
                 more_sizes=_sizes(more_sizes),
                 global_ops=global_ops_of(global_ops),
                 source=source,
+                **pictures,
             )
     _deliver(context, page, out)
 

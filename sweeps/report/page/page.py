@@ -63,8 +63,8 @@ def is_photo(text: object) -> bool:
     return isinstance(text, str | Path) and Path(text).suffix.lower() in PHOTOS
 
 
-def photo_url(path: str | Path) -> str:
-    """Return a picture file as a data URL.
+def photo_url(path: str | Path, given_as: str = "photo") -> str:
+    """Return a picture file as a data URL; errors name the parameter that it was given as.
 
     Raises
     ------
@@ -74,11 +74,11 @@ def photo_url(path: str | Path) -> str:
     file = Path(path)
     kind = PHOTOS.get(file.suffix.lower())
     if kind is None:
-        raise InputError(argument=Parameter("photo"), value=str(path), remedy=f"give a file of {', '.join(PHOTOS)}")
+        raise InputError(argument=Parameter(given_as), value=str(path), remedy=f"give a file of {', '.join(PHOTOS)}")
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}", argument=Parameter("photo")) from None
+        raise InputError(f"{path}: {error.strerror or error}", argument=Parameter(given_as)) from None
     if not content.startswith((b"\x89PNG", b"\xff\xd8", b"RIFF", b"GIF8")):
-        raise InputError(f"{path} begins with {shown(content[:4])}, as no picture does", argument=Parameter("photo"))
+        raise InputError(f"{path} begins with {shown(content[:4])}, as no picture does", argument=Parameter(given_as))
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -48,6 +48,8 @@ def pyramid(*strides: int, **network) -> Network:
 
 # ------------------------------------------------------------------ levels
 
+UNET = "output up3.conv2 up4.conv2 bottom.conv2"
+
 
 @pytest.mark.parametrize(
     ("name", "levels", "layers"),
@@ -58,7 +60,8 @@ def pyramid(*strides: int, **network) -> Network:
         ("densenet121", "P2 P3 P4 P5", [f"features.denseblock{n}" for n in (1, 2, 3, 4)]),
         ("swin_t", "P2 P3 P4 P5", ["features.1", "features.3", "features.5", "features.7"]),
         ("vgg16", "P2 P3 P4", ["conv3_3", "conv4_3", "conv5_3"]),  # no stage of pool5 alone
-        ("unet", "P0 P2 P3 P4", ["output", "up3.conv2", "up4.conv2", "bottom.conv2"]),
+        ("unet", UNET, UNET.split()),  # it goes back to stride 1: no pyramid
+        ("dilated5", "conv5", ["conv5"]),
     ],
 )
 def test_levels_are_outputs_of_a_pyramid_or_ends_of_stages(name, levels, layers):
@@ -201,6 +204,12 @@ def test_a_level_is_needed_by_the_share_of_objects_that_it_gains(share, answer):
     boxes = squares(*[12.0] * n, *[50.0] * (100 - n))
     assert answers(match(pyramid(8, 16), boxes, effective=False)) == {"Do I need P2?": answer}
     assert answers(match(pyramid(4, 8, 16), boxes, effective=False)) == {"Do I need P2?": answer}
+
+
+def test_the_one_output_of_a_network_for_masks_is_not_asked_for():
+    found = match(rf.load("unet"), squares(20, 40))
+    assert list(answers(found)) == ["Do the largest objects fit?"]
+    assert found.verdict[0].item().startswith("output: none of your objects are under two entries wide")
 
 
 def test_every_level_down_to_p2_is_asked_for():

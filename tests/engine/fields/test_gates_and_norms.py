@@ -16,7 +16,7 @@ def models():
     """Name → (model, layer, shape); none of it trained."""
     import torch
     from torch import nn
-    from torch.nn import functional as F  # noqa: N812
+    from torch.nn import functional as F
 
     class Excited(nn.Module):
         def __init__(self):

@@ -31,7 +31,7 @@ def surrogate(model, layer, shape, entry):
     """Expected squared gradients, written down by module: weights squared, and one factor for each nonlinearity."""
     import torch
     from torch import nn
-    from torch.nn import functional as F  # noqa: N812
+    from torch.nn import functional as F
 
     class Squared(nn.Module):
         def __init__(self, f):

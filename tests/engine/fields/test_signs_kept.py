@@ -95,6 +95,29 @@ def test_a_skip_beside_a_rectifier_is_drawn():
     assert (np.abs(found.field - 2.5) < 4 * found.standard_error + 1e-9).all()  # (1 + 4) / 2
 
 
+@pytest.mark.parametrize("parts", ["chunk", "itself"])
+def test_a_sum_of_parts_of_one_tensor_is_drawn(parts):
+    """A slope after the sum goes back to both parts: their gradients are alike, and add up at the image."""
+    import torch
+    from torch import nn
+
+    class Parts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.relu, self.mix = nn.ReLU(), nn.Conv1d(1, 2 if parts == "chunk" else 1, 1, bias=False)
+
+        def forward(self, x):
+            y = self.mix(x)
+            a, b = y.chunk(2, 1) if parts == "chunk" else (y, y)
+            return self.relu(a + b)
+
+    model = Parts().double()
+    with torch.no_grad():
+        model.mix.weight.fill_(1)
+    found = rf.predicted_field(model, "", (0,), signs="kept", draws=2000, example_input=(1, 1, 1))
+    assert (np.abs(found.field - 2) < 4 * found.standard_error + 1e-9).all()  # (0 + 4) / 2
+
+
 def test_draws_are_the_same_ones_and_more_of_them_are_nearer():
     from tests.engine.fields import small_models
 

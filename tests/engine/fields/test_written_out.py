@@ -14,7 +14,7 @@ def activations():
     """Name → (one operator, the same written out)."""
     import torch
     from torch import nn
-    from torch.nn import functional as F  # noqa: N812
+    from torch.nn import functional as F
 
     return {
         "SiLU": (nn.SiLU(), lambda y: y * torch.sigmoid(y)),
@@ -65,7 +65,7 @@ def test_attention_that_pytorch_fuses(mask, on_values):
     """scaled_dot_product_attention is its formula: with a model that asks for values of the image, too."""
     import torch
     from torch import nn
-    from torch.nn import functional as F  # noqa: N812
+    from torch.nn import functional as F
 
     torch.manual_seed(2)
     shown = torch.rand(16, 16) < 0.7

@@ -10,6 +10,7 @@ import os
 import random
 
 import numpy as np
+import pytest
 
 import rfscale as rf
 
@@ -22,6 +23,14 @@ def keras_on_torch():
     except ImportError:
         return None
     return keras if keras.backend.backend() == "torch" else None
+
+
+def needed_keras():
+    """The same, for tests that are skipped without it."""
+    found = keras_on_torch()
+    if found is None:
+        pytest.skip("Keras on the torch backend is not installed")
+    return found
 
 
 def _averaging(config):

@@ -6,7 +6,7 @@ Each is a pair: what a forward pass does with a layer's map, and the shape of th
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import nn
 
 

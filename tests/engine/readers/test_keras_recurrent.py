@@ -12,12 +12,9 @@ pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 
 
 def keras():
-    from tests.engine.readers.keras_judge import keras_on_torch
+    from tests.engine.readers.keras_judge import needed_keras
 
-    found = keras_on_torch()
-    if found is None:
-        pytest.skip("needs Keras on the torch backend")
-    return found
+    return needed_keras()
 
 
 def row(*layers, shape=(9, 3)):
@@ -100,6 +97,20 @@ def test_states_and_words():
     words = rf.load(row(lambda m: m.Embedding(10, 4), conv, conv, shape=(12,))())
     assert words.input_size == (12,)
     assert rf.profile(words).extent.values[-1].tolist() == [5]
+
+
+def test_weights_of_gates_are_not_counted():
+    """One layer stands for several gates: its weights are not known, those of the layers around it are."""
+    rows = row(conv, lambda m: m.Bidirectional(m.LSTM(5, return_sequences=True)), conv)()
+    maps = row(
+        clips("ConvLSTM2D", 3, padding="same"), lambda m: m.TimeDistributed(m.Conv2D(4, 3)), shape=(3, 7, 8, 2)
+    )()
+    for model in (rows, maps):
+        found = rf.profile(rf.load(model)).params
+        counted = [n for n in found.values.tolist() if n > 0]
+        gated = [m for m in model.layers if isinstance(m, keras().layers.RNN | keras().layers.Bidirectional)]
+        assert found.isnull().any()
+        assert sum(counted) == model.count_params() - sum(m.count_params() for m in gated)
 
 
 def test_a_cell_of_the_user_ends_there():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import nn
 
 # U-Net (Ronneberger et al. 2015, Çiçek et al. 2016) ---------------------------------------------------------------

@@ -45,6 +45,12 @@ SHOW = """(state) => new Promise((done) => {
   requestAnimationFrame(() => requestAnimationFrame(done));
 })"""
 
+DROP = """(bytes) => {
+  const dropped = new DataTransfer();
+  dropped.items.add(new File([new Uint8Array(bytes)], 'photo.png', {type: 'image/png'}));
+  document.dispatchEvent(new DragEvent('drop', {dataTransfer: dropped}));
+}"""
+
 
 @pytest.fixture(scope="module")
 def chromium():
@@ -215,6 +221,9 @@ def test_the_mouse_chooses_entries_layers_and_boxes(resnet):
     tab.locator(".dot").first.click()
     resnet.settle()
     assert layer(resnet) == "conv1"
+    assert "; extent within the image 4×7; " in tab.inner_text("#told")
+    tab.evaluate(SHOW, {"entry": [24, 24]})
+    assert "; extent 7; " in tab.inner_text("#told")
     resnet.quiet()
 
 
@@ -406,11 +415,15 @@ def test_a_space_is_brushed_and_opens_its_networks(opened):
     tab.keyboard.press("Enter")
     tab.wait_for_selector("#network-page:not([hidden]) [role=treeitem]")
     assert tab.locator("[role=treeitem]").count() == 3
+    tab.evaluate("() => { window.before = rfscale; }")
     tab.click("#back")
     shown.tab.wait_for_function("() => document.getElementById('network-page').hidden")
     tab.locator(".opens").last.click()
     tab.wait_for_selector("#network-page:not([hidden]) [role=treeitem]")
     assert tab.locator("[role=treeitem]").count() == 3
+    tab.evaluate(DROP, list(PIXEL))
+    tab.wait_for_function("() => rfscale.photo !== null")
+    assert tab.evaluate("() => before !== rfscale && before.photo === null"), "the network before no longer listens"
     shown.quiet()
 
 

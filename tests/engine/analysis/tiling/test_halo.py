@@ -321,7 +321,7 @@ def run(net: Network, image):
 
 def apply(layer, inputs):
     import torch
-    import torch.nn.functional as F  # noqa: N812
+    import torch.nn.functional as F
 
     from tests.oracles import autograd as torch_judge
 

@@ -10,14 +10,8 @@ export function createControls(app, redraw) {
   const { doc } = app;
   const place = byId("controls");
   const file = el("input", { type: "file", accept: "image/*", id: "photo", onchange: (e) => usePhoto(app, e.target.files[0], redraw) });
-  for (const name of ["dragover", "drop"])
-    document.addEventListener(name, (event) => {
-      event.preventDefault();
-      if (name === "drop") usePhoto(app, event.dataTransfer.files[0], redraw);
-    });
   return () => {
-    const had = document.activeElement?.id;
-    const { state } = app;
+    const [had, { state }] = [document.activeElement?.id, app];
     const [names, valid] = [doc.layers.map((layer) => layer.name), doc.halo.valid && [...new Set(doc.halo.valid)].join(" × ")];
     const choose = (key, label, shown, first = 0) => chooser(label, shown.map((name, i) => [String(i + first), name]),
       String(state[key]), (v) => app.set({ [key]: Number(v) }));
@@ -63,27 +57,31 @@ function boxSide(app, a) {
 }
 
 // A photo stays in the page.
-const usePhoto = (app, file, redraw) => file?.type.startsWith("image/") && showPhoto(app, URL.createObjectURL(file), redraw);
+export const usePhoto = (app, file, redraw) => file?.type.startsWith("image/") && showPhoto(app, URL.createObjectURL(file), redraw);
 
 export function showPhoto(app, url, redraw) {
   const image = Object.assign(new Image(), { src: url, onload: () => redraw((app.photo = image)) });
 }
 
+// Where the border may cut a footprint, its extent is not that of the layer.
+const extentOf = ({ box, extent }, image) =>
+  `extent ${box && image?.some((n, a) => box[a][0] === 0 || box[a][1] === n) ? "within the image " : ""}${perAxis(extent)}`;
+
 // What the canvas shows, in words.
 export function tell(app, now) {
   const { doc, state } = app;
-  const [name, lines] = [doc.layers[state.layer].name, []];
+  const [name, image, lines] = [doc.layers[state.layer].name, app.view().input_size, []];
   if (!now.products) lines.push(`${name} has no footprint here: ${app.view().without_terms[name]}`);
   else {
     const f = figures(now.products, now.next);
     const parts = [`${text(f.area)} pixels`];
-    if (f.box) parts.push(`extent ${perAxis(f.extent)}`, `from pixel ${f.box.map(([a]) => a).join(", ")}`);
+    if (f.box) parts.push(extentOf(f, image), `from pixel ${f.box.map(([a]) => a).join(", ")}`);
     if (f.box) parts.push(`${f.gap ? "holes: " : ""}density ${text(f.density)}${f.gap ? `, longest gap ${f.gap}` : ""}`);
     if (f.overlap !== null) parts.push(`${percent(f.overlap)} shared with the next entry along ${doc.axes[state.neighbour]}`);
     lines.push(`Entry (${state.entry.join(", ")}) of ${name}: ${parts.join("; ")}.`);
     if (now.pinned) {
       const p = figures(now.pinned, null);
-      lines.push(`Pinned ${doc.layers[state.pin].name}, entry (${now.pinEntry.join(", ")}): ${text(p.area)} pixels; extent ${perAxis(p.extent)}.`);
+      lines.push(`Pinned ${doc.layers[state.pin].name}, entry (${now.pinEntry.join(", ")}): ${text(p.area)} pixels; ${extentOf(p, image)}.`);
     }
     const field = state.field && fieldAt(app, state.layer, state.entry);
     const phase = field?.alike ? "" : `, of entry (${field?.entry.join(", ")}), whose phase is another`;

@@ -2,7 +2,7 @@
 import { createApp } from "./app.mjs";
 import { createCanvas } from "./canvas.mjs";
 import { createChart } from "./chart.mjs";
-import { createControls, showPhoto, tell } from "./controls.mjs";
+import { createControls, showPhoto, tell, usePhoto } from "./controls.mjs";
 import { byId } from "./dom.mjs";
 import { createGraph } from "./graph.mjs";
 import { createMap } from "./map.mjs";
@@ -27,6 +27,8 @@ export function openNetwork(doc, hash, photo, inAddress = true) {
   opened.abort(); // of a space: the network that was open before no longer listens
   const until = { signal: (opened = new AbortController()).signal };
   if (inAddress) window.addEventListener("hashchange", () => app.open(location.hash), until);
+  const drop = (event) => [event.preventDefault(), event.type === "drop" && usePhoto(app, event.dataTransfer.files[0], stages)];
+  for (const name of ["dragover", "drop"]) document.addEventListener(name, drop, until);
   const again = () => [stages, map, chart].forEach((draw) => draw(null));
   window.addEventListener("resize", again, until);
   for (const media of ["(prefers-color-scheme: dark)", "print"]) matchMedia(media).addEventListener("change", again, until);
