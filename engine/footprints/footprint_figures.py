@@ -7,7 +7,7 @@ from math import inf, nan, prod
 
 import numpy as np
 
-from rfscale.engine.errors import InputError
+from rfscale.engine.errors import INPUT_SIZE, InputError
 from rfscale.engine.footprints.entry_figures import (
     draw_union,
     largest_phase,
@@ -24,6 +24,7 @@ from rfscale.engine.footprints.unions import Term
 from rfscale.engine.network.network import Size
 
 EXACT = 2.0**53  # pixels: float64 holds every whole number below
+MAX_PHASES = 1 << 27  # of a union of products: some arrays of 1 GiB
 MAX_PIXELS = 1 << 31  # of a drawing: 2 GiB of bool
 
 
@@ -187,6 +188,13 @@ class FootprintFigures:
             at = (0,) * len(terms[0])
         if at is not None:
             return union_figures(terms, at)
+        phases = prod(len(f) for f in terms[0])
+        if phases > MAX_PHASES:
+            name = self.plan.steps[index].layer.name
+            raise InputError(
+                f"the footprints of layer {name!r} repeat only after {phases} entries; {MAX_PHASES} are the most",
+                remedy=("give ", INPUT_SIZE),
+            )
         figures = self._map(terms)
         if figures is None:
             return self._grid_figures(index, None)
