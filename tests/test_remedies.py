@@ -27,6 +27,16 @@ REFERENCES = {"INPUT_SIZE", "EXAMPLE_INPUT", "SKIP_GLOBAL_OPS", "TRUST", "Parame
 
 CHAIN = rf.Network.from_dict({"layers": [{"kernel": 3}, {"kernel": 3}]})
 SIZED = rf.Network.from_dict({"layers": [{"kernel": 3, "padding": 1}, {"op": "resize", "size": 32}]})
+_BACK = [{"name": f"u{k}", "op": "upsample", "scale": k, "inputs": f"s{k}"} for k in (31, 32, 33)]
+UNLIKE_STRIDES = rf.Network.from_dict(
+    {
+        "layers": [
+            *({"name": f"s{k}", "kernel": k, "stride": k, "inputs": "input"} for k in (31, 32, 33)),
+            *_BACK,
+            {"name": "sum", "op": "add", "inputs": [layer["name"] for layer in _BACK]},
+        ]
+    }
+)
 RESIZING = rf.Network.sequential({"op": "upsample", "scale": 2}, {"kernel": 3, "stride": 4}, input_size=400)
 BOXES = np.array([[20, 20], [60, 40]])
 COCO = {
@@ -199,6 +209,9 @@ PLAIN = {  # place: what fails there, the words of the remedy, the same call wit
     "engine.analysis.profile:profile_columns": (
         lambda _: rf.profile(CHAIN, entry=(0, 0)), "give input_size",
         lambda _: rf.profile(CHAIN, entry=(0, 0), input_size=9),
+    ),
+    "engine.footprints.footprint_figures:_union_figures": (
+        lambda _: rf.profile(UNLIKE_STRIDES), "give input_size", lambda _: rf.profile(UNLIKE_STRIDES, 31 * 32 * 33),
     ),
     "engine.footprints.forward:_terms": (
         lambda patch: limited(patch, "forward.MAX_HELD", 100, 64), "analyse a smaller input_size",

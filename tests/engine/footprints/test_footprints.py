@@ -162,13 +162,3 @@ def test_figures_that_follow_from_a_record():
     found = Figures(6, (0, 1), (3, 4), (0, 1), (2, -1))
     assert (found.width, found.density, found.overlap[0]) == (6**0.5, 0.5, 1 / 3)
     assert np.isnan(found.overlap[1])
-
-
-def test_unions_that_repeat_after_too_many_entries_are_refused_in_words():
-    """Branches that come back from strides without a common factor: all phases of the plane would take gigabytes."""
-    layers = [{"name": f"s{k}", "kernel": k, "stride": k, "inputs": "input"} for k in (31, 32, 33)]
-    layers += [{"name": f"u{k}", "op": "upsample", "scale": k, "inputs": f"s{k}"} for k in (31, 32, 33)]
-    net = rf.Network.from_dict({"layers": [*layers, {"name": "sum", "op": "add", "inputs": ["u31", "u32", "u33"]}]})
-    with pytest.raises(InputError, match=r"layer 'sum' repeat only after 1071645696 entries.*give input_size"):
-        rf.profile(net)
-    assert rf.profile(net, 31 * 32 * 33).extent.values[-1].tolist() == [49, 49]
