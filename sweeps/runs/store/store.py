@@ -161,11 +161,12 @@ def run_stored(
     coords = coordinates(blocks)  # known here: to read the labels of every stage back takes longer than all else
     tree = opened(Path(path), stages)
     names = json.loads(tree.attrs[MARK])["variables"]  # stages and variables in the order of the space, not of the disk
-    made = {}
+    made, labels = {}, coords.variables
     for stage in stages:
         stored, dims = tree[stage].to_dataset(), [*blocks.dims(stage), *(["axis"] if blocks.axis_labels else [])]
         variables = {name: stored.variables[name] for name in names}
-        made[stage] = assembled(variables, {d: coords.variables[d] for d in dims}, coords, dict(stored.attrs))
+        own = {d: labels[d].copy(deep=False) for d in dims}
+        made[stage] = assembled(variables, own, coords, dict(stored.attrs))
     return tree_of(tree.to_dataset(), made, space.name)
 
 
