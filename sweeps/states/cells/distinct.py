@@ -2,8 +2,8 @@
 
 A level has a row for each combination that can occur, and how many choices lead to it: what the output has so far, the
 maps that are read later, and costs where these are asked for. A map stands for all that add the same to that output,
-through whatever ops may follow; nodes that are read alike later stand in any order. Of the last node, only the number of
-choices for each effect is kept: which choices these are is found again when a question asks for some.
+through whatever ops may follow; nodes that are read alike later stand in any order. Of the last node, only the number
+of choices for each effect is kept: which choices these are is found again when a question asks for some.
 """
 
 from __future__ import annotations
