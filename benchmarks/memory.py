@@ -23,7 +23,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks.registry import CASES
+from benchmarks.registry import CASES, SMALL
 from benchmarks.results import ROOT, Results, place, write
 from rfscale.sweeps.machine import size_text
 

@@ -278,6 +278,8 @@ def atomically(path: Path) -> Iterator[Path]:
         else:  # a store has hundreds of small files: they take no call of the system more than this
             temporary.replace(path)
     except BaseException:
+        if old.is_dir() and not path.exists():
+            old.rename(path)
         for stray in (temporary, old):
             if stray.is_dir():
                 shutil.rmtree(stray, ignore_errors=True)

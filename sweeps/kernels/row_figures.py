@@ -17,16 +17,16 @@ _ZERO, _FULL = np.uint64(0), np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 @inline
-def _placed(sets, element, shift, words, out):
-    """Write a set, `shift` pixels further."""
+def _placed(sets, axis, element, shift, words, term, to):
+    """Write a set, `shift` pixels further, into a row of `term`."""
     at, by = shift >> 6, np.uint64(shift & 63)
     for w in range(words):
-        out[w] = _ZERO
-    for w in range(min(sets.shape[1], words - at)):
-        word = sets[element, w]
-        out[at + w] |= word << by
+        term[to, w] = _ZERO
+    for w in range(min(sets.shape[2], words - at)):
+        word = sets[axis, element, w]
+        term[to, at + w] |= word << by
         if by and at + w + 1 < words:
-            out[at + w + 1] |= word >> (np.uint64(64) - by)
+            term[to, at + w + 1] |= word >> (np.uint64(64) - by)
 
 
 @helper
@@ -55,42 +55,36 @@ def _longest_gap(row, length):
 
 
 @helper
-def _rows(across, along, terms, n_terms, start_across, start_along, low_across, low_along, words_across, words_along,
-          term, same, other, where, content):  # fmt: skip
+def _rows(sets, terms, n_terms, start, low, along, words, term, where, content):
     """Write the distinct rows of a union of rectangles: where they are, and what they hold; return how many.
 
-    `across` and `along` have the sets of each element across the rows and along them; `same` says that they are one.
-    Rows that no term has hold nothing. A row holds all terms that contain its place: term by term, those rows are
-    split off that gain something.
+    Rows go along an axis; where axes differ, row 1 of `term` is the set across them. Rows that no term has hold
+    nothing. A row holds all terms that contain its place: term by term, those rows are split off that gain something.
     """
-    n = 1
-    for w in range(words_across):
-        where[0, w] = _FULL
-    for w in range(words_along):
-        content[0, w] = _ZERO
+    n, last = 1, start.shape[0] - 1
+    for w in range(words):
+        where[0, w], content[0, w] = _FULL, _ZERO
     for i in range(n_terms):
         e = terms[i]
-        _placed(across, e, start_across[e] - low_across, words_across, term)
-        if not same:
-            _placed(along, e, start_along[e] - low_along, words_along, other)
+        _placed(sets, along, e, start[along, e] - low[along], words, term, 0)
+        if last:
+            _placed(sets, last - along, e, start[last - along, e] - low[last - along], words, term, 1)
         for j in range(n):
             inside, outside, more = _ZERO, _ZERO, _ZERO
-            for w in range(words_across):
-                inside |= where[j, w] & term[w]
-                outside |= where[j, w] & ~term[w]
-            for w in range(words_along):
-                more |= other[w] & ~content[j, w]
+            for w in range(words):
+                across = term[1, w] if last else term[0, w]  # 1.1 times as fast as term[last, w]
+                inside |= where[j, w] & across
+                outside |= where[j, w] & ~across
+                more |= term[0, w] & ~content[j, w]
             if inside and more:
                 if outside:
-                    for w in range(words_across):
-                        where[n, w] = where[j, w] & ~term[w]
-                    for w in range(words_along):
+                    for w in range(words):
+                        where[n, w] = where[j, w] & ~(term[1, w] if last else term[0, w])
                         content[n, w] = content[j, w]
                     n += 1
-                for w in range(words_across):
-                    where[j, w] &= term[w]
-                for w in range(words_along):
-                    content[j, w] |= other[w]
+                for w in range(words):
+                    where[j, w] &= term[1, w] if last else term[0, w]
+                    content[j, w] |= term[0, w]
     return n
 
 
@@ -104,37 +98,33 @@ def row_figures(
     """
     words, axes = masks.shape[1], start.shape[0]
     rest, terms = np.empty(words, np.uint64), np.empty(64 * words, np.int64)
-    union, low, high = np.empty(MAX_WORDS, np.uint64), np.empty(axes, np.int64), np.empty(axes, np.int64)
-    term, second = np.empty(MAX_WORDS, np.uint64), np.empty(MAX_WORDS, np.uint64)
+    term, union = np.empty((2, MAX_WORDS), np.uint64), np.empty(MAX_WORDS, np.uint64)
+    low, high = np.empty(axes, np.int64), np.empty(axes, np.int64)
     where = np.empty((64 * MAX_WORDS + 2, MAX_WORDS), np.uint64)
     content = np.empty((64 * MAX_WORDS + 2, MAX_WORDS), np.uint64)
-    other = second if axes > 1 else term
     for row in range(begin, end):
-        for i in range(out.shape[0]):
+        for i in range(2 + 5 * axes):
             out[i, row] = 0
         if component[row] < 0:
             continue
         n_terms = terms_of(masks[row], first[component[row]], inside, rest, terms)
-        out[1, row] = n_terms if ndim > 1 else 1
+        wide = np.int64(0)
         for a in range(axes):
             low[a], high[a] = start[a, terms[0]], start[a, terms[0]] + extent[a, terms[0]]
             for i in range(1, n_terms):
                 low[a] = min(low[a], start[a, terms[i]])
                 high[a] = max(high[a], start[a, terms[i]] + extent[a, terms[i]])
+            wide = max(wide, (high[a] - low[a] + 63) >> 6)
         for a in range(axes):
-            b = axes - 1 - a  # the rows are those across axis a
             length, step = high[a] - low[a], jump[a, terms[0]]
-            wide, tall = (length + 63) >> 6, (high[b] - low[b] + 63) >> 6
-            n_rows = _rows(sets[b], sets[a], terms, n_terms, start[b], start[a], low[b], low[a], tall, wide,
-                           term, axes == 1, other, where, content)  # fmt: skip
+            n_rows = _rows(sets, terms, n_terms, start, low, a, wide, term, where, content)
             area, shared = np.int64(0), np.int64(0)
             for w in range(wide):
                 union[w] = _ZERO
             for j in range(n_rows):
                 rows, pixels = np.int64(0), np.int64(0)
-                for w in range(tall):
-                    rows += np.int64(popcount(where[j, w]))
                 for w in range(wide):
+                    rows += np.int64(popcount(where[j, w]))
                     pixels += np.int64(popcount(content[j, w]))
                     union[w] |= content[j, w]
                 area += rows * pixels
@@ -146,5 +136,6 @@ def row_figures(
             if ndim == 1:
                 area, shared = pixels, (_shared(union, wide, step) if step < length else np.int64(0))
             at = 2 + 5 * a
-            out[0, row], out[at, row], out[at + 1, row], out[at + 2, row] = area, shared, length, pixels
-            out[at + 3, row], out[at + 4, row] = step, 0 if pixels == length else _longest_gap(union, length)
+            out[0, row], out[1, row] = area, n_terms if ndim > 1 else 1
+            out[at, row], out[at + 1, row], out[at + 2, row], out[at + 3, row] = shared, length, pixels, step
+            out[at + 4, row] = 0 if pixels == length else _longest_gap(union, length)

@@ -30,16 +30,16 @@ def projected(programs: Sequence[Program], axis: int = 0) -> list[Program]:
     def of(row: Sequence[Effect], known: dict[Effect, Effect]) -> tuple[Effect, ...]:
         return tuple(known.setdefault(e, _projection(e, axis)) if e not in known else known[e] for e in row)
 
-    out = []
+    made: dict[int, Sequence[Sequence[Effect]]] = {}  # stages that are alike share their effects
     for program in programs:
         known: dict[Effect, Effect] = {}
         effects: Sequence[Sequence[Effect]] = program.effects
-        if isinstance(effects, EffectTable):
-            effects = EffectTable(of(effects.effects, known), effects.numbers)
-        else:
-            effects = tuple(of(row, known) for row in effects)
-        out.append(replace(program, effects=effects))
-    return merged_live(out)
+        if id(effects) not in made:
+            if isinstance(effects, EffectTable):
+                made[id(effects)] = EffectTable(of(effects.effects, known), effects.numbers)
+            else:
+                made[id(effects)] = tuple(of(row, known) for row in effects)
+    return merged_live([replace(program, effects=made[id(program.effects)]) for program in programs])
 
 
 def _projection(effect: Effect, axis: int) -> Effect:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Node, Wiring, first_tap
+from rfscale.sweeps.spaces.graphs.wiring import UNCENTRED, ChainLayer, Node, Wiring, first_tap
 
 MAX_DENSE = 1 << 16  # live values up to which pairs with them are counted in a table of them all
 
@@ -37,10 +37,9 @@ class Effect(NamedTuple):
 
     def extent(self, axis: int = 0) -> int:
         """Entries of the hull."""
-        on_axis = [term[axis] for term in self.terms]
-        return max((offset // 2 + bits.bit_length() for offset, bits in on_axis), default=0) - min(
-            (offset // 2 for offset, _ in on_axis), default=0
-        )
+        on_axis = [term[axis] for term in self.terms] or [(0, 0)]
+        high = max([offset // 2 + bits.bit_length() for offset, bits in on_axis])
+        return high - min([offset for offset, _ in on_axis]) // 2
 
     def growth(self, axis: int = 0) -> tuple[int, int]:
         """Stride, and growth of the extent in jumps of the source."""
@@ -112,8 +111,10 @@ class Reach(NamedTuple):
     def centre(self) -> tuple[int, ...]:
         """Twice the middle of the hull."""
         return tuple(
-            min(first for first, _ in on_axis) + max(first + bits.bit_length() - 1 for first, bits in on_axis)
-            for on_axis in zip(*self.terms, strict=True)
+            [
+                min([first for first, _ in on_axis]) + max([first + bits.bit_length() - 1 for first, bits in on_axis])
+                for on_axis in zip(*self.terms, strict=True)
+            ]
         )
 
     @property
@@ -151,7 +152,7 @@ class Effects:
         numbers = [0]
         for place, node in enumerate(wiring, start=1):
             inputs = tuple(numbers[i] for i in node.inputs)
-            key = (*_window(node, self.axes), *inputs)
+            key = (*_window(node), *inputs)
             if key not in self._number:
                 self._number[key] = len(self._reach)
                 self._reach.append(self._after(node, [self._reach[i] for i in inputs], place))
@@ -163,10 +164,12 @@ class Effects:
             return advanced(inputs[0], node.layer)
         if node.layer == "none":
             return Reach((1,) * self.axes, frozenset())
+        centre = inputs[0].centre
         for i, one in enumerate(inputs[1:], start=1):
-            for what, a, b in (("strides", inputs[0].stride, one.stride), ("centres", inputs[0].centre, one.centre)):
-                if a != b and (node.aligned or what == "strides"):
-                    self._refuse(node, i, what, (a, b))
+            if one.stride != inputs[0].stride:
+                self._refuse(node, i, "strides", (inputs[0].stride, one.stride))
+            if node.aligned and one.centre != centre:
+                self._refuse(node, i, "centres", (centre, one.centre))
         return Reach(inputs[0].stride, maximal_terms(term for one in inputs for term in one.terms))
 
     def _refuse(self, node: Node, other: int, what: str, values: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
@@ -193,12 +196,12 @@ def apart(one: Sequence[int], other: Sequence[int]) -> str:
     return "x".join(f"{abs(a - b) / 2:g}" for a, b in zip(one, other, strict=True))
 
 
-def _window(node: Node, axes: int) -> tuple[object, ...]:
+def _window(node: Node) -> tuple[object, ...]:
     """What an effect depends on of a node, beside its inputs."""
     if not isinstance(node.layer, ChainLayer):
         return (node.layer == "none", node.aligned)
     x = node.layer
-    return tuple((x.kernel[a], x.stride[a], x.dilation[a], first_tap(x, a)) for a in range(axes))
+    return (x.kernel, x.stride, x.dilation, x.start, x.op in UNCENTRED)
 
 
 def advanced(reach: Reach, layer: ChainLayer) -> Reach:

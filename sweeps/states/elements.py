@@ -15,7 +15,7 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.kernels import elements as kernels
-from rfscale.sweeps.states.effects import Effect, numbered_rows, wanted_effects
+from rfscale.sweeps.states.effects import Effect, Placed, Term, numbered_rows, wanted_effects
 
 MAX_ELEMENTS = 1 << 13  # of one component: masks of 128 words
 MAX_BYTES = 1 << 30  # of the sets of one level, and of the table of its successors
@@ -29,12 +29,11 @@ class AxisSet(NamedTuple):
     bits: int
 
 
-class AxisPath(NamedTuple):
-    """A term of an effect on one axis, with its stride."""
+class Path(NamedTuple):
+    """A term of an effect, with its stride."""
 
-    stride: int
-    offset: int
-    bits: int
+    stride: tuple[int, ...]
+    term: Term
 
 
 @dataclass
@@ -108,10 +107,10 @@ class Successors(NamedTuple):
 class Steps(NamedTuple):
     """The effects of a stage, common beginnings of their paths shared: columns for the kernel `advance`.
 
-    `paths` has the different ones by axis; `effect` is the number of each effect given, by variant and choice.
+    `effect` is the number of each effect given, by variant and choice.
     """
 
-    paths: list[tuple[AxisPath, ...]]
+    paths: list[Path]
     parent: np.ndarray
     path: np.ndarray
     end: np.ndarray
@@ -121,13 +120,13 @@ class Steps(NamedTuple):
 
 def steps_of(effects: Sequence[Sequence[Effect]]) -> Steps:
     """Return the effects of a stage, per variant and choice, as steps."""
-    paths: dict[tuple[AxisPath, ...], int] = {}
+    paths: dict[Path, int] = {}
     steps: dict[tuple[int, int], int] = {}
     end: dict[int, int] = {}
     number, chosen = numbered_rows(effects)
     for effect, n in number.items():
         at = -1
-        found = sorted([paths.setdefault(path, len(paths)) for path in _paths(effect)])
+        found = sorted([paths.setdefault(Path(effect.stride, term), len(paths)) for term in effect.terms])
         for p in found or [-1]:
             at = steps.setdefault((at, p), len(steps))
         end[at] = n
@@ -137,18 +136,14 @@ def steps_of(effects: Sequence[Sequence[Effect]]) -> Steps:
     return Steps(list(paths), parent, path, ends, wanted_effects(chosen, len(number)), chosen)
 
 
-def _paths(effect: Effect) -> list[tuple[AxisPath, ...]]:
-    return [tuple(map(AxisPath, effect.stride, *zip(*term, strict=True))) for term in effect.terms]
-
-
 def successors(before: Elements, steps: Steps, stage: str) -> Successors:
     """Return the elements of the next level."""
     paths, n = steps.paths, len(before.component)
     if len(paths) * n > MAX_BYTES >> 8:
         _refuse(stage, len(paths) * n)
     made, columns = [], []
-    for sets, part, on_axis in zip(before.sets, before.parts, zip(*paths, strict=True), strict=False):
-        found, ends = _moved(sets, on_axis)
+    for axis, (sets, part) in enumerate(zip(before.sets, before.parts, strict=True)):
+        found, ends = _moved(sets, [(path.stride[axis], path.term[axis]) for path in paths])
         if sum(x.bits.bit_length() for x in found) > 8 * MAX_BYTES:
             _refuse(stage, len(found))
         made.append(found)
@@ -163,22 +158,23 @@ def successors(before: Elements, steps: Steps, stage: str) -> Successors:
     return Successors(elements, elements.inside[at], elements.component[at])
 
 
-def _moved(sets: Sequence[AxisSet], paths: Sequence[AxisPath]) -> tuple[list[AxisSet], np.ndarray]:
+def _moved(sets: Sequence[AxisSet], paths: Sequence[tuple[int, Placed]]) -> tuple[list[AxisSet], np.ndarray]:
     """Return what paths make of sets on one axis, and the number of each sum: int64 array (paths, sets)."""
     made: dict[AxisSet, int] = {}
-    row: dict[AxisPath, np.ndarray] = {}
+    row: dict[tuple[int, Placed], np.ndarray] = {}
     for path in paths:
         if path in row:
             continue
-        taps, ends = set_bits(path.bits), []
+        stride, (offset, tap_bits) = path
+        taps, ends = set_bits(tap_bits), []
         for x in sets:
             bits = 0
             for tap in taps:
                 bits |= x.bits << tap * x.jump
-            after = AxisSet(x.jump * path.stride, x.offset + x.jump * path.offset, bits)
+            after = AxisSet(x.jump * stride, x.offset + x.jump * offset, bits)
             ends.append(made.setdefault(after, len(made)))
         row[path] = np.array(ends, np.int64)
-    return list(made), np.array([row[path] for path in paths])
+    return list(made), np.array([row[path] for path in paths], np.int64).reshape(len(paths), len(sets))
 
 
 def _numbered(columns: Sequence[np.ndarray], sizes: Sequence[int]) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
