@@ -1,6 +1,6 @@
 """Seeded samples of the ready-made spaces and examples: every figure and cost against `rf.profile` of the network.
 
-A few of each here; 200 of each take half an hour: ``python -m pytest -m exhaustive
+A few of each here; 200 of each take ten minutes: ``python -m pytest -m exhaustive
 tests/sweeps/runs/test_samples_of_large_spaces.py``.
 """
 
@@ -46,7 +46,7 @@ SPACES = {
 
 
 def once_more(network):
-    """The same map, added to itself: at merges, products within another are dropped, so that `terms` counts no others."""
+    """The same map, added to itself: at merges, products within another are dropped, and `terms` does not count them."""
     spec = network.to_dict()
     last = spec["layers"][-1]["name"]
     return rf.Network.from_dict(
