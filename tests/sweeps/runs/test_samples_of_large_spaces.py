@@ -46,7 +46,7 @@ SPACES = {
 
 
 def once_more(network):
-    """The same map, added to itself: at merges, products within another are dropped, and `terms` does not count them."""
+    """The same map, added to itself: at merges, products within another are dropped; `terms` does not count them."""
     spec = network.to_dict()
     last = spec["layers"][-1]["name"]
     return rf.Network.from_dict(
