@@ -20,7 +20,7 @@ from rfscale.sweeps.spaces.costs import CostRules
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.states.compiled import MORE_MEMORY, compiled
 from rfscale.sweeps.states.cost_needs import CostNeeds
-from rfscale.sweeps.variables import figures_of_answers
+from rfscale.sweeps.variables import figures_of_answers, without_axis
 
 if TYPE_CHECKING:
     from rfscale.sweeps.states.cells.priced import PricedGraph
@@ -318,7 +318,7 @@ class QuestionGraph:
         space = self.space
         per_axis = [graph.figures(stage, columns["axis", a]) for a, graph in enumerate(self.axes)]
         if space.branching:
-            return union_figure(per_axis[0], name, len(space.axes))
+            return union_figure(per_axis, name, space.axes)
         if name in ("area", "width", "density"):
             axes = per_axis * len(space.axes) if space.square else per_axis
             whole = max(self.compiled.extents) ** len(space.axes) < 2**63
@@ -326,7 +326,7 @@ class QuestionGraph:
             for figures in axes:
                 area, box = area * figures["pixels"], box * figures["extent"]
             return area if name == "area" else np.sqrt(area) if name == "width" else share(area, box)
-        base, _, axis = name.partition("_")
+        base, axis = without_axis(name)
         figures = per_axis[space.axes.index(axis) if axis else 0]
         return share(figures["shared"], figures["pixels"]) if base == "overlap" else figures[base]
 
@@ -334,7 +334,6 @@ class QuestionGraph:
         """Return all figures of architectures given by their choices; None where the nodes tell them."""
         if self.axes is self.compiled.axes:
             return None
-        ndim = len(self.space.axes)
         if self.space.reads_pairs:
             from rfscale.sweeps.states.cells.along import figures_along as figures_of_pairs
 
@@ -342,8 +341,8 @@ class QuestionGraph:
         else:
             from rfscale.sweeps.states.unions import figures_along
 
-            found = figures_along(self.compiled.programs, digits, ndim)
-        return {name: union_figure(found, name, ndim) for name in self.figure_names()}
+            found = figures_along(self.compiled.programs, digits, len(self.space.axes))
+        return {name: union_figure([found], name, self.space.axes) for name in self.figure_names()}
 
     def costs_of(self, index: Sequence[int]) -> dict[str, np.ndarray] | None:
         """Return the costs of architectures; None where the nodes of their graph tell them."""
@@ -401,13 +400,19 @@ class QuestionGraph:
         return figures_of_answers(self.space.branching, () if self.space.square else self.space.axes)
 
 
-def union_figure(figures: dict[str, np.ndarray], name: str, ndim: int) -> np.ndarray:
-    """Return a figure of a space with branches from those that are worked out."""
+def union_figure(graphs: Sequence[dict[str, np.ndarray]], name: str, axes: Sequence[str]) -> np.ndarray:
+    """Return a figure of a space with branches from what graphs tell: one of all axes, or one of each."""
+    figures = graphs[0]
     if name == "width":
         return np.sqrt(figures["area"])
     if name == "density" and name not in figures:
-        return share(figures["area"], figures["extent"].astype(np.int64) ** ndim)
-    return figures[name]
+        extent = figures["extent"].astype(np.int64)
+        return share(figures["area"], extent ** len(axes) if extent.ndim == 1 else extent.prod(axis=1))
+    base, axis = without_axis(name)
+    if not axis:
+        return figures[name]
+    at = list(axes).index(axis)
+    return figures[base][:, at] if len(graphs) == 1 else graphs[at][base]
 
 
 class NothingLeftError(Exception):

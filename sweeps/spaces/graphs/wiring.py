@@ -14,6 +14,7 @@ from rfscale.engine.network.spec import MAX_LAYERS
 
 MERGES = ("add", "concat")
 UPSAMPLING = ("upsample", "conv_transpose")  # their stride is the entries that they make of each
+UNCENTRED = ("space_to_depth", "slice")  # what they read begins at their start
 MODES = ("nearest", "bilinear")
 _FROM = "from "
 
@@ -37,7 +38,7 @@ class ChainLayer(NamedTuple):
 
 def first_tap(layer: ChainLayer, axis: int) -> int:
     """Return the first entry that a layer's entry 0 reads: paddings keep maps aligned."""
-    if layer.op in ("space_to_depth", "slice"):
+    if layer.op in UNCENTRED:
         return layer.start[axis]
     return -((layer.dilation[axis] * (layer.kernel[axis] - 1)) // 2)
 

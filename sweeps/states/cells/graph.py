@@ -8,6 +8,7 @@ on the node's state; then an edge stands for as many choices as the block at the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from rfscale.sweeps.states.cells.distinct import DistinctEffects
 from rfscale.sweeps.states.cells.levels import Wanted
 from rfscale.sweeps.states.cells.maps import Hulls, Map, Pair, PairEffect, Sets, Terms, adapted, after
 from rfscale.sweeps.states.compile import Program
-from rfscale.sweeps.states.elements import Element, Elements
+from rfscale.sweeps.states.elements import AxisSet, Elements, root
 from rfscale.sweeps.states.graph import WORD_BYTES, Level, numbered
 from rfscale.sweeps.states.state_graph import StateGraph
 from rfscale.sweeps.states.unions import state_figures
@@ -338,7 +339,7 @@ def _narrowest(maps: Sequence[Map]) -> int:
 
 def map_figures(maps: Sequence[Map], ndim: int) -> dict[str, np.ndarray]:
     """Return the figures of maps: each a component of its own, with its terms as elements."""
-    elements: list[Element] = []
+    elements: list[AxisSet] = []
     component: list[int] = []
     first: list[int] = []
     widest = max((len(m.terms) for m in maps), default=1)
@@ -351,16 +352,15 @@ def map_figures(maps: Sequence[Map], ndim: int) -> dict[str, np.ndarray]:
         number[i] = len(first)
         first.append(len(elements))
         for t, (start, bits) in enumerate(m.terms):
-            elements.append(Element(m.jump, 2 * start, bits))
+            elements.append(AxisSet(m.jump, 2 * start, bits))
             component.append(int(number[i]))
             masks[i, t >> 6] |= np.uint64(1 << (t & 63))
     inside = np.zeros((len(elements), words), np.uint64)
     for e, c in enumerate(component):
         t = e - first[c]
         inside[e, t >> 6] = np.uint64(1 << (t & 63))
-    made = Elements(elements, np.array(component, np.int32), np.array(first, np.int64), inside)
+    parts = (np.arange(len(elements)),)
+    made = Elements((elements,), parts, np.array(component, np.int32), np.array(first, np.int64), inside)
     if not elements:
-        made = Elements(
-            [Element(1, 0, 1)], np.zeros(1, np.int32), np.zeros(1, np.int64), np.ones((1, words), np.uint64)
-        )
+        made = replace(root(1), inside=np.ones((1, words), np.uint64))
     return state_figures(made, masks, number, ndim)

@@ -12,7 +12,7 @@ import numpy as np
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.spaces.graphs.cell import Cell
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Wirer
-from rfscale.sweeps.states.effects import Effects, Placed, Reach
+from rfscale.sweeps.states.effects import Effects, Placed, Reach, by_axis
 
 MAX_PATHS = 1 << 10  # different sets that the paths from one input can be
 
@@ -94,7 +94,7 @@ class Ops:
         for name in cell.op_names():
             both = tuple(_reach(stage, cell, layers, name, stride) for stride in (cell.stride, 1))
             price = prices[name] if prices is not None else ((),) * (self._inputs + 1)
-            key = (terms(both[0].terms), terms(both[1].terms), price)
+            key = (terms(both[0].on_axis), terms(both[1].on_axis), price)
             if key not in known:
                 known[key] = len(known)
                 self.paths.append(key[:2])
@@ -104,12 +104,12 @@ class Ops:
         self.costs = np.array(costs, np.int64).reshape(len(costs), self._inputs + 1, -1).transpose(1, 0, 2)
         for i, expected in ((0, cell.stride), (1, 1)):
             for name, reach in zip(cell.op_names(), reaches, strict=True):
-                if reach[i].terms and reach[i].stride != expected:
+                if reach[i].terms and reach[i].stride != (expected,):
                     raise InputError(
-                        f"stage {stage!r}: paths that meet in cell {cell.name!r} have strides {reach[i].stride} (op "
-                        f"{name!r}) and {expected}; they need one stride"
+                        f"stage {stage!r}: paths that meet in cell {cell.name!r} have strides "
+                        f"{by_axis(reach[i].stride)} (op {name!r}) and {expected}; they need one stride"
                     )
-            centres = {reach[i].centre for reach in reaches if reach[i].terms}
+            centres = {reach[i].centre[0] for reach in reaches if reach[i].terms}
             if cell.aligned and centres - {0}:
                 raise InputError(
                     f"stage {stage!r}: the ops of cell {cell.name!r} have centres up to "

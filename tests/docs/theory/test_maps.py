@@ -18,7 +18,7 @@ from rfscale.engine.network.ops import OPS
 from rfscale.engine.zoo.registry import build
 from tests.docs.theory.sets import moved, net, overlap, pixels_of, random_map, row, square
 from tests.engine.strategies import random_network
-from tests.oracles import plain_sets as reference
+from tests.oracles import plain_layers
 
 # 1 conventions ------------------------------------------------------------------------------------------------------
 
@@ -115,7 +115,7 @@ def test_2_1_axis_maps(op: str) -> None:
             m, r = divmod(o, up)
             expected = {down * m + t for t in taps[r]}
             assert set(axis_map.reads(o)) == expected, (params, o)
-            assert set(reference.axis_reads(op, layer.params, 0, o, n, False)) == expected, (params, o)
+            assert set(plain_layers.axis_reads(op, layer.params, 0, o, n, False)) == expected, (params, o)
 
 
 # 3 unions of products -----------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
+from tests.oracles import plain_layers
 from tests.oracles import plain_sets as reference
 
 Size = tuple[int, ...]
@@ -46,9 +47,9 @@ class Draft:
         square = rng.randint(low, high)
         self.input_size = (square,) * ndim if rng.random() < 0.4 else tuple(rng.randint(low, high) for _ in self.axes)
         self.layers: list[tuple[str, str, list[str], dict[str, Any]]] = []
-        self.sizes: dict[str, Size] = {reference.IMAGE: self.input_size}
-        self.jumps: dict[str, tuple[Fraction, ...]] = {reference.IMAGE: (Fraction(1),) * ndim}
-        self.extents: dict[str, tuple[Fraction, ...]] = {reference.IMAGE: (Fraction(1),) * ndim}
+        self.sizes: dict[str, Size] = {plain_layers.IMAGE: self.input_size}
+        self.jumps: dict[str, tuple[Fraction, ...]] = {plain_layers.IMAGE: (Fraction(1),) * ndim}
+        self.extents: dict[str, tuple[Fraction, ...]] = {plain_layers.IMAGE: (Fraction(1),) * ndim}
         self.global_ops: set[str] = set()  # layers that are wholly downstream of global ops
 
     # ---------------------------------------------------------------- drawing
@@ -104,7 +105,7 @@ class Draft:
     def _outcome(
         self, op: str, inputs: Sequence[str], params: dict[str, Any]
     ) -> tuple[Size | None, tuple[Fraction, ...], tuple[Fraction, ...], bool]:
-        if op in reference.MERGES:
+        if op in plain_layers.MERGES:
             size = reference.merged_size([(self.sizes[i], i in self.global_ops) for i in inputs])
             local = [i for i in inputs if i not in self.global_ops] or list(inputs[:1])
             if len({self.jumps[i] for i in local}) > 1:
@@ -116,16 +117,16 @@ class Draft:
             limit = 0 if params["mode"] == "reflect" else 1
             if max(p - self.sizes[source][a % self.ndim] for a, p in enumerate(params["padding"])) >= limit:
                 raise UnfitError("a pad that copies more than there is")
-        size = tuple(reference.axis_size(op, params, a, n) for a, n in enumerate(self.sizes[source]))
+        size = tuple(plain_layers.axis_size(op, params, a, n) for a, n in enumerate(self.sizes[source]))
         if min(size) < 1:
             raise UnfitError(f"{op} leaves nothing")
-        if reference.is_global_op(op, params) or op == "cumulative":
+        if plain_layers.is_global_op(op, params) or op == "cumulative":
             return size, self.jumps[source], self.extents[source], True
         jumps, extents = [], []
         for a, n in enumerate(self.sizes[source]):
             jump = self.jumps[source][a]
             reach = max((max(r) - min(r) for o in range(8) if (r := _reads(op, params, a, o, n))), default=0)
-            jumps.append(jump * reference.axis_step(op, params, a, n))
+            jumps.append(jump * plain_layers.axis_step(op, params, a, n))
             extents.append(self.extents[source][a] + reach * abs(jump))
         return size, tuple(jumps), tuple(extents), source in self.global_ops
 
@@ -146,7 +147,7 @@ class Draft:
         """The spec, written now short and now long."""
         shuffled = self.chance(0.1)
         layers: list[Spec] = []
-        before = reference.IMAGE
+        before = plain_layers.IMAGE
         for name, op, inputs, params in self.layers:
             layer: Spec = {"name": name, "op": op}
             if op == "conv" and self.chance(0.3):
@@ -155,7 +156,7 @@ class Draft:
                 layer[key] = self._written(op, key, value)
                 default = {"padding": None, "mode": "zeros"}.get(key) if op == "pad" else DEFAULTS.get(key)
                 is_default = default is not None and layer[key] == default
-                if key == "stride" and op in reference.POOLS:
+                if key == "stride" and op in plain_layers.POOLS:
                     is_default = value == params["kernel"]
                 if is_default and self.chance(0.7):
                     del layer[key]
@@ -213,4 +214,4 @@ OPS = tuple(_KEYS)
 
 
 def _reads(op: str, params: dict[str, Any], axis: int, o: int, n: int) -> list[int]:
-    return reference.axis_reads(op, params, axis, o, n, finite=False)
+    return plain_layers.axis_reads(op, params, axis, o, n, finite=False)

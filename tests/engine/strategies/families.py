@@ -16,12 +16,12 @@ from tests.engine.strategies.layers import (
     upscaled,
     window,
 )
-from tests.oracles import plain_sets as reference
+from tests.oracles import plain_layers
 
 
 def chain(d: Draft) -> None:
     """Windows of all kinds, one after the other, and at times another op."""
-    x = reference.IMAGE
+    x = plain_layers.IMAGE
     for _ in range(d.rng.randint(1, 7)):
         pick = d.rng.random()
         if pick < 0.7:
@@ -36,7 +36,7 @@ def chain(d: Draft) -> None:
 
 def residual(d: Draft) -> None:
     """A stem, then blocks with an identity or a strided shortcut."""
-    x = window(d, reference.IMAGE)
+    x = window(d, plain_layers.IMAGE)
     for _ in range(d.rng.randint(1, 3)):
         x = residual_block(d, x)
 
@@ -57,7 +57,7 @@ def residual_block(d: Draft, x: str) -> str:
 
 def aspp(d: Draft) -> None:
     """A stem, parallel dilated branches and at times a global one, then a head."""
-    x = window(d, reference.IMAGE)
+    x = window(d, plain_layers.IMAGE)
 
     def branch(rate: int) -> str:
         kernel = d.per_axis(lambda: d.rng.choice([3, 3, 2]))
@@ -77,7 +77,7 @@ def aspp(d: Draft) -> None:
 
 def fpn(d: Draft) -> None:
     """Bottom-up by strides, then top-down by upsampling, cropping and adding."""
-    x = keeping(d, reference.IMAGE)
+    x = keeping(d, plain_layers.IMAGE)
     levels, strides = [x], []
     for _ in range(d.rng.randint(1, 3)):
         stride = stride_of(d)
@@ -96,7 +96,7 @@ def fpn(d: Draft) -> None:
 
 def unet(d: Draft) -> None:
     """Down by pooling, up by transposed convolutions or upsampling, skips cropped to what is left of the map."""
-    x = reference.IMAGE
+    x = plain_layers.IMAGE
     skips, strides = [], []
     for _ in range(d.rng.randint(1, 2)):
         x = _thinned(d, x)
@@ -130,7 +130,7 @@ def _cropped_to(d: Draft, x: str, size: Size) -> str:
 
 def inception(d: Draft) -> None:
     """Parallel branches of unlike kernels, 1×7 beside 7×1, merged; then the same again or a reduction."""
-    x = window(d, reference.IMAGE) if d.chance(0.6) else reference.IMAGE
+    x = window(d, plain_layers.IMAGE) if d.chance(0.6) else plain_layers.IMAGE
     for _ in range(d.rng.randint(1, 2)):
         if d.chance(0.3):
             stride = stride_of(d)
@@ -161,7 +161,7 @@ def mixed(d: Draft, x: str) -> str:
 
 def all_ops(d: Draft) -> None:
     """Every op, every mode: kept maps merge, side branches are global, and what changes the jump comes last."""
-    x = reference.IMAGE
+    x = plain_layers.IMAGE
     for _ in range(d.rng.randint(2, 5)):
         x = d.attempt(lambda x=x: _any_block(d, x), lambda x=x: keeping(d, x))  # type: ignore[misc]
     for _ in range(d.rng.randint(0, 2)):
@@ -226,7 +226,7 @@ def with_global(d: Draft, x: str) -> str:
 
 def global_ops(d: Draft) -> None:
     """Layers that miss pixels, or many products, then a global op beside the map or alone; and so on once more."""
-    x = reference.IMAGE
+    x = plain_layers.IMAGE
     for _ in range(d.rng.randint(1, 2)):
         for _ in range(d.rng.randint(1, 2)):
             x = d.attempt(lambda x=x: missing(d, x), lambda x=x: mixed(d, x), lambda x=x: keeping(d, x))  # type: ignore[misc]

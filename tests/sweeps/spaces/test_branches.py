@@ -71,7 +71,6 @@ def test_round_trip():
             {"branches": [{"branches": {"choose": 1, "of": LIST}}]},
             "branch 0 of stage 's' has 'choose', which goes with the branches of a stage",
         ),
-        ({"branches": [{"kernel": [1, 7]}, []]}, "has branches, and windows that differ between axes; .*NetworkSpace"),
     ],
 )
 def test_what_is_no_stage_of_branches(stage, message):
