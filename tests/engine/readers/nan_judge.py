@@ -64,6 +64,9 @@ class Held(NamedTuple):
         return fits and known and all(_is_complete(self.dims, axis, n) for axis, n in enumerate(size))
 
 
+Maps = dict[Key, list[Held]]
+
+
 class Place(NamedTuple):
     """A map of the network, and the tensor that holds it."""
 
@@ -100,7 +103,7 @@ def judge_model(
     entries: int = 3,
     seed: int = 0,
     call: Callable[[torch.nn.Module, torch.Tensor], Any] | None = None,
-    read: Callable[[], Any] | None = None,
+    held: Maps | None = None,
     *,
     copied: bool = True,
     kind: torch.dtype = torch.float32,
@@ -117,14 +120,14 @@ def judge_model(
     entries, seed : int
     call : callable, optional
         Runs the model on an image, ``call(module, image)``, where it takes other things too.
-    read : callable, optional
-        Reads the module at that shape, ``read()``, where it takes other things too.
+    held : dict, optional
+        What `held_maps` finds of that network, where it was read with that.
     copied : bool
         Whether the module stays as it is, and a copy is run.
     kind : torch.dtype
         Numbers of the runs in which it only counts what is not a number: bfloat16 is quick.
     """
-    held = held_maps(read or (lambda: rf.load(module, example_input=shape)))
+    held = held or held_maps(lambda: rf.load(module, example_input=shape))[1]
     run = Runs(_on_cpu(module) if copied else module, shape, seed, call or (lambda m, image: m(image)), kind)
     places = run.places(network, held)
     if not places:
@@ -143,9 +146,9 @@ def judge_model(
     return Verdict(len(judged), differing)
 
 
-def held_maps(read: Callable[[], Any]) -> dict[Key, list[Held]]:
-    """The maps that a reader finds in what modules return, by the tensors."""
-    found: dict[Key, list[Held]] = {}
+def held_maps(read: Callable[[], rf.Network]) -> tuple[rf.Network, Maps]:
+    """What `read` returns, and the maps that it finds in what modules return, by the tensors."""
+    found: Maps = {}
     given = trace.returned_maps
 
     def kept(tracker: Any, path: str, call: int, key: str, value: Any) -> list[Returned]:
@@ -160,8 +163,8 @@ def held_maps(read: Callable[[], Any]) -> dict[Key, list[Held]]:
         return maps
 
     with mock.patch.object(trace, "returned_maps", kept):
-        read()
-    return found
+        network = read()
+    return network, found
 
 
 class _ReachedError(Exception):
@@ -244,7 +247,7 @@ class Runs:
                 handle.remove()
         return found
 
-    def places(self, network: rf.Network, held: dict[Key, list[Held]]) -> list[Place]:
+    def places(self, network: rf.Network, held: Maps) -> list[Place]:
         """Maps of a network that are found in what the model returns, in the order of the layers."""
         sizes = network.map_sizes()
         found = []
