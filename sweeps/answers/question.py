@@ -108,7 +108,7 @@ def cost_weights(graph: QuestionGraph, goal: Goal) -> list[np.ndarray]:
     tables = [(factor, graph.weights(term.name, term.stage)) for term, factor in goal.costs.items()]
     if sum(abs(factor) * int(t.max()) for factor, table in tables for t in table) >= MAX_WHOLE:
         tables = [(float(factor), table) for factor, table in tables]
-    return [sum(factor * table[i] for factor, table in tables) for i in range(len(graph.follow))]  # type: ignore[misc]
+    return [np.sum([factor * table[i] for factor, table in tables], axis=0) for i in range(len(graph.follow))]
 
 
 def answer_attributes(space: Space | NetworkSpace, call: str, where: Where, **more: Any) -> dict[str, Any]:

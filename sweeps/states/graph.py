@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import numba
 import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.kernels import lanes, paths
 from rfscale.sweeps.kernels import states as kernels
 from rfscale.sweeps.kernels.plain import Sooner
-from rfscale.sweeps.machine import PARALLEL_FROM, in_threads, threads_for
+from rfscale.sweeps.machine import in_threads, threads_for
 from rfscale.sweeps.spaces.costs import CostRules, CostState
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, output_node
 from rfscale.sweeps.states.compile import Program
@@ -132,7 +129,6 @@ class AxisGraph:
             Words of the widest set.
         """
         level = self.before(stages.start)
-        threads = numba.get_num_threads() if out[0].size >= PARALLEL_FROM else 1
         programs = self.programs[stages.start : stages.stop]
         slots = sum(1 + max(len(tries[self.axis].parent) for tries in p.tries) for p in programs)
         if width * slots > MAX_LANE_WORDS or (width > 8 and len(level.state) < lanes.LANES // 8):
@@ -145,13 +141,9 @@ class AxisGraph:
         tables = _flat(programs, self.axis)
         given = (jump, extent, start, words, groups, level.state[order], level.live[order], order, *tables, width)
         kernel: Any = lanes.rows_after
-        parts = min(4 * threads, len(groups) - 1) if threads > 1 else 1
-        cuts = [(len(groups) - 1) * i // parts for i in range(parts + 1)]
-        if parts == 1:
-            kernel(*given, *cuts, *out)
-            return
-        with ThreadPoolExecutor(threads) as pool:
-            deque(pool.map(lambda low, high: kernel(*given, low, high, *out), cuts[:-1], cuts[1:]), maxlen=0)
+        in_threads(
+            lambda low, high: kernel(*given, low, high, *out), 0, len(groups) - 1, out[0].size // len(groups) + 1
+        )
 
     def _table_words(self, program: Program, nodes: int) -> int:
         """Words of the levels so far, and of the tables that the next one is made with."""

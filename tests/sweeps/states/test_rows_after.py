@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import rfscale as rf
+from rfscale.sweeps import machine
 from rfscale.sweeps.runs.blocks import Blocks
 from rfscale.sweeps.states import graph as home
 from tests.sweeps.some_spaces import ALL, random_space
@@ -38,7 +39,7 @@ def side_by_side(monkeypatch):
 def test_side_by_side_equals_one_by_one(spec, threads, side_by_side, monkeypatch):
     if threads > numba.get_num_threads():
         pytest.skip("one thread")
-    monkeypatch.setattr(home, "PARALLEL_FROM", 1)
+    monkeypatch.setattr(machine, "PARALLEL_FROM", 1)
     blocks = Blocks(rf.Space.from_dict(spec))
     before = numba.get_num_threads()
     numba.set_num_threads(threads)
