@@ -212,6 +212,27 @@ def undominated_rows(group, values, weight, k):
     return keep
 
 
+@inline
+def _may_lead(row, base, costs, wanted):
+    """Whether what a state has is part of some of a few wanted masks, and costs no more."""
+    words = base.shape[1]
+    if wanted.shape[0] > 64:
+        return True
+    for i in range(wanted.shape[0]):
+        within = True
+        for w in range(words):
+            if base[row, w] & ~wanted[i, w]:
+                within = False
+                break
+        for m in range(costs.shape[1]):
+            if costs[row, m] > np.int64(wanted[i, words + m]):
+                within = False
+                break
+        if within:
+            return True
+    return False
+
+
 @jit
 def last_choices(states, base, weight, costs, edges, fixed, slots, times, price, prices, wanted, begin, number, out):
     """Find choices by their number among those that lead to one mask: state by state, choice by choice.
@@ -251,6 +272,8 @@ def last_choices(states, base, weight, costs, edges, fixed, slots, times, price,
     mask, known = np.empty(words + more, np.uint64), np.empty(n_slots * n_slots, np.int64)
     next_one, passed = begin[:-1].copy(), np.zeros(wanted.shape[0], np.int64)
     for row in range(states.shape[0]):
+        if not _may_lead(row, base, costs, wanted):
+            continue
         n = _distinct_slots(row, states, base, edges, fixed, price, own, first, kind)
         known[: n * n] = -2
         for c in range(slots.shape[0]):

@@ -74,7 +74,7 @@ class CompiledSpace:
         else:
             self.extents = largest_extents(space, self.programs)
             self.axes = tuple(AxisGraph(self.programs, a) for a in range(1 if space.square else len(space.axes)))
-        self._rules = CostRules.of(space)
+        self._rules, self._ndim = CostRules.of(space), len(space.axes)
         if space.scaled and space.input_size is not None:  # maps that meet need one size: figures alone do not show it
             CostGraph(self._rules._replace(channels=None), self.programs)
         self._costs: CostGraph | None = None
@@ -89,10 +89,10 @@ class CompiledSpace:
             )
         with LOCK:
             if self._costs is None:
-                if any(program.pair_wirings for program in self.programs):
+                if any(program.pair_wirings or program.folded for program in self.programs):
                     from rfscale.sweeps.states.cells.costs import PairCostGraph
 
-                    self._costs = PairCostGraph(self._rules, self.programs)
+                    self._costs = PairCostGraph(self._rules, self.programs, self._ndim)
                 else:
                     self._costs = CostGraph(self._rules, self.programs)
             return self._costs
@@ -158,18 +158,11 @@ class CompiledSpace:
 def _pair_graphs(space: Space, programs: list[Program]) -> tuple[list[int], tuple[AxisGraph, ...], AxisGraph]:
     """Return extents, graphs of sets and of hulls of a space with cells of two inputs or of many choices."""
     from rfscale.sweeps.states.cells.graph import CellGraph
+    from rfscale.sweeps.states.cells.hull_graph import HullCellGraph
     from rfscale.sweeps.states.live import merged_live
 
-    if space.folded and space.channels is not None:
-        stage = space.stages[min(space.folded.values())]
-        assert stage.cell is not None
-        raise InputError(
-            f"space {space.name!r} has channels, and stage {stage.name!r} a cell of {stage.cell.size:.4g} choices; "
-            "costs need them one by one",
-            remedy="leave channels out, or give the cell fewer nodes or ops: 2^20 choices at most",
-        )
     merged, ndim = merged_live(programs), len(space.axes)
-    hulls = CellGraph(merged, ndim, True)
+    hulls = HullCellGraph(merged, ndim)
     ends = {p.folded.use.prefix: hulls.distinct(p.folded).universe.ends for p in merged if p.folded is not None}
     extents = pair_extents(merged, ends)
     _refuse_areas(programs, extents, ndim)

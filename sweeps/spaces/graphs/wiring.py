@@ -32,6 +32,8 @@ class ChainLayer(NamedTuple):
     bias: bool = True
     name: str | None = None
     mode: str | None = None  # of upsampling
+    ahead: int = 0  # strides of its cell that come after it: channels grow before
+    share: tuple[int, int] = (1, 0)  # (n, i): part i of n of the channels that its stage has
 
 
 def first_tap(layer: ChainLayer, axis: int) -> int:
@@ -79,7 +81,8 @@ def resolved_layer(block: Mapping[str, Any], pick: Any, strided: bool, ndim: int
         return ChainLayer(op, kernel, stride, per_axis("dilation"), zero, name=label)
     channels = pick(block, "channels", 0) or None
     groups, bias = pick(block, "groups", 1), pick(block, "bias", True)
-    return ChainLayer(op, kernel, stride, per_axis("dilation"), zero, channels, groups, bias, label)
+    of_cell = block.get("ahead", 0), block.get("share", (1, 0))
+    return ChainLayer(op, kernel, stride, per_axis("dilation"), zero, channels, groups, bias, label, None, *of_cell)
 
 
 POINTWISE = ChainLayer("pointwise", (1,), (1,), (1,), (0,))

@@ -100,6 +100,7 @@ class DistinctEffects:
         self.universe = Universe(stage, cell, self.ops, len(self.steps), hulls)
         words = self.universe.words
         self._index: dict[bytes, int] = {}
+        self._made: dict[int, Alternatives] = {}
         self._alike = interchangeable(self.steps, cell.output)
         self._maps = np.zeros((0, words), np.uint64)  # numbered masks
         self._moved = np.zeros((0, len(self.ops.paths), words), np.uint64)
@@ -122,7 +123,7 @@ class DistinctEffects:
         if not fits:
             self._refuse(self.steps[-1].name, f"more than {MAX_EFFECTS}")
         if wanted is not None:
-            keep = self._needed(distinct_rows(found[:, :words])[0], found[:, words:].view(np.int64), self.counts)
+            keep = self.needed(distinct_rows(found[:, :words])[0], found[:, words:].view(np.int64), self.counts)
             found, self.counts = found[keep], self.counts[keep]
         self.found, self.masks, self.costs = found, found[:, :words], found[:, words:].view(np.int64)
         self.free = prod(
@@ -168,7 +169,7 @@ class DistinctEffects:
             return 0
         return 1 if wanted.directions[0, 0] > 0 else -1
 
-    def _needed(self, group: np.ndarray, costs: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    def needed(self, group: np.ndarray, costs: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Which rows a question needs: bool array. Rows of a group are alike but for their costs."""
         if self._wanted is None or self._wanted.directions is None:
             return np.ones(len(group), bool)
@@ -193,6 +194,12 @@ class DistinctEffects:
         later = {s for step in self.steps[i + 1 :] for subset in step.subsets for s in subset}
         return [step.name for step in self.steps[: i + 1] if step.name in later]
 
+    def _alternatives(self, i: int) -> Alternatives:
+        """What node i may be, on the columns of the level before it."""
+        if i not in self._made:
+            self._made[i] = self.ops.alternatives(self.steps[i], [*self.cell.inputs, *self._levels[i].names])
+        return self._made[i]
+
     def _own(self, level: _Level) -> np.ndarray:
         """Mask of every slot of a level: (rows, sources × ops, words), inputs first."""
         n, words = len(level.rows), self.universe.words
@@ -202,7 +209,7 @@ class DistinctEffects:
     def _add(self, i: int) -> None:
         """Add the level after node i, which is not the last."""
         step, level, words = self.steps[i], self._levels[-1], self.universe.words
-        alternatives = self.ops.alternatives(step, [*self.cell.inputs, *level.names])
+        alternatives = self._alternatives(i)
         slots, times, costs = alternatives
         if len(level.rows) * len(slots) > MAX_ROWS:
             self._refuse(step.name, str(len(level.rows) * len(slots)))
@@ -247,7 +254,7 @@ class DistinctEffects:
         summed = np.zeros(len(first), np.int64)
         np.add.at(summed, follow, weight)
         if costs.shape[1]:
-            keep = self._needed(alike[first], costs[first], summed)
+            keep = self.needed(alike[first], costs[first], summed)
             place = np.where(keep, np.cumsum(keep) - 1, -1).astype(np.int32)
             follow, first, summed = place[follow], first[keep], summed[keep]
         return _Level(
@@ -337,7 +344,7 @@ class DistinctEffects:
         """Arguments of `last_choices` up to what is wanted."""
         level = self._levels[-1]
         sources = [*self.cell.inputs, *level.names]
-        slots, times, _ = self.ops.alternatives(self.steps[-1], sources)
+        slots, times, _ = self._alternatives(len(self.steps) - 1)
         of_source = np.minimum(np.arange(len(sources)), len(self.cell.inputs))
         costs = np.ascontiguousarray(self.ops.costs[of_source].reshape(len(sources) * self.kinds, -1))
         price, first = distinct_rows(costs.view(np.uint64))
@@ -366,7 +373,7 @@ class DistinctEffects:
 
     def _choice(self, row: int, last: int, number: int, free: int) -> int:
         """Number of a choice, from the row of the last level, what the last node is, and which one of those it is."""
-        times = int(self.ops.alternatives(self.steps[-1], [*self.cell.inputs, *self._levels[-1].names]).times[last])
+        times = int(self._alternatives(len(self.steps) - 1).times[last])
         number, member = divmod(number, times)
         trail = [(row, last, member)]
         for i in range(len(self.steps) - 1, 0, -1):  # back to the beginning
@@ -390,7 +397,7 @@ class DistinctEffects:
         standing: list[str] = []  # the node in each column
         for i, (row, choice, member) in enumerate(trail):
             step, level = self.steps[i], self._levels[i]
-            slots = self.ops.alternatives(step, [*self.cell.inputs, *level.names]).slots
+            slots = self._alternatives(i).slots
             sources = [*self.cell.inputs, *standing]
             chosen: list[tuple[str, int]] = []
             mask = np.zeros(self.universe.words, np.uint64)

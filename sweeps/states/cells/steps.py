@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations, product
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -127,7 +128,7 @@ class Ops:
         for subset in step.subsets:
             for chosen in product(*weights):
                 slots.append([column[s] * n + c for s, (c, _) in zip(subset, chosen, strict=True)])
-                times.append(int(np.prod([many for _, many in chosen])))
+                times.append(prod(many for _, many in chosen))
         found = np.array(slots, np.int64).reshape(len(slots), -1)
         source, kind = np.divmod(found, max(1, n))
         costs = self.costs[np.minimum(source, self._inputs), kind].sum(axis=1)
