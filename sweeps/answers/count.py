@@ -19,7 +19,7 @@ from rfscale.sweeps.answers.path_counts import end_counts
 from rfscale.sweeps.answers.question import Where, answer_attributes, expression_parser, nothing_satisfies
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.space import Space
-from rfscale.sweeps.variables import COUNTS, NETWORK_ROWS, VARIABLES
+from rfscale.sweeps.variables import COUNTS, NETWORK_ROWS, VARIABLES, without_axis
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -101,7 +101,7 @@ def count(
     )
     known = NETWORK_ROWS if isinstance(space, NetworkSpace) else VARIABLES
     figures = {
-        name: term.name if term.name in known else term.name.partition("_")[0]
+        name: term.name if term.name in known else without_axis(term.name)[0]
         for name, term in zip(names, terms, strict=True)
         if term.kind != "factor"
     }

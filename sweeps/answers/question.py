@@ -16,6 +16,7 @@ from rfscale.sweeps.spaces.index import Labelled
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.provenance import attributes
 from rfscale.sweeps.spaces.space import Space
+from rfscale.sweeps.states.cost_needs import CostNeeds
 
 MAX_ROWS = 10_000_000  # of an answer
 
@@ -57,10 +58,11 @@ def question_graph(
     with_costs: bool,
     memory: int,
     figures: Iterable[str] = (),
+    needs: CostNeeds | None = None,
 ) -> QuestionGraph:
     """Return the graph of a question; an `InputError` where no architecture satisfies its conditions."""
     try:
-        return QuestionGraph(space, keep, conditions, with_costs, memory, figures)
+        return QuestionGraph(space, keep, conditions, with_costs, memory, figures, needs)
     except NothingLeftError as end:
         raise nothing_satisfies(space, where, end.stage) from None
 
@@ -101,6 +103,16 @@ def end_values(graph: QuestionGraph, goal: Goal) -> np.ndarray:
         raise InputError(f"objective {text!r} is no finite number for some architectures; exclude them by where")
     whole = values.dtype.kind != "f" and np.abs(values.astype(float)).max() < MAX_WHOLE
     return values.astype(np.int64 if whole else float)
+
+
+def cost_needs(goals: Sequence[Goal], bounds: Sequence[Expression], k: int) -> CostNeeds | None:
+    """Return what k best architectures need of costs: objectives and bounds, as sums that shall be small."""
+    columns = [{term.name: factor for term, factor in goal.costs.items()} for goal in goals if goal.costs]
+    limits = [limit for limit in (c.bounds() for c in bounds) if limit is not None]
+    for term, low, high in limits:
+        columns += [{term.name: sign} for sign, end in ((1, high), (-1, low)) if np.isfinite(end)]
+    stages = [term.stage for goal in goals for term in goal.costs] + [term.stage for term, *_ in limits]
+    return CostNeeds(tuple(sorted({name for c in columns for name in c})), columns, k, min(stages)) if columns else None
 
 
 def cost_weights(graph: QuestionGraph, goal: Goal) -> list[np.ndarray]:

@@ -8,32 +8,31 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from math import prod
 from typing import Any
 
-import numba
 import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.kernels import lanes, paths
 from rfscale.sweeps.kernels import states as kernels
 from rfscale.sweeps.kernels.plain import Sooner
-from rfscale.sweeps.machine import PARALLEL_FROM, in_threads, threads_for
+from rfscale.sweeps.machine import in_threads, threads_for
 from rfscale.sweeps.spaces.costs import CostRules, CostState
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, output_node
 from rfscale.sweeps.states.compile import Program
 from rfscale.sweeps.states.pool import Pool, layers_of
+from rfscale.sweeps.states.tails import Rows, alike, hull_rows, tails_of
 
 FIGURES = ("pixels", "extent", "jump", "shared")
-MIN_EDGES_TO_TEST_MERGING = 50_000  # combinations of states and choices
+MIN_EDGES_TO_TEST_MERGING = 1 << 14  # combinations of states and choices
 MAX_COST = 2**61  # sums of costs stay below the mark that stands for "no path" in sweeps/kernels/paths.py
 WORD_BYTES = 8
 CELL_WORDS = 5  # that a state × choice of a table takes while its level is made
 MAX_LANE_WORDS = 1 << 13  # of one lane, in the sets of all layers of some stages: 4 MB for all lanes
+MIN_NODES_OF_TAILS = 16  # of a live value, so that working out the ways through stages is little beside their use
 NUMBERED = Sooner(kept=50_000, most=1 << 20)  # keys that numpy sorts: some 0.1 µs each
 DENSE_KEYS = 1 << 20  # keys that are numbered through a table of them all, whatever their number
 
@@ -110,10 +109,10 @@ class AxisGraph:
         return min(stages, bisect_right(self._words, limit))
 
     def merging_is_worthwhile(self, stage: int) -> bool:
-        """Whether building the level after a stage saves time if only one more stage follows.
+        """Whether building the level after a stage saves time if the ways through it and what follows are few.
 
-        Where states rarely merge, working out the figures of the last two stages from the level before is faster than
-        interning the states between them: 1.9 times in a space of kernel 2 at dilations 2 to 13.
+        Where states rarely merge, working out the figures of the last stages from the level before is faster than
+        interning the states between them: 3 times in a space of kernel 2 at dilations 2 to 13.
         """
         candidates = len(self.before(stage).state) * self.programs[stage].choices
         if candidates < MIN_EDGES_TO_TEST_MERGING or not stage:
@@ -121,37 +120,40 @@ class AxisGraph:
         last = self.levels[stage - 1]
         return 2 * len(last.state) < last.follow.size
 
-    def rows_after(self, stages: range, out: np.ndarray, width: int) -> None:
-        """Write the figures after all choices of some stages, of every node of the level before them.
+    def rows_after(self, stages: range, width: int) -> list[Rows]:
+        """Return the figures after all choices of some stages, of every node of the level before them.
 
         Parameters
         ----------
-        out : int32 array (4, nodes, choices)
-            `FIGURES` by node and choice, the last stage's choice fastest.
         width : int
             Words of the widest set.
+
+        Returns
+        -------
+        list of Rows, one for each of `FIGURES`
         """
         level = self.before(stages.start)
-        threads = numba.get_num_threads() if out[0].size >= PARALLEL_FROM else 1
         programs = self.programs[stages.start : stages.stop]
-        slots = sum(1 + max(len(tries[self.axis].parent) for tries in p.tries) for p in programs)
-        if width * slots > MAX_LANE_WORDS or (width > 8 and len(level.state) < lanes.LANES // 8):
-            nodes = np.arange(len(level.state), dtype=np.int32)
-            with threads_for(64 * out[0].size):
-                self.enumerate_range(stages, nodes, 0, out[0].size, [*out.reshape(4, -1)], width)
-            return
+        n, choices = len(level.state), prod(p.choices for p in programs)
+        lives, live = np.unique(level.live, return_inverse=True)
+        layers = sum(max(len(tries[self.axis].parent) for tries in p.tries) for p in programs)
+        if width * (layers + 1) > MAX_LANE_WORDS or n < MIN_NODES_OF_TAILS * len(lives):
+            tables = np.empty((len(FIGURES), n, choices), np.int32)
+            with threads_for(64 * tables[0].size):
+                nodes = np.arange(n, dtype=np.int32)
+                self.enumerate_range(stages, nodes, 0, tables[0].size, [*tables.reshape(len(FIGURES), -1)], width)
+            return [Rows(table) for table in tables]
+        tails = tails_of(programs, self.axis, lives.tolist())
         jump, extent, _, _, start, _, _, words, _ = self.pool.columns
-        order, groups = _alike(level.live, jump[level.state], start[level.state] < 0, extent[level.state])
-        tables = _flat(programs, self.axis)
-        given = (jump, extent, start, words, groups, level.state[order], level.live[order], order, *tables, width)
+        jumps, extents, solid = jump[level.state], extent[level.state], start[level.state] < 0
+        order, groups = alike(live, jumps, solid, extents)
+        at = groups[:-1]
+        given = (jump, extent, start, words, groups, live[order[at]], level.state[order], order, *tails[:4], width)
+        pixels, shared = out = np.empty((2, n, choices), np.int32)
         kernel: Any = lanes.rows_after
-        parts = min(4 * threads, len(groups) - 1) if threads > 1 else 1
-        cuts = [(len(groups) - 1) * i // parts for i in range(parts + 1)]
-        if parts == 1:
-            kernel(*given, *cuts, *out)
-            return
-        with ThreadPoolExecutor(threads) as pool:
-            deque(pool.map(lambda low, high: kernel(*given, low, high, *out), cuts[:-1], cuts[1:]), maxlen=0)
+        in_threads(lambda low, high: kernel(*given, low, high, *out), 0, len(at), choices * n // len(at) + 1)
+        by_figure = {"pixels": Rows(pixels), "shared": Rows(shared), **hull_rows(tails, live, jumps, extents)}
+        return [by_figure[name] for name in FIGURES]
 
     def _table_words(self, program: Program, nodes: int) -> int:
         """Words of the levels so far, and of the tables that the next one is made with."""
@@ -246,21 +248,6 @@ def _flat(programs: Sequence[Program], axis: int) -> list[np.ndarray]:
         np.concatenate(leaf),
         *(np.ascontiguousarray(row) for row in layers),
     ]
-
-
-def _alike(live: np.ndarray, jump: np.ndarray, solid: np.ndarray, extent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return nodes in an order in which those alike stand together, and where groups of at most LANES begin in it.
-
-    Extents only make neighbours of sets of as many words.
-    """
-    order = np.lexsort((extent, solid, jump, live))
-    new = np.ones(len(order) + 1, bool)
-    new[1:-1] = False
-    for key in (live, jump, solid):
-        new[1:-1] |= np.diff(key[order]) != 0
-    begin = np.flatnonzero(new)
-    parts = [np.arange(a, b, lanes.LANES) for a, b in pairwise(begin.tolist())]
-    return order.astype(np.int32), np.append(np.concatenate(parts), len(order))
 
 
 class CostGraph:

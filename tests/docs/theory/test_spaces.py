@@ -151,6 +151,42 @@ def test_14_9_blocks_count_every_choice_once() -> None:
     assert alike
 
 
+def test_14_10_axes_that_differ() -> None:
+    draw = random.Random(1410)
+    Pair = tuple[frozenset[int], frozenset[int]]
+
+    def some() -> Pair:
+        return frozenset(draw.sample(range(4), draw.randint(1, 3))), frozenset(draw.sample(range(4), 2))
+
+    def grown(term: Pair, path: Pair, jumps: tuple[int, int]) -> Pair:
+        x, y = (frozenset(a + j * b for a in s for b in p) for s, p, j in zip(term, path, jumps, strict=True))
+        return x, y
+
+    def pixels(terms: set[Pair]) -> set[tuple[int, int]]:
+        return {point for term in terms for point in itertools.product(*term)}
+
+    within = 0
+    for _ in range(300):
+        one, other, path, again = some(), some(), some(), some()
+        inside = one[0] <= other[0] and one[1] <= other[1]
+        assert inside == (pixels({one}) <= pixels({other}))
+        lines = [x | {10 + b for b in y} for x, y in (one, other)]  # side by side
+        assert inside == (lines[0] <= lines[1])
+        jumps = draw.randint(1, 3), draw.randint(1, 3)
+        moved = {(y + jumps[0] * a, x + jumps[1] * b) for y, x in pixels({one}) for a, b in pixels({path})}
+        assert pixels({grown(one, path, jumps)}) == moved
+        assert not inside or pixels({grown(one, path, jumps)}) <= pixels({grown(other, path, jumps)})
+        both = grown(grown(one, path, jumps), again, jumps)
+        assert both == grown(grown(one, again, jumps), path, jumps)
+        within += inside
+    assert within
+    corner, right, below = ({1}, {1}), ({1}, {2}), ({2}, {1})
+    two_ways = [[({1}, {1, 2}), below], [right, ({1, 2}, {1})]]
+    union = {point for term in (corner, right, below) for point in itertools.product(*term)}
+    for way in two_ways:
+        assert {point for term in way for point in itertools.product(*term)} == union
+
+
 # 15 skips and upsampling ----------------------------------------------------------------------------------------------
 
 

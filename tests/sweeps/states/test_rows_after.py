@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import rfscale as rf
+from rfscale.sweeps import machine
 from rfscale.sweeps.runs.blocks import Blocks
 from rfscale.sweeps.states import graph as home
 from tests.sweeps.some_spaces import ALL, random_space
@@ -29,6 +30,7 @@ def side_by_side(monkeypatch):
 
     def chosen(always):
         monkeypatch.setattr(home, "MAX_LANE_WORDS", 1 << 40 if always else 0)
+        monkeypatch.setattr(home, "MIN_NODES_OF_TAILS", 0)
 
     return chosen
 
@@ -38,7 +40,7 @@ def side_by_side(monkeypatch):
 def test_side_by_side_equals_one_by_one(spec, threads, side_by_side, monkeypatch):
     if threads > numba.get_num_threads():
         pytest.skip("one thread")
-    monkeypatch.setattr(home, "PARALLEL_FROM", 1)
+    monkeypatch.setattr(machine, "PARALLEL_FROM", 1)
     blocks = Blocks(rf.Space.from_dict(spec))
     before = numba.get_num_threads()
     numba.set_num_threads(threads)
@@ -51,12 +53,15 @@ def test_side_by_side_equals_one_by_one(spec, threads, side_by_side, monkeypatch
                     len(graph.before(first).state),
                     prod(p.choices for p in graph.programs[first : last + 1]),
                 )
-                found, wanted = np.full((2, 4, nodes, choices), -1, np.int32)
+                width, stages = blocks._words(last), range(first, last + 1)
                 side_by_side(True)
-                graph.rows_after(range(first, last + 1), found, blocks._words(last))
+                found = graph.rows_after(stages, width)
                 side_by_side(False)
-                graph.rows_after(range(first, last + 1), wanted, blocks._words(last))
-                np.testing.assert_array_equal(found, wanted)
+                wanted = graph.rows_after(stages, width)
+                assert all(rows.table.shape == (nodes, choices) for rows in wanted)
+                for one, other in zip(found, wanted, strict=True):
+                    np.testing.assert_array_equal(one.by_node(), other.by_node())
+                    assert one.table.dtype == other.table.dtype == np.int32
     finally:
         numba.set_num_threads(before)
 

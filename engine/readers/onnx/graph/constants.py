@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
 MAX_VALUES = 4096  # values of one constant that are kept: shapes are short, weights are not needed
+MAX_MASK = 1 << 20  # of one that may be a mask of the entries of a sequence, or of windows
+SMALL_KERNEL = 15  # kernels are square, too
 MAX_FLOATS = 64  # fewer of those that may be weights of a norm: only factors of a resampling matter
 
 
@@ -16,9 +19,16 @@ def is_kept(tensor: Any) -> bool:
     import onnx
 
     floats = tensor.data_type in (1, 10, 11, 16)
-    return prod(tensor.dims) <= (MAX_FLOATS if floats else MAX_VALUES) and (
-        tensor.data_location != onnx.TensorProto.EXTERNAL
-    )
+    most = MAX_FLOATS if floats else MAX_VALUES
+    if not floats or len(tensor.dims) > 2:  # those of linear layers have two dims
+        most = most_values(tensor.dims, most)
+    return prod(tensor.dims) <= most and tensor.data_location != onnx.TensorProto.EXTERNAL
+
+
+def most_values(shape: Sequence[int], most: int = MAX_VALUES) -> int:
+    """How many values of a constant of this shape are kept: more of one that may be a mask, which is square."""
+    square = len(shape) > 1 and shape[-1] == shape[-2] > SMALL_KERNEL
+    return MAX_MASK if square else most
 
 
 def values_of(tensor: Any) -> Any:
