@@ -300,8 +300,13 @@ class Blocks:
         return stage, own and self.compiled.build(axis, stage + 1, self.memory) > stage
 
     def _is_worth_a_level(self, graph: AxisGraph, stage: int) -> bool:
-        """Whether to build the level after a stage, where later ones start from it."""
-        return prod(p.choices for p in self.programs[stage:]) > MAX_ROW or graph.merging_is_worthwhile(stage)
+        """Whether to build the level after a stage, where later ones start from it.
+
+        That no compiled code is needed for it makes it worth that, too.
+        """
+        if prod(p.choices for p in self.programs[stage:]) > MAX_ROW or graph.merging_is_worthwhile(stage):
+            return True
+        return graph.pool.is_plain(len(graph.before(stage).state) * self._choices(stage))
 
     def _choices(self, stage: int) -> int:
         return self.programs[stage].choices

@@ -122,21 +122,24 @@ def _states(programs: Sequence[Program], axis: int, live: int) -> tuple[list[tup
         pairs, row = np.unique(number * program.variants + variants, return_inverse=True)
         choices = {int(v): _choices(program.tries[v][axis]) for v in np.unique(variants)}
         found: dict[tuple[Windows, int], int] = {}
+        scaled: dict[tuple[int, int], list[tuple[Windows, int]]] = {}
         table = []
         for pair in pairs.tolist():
             at, variant = divmod(pair, program.variants)
             windows, jump = states[at]
-            for more, stride in choices[variant]:
-                after = tuple(sorted((*windows, *[_scaled(w, jump) for w in more]))), jump * stride
-                table.append(found.setdefault(after, len(found)))
+            if (variant, jump) not in scaled:
+                scaled[variant, jump] = [(_scaled(more, jump), stride * jump) for more, stride in choices[variant]]
+            for more, after in scaled[variant, jump]:
+                table.append(found.setdefault((tuple(sorted(windows + more)), after), len(found)))
         number = np.array(table, np.int64).reshape(len(pairs), -1)[row].reshape(-1)
         alive = program.next_live[alive].reshape(-1)
         states = list(found)
     return states, number
 
 
-def _scaled(window: int, jump: int) -> int:
-    return ((window >> KERNEL_BITS) * jump << KERNEL_BITS) | (window & _KERNEL)
+def _scaled(windows: Windows, jump: int) -> Windows:
+    """Windows of so many times the gap."""
+    return tuple([((w >> KERNEL_BITS) * jump << KERNEL_BITS) | (w & _KERNEL) for w in windows])
 
 
 def _choices(trie: Trie) -> list[tuple[Windows, int]]:
@@ -205,8 +208,7 @@ def _hull_rows(tails: Tails, live: np.ndarray, jump: np.ndarray, extent: np.ndar
     out = {}
     for name, columns, grown in (("extent", (live, jump, extent), tails.growth), ("jump", (live, jump), tails.stride)):
         first, row = distinct(*columns)
-        table = np.empty((len(first), grown.shape[1]), np.int32)  # extents and jumps are known to fit
-        np.multiply(jump[first][:, None], grown[live[first]], out=table, casting="unsafe")
+        table = jump[first].astype(np.int32)[:, None] * grown.astype(np.int32)[live[first]]  # they are known to fit
         if name == "extent":
             table += extent[first].astype(np.int32)[:, None]
         out[name] = Rows(table, row)
