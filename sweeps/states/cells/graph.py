@@ -15,7 +15,8 @@ import numpy as np
 
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer
 from rfscale.sweeps.states.cells.compile import Folded
-from rfscale.sweeps.states.cells.distinct import DistinctEffects, Wanted
+from rfscale.sweeps.states.cells.distinct import DistinctEffects
+from rfscale.sweeps.states.cells.levels import Wanted
 from rfscale.sweeps.states.cells.maps import Hulls, Map, Pair, PairEffect, Sets, Terms, adapted, after
 from rfscale.sweeps.states.compile import Program
 from rfscale.sweeps.states.elements import AxisSet, Elements, root

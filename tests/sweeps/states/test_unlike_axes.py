@@ -149,8 +149,8 @@ def test_rows_of_words_and_masks_of_pixels_agree(spec):
     for elements, masks, component in zip(pool.elements, pool.masks, pool.component, strict=True):
         given = (masks, component, elements.first, elements.inside, *elements.tables(), ndim)
         one, other = np.full((2, 12, len(masks)), -1, np.int64)
-        kernels.union_figures(*given, one)
-        row_figures(*given, other)
+        kernels.union_figures(0, len(masks), *given, one)
+        row_figures(0, len(masks), *given, other)
         assert np.array_equal(one, other)
 
 
