@@ -324,8 +324,8 @@ def test_rows_of_words_and_masks_of_pixels_agree(spec):
     for elements, masks, component in zip(pool.elements, pool.masks, pool.component, strict=True):
         given = (masks, component, elements.first, elements.inside, *elements.tables(), ndim)
         one, other = np.full((2, 12, len(masks)), -1, np.int64)
-        kernels.union_figures(*given, one)
-        row_figures(*given, other)
+        kernels.union_figures(0, len(masks), *given, one)
+        row_figures(0, len(masks), *given, other)
         assert np.array_equal(one, other)
 
 
@@ -529,3 +529,25 @@ def test_cells_of_two_inputs_and_skips_need_square_windows():
         )
     with pytest.raises(InputError, match="has skips or upsampling, and windows that differ between axes"):
         Space.from_dict({"stages": [{"name": "a", "kernel": [[1, 3]]}, {"name": "b", "skip": "input"}]})
+
+
+# large spaces ---------------------------------------------------------------------------------------------------------
+
+
+def test_stacks_of_rectangles():
+    """63⁶ stacks of one to three of seven windows: states as a prototype of another making had them, and a sample."""
+    of = [{"kernel": k} for k in (1, [1, 3], [3, 1], [1, 7], [7, 1], 3, 5)]
+    stage = {"branches": {"choose": [1, 2, 3], "of": of}}
+    space = Space.from_dict({"stages": [{"name": f"s{i}", **stage} for i in range(6)]})
+    counts = rf.count(space, ["area", "terms"])
+    assert counts.sum() == space.size == 63**6
+    levels = compiled(space).axes[0].levels
+    assert [len(level.state) for level in levels] == [17, 135, 696, 2696, 8548, 23374]
+    drawn = rf.sample(space, 40, where="density < 1", seed=2)
+    for i in range(drawn.sizes["sample"]):
+        one = drawn.isel(sample=i)
+        profile = rf.profile(space.network(one)).isel(layer=-1)
+        assert one.area == profile.area
+        assert one.density == profile.density
+        for name, axis in product(BY_AXIS, (0, 1)):
+            assert one[f"{name}_{'yx'[axis]}"] == profile[name][axis]
