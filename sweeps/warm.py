@@ -102,7 +102,7 @@ def warm(on_step: Callable[[str], None] | None = None) -> Warmed:
     from rfscale.engine.kernels.jit_cache import COMPILATION
 
     before, start = COMPILATION.kernels, time.perf_counter()
-    with _kernels_at_once():
+    with kernels_at_once():
         for name, part in PARTS.items():
             if on_step is not None:
                 on_step(name)
@@ -131,7 +131,7 @@ def _settings(*given: tuple[Any, str, Any]) -> Iterator[None]:
             setattr(owner, name, value)
 
 
-def _kernels_at_once() -> AbstractContextManager[None]:
+def kernels_at_once() -> AbstractContextManager[None]:
     """Small work with kernels, too, which otherwise does without."""
     from rfscale.engine.analysis.path_counts import ADDED
     from rfscale.engine.footprints import backward
