@@ -146,6 +146,7 @@ def _kernels_at_once() -> AbstractContextManager[None]:
         *((sooner, name, -1) for sooner in limited for name in ("kept", "most", "loaded")),
         (backward, "FEW_READS", -1),
         (graph, "MIN_EDGES_TO_TEST_MERGING", 0),
+        (graph, "MIN_NODES_OF_TAILS", 0),
         (levels, "FIRST_NODES", 1),
         (walk_space, "MIN_EDGES_TO_ESTIMATE_MERGING", 0),
     )

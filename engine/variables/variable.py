@@ -78,7 +78,8 @@ def assembled(
     import xarray as xr
 
     sizes = {dim: label.size for dim, label in labels.items()}
-    indexes = {dim: coords.xindexes[dim] for dim in labels}
+    known = coords.xindexes
+    indexes = {dim: known[dim] for dim in labels}
     return xr.Dataset._construct_direct({**variables, **labels}, {*labels}, sizes, attrs, indexes)
 
 

@@ -26,7 +26,6 @@ the stages after the last level that fits are enumerated depth first.
 
 from __future__ import annotations
 
-from itertools import compress
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +37,8 @@ from rfscale.sweeps.machine import PARALLEL_FROM, threads_for
 from rfscale.sweeps.runs import rows
 from rfscale.sweeps.runs.evaluator import Arrays
 from rfscale.sweeps.states.compiled import compiled
-from rfscale.sweeps.states.graph import FIGURES
+from rfscale.sweeps.states.graph import FIGURES, AxisGraph
+from rfscale.sweeps.states.tails import Rows, TailFigures
 from rfscale.sweeps.variables import COSTS, FORMULAS, UNION_FIGURES, VARIABLES
 
 if TYPE_CHECKING:
@@ -48,7 +48,10 @@ if TYPE_CHECKING:
 MEMORY = 1 << 30  # bytes that the states of one axis may take before enumeration goes depth first
 # of ready rows of one stage: they stay in the cache, and rows of 125 are copied 1.7 times as fast as rows of 25
 ROW_BYTES = 1 << 20
+UnionRows = dict[tuple[str, int | None], np.ndarray]  # of spaces with branches: by figure, and axis where these differ
 MAX_ROW = 1 << 12  # architectures in a row that are worked out beforehand, in spaces whose states rarely merge
+
+Made = dict[str, Rows] | TailFigures | None
 
 
 class Blocks:
@@ -86,14 +89,14 @@ class Blocks:
             )
         self.with_formulas = formulas
         self._formulas: Formulas | None = None
-        self._figure_rows: dict[tuple[int, int], tuple[int, list[np.ndarray]]] = {}
-        self._rows_of_unions: dict[int, tuple[int, dict[str, np.ndarray]]] = {}
+        self._figure_rows: dict[tuple[int, int], tuple[int, Made]] = {}
+        self._rows_of_unions: dict[int, tuple[int, UnionRows]] = {}
         self._cost_rows: dict[tuple[int, str], tuple[int, np.ndarray]] = {}
 
     @property
     def axis_labels(self) -> tuple[str, ...]:
         """Labels of the `axis` dim of variables per axis; empty where the space is square."""
-        return self.space.axes if len(self.axes) > 1 else ()
+        return () if self.space.square else self.space.axes
 
     def index(self, stage: int | str) -> int:
         """Return the position of a stage."""
@@ -131,11 +134,12 @@ class Blocks:
     def row_bytes(self, stage: int | str) -> int:
         """Return the bytes that one architecture of a stage takes."""
         specs = self.variables(stage).values()
-        return sum(np.dtype(v.dtype).itemsize * (len(self.axes) if v.per_axis else 1) for v in specs)
+        axes = max(1, len(self.axis_labels))
+        return sum(np.dtype(v.dtype).itemsize * (axes if v.per_axis else 1) for v in specs)
 
     def empty(self, stage: int | str, start: int, stop: int) -> dict[str, np.ndarray]:
         """Return arrays for `fill`."""
-        n, axes = stop - start, len(self.axes)
+        n, axes = stop - start, len(self.axis_labels)
         return {
             name: np.empty((n, axes) if v.per_axis and axes > 1 else n, v.dtype)
             for name, v in self.variables(stage).items()
@@ -186,16 +190,33 @@ class Blocks:
     def _fill_figures(self, stage: int, axis: int, start: int, stop: int, out: Arrays) -> None:
         graph = self.axes[axis]
         views = [_view(out.get(name), axis, len(self.axes), stop - start) for name in FIGURES]
-        first, tables = self._rows(stage, axis)
+        first, made = self._rows(stage, axis)
         per_row = prod(p.choices for p in self.programs[first : stage + 1])
         low, high = start // per_row, -(-stop // per_row)
         nodes = self._nodes([level.follow for level in graph.levels], first, low, high)
         begin, end = start - low * per_row, stop - low * per_row
-        if tables:
-            wanted = [name in out for name in FIGURES]
-            rows.copy_rows(nodes, [*compress(tables, wanted)], begin, end, [*compress(views, wanted)])
-        else:
+        if made is None:
             graph.enumerate_range(range(first, stage + 1), nodes, begin, end, views, self._words(stage))
+            return
+        if isinstance(made, TailFigures):
+            if made.suits(nodes, begin, end) and all(view.flags.c_contiguous for view in views):
+                by_figure = dict(zip(FIGURES, views, strict=True))
+                made.write(nodes, by_figure["pixels"], by_figure["shared"])
+                made = made.hulls
+            else:
+                made = made.rows()
+                self._figure_rows[stage, axis] = first, made
+        own: list[tuple[np.ndarray, np.ndarray]] = []
+        for name, view in zip(FIGURES, views, strict=True):
+            if name not in out or name not in made:
+                continue
+            table, row = made[name]
+            if row is None:
+                own.append((table, view))
+            else:  # nodes share rows
+                rows.copy_rows(row[nodes], [table], begin, end, [view])
+        if own:
+            rows.copy_rows(nodes, [table for table, _ in own], begin, end, [view for _, view in own])
 
     def _fill_unions(self, stage: int, start: int, stop: int, out: Arrays) -> None:
         """Figures of a space with branches: those of the state that each architecture ends in."""
@@ -213,18 +234,25 @@ class Blocks:
         low, high = start // per_row, -(-stop // per_row)
         nodes = self._nodes([level.follow for level in self.axes[0].levels], first, low, high)
         begin, end = start - low * per_row, stop - low * per_row
-        rows.copy_rows(nodes, [tables[name] for name in wanted], begin, end, [out[name] for name in wanted])
+        columns = [(name, axis) for name, axis in tables if name in wanted]
+        views = [out[name] if axis is None else out[name][:, axis] for name, axis in columns]
+        rows.copy_rows(nodes, [tables[column] for column in columns], begin, end, views)
 
-    def _union_rows(self, stage: int) -> tuple[int, dict[str, np.ndarray]]:
+    def _union_rows(self, stage: int) -> tuple[int, UnionRows]:
         """First stage of the rows of a stage, and the rows by node and choices: one node's where few states merge."""
         if stage not in self._rows_of_unions:
             levels, specs, figures = self.axes[0].levels, self.variables(stage), self.axes[0].figures(stage)
-            tables = {n: v[:, None].astype(specs[n].dtype, copy=False) for n, v in figures.items() if n in specs}
+            tables: UnionRows = {}
+            for name, values in figures.items():
+                if name in specs:
+                    typed = values.astype(specs[name].dtype, copy=False)
+                    by_axis = {None: typed} if typed.ndim == 1 else dict(enumerate(typed.T))
+                    tables |= {(name, axis): column[:, None] for axis, column in by_axis.items()}
             first, n = stage + 1, 1
             while first and 8 * n * levels[first - 1].follow.size <= ROW_BYTES:
                 first -= 1
                 follow = levels[first].follow
-                tables = {name: table[follow].reshape(len(follow), -1) for name, table in tables.items()}
+                tables = {column: table[follow].reshape(len(follow), -1) for column, table in tables.items()}
                 n *= follow.shape[1]
             self._rows_of_unions[stage] = first, tables
         return self._rows_of_unions[stage]
@@ -233,48 +261,61 @@ class Blocks:
         """Words of the widest set up to a stage."""
         return (self.compiled.extents[stage] + 63) // 64 + 1
 
-    def _rows(self, stage: int, axis: int) -> tuple[int, list[np.ndarray]]:
-        """First stage of the rows of a stage, and the rows by node and choices; none where they are enumerated."""
+    def _rows(self, stage: int, axis: int) -> tuple[int, Made]:
+        """First stage of the rows of a stage, and the rows by figure, or what makes them; None: they are enumerated."""
         key = (stage, axis)
         if key not in self._figure_rows:
             self._figure_rows[key] = self._make_rows(stage, axis)
         return self._figure_rows[key]
 
-    def _make_rows(self, stage: int, axis: int) -> tuple[int, list[np.ndarray]]:
+    def _make_rows(self, stage: int, axis: int) -> tuple[int, Made]:
         graph = self.axes[axis]
-        built, has_figures = self._built_levels(stage, axis)
-        n = len(graph.before(built).state)
-        choices = prod(p.choices for p in self.programs[built : stage + 1])
-        if n * choices * 4 * len(FIGURES) > self.memory // 4 or (built < stage and choices > MAX_ROW):
-            return built, []
-        tables = np.empty((len(FIGURES), n, choices), np.int32)
+        first, has_figures = self._built_levels(stage, axis)
+        n, stages = len(graph.before(first).state), range(first, stage + 1)
+        choices = prod(self._choices(s) for s in stages)
+        if n * choices * 4 * len(FIGURES) > self.memory // 4 or (first < stage and choices > MAX_ROW):
+            return first, None
+        fits_longer = first and 4 * len(FIGURES) * choices * graph.levels[first - 1].follow.size <= ROW_BYTES
         if has_figures:
             figures = np.array([*graph.figures(stage).values()], np.int32)
-            figures.take(graph.levels[stage].follow, axis=1, out=tables, mode="clip")
+            tables = figures.take(graph.levels[stage].follow, axis=1, mode="clip")
         else:
-            graph.rows_after(range(built, stage + 1), tables, self._words(stage))
-        first = built
+            tail = graph.tail_figures(stages, self._words(stage))
+            if tail is not None and not fits_longer:
+                return first, tail
+            if tail is None:
+                tables = graph.enumerated_rows(stages, self._words(stage))
+            else:
+                made = tail.rows()
+                tables = np.array([made[name].by_node() for name in FIGURES])
         while first and tables[:, 0].nbytes * graph.levels[first - 1].follow.size <= ROW_BYTES:
             first -= 1
             follow = graph.levels[first].follow
             tables = tables.take(follow, axis=1).reshape(len(FIGURES), len(follow), -1)
-        return first, [*tables]
+        return first, {name: Rows(table) for name, table in zip(FIGURES, tables, strict=True)}
 
     def _built_levels(self, stage: int, axis: int) -> tuple[int, bool]:
         """Levels that the rows of a stage are made from, and whether the stage has a level of its own, with figures."""
-        graph, last = self.axes[axis], len(self.stages) - 1
-
-        def built(stages: int) -> int:
-            return self.compiled.build(axis, stages, self.memory)
-
-        levels = built(max(0, stage - 1))
-        if levels == stage - 1 and (stage < last or graph.merging_is_worthwhile(stage - 1)):
-            levels = built(stage)
+        graph, levels = self.axes[axis], 0
+        while levels < stage and self._is_worth_a_level(graph, levels):
+            if self.compiled.build(axis, levels + 1, self.memory) == levels:
+                break
+            levels += 1
         if levels < stage:
             return levels, False
-        ahead = stage < last and (stage + 1 < last or graph.merging_is_worthwhile(stage))  # the next stage needs it
+        ahead = stage < len(self.stages) - 1 and self._is_worth_a_level(graph, stage)  # the next stage needs it
         ahead = ahead or graph.pool.is_plain(len(graph.before(stage).state) * self._choices(stage))
-        return stage, (ahead or len(graph.levels) > stage) and built(stage + 1) > stage
+        own = ahead or len(graph.levels) > stage
+        return stage, own and self.compiled.build(axis, stage + 1, self.memory) > stage
+
+    def _is_worth_a_level(self, graph: AxisGraph, stage: int) -> bool:
+        """Whether to build the level after a stage, where later ones start from it.
+
+        That no compiled code is needed for it makes it worth that, too.
+        """
+        if prod(p.choices for p in self.programs[stage:]) > MAX_ROW or graph.merging_is_worthwhile(stage):
+            return True
+        return graph.pool.is_plain(len(graph.before(stage).state) * self._choices(stage))
 
     def _choices(self, stage: int) -> int:
         return self.programs[stage].choices

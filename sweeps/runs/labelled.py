@@ -60,7 +60,8 @@ def label(blocks: Evaluator, stage: str, out: dict[str, np.ndarray], coords: xr.
     """Return the flat arrays of a whole stage as a dataset over its factors; `coords` are those of all stages."""
     import xarray as xr
 
-    dims, shape, axes = tuple(blocks.dims(stage)), blocks.shape(stage), len(blocks.axis_labels)
+    known, axes = blocks.dims(stage), len(blocks.axis_labels)
+    dims, shape = tuple(known), tuple(map(len, known.values()))
     met = (*dims, "axis") if axes else dims
     variables: dict[Hashable, xr.Variable] = {}
     specs = blocks.variables(stage)
@@ -68,16 +69,25 @@ def label(blocks: Evaluator, stage: str, out: dict[str, np.ndarray], coords: xr.
         per_axis = spec.per_axis and axes > 0
         array = out[name].reshape((*shape, axes) if per_axis else shape)
         variables[name] = xr.Variable(met if per_axis else dims, array, fastpath=True)
-    data = assembled(variables, {d: coords.variables[d] for d in met}, coords, blocks.attrs(stage))
-    return annotate(data, specs)
+    labels = coords.variables
+    own = {d: labels[d].copy(deep=False) for d in met}  # attrs of its own
+    return annotate(assembled(variables, own, coords, blocks.attrs(stage)), specs)
 
 
 def tree_of(root: xr.Dataset, stages: Mapping[str, xr.Dataset], name: str) -> xr.DataTree:
-    """Return a tree with a dataset for each stage."""
+    """Return a tree with a dataset for each stage, which nothing else may hold; `root` has no variables.
+
+    What `xr.DataTree.from_dict` does without copies and without comparing the labels of stages with those of the root,
+    which has none: 10 times as fast.
+    """
     import xarray as xr
 
     tree = xr.DataTree(root, name=name.replace("/", "_"))  # no path
-    tree.children = {stage: xr.DataTree(ds) for stage, ds in stages.items()}  # twice as fast as DataTree.from_dict
+    for stage, data in stages.items():
+        node = xr.DataTree.__new__(xr.DataTree)
+        node._set_node_data(data)
+        node._name, node._parent, node._children = stage, tree, {}
+        tree._children[stage] = node
     return tree
 
 
@@ -87,5 +97,7 @@ def coordinates(blocks: Evaluator) -> xr.Coordinates:
 
     labels: dict[str, Any] = {name: np.array(labels) for name, labels in blocks.space.dims.items()}
     if blocks.axis_labels:
-        labels["axis"] = list(blocks.axis_labels)
-    return xr.Dataset(coords=labels).coords
+        labels["axis"] = np.array(blocks.axis_labels)
+    indexes = {name: xr.indexes.PandasIndex(values, name, values.dtype) for name, values in labels.items()}
+    variables = {name: index.create_variables()[name] for name, index in indexes.items()}
+    return xr.Coordinates(variables, indexes)  # half the time that it takes to find out what labels are

@@ -90,16 +90,16 @@ def run(
     check_dims(blocks)
     check_memory(sum(blocks.size(s) * blocks.row_bytes(s) for s in wanted))
     coords = coordinates(blocks)
-    datasets = {}
-    made = answer_arrays(blocks, {stage: blocks.size(stage) for stage in wanted}) if isinstance(space, Space) else {}
-    for stage in wanted:
-        if isinstance(space, Space):
-            out = made[stage]
-            _fill(blocks, stage, out, progress)
-        else:
-            out = _networks(space, progress)
-        datasets[stage] = label(blocks, stage, out, coords)
-    return tree_of(xr.Dataset(attrs=attributes(space, "run")), datasets, space.name)
+    if isinstance(space, Space):
+        made = answer_arrays(blocks, {stage: blocks.size(stage) for stage in wanted})
+    else:
+        made = {stage: _networks(space, progress) for stage in wanted}
+    datasets = {stage: label(blocks, stage, made[stage], coords) for stage in wanted}
+    tree = tree_of(xr.Dataset(attrs=attributes(space, "run")), datasets, space.name)
+    if isinstance(space, Space):  # last: the answer drives all else from the cache
+        for stage in wanted:
+            _fill(blocks, stage, made[stage], progress)
+    return tree
 
 
 def _fill(blocks: Evaluator, stage: str, out: dict[str, np.ndarray], progress: Callable[[int], object] | None) -> None:

@@ -8,32 +8,32 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from math import prod
 from typing import Any
 
-import numba
 import numpy as np
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.kernels import lanes, paths
+from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.kernels import states as kernels
 from rfscale.sweeps.kernels.plain import Sooner
-from rfscale.sweeps.machine import PARALLEL_FROM, in_threads, threads_for
+from rfscale.sweeps.machine import in_threads, threads_for
 from rfscale.sweeps.spaces.costs import CostRules, CostState
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, output_node
 from rfscale.sweeps.states.compile import Program
 from rfscale.sweeps.states.pool import Pool, layers_of
+from rfscale.sweeps.states.tails import TailFigures, tails_of
 
 FIGURES = ("pixels", "extent", "jump", "shared")
-MIN_EDGES_TO_TEST_MERGING = 50_000  # combinations of states and choices
+MIN_EDGES_TO_TEST_MERGING = 1 << 14  # combinations of states and choices
 MAX_COST = 2**61  # sums of costs stay below the mark that stands for "no path" in sweeps/kernels/paths.py
 WORD_BYTES = 8
 CELL_WORDS = 5  # that a state × choice of a table takes while its level is made
 MAX_LANE_WORDS = 1 << 13  # of one lane, in the sets of all layers of some stages: 4 MB for all lanes
+MIN_NODES_OF_TAILS = 64  # of a live value: of fewer, to find out which ways differ takes longer than to go them all
+MAX_LAYERS_OF_TAILS = 1 << 18  # of all ways: some 0.3 µs each
 NUMBERED = Sooner(kept=50_000, most=1 << 20)  # keys that numpy sorts: some 0.1 µs each
 DENSE_KEYS = 1 << 20  # keys that are numbered through a table of them all, whatever their number
 
@@ -110,10 +110,10 @@ class AxisGraph:
         return min(stages, bisect_right(self._words, limit))
 
     def merging_is_worthwhile(self, stage: int) -> bool:
-        """Whether building the level after a stage saves time if only one more stage follows.
+        """Whether building the level after a stage saves time if the ways through it and what follows are few.
 
-        Where states rarely merge, working out the figures of the last two stages from the level before is faster than
-        interning the states between them: 1.9 times in a space of kernel 2 at dilations 2 to 13.
+        Where states rarely merge, working out the figures of the last stages from the level before is faster than
+        interning the states between them: 3 times in a space of kernel 2 at dilations 2 to 13.
         """
         candidates = len(self.before(stage).state) * self.programs[stage].choices
         if candidates < MIN_EDGES_TO_TEST_MERGING or not stage:
@@ -121,37 +121,36 @@ class AxisGraph:
         last = self.levels[stage - 1]
         return 2 * len(last.state) < last.follow.size
 
-    def rows_after(self, stages: range, out: np.ndarray, width: int) -> None:
-        """Write the figures after all choices of some stages, of every node of the level before them.
+    def tail_figures(self, stages: range, width: int) -> TailFigures | None:
+        """Return what gives the figures after all choices of some stages, of the nodes of the level before them.
+
+        None where it is better to go from node to node: wide sets, and few nodes of a live value.
 
         Parameters
         ----------
-        out : int32 array (4, nodes, choices)
-            `FIGURES` by node and choice, the last stage's choice fastest.
         width : int
             Words of the widest set.
         """
         level = self.before(stages.start)
-        threads = numba.get_num_threads() if out[0].size >= PARALLEL_FROM else 1
         programs = self.programs[stages.start : stages.stop]
-        slots = sum(1 + max(len(tries[self.axis].parent) for tries in p.tries) for p in programs)
-        if width * slots > MAX_LANE_WORDS or (width > 8 and len(level.state) < lanes.LANES // 8):
-            nodes = np.arange(len(level.state), dtype=np.int32)
-            with threads_for(64 * out[0].size):
-                self.enumerate_range(stages, nodes, 0, out[0].size, [*out.reshape(4, -1)], width)
-            return
+        lives, live = np.unique(level.live, return_inverse=True)
+        longest = sum(max(len(chain) for row in p.layers for chain in row) for p in programs)
+        wide = width * (longest + 1) > MAX_LANE_WORDS
+        long = longest * len(lives) * prod(p.choices for p in programs) > MAX_LAYERS_OF_TAILS
+        if wide or long or len(live) < MIN_NODES_OF_TAILS * len(lives):
+            return None
         jump, extent, _, _, start, _, _, words, _ = self.pool.columns
-        order, groups = _alike(level.live, jump[level.state], start[level.state] < 0, extent[level.state])
-        tables = _flat(programs, self.axis)
-        given = (jump, extent, start, words, groups, level.state[order], level.live[order], order, *tables, width)
-        kernel: Any = lanes.rows_after
-        parts = min(4 * threads, len(groups) - 1) if threads > 1 else 1
-        cuts = [(len(groups) - 1) * i // parts for i in range(parts + 1)]
-        if parts == 1:
-            kernel(*given, *cuts, *out)
-            return
-        with ThreadPoolExecutor(threads) as pool:
-            deque(pool.map(lambda low, high: kernel(*given, low, high, *out), cuts[:-1], cuts[1:]), maxlen=0)
+        tails = tails_of(programs, self.axis, lives.tolist())
+        return TailFigures(tails, live, level.state, (jump, extent, start, words), width)
+
+    def enumerated_rows(self, stages: range, width: int) -> np.ndarray:
+        """Return the same figures, worked out node by node: int32 array (figures, nodes, choices)."""
+        n, choices = len(self.before(stages.start).state), prod(self.programs[s].choices for s in stages)
+        tables = np.empty((len(FIGURES), n, choices), np.int32)
+        with threads_for(64 * tables[0].size):
+            nodes = np.arange(n, dtype=np.int32)
+            self.enumerate_range(stages, nodes, 0, tables[0].size, [*tables.reshape(len(FIGURES), -1)], width)
+        return tables
 
     def _table_words(self, program: Program, nodes: int) -> int:
         """Words of the levels so far, and of the tables that the next one is made with."""
@@ -246,21 +245,6 @@ def _flat(programs: Sequence[Program], axis: int) -> list[np.ndarray]:
         np.concatenate(leaf),
         *(np.ascontiguousarray(row) for row in layers),
     ]
-
-
-def _alike(live: np.ndarray, jump: np.ndarray, solid: np.ndarray, extent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return nodes in an order in which those alike stand together, and where groups of at most LANES begin in it.
-
-    Extents only make neighbours of sets of as many words.
-    """
-    order = np.lexsort((extent, solid, jump, live))
-    new = np.ones(len(order) + 1, bool)
-    new[1:-1] = False
-    for key in (live, jump, solid):
-        new[1:-1] |= np.diff(key[order]) != 0
-    begin = np.flatnonzero(new)
-    parts = [np.arange(a, b, lanes.LANES) for a, b in pairwise(begin.tolist())]
-    return order.astype(np.int32), np.append(np.concatenate(parts), len(order))
 
 
 class CostGraph:

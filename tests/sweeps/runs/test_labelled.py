@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -31,6 +32,22 @@ def test_is_what_xarray_makes_of_the_same_variables(spec):
         assert list(found.xindexes) == list(again.xindexes)
         assert found.isel({d: slice(0, 1) for d in found.dims}).sizes == dict.fromkeys(found.dims, 1)
         xr.testing.assert_identical(found.copy(deep=True).load(), found)
+        for dim in found.dims:
+            made = xr.Dataset(coords={dim: np.array(own[dim])})
+            assert (found[dim].dtype, type(found[dim].variable)) == (made[dim].dtype, type(made[dim].variable))
+            assert repr(found.xindexes[dim]) == repr(made.xindexes[dim])
+
+
+@pytest.mark.parametrize("spec", ALL, ids=lambda s: s["name"])
+def test_the_tree_is_what_xarray_makes_of_the_same_datasets(spec):
+    tree = rf.sweep(rf.Space.from_dict(spec))
+    again = xr.DataTree.from_dict({"/": tree.to_dataset(), **{n: t.to_dataset() for n, t in tree.children.items()}})
+    again.name = tree.name
+    xr.testing.assert_identical(tree, again)
+    assert [node.path for node in tree.subtree] == [node.path for node in again.subtree]
+    assert [(node.name, node.root is tree) for node in tree.subtree] == [(n.name, True) for n in again.subtree]
+    xr.testing.assert_identical(tree.copy(deep=True), again)
+    xr.testing.assert_identical(tree.map_over_datasets(lambda ds: ds), again)
 
 
 def test_labels_of_stages_are_their_own():

@@ -50,8 +50,8 @@ def first_that_runs(
             raise
         except Exception as error:  # whatever the code of a model raises
             failed.append((inputs, error))
-    for inputs, raised in failed:
-        if _is_of_memory(raised):
+    for inputs, failure in failed:
+        if _is_of_memory(failure):
             raise _too_large(module, inputs) from None
     (_, first), *_ = failed
     fitting = FittingInputs(module, candidates[0], run)
