@@ -38,6 +38,9 @@ class Contender:
     state : str
         "warm": called before in this process. "cached": a new process, with the compiled code of earlier ones. "cold":
         a new process, and nothing compiled.
+    before : callable, optional
+        Is called before each timed call, and is not timed: what a user does not wait for, such as to remove the files
+        of the last round.
     readme : bool
         Whether the short table of docs/benchmarks.md has it, besides the full one.
     """
@@ -49,6 +52,7 @@ class Contender:
     aim: float | None = None
     verdict: Callable[[Any], str] | None = None
     state: str = "warm"
+    before: Callable[[], object] | None = None
     readme: bool = False
 
 

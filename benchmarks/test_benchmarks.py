@@ -7,6 +7,7 @@ import time
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def built(name: str) -> Case:
 def agreed(name: str) -> Case:
     """A case whose contenders have been found to agree."""
     case = built(name)
-    case.check(case.ours.call())
+    case.check(once(case.ours))
     return case
 
 
@@ -49,9 +50,9 @@ def test_speed(benchmark, name, contender):
     benchmark.group = case.name
     benchmark.extra_info.update(case=name, contender=contender, small=SMALL, **described(case, chosen))
     others = Others()
-    rounds = 1 if SMALL else chosen.rounds or rounds_of(chosen.call)
+    rounds = 1 if SMALL else chosen.rounds or rounds_of(chosen)
     if rounds:
-        answer = benchmark.pedantic(chosen.call, rounds=rounds, warmup_rounds=0, setup=collect)
+        answer = benchmark.pedantic(chosen.call, rounds=rounds, warmup_rounds=0, setup=lambda: prepare(chosen))
     else:
         answer = benchmark(chosen.call)
     benchmark.extra_info["others_busy"] = others.busy()
@@ -59,16 +60,24 @@ def test_speed(benchmark, name, contender):
         benchmark.extra_info["verdict"] = chosen.verdict(answer)
 
 
-def collect() -> None:
+def prepare(chosen: Contender) -> None:
     """Free what was answered before: a tree of datasets refers to itself. What `setup` returns would be arguments."""
+    if chosen.before:
+        chosen.before()
     gc.collect()
 
 
-def rounds_of(call) -> int:
+def once(chosen: Contender) -> Any:
+    """One call that is not timed."""
+    prepare(chosen)
+    return chosen.call()
+
+
+def rounds_of(chosen: Contender) -> int:
     """How often to time a call, so that collecting between two rounds takes little beside it; 0 of a short one."""
-    collect()
+    prepare(chosen)
     start = time.perf_counter()
-    call()
+    chosen.call()
     seconds = time.perf_counter() - start
     return 0 if seconds < SHORT else int(min(max(ENOUGH / seconds, 5), 15))
 
@@ -87,7 +96,7 @@ if SMALL:  # once is enough
     def test_a_wrong_answer_is_found(name):
         case = built(name)
         with pytest.raises(AssertionError):
-            case.check(corrupted(case.ours.call()))
+            case.check(corrupted(once(case.ours)))
 
 
 def corrupted(answer):

@@ -267,19 +267,25 @@ def atomically(path: Path) -> Iterator[Path]:
 
     The name is no other process's or thread's, and keeps the suffix. A process that is killed leaves it there.
     """
-    temporary = path.with_name(f".{path.stem[:30]}.{uuid4().hex}{PARTIAL}{path.suffix}")  # names end at 255 bytes
+    temporary = path.parent / f".{path.stem[:30]}.{uuid4().hex}{PARTIAL}{path.suffix}"  # names end at 255 bytes
     old = temporary.with_suffix(".old")
     try:
         yield temporary
         if path.is_dir():  # a store cannot be renamed onto another
             path.rename(old)
-        temporary.replace(path)
-    finally:
+            temporary.replace(path)
+            shutil.rmtree(old, ignore_errors=True)
+        else:  # a store has hundreds of small files: they take no call of the system more than this
+            temporary.replace(path)
+    except BaseException:
+        if old.is_dir() and not path.exists():
+            old.rename(path)
         for stray in (temporary, old):
             if stray.is_dir():
                 shutil.rmtree(stray, ignore_errors=True)
             else:
                 stray.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

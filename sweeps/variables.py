@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from rfscale.engine.variables import EXTENT_OF_BOTH_AXES, ONE, PIXEL, PROFILE, Variable
@@ -62,11 +62,22 @@ AXIS_FIGURES = (*FIGURES, "overlap")  # of chains, axis by axis
 UNION_FIGURES = ("area", "extent", "pixels", "jump", "overlap", "max_gap", "terms")  # of spaces with branches
 
 
+def by_axis(figures: Iterable[str], axes: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of figures; those of an axis once for each of `axes`, those that differ, if any."""
+    ends = [f"_{a}" for a in axes] or [""]
+    return tuple(f + end for f in figures for end in (ends if VARIABLES[f].per_axis else [""]))
+
+
 def figures_of_answers(branching: bool, axes: Sequence[str]) -> list[str]:
-    """Return the names of the figures of an architecture; of chains with those axes at the end that differ, if any."""
-    if branching:
-        return [*UNION_FIGURES, "width", "density"]
-    return [*(f + a for f in AXIS_FIGURES for a in ([f"_{a}" for a in axes] or [""])), "area", "width", "density"]
+    """Return the names of the figures of an architecture, with those axes at the end that differ, if any."""
+    own = (*UNION_FIGURES, "width", "density") if branching else (*AXIS_FIGURES, "area", "width", "density")
+    return [*by_axis(own, axes)]
+
+
+def without_axis(name: str) -> tuple[str, str]:
+    """Return the figure of a name of an answer, and its axis: "" where it names none."""
+    base, _, axis = name.rpartition("_")
+    return (base, axis) if name not in VARIABLES and axis in NAMES_OF_AXES else (name, "")
 
 
 NAMES_OF_AXES = ("z", "y", "x")

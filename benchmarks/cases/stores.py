@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,12 @@ def _folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="rfscale-bench-"))
 
 
+def _remove(name: str) -> None:
+    shutil.rmtree(_folder() / name, ignore_errors=True)
+
+
 def _save(arrays: list[np.ndarray], sync: bool) -> int:
     target = _folder() / "numpy"
-    shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     for i, array in enumerate(arrays):
         with open(target / f"{i}.npy", "wb") as file:
@@ -47,9 +50,7 @@ def _case(name: str, choices: list[tuple[int, int, int]], depth: int, readme: bo
     nbytes = sum(a.nbytes for a in arrays)
 
     def ours() -> Any:
-        target = _folder() / "ours.zarr"
-        shutil.rmtree(target, ignore_errors=True)
-        return rf.sweep(anew(space), store=target)
+        return rf.sweep(anew(space), store=_folder() / "ours.zarr")
 
     def check(answer: Any) -> None:
         for stage, figures in zip(space.stages, fill(space), strict=True):
@@ -61,15 +62,22 @@ def _case(name: str, choices: list[tuple[int, int, int]], depth: int, readme: bo
 
     return Case(
         f"figures worked out and stored, {name}: {space.size:,} architectures, {nbytes / 1e6:,.0f} MB",
-        Contender(ours, rounds=3, note="compressed, resumable, read back lazily"),
+        Contender(ours, rounds=3, note="compressed, resumable, read back lazily", before=lambda: _remove("ours.zarr")),
         check,
         {
-            "np.save of the finished arrays": Contender(
-                lambda: _save(arrays, sync=False), rounds=3, note="no working out", verdict=verdict, readme=readme
-            ),
-            "np.save and fsync": Contender(
-                lambda: _save(arrays, sync=True), rounds=3, note="no working out", verdict=verdict
-            ),
+            name: Contender(
+                partial(_save, arrays, sync=sync),
+                rounds=3,
+                note="no working out",
+                verdict=verdict,
+                before=lambda: _remove("numpy"),
+                readme=readme,
+                aim=aim,
+            )
+            for name, sync, aim in (
+                ("np.save of the finished arrays", False, None),
+                ("np.save and fsync", True, 1.0 if readme else None),
+            )
         },
         items=float(nbytes),
         unit="bytes",

@@ -35,7 +35,7 @@ def arrays() -> tuple[np.ndarray, ...]:
 def _floor(readme: bool) -> Contender:
     S, P, a, b = arrays()
     return Contender(
-        lambda: copy(S, P, a, b), rounds=5, note="STREAM-like: the same bytes, only copied", aim=0.8, readme=readme
+        lambda: copy(S, P, a, b), rounds=9, note="STREAM-like: the same bytes, only copied", aim=0.8, readme=readme
     )
 
 
@@ -60,7 +60,7 @@ def _formula(name: str, texts: tuple[str, str]) -> Case:
 
     return Case(
         f"published {name} over {POINTS:.0e} points",
-        Contender(ours, rounds=5),
+        Contender(ours, rounds=9),
         check,
         {
             "memory floor": _floor(name == "conv3"),
@@ -112,7 +112,7 @@ def recurrence_20() -> Case:
 
     return Case(
         f"published 3×3, {LAYERS} layers in a row, {len(S):.0e} points",
-        Contender(ours, rounds=5),
+        Contender(ours, rounds=9),
         check,
         {"numpy, layer by layer": Contender(numpy_loop, rounds=2, aim=5, readme=True)},
         items=float(len(S)) * LAYERS,

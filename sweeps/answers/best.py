@@ -16,6 +16,7 @@ from rfscale.sweeps.answers.question import (
     Where,
     answer_attributes,
     cost_limits,
+    cost_needs,
     cost_weights,
     end_values,
     expression_parser,
@@ -75,7 +76,8 @@ def best(
     bounds, others = split_bounds(conditions)
     if goal.expression.linear() is None:
         bounds, others = [], conditions  # each value of a cost is a state anyway
-    graph = question_graph(space, where, goal.terms, others, space.channels is not None, memory)
+    needs = cost_needs([goal], bounds, k)
+    graph = question_graph(space, where, goal.terms, others, space.channels is not None, memory, (), needs)
     ends = end_values(graph, goal)
     weights = cost_weights(graph, goal) if goal.costs else None
     if weights and {w.dtype.kind for w in weights} | {ends.dtype.kind} != {"i"}:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rfscale.engine.errors import InputError, nearest, shown
-from rfscale.sweeps.variables import AXIS_FIGURES, figures_of_answers
+from rfscale.sweeps.variables import figures_of_answers
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
@@ -360,7 +360,7 @@ class ExpressionParser:
             return Term(stage, name, "cost", label)
         if name in self.figures:
             return Term(stage, name, "figure", label)
-        if name in AXIS_FIGURES and not self.space.square:
+        if f"{name}_{self.space.axes[0]}" in self.figures:
             axes = " or ".join(f"{name}_{a}" for a in self.space.axes)
             raise InputError(f"{what} asks for {label!r}, but the axes of this space differ; write {axes}")
         known = [*self.figures, *COSTS, *self.space.dims]

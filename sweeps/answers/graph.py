@@ -7,7 +7,7 @@ and of earlier values that are still to be read. Conditions cut nodes off where 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,9 +16,14 @@ from rfscale.engine.footprints.figures import share
 from rfscale.sweeps.answers.expressions import Expression, Term
 from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.kernels.plain import ANSWERS
+from rfscale.sweeps.spaces.costs import CostRules
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.states.compiled import MORE_MEMORY, compiled
-from rfscale.sweeps.variables import figures_of_answers
+from rfscale.sweeps.states.cost_needs import CostNeeds
+from rfscale.sweeps.variables import figures_of_answers, without_axis
+
+if TYPE_CHECKING:
+    from rfscale.sweeps.states.cells.priced import PricedGraph
 
 MEMORY = 4 << 30  # bytes that the graph of a question may take
 PIECE = 1 << 22  # combinations of states that are made at once
@@ -41,6 +46,8 @@ class QuestionGraph:
         Bytes that the graph may take, beside the states.
     figures : iterable of str
         Further figures that nodes of every level must tell.
+    needs : CostNeeds, optional
+        What is needed of the costs of cells of many choices, if not all.
 
     Attributes
     ----------
@@ -65,6 +72,7 @@ class QuestionGraph:
         with_costs: bool = False,
         memory: int = MEMORY,
         figures: Iterable[str] = (),
+        needs: CostNeeds | None = None,
     ) -> None:
         self.space, self.memory = space, memory
         self._held = 0  # bytes of the levels so far
@@ -77,6 +85,7 @@ class QuestionGraph:
                     f"{term.name} belongs to cells of more than 2^20 choices in all, known by their effects",
                     remedy="ask rf.sample, whose rows name it, or leave its other values out of the space",
                 )
+        self._refuse_earlier_costs(terms, needs)
         self.axes = self.compiled.coarsest({*figures, *(t.name for t in terms if t.kind == "figure")}, memory)
         self.conditions = conditions
         last = len(space.stages) - 1
@@ -90,6 +99,11 @@ class QuestionGraph:
                 self._until[term] = max(self._until.get(term, 0), condition.stage)
         self.totals = {t.name for t in (*self._until, *(b[0] for b in self._bounds)) if t.kind == "cost"}
         self.with_costs = with_costs or bool(self.totals)
+        self._priced: PricedGraph | None = None
+        if space.folded and (self.totals or needs):
+            self._price_cells(
+                CostNeeds(tuple(sorted(self.totals)), None, 0, 0) if self.totals or needs is None else needs
+            )
         self.follow: list[np.ndarray] = []
         self.times: list[np.ndarray | None] = []
         root: Columns = {("axis", a): np.zeros(1, np.int32) for a in range(len(self.axes))}
@@ -101,12 +115,37 @@ class QuestionGraph:
         for stage in range(last + 1):
             self._add(stage)
 
+    def _refuse_earlier_costs(self, terms: Iterable[Term], needs: CostNeeds | None) -> None:
+        """Refuse costs up to a stage within the uses of a cell of many choices: they are paid at its last use."""
+        programs = self.compiled.programs
+        last = max((i for i, p in enumerate(programs) if p.folded is not None), default=0)
+        until = min([t.stage for t in terms if t.kind == "cost"] + [last if needs is None else needs.stage])
+        if until < last:
+            raise InputError(
+                f"costs up to stage {programs[until].stage!r} are not known: cells of more than 2^20 choices have "
+                "their costs as a whole",
+                remedy=f"ask for those of the network, or up to stage {programs[last].stage!r} or a later one",
+            )
+
+    def _price_cells(self, needs: CostNeeds) -> None:
+        """Tell the edges of cells of many choices apart by their costs."""
+        from rfscale.sweeps.states.cells.priced import PricedGraph
+
+        costs: Any = self.compiled.costs
+        graph: Any = self.axes[0]
+        self._priced = priced = PricedGraph(graph, costs.prices, needs, self.memory)
+        axes: Any = (priced,)
+        self.axes = axes
+
     def _remaining(self) -> dict[tuple[Term, str], list[np.ndarray]]:
         """Least and largest cost still to come up to a bound's stage, by cost node: what decides a bound early."""
         costs, out = self.compiled.costs, {}
         for term, *_ in self._bounds:
             for kind, sign in (("least", 1), ("largest", -1)):
                 weights = costs.weights[term.name]
+                if self._priced is not None:
+                    more = getattr(self._priced, kind)[term.name]
+                    weights = [w + m for w, m in zip(weights, more, strict=True)]
                 n_last = int(costs.follow[term.stage].max()) + 1
                 after = [np.zeros(n_last, np.int64)]
                 for stage in range(term.stage, -1, -1):
@@ -211,13 +250,13 @@ class QuestionGraph:
 
     def _step(self, key: Any, column: np.ndarray, before: Columns, stage: int) -> np.ndarray:
         """Return a column after a stage, by node and choice."""
+        choices = self._choices(stage)
         if key == "cost":
-            return self.compiled.costs.follow[stage][column]
+            return np.broadcast_to(self.compiled.costs.follow[stage][column], (len(column), choices))
         if key[0] == "axis":
             return self.axes[key[1]].levels[stage].follow[column]
-        choices = self._choices(stage)
         if key[0] == "total":
-            total = column[:, None] + self.compiled.costs.weights[key[1]][stage][before["cost"]]
+            total = column[:, None] + self._weights(key[1], stage, before)
             return np.where(column[:, None] < 0, -1, total)  # -1: every bound is sure to hold
         return np.broadcast_to(column[:, None], (len(column), choices))
 
@@ -279,7 +318,7 @@ class QuestionGraph:
         space = self.space
         per_axis = [graph.figures(stage, columns["axis", a]) for a, graph in enumerate(self.axes)]
         if space.branching:
-            return union_figure(per_axis[0], name, len(space.axes))
+            return union_figure(per_axis, name, space.axes)
         if name in ("area", "width", "density"):
             axes = per_axis * len(space.axes) if space.square else per_axis
             whole = max(self.compiled.extents) ** len(space.axes) < 2**63
@@ -287,7 +326,7 @@ class QuestionGraph:
             for figures in axes:
                 area, box = area * figures["pixels"], box * figures["extent"]
             return area if name == "area" else np.sqrt(area) if name == "width" else share(area, box)
-        base, _, axis = name.partition("_")
+        base, axis = without_axis(name)
         figures = per_axis[space.axes.index(axis) if axis else 0]
         return share(figures["shared"], figures["pixels"]) if base == "overlap" else figures[base]
 
@@ -295,7 +334,6 @@ class QuestionGraph:
         """Return all figures of architectures given by their choices; None where the nodes tell them."""
         if self.axes is self.compiled.axes:
             return None
-        ndim = len(self.space.axes)
         if self.space.reads_pairs:
             from rfscale.sweeps.states.cells.along import figures_along as figures_of_pairs
 
@@ -303,8 +341,17 @@ class QuestionGraph:
         else:
             from rfscale.sweeps.states.unions import figures_along
 
-            found = figures_along(self.compiled.programs, digits, ndim)
-        return {name: union_figure(found, name, ndim) for name in self.figure_names()}
+            found = figures_along(self.compiled.programs, digits, len(self.space.axes))
+        return {name: union_figure([found], name, self.space.axes) for name in self.figure_names()}
+
+    def costs_of(self, index: Sequence[int]) -> dict[str, np.ndarray] | None:
+        """Return the costs of architectures; None where the nodes of their graph tell them."""
+        if not self.space.folded or self.space.channels is None:
+            return None
+        from rfscale.sweeps.states.cells.costs import costs_along
+
+        found = costs_along(CostRules.of(self.space), (self.space.wirings(i) for i in index))
+        return {name: found[name] for name in self.compiled.costs.weights}
 
     def digits(self, paths: Sequence[Sequence[int]]) -> np.ndarray:
         """Return the choices of architectures, stage by stage: an int array (architectures, stages).
@@ -331,27 +378,41 @@ class QuestionGraph:
 
     def weights(self, name: str, until: int) -> list[np.ndarray]:
         """Return a cost by node and choice of every stage, 0 after stage `until`."""
-        costs = self.compiled.costs
         out = []
         for stage, follow in enumerate(self.follow):
             if stage > until:
                 out.append(np.zeros(follow.shape, np.int64))
             else:
-                out.append(costs.weights[name][stage][self.columns[stage]["cost"]])
+                out.append(self._weights(name, stage, self.columns[stage]))
         return out
+
+    def _weights(self, name: str, stage: int, before: Columns) -> np.ndarray:
+        """Return a cost of a stage by node and choice."""
+        own = self.compiled.costs.weights[name][stage][before["cost"]]
+        more = None if self._priced is None else self._priced.weights[name][stage]
+        if more is not None:
+            return own + more[before["axis", 0]]
+        shape = len(own), self._choices(stage)
+        return own if own.shape == shape else np.ascontiguousarray(np.broadcast_to(own, shape))
 
     def figure_names(self) -> list[str]:
         """Return the names of the figures of one node, per axis where axes differ."""
         return figures_of_answers(self.space.branching, () if self.space.square else self.space.axes)
 
 
-def union_figure(figures: dict[str, np.ndarray], name: str, ndim: int) -> np.ndarray:
-    """Return a figure of a space with branches from those that are worked out."""
+def union_figure(graphs: Sequence[dict[str, np.ndarray]], name: str, axes: Sequence[str]) -> np.ndarray:
+    """Return a figure of a space with branches from what graphs tell: one of all axes, or one of each."""
+    figures = graphs[0]
     if name == "width":
         return np.sqrt(figures["area"])
     if name == "density" and name not in figures:
-        return share(figures["area"], figures["extent"].astype(np.int64) ** ndim)
-    return figures[name]
+        extent = figures["extent"].astype(np.int64)
+        return share(figures["area"], extent ** len(axes) if extent.ndim == 1 else extent.prod(axis=1))
+    base, axis = without_axis(name)
+    if not axis:
+        return figures[name]
+    at = list(axes).index(axis)
+    return figures[base][:, at] if len(graphs) == 1 else graphs[at][base]
 
 
 class NothingLeftError(Exception):

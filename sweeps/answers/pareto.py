@@ -16,6 +16,7 @@ from rfscale.sweeps.answers.question import (
     Where,
     answer_attributes,
     cost_limits,
+    cost_needs,
     cost_weights,
     end_values,
     expression_parser,
@@ -69,7 +70,8 @@ def pareto(space: Space | NetworkSpace, *objectives: str, where: Where = None, m
     if not any(goal.costs for goal in goals):
         bounds, others = [], conditions
     keep = [t for goal in goals for t in goal.terms]
-    graph = question_graph(space, where, keep, others, space.channels is not None, memory)
+    needs = cost_needs(goals, bounds, 1)
+    graph = question_graph(space, where, keep, others, space.channels is not None, memory, (), needs)
     columns = [cost_weights(graph, goal) for goal in goals if goal.costs]
     n_sums, upper = len(columns), []
     for limit in cost_limits(graph, bounds):

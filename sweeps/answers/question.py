@@ -16,6 +16,7 @@ from rfscale.sweeps.spaces.index import Labelled
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.provenance import attributes
 from rfscale.sweeps.spaces.space import Space
+from rfscale.sweeps.states.cost_needs import CostNeeds
 
 MAX_ROWS = 10_000_000  # of an answer
 
@@ -57,10 +58,11 @@ def question_graph(
     with_costs: bool,
     memory: int,
     figures: Iterable[str] = (),
+    needs: CostNeeds | None = None,
 ) -> QuestionGraph:
     """Return the graph of a question; an `InputError` where no architecture satisfies its conditions."""
     try:
-        return QuestionGraph(space, keep, conditions, with_costs, memory, figures)
+        return QuestionGraph(space, keep, conditions, with_costs, memory, figures, needs)
     except NothingLeftError as end:
         raise nothing_satisfies(space, where, end.stage) from None
 
@@ -103,12 +105,22 @@ def end_values(graph: QuestionGraph, goal: Goal) -> np.ndarray:
     return values.astype(np.int64 if whole else float)
 
 
+def cost_needs(goals: Sequence[Goal], bounds: Sequence[Expression], k: int) -> CostNeeds | None:
+    """Return what k best architectures need of costs: objectives and bounds, as sums that shall be small."""
+    columns = [{term.name: factor for term, factor in goal.costs.items()} for goal in goals if goal.costs]
+    limits = [limit for limit in (c.bounds() for c in bounds) if limit is not None]
+    for term, low, high in limits:
+        columns += [{term.name: sign} for sign, end in ((1, high), (-1, low)) if np.isfinite(end)]
+    stages = [term.stage for goal in goals for term in goal.costs] + [term.stage for term, *_ in limits]
+    return CostNeeds(tuple(sorted({name for c in columns for name in c})), columns, k, min(stages)) if columns else None
+
+
 def cost_weights(graph: QuestionGraph, goal: Goal) -> list[np.ndarray]:
     """Return the additive costs of an objective by node and choice of every stage; floats where sums pass int64."""
     tables = [(factor, graph.weights(term.name, term.stage)) for term, factor in goal.costs.items()]
     if sum(abs(factor) * int(t.max()) for factor, table in tables for t in table) >= MAX_WHOLE:
         tables = [(float(factor), table) for factor, table in tables]
-    return [sum(factor * table[i] for factor, table in tables) for i in range(len(graph.follow))]  # type: ignore[misc]
+    return [np.sum([factor * table[i] for factor, table in tables], axis=0) for i in range(len(graph.follow))]
 
 
 def answer_attributes(space: Space | NetworkSpace, call: str, where: Where, **more: Any) -> dict[str, Any]:

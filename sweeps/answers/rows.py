@@ -42,9 +42,10 @@ def as_rows(
     for name in graph.figure_names():
         values = graph.figure(name, last, len(graph.follow) - 1) if figures is None else figures[name]
         data[name] = (dim, values)
+    along = graph.costs_of(data["index"][1].tolist())
     if space.channels is not None:
         for name in graph.compiled.costs.weights:
-            data[name] = (dim, _sums(graph, name, digits))
+            data[name] = (dim, _sums(graph, name, digits) if along is None else along[name])
     return xr.Dataset(data, {**coords, dim: np.arange(len(paths))}, attrs)
 
 

@@ -35,10 +35,10 @@ def _slot(mask, table, found, words):
 
 
 @inline
-def _distinct_slots(row, states, base, edges, fixed, own, kind):
-    """Write the distinct masks of the slots of a state, source × op, inputs first, and which one each slot has.
+def _distinct_slots(row, states, base, edges, fixed, price, own, first, kind):
+    """Write the distinct masks and prices of the slots of a state, source × op, inputs first, and which each slot has.
 
-    Most ops add nothing to what the output has already: few are distinct.
+    Most ops add nothing to what the output has already: few are distinct. `first` has a slot of each.
     """
     ops, words = edges.shape[1], edges.shape[2]
     n = 0
@@ -49,7 +49,7 @@ def _distinct_slots(row, states, base, edges, fixed, own, kind):
                 own[n, w] = base[row, w] | part
             j = 0
             while j < n:
-                same = True
+                same = price[first[j]] == price[i * ops + o]
                 for w in range(words):
                     if own[j, w] != own[n, w]:
                         same = False
@@ -59,96 +59,196 @@ def _distinct_slots(row, states, base, edges, fixed, own, kind):
                 j += 1
             kind[i * ops + o] = j
             if j == n:
+                first[n] = i * ops + o
                 n += 1
     return n
 
 
-@jit
-def last_node(states, base, weight, edges, fixed, slots, times, limit):
-    """Return the distinct masks after the last node of a cell, and how many choices lead to each.
+@inline
+def _kinds(e, row, sources, base, edges, fixed, price, op_times, parts, kinds, many):
+    """Write the distinct masks and prices that an edge can add to a row, and how many choices each is; their number."""
+    source, words, n = sources[row, e], edges.shape[2], 0
+    for o in range(edges.shape[1]):
+        if op_times[e, o] == 0:
+            continue
+        cost = price[min(source, fixed.shape[0]), o]
+        for w in range(words):
+            part = fixed[source, o, w] if source < fixed.shape[0] else edges[source - fixed.shape[0], o, w]
+            parts[e, n, w] = base[row, w] | part
+        j = 0
+        while j < n:
+            same = kinds[e, j] == cost
+            for w in range(words):
+                if parts[e, j, w] != parts[e, n, w]:
+                    same = False
+                    break
+            if same:
+                break
+            j += 1
+        if j == n:
+            kinds[e, n], many[e, n] = cost, 0
+            n += 1
+        many[e, j] += op_times[e, o]
+    return n
 
-    Choices of the same distinct masks are counted together, before any union is made and looked up: 8 times as fast.
+
+@jit
+def last_node(sources, base, weight, costs, edges, fixed, op_times, price, prices, least, limit):
+    """Return the distinct masks after the last node of a cell, with costs, and how many choices lead to each.
+
+    A row has the maps that the node reads, and what the output has; of an edge, ops that add the same are counted
+    together before any union is made and looked up.
 
     Parameters
     ----------
-    states : int32 array (states, sources)
-        Numbers of the maps that the node may read, beside the inputs.
-    base : uint64 array (states, words)
+    sources : int64 array (rows, edges of the node)
+        Input, or number of a map + inputs.
+    base : uint64 array (rows, words)
         What the output has already.
-    weight : int64 array (states,)
-        Choices that lead to each state.
+    weight : int64 array (rows,)
+        Choices that lead to each row.
+    costs : int64 array (rows, costs)
     edges : uint64 array (maps, ops, words); fixed : uint64 array (inputs, ops, words)
         What an op makes of a map, and of an input.
-    slots : int64 array (choices, edges of the node)
-        Source × op of each edge, inputs first.
-    times : int64 array (choices,)
-        How many choices each stands for.
+    op_times : int64 array (edges of the node, ops)
+        How many choices an op is.
+    price : int64 array (inputs + 1, ops); prices : int64 array (different prices, costs)
+        What an op costs on an edge from each input, and from a node.
+    least : int
+        1 or -1: of each mask, only the choices of the least, or largest, first cost. 0: each cost by itself.
     limit : int
         Distinct masks that there may be.
 
     Returns
     -------
-    masks, counts, whether the limit was kept
+    masks and costs (the last words), counts, whether the limit was kept
     """
-    words, reads = edges.shape[2], slots.shape[1]
-    found, counts = np.empty((1024, words), np.uint64), np.zeros(1024, np.int64)
+    ops, words, reads, more = edges.shape[1], edges.shape[2], sources.shape[1], costs.shape[1]
+    keyed = words if least else words + more
+    found, counts = np.empty((1024, words + more), np.uint64), np.zeros(1024, np.int64)
     table = np.zeros(4096, np.int64)
-    n_slots = (fixed.shape[0] + states.shape[1]) * edges.shape[1]
-    own, kind = np.empty((n_slots + 1, words), np.uint64), np.empty(n_slots, np.int64)
-    mask, many = np.empty(words, np.uint64), np.zeros((n_slots, n_slots), np.int64)
+    parts, kinds = np.empty((reads, ops + 1, words), np.uint64), np.empty((reads, ops), np.int64)
+    many, mask = np.empty((reads, ops), np.int64), np.empty(words + more, np.uint64)
+    n, at_kind = np.zeros(reads, np.int64), np.zeros(reads, np.int64)
     used = 0
-    for row in range(states.shape[0]):
-        n = _distinct_slots(row, states, base, edges, fixed, own, kind)
-        if reads <= 2:
-            for c in range(slots.shape[0]):
-                a, b = kind[slots[c, 0]], kind[slots[c, reads - 1]]
-                many[min(a, b), max(a, b)] += times[c]
-        for c in range(n * n if reads <= 2 else slots.shape[0]):
-            a, b = c // n, c % n
-            new = times[c] if reads > 2 else many[a, b]
-            if new == 0:
-                continue
-            if reads <= 2:
-                many[a, b] = 0
+    for row in range(sources.shape[0]):
+        for e in range(reads):
+            n[e] = _kinds(e, row, sources, base, edges, fixed, price, op_times, parts, kinds, many)
+            at_kind[e] = 0
+        while at_kind[0] < n[0]:
+            new = weight[row]
+            for w in range(words):
+                mask[w] = base[row, w]
+            for m in range(more):
+                mask[words + m] = np.uint64(costs[row, m])
+            for e in range(reads):
+                j = at_kind[e]
+                new *= many[e, j]
                 for w in range(words):
-                    mask[w] = own[a, w] | own[b, w]
-            else:
-                for w in range(words):
-                    mask[w] = base[row, w]
-                for e in range(reads):
-                    for w in range(words):
-                        mask[w] |= own[kind[slots[c, e]], w]
-            slot = _slot(mask, table, found, words)
+                    mask[w] |= parts[e, j, w]
+                for m in range(more):
+                    mask[words + m] += np.uint64(prices[kinds[e, j], m])
+            e = reads - 1  # the next combination
+            at_kind[e] += 1
+            while e and at_kind[e] == n[e]:
+                at_kind[e] = 0
+                e -= 1
+                at_kind[e] += 1
+            slot = _slot(mask, table, found, keyed)
             at = table[slot] - 1
             if at < 0:
                 if used == limit:
                     return found[:used], counts[:used], False
                 if used == found.shape[0]:
-                    wider, longer = np.empty((2 * used, words), np.uint64), np.zeros(2 * used, np.int64)
+                    wider, longer = np.empty((2 * used, words + more), np.uint64), np.zeros(2 * used, np.int64)
                     wider[:used], longer[:used] = found, counts
                     found, counts = wider, longer
                 at = used
-                for w in range(words):
+                for w in range(words + more):
                     found[at, w] = mask[w]
                 used += 1
                 table[slot] = used
                 if 2 * used > table.shape[0]:
                     table = np.zeros(4 * table.shape[0], np.int64)
-                    for i in range(used):
-                        table[_slot(found[i], table, found, words)] = i + 1
-            counts[at] += weight[row] * new
+                    for j in range(used):
+                        table[_slot(found[j], table, found, keyed)] = j + 1
+            if least and found[at, words] != mask[words]:
+                if least * (np.int64(mask[words]) - np.int64(found[at, words])) > 0:
+                    continue
+                for m in range(more):
+                    found[at, words + m] = mask[words + m]
+                counts[at] = 0
+            counts[at] += new
     return found[:used].copy(), counts[:used].copy(), True
 
 
 @jit
-def last_choices(states, base, weight, edges, fixed, slots, times, wanted, begin, number, out):
+def undominated_rows(group, values, weight, k):
+    """Return which rows of a group are not as large in every column as k choices of others, weight of each its choices.
+
+    Rows stand by group, in lexicographic order.
+    """
+    keep = np.zeros(group.shape[0], np.bool_)
+    kept = np.empty(group.shape[0], np.int64)
+    n = 0
+    for i in range(group.shape[0]):
+        if i and group[i] != group[i - 1]:
+            n = 0
+        better = 0
+        for j in range(n - 1, -1, -1):
+            worse = True
+            for c in range(values.shape[1]):
+                if values[kept[j], c] > values[i, c]:
+                    worse = False
+                    break
+            if worse:
+                better += min(weight[kept[j]], k)
+                if better >= k:
+                    break
+        if better < k:
+            keep[i] = True
+            kept[n] = i
+            n += 1
+    return keep
+
+
+@inline
+def _may_lead(row, base, costs, wanted):
+    """Whether what a state has is part of some of a few wanted masks, and costs no more."""
+    words = base.shape[1]
+    if wanted.shape[0] > 64:
+        return True
+    for i in range(wanted.shape[0]):
+        within = True
+        for w in range(words):
+            if base[row, w] & ~wanted[i, w]:
+                within = False
+                break
+        for m in range(costs.shape[1]):
+            if costs[row, m] > np.int64(wanted[i, words + m]):
+                within = False
+                break
+        if within:
+            return True
+    return False
+
+
+@jit
+def last_choices(states, base, weight, costs, edges, fixed, slots, times, price, prices, wanted, begin, number, out):
     """Find choices by their number among those that lead to one mask: state by state, choice by choice.
 
     Parameters
     ----------
-    states, base, weight, edges, fixed, slots, times
-        As in `last_node`.
-    wanted : uint64 array (masks, words)
+    states : int32 array (states, maps)
+        Numbers of the maps that the node may read, beside the inputs.
+    base, weight, costs, edges, fixed
+        As in `last_node`, by state.
+    slots : int64 array (choices, edges of the node)
+        Source × op of each edge, inputs first.
+    times : int64 array (choices,)
+        How many choices each stands for.
+    price : int64 array (sources × ops,); prices : int64 array (different prices, costs)
+    wanted : uint64 array (masks, words + costs)
     begin : int64 array (masks + 1,)
         Where the numbers of each mask begin.
     number : int64 array (n,)
@@ -156,31 +256,42 @@ def last_choices(states, base, weight, edges, fixed, slots, times, wanted, begin
     out : int64 array (3, n)
         Written: state, choice of the node, and the number among those that both stand for.
     """
-    words, reads = edges.shape[2], slots.shape[1]
+    words, reads, more = edges.shape[2], slots.shape[1], costs.shape[1]
     size = 16
     while size < 4 * wanted.shape[0]:
         size *= 2
     table = np.zeros(size, np.int64)
     for i in range(wanted.shape[0]):
-        table[_slot(wanted[i], table, wanted, words)] = i + 1
-    n_slots = (fixed.shape[0] + states.shape[1]) * edges.shape[1]
-    own, kind = np.empty((n_slots + 1, words), np.uint64), np.empty(n_slots, np.int64)
-    mask, known = np.empty(words, np.uint64), np.empty((n_slots, n_slots), np.int64)
+        table[_slot(wanted[i], table, wanted, words + more)] = i + 1
+    n_slots = price.shape[0]
+    own, kind, first = (
+        np.empty((n_slots + 1, words), np.uint64),
+        np.empty(n_slots, np.int64),
+        np.zeros(n_slots, np.int64),
+    )
+    mask, known = np.empty(words + more, np.uint64), np.empty(n_slots * n_slots, np.int64)
     next_one, passed = begin[:-1].copy(), np.zeros(wanted.shape[0], np.int64)
     for row in range(states.shape[0]):
-        n = _distinct_slots(row, states, base, edges, fixed, own, kind)
-        known[:n, :n] = -2
+        if not _may_lead(row, base, costs, wanted):
+            continue
+        n = _distinct_slots(row, states, base, edges, fixed, price, own, first, kind)
+        known[: n * n] = -2
         for c in range(slots.shape[0]):
-            a, b = kind[slots[c, 0]], kind[slots[c, reads - 1]]
-            i = known[a, b] if reads <= 2 else -2
+            pair = kind[slots[c, 0]] * n + kind[slots[c, reads - 1]]
+            i = known[pair] if reads <= 2 else -2
             if i == -2:
                 for w in range(words):
                     mask[w] = base[row, w]
                 for e in range(reads):
                     for w in range(words):
                         mask[w] |= own[kind[slots[c, e]], w]
-                i = table[_slot(mask, table, wanted, words)] - 1
-                known[a, b] = i
+                for m in range(more):
+                    total = costs[row, m]
+                    for e in range(reads):
+                        total += prices[price[slots[c, e]], m]
+                    mask[words + m] = np.uint64(total)
+                i = table[_slot(mask, table, wanted, words + more)] - 1
+                known[pair] = i
             if i < 0:
                 continue
             many = weight[row] * times[c]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rfscale.engine.kernels.jit import inline, jit_with
+from rfscale.engine.kernels.jit import inline, jit_with, source_version
 from rfscale.sweeps.kernels import formula_recurrence, frames
 from rfscale.sweeps.kernels.formula_recurrence import (
     CLOSED_INSIDE,
@@ -38,13 +38,14 @@ _SHIFT = 50  # of the bits of a float64: what is left is exponent and two bits o
 _OFFSET = (1023 + LOWEST) * PER_OCTAVE
 
 VERSION = formula_recurrence.VERSION ^ frames.VERSION  # of the functions that are inlined: see `source_version`
+OWN_VERSION = source_version(__file__, globals())  # for kernels that inline functions of this file
 
 
 # scalars: counting ---------------------------------------------------------------------------------------------------
 
 
 @inline
-def _bin(error):
+def error_bin(error):
     """Column of an error: 0 up to EXACT, then four bins to each power of two from 2^LOWEST to 2^HIGHEST."""
     place = (np.float64(error).view(np.int64) >> _SHIFT) + (2 - _OFFSET)
     return 0 if error <= EXACT else min(max(place, 1), BINS - 1)
@@ -116,7 +117,7 @@ def _count(table, worst, place, at, error, inside, S, P, weight, row, choice):
                 continue
             cell = at * measures + m
             line = cell * COLUMNS
-            column = _bin(wrong)
+            column = error_bin(wrong)
             if within:
                 if column:
                     table[np.uint64(line + INSIDE_OFF)] += weight
@@ -137,7 +138,7 @@ def _count(table, worst, place, at, error, inside, S, P, weight, row, choice):
 
 
 @inline
-def _random(counter):
+def random_number(counter):
     """Splitmix64: a number from a counter."""
     x = counter * np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -146,9 +147,9 @@ def _random(counter):
 
 
 @inline
-def _drawn(counter, choices):
+def drawn_choice(counter, choices):
     """One of some choices; the bias is below choices/2^53."""
-    return np.int64(np.float64(_random(counter) >> np.uint64(11)) * (choices / 9007199254740992.0))
+    return np.int64(np.float64(random_number(counter) >> np.uint64(11)) * (choices / 9007199254740992.0))
 
 
 # steps of the walk ----------------------------------------------------------------------------------------------------
@@ -212,13 +213,13 @@ def _lines(counts, choices, s, split, draws, counter):
         stop = first + 1
     elif draws == 1:
         counter += np.uint64(1)
-        first = _drawn(counter, choices)
+        first = drawn_choice(counter, choices)
         stop = first + 1
         counts[s, first] = 1
     elif draws:
         for _ in range(draws):
             counter += np.uint64(1)
-            counts[s, _drawn(counter, choices)] += 1
+            counts[s, drawn_choice(counter, choices)] += 1
     return first, stop, counter
 
 
@@ -260,7 +261,7 @@ def walk(task, tasks, begin, end, sources, members, tables, pieces, tally, versi
         _split_choices(counts, later, stages, split, piece - g * per_group)
         draws, counter = np.int64(0), np.uint64(0)
         if sampled:
-            draws, counter = drawn[piece], _random(seed ^ _random(np.uint64(piece)))
+            draws, counter = drawn[piece], random_number(seed ^ random_number(np.uint64(piece)))
         alive[0] = live[g]
         s, entering = np.int64(0), True
         while s >= 0:

@@ -119,9 +119,13 @@ def advance_state(value, flag, figures, f, t, j, layers, x):
 
 
 @inline
+def snapped(S, P, area, overlap):
+    """S and P: the exact values where they differ by rounding alone."""
+    near_area, near_overlap = abs(S - area) <= ROUNDING * area, abs(P - overlap) <= ROUNDING
+    return area if near_area else S, overlap if near_overlap else P
+
+
+@inline
 def snap(value, t, j, area, overlap):
     """Set S and P of member j of frame t to the exact values where they differ by rounding alone."""
-    if abs(value[t, j, 0] - area) <= ROUNDING * area:
-        value[t, j, 0] = area
-    if abs(value[t, j, 1] - overlap) <= ROUNDING:
-        value[t, j, 1] = overlap
+    value[t, j, 0], value[t, j, 1] = snapped(value[t, j, 0], value[t, j, 1], area, overlap)

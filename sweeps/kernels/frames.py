@@ -26,7 +26,7 @@ _FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 @inline
-def _moved(words, i, shift, rest):
+def moved_word(words, i, shift, rest):
     """Word i of a set moved up by shift bits; rest is 63 - shift."""
     return (words[np.uint64(i)] << shift) | ((words[np.uint64(i - 1)] >> _ONE) >> rest)
 
@@ -49,19 +49,19 @@ def _sumset(words, source, solid, extent, kernel, gap, out, n):
         for w in range(min(q, n)):
             words[np.uint64(out + w)] = words[np.uint64(source + w)]
         for w in range(q, n):
-            words[np.uint64(out + w)] = words[np.uint64(source + w)] | _moved(words, source + w - q, shift, rest)
+            words[np.uint64(out + w)] = words[np.uint64(source + w)] | moved_word(words, source + w - q, shift, rest)
         terms = 2
     while terms < kernel:  # doubling, from the top word down, so that reads come before writes
         more = min(terms, kernel - terms)
         q, shift = (more * gap) >> 6, np.uint64((more * gap) & 63)
         rest = np.uint64(63) - shift
         for w in range(n - 1, q - 1, -1):
-            words[np.uint64(out + w)] |= _moved(words, out + w - q, shift, rest)
+            words[np.uint64(out + w)] |= moved_word(words, out + w - q, shift, rest)
         terms += more
 
 
 @inline
-def _shared(words, at, extent, jump):
+def shared_pixels(words, at, extent, jump):
     """Pixels |X ∩ (X + jump)| of a set; `at` is 0 for a solid one, which has extent - jump of them, at least 0."""
     if at == 0 or jump >= extent:
         return max(np.int64(0), extent - jump)
@@ -69,7 +69,7 @@ def _shared(words, at, extent, jump):
     rest = np.uint64(63) - shift
     shared = np.int64(0)
     for w in range(q, (extent + 63) >> 6):
-        shared += np.int64(popcount(words[np.uint64(at + w)] & _moved(words, at + w - q, shift, rest)))
+        shared += np.int64(popcount(words[np.uint64(at + w)] & moved_word(words, at + w - q, shift, rest)))
     return shared
 
 
@@ -101,5 +101,5 @@ def advance_set(figures, place, used, bits, layers, x, f, t, a, width, made):
     elif at == 0:
         pixels = wide
     figures[t, a, 0], figures[t, a, 1], figures[t, a, 2] = wide, pixels, next_jump
-    figures[t, a, 3] = _shared(bits, at, wide, next_jump)
+    figures[t, a, 3] = shared_pixels(bits, at, wide, next_jump)
     place[t, a] = at

@@ -1,6 +1,6 @@
-"""Kernels on the states of branching spaces: antichains of placed 1-D sets, coded as masks of down-sets.
+"""Kernels on the states of branching spaces: antichains of products of placed sets, coded as masks of down-sets.
 
-The placed sets that can occur at a level are its *elements*, in components that never meet in one state, each sorted
+The products that can occur at a level are its *elements*, in components that never meet in one state, each sorted
 by falling pixels. A state is a component and a mask over its elements: bit b stands for element first[c] + b, and is
 set if one of the state's terms contains that element. So a union is OR, and equal masks are equal antichains.
 `inside` holds, for each element, the mask of the elements that it contains, itself included: as a larger set comes
@@ -9,16 +9,13 @@ first, the lowest bit of a mask is a term, and taking its `inside` away leaves t
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from rfscale.engine.kernels.jit import inline, jit, jit_with, lowest_bit, source_version
+from rfscale.engine.kernels.jit import inline, jit, lowest_bit, source_version
 
-parallel = jit_with(parallel=True)
 helper = jit  # of what kernels call, those of other files too, and Python does not
 VERSION = source_version(__file__, globals())  # of the functions that other files inline
 
-TASKS = 64  # pieces of a level: some more than there are threads
 _ONE = np.uint64(1)
 _ZERO = np.uint64(0)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -66,9 +63,11 @@ def rehashed(hashes, used, size):
 
 @helper
 def longer(rows, size):
-    """The same rows, and room for more."""
+    """The same rows, and room for more. Copied in a loop: a slice takes 1.5 s to compile."""
     out = np.empty((size, *rows.shape[1:]), rows.dtype)
-    out[: rows.shape[0]] = rows
+    old, new = rows.reshape(-1), out.reshape(-1)
+    for i in range(old.shape[0]):
+        new[i] = old[i]
     return out
 
 
@@ -232,7 +231,7 @@ def advance(
 # -----------------------------------------------------------------------------------------------------------------
 
 
-@inline
+@helper
 def _grouped(masks, length, words, groups, counts, slots):
     """Write the distinct masks, not 0, of some pixels and how many pixels have each; return their number."""
     size = 4
@@ -270,106 +269,122 @@ def _grouped(masks, length, words, groups, counts, slots):
     return n
 
 
-@inline
-def _size(ndim, words, n, groups, counts, n_last, last, last_counts):
+@helper
+def _size(ndim, words, first, first_counts, n_first, second, second_counts, n_second, last, last_counts, n_last):
     """Entries of a union of products: one of each axis, the masks of which have a bit in common (docs/theory.md, 3.4).
 
-    All axes but the last have `groups`.
+    Of two axes, the first and the last count.
     """
     total = np.int64(0)
     if ndim == 1:
         for k in range(n_last):
             total += last_counts[k]
         return total
-    for i in range(n):
-        for j in range(n if ndim == 3 else 1):
+    for i in range(n_first):
+        for j in range(n_second if ndim == 3 else 1):
             part = np.int64(0)
             for k in range(n_last):
                 common = _ZERO
                 for w in range(words):
                     if ndim == 3:
-                        common |= groups[i, w] & groups[j, w] & last[k, w]
+                        common |= first[i, w] & second[j, w] & last[k, w]
                     else:
-                        common |= groups[i, w] & last[k, w]
+                        common |= first[i, w] & last[k, w]
                 if common:
                     part += last_counts[k]
-            total += part * counts[i] * (counts[j] if ndim == 3 else 1)
+            total += part * first_counts[i] * (second_counts[j] if ndim == 3 else 1)
     return total
 
 
-@parallel
-def union_figures(masks, component, first, inside, start, extent, jump, sets, ndim, out):
-    """Figures of states whose terms are squares (cubes): one set for all axes.
+@helper
+def _written(sets, terms, n_terms, start, extent, low, length, words, pixel):
+    """Write the terms that each pixel of an axis is in, as a mask."""
+    for x in range(length):
+        for w in range(words):
+            pixel[x, w] = _ZERO
+    for i in range(n_terms):
+        e, bit, at = terms[i], _ONE << np.uint64(i & 63), i >> 6
+        shift = start[e] - low
+        for w in range((extent[e] + 63) >> 6):
+            left = sets[e, w]
+            while left:
+                pixel[shift + 64 * w + np.int64(lowest_bit(left)), at] |= bit
+                left &= left - _ONE
+
+
+@jit
+def union_figures(begin, end, masks, component, first, inside, start, extent, jump, sets, ndim, out):
+    """Figures of states whose terms are products of sets: one of each axis, or one set for all.
 
     Parameters
     ----------
+    begin, end : int
+        States to work out, begin..end-1: a range for each thread.
     masks : uint64 array (n, words); component : int32 array (n,); first : int64 array; inside : uint64 array
         As in `advance`; component -1 is the state without a path, whose figures are all 0.
-    start, extent, jump : int64 arrays (elements,)
-        First pixel on a grid of the component, length of the hull, and jump.
-    sets : uint64 array (elements, words of the largest)
+    start, extent, jump : int64 arrays (axes, elements)
+        First pixel on a grid of the component, length of the hull, and jump; one axis where it stands for all.
+    sets : uint64 array (axes, elements, words of the largest)
         Pixels, from the first one on.
     ndim : int
-    out : int64 array (7, n)
-        Written: area, pixels that the next entry along an axis has as well, extent, pixels of the union of all terms
-        on an axis, jump, longest gap of that, terms.
+    out : int64 array (2 + 5 * axes, n)
+        Written: area and terms; then for each axis pixels that the next entry along it has as well, extent, pixels of
+        the union of all terms there, jump, longest gap of that.
     """
-    n, words = masks.shape
+    words, axes = masks.shape[1], start.shape[0]
     longest = np.int64(1)
-    for e in range(extent.shape[0]):
-        longest = max(longest, extent[e])
+    for a in range(axes):
+        for e in range(extent.shape[1]):
+            longest = max(longest, extent[a, e])
     size = 4
     while size < 4 * longest:
         size *= 2
-    for task in numba.prange(TASKS):
-        rest, terms = np.empty(words, np.uint64), np.empty(64 * words, np.int64)
-        pixel, moved = np.empty((longest, words), np.uint64), np.empty((2 * longest, words), np.uint64)
-        groups, counts = np.empty((longest, words), np.uint64), np.empty(longest, np.int64)
-        others, other_counts = np.empty((2 * longest, words), np.uint64), np.empty(2 * longest, np.int64)
-        slots = np.empty(size, np.int64)
-        for row in range(task * n // TASKS, (task + 1) * n // TASKS):
-            for i in range(7):
-                out[i, row] = 0
-            if component[row] < 0:
-                continue
-            n_terms = terms_of(masks[row], first[component[row]], inside, rest, terms)
-            used = (n_terms + 63) >> 6
-            low, high = start[terms[0]], start[terms[0]] + extent[terms[0]]
+    rest, terms = np.empty(words, np.uint64), np.empty(64 * words, np.int64)
+    pixel, moved = np.empty((axes, longest, words), np.uint64), np.empty((2 * longest, words), np.uint64)
+    groups, counts = np.empty((axes, longest, words), np.uint64), np.empty((axes, longest), np.int64)
+    others, other_counts = np.empty((2 * longest, words), np.uint64), np.empty(2 * longest, np.int64)
+    slots, lengths, n_groups = np.empty(size, np.int64), np.empty(axes, np.int64), np.empty(axes, np.int64)
+    for row in range(begin, end):
+        for i in range(out.shape[0]):
+            out[i, row] = 0
+        if component[row] < 0:
+            continue
+        n_terms = terms_of(masks[row], first[component[row]], inside, rest, terms)
+        used = (n_terms + 63) >> 6
+        for a in range(axes):
+            low, high = start[a, terms[0]], start[a, terms[0]] + extent[a, terms[0]]
             for i in range(1, n_terms):
-                low = min(low, start[terms[i]])
-                high = max(high, start[terms[i]] + extent[terms[i]])
-            length, step = high - low, jump[terms[0]]
-            for x in range(length):
-                for w in range(used):
-                    pixel[x, w] = _ZERO
-            for i in range(n_terms):
-                e, bit, at = terms[i], _ONE << np.uint64(i & 63), i >> 6
-                shift = start[e] - low
-                for w in range((extent[e] + 63) >> 6):
-                    left = sets[e, w]
-                    while left:
-                        pixel[shift + 64 * w + np.int64(lowest_bit(left)), at] |= bit
-                        left &= left - _ONE
-            n_groups = _grouped(pixel, length, used, groups, counts, slots)
-            out[0, row] = _size(ndim, used, n_groups, groups, counts, n_groups, groups, counts)
+                low = min(low, start[a, terms[i]])
+                high = max(high, start[a, terms[i]] + extent[a, terms[i]])
+            lengths[a] = high - low
+            _written(sets[a], terms, n_terms, start[a], extent[a], low, lengths[a], used, pixel[a])
+            n_groups[a] = _grouped(pixel[a], lengths[a], used, groups[a], counts[a], slots)
+        b, c = 1 % axes, 2 % axes
+        area = _size(ndim, used, groups[b], counts[b], n_groups[b], groups[c], counts[c], n_groups[c],
+                     groups[0], counts[0], n_groups[0])  # fmt: skip
+        out[0, row], out[1, row] = area, n_terms if ndim > 1 else 1
+        for a in range(axes):
+            length, step, at = lengths[a], jump[a, terms[0]], 2 + 5 * a
             if step < length:
                 for x in range(length + step):
                     for w in range(used):
-                        own = pixel[x, w] if x < length else _ZERO
-                        moved[x, w] = own | (pixel[x - step, w] if x >= step else _ZERO)
+                        own = pixel[a, x, w] if x < length else _ZERO
+                        moved[x, w] = own | (pixel[a, x - step, w] if x >= step else _ZERO)
                 n_others = _grouped(moved, length + step, used, others, other_counts, slots)
-                both = _size(ndim, used, n_groups, groups, counts, n_others, others, other_counts)
-                out[1, row] = 2 * out[0, row] - both
+                b, c = (a + 1) % axes, (a + 2) % axes
+                both = _size(ndim, used, groups[b], counts[b], n_groups[b], groups[c], counts[c], n_groups[c],
+                             others, other_counts, n_others)  # fmt: skip
+                out[at, row] = 2 * area - both
             gap, longest_gap, pixels = np.int64(0), np.int64(0), np.int64(0)
             for x in range(length):
                 some = _ZERO
                 for w in range(used):
-                    some |= pixel[x, w]
+                    some |= pixel[a, x, w]
                 if some:
                     pixels += 1
                     gap = 0
                 else:
                     gap += 1
                     longest_gap = max(longest_gap, gap)
-            out[2, row], out[3, row], out[4, row] = length, pixels, step
-            out[5, row], out[6, row] = longest_gap, n_terms if ndim > 1 else 1
+            out[at + 1, row], out[at + 2, row], out[at + 3, row], out[at + 4, row] = (
+                length, pixels, step, longest_gap)  # fmt: skip

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 MEMORY = 1 << 30  # bytes that the states of one axis may take before enumeration goes depth first
 # of ready rows of one stage: they stay in the cache, and rows of 125 are copied 1.7 times as fast as rows of 25
 ROW_BYTES = 1 << 20
+UnionRows = dict[tuple[str, int | None], np.ndarray]  # of spaces with branches: by figure, and axis where these differ
 MAX_ROW = 1 << 12  # architectures in a row that are worked out beforehand, in spaces whose states rarely merge
 
 Made = dict[str, Rows] | TailFigures | None
@@ -89,13 +90,13 @@ class Blocks:
         self.with_formulas = formulas
         self._formulas: Formulas | None = None
         self._figure_rows: dict[tuple[int, int], tuple[int, Made]] = {}
-        self._rows_of_unions: dict[int, tuple[int, dict[str, np.ndarray]]] = {}
+        self._rows_of_unions: dict[int, tuple[int, UnionRows]] = {}
         self._cost_rows: dict[tuple[int, str], tuple[int, np.ndarray]] = {}
 
     @property
     def axis_labels(self) -> tuple[str, ...]:
         """Labels of the `axis` dim of variables per axis; empty where the space is square."""
-        return self.space.axes if len(self.axes) > 1 else ()
+        return () if self.space.square else self.space.axes
 
     def index(self, stage: int | str) -> int:
         """Return the position of a stage."""
@@ -133,11 +134,12 @@ class Blocks:
     def row_bytes(self, stage: int | str) -> int:
         """Return the bytes that one architecture of a stage takes."""
         specs = self.variables(stage).values()
-        return sum(np.dtype(v.dtype).itemsize * (len(self.axes) if v.per_axis else 1) for v in specs)
+        axes = max(1, len(self.axis_labels))
+        return sum(np.dtype(v.dtype).itemsize * (axes if v.per_axis else 1) for v in specs)
 
     def empty(self, stage: int | str, start: int, stop: int) -> dict[str, np.ndarray]:
         """Return arrays for `fill`."""
-        n, axes = stop - start, len(self.axes)
+        n, axes = stop - start, len(self.axis_labels)
         return {
             name: np.empty((n, axes) if v.per_axis and axes > 1 else n, v.dtype)
             for name, v in self.variables(stage).items()
@@ -232,18 +234,25 @@ class Blocks:
         low, high = start // per_row, -(-stop // per_row)
         nodes = self._nodes([level.follow for level in self.axes[0].levels], first, low, high)
         begin, end = start - low * per_row, stop - low * per_row
-        rows.copy_rows(nodes, [tables[name] for name in wanted], begin, end, [out[name] for name in wanted])
+        columns = [(name, axis) for name, axis in tables if name in wanted]
+        views = [out[name] if axis is None else out[name][:, axis] for name, axis in columns]
+        rows.copy_rows(nodes, [tables[column] for column in columns], begin, end, views)
 
-    def _union_rows(self, stage: int) -> tuple[int, dict[str, np.ndarray]]:
+    def _union_rows(self, stage: int) -> tuple[int, UnionRows]:
         """First stage of the rows of a stage, and the rows by node and choices: one node's where few states merge."""
         if stage not in self._rows_of_unions:
             levels, specs, figures = self.axes[0].levels, self.variables(stage), self.axes[0].figures(stage)
-            tables = {n: v[:, None].astype(specs[n].dtype, copy=False) for n, v in figures.items() if n in specs}
+            tables: UnionRows = {}
+            for name, values in figures.items():
+                if name in specs:
+                    typed = values.astype(specs[name].dtype, copy=False)
+                    by_axis = {None: typed} if typed.ndim == 1 else dict(enumerate(typed.T))
+                    tables |= {(name, axis): column[:, None] for axis, column in by_axis.items()}
             first, n = stage + 1, 1
             while first and 8 * n * levels[first - 1].follow.size <= ROW_BYTES:
                 first -= 1
                 follow = levels[first].follow
-                tables = {name: table[follow].reshape(len(follow), -1) for name, table in tables.items()}
+                tables = {column: table[follow].reshape(len(follow), -1) for column, table in tables.items()}
                 n *= follow.shape[1]
             self._rows_of_unions[stage] = first, tables
         return self._rows_of_unions[stage]

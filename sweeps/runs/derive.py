@@ -41,7 +41,8 @@ def derive(dataset: xr.Dataset) -> xr.Dataset:
     if "area" in dataset:  # a space with branches: a union has an area and an overlap of its own
         own = {"width": np.sqrt(dataset["area"])}
         if "density" not in dataset:
-            own["density"] = ratio(dataset["area"], dataset["extent"].astype(np.int64) ** ndim)
+            extent = dataset["extent"].astype(np.int64)
+            own["density"] = ratio(dataset["area"], extent.prod("axis") if "axis" in extent.dims else extent**ndim)
         return dataset.assign(annotate(xr.Dataset(own), {name: DERIVED[name] for name in own}))
     pixels, extent = dataset["pixels"], dataset["extent"]
     kind = np.int64 if ndim < 3 else float  # three int32 multiplied may pass int64

@@ -56,7 +56,7 @@ class CostRules(NamedTuple):
             return CostState(state.channels * prod(layer.stride), strides, size), 0, 0
         if layer.op != "conv" or self.channels is None:
             return CostState(state.channels, strides, size), 0, 0
-        channels = layer.channels or self.channels[0] * self.channels[1] ** strides
+        channels = layer.channels or self._own(layer, strides)
         weights = self._weights(layer, state.channels, channels)
         macs = weights * prod(size) if size else 0
         return CostState(channels, strides, size), weights + (channels if layer.bias else 0), macs
@@ -71,6 +71,13 @@ class CostRules(NamedTuple):
         weights = self._weights(layer, state.channels, channels)
         macs = weights * prod(state.size) if state.size else 0  # of each entry that it reads
         return CostState(channels, strides, size), weights + (channels if layer.bias else 0), macs
+
+    def _own(self, layer: ChainLayer, strides: int) -> int:
+        """Channels of a convolution that does not say how many."""
+        assert self.channels is not None
+        parts, part = layer.share
+        whole, more = divmod(self.channels[0] * self.channels[1] ** (strides + layer.ahead), parts)
+        return whole + (part < more)
 
     def _weights(self, layer: ChainLayer, before: int, channels: int) -> int:
         """Weights of a convolution of some channels before and after."""

@@ -120,13 +120,14 @@ class Space(Labelled):
                 f"space {name!r} has skips or upsampling, and windows that differ between axes; they need square ones",
                 remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
             )
-        if branching and not square:
-            raise InputError(
-                f"space {name!r} has branches, and windows that differ between axes; branches go with square windows",
-                remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
-            )
         stages = _folded_together(stages)
         pairs = any(stage.reads_earlier or stage.folded for stage in stages)
+        if pairs and not square:
+            raise InputError(
+                f"space {name!r} has cells of two inputs or of more than 2^20 choices, and windows that differ between "
+                "axes; these cells need square ones",
+                remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
+            )
         if scaled and pairs:
             raise InputError(
                 f"space {name!r} has skips or upsampling, and cells of two inputs or of more than 2^20 choices",

@@ -24,31 +24,32 @@ STATE_WORDS = 8  # that a state takes beside its set
 ROOT = (np.ones(1, np.int64), np.ones(1, np.int64), np.full(1, -1, np.int64), np.zeros(0, np.uint64))
 
 
-def projected(programs: Sequence[Program]) -> list[Program]:
+def projected(programs: Sequence[Program], axis: int = 0) -> list[Program]:
     """Return the programs of a space with branches on one axis: effects of one term, the union of all."""
 
     def of(row: Sequence[Effect], known: dict[Effect, Effect]) -> tuple[Effect, ...]:
-        return tuple(known.setdefault(e, _projection(e)) if e not in known else known[e] for e in row)
+        return tuple(known.setdefault(e, _projection(e, axis)) if e not in known else known[e] for e in row)
 
-    out = []
+    made: dict[int, Sequence[Sequence[Effect]]] = {}  # stages that are alike share their effects
     for program in programs:
         known: dict[Effect, Effect] = {}
         effects: Sequence[Sequence[Effect]] = program.effects
-        if isinstance(effects, EffectTable):
-            effects = EffectTable(of(effects.effects, known), effects.numbers)
-        else:
-            effects = tuple(of(row, known) for row in effects)
-        out.append(replace(program, effects=effects))
-    return merged_live(out)
+        if id(effects) not in made:
+            if isinstance(effects, EffectTable):
+                made[id(effects)] = EffectTable(of(effects.effects, known), effects.numbers)
+            else:
+                made[id(effects)] = tuple(of(row, known) for row in effects)
+    return merged_live([replace(program, effects=made[id(program.effects)]) for program in programs])
 
 
-def _projection(effect: Effect) -> Effect:
-    if not effect.terms:
-        return effect
-    low, bits = min(offset for offset, _ in effect.terms), 0
-    for offset, some in effect.terms:
+def _projection(effect: Effect, axis: int) -> Effect:
+    stride, on_axis = (effect.stride[axis],), [term[axis] for term in effect.terms]
+    if not on_axis:
+        return Effect(stride, ())
+    low, bits = min(offset for offset, _ in on_axis), 0
+    for offset, some in on_axis:
         bits |= some << (offset - low) // 2
-    return Effect(effect.stride, ((1 - bits.bit_length(), bits),))
+    return Effect(stride, (((1 - bits.bit_length(), bits),),))
 
 
 class Taps(NamedTuple):
@@ -63,16 +64,16 @@ class Taps(NamedTuple):
 
 
 def taps_of(effects: Sequence[Effect]) -> Taps:
-    """Return effects of one term, or none, as columns."""
+    """Return effects of one axis, and of one term or none, as columns."""
     runs, first, count, step = [0], [], [], []
     for effect in effects:
-        taps = [tap for _, bits in effect.terms for tap in set_bits(bits)]
+        taps = [tap for ((_, bits),) in effect.terms for tap in set_bits(bits)]
         step.append(max((b - a for a, b in pairwise(taps)), default=0))
         begins = [i for i, tap in enumerate(taps) if i == 0 or tap - taps[i - 1] > 1]
         first += [taps[i] for i in begins]
         count += [b - a for a, b in pairwise([*begins, len(taps)])]
         runs.append(len(first))
-    columns = ([e.stride for e in effects], [e.extent for e in effects], step, runs, first, count)
+    columns = ([e.stride[0] for e in effects], [e.extent() for e in effects], step, runs, first, count)
     return Taps(*(np.array(c, np.int64) for c in columns))
 
 
@@ -95,7 +96,7 @@ class AxisSets:
 
 
 class AxisSetGraph(StateGraph):
-    """Graph of one set per axis of a space with branches, for questions about `FIGURES`; on one axis, for all.
+    """Graph of one set on an axis of a space with branches, for questions about `FIGURES`; on one axis, for all.
 
     Parameters
     ----------

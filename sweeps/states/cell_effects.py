@@ -13,7 +13,7 @@ import numpy as np
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.spaces.graphs.cell import AnyCell, Cell, Pick
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Wirer
-from rfscale.sweeps.states.effects import Effect, Effects, Reach, centred, maximal
+from rfscale.sweeps.states.effects import Effect, Effects, Reach, apart, by_axis, centred, identity, maximal_terms
 
 Grid = np.ndarray  # numbers of `CellEffects.reach`, broadcastable over the factors
 NOTHING, IDENTITY = 0, 1
@@ -33,6 +33,8 @@ class CellEffects:
         Gives the layers of a block.
     axes : mapping of str to int
         The axis of each factor of the grid.
+    ndim : int
+        Axes of layers that differ; 1 where all are alike.
     """
 
     def __init__(
@@ -42,9 +44,11 @@ class CellEffects:
         prefix: str,
         layers: Callable[[Mapping[str, Any]], Sequence[ChainLayer]],
         axes: Mapping[str, int],
+        ndim: int = 1,
     ) -> None:
         self.stage, self.cell, self.prefix, self.layers, self.axes = stage, cell, prefix, layers, axes
-        self.reach = [Reach(1, frozenset()), Reach(1, frozenset({(0, 1)}))]
+        self.ndim = ndim
+        self.reach = [Reach((1,) * ndim, frozenset()), identity(ndim)]
         self._number: dict[Reach, int] = {self.reach[IDENTITY]: IDENTITY}
         self._steps: dict[tuple[Any, ...], int] = {}
         self._ops: dict[tuple[str, int], Reach] = {}
@@ -60,7 +64,7 @@ class CellEffects:
 
     def effect(self, number: int) -> Effect:
         """Return the effect of a number."""
-        return centred(self.reach[number]) if number else Effect(1, ())
+        return centred(self.reach[number]) if number else Effect((1,) * self.ndim, ())
 
     def pair(self) -> tuple[Grid, Grid]:
         """Return the numbers of the effects of one use: of the paths from the earlier input, and from the last one."""
@@ -128,11 +132,17 @@ class CellEffects:
         if not before.terms or not own.terms:
             return NOTHING
         terms = {
-            (first + before.stride * shift, _sumset(bits, taps, before.stride))
-            for first, bits in before.terms
-            for shift, taps in own.terms
+            tuple(
+                [
+                    (first + step * shift, _sumset(bits, taps, step))
+                    for (first, bits), (shift, taps), step in zip(term, path, before.stride, strict=True)
+                ]
+            )
+            for term in before.terms
+            for path in own.terms
         }
-        return self._numbered(Reach(before.stride * own.stride, maximal(terms)))
+        stride = tuple(s * t for s, t in zip(before.stride, own.stride, strict=True))
+        return self._numbered(Reach(stride, maximal_terms(terms)))
 
     def _picked(self, pick: Pick, ends: Mapping[str, Grid], stride: Callable[[str], int]) -> Grid:
         """A node that reads some earlier ones: one slice along the axis of its inputs for each choice of them."""
@@ -168,7 +178,7 @@ class CellEffects:
         if (name, stride) not in self._ops:
             wirer = Wirer(self.stage, self.layers, {})
             end = self.cell.op(wirer, name, 0, stride)
-            self._ops[name, stride] = Effects(self.stage).reach(wirer.wiring(end))
+            self._ops[name, stride] = Effects(self.stage, self.ndim).reach(wirer.wiring(end))
         return self._ops[name, stride]
 
     def _merged(self, grids: Sequence[Grid], node: str) -> Grid:
@@ -192,13 +202,15 @@ class CellEffects:
             one, other = self.reach[a], self.reach[b]
             where = f"stage {self.stage!r}: paths that meet in node {node!r} of cell {self.cell.name!r}"
             if one.stride != other.stride:
-                raise InputError(f"{where} have strides {one.stride} and {other.stride}; they need one stride")
+                raise InputError(
+                    f"{where} have strides {by_axis(one.stride)} and {by_axis(other.stride)}; they need one stride"
+                )
             if self.cell.aligned and one.centre != other.centre:
                 raise InputError(
-                    f"{where} have centres {abs(one.centre - other.centre) / 2:g} entries apart",
+                    f"{where} have centres {apart(one.centre, other.centre)} entries apart",
                     remedy="use odd kernels in both or even ones in both, or say that it is meant with aligned: false",
                 )
-            self._steps[key] = self._numbered(Reach(one.stride, maximal(one.terms | other.terms)))
+            self._steps[key] = self._numbered(Reach(one.stride, maximal_terms(one.terms | other.terms)))
         return self._steps[key]
 
     def _numbered(self, reach: Reach) -> int:

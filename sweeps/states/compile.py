@@ -107,7 +107,7 @@ class Program:
     def growths(self, variant: int, axis: int) -> list[tuple[int, int]]:
         """Return stride, and growth of the extent in jumps of the source, of every choice of a variant."""
         if self.effects:
-            ends_of = {effect: effect.growth for effect in set(self.effects[variant])}
+            ends_of = {effect: effect.growth(axis) for effect in set(self.effects[variant])}
             return [ends_of[effect] for effect in self.effects[variant]]
         trie = self.tries[variant][axis]
         ends = _growths(trie)
@@ -199,8 +199,9 @@ def _compile(
 def _compile_effects(
     space: Space, stage: Stage, reads: list[str], new: tuple[str, ...], values: dict[str, tuple[Value, ...]]
 ) -> dict[str, Any]:
-    """Return the effects and the wirings of a stage, per variant; branches go with square windows: one axis is all."""
+    """Return the effects and the wirings of a stage, per variant."""
     ndim = len(space.axes)
+    axes = 1 if space.square else ndim
 
     def wirings(variant: int) -> Iterator[Wiring]:
         at = np.unravel_index(variant, [len(values[n]) for n in reads] or [1])
@@ -212,9 +213,9 @@ def _compile_effects(
         on_maps = _effects_on_maps(stage, reads, new, values, ndim, wirings)
         return {"tries": (), "layers": (), "effects_on_maps": on_maps, "wirings": wirings}
     if cell is not None:
-        effects: Sequence[Sequence[Effect]] = _cell_effects(stage, cell, reads, new, values, ndim)
+        effects: Sequence[Sequence[Effect]] = _cell_effects(stage, cell, reads, new, values, ndim, axes)
     else:
-        effects = _each_effect(stage, prod(len(values[n]) for n in reads), wirings, Effects(stage.name).effect)
+        effects = _each_effect(stage, prod(len(values[n]) for n in reads), wirings, Effects(stage.name, axes).effect)
     return {"tries": (), "layers": (), "effects": effects, "wirings": wirings}
 
 
@@ -231,7 +232,9 @@ def _effects_on_maps(
 
     made = MapEffects(stage.name, stage.source)
     if stage.cell is not None and not stage.upsamples(values):
-        return _cell_effects(stage, stage.cell, reads, new, values, ndim, lambda cell, n: made.of_cell(cell.reach[n]))
+        return _cell_effects(
+            stage, stage.cell, reads, new, values, ndim, 1, lambda cell, n: made.of_cell(cell.reach[n])
+        )
     return _each_effect(stage, prod(len(values[n]) for n in reads), wirings, made.effect)
 
 
@@ -257,17 +260,22 @@ def _cell_effects(
     new: tuple[str, ...],
     values: dict[str, tuple[Value, ...]],
     ndim: int,
+    axes: int,
     effect: Callable[[CellEffects, int], Any] = CellEffects.effect,
 ) -> EffectTable:
     """Return the effects of a stage of uses of one cell, per variant and choice: all of them at once."""
     names = [*reads, *new]
-    axes = {name: i for i, name in enumerate(names)}
-    made = CellEffects(stage.name, use.cell, use.prefix, lambda block: stage.block_layers(block, {}, ndim), axes)
+    place_of = {name: i for i, name in enumerate(names)}
+
+    def layers(block: Mapping[str, Any]) -> list[ChainLayer]:
+        return stage.block_layers(block, {}, ndim)
+
+    made = CellEffects(stage.name, use.cell, use.prefix, layers, place_of, axes)
     repeat = stage.params.get("repeat", 1)
     times: Any = values[repeat.factor] if isinstance(repeat, Ref) else (repeat,)
     uses = made.effects(max(times))
     if isinstance(repeat, Ref):
-        axis = axes[repeat.factor]
+        axis = place_of[repeat.factor]
         shape = np.broadcast_shapes(*(u.shape for u in uses))
         grid = np.concatenate([np.broadcast_to(uses[t], shape) for t in times], axis)
     else:

@@ -16,6 +16,7 @@ from rfscale.sweeps.states.compile import Program, compile_space
 from rfscale.sweeps.states.extents import largest_extents, pair_extents
 from rfscale.sweeps.states.graph import LOCK, AxisGraph, CostGraph
 from rfscale.sweeps.states.pool import Pool
+from rfscale.sweeps.variables import by_axis
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
@@ -33,7 +34,8 @@ class CompiledSpace:
     extents : list of int
         The largest extent at each stage, on any axis.
     axes : tuple of AxisGraph
-        One where the space is square, else one for each axis; their levels are built when they are asked for.
+        One where the space is square or branches, else one for each axis; their levels are built when they are asked
+        for.
 
     Raises
     ------
@@ -45,11 +47,12 @@ class CompiledSpace:
         self.name = space.name
         self.programs = compile_space(space)
         self.axes: tuple[AxisGraph, ...]
-        self._coarse: dict[tuple[str, ...], AxisGraph] = {}  # by the figures that they tell, fewest states first
+        self._coarse: dict[tuple[str, ...], tuple[AxisGraph, ...]] = {}  # by what they tell, fewest states first
         if space.reads_pairs:
             from rfscale.sweeps.states import hulls
 
-            self.extents, self.axes, self._coarse[hulls.FIGURES] = _pair_graphs(space, self.programs)
+            self.extents, self.axes, coarse = _pair_graphs(space, self.programs)
+            self._coarse[hulls.FIGURES] = (coarse,)
         elif space.scaled:
             from rfscale.sweeps.states.live import merged_live
             from rfscale.sweeps.states.scales.graph import ScaleGraph
@@ -60,17 +63,18 @@ class CompiledSpace:
             from rfscale.sweeps.states import axis_sets, hulls
             from rfscale.sweeps.states.live import merged_live
 
-            merged, on_axis = merged_live(self.programs), axis_sets.projected(self.programs)
+            merged, differing = merged_live(self.programs), () if space.square else space.axes
+            on_axes = [axis_sets.projected(self.programs, a) for a in range(max(1, len(differing)))]
             self.extents = largest_extents(space, merged)
-            self._coarse[hulls.FIGURES] = hulls.HullGraph(on_axis, 0)
-            sets = axis_sets.AxisSetGraph(on_axis)
+            self._coarse[by_axis(hulls.FIGURES, differing)] = tuple(hulls.HullGraph(p, 0) for p in on_axes)
+            sets = tuple(map(axis_sets.AxisSetGraph, on_axes))
             if len(space.axes) > 1:
-                self._coarse[axis_sets.FIGURES] = sets
-            self.axes = (union_graph(space, merged, self.extents) if len(space.axes) > 1 else sets,)
+                self._coarse[by_axis(axis_sets.FIGURES, differing)] = sets
+            self.axes = (union_graph(space, merged, self.extents),) if len(space.axes) > 1 else sets
         else:
             self.extents = largest_extents(space, self.programs)
             self.axes = tuple(AxisGraph(self.programs, a) for a in range(1 if space.square else len(space.axes)))
-        self._rules = CostRules.of(space)
+        self._rules, self._ndim = CostRules.of(space), len(space.axes)
         if space.scaled and space.input_size is not None:  # maps that meet need one size: figures alone do not show it
             CostGraph(self._rules._replace(channels=None), self.programs)
         self._costs: CostGraph | None = None
@@ -85,10 +89,10 @@ class CompiledSpace:
             )
         with LOCK:
             if self._costs is None:
-                if any(program.pair_wirings for program in self.programs):
+                if any(program.pair_wirings or program.folded for program in self.programs):
                     from rfscale.sweeps.states.cells.costs import PairCostGraph
 
-                    self._costs = PairCostGraph(self._rules, self.programs)
+                    self._costs = PairCostGraph(self._rules, self.programs, self._ndim)
                 else:
                     self._costs = CostGraph(self._rules, self.programs)
             return self._costs
@@ -100,10 +104,11 @@ class CompiledSpace:
         are taken unless the states of the plane are there already.
         """
         if len(self.axes[0].levels) < len(self.programs):
-            for known, graph in self._coarse.items():
+            for known, graphs in self._coarse.items():
                 if set(figures) <= set(known):
-                    self._build_whole(graph, len(self.programs), memory)
-                    return (graph,)
+                    for graph in graphs:
+                        self._build_whole(graph, len(self.programs), memory)
+                    return graphs
         self.build_all(memory)
         return self.axes
 
@@ -136,8 +141,7 @@ class CompiledSpace:
 
     def _coarser(self, graph: AxisGraph) -> str:
         """A remedy: what may be asked of fewer states than a graph has."""
-        coarser = list(self._coarse.values())
-        fewer = coarser.index(graph) if graph in coarser else len(coarser)
+        fewer = next((i for i, graphs in enumerate(self._coarse.values()) if graph in graphs), len(self._coarse))
         more = "or also for pixels and max_gap, which need one set per axis, " if fewer > 1 else ""
         return f"ask for extent and jump only, which need no sets, {more}" if fewer else ""
 
@@ -148,24 +152,17 @@ class CompiledSpace:
     @property
     def nbytes(self) -> int:
         """Bytes of the graphs of the axes as far as they are built."""
-        return sum(graph.nbytes for graph in {*self.axes, *self._coarse.values()})
+        return sum(graph.nbytes for graph in {*self.axes, *(g for graphs in self._coarse.values() for g in graphs)})
 
 
 def _pair_graphs(space: Space, programs: list[Program]) -> tuple[list[int], tuple[AxisGraph, ...], AxisGraph]:
     """Return extents, graphs of sets and of hulls of a space with cells of two inputs or of many choices."""
     from rfscale.sweeps.states.cells.graph import CellGraph
+    from rfscale.sweeps.states.cells.hull_graph import HullCellGraph
     from rfscale.sweeps.states.live import merged_live
 
-    if space.folded and space.channels is not None:
-        stage = space.stages[min(space.folded.values())]
-        assert stage.cell is not None
-        raise InputError(
-            f"space {space.name!r} has channels, and stage {stage.name!r} a cell of {stage.cell.size:.4g} choices; "
-            "costs need them one by one",
-            remedy="leave channels out, or give the cell fewer nodes or ops: 2^20 choices at most",
-        )
     merged, ndim = merged_live(programs), len(space.axes)
-    hulls = CellGraph(merged, ndim, True)
+    hulls = HullCellGraph(merged, ndim)
     ends = {p.folded.use.prefix: hulls.distinct(p.folded).universe.ends for p in merged if p.folded is not None}
     extents = pair_extents(merged, ends)
     _refuse_areas(programs, extents, ndim)

@@ -1,7 +1,7 @@
-"""What the layers of a stage do to a footprint on one axis: its paths, as placed sets of entries.
+"""What the layers of a stage do to a footprint: its paths, as products of placed sets of entries, one for each axis.
 
-Paths that another contains are left out. Stages of equal effects are equal operators on every state (docs/theory.md,
-section 14).
+Where all windows are alike on all axes, one set stands for all. Paths that another contains are left out. Stages of
+equal effects are equal operators on every state (docs/theory.md, section 14).
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Node, Wiring, first_tap
+from rfscale.sweeps.spaces.graphs.wiring import UNCENTRED, ChainLayer, Node, Wiring, first_tap
 
 MAX_DENSE = 1 << 16  # live values up to which pairs with them are counted in a table of them all
 
 Placed = tuple[int, int]  # first entry, and the entries from it on as bits
+Term = tuple[Placed, ...]  # a set on each axis, or one for all
 
 
 class Effect(NamedTuple):
@@ -24,26 +25,25 @@ class Effect(NamedTuple):
 
     Attributes
     ----------
-    stride : int
-    terms : tuple of (offset, bits)
+    stride : tuple of int
+        Of each axis, or one for all.
+    terms : tuple of terms, each (offset, bits) of each axis
         `offset` is twice the first entry, counted from the middle of the hull of all terms; bit 0 of `bits` is set.
         Empty where no path leads through.
     """
 
-    stride: int
-    terms: tuple[Placed, ...]
+    stride: tuple[int, ...]
+    terms: tuple[Term, ...]
 
-    @property
-    def extent(self) -> int:
+    def extent(self, axis: int = 0) -> int:
         """Entries of the hull."""
-        return max((offset // 2 + bits.bit_length() for offset, bits in self.terms), default=0) - min(
-            (offset // 2 for offset, _ in self.terms), default=0
-        )
+        on_axis = [term[axis] for term in self.terms] or [(0, 0)]
+        high = max([offset // 2 + bits.bit_length() for offset, bits in on_axis])
+        return high - min([offset for offset, _ in on_axis]) // 2
 
-    @property
-    def growth(self) -> tuple[int, int]:
+    def growth(self, axis: int = 0) -> tuple[int, int]:
         """Stride, and growth of the extent in jumps of the source."""
-        return self.stride, max(0, self.extent - 1)
+        return self.stride[axis], max(0, self.extent(axis) - 1)
 
 
 class EffectTable(Sequence[tuple[Any, ...]]):
@@ -102,27 +102,47 @@ def wanted_effects(chosen: Sequence[np.ndarray], effects: int) -> np.ndarray:
 
 
 class Reach(NamedTuple):
-    """Stride and sets of the paths from what the stage reads to the output of a node."""
+    """Stride and sets of the paths from what the stage reads to the output of a node, by axis, or one for all."""
 
-    stride: int
-    terms: frozenset[Placed]
+    stride: tuple[int, ...]
+    terms: frozenset[Term]
 
     @property
-    def centre(self) -> int:
+    def centre(self) -> tuple[int, ...]:
         """Twice the middle of the hull."""
-        return min(first for first, _ in self.terms) + max(first + bits.bit_length() - 1 for first, bits in self.terms)
+        return tuple(
+            [
+                min([first for first, _ in on_axis]) + max([first + bits.bit_length() - 1 for first, bits in on_axis])
+                for on_axis in zip(*self.terms, strict=True)
+            ]
+        )
+
+    @property
+    def on_axis(self) -> list[Placed]:
+        """Its sets where one stands for all axes; sorted."""
+        return sorted(term for (term,) in self.terms)
 
 
-IDENTITY = Reach(1, frozenset({(0, 1)}))
+def identity(axes: int) -> Reach:
+    """Return what an entry reads through no layer, on so many axes that differ."""
+    return Reach((1,) * axes, frozenset({((0, 1),) * axes}))
 
 
 class Effects:
-    """Makes the effects of wirings of one stage; what wirings have in common is worked out once."""
+    """Makes the effects of wirings of one stage; what wirings have in common is worked out once.
 
-    def __init__(self, stage: str) -> None:
-        self.stage = stage
+    Parameters
+    ----------
+    stage : str
+    axes : int
+        Those of layers that differ; 1 where all are alike.
+    """
+
+    def __init__(self, stage: str, axes: int = 1) -> None:
+        self.stage, self.axes = stage, axes
         self._number: dict[tuple[object, ...], int] = {}  # of a layer or merge on numbered inputs
-        self._reach: list[Reach] = [IDENTITY]
+        self._reach: list[Reach] = [identity(axes)]
+        self._centre: dict[int, tuple[int, ...]] = {}
 
     def effect(self, wiring: Wiring) -> Effect:
         """Return the effect of the nodes of a stage."""
@@ -131,38 +151,56 @@ class Effects:
     def reach(self, wiring: Wiring) -> Reach:
         """Return the sets of the paths through the nodes of a stage."""
         numbers = [0]
-        for place, node in enumerate(wiring, start=1):
-            inputs = tuple(numbers[i] for i in node.inputs)
+        for node in wiring:
+            inputs = tuple([numbers[i] for i in node.inputs])
             key = (*_window(node), *inputs)
             if key not in self._number:
                 self._number[key] = len(self._reach)
-                self._reach.append(self._after(node, [self._reach[i] for i in inputs], place))
+                self._reach.append(self._after(node, inputs))
             numbers.append(self._number[key])
         return self._reach[numbers[-1]]
 
-    def _after(self, node: Node, inputs: Sequence[Reach], place: int) -> Reach:
+    def _after(self, node: Node, inputs: Sequence[int]) -> Reach:
+        read = [self._reach[i] for i in inputs]
         if isinstance(node.layer, ChainLayer):
-            return advanced(inputs[0], node.layer)
+            return advanced(read[0], node.layer)
         if node.layer == "none":
-            return Reach(1, frozenset())
-        for i, one in enumerate(inputs[1:], start=1):
-            for what, a, b in (("strides", inputs[0].stride, one.stride), ("centres", inputs[0].centre, one.centre)):
-                if a != b and (node.aligned or what == "strides"):
-                    self._refuse(node, i, what, (a, b))
-        return Reach(inputs[0].stride, maximal(term for one in inputs for term in one.terms))
+            return Reach((1,) * self.axes, frozenset())
+        stride, centres = read[0].stride, [self._centre_of(i) for i in inputs]
+        for i in range(1, len(read)):
+            if read[i].stride != stride:
+                self._refuse(node, i, "strides", (stride, read[i].stride))
+            if node.aligned and centres[i] != centres[0]:
+                self._refuse(node, i, "centres", (centres[0], centres[i]))
+        return Reach(stride, maximal_terms([term for one in read for term in one.terms]))
 
-    def _refuse(self, node: Node, other: int, what: str, values: tuple[int, int]) -> None:
+    def _centre_of(self, number: int) -> tuple[int, ...]:
+        if number not in self._centre:
+            self._centre[number] = self._reach[number].centre
+        return self._centre[number]
+
+    def _refuse(self, node: Node, other: int, what: str, values: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
         ends = [f"{self.stage}.{node.inputs[i]}" if node.inputs[i] else "the stage's input" for i in (0, other)]
         if what == "strides":
             raise InputError(
-                f"stage {self.stage!r}: branches that end at {ends[0]} and {ends[1]} have strides {values[0]} and "
-                f"{values[1]}; branches that meet need one stride"
+                f"stage {self.stage!r}: branches that end at {ends[0]} and {ends[1]} have strides "
+                f"{by_axis(values[0])} and {by_axis(values[1])}; branches that meet need one stride"
             )
-        shift = abs(values[0] - values[1]) / 2
         raise InputError(
-            f"stage {self.stage!r}: branches that end at {ends[0]} and {ends[1]} have centres {shift:g} entries apart",
+            f"stage {self.stage!r}: branches that end at {ends[0]} and {ends[1]} have centres {apart(*values)} entries "
+            "apart",
             remedy="use odd kernels in both or even ones in both, or say that the shift is meant with aligned: false",
         )
+
+
+def by_axis(values: Sequence[int]) -> str:
+    """Return a value for each axis as a message has it: one number, or 1x2."""
+    return "x".join(map(str, values))
+
+
+def apart(one: Sequence[int], other: Sequence[int]) -> str:
+    """Return how many entries two centres are apart, given as twice the middle on each axis: 0.5, or 0x0.5."""
+    return "x".join(f"{abs(a - b) / 2:g}" for a, b in zip(one, other, strict=True))
 
 
 def _window(node: Node) -> tuple[object, ...]:
@@ -170,15 +208,19 @@ def _window(node: Node) -> tuple[object, ...]:
     if not isinstance(node.layer, ChainLayer):
         return (node.layer == "none", node.aligned)
     x = node.layer
-    return (x.kernel[0], x.stride[0], x.dilation[0], first_tap(x, 0))
+    return (x.kernel, x.stride, x.dilation, x.start, x.op in UNCENTRED)
 
 
 def advanced(reach: Reach, layer: ChainLayer) -> Reach:
     """Return the sets after a layer: each united with itself moved by every tap."""
-    kernel, step = layer.kernel[0], layer.dilation[0] * reach.stride
-    shift = first_tap(layer, 0) * reach.stride
-    terms = {(first + shift, window(bits, kernel, step)) for first, bits in reach.terms}
-    return Reach(reach.stride * layer.stride[0], maximal(terms))
+    axes = range(len(reach.stride))
+    shift = [first_tap(layer, a) * reach.stride[a] for a in axes]
+    step = [layer.dilation[a] * reach.stride[a] for a in axes]
+    terms = {
+        tuple([(term[a][0] + shift[a], window(term[a][1], layer.kernel[a], step[a])) for a in axes])
+        for term in reach.terms
+    }
+    return Reach(tuple([reach.stride[a] * layer.stride[a] for a in axes]), maximal_terms(terms))
 
 
 def window(bits: int, kernel: int, step: int) -> int:
@@ -200,9 +242,44 @@ def maximal(terms: Iterable[Placed]) -> frozenset[Placed]:
     return frozenset(kept)
 
 
+def maximal_terms(terms: Iterable[Term]) -> frozenset[Term]:
+    """Return the products that no other one contains."""
+    distinct = frozenset(terms)
+    if len(distinct) < 2:
+        return distinct
+    given = [*distinct]
+    lines = side_by_side(given)
+    kept: list[int] = []
+    for i in sorted(range(len(given)), key=[-line.bit_count() for line in lines].__getitem__):
+        line = lines[i]
+        for j in kept:
+            if not line & ~lines[j]:
+                break
+        else:
+            kept.append(i)
+    return distinct if len(kept) == len(given) else frozenset([given[i] for i in kept])
+
+
+def side_by_side(terms: Sequence[Term]) -> list[int]:
+    """Return products as sets on one line, an axis beside the other: they contain each other as the products do.
+
+    A product of sets that are not empty is within another one exactly if it is on every axis.
+    """
+    out, at = [0] * len(terms), 0
+    for on_axis in zip(*terms, strict=True):
+        low = min([first for first, _ in on_axis])
+        out = [line | bits << at + first - low for line, (first, bits) in zip(out, on_axis, strict=True)]
+        at = max(map(int.bit_length, out))
+    return out
+
+
 def centred(reach: Reach) -> Effect:
     """Return sets as an effect: placed from the middle of their hull."""
     if not reach.terms:
         return Effect(reach.stride, ())
     centre = reach.centre
-    return Effect(reach.stride, tuple(sorted((2 * first - centre, bits) for first, bits in reach.terms)))
+    terms = [
+        tuple([(2 * first - middle, bits) for (first, bits), middle in zip(term, centre, strict=True)])
+        for term in reach.terms
+    ]
+    return Effect(reach.stride, tuple(sorted(terms)))

@@ -41,7 +41,7 @@ class Exchange(NamedTuple):
         """Return `origin`, `ends_before`, `earlier` and `later` for the kernel `advance`."""
 
         def numbers(of: dict[Effect, int], among: dict[Effect, int]) -> np.ndarray:
-            return np.array([among.get(e, -1) if e.stride == 1 else -1 for e in of], np.int64)
+            return np.array([among.get(e, -1) if max(e.stride) == 1 else -1 for e in of], np.int64)
 
         return self.origin, self.ends, numbers(effects, self.effects), numbers(self.effects, effects)
 

@@ -33,7 +33,7 @@ def largest_extents(space: Space, programs: list[Program]) -> list[int]:
                     variant = int(program.variant[live])
                     if isinstance(program.effects, EffectTable):
                         pairs = program.effects.with_next(variant, program.next_live[live], program.n_live)
-                        steps[live] = {(*effect.growth, n) for effect, n in pairs}
+                        steps[live] = {(*effect.growth(axis), n) for effect, n in pairs}
                     else:
                         key_of = (id((program.effects or program.tries)[variant]), axis)
                         if key_of not in growths:

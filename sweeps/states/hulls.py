@@ -48,7 +48,13 @@ class Hulls:
 
 
 class HullGraph(AxisGraph):
-    """Graph of the hulls of a space with branches, for questions about extent and jump alone."""
+    """Graph of the hulls of a space with branches on an axis, for questions about extent and jump alone.
+
+    Parameters
+    ----------
+    programs : sequence of Program
+        Those that `projected` gives (sweeps/states/axis_sets.py).
+    """
 
     def _clear(self) -> None:
         self.pool: Any = Hulls()
@@ -66,7 +72,7 @@ class HullGraph(AxisGraph):
         keys = np.empty((len(before.state), program.choices), np.int64)
         number, chosen = numbered_rows(program.effects)
         hulls, place = np.unique(
-            np.array([(e.stride, e.extent) for e in number], np.int64), axis=0, return_inverse=True
+            np.array([(e.stride[0], e.extent()) for e in number], np.int64), axis=0, return_inverse=True
         )
         place = place.reshape(-1)
         for v, rows in program.variant_rows(before.live):

@@ -12,24 +12,31 @@ import numpy as np
 
 from rfscale.engine.footprints.figures import share
 from rfscale.sweeps.kernels import unions as kernels
-from rfscale.sweeps.kernels.square_figures import MAX_WORDS, square_figures
-from rfscale.sweeps.machine import threads_for
+from rfscale.sweeps.kernels.row_figures import MAX_WORDS, row_figures
+from rfscale.sweeps.machine import in_threads
 from rfscale.sweeps.states.compile import Program
 from rfscale.sweeps.states.effects import numbered_rows
-from rfscale.sweeps.states.elements import ROOT, Elements, steps_of, successors
+from rfscale.sweeps.states.elements import Elements, root, steps_of, successors
 from rfscale.sweeps.states.exchange import NO_EXCHANGE, joined_with_exchange
 from rfscale.sweeps.states.graph import WORD_BYTES, Level
 from rfscale.sweeps.states.state_graph import StateGraph
 
-FIGURE_WORDS = 7  # that the figures of a state take
+FIGURES, AXIS_FIGURES = 2, 5  # of a state, and of each axis: as the kernels write them
 STATE_WORDS = 5  # that a state takes beside its mask, while a level is made: hash, component, origin, places of a table
 
 
 class States:
-    """The states of all levels so far: masks over the elements of the level, and the component of each."""
+    """The states of all levels so far: masks over the elements of the level, and the component of each.
 
-    def __init__(self) -> None:
-        self.elements = [ROOT]
+    Parameters
+    ----------
+    axes : int
+        Those of layers that differ; 1 where all are alike.
+    """
+
+    def __init__(self, axes: int) -> None:
+        self.figure_words = FIGURES + AXIS_FIGURES * axes
+        self.elements = [root(axes)]
         self.masks = [np.ones((1, 1), np.uint64)]
         self.component = [np.zeros(1, np.int32)]
         self.exchange = NO_EXCHANGE
@@ -37,7 +44,7 @@ class States:
     @property
     def nbytes(self) -> int:
         """Bytes of the masks, elements and figures."""
-        masks = sum(m.nbytes + 8 * FIGURE_WORDS * len(m) for m in self.masks)
+        masks = sum(m.nbytes + 8 * self.figure_words * len(m) for m in self.masks)
         return masks + sum(x.nbytes for x in self.elements) + self.exchange.nbytes
 
     @property
@@ -61,14 +68,14 @@ class UnionGraph(StateGraph):
         super().__init__(programs)
 
     def _new_pool(self) -> States:
-        return States()
+        return States(axes_of(self.programs))
 
     def _next(self, program: Program, before: Level, limit: int) -> Level | None:
         states: States = self.pool
         steps = steps_of(program.effects)
         after = successors(states.elements[-1], steps, program.stage)
         words = after.down.shape[2]
-        most = (limit - states.held - after.down.size) // (words + STATE_WORDS + FIGURE_WORDS)
+        most = (limit - states.held - after.down.size) // (words + STATE_WORDS + states.figure_words)
         if most < 1:
             return None
         advance: Any = kernels.advance
@@ -95,17 +102,26 @@ class UnionGraph(StateGraph):
         )
 
 
+def axes_of(programs: Sequence[Program]) -> int:
+    """Return how many axes of the layers of a space differ; 1 where all are alike."""
+    return len(next(effect for row in programs[0].effects for effect in row).stride)
+
+
 def state_figures(elements: Elements, masks: np.ndarray, component: np.ndarray, ndim: int) -> dict[str, np.ndarray]:
-    """Return the figures of states of one level."""
+    """Return the figures of states of one level; those of an axis have a column for each, where axes differ."""
     start, extent, jump, sets = elements.tables()
-    out = np.empty((FIGURE_WORDS, len(masks)), np.int64)
+    out = np.empty((FIGURES + AXIS_FIGURES * len(start), len(masks)), np.int64)
     narrow = ndim < 3 and int((start + extent).max()) <= 64 * MAX_WORDS
-    kernel: Any = square_figures if narrow else kernels.union_figures
-    with threads_for(64 * len(masks)):
-        kernel(masks, component, elements.first, elements.inside, start, extent, jump, sets, ndim, out)
-    area, shared, *others = out
-    whole = dict(zip(("extent", "pixels", "jump", "max_gap", "terms"), others, strict=True))
-    return {"area": area, "overlap": share(shared, area), **{k: v.astype(np.int32) for k, v in whole.items()}}
+    kernel: Any = row_figures if narrow else kernels.union_figures
+    given = masks, component, elements.first, elements.inside, start, extent, jump, sets, ndim, out
+    in_threads(lambda low, high: kernel(low, high, *given), 0, len(masks), 64)
+    area, terms, *by_axis = out
+    shared, *others = (np.stack(by_axis[i::AXIS_FIGURES], axis=-1) for i in range(AXIS_FIGURES))
+    whole = dict(zip(("extent", "pixels", "jump", "max_gap"), others, strict=True))
+    axes = {"overlap": share(shared, area[:, None]), **{k: v.astype(np.int32) for k, v in whole.items()}}
+    if len(start) == 1:
+        axes = {name: values[:, 0] for name, values in axes.items()}
+    return {"area": area, "terms": terms.astype(np.int32), **axes}
 
 
 def figures_along(programs: Sequence[Program], digits: np.ndarray, ndim: int) -> dict[str, np.ndarray]:
@@ -114,7 +130,7 @@ def figures_along(programs: Sequence[Program], digits: np.ndarray, ndim: int) ->
     Each goes its own way through states of its own; no graph is built.
     """
     n = len(digits)
-    elements, masks, component = ROOT, np.ones((1, 1), np.uint64), np.zeros(1, np.int32)
+    elements, masks, component = root(axes_of(programs)), np.ones((1, 1), np.uint64), np.zeros(1, np.int32)
     state, live = np.zeros(n, np.int32), np.zeros(n, np.int64)
     for stage, program in enumerate(programs):
         variant, choice = program.variant[live], digits[:, stage]

@@ -100,6 +100,28 @@ class Members(NamedTuple):
     largest: int
 
 
+class Starts(NamedTuple):
+    """States that random chains are drawn from; windows are alike on all axes.
+
+    Attributes
+    ----------
+    figures : int64 array (n, 4); start : int64 array (n,); words : uint64 array; live : int64 array (n,)
+        As in `Sources`, one for each row.
+    state : float64 array (n, 4); flags : int64 array (n, 1)
+        As in `Members`.
+    first : int64 array (n + 1,)
+        The first chain of each row, and how many chains there are.
+    """
+
+    figures: np.ndarray
+    start: np.ndarray
+    words: np.ndarray
+    live: np.ndarray
+    state: np.ndarray
+    flags: np.ndarray
+    first: np.ndarray
+
+
 class Pieces(NamedTuple):
     """How a walk is cut into pieces of work.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan, prod
 from typing import Any
@@ -177,10 +178,9 @@ def _parameters(name: str, function: Any) -> tuple[str, ...]:
         raise InputError(
             f"formula {name!r} is {shown(function)}; it must be a function, such as f(S, P, kernel, stride)"
         )
-    try:
+    found: Iterable[inspect.Parameter] = ()
+    with contextlib.suppress(TypeError, ValueError):
         found = inspect.signature(plain).parameters.values()
-    except (TypeError, ValueError):
-        found = ()  # type: ignore[assignment]
     words: list[str] = []
     for parameter in found:
         known = parameter.name in (*AREAS, *BOXES, *PARAMETERS)

@@ -34,7 +34,7 @@ class Collected:
         self.walk = walk
         flat, table_worst_place = walk.flat, walk.errors.whole()
         self.kinds: list[Kind] = sorted({k for names in flat.kinds for k in names}, key=_order)
-        self.names = ("area", *(("overlap",) if walk.axes == 1 else (f"overlap_{a}" for a in walk.space.axes)))
+        self.names = figure_names(walk.axes, walk.space.axes)
         measures = walk.errors.measures
         shape = (len(flat.kinds), len(self.kinds), OVERLAP_BINS, measures)
         self.table: Any = np.zeros((*shape, errors.COLUMNS), walk.counts)
@@ -122,6 +122,11 @@ class Collected:
         number, figure = divmod(measure - self.place.shape[3], len(self.names))
         own = self.own[number]
         return own.path(stage, own.place[stage, kind, overlap, figure])
+
+
+def figure_names(axes: int, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the figures that are judged: overlaps along each of the axes, if more than one differ."""
+    return ("area", "overlap") if axes == 1 else ("area", *(f"overlap_{a}" for a in names))
 
 
 def _order(kind: Kind) -> list[tuple[int, ...]]:

@@ -4,7 +4,7 @@ A node is an exact state, a live value and a state of the formulas, with the num
 Levels of nodes are made stage by stage; from each, the maps of the next stage are counted. Where merging is not
 worthwhile, or there are too many nodes, the stages after the last level are walked through depth first, each
 architecture by itself. Of a random sample, each level has the numbers of chains that come to its nodes, which choose
-what follows; a walk depth first draws as many chains at every stage as have come there.
+what follows; after the last level chains are drawn one by one, many side by side where windows are alike on all axes.
 """
 
 from __future__ import annotations
@@ -19,12 +19,22 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.kernels import formula_errors, merge_states
+from rfscale.sweeps.kernels.drawn.chains import walk_drawn
+from rfscale.sweeps.kernels.drawn.lanes import LANES
 from rfscale.sweeps.kernels.formula_recurrence import ALL_FLAGS
 from rfscale.sweeps.machine import free_memory, in_threads, size_text
 from rfscale.sweeps.runs.blocks import MEMORY
 from rfscale.sweeps.states.compile import Program, Trie
 from rfscale.sweeps.states.compiled import compiled
-from rfscale.sweeps.validation.kernel_tables import EdgeSources, Members, Pieces, Sources, Tally, flatten
+from rfscale.sweeps.validation.kernel_tables import (
+    EdgeSources,
+    Members,
+    Pieces,
+    Sources,
+    Starts,
+    Tally,
+    flatten,
+)
 from rfscale.sweeps.validation.levels import SOONER, Joined, Nodes, distinct_sources, group_starts
 
 if TYPE_CHECKING:
@@ -34,6 +44,7 @@ Progress = Callable[[int, int], object]
 MAX_EDGES_PER_MERGE = 1 << 18
 MAX_NODES = 1 << 22
 MERGE_COST = 16  # architectures walked through in the time that merging one edge takes
+DRAWS_PER_MERGE = 48  # chains drawn side by side in that time
 MIN_EDGES_TO_ESTIMATE_MERGING = 10_000
 MIN_PIECES = 256  # for threads to share
 MAPS_PER_CALL = 1 << 22  # of the kernel: the bar moves after each call
@@ -137,7 +148,7 @@ class Walk:
         random, last, n = np.random.default_rng(seed), len(self.programs) - 1, self.chains or 0
         for stage, program in enumerate(self.programs):
             nodes, edges = self.levels[stage], len(self.levels[stage].live) * program.choices
-            if self.axes > 1 or edges > MAX_DRAWN_EDGES or edges * (1 if stage == last else MERGE_COST) > n:
+            if self.axes > 1 or edges > MAX_DRAWN_EDGES or edges * (1 if stage == last else DRAWS_PER_MERGE) > n:
                 self._draw(stage, seed)
                 return
             chosen = random.multinomial(nodes.weight, np.full(program.choices, 1 / program.choices))
@@ -191,6 +202,9 @@ class Walk:
 
     def _draw(self, stage: int, seed: int) -> None:
         """Judge the maps from a stage on of chains that are drawn there, as many after each node as it stands for."""
+        if self.axes == 1:
+            self._draw_side_by_side(stage, seed)
+            return
         nodes, until = self.levels[stage], len(self.programs)
         size = min(CHAINS_PER_PIECE, max(1024, (self.chains or 0) // MIN_PIECES))
         parts = -(-nodes.weight // size)
@@ -201,6 +215,32 @@ class Walk:
         pieces = Pieces(0, 1, drawn, np.uint64(seed))
         each = Nodes(*(column[at] for column in nodes))
         self._judge(stage, until, each, np.arange(len(at) + 1), np.ones((len(at), 1), self.counts), pieces, done)
+
+    def _draw_side_by_side(self, stage: int, seed: int) -> None:
+        """Do it for windows that are alike on all axes: many chains at once, none by itself."""
+        nodes, until, tasks = self.levels[stage], len(self.programs), len(self.errors.table)
+        jump, extent, pixels, shared, start, _, _, words, _ = self.pool.columns
+        figures = np.stack([c[nodes.exact] for c in (extent, pixels, jump, shared)], axis=-1).astype(np.int64)
+        first = np.concatenate([[0], np.cumsum(nodes.weight)])
+        starts = Starts(
+            figures, start[nodes.exact].astype(np.int64), words, nodes.live.astype(np.int64), nodes.state, nodes.flags,
+            first,
+        )  # fmt: skip
+        tables = self.flat.tables.between(stage, until)
+        given = starts, tables, np.uint64(seed)
+        maps, blocks = int(first[-1]) * (until - stage), -(-int(first[-1]) // LANES)
+        walk = SOONER.of(walk_drawn, maps)
+        self.evaluated += maps
+        step = max(MAPS_PER_CALL // (LANES * (until - stage)), tasks)
+        with ThreadPoolExecutor(thread_count()) as threads:
+            for low in range(0, blocks, step):
+                high = min(low + step, blocks)
+                calls = [
+                    threads.submit(walk, *(i, tasks, low, high, *given, self.errors.of_task(i))) for i in range(tasks)
+                ]
+                for call in calls:
+                    call.result()
+                self._report(stage, until, high / blocks)
 
     def _judge(
         self, stage: int, until: int, nodes: Nodes, group: np.ndarray, weight: np.ndarray, pieces: Pieces,

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from rfscale.engine.errors import InputError
-from rfscale.engine.files import read_mapping
+from rfscale.engine.files import atomically, read_mapping
 from rfscale.engine.network.network import Network
 
 
@@ -138,3 +138,11 @@ def test_a_long_file_is_read_without_a_tree_of_nodes(tmp_path, monkeypatch):
     layers = [{"name": f"l{i}", "kernel": 3, "dilation": [1, 2]} for i in range(2000)]
     (tmp_path / "x.yaml").write_text(yaml.dump({"layers": layers}, default_flow_style=None))
     assert read_mapping(tmp_path / "x.yaml") == {"layers": layers}
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "old").touch()
+    with pytest.raises(FileNotFoundError), atomically(tmp_path / "store"):
+        pass  # nothing was made
+    assert [path.name for path in tmp_path.rglob("*")] == ["store", "old"]

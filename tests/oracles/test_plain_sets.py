@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, assume, given, reject, settings
 
 from rfscale.engine.network.network import Network
 from tests.engine import strategies
+from tests.oracles import plain_layers
 from tests.oracles import plain_sets as reference
 
 EVERY_KIND = list(itertools.product(strategies.FAMILIES, (1, 2, 3)))
@@ -310,7 +311,7 @@ def test_random_networks_are_valid_in_both_modes(family: str, ndim: int) -> None
         sizes = reference.map_sizes(net, size)
         wholly_global = reference.global_nodes(net, "skip")
         for node in net.layers:
-            if node.op in reference.MERGES:
+            if node.op in plain_layers.MERGES:
                 local = [name for name in node.inputs if name not in wholly_global]
                 assert len({reference.jump(net, name) for name in local if name != "input"}) <= 1
                 assert len({sizes[name] for name in local}) <= 1

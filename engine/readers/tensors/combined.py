@@ -81,7 +81,7 @@ def _without_axes(every: Sequence[Dim], size: int) -> Dim:
     if len(long) == 1 and len(every) == 1:
         return long[0]
     if len(long) == 1 and ONE_OF_THEM not in strides:  # what is added is at each of the entries
-        return tuple(f._replace(lead=0) if f.stride == 0 else f for f in long[0])
+        return tuple(f._replace(number=0) if f.stride == 0 else f for f in long[0])
     if NO_PLACE not in strides:
         return mixed(size)
     return without_place(size, of=parts_of(f for dim in long for f in dim if f.stride != 1))
@@ -139,5 +139,5 @@ def still_arranged(out: Tracked, parts: Sequence[Tracked], known: Sequence[Arran
         layers = known[number - 1].layers
         if all((p.layer in layers) == (number_of(x) == number) for p, x in zip(parts, here, strict=True)):
             layers.add(out.layer)  # no other part reads along the channels what is in them
-            out = replace(out, dims=with_dim(out.dims, d, (Factor(n, stride=0, lead=number),)))
+            out = replace(out, dims=with_dim(out.dims, d, (Factor(n, stride=0, number=number),)))
     return out

@@ -34,16 +34,21 @@ class Factor(NamedTuple):
         Number of the spatial axis, or `NEUTRAL`.
     stride : int
         Entries along the axis between two of its indices; of a neutral factor 0 where its entries hold different maps,
-        so that they are no pixels of one map, `ONE_OF_THEM` where all but the entry `lead` hold nothing, and `NO_PLACE`
-        where each holds a part of the map that is not known, and all of them together the whole.
+        so that they are no pixels of one map, `ONE_OF_THEM` where all but the entry `place` hold nothing, and
+        `NO_PLACE` where each holds a part of the map that is not known, and all of them together the whole.
     inner : tuple of Factor
-        What a sequence holds besides extra tokens (a class token), of which `lead` come first. Never split.
+        What a sequence holds besides extra tokens (a class token). Never split.
     lead : int
-        Of entries that hold different maps the number of the `Arrangement` that says which, 0 where none does.
+        Extra tokens before what a sequence holds besides them.
     extra : tuple of int
         Layers of one entry that the extra tokens read, none where they hold nothing of the image; `ALL_OF_IT` where
         they read all that the entries of the sequence do, `NOT_ALIKE` where each token may read other layers of these.
         Of a factor with `NO_PLACE`, the layers whose parts its entries hold; none where that is not known.
+    number : int
+        What the tracker knows of the entries: where they hold different maps, the `Arrangement` that says which, and
+        where they have no place, the `Scores` that they are; 0 for nothing.
+    place : int
+        Of a factor with `ONE_OF_THEM`, the entry that holds the map.
     """
 
     size: int
@@ -52,6 +57,8 @@ class Factor(NamedTuple):
     inner: tuple[Factor, ...] = ()
     lead: int = 0
     extra: tuple[int, ...] = ()
+    number: int = 0
+    place: int = 0
 
 
 Dim: TypeAlias = tuple[Factor, ...]
@@ -70,22 +77,22 @@ def mixed(size: int) -> Dim:
 
 def number_of(dim: Dim) -> int:
     """Return the number of the `Arrangement` of a dim whose entries hold different maps; 0 for any other."""
-    return dim[0].lead if len(dim) == 1 and dim[0].axis == NEUTRAL and dim[0].stride == 0 else 0
+    return dim[0].number if len(dim) == 1 and dim[0].axis == NEUTRAL and dim[0].stride == 0 else 0
 
 
 def one_of(size: int, at: int) -> Dim:
     """Return a dim without spatial factors of which one entry holds the map, and the others nothing."""
-    return () if size == 1 else (Factor(size, NEUTRAL, ONE_OF_THEM, (), at),)
+    return () if size == 1 else (Factor(size, NEUTRAL, ONE_OF_THEM, place=at),)
 
 
-def without_place(size: int, lead: int = 0, needed: int = 0, of: tuple[int, ...] = ()) -> Dim:
+def without_place(size: int, lead: int = 0, needed: int = 0, of: tuple[int, ...] = (), number: int = 0) -> Dim:
     """Return a dim whose entries hold parts of the map that are not known: only all of them at once can be read.
 
     Where `needed` entries after the first `lead` hold all that there is, the others may be cut off; `of` are the layers
     whose parts they hold, where that is known.
     """
     inner = (Factor(needed, NEUTRAL, NO_PLACE),) if 1 < needed < size else ()
-    return () if size == 1 else (Factor(size, NEUTRAL, NO_PLACE, inner, lead if inner else 0, of),)
+    return () if size == 1 else (Factor(size, NEUTRAL, NO_PLACE, inner, lead if inner else 0, of, number),)
 
 
 def parts_of(factors: Iterable[Factor]) -> tuple[int, ...]:
@@ -113,7 +120,7 @@ def some_of(dim: Dim, size: int) -> Dim:
 def picked(dim: Dim, table: Sequence[int]) -> Dim:
     """Return a dim of the entries of one without spatial factors that a table names."""
     if len(dim) == 1 and dim[0].stride == ONE_OF_THEM:
-        places = [place for place, entry in enumerate(table) if entry == dim[0].lead]
+        places = [place for place, entry in enumerate(table) if entry == dim[0].place]
         if len(places) == 1:
             return one_of(len(table), places[0])
     return some_of(dim, len(table))

@@ -62,11 +62,14 @@ class Constant:
         Only where a reader needs it.
     taps : numpy array of bool, optional
         Of weights, over the kernel's axes: the taps that a mask leaves; None for all.
+    varies : bool
+        The value comes from parameters, which training changes, or from chance.
     """
 
     shape: Shape
     value: Any = None
     taps: Any = None
+    varies: bool = False
 
 
 class Joined(Tracked):
@@ -183,6 +186,12 @@ class Tracker:
         By the numbers, from 1, that factors hold.
     pieces : dict
         Cut out of them.
+    scores : list of `left_out.Scores`
+        By the numbers, from 1, that factors hold.
+    products : set of int
+        Layers of which entries are weighed by constants, as queries that are constant do with keys.
+    masked : dict of int to `left_out.Masked`
+        What a mask leaves of scores, by the layers that stand for these: no other layer may read them.
     """
 
     image: Size
@@ -195,6 +204,9 @@ class Tracker:
     coverage: dict[int, Reads] = field(default_factory=dict)
     arrangements: list[Arrangement] = field(default_factory=list)
     pieces: dict[object, Tracked] = field(default_factory=dict)
+    scores: list[Any] = field(default_factory=list)
+    products: set[int] = field(default_factory=set)
+    masked: dict[int, Any] = field(default_factory=dict)
     _cache: dict[object, int] = field(default_factory=dict)
 
     # layers
@@ -229,6 +241,8 @@ class Tracker:
         if len(self.drafts) >= MAX_LAYERS:
             raise InputError(f"the model makes more than {MAX_LAYERS} layers, the most that are supported")
         ndim = len(self.image)
+        if self.masked and not self.masked.keys().isdisjoint(sources):
+            raise UnreadableError("its mask leaves each query other keys")
         if op not in OPS:
             raise UnreadableError(f"no layer {op!r} exists")
         kind = OPS[op].kind

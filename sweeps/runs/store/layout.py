@@ -12,23 +12,32 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, islice
 from math import prod
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.variables import Variable
 from rfscale.sweeps.runs.answer_arrays import answer_arrays
 from rfscale.sweeps.runs.blocks import MEMORY
 from rfscale.sweeps.runs.labelled import blocks_of, check_dims, wanted_stages
+from rfscale.sweeps.runs.store.durable import settle
 from rfscale.sweeps.runs.store.zarr_files import (
+    BYTES,
+    METADATA,
     Map,
     array_metadata,
     chunk_key,
-    encode,
+    compressed,
+    group_metadata,
     is_whole,
-    settle,
+    joined,
+    json_content,
+    label_files,
+    parts,
     write_whole,
 )
 from rfscale.sweeps.spaces.network_space import NetworkSpace
@@ -36,8 +45,10 @@ from rfscale.sweeps.spaces.space import Space
 
 BLOCK_BYTES = 1 << 27  # of a block before compression: 0.1 to 0.3 s of work
 NETWORK_BLOCK = 256  # networks in a block of a NetworkSpace: about as much work
+FILL_BYTES = 1 << 24  # of a block that are filled, and then compressed, at a time: they stay in the cache
 CHUNK = 1 << 20  # architectures that are compressed together: what a reader of one value has to decode
 DONE = "done"
+MARK = "sweep"  # the attribute of the root that says what the store holds
 TICK = b"\1"  # of a block that is stored
 
 
@@ -213,20 +224,53 @@ class Plan:
             made[name] = array_metadata(shape, shard, chunk, spec.dtype, names, spec.attrs())
         return made
 
+    @cached_property
+    def first_files(self) -> dict[str, bytes]:
+        """Groups, arrays and labels: the files that a store begins with, by path, but for the root's own."""
+        files: dict[str, bytes] = {}
+        axes = {"axis": self.source.axis_labels} if self.source.axis_labels else {}
+        labels: dict[str, dict[str, bytes]] = {}  # the same in every stage
+        for stage in self.stages:
+            for dim, values in {**self.source.dims(stage), **axes}.items():
+                if dim not in labels:
+                    labels[dim] = label_files(dim, values)
+                files |= {f"{stage}/{path}": content for path, content in labels[dim].items()}
+            for name, made in self.arrays(stage).items():
+                files[f"{stage}/{name}/{METADATA}"] = json_content(made)
+            files[f"{stage}/{METADATA}"] = json_content(group_metadata(self.source.attrs(stage)))
+        about = {"long_name": "whether a block is stored", "units": "1"}
+        array = array_metadata([self.blocks], [1], [1], "int8", ["block"], about, [BYTES])
+        return files | {f"{DONE}/{METADATA}": json_content(array)}
+
     def made(self, number: int, run: Map = map) -> dict[str, bytes]:
         """Work a block out; return the content of its files by path in the store."""
         stage, inner = self.place(number)
         grid = self.grids[stage]
         position, start, stop = grid.block(inner)
-        with _turn:
-            out = answer_arrays(self.source, {stage: stop - start})[stage]
-            self.source.fill(stage, start, stop, out)
+        rows = prod(grid.chunk)
+        rows *= max(1, FILL_BYTES // (rows * self.source.row_bytes(stage)))  # whole chunks
+        room = answer_arrays(self.source, {stage: min(rows, stop - start)})[stage]
+        chunks: dict[str, list[bytes]] = {name: [] for name in room}
+        for low in range(start, stop, rows):
+            high = min(low + rows, stop)
+            out = {name: values[: high - low] for name, values in room.items()}
+            with _turn:
+                self.source.fill(stage, low, high, out)
+            cuts = {name: parts(values, self._whole(grid.chunk, values)) for name, values in out.items()}
+            made = iter(run(compressed, [cut for each in cuts.values() for cut in each]))
+            for name, each in cuts.items():
+                chunks[name] += islice(made, len(each))
         files = {}
-        for name, values in out.items():
-            tail = values.shape[1:]
-            file = f"{stage}/{name}/{chunk_key((*position, *(0 for _ in tail)))}"
-            files[file] = encode(values, (*grid.shard, *tail), (*grid.chunk, *tail), run)
+        for name, values in room.items():
+            tail = (0,) * (values.ndim - 1)
+            shard, chunk = self._whole(grid.shard, values), self._whole(grid.chunk, values)
+            files[f"{stage}/{name}/{chunk_key((*position, *tail))}"] = joined(chunks[name], shard, chunk)
         return files
+
+    @staticmethod
+    def _whole(shape: tuple[int, ...], values: np.ndarray) -> tuple[int, ...]:
+        """Shape of a shard or chunk of a variable, which may have axes."""
+        return (*shape, *values.shape[1:])
 
     def is_stored(self, number: int) -> bool:
         """Whether the files of a block are in the store, with all their bytes."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,18 +30,9 @@ from rfscale.engine.variables import assembled
 from rfscale.sweeps.machine import size_text
 from rfscale.sweeps.runs.blocks import MEMORY
 from rfscale.sweeps.runs.labelled import blocks_of, coordinates, tree_of, wanted_stages
-from rfscale.sweeps.runs.store.layout import BLOCK_BYTES, DONE, TICK, Options, Plan
-from rfscale.sweeps.runs.store.zarr_files import (
-    BYTES,
-    METADATA,
-    array_metadata,
-    chunk_key,
-    group_metadata,
-    json_content,
-    label_files,
-    settle,
-    write_whole,
-)
+from rfscale.sweeps.runs.store.durable import settle
+from rfscale.sweeps.runs.store.layout import BLOCK_BYTES, DONE, MARK, TICK, Options, Plan
+from rfscale.sweeps.runs.store.zarr_files import METADATA, chunk_key, group_metadata, json_content, write_whole
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.provenance import attributes
 from rfscale.sweeps.spaces.space import Space
@@ -50,7 +42,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
 LAYOUT = 2
-MARK = "sweep"  # the attribute of the root that says what the store holds
 LOCK = "lock"  # a file beside the chunks of `done`, which is no member of the group
 
 Progress = Callable[[int, int], None]
@@ -70,11 +61,13 @@ class Summary:
         Blocks of the store, and those that this call wrote.
     damaged : int
         Of the written ones, those that were stored before but had lost files, or bytes of them.
-    bytes, size : int
-        Bytes of the arrays before compression, and of the store on the disk.
+    bytes : int
+        Bytes of the arrays before compression.
     seconds : float
     rate : float
         Architectures (of the last stage, with the arrays of all stages) that this call wrote in a second.
+    path : Path
+        Folder of the store.
     """
 
     architectures: int
@@ -83,9 +76,14 @@ class Summary:
     written: int
     damaged: int
     bytes: int
-    size: int
     seconds: float
     rate: float
+    path: Path
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of the store on the disk."""
+        return _size(self.path)
 
 
 def write_store(
@@ -135,9 +133,8 @@ def write_store(
         raise store.failure(error) from None
     seconds = time.perf_counter() - begun
     rate = plan.architectures * written / plan.nbytes / seconds
-    size = sum(f.stat().st_size for f in target.rglob("*") if f.is_file())
     new = plan.blocks - len(done)
-    return Summary(plan.architectures, plan.states, plan.blocks, new, store.damaged, plan.nbytes, size, seconds, rate)
+    return Summary(plan.architectures, plan.states, plan.blocks, new, store.damaged, plan.nbytes, seconds, rate, target)
 
 
 def run_stored(
@@ -148,7 +145,7 @@ def run_stored(
     **options: Any,
 ) -> xr.DataTree:
     """Write a store for `rf.sweep`, and return what is in it, to be read when it is asked for."""
-    import xarray as xr
+    from rfscale.sweeps.runs.store.reading import opened
 
     blocks = blocks_of(space)
     stages = wanted_stages(blocks, options["stages"])
@@ -162,7 +159,7 @@ def run_stored(
 
     write_store(space, path, client=client, progress=report, **options)
     coords = coordinates(blocks)  # known here: to read the labels of every stage back takes longer than all else
-    tree = xr.open_datatree(path, engine="zarr", consolidated=False, drop_variables=[*map(str, coords)])
+    tree = opened(Path(path), stages)
     names = json.loads(tree.attrs[MARK])["variables"]  # stages and variables in the order of the space, not of the disk
     made, labels = {}, coords.variables
     for stage in stages:
@@ -171,6 +168,12 @@ def run_stored(
         own = {d: labels[d].copy(deep=False) for d in dims}
         made[stage] = assembled(variables, own, coords, dict(stored.attrs))
     return tree_of(tree.to_dataset(), made, space.name)
+
+
+def _size(folder: str | os.PathLike[str]) -> int:
+    """Bytes of the files in a folder."""
+    with os.scandir(folder) as entries:
+        return sum(_size(e) if e.is_dir() else e.stat().st_size if e.is_file() else 0 for e in entries)
 
 
 def _silent(done: int, total: int) -> None:
@@ -212,7 +215,8 @@ class _Store:
         found = self._found_mark()
         if found is not None:
             self._compare(found)
-            numbers = (n[2:] for n in os.listdir(self.target / DONE) if n[:2] == "c." and n[2:].isdecimal())
+            ticks = os.listdir(self.target / DONE) if (self.target / DONE).is_dir() else []  # lost with the power
+            numbers = (n[2:] for n in ticks if n[:2] == "c." and n[2:].isdecimal())
             return {int(n) for n in numbers if int(n) < self.plan.blocks}  # all-0 chunks are never written
         stranger = self._stranger()
         if stranger is not None:
@@ -230,7 +234,7 @@ class _Store:
 
     def _stranger(self) -> Path | None:
         """Something in the folder that the beginning of this very store, before its first block, does not have."""
-        own = self._first_files()
+        own = self.plan.first_files
         for path in sorted(self.target.rglob("*")):
             name = path.relative_to(self.target).as_posix()
             if path.is_symlink() or not (path.is_dir() or path == self.lock or is_partial(path.name)):
@@ -284,8 +288,10 @@ class _Store:
     def prepare(self) -> set[int]:
         """Make the arrays if there are none, and return the blocks that are stored."""
         done = self.done()
-        self._create()
-        self._sweep()
+        new = os.listdir(self.target) == [DONE] and os.listdir(self.lock.parent) == [LOCK]
+        self._create(new)
+        if not new:
+            self._sweep()
         with ThreadPoolExecutor(numba.get_num_threads()) as pool:
             numbers = sorted(done)
             stored = [n for n, whole in zip(numbers, pool.map(self._is_stored, numbers), strict=True) if whole]
@@ -300,32 +306,24 @@ class _Store:
         tick.unlink()
         return False
 
-    def _first_files(self) -> dict[str, bytes]:
-        """Groups, arrays and labels: the files that a store begins with, by path; the root's comes last, apart."""
-        plan, source = self.plan, self.plan.source
-        files: dict[str, bytes] = {}
-        for stage in plan.stages:
-            labels = [*source.dims(stage).items(), *([("axis", source.axis_labels)] if source.axis_labels else [])]
-            for dim, values in labels:
-                files |= {f"{stage}/{path}": content for path, content in label_files(dim, values).items()}
-            for name, made in plan.arrays(stage).items():
-                files[f"{stage}/{name}/{METADATA}"] = json_content(made)
-            files[f"{stage}/{METADATA}"] = json_content(group_metadata(source.attrs(stage)))
-        about = {"long_name": "whether a block is stored", "units": "1"}
-        array = array_metadata([plan.blocks], [1], [1], "int8", ["block"], about, [BYTES])
-        return files | {f"{DONE}/{METADATA}": json_content(array)}
-
-    def _create(self) -> None:
+    def _create(self, new: bool) -> None:
         """Make groups and arrays, or those that are lost; the root's attributes come last: all is ready."""
-        files = self._first_files()
-        for path, content in files.items():
-            if not _is_same(self.target / path, content):
-                write_whole(self.target / path, content)
+        files = self.plan.first_files
+        with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+            written = [*filter(None, pool.map(partial(self._put, new=new), *zip(*files.items(), strict=True)))]
         if self._found_mark() is None:
-            settle(self.target / path for path in files)
             root = group_metadata({**attributes(self.plan.space, "run"), MARK: json.dumps(self.mark)})
             write_whole(self.target / METADATA, json_content(root))
-            settle([self.target / METADATA])
+            written.append(self.target / METADATA)
+        settle(written)
+
+    def _put(self, file: str, content: bytes, new: bool) -> Path | None:
+        """Write a file unless it is there, and return its path if it was written."""
+        path = self.target / file
+        if not new and _is_same(path, content):
+            return None
+        write_whole(path, content)
+        return path
 
     def _sweep(self) -> None:
         """Remove the files that a process left half written."""
@@ -344,7 +342,10 @@ class _Store:
             for count in self._written(plan.pieces(todo), client):
                 written += count
                 progress(finished + written, plan.nbytes)
-        finally:
+        except BaseException:
+            self._sweep()
+            raise
+        if client is not None:  # a worker may have been killed
             self._sweep()
         return written
 

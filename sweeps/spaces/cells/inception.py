@@ -16,7 +16,7 @@ def inception(
 ) -> dict[str, Any]:
     """Return the dict of stacks of blocks, each of some square windows and a 3×3 max-pooling side by side.
 
-    Blocks B and C of later versions, whose windows are 1×7 and 7×1, are no square spaces; `rf.NetworkSpace` has them.
+    Blocks of later versions, whose windows are 1×7 and 7×1, or 1×3 beside 3×1, are branches as well (docs/spaces.md).
 
     Parameters
     ----------

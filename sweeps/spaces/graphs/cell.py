@@ -55,6 +55,10 @@ class Cell:
     adapt : str
         What the identity is where it has a stride, and what an input of smaller jump passes through.
     aligned : bool
+    project : bool
+        Whether every input passes through a 1×1 convolution to the channels of the cell first.
+    bias : bool
+        Of the convolutions that are the cell's own: these, and those of `adapt`.
     """
 
     name: str
@@ -68,6 +72,8 @@ class Cell:
     stride: int
     adapt: str | None
     aligned: bool
+    project: bool = False
+    bias: bool = True
 
     def factors(self, prefix: str) -> list[tuple[str, tuple[str, ...]]]:
         """Return the names and the labels of what is chosen in a cell whose factors begin with `prefix`."""
@@ -86,9 +92,10 @@ class Cell:
 
     def wire(self, wirer: Wirer, at: int | None, prefix: str, chosen: Mapping[str, Any]) -> int | None:
         """Wire the cell onto node `at`; return the node of its output, None where no path leads there."""
-        ends: dict[str, int | None] = {self.inputs[-1]: at}
+        ends: dict[str, int | None] = {self.inputs[-1]: self.prepared(wirer, at, 1)}
         if len(self.inputs) == 2:
-            ends[self.inputs[0]] = at if wirer.maps < 2 else self.adapted(wirer, wirer.earlier, wirer.ratio)
+            earlier = (at, 1) if wirer.maps < 2 else (wirer.earlier, wirer.ratio)
+            ends[self.inputs[0]] = self.prepared(wirer, *earlier)
         arriving: dict[str, list[int]] = {}
         picks = {pick.name: pick for pick in self.picks}
 
@@ -110,9 +117,16 @@ class Cell:
                     follow(name, chosen[f"{prefix}_{edge.factor}"] if edge.factor else edge.ops[0], edge.to)
         return wirer.merged([ends[name] for name in self.output], "concat" if self.concat else "add", self.aligned)
 
-    def adapted(self, wirer: Wirer, at: int | None, ratio: int) -> int | None:
-        """Wire what brings the earlier map to the jump of the last one, `ratio` times its own."""
-        return at if at is None or ratio == 1 else self._identity(wirer, at, ratio)
+    def prepared(self, wirer: Wirer, at: int | None, ratio: int) -> int | None:
+        """Wire what an input passes through first: an earlier map has a jump of 1/`ratio` of that of the last one."""
+        if at is None:
+            return None
+        ahead = int(self.stride > 1)
+        if ratio > 1:
+            at = self._identity(wirer, at, ratio, ahead)
+        if self.project and (ratio == 1 or self.adapt == "max_pool"):
+            at = wirer.series([{"kernel": 1, "bias": self.bias, "ahead": ahead}], at)
+        return at
 
     def op(self, wirer: Wirer, name: str, at: int, stride: int) -> int | None:
         """Wire an op of some stride onto a node; None where it is no path."""
@@ -125,13 +139,15 @@ class Cell:
             return wirer.series(_strided(blocks, stride), at)
         return self._identity(wirer, at, stride)
 
-    def _identity(self, wirer: Wirer, at: int, stride: int) -> int | None:
+    def _identity(self, wirer: Wirer, at: int, stride: int, ahead: int = 0) -> int | None:
         """Wire the identity of some stride."""
+        own = {"op": "conv", "kernel": 1, "bias": self.bias, "ahead": ahead}
         if self.adapt == "factorized_reduce":  # two 1×1 of that stride, the second one entry further on every axis
-            halves = [wirer.series([{"op": "slice", "start": i, "step": stride}], at) for i in (0, 1)]
+            entries = [{"op": "slice", "start": i, "step": stride} for i in (0, 1)]
+            halves = [wirer.series([entries[i], {**own, "share": (2, i)}], at) for i in (0, 1)]
             return wirer.merged(halves, "concat", aligned=False)
-        kernel = stride if self.adapt == "max_pool" else 1
-        return wirer.series([{"op": "max_pool" if kernel > 1 else "conv", "kernel": kernel, "stride": stride}], at)
+        pool = {"op": "max_pool", "kernel": stride, "stride": stride}
+        return wirer.series([pool if self.adapt == "max_pool" else {**own, "stride": stride}], at)
 
 
 def _strided(blocks: Sequence[Block], stride: int) -> list[Block]:

@@ -13,7 +13,7 @@ from rfscale.sweeps.spaces.graphs.cell import AnyCell, Cell, Edge, Op, Pick
 from rfscale.sweeps.spaces.graphs.wiring import Block, flat_blocks
 
 ADAPTS = ("factorized_reduce", "pointwise", "max_pool")
-CELL_KEYS = ("inputs", "edges", "nodes", "output", "adapt", "stride", "aligned", "like")
+CELL_KEYS = ("inputs", "edges", "nodes", "output", "adapt", "stride", "aligned", "like", "project", "bias")
 
 
 def read_ops(given: object, block: Callable[[object, str], Block]) -> dict[str, Op]:
@@ -77,6 +77,9 @@ class _CellReader:
             raise InputError(f"adapt of {what} is {shown(adapt)}; {nearest(adapt, ADAPTS)}")
         if aligned is not None and not isinstance(aligned, bool):
             raise InputError(f"aligned of {what} is {shown(aligned)}; it must be true or false")
+        for key in ("project", "bias"):
+            if given.get(key) is not None and not isinstance(given[key], bool):
+                raise InputError(f"{key} of {what} is {shown(given[key])}; it must be true or false")
         if isinstance(given.get("nodes"), Mapping):
             return self._any(inputs, aligned is not False)
         edges, picks = self._edges(inputs), self._picks(inputs)
@@ -90,7 +93,8 @@ class _CellReader:
             aligned = adapt != "factorized_reduce"
         if len(inputs) == 2:
             self._refuse_strides(edges, picks)
-        return Cell(self.name, inputs, order, edges, picks, output, concat, self.ops, stride, adapt, aligned)
+        own = given.get("project") or False, given.get("bias") is not False
+        return Cell(self.name, inputs, order, edges, picks, output, concat, self.ops, stride, adapt, aligned, *own)
 
     def _refuse_strides(self, edges: Sequence[Edge], picks: Sequence[Pick]) -> None:
         """Of two inputs, one passes through what its smaller jump needs: the strides of cells are fixed."""
@@ -117,6 +121,9 @@ class _CellReader:
                 raise InputError(
                     f"{what} has {key!r}, and nodes that read any others; give a stage of its own a stride"
                 )
+        for key in ("project", "bias"):
+            if given.get(key) is not None:
+                raise InputError(f"{what} has {key!r}, and nodes that read any others; leave it out")
         most, names = whole(nodes["most"], f"most of nodes of {what}", 0, MAX_NODES), self._op_names(nodes["op"], what)
         for name in names:
             if self.ops[name] is None:

@@ -14,6 +14,7 @@ from rfscale.engine.network.spec import MAX_LAYERS
 
 MERGES = ("add", "concat")
 UPSAMPLING = ("upsample", "conv_transpose")  # their stride is the entries that they make of each
+UNCENTRED = ("space_to_depth", "slice")  # what they read begins at their start
 MODES = ("nearest", "bilinear")
 _FROM = "from "
 
@@ -31,11 +32,13 @@ class ChainLayer(NamedTuple):
     bias: bool = True
     name: str | None = None
     mode: str | None = None  # of upsampling
+    ahead: int = 0  # strides of its cell that come after it: channels grow before
+    share: tuple[int, int] = (1, 0)  # (n, i): part i of n of the channels that its stage has
 
 
 def first_tap(layer: ChainLayer, axis: int) -> int:
     """Return the first entry that a layer's entry 0 reads: paddings keep maps aligned."""
-    if layer.op in ("space_to_depth", "slice"):
+    if layer.op in UNCENTRED:
         return layer.start[axis]
     return -((layer.dilation[axis] * (layer.kernel[axis] - 1)) // 2)
 
@@ -78,7 +81,8 @@ def resolved_layer(block: Mapping[str, Any], pick: Any, strided: bool, ndim: int
         return ChainLayer(op, kernel, stride, per_axis("dilation"), zero, name=label)
     channels = pick(block, "channels", 0) or None
     groups, bias = pick(block, "groups", 1), pick(block, "bias", True)
-    return ChainLayer(op, kernel, stride, per_axis("dilation"), zero, channels, groups, bias, label)
+    of_cell = block.get("ahead", 0), block.get("share", (1, 0))
+    return ChainLayer(op, kernel, stride, per_axis("dilation"), zero, channels, groups, bias, label, None, *of_cell)
 
 
 POINTWISE = ChainLayer("pointwise", (1,), (1,), (1,), (0,))

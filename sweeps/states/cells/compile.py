@@ -15,7 +15,7 @@ from rfscale.sweeps.spaces.graphs.wiring import Given, Wired
 from rfscale.sweeps.spaces.stages import Ref, Stage, Value
 from rfscale.sweeps.states.cell_effects import CellEffects
 from rfscale.sweeps.states.cells.maps import PairEffect
-from rfscale.sweeps.states.effects import Effects, Reach
+from rfscale.sweeps.states.effects import Effects, Reach, apart, by_axis
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
@@ -85,7 +85,7 @@ class PairCompiler:
         made, out = Effects(stage.name), []
         for chosen in self._combinations(names):
             reach = made.reach(stage.wired(chosen, self.ndim).nodes)
-            out.append(PairEffect(1, reach.stride, (), tuple(sorted(reach.terms))))
+            out.append(PairEffect(1, reach.stride[0], (), tuple(reach.on_axis)))
         return out
 
     def _of_cell(self, stage: Stage, names: Sequence[str]) -> list[PairEffect]:
@@ -110,7 +110,7 @@ class PairCompiler:
             raise InputError(
                 f"repeat of stage {stage.name!r} may be 0, beside cells of two inputs; give at least 1, or choices"
             )
-        stride, terms = use.cell.stride, [tuple(sorted(reach.terms)) for reach in made.reach]
+        stride, terms = use.cell.stride, [tuple(reach.on_axis) for reach in made.reach]
         known: dict[tuple[int, int, int], PairEffect] = {}
         out = []
         for key in zip(times.tolist(), earlier.tolist(), last.tolist(), strict=True):
@@ -123,15 +123,15 @@ class PairCompiler:
     def _check(self, stage: Stage, cell: Any, earlier: Reach, last: Reach) -> None:
         """Refuse paths from both inputs that do not fit."""
         for reach in (earlier, last):
-            if reach.terms and reach.stride != cell.stride:
+            if reach.terms and reach.stride != (cell.stride,):
                 raise InputError(
                     f"stage {stage.name!r}: cell {cell.name!r} has stride {cell.stride}, and a path of stride "
-                    f"{reach.stride}; beside cells of two inputs all have the cell's",
+                    f"{by_axis(reach.stride)}; beside cells of two inputs all have the cell's",
                     remedy="give its ops stride: 1, and the cell its stride",
                 )
         if cell.aligned and earlier.terms and last.terms and earlier.centre != last.centre:
             raise InputError(
                 f"stage {stage.name!r}: paths from the inputs of cell {cell.name!r} have centres "
-                f"{abs(earlier.centre - last.centre) / 2:g} entries apart",
+                f"{apart(earlier.centre, last.centre)} entries apart",
                 remedy="use odd kernels in both or even ones in both, or say that it is meant with aligned: false",
             )

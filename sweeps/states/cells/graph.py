@@ -8,15 +8,18 @@ on the node's state; then an edge stands for as many choices as the block at the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from rfscale.sweeps.spaces.graphs.wiring import ChainLayer
 from rfscale.sweeps.states.cells.compile import Folded
 from rfscale.sweeps.states.cells.distinct import DistinctEffects
+from rfscale.sweeps.states.cells.levels import Wanted
 from rfscale.sweeps.states.cells.maps import Hulls, Map, Pair, PairEffect, Sets, Terms, adapted, after
 from rfscale.sweeps.states.compile import Program
-from rfscale.sweeps.states.elements import Element, Elements
+from rfscale.sweeps.states.elements import AxisSet, Elements, root
 from rfscale.sweeps.states.graph import WORD_BYTES, Level, numbered
 from rfscale.sweeps.states.state_graph import StateGraph
 from rfscale.sweeps.states.unions import state_figures
@@ -51,6 +54,14 @@ class _States:
     def nbytes(self) -> int:
         """Bytes that they take, about."""
         return WORD_BYTES * self.held
+
+
+class Parts(NamedTuple):
+    """Parts of nodes: of each the number of its node, its state, and its block of the cell that is used."""
+
+    node: np.ndarray
+    state: np.ndarray
+    block: np.ndarray
 
 
 class CellGraph(StateGraph):
@@ -135,44 +146,58 @@ class CellGraph(StateGraph):
 
     def distinct(self, folded: Folded) -> DistinctEffects:
         """Return the effects of the cell of a stage."""
-        use, stage = folded.use, folded.stage
-        if use.prefix not in self.cells:
-            self.cells[use.prefix] = DistinctEffects(
-                stage.name, use, lambda block: stage.block_layers(block, {}, self.ndim), self.algebra, self.hulls
-            )
-        return self.cells[use.prefix]
+        prefix = folded.use.prefix
+        if prefix not in self.cells:
+            self.cells[prefix] = self.effects_of(folded)
+        return self.cells[prefix]
+
+    def effects_of(self, folded: Folded, wanted: Wanted | None = None) -> DistinctEffects:
+        """Return the effects of the cell of a stage, made anew; told apart by the costs that are wanted."""
+        stage = folded.stage
+
+        def layers(block: Any) -> list[ChainLayer]:
+            return stage.block_layers(block, {}, self.ndim)
+
+        return DistinctEffects(stage.name, folded.use, layers, self.algebra, self.hulls, wanted)
+
+    def edge_blocks(self, stage: int) -> list[list[int]]:
+        """Return the block of each edge, by node, of a stage of uses of a cell."""
+        return self._edge_blocks[stage]
+
+    def block_members(self, block: int) -> np.ndarray:
+        """Return the effects of a block."""
+        return self._blocks[block]
 
     def _split(self, program: Program, folded: Folded, before: Level, limit: int) -> Level | None:
         """The level after uses of a cell: an edge for each part of a node's block that leads to a state of its own."""
         states: _States = self.pool
         cell, prefix = self.distinct(folded), folded.use.prefix
         whole = self._block(prefix, np.arange(len(cell.counts), dtype=np.int32))
+        own = [dict(blocks) for blocks in self._nodes[len(self.levels)]]
+        start = np.array([blocks.pop(prefix, whole) for blocks in own], np.int64)
+        parts: Parts | None = Parts(np.arange(len(own)), before.state.astype(np.int64), start)
+        for use in range(folded.repeat):
+            keep = program.keep if use == folded.repeat - 1 else len(folded.use.cell.inputs) == 2
+            parts = self._used(prefix, parts, program.adapt, keep, limit) if parts is not None else None
+        if parts is None:
+            return None
+        merged: dict[tuple[int, int], list[int]] = {}
+        for node, state, block in zip(*(column.tolist() for column in parts), strict=True):
+            merged.setdefault((node, state), []).append(block)
+        others, live_after = (
+            [tuple(sorted(blocks.items())) for blocks in own],
+            program.next_live[before.live, 0].tolist(),
+        )
         known: dict[tuple[int, int, Blocks], int] = {}
-        rows: list[list[int]] = []
-        edges: list[list[int]] = []
-        for state, live, blocks in zip(
-            before.state.tolist(), before.live.tolist(), self._nodes[len(self.levels)], strict=True
-        ):
-            own, live_after = dict(blocks), int(program.next_live[live, 0])
-            parts = [(states.pairs[state], own.pop(prefix, whole))]
-            for use in range(folded.repeat):
-                keep = program.keep if use == folded.repeat - 1 else len(folded.use.cell.inputs) == 2
-                parts = [
-                    part for at, block in parts for part in self._divided(cell, prefix, at, block, program.adapt, keep)
-                ]
-            merged: dict[Pair, list[int]] = {}
-            for end, block in parts:
-                merged.setdefault(end, []).append(block)
-            row, row_edges = [], []
-            for end, found in merged.items():
-                block = found[0] if len(found) == 1 else self._block(prefix, self._joined(found))
-                kept = tuple(sorted(own.items())) if folded.last else tuple(sorted({**own, prefix: block}.items()))
-                row.append(known.setdefault((states.number(end), live_after, kept), len(known)))
-                row_edges.append(block)
-            rows.append(row)
-            edges.append(row_edges)
-            if states.held + NODE_WORDS * len(known) > limit:
-                return None
+        rows: list[list[int]] = [[] for _ in own]
+        edges: list[list[int]] = [[] for _ in own]
+        for (node, state), found in merged.items():
+            block = found[0] if len(found) == 1 else self._block(prefix, self._joined(found))
+            kept = others[node] if folded.last else tuple(sorted((*others[node], (prefix, block))))
+            rows[node].append(known.setdefault((state, live_after[node], kept), len(known)))
+            edges[node].append(block)
+        if states.held + NODE_WORDS * len(known) > limit:
+            return None
         states.nodes += len(known)
         width = max(len(row) for row in rows)
         follow = np.full((len(rows), width), -1, np.int32)
@@ -186,15 +211,25 @@ class CellGraph(StateGraph):
         state_after = np.array([s for s, _, _ in known], np.int32)
         return Level(follow, state_after, np.array([live for _, live, _ in known], np.int32))
 
+    def _used(self, prefix: str, parts: Parts, adapt: str | None, keep: bool, limit: int) -> Parts | None:
+        """What one use of a cell makes of parts of nodes; None where the states take more than `limit` words."""
+        states: _States = self.pool
+        found: list[tuple[int, int, int]] = []
+        for node, state, block in zip(*(column.tolist() for column in parts), strict=True):
+            for end, part in self._divided(self.cells[prefix], prefix, states.pairs[state], block, adapt, keep):
+                found.append((node, states.number(end), part))
+            if states.held > limit:
+                return None
+        return Parts(*np.array(found, np.int64).reshape(-1, 3).T)
+
     def _divided(
         self, cell: DistinctEffects, prefix: str, at: Pair, block: int, adapt: str | None, keep: bool
     ) -> list[tuple[Pair, int]]:
         """What one use makes of a state, and the part of a block that does so."""
         ready = adapted(self.algebra, at, adapt) if cell.universe.inputs == 2 else at
-        jump, width = ready.last.jump, 1
-        if not self.hulls:
-            maps = [m for m in (ready.last, ready.earlier if cell.universe.inputs == 2 else None) if m is not None]
-            width = min(_narrowest(maps), jump * cell.universe.widest_gap)
+        jump = ready.last.jump
+        maps = [m for m in (ready.last, ready.earlier if cell.universe.inputs == 2 else None) if m is not None]
+        width = min(_narrowest(maps), jump * cell.universe.widest_gap)
         _, effects = cell.classes(jump, width)
         found: dict[Pair, list[np.ndarray]] = {}
         for number, members in self._by_class(cell, prefix, block, jump, width):
@@ -231,7 +266,7 @@ class CellGraph(StateGraph):
         return np.sort(np.concatenate([self._blocks[b] for b in blocks]))
 
     def _size(self, cell: DistinctEffects, block: int) -> int:
-        return sum(cell.counts[self._blocks[block]].tolist())
+        return int(cell.counts[self._blocks[block]].sum())  # no more than the cell has: below 2^63
 
     # figures ---------------------------------------------------------------------------------------------------------
 
@@ -304,7 +339,7 @@ def _narrowest(maps: Sequence[Map]) -> int:
 
 def map_figures(maps: Sequence[Map], ndim: int) -> dict[str, np.ndarray]:
     """Return the figures of maps: each a component of its own, with its terms as elements."""
-    elements: list[Element] = []
+    elements: list[AxisSet] = []
     component: list[int] = []
     first: list[int] = []
     widest = max((len(m.terms) for m in maps), default=1)
@@ -317,16 +352,15 @@ def map_figures(maps: Sequence[Map], ndim: int) -> dict[str, np.ndarray]:
         number[i] = len(first)
         first.append(len(elements))
         for t, (start, bits) in enumerate(m.terms):
-            elements.append(Element(m.jump, 2 * start, bits))
+            elements.append(AxisSet(m.jump, 2 * start, bits))
             component.append(int(number[i]))
             masks[i, t >> 6] |= np.uint64(1 << (t & 63))
     inside = np.zeros((len(elements), words), np.uint64)
     for e, c in enumerate(component):
         t = e - first[c]
         inside[e, t >> 6] = np.uint64(1 << (t & 63))
-    made = Elements(elements, np.array(component, np.int32), np.array(first, np.int64), inside)
+    parts = (np.arange(len(elements)),)
+    made = Elements((elements,), parts, np.array(component, np.int32), np.array(first, np.int64), inside)
     if not elements:
-        made = Elements(
-            [Element(1, 0, 1)], np.zeros(1, np.int32), np.zeros(1, np.int64), np.ones((1, words), np.uint64)
-        )
+        made = replace(root(1), inside=np.ones((1, words), np.uint64))
     return state_figures(made, masks, number, ndim)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations, product
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.spaces.graphs.cell import Cell
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Wirer
-from rfscale.sweeps.states.effects import Effects, Placed, Reach
+from rfscale.sweeps.states.effects import Effects, Placed, Reach, by_axis
 
 MAX_PATHS = 1 << 10  # different sets that the paths from one input can be
 
@@ -58,42 +59,57 @@ def steps_of_cell(cell: Cell) -> list[Step]:
     return [made[name] for name in cell.order if name in made and name in needed]
 
 
+Prices = Mapping[str, tuple[tuple[int, ...], ...]]  # costs of each op: on an edge from each input, and from a node
+
+
 class Alternatives(NamedTuple):
-    """What a node may be, given its sources: rows of source × op class, and how many choices each stands for."""
+    """What a node may be, given its sources: rows of source × op class, how many choices each is, and its costs."""
 
     slots: np.ndarray  # int64 (alternatives, edges)
     times: np.ndarray  # int64 (alternatives,)
+    costs: np.ndarray  # int64 (alternatives, costs)
 
 
 class Ops:
     """The ops of a cell as sets of paths, those that are alike in one class.
 
-    `paths` has, for each class, its sets on an edge from an input and on one from a node.
+    `paths` has, for each class, its sets on an edge from an input and on one from a node; `costs`, int64 array (inputs
+    + 1, classes, costs), what it costs on an edge from each input and from a node.
     """
 
     def __init__(
-        self, stage: str, cell: Cell, layers: Callable[[Mapping[str, Any]], Sequence[ChainLayer]], terms: Any
+        self,
+        stage: str,
+        cell: Cell,
+        layers: Callable[[Mapping[str, Any]], Sequence[ChainLayer]],
+        terms: Any,
+        prices: Prices | None = None,
     ) -> None:
         self.paths: list[tuple[tuple[Placed, ...], tuple[Placed, ...]]] = []
         self.of: dict[str, int] = {}
+        self._inputs = len(cell.inputs)
+        costs: list[tuple[tuple[int, ...], ...]] = []
         known: dict[Any, int] = {}
         reaches: list[tuple[Reach, Reach]] = []
         for name in cell.op_names():
             both = tuple(_reach(stage, cell, layers, name, stride) for stride in (cell.stride, 1))
-            key = (terms(both[0].terms), terms(both[1].terms))
+            price = prices[name] if prices is not None else ((),) * (self._inputs + 1)
+            key = (terms(both[0].on_axis), terms(both[1].on_axis), price)
             if key not in known:
                 known[key] = len(known)
-                self.paths.append(key)
+                self.paths.append(key[:2])
+                costs.append(price)
             self.of[name] = known[key]
             reaches.append((both[0], both[1]))
+        self.costs = np.array(costs, np.int64).reshape(len(costs), self._inputs + 1, -1).transpose(1, 0, 2)
         for i, expected in ((0, cell.stride), (1, 1)):
             for name, reach in zip(cell.op_names(), reaches, strict=True):
-                if reach[i].terms and reach[i].stride != expected:
+                if reach[i].terms and reach[i].stride != (expected,):
                     raise InputError(
-                        f"stage {stage!r}: paths that meet in cell {cell.name!r} have strides {reach[i].stride} (op "
-                        f"{name!r}) and {expected}; they need one stride"
+                        f"stage {stage!r}: paths that meet in cell {cell.name!r} have strides "
+                        f"{by_axis(reach[i].stride)} (op {name!r}) and {expected}; they need one stride"
                     )
-            centres = {reach[i].centre for reach in reaches if reach[i].terms}
+            centres = {reach[i].centre[0] for reach in reaches if reach[i].terms}
             if cell.aligned and centres - {0}:
                 raise InputError(
                     f"stage {stage!r}: the ops of cell {cell.name!r} have centres up to "
@@ -112,8 +128,11 @@ class Ops:
         for subset in step.subsets:
             for chosen in product(*weights):
                 slots.append([column[s] * n + c for s, (c, _) in zip(subset, chosen, strict=True)])
-                times.append(int(np.prod([many for _, many in chosen])))
-        return Alternatives(np.array(slots, np.int64).reshape(len(slots), -1), np.array(times, np.int64))
+                times.append(prod(many for _, many in chosen))
+        found = np.array(slots, np.int64).reshape(len(slots), -1)
+        source, kind = np.divmod(found, max(1, n))
+        costs = self.costs[np.minimum(source, self._inputs), kind].sum(axis=1)
+        return Alternatives(found, np.array(times, np.int64), costs)
 
 
 def _reach(
@@ -211,6 +230,10 @@ class Universe:
     def moved(self, masks: np.ndarray) -> np.ndarray:
         """Return what every op makes of masks: uint64 array (masks, ops, words)."""
         return np.stack([_through(masks, table) for table in self._tables], axis=1)
+
+    def moved_by(self, masks: np.ndarray, op: int) -> np.ndarray:
+        """Return what one op makes of masks: uint64 array (masks, words)."""
+        return _through(masks, self._tables[op])
 
     def widened(
         self, masks: np.ndarray, jump: int, width: int

@@ -79,7 +79,7 @@ def _transposed(kernel: int, stride: int) -> Family:
 
 def of_reach(reach: Reach) -> tuple[Family, ...]:
     """Return the paths through layers that only thin out entries."""
-    return tuple(Family(1, reach.stride, (term,)) for term in sorted(reach.terms))
+    return tuple(Family(1, reach.stride[0], (placed,)) for placed in reach.on_axis)
 
 
 def compose(outer: Family, inner: Family) -> Family:

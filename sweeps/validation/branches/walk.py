@@ -17,14 +17,15 @@ from rfscale.sweeps.kernels.formula_errors import OVERLAP_BINS
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Wiring
 from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.states.unions import figures_along
-from rfscale.sweeps.validation.branches.along_wiring import Along, Formulas, window_of
+from rfscale.sweeps.validation.branches.along_wiring import Along, Formulas, windows_of
 from rfscale.sweeps.validation.kernel_tables import Kind
 from rfscale.sweeps.validation.own_walk import path_to, tally, worst_edges
+from rfscale.sweeps.variables import AXIS_FIGURES
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
 
-MERGE: Kind = ((0, 0, 0),)
+MERGE = (0, 0, 0)  # window of a merge
 MAX_EDGES = 1 << 24  # nodes × choices of a stage
 MAX_CALLS = 1 << 22  # states of formulas × choices of a stage: each is worked out in Python
 
@@ -75,7 +76,7 @@ class BranchWalk:
         progress: Callable[[int, int], object] | None = None,
     ) -> None:
         self.space, self.formulas, self.counts, self.drawn = space, formulas, counts, drawn
-        self.axes = 1  # stands for all
+        self.axes = 1 if space.square else len(space.axes)  # 1 stands for all
         self.compiled = compiled(space)
         self.evaluated = 0
         if drawn is None:
@@ -89,7 +90,8 @@ class BranchWalk:
         zero = np.zeros(n, np.int64)
         first = np.full(n, self._number((formulas.start, True)))
         self.levels = [Level(zero, zero, first, np.ones(n, counts), np.arange(n), zero)]
-        self._figures = {name: np.full(n, 1) for name in ("area", "extent", "jump")} | {"overlap": np.zeros(n)}
+        one = np.ones((n, self.axes), np.int64)
+        self._figures = {"area": one[:, 0], "extent": one, "jump": one, "overlap": np.zeros((n, self.axes))}
         for stage in range(len(self.programs)):
             self._add(stage)
             if progress:
@@ -139,6 +141,7 @@ class BranchWalk:
         else:
             row, choice, ends = np.arange(n), self.drawn[:, stage], np.zeros(n, np.int64)
             figures = figures_along(self.programs[: stage + 1], self.drawn[:, : stage + 1], len(self.space.axes))
+        figures = {k: v.reshape(len(v), -1) if k in AXIS_FIGURES else v for k, v in figures.items()}
         self.evaluated += len(row)
         kind, after = self._steps(stage, before, row, choice)
         after = self._snapped(after, figures)
@@ -166,7 +169,7 @@ class BranchWalk:
         program = self.programs[stage]
         assert program.wirings is not None  # the space branches
         extent, jump = (self._figures[name].astype(np.int64) for name in ("extent", "jump"))
-        columns = np.stack([program.variant[before.live], before.state, extent, jump], axis=1)
+        columns = np.column_stack([program.variant[before.live], before.state, extent, jump])
         keys, key_of = np.unique(columns, axis=0, return_inverse=True)
         asked = key_of.reshape(-1)[row] * program.choices + choice
         numbers, which = np.unique(asked, return_inverse=True)
@@ -175,28 +178,29 @@ class BranchWalk:
         found = np.full((len(numbers), 2), -1, np.int64)
         variant, key, wirings = -1, -1, []  # keys come variant by variant
         for i, (now, c) in enumerate(zip(*(x.tolist() for x in np.divmod(numbers, program.choices)), strict=True)):
-            v, state, e, j = keys[now].tolist()
+            v, state, *sizes = keys[now].tolist()
+            e, j = tuple(sizes[: self.axes]), tuple(sizes[self.axes :])
             if v != variant:
                 variant, wirings = v, list(program.wirings(v))
-            if now != key and e:
+            if now != key and e[0]:
                 key, (one, image) = now, self._states[state]
                 along = Along(self.formulas, program.stage, one, e, j, image)
-            if e and not _no_path(wirings[c]):
-                kind = self._kinds.setdefault(_kind(wirings[c]), len(self._kinds))
+            if e[0] and not _no_path(wirings[c]):
+                kind = self._kinds.setdefault(_kind(wirings[c], self.axes), len(self._kinds))
                 found[i] = kind, self._number((along.end(wirings[c]), image and not wirings[c]))
         kind, after = found[which.reshape(-1)].T
         return kind, after
 
     def _snapped(self, state: np.ndarray, figures: dict[str, np.ndarray]) -> np.ndarray:
-        rows = np.stack([state.astype(float), figures["area"].astype(float), figures["overlap"]], axis=1)
+        rows = np.column_stack([state.astype(float), figures["area"].astype(float), figures["overlap"]])
         distinct, which = np.unique(rows, axis=0, return_inverse=True)
         numbers = [
             -1 if s < 0 else self._number(self._with_exact(self._states[int(s)], int(area), overlap))
-            for s, area, overlap in distinct.tolist()
+            for s, area, *overlap in distinct.tolist()
         ]
         return np.array(numbers, np.int64)[which.reshape(-1)]
 
-    def _with_exact(self, one: Any, area: int, overlap: float) -> tuple[Any, bool]:
+    def _with_exact(self, one: Any, area: int, overlap: Sequence[float]) -> tuple[Any, bool]:
         state, image = one
         return self.formulas.snapped(state, area, overlap, same), image
 
@@ -218,23 +222,30 @@ class BranchWalk:
             figures["overlap"][here],
             self.levels[-1].weight[row],
         )
-        whole = self._figures["area"].astype(np.int64)
+        whole = self._figures["area"].astype(np.int64)[:, None]
         shared = np.rint(np.nan_to_num(self._figures["overlap"]) * whole).astype(np.int64)
-        cell = kind * OVERLAP_BINS + (shared * OVERLAP_BINS // np.maximum(1, whole))[row]
-        columns = [state, *(figures[name][here].astype(np.int64) for name in ("extent", "jump", "area"))]
-        distinct, which = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
-        found = [self.formulas.values(self._states[s][0], e, j, a) for s, e, j, a in distinct.tolist()]
-        values = np.array(found, float).reshape(len(distinct), len(self.formulas.names), 3)[which.reshape(-1)]
-        shape = len(self._kinds) * OVERLAP_BINS, 2 * len(self.formulas.names)
+        cell = kind * OVERLAP_BINS + (shared * OVERLAP_BINS // np.maximum(1, whole)).min(axis=1)[row]
+        columns = [state, *(figures[name][here].astype(np.int64) for name in ("area", "extent", "jump"))]
+        distinct, which = np.unique(np.column_stack(columns), axis=0, return_inverse=True)
+        axes, judged = self.axes, 1 + self.axes
+        found = [
+            [
+                (S, *P, fits)
+                for S, P, fits in self.formulas.values(self._states[s][0], tuple(n[:axes]), tuple(n[axes:]), a)
+            ]
+            for s, a, *n in distinct.tolist()
+        ]
+        values = np.array(found, float).reshape(len(distinct), len(self.formulas.names), 2 + axes)[which.reshape(-1)]
+        shape = len(self._kinds) * OVERLAP_BINS, judged * len(self.formulas.names)
         table = np.zeros((*shape, errors.COLUMNS), self.counts)
         worst, place = np.full(shape, -1.0), np.zeros((*shape, 2), np.int64)
         for number in range(len(self.formulas.names)):
-            S, P, fits = values[:, number].T
+            S, *P, fits = values[:, number].T
             with np.errstate(invalid="ignore"):
-                wrong = (np.abs(S - area) / area, np.abs(P - overlap))
-                bad = (S <= 0, (P < -errors.EXACT) | (P > 1 + errors.EXACT))
-            for figure in range(2):
-                measure = 2 * number + figure
+                wrong = (np.abs(S - area) / area, *(np.abs(p - exact) for p, exact in zip(P, overlap.T, strict=True)))
+                bad = (S <= 0, *((p < -errors.EXACT) | (p > 1 + errors.EXACT) for p in P))
+            for figure in range(judged):
+                measure = judged * number + figure
                 tally(table[:, measure], (cell,), wrong[figure], bad[figure], fits > 0, weight)
                 cells, edge, worst[cells, measure] = worst_edges(cell, wrong[figure])
                 place[cells, measure] = np.column_stack([row[edge], choice[edge]])
@@ -254,9 +265,9 @@ def _no_path(wiring: Wiring) -> bool:
     return any(node.layer == "none" for node in wiring)
 
 
-def _kind(wiring: Wiring) -> Kind:
+def _kind(wiring: Wiring, axes: int) -> Kind:
     """Kind of the map of a stage: the window of its last layer, (1, 1, 1) of none, or a merge."""
     if not wiring or _no_path(wiring):
-        return ((1, 1, 1),)
+        return ((1, 1, 1),) * axes
     last = wiring[-1].layer
-    return (window_of(last),) if isinstance(last, ChainLayer) else MERGE
+    return windows_of(last, axes) if isinstance(last, ChainLayer) else (MERGE,) * axes

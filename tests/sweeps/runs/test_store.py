@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pickle
 import random
 import shutil
 import signal
@@ -22,8 +23,8 @@ import zarr
 import rfscale as rf
 from rfscale.engine import Network
 from rfscale.engine.errors import InputError
+from rfscale.sweeps.runs.store import durable, store
 from rfscale.sweeps.runs.store import layout as blockstore
-from rfscale.sweeps.runs.store import store
 from rfscale.sweeps.runs.store import zarr_files as shards
 from rfscale.sweeps.runs.store.layout import cut
 from rfscale.sweeps.runs.store.store import write_store
@@ -265,19 +266,61 @@ def test_readers_see_every_flipped_bit(tmp_path):
             file.write_bytes(content)
 
 
-def test_data_reach_the_disk_before_the_tick(tmp_path, monkeypatch):
+@pytest.mark.parametrize("whole", [True, False], ids=["the file system", "file by file"])
+def test_data_reach_the_disk_before_the_tick(whole, tmp_path, monkeypatch):
     order = []
-    sync, replace = os.fsync, Path.replace
+    sync, replace, system = os.fsync, Path.replace, durable.sync_whole
     monkeypatch.setattr(os, "fsync", lambda file: (order.append(os.readlink(f"/proc/self/fd/{file}")), sync(file))[1])
     monkeypatch.setattr(Path, "replace", lambda a, b: (order.append(f"-> {b}"), replace(a, b))[1])
+    monkeypatch.setattr(durable, "sync_whole", lambda folder: (order.append("all"), system(folder))[1])
+    kind = durable.kind_of(tmp_path.stat().st_dev)
+    monkeypatch.setattr(durable, "WHOLE", (kind,) if whole else ())
+    monkeypatch.setattr(durable, "MAX_WAITING", float("inf"))
     write_store(demo(), tmp_path / "a.zarr", block_bytes=SMALL)
+    assert ("all" in order) == whole
     ticks = [i for i, entry in enumerate(order) if "-> " in entry and "/done/c." in entry]
     assert len(ticks) > 3
     for begin, tick in zip([-1, *ticks], ticks, strict=False):
         block = order[begin + 1 : tick]
         for i, entry in enumerate(block):
-            if entry.startswith("-> ") and "/done/" not in entry:
-                assert {entry[3:], str(Path(entry[3:]).parent)} <= set(block[i:])
+            if entry.startswith("-> ") and "/done/c." not in entry:
+                later = set(block[i:])
+                assert "all" in later or {entry[3:], str(Path(entry[3:]).parent)} <= later
+
+
+def test_a_file_system_that_is_written_whole_is_known():
+    """Of a folder whose file system is not known, every file is written by itself."""
+    assert durable.kind_of(os.makedev(4095, 1)) == ""
+    kinds = Path("/proc/self/mountinfo").read_text()
+    assert durable.kind_of(os.stat("/proc/self").st_dev) == ("proc" if " - proc " in kinds else "")
+
+
+def test_what_is_lost_with_the_power_is_written_again(tmp_path):
+    """The root may be there before what it names is: a file system may write names in any order."""
+    write_store(demo(), tmp_path / "whole", block_bytes=SMALL)
+    path = tmp_path / "a.zarr"
+    path.mkdir()
+    shutil.copy(tmp_path / "whole" / "zarr.json", path)
+    write_store(demo(), path, block_bytes=SMALL)
+    assert contents(path) == contents(tmp_path / "whole")
+
+
+def test_the_tree_is_that_which_xarray_opens(tmp_path):
+    path = tmp_path / "a.zarr"
+    tree = rf.sweep(demo(), store=path)
+    zarr.open_array(path / "s3" / "extent").attrs["mine"] = "kept"
+    tree = rf.sweep(demo(), store=path)
+    assert tree["s3"].extent.attrs["mine"] == "kept"
+    assert "consolidated_metadata" not in json.loads((path / "zarr.json").read_text())
+    copied = pickle.loads(pickle.dumps(tree["s3"].to_dataset()))
+    with xr.open_datatree(path, engine="zarr", consolidated=False) as opened:
+        assert tree.attrs == opened.attrs
+        xr.testing.assert_identical(tree.done.load(), opened.done.load())
+        for name, stage in opened.children.items():
+            xr.testing.assert_equal(plain(tree[name].to_dataset().load()), plain(stage.to_dataset().load()))
+            assert tree[name].attrs == stage.attrs
+            assert all(tree[name][v].attrs == stage[v].attrs for v in stage.data_vars)
+        xr.testing.assert_identical(copied.load(), tree["s3"].to_dataset().load())
 
 
 def test_full_disk(tmp_path, monkeypatch):

@@ -75,7 +75,7 @@ def test_the_kernel_against_plain_sets(seed):
                 begin = draw.choice([1, 2, 5, 30, 63, 64, 65, 70])
                 taps |= set(range(begin, begin + draw.choice([1, 1, 2, 7, 40])))
             effects.append(
-                Effect(draw.choice([1, 2, 3]), ((0, sum(1 << t for t in taps)),) if draw.random() < 0.9 else ())
+                Effect((draw.choice([1, 2, 3]),), (((0, sum(1 << t for t in taps)),),) if draw.random() < 0.9 else ())
             )
         effects = list(dict.fromkeys(effects))
         n = len(states)
@@ -88,9 +88,9 @@ def test_the_kernel_against_plain_sets(seed):
         after: dict = {}
         for i, (jump, pixels) in enumerate(states):
             for e, effect in enumerate(effects):
-                taps = [t for _, bits in effect.terms for t in range(bits.bit_length()) if bits >> t & 1]
+                taps = [t for ((_, bits),) in effect.terms for t in range(bits.bit_length()) if bits >> t & 1]
                 made = frozenset(x + t * jump for x in pixels for t in taps)
-                key = (jump * effect.stride if made else 0, frozenset(x - min(made) for x in made))
+                key = (jump * effect.stride[0] if made else 0, frozenset(x - min(made) for x in made))
                 assert ends[i, e] == after.setdefault(key, len(after))
         states = [(jump, set(pixels)) for jump, pixels in after]
         figures = set_figures(tuple(level))

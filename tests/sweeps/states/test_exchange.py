@@ -9,7 +9,7 @@ import pytest
 
 from rfscale.sweeps import Space
 from rfscale.sweeps.kernels import unions as kernels
-from rfscale.sweeps.kernels.square_figures import square_figures
+from rfscale.sweeps.kernels.row_figures import row_figures
 from rfscale.sweeps.spaces.space import Space as AnySpace
 from rfscale.sweeps.states import exchange
 from rfscale.sweeps.states.compiled import compiled
@@ -89,8 +89,8 @@ def test_figures_of_squares_in_words_are_those_of_masks(seed, ndim):
         start, extent, jump, sets = elements.tables()
         given = (masks, component, elements.first, elements.inside, start, extent, jump, sets, ndim)
         one, other = np.full((2, 7, len(masks)), -1, np.int64)
-        kernels.union_figures(*given, one)
-        square_figures(*given, other)
+        kernels.union_figures(0, len(masks), *given, one)
+        row_figures(0, len(masks), *given, other)
         assert np.array_equal(one, other)
 
 

@@ -11,6 +11,8 @@ import rfscale as rf
 from rfscale.engine import InputError
 from rfscale.sweeps import Space
 from tests.sweeps.states.test_unions import EDGES, HEAD, NESTED, random_space
+from tests.sweeps.states.test_unlike_axes import INCEPTION, VOLUME
+from tests.sweeps.states.test_unlike_axes import random_space as unlike
 
 FIRST_SKIP = {
     "name": "first-skip",
@@ -42,8 +44,9 @@ def by_networks(space: Space, own: dict) -> dict[tuple[str, str, str], list[int]
             repeated = space.size // sizes[stage]
             if index % repeated:
                 continue  # the same map as of an architecture before
+            overlaps = {"overlap": 0} if space.square else {f"overlap_{a}": i for i, a in enumerate(space.axes)}
             for formula in report.formula.values.tolist():
-                for figure in ("area", "overlap"):
+                for figure in ("area", *overlaps):
                     cell = out.setdefault((stage, formula, figure), [0, 0, 0, 0])
                     if layer == "input":
                         known = formula != "published" or len(space.axes) == 2
@@ -51,7 +54,9 @@ def by_networks(space: Space, own: dict) -> dict[tuple[str, str, str], list[int]
                         cell[2] += known
                         continue
                     row = report.sel(layer=layer, formula=formula)
-                    exact, value = (row.area, row.value) if figure == "area" else (row.overlap[0], row.overlap_value[0])
+                    exact, value = row.area, row.value
+                    if figure in overlaps:
+                        exact, value = row.overlap[overlaps[figure]], row.overlap_value[overlaps[figure]]
                     error = float(abs(value - exact) / (exact if figure == "area" else 1))
                     valued = error == error
                     cell[0] += valued
@@ -61,7 +66,26 @@ def by_networks(space: Space, own: dict) -> dict[tuple[str, str, str], list[int]
     return out
 
 
-SPACES = [FIRST_SKIP, NESTED, EDGES, random_space(3), {**FIRST_SKIP, "name": "line", "axes": 1}]
+BENT = {
+    "name": "bent",
+    "stages": [
+        {"name": "stem", "kernel": 3, "stride": [1, [2, 1]]},
+        {"name": "split", "branches": {"choose": [1, 2], "of": [
+            [], {"kernel": 3}, [{"kernel": [1, 3]}, {"kernel": [3, 1]}], {"kernel": [1, 5], "dilation": [1, 2]}]}},
+        {"name": "after", "kernel": 3},
+    ],
+}  # fmt: skip
+SPACES = [
+    BENT,
+    {**VOLUME, "stages": VOLUME["stages"][1:2]},
+    unlike(1),
+    unlike(6),
+    FIRST_SKIP,
+    NESTED,
+    EDGES,
+    random_space(3),
+    {**FIRST_SKIP, "name": "line", "axes": 1},
+]
 
 
 @pytest.mark.parametrize("spec", SPACES, ids=lambda s: s["name"])
@@ -79,8 +103,9 @@ def test_a_space_is_what_its_networks_say(spec):
         assert [found[name].item() for name in names] == numbers, (stage, formula, figure)
 
 
-def test_the_worst_maps_have_the_errors_that_are_given():
-    space = Space.from_dict(HEAD)
+@pytest.mark.parametrize("spec", [HEAD, INCEPTION], ids=lambda s: s["name"])
+def test_the_worst_maps_have_the_errors_that_are_given(spec):
+    space = Space.from_dict(spec)
     report = rf.validate(space, worst=2, formulas={"thirds": OWN["thirds"]})
     assert "merge" in report.kind.values
     met = 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.readers.onnx.graph.constants import MAX_FLOATS, MAX_VALUES, is_kept, values_of
+from rfscale.engine.readers.onnx.graph.constants import MAX_FLOATS, MAX_VALUES, is_kept, most_values, values_of
 from rfscale.engine.readers.onnx.graph.node import Node
 from rfscale.engine.readers.onnx.graph.shapes import constant_of
 from rfscale.engine.readers.tensors.tracking import Constant, Shape
@@ -98,7 +98,7 @@ def folded(op: str, inputs: Sequence[Any], attrs: Mapping[str, Any], shape: Shap
     known = all(v is None or v.value is not None or op in ("Shape", "Size") for v in inputs)
     if op == "NonZero" and known and inputs:  # its shape depends on the values
         shape = inputs[0].shape
-    if fold is not None and known and shape is not None and prod(shape) <= MAX_VALUES:
+    if fold is not None and known and shape is not None and prod(shape) <= most_values(shape):
         try:
             value = np.asarray(fold([None if v is None else v for v in inputs], attrs))
         except (
@@ -112,7 +112,7 @@ def folded(op: str, inputs: Sequence[Any], attrs: Mapping[str, Any], shape: Shap
             FloatingPointError,
         ):
             return constant_of(shape)
-        return Constant(value.shape, value if value.size <= MAX_VALUES else None)
+        return Constant(value.shape, value if value.size <= most_values(value.shape) else None)
     return constant_of(shape)
 
 

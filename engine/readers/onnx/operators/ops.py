@@ -24,6 +24,7 @@ from rfscale.engine.readers.tensors.layout import (
 from rfscale.engine.readers.tensors.operators import spatial_ops as sp
 from rfscale.engine.readers.tensors.operators.entries import numbered, take
 from rfscale.engine.readers.tensors.operators.joins import concatenate
+from rfscale.engine.readers.tensors.operators.left_out import added, chosen, multiplied
 from rfscale.engine.readers.tensors.operators.moves import tile
 from rfscale.engine.readers.tensors.operators.products import attend, einsum, matmul, weighted
 from rfscale.engine.readers.tensors.operators.window_ops import shuffle
@@ -36,7 +37,7 @@ Not PRelu QuantizeLinear Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh
 Sqrt Swish Tan Tanh ThresholdedRelu ImageScaler Affine ParametricSoftplus ScaledTanh
 """.split()
 ADDED = """
-Add Sub Sum Max Min Mean Where And Or Xor Equal Less Greater LessOrEqual GreaterOrEqual Mod Pow BitShift BitwiseAnd
+Sub Sum Max Min Mean And Or Xor Equal Less Greater LessOrEqual GreaterOrEqual Mod Pow BitShift BitwiseAnd
 BitwiseOr BitwiseXor
 """.split()
 
@@ -44,6 +45,16 @@ BitwiseOr BitwiseXor
 @onnx(*POINTWISE, *ADDED)
 def _added(k: Tracker, node: Node) -> Tracked:
     return k.elementwise(node.inputs)
+
+
+@onnx("Add")
+def _sum(k: Tracker, node: Node) -> Any:
+    return added(k, k.elementwise(node.inputs), node.inputs)
+
+
+@onnx("Where")
+def _where(k: Tracker, node: Node) -> Any:
+    return chosen(k, *node.inputs)
 
 
 @onnx("CastLike")
@@ -67,8 +78,13 @@ def _batch_norm(k: Tracker, node: Node) -> Any:
     return [k.elementwise([x, *node.inputs[1:]]), *(Constant(s or ()) for s in node.shapes[1:])]
 
 
-@onnx("Mul", "Div")
-def _multiplied(k: Tracker, node: Node) -> Tracked:
+@onnx("Mul")
+def _product(k: Tracker, node: Node) -> Any:
+    return multiplied(k, k.elementwise(node.inputs, "multiply"), node.inputs)
+
+
+@onnx("Div")
+def _quotient(k: Tracker, node: Node) -> Tracked:
     return k.elementwise(node.inputs, "multiply")
 
 

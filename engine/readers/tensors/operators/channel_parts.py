@@ -27,7 +27,9 @@ def arranged(k: Tracker, out: Tracked, values: Sequence[Any], d: int) -> Tracked
     lengths = tuple(v.shape[d] for v in values)
     held = tuple((v.layer, v.dims[d]) if isinstance(v, Tracked) else None for v in values)
     k.arrangements.append(Arrangement(lengths, held, {out.layer}))
-    return replace(out, dims=with_dim(out.dims, d, (Factor(length(out.dims[d]), stride=0, lead=len(k.arrangements)),)))
+    return replace(
+        out, dims=with_dim(out.dims, d, (Factor(length(out.dims[d]), stride=0, number=len(k.arrangements)),))
+    )
 
 
 def cut_out(k: Tracker, t: Tracked, d: int, start: int, stop: int, narrow: Narrow) -> Tracked | None:

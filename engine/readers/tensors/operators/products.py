@@ -24,10 +24,9 @@ from rfscale.engine.readers.tensors.layout import (
     with_dim,
 )
 from rfscale.engine.readers.tensors.operators.extra_tokens import after_reading
+from rfscale.engine.readers.tensors.operators.left_out import NO_WEIGHT, OTHER_KEYS, Scores, weighed, without_entries
 from rfscale.engine.readers.tensors.operators.moves import cumulate, in_each_window
 from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker
-
-NO_WEIGHT = -1e4  # a number added to a score from which on its weight is zero
 
 
 def contract(
@@ -36,6 +35,9 @@ def contract(
     """Sum products over the labels that the output lacks, as einsum does; `shape` is that of the node by default."""
     shape = k.shape if shape is None else shape
     tracked = [(v, labels) for v, labels in zip(operands, inputs, strict=True) if isinstance(v, Tracked)]
+    for at, (v, labels) in enumerate(tracked):
+        if v.layer in k.masked:
+            return weighed(k, v, labels, [*tracked[:at], *tracked[at + 1 :]], output)
     tracked = [(_in_windows(k, v, labels, tracked), labels) for v, labels in tracked]
     try:
         return _contract(k, tracked, output, shape)
@@ -63,7 +65,8 @@ def _contract(k: Tracker, tracked: Sequence[tuple[Tracked, str]], output: str, s
     parts: list[Tracked] = []
     read: list[tuple[Tracked, Tracked, str]] = []
     lost: dict[str, Dim] = {}
-    for t, labels in tracked:
+    of_keys: Any = None
+    for n, (t, labels) in enumerate(tracked):
         gone = []
         for d, label in enumerate(labels):
             held_here = {(f.axis, f.stride) for f in spatial(t.dims[d])}
@@ -72,6 +75,7 @@ def _contract(k: Tracker, tracked: Sequence[tuple[Tracked, str]], output: str, s
                 gone.append(d)
                 if label in output:
                     lost[label] = keys(k, t, d)
+                    of_keys = label, n, d, gone
         part = k.reduce(t, gone, shrink=len(tracked) == 1)
         for d, label in enumerate(labels):
             if label in output and spatial(part.dims[d]):
@@ -90,11 +94,26 @@ def _contract(k: Tracker, tracked: Sequence[tuple[Tracked, str]], output: str, s
             if x in held and spatial(dim):
                 reached = [b for _, b, own in read if not (x in own and spatial(b.dims[own.index(x)]))]
                 held[x] = after_reading(k, held[x], t, reached)
+    if of_keys and len(tracked) == 2 and len(lost) == 1:
+        label, n, d, gone = of_keys
+        lost[label] = _numbered(k, lost[label], read[1 - n][1], tracked[n][0], d, gone)
     dims = tuple(
         held.get(x) or lost.get(x) or (mixed if x in unlike else neutral)(n) for x, n in zip(output, shape, strict=True)
     )
     inside = {s for p in parts if p.layer >= 0 for s in _contained(k, p.layer)}
-    return k.merge("add", [p for p in parts if p.layer not in inside], dims)
+    out = k.merge("add", [p for p in parts if p.layer not in inside], dims)
+    if len(parts) == 1:
+        k.products.add(out.layer)
+    return out
+
+
+def _numbered(k: Tracker, dim: Dim, query: Tracked, key: Tracked, d: int, gone: Sequence[int]) -> Dim:
+    """The dim of all keys at once, with a number that says which they are."""
+    others = [e for e in gone if e != d]
+    if len(dim) != 1 or any(f.inner for f in key.dims[d]) or any(spatial(key.dims[e]) for e in others):
+        return dim
+    k.scores.append(Scores(query, key, key.dims[d]))
+    return (dim[0]._replace(number=len(k.scores)),)
 
 
 def _contained(k: Tracker, layer: int) -> tuple[int, ...]:
@@ -172,42 +191,29 @@ def attend(k: Tracker, q: Any, key: Any, v: Any, mask: Any = None, causal: bool 
 
     A mask whose values are not known leaves all.
     """
-    ways = {"before"} if causal else _ways(mask)
-    if ways:
-        return _one_way(k, q, key, v, backwards="after" in ways)
+    if causal:
+        return _one_way(k, q, key, v)
     batch = "abcdefgh"[: len(q.shape) - 2]
     weights: Any = Constant((*q.shape[:-1], key.shape[-2]))
     if isinstance(q, Tracked) or isinstance(key, Tracked):
         weights = contract(k, [q, key], [batch + "qe", batch + "ke"], batch + "qk", weights.shape)
     if isinstance(mask, Tracked):
         weights = k.elementwise([weights, mask], shape=weights.shape)
+    elif isinstance(mask, Constant) and mask.value is not None and not mask.varies:
+        value = np.asarray(mask.value)
+        gone: Any = ~value if value.dtype == bool else value <= NO_WEIGHT
+        if isinstance(weights, Tracked):
+            weights = without_entries(k, weights, gone)
+        elif gone.any():
+            raise UnreadableError(OTHER_KEYS)
     return contract(k, [weights, v], [batch + "qk", batch + "kf"], batch + "qf")
 
 
-def _ways(mask: Any) -> set[str]:
-    """Which keys a constant mask leaves each query: all of them (nothing), those before it, or those after it."""
-    if not isinstance(mask, Constant) or mask.value is None:
-        return set()
-    value = np.asarray(mask.value)
-    passing: Any = value if value.dtype == bool else value > NO_WEIGHT
-    left = passing.reshape(-1, *value.shape[-2:]).any(0)
-    if left.all():
-        return set()
-    every = np.ones(left.shape, bool)
-    if np.array_equal(left, np.tril(every)):
-        return {"before"}
-    if np.array_equal(left, np.triu(every)):
-        return {"after"}
-    if (left == left[0]).all():
-        raise UnreadableError("its mask leaves out some keys")
-    raise UnreadableError("its mask leaves each query other keys")
-
-
-def _one_way(k: Tracker, q: Any, key: Any, v: Any, backwards: bool) -> Tracked:
+def _one_way(k: Tracker, q: Any, key: Any, v: Any) -> Tracked:
     if not all(isinstance(t, Tracked) and t.dims[-2] == q.dims[-2] for t in (q, key, v)):
         raise UnreadableError("it attends one way to another sequence")
     shape = (*k.shape[:-1], 1)
     parts = [k.reduce(t, [-1], shrink=False) for t in (q, key, v)]
-    seen = cumulate(k, k.elementwise(parts, shape=shape), len(shape) - 2, backwards)
+    seen = cumulate(k, k.elementwise(parts, shape=shape), len(shape) - 2)
     out: Tracked = k.elementwise([seen], shape=k.shape)
     return out

@@ -109,7 +109,7 @@ def _apart(k: Tracker, t: Tracked, d: int) -> Tracked:
     ndim, n = len(t.map), f.size * between.size
     dims = with_dim(t.dims, d, whole_axis(f.axis, n))
     t = k.after(t, "conv_transpose", dims, kernel=1, stride=axis_values([f.axis], [between.size], ndim, 1))
-    around = [axis_values([f.axis], [i], ndim, 0) for i in (between.lead, between.size - 1 - between.lead)]
+    around = [axis_values([f.axis], [i], ndim, 0) for i in (between.place, between.size - 1 - between.place)]
     return k.after(t, "pad", dims, padding=around[0] + around[1])
 
 
@@ -344,7 +344,7 @@ def split(k: Tracker, t: Tracked, d: int, sizes: Sequence[int]) -> list[Any]:
 def select(k: Tracker, t: Tracked, d: int, index: int) -> Any:
     """One entry of a dim, which is left out."""
     held = t.dims[d] if not isinstance(t, Joined | Rearranged) else ()
-    if len(held) == 1 and held[0].stride == ONE_OF_THEM and held[0].lead != index:
+    if len(held) == 1 and held[0].stride == ONE_OF_THEM and held[0].place != index:
         return Constant((*t.shape[:d], *t.shape[d + 1 :]))
     out = narrow(k, t, d, index, index + 1)
     if not isinstance(out, Tracked):

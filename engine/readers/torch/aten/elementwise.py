@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial
+from rfscale.engine.readers.tensors.operators.left_out import added, chosen, multiplied
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.registry import aten
 
@@ -32,15 +33,14 @@ COPIES = """
 _lazy_clone alias clone contiguous detach detach_copy lift lift_fresh lift_fresh_copy to to_dense type_as _to_copy
 """.split()
 ADDED = """
-_add_relu add addcdiv addcmul arctan2 atan2 complex fmax fmin fmod gcd hypot igamma igammac lcm ldexp lerp logaddexp
+_add_relu addcdiv addcmul arctan2 atan2 complex fmax fmin fmod gcd hypot igamma igammac lcm ldexp lerp logaddexp
 logaddexp2 maximum minimum nextafter polar remainder rsub sub subtract
 """.split()
 COMPARED = """
 __and__ __lshift__ __or__ __rshift__ __xor__ bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor
-copysign eq ge greater greater_equal gt isclose le less less_equal logical_and logical_or logical_xor lt masked_fill ne
-not_equal
+copysign eq ge greater greater_equal gt isclose le less less_equal logical_and logical_or logical_xor lt ne not_equal
 """.split()
-MULTIPLIED = "div divide floor_divide mul multiply true_divide xlogy".split()
+MULTIPLIED = "div divide floor_divide true_divide xlogy".split()
 MADE = """
 empty_like empty_permuted full_like new_empty new_empty_strided new_full new_ones new_tensor new_zeros ones_like
 rand_like randint_like randn_like zeros_like _new_zeros_with_same_feature_meta
@@ -96,21 +96,33 @@ def _added(k: Tracker, *values: Any, **named: Any) -> Any:
     return k.elementwise([*values, *named.values()])
 
 
+@aten("add")
+def _sum(k: Tracker, a: Any, b: Any, **named: Any) -> Any:
+    return added(k, k.elementwise([a, b, *named.values()]), [a, b])
+
+
+@aten("masked_fill")
+def _filled_by_mask(k: Tracker, x: Any, mask: Any, value: Any) -> Any:
+    return chosen(k, mask, value, x)
+
+
 @aten("where")
 def _where(k: Tracker, condition: Any, *values: Any, **named: Any) -> Any:
     """A condition that is constant and the same everywhere takes one side only."""
     sides = [*values, *named.values()]
     if not sides:
         raise UnreadableError("values decide which entries it passes on")
-    known = condition.value if isinstance(condition, Constant) else None
-    if known is not None and len(sides) == 2 and (known.all() or not known.any()):
-        return k.elementwise(sides[:1] if known.all() else sides[1:])
-    return k.elementwise([condition, *sides])
+    return chosen(k, condition, *sides)
 
 
 @aten(*MULTIPLIED)
 def _multiplied(k: Tracker, *values: Any, **_: Any) -> Any:
     return k.elementwise(values, "multiply")
+
+
+@aten("mul", "multiply")
+def _product(k: Tracker, a: Any, b: Any) -> Any:
+    return multiplied(k, k.elementwise([a, b], "multiply"), [a, b])
 
 
 @aten(*MADE)

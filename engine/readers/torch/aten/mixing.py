@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from rfscale.engine.readers.tensors.layout import UnreadableError, length, neutral, some_of, spatial, with_dim
+from rfscale.engine.readers.tensors.operators.left_out import added, without_entries
 from rfscale.engine.readers.tensors.operators.products import einsum, matmul, weighted
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.aten.composite import reduction
@@ -92,6 +93,8 @@ def _softmax(k: Tracker, x: Tracked, dim: int, *_: Any, **__: Any) -> Tracked:
 
 @aten("_masked_softmax")
 def _masked_softmax(k: Tracker, x: Tracked, mask: Any, dim: int | None = None, *_: Any) -> Tracked:
+    if isinstance(mask, Constant) and mask.value is not None:
+        x = without_entries(k, x, mask.value != 0)
     out: Tracked = k.elementwise([k.statistic(x, [-1 if dim is None else dim]), mask])
     return out
 
@@ -143,7 +146,7 @@ aten("matmul", "bmm", "mm", "mv", "dot", "vdot", "_int_mm", "linalg_matmul", "li
 def _addmm(k: Tracker, bias: Any, a: Any, b: Any, *_: Any, **__: Any) -> Any:
     if not isinstance(a, Tracked) and not isinstance(b, Tracked):
         return k.elementwise([bias])
-    return k.elementwise([bias, matmul(k, a, b)])
+    return added(k, k.elementwise([bias, matmul(k, a, b)]), [bias])
 
 
 @aten("einsum")

@@ -74,6 +74,9 @@ def _multi_head(
 
 
 def _self_attention(k: Tracker, q: Tracked, key: Tracked, value: Tracked, width: int, mask: Any) -> Tracked:
+    """Attention whose mask, where it is one of truth values, says which keys are left out."""
+    if isinstance(mask, Constant) and mask.value is not None and mask.value.dtype == bool:
+        mask = replace(mask, value=~mask.value)
     if q is key is value:
         joint = weighted(k, q, -1, width, 3 * width)
         q = key = value = replace(joint, dims=(*joint.dims[:-1], neutral(width)))

@@ -24,11 +24,13 @@ from rfscale.engine.readers.tensors.tracking import (
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch.aten import ops as aten
 from rfscale.engine.readers.torch.aten import window_ops as aten_windows
-from rfscale.engine.readers.torch.program.masks import NOT_READ, WITHOUT_VALUES, Masks
+from rfscale.engine.readers.torch.program.masks import NOT_READ, WITHOUT_VALUES, Masks, writes
 from rfscale.engine.readers.torch.program.module_outputs import note_from_stacks, notes
 from rfscale.engine.readers.torch.registry import handler_of
 
 _FILLED_BY = aten, aten_windows  # importing them fills the table
+# operators that leave out entries where a constant among their arguments says so
+_LEAVE_OUT = frozenset("add mul where masked_fill scaled_dot_product_attention baddbmm".split())
 _WRAPPERS = ("wrap_with_set_grad_enabled", "wrap_with_autocast")
 
 
@@ -101,7 +103,11 @@ class GraphReader:
             return
         if not any(isinstance(v, Tracked) for v in flat):
             values[node] = _constant(node)
+            if self.masks is not None:
+                self.masks.run(node)
             return
+        if self.masks is not None and writes(target):
+            self.masks.forget(node)
         self._enter(node)
         self.tracker.shape = _shape(node)
         opname = getattr(target, "__name__", str(target))
@@ -114,7 +120,13 @@ class GraphReader:
             return
         if self.masks is not None and opname.startswith("conv") and len(args) > 1 and isinstance(args[1], Constant):
             args[1] = self._masked(self.masks, node, args[1])
+        if self.masks is not None and opname.split(".")[0].rstrip("_") in _LEAVE_OUT:
+            args = [self._with_values(self.masks, a, v) for a, v in zip(given, args, strict=True)]
         values[node] = self._handled(node, args, kwargs, flat, values)
+
+    def _with_values(self, masks: Masks, node: Any, value: Any) -> Any:
+        """A constant with its values, where it may be a mask; no parameter has any."""
+        return Constant(value.shape, masks.value(node)) if isinstance(value, Constant) else value
 
     def _masked(self, masks: Masks, node: Any, weights: Constant) -> Constant:
         """Weights with the taps that a mask leaves; what of a mask cannot be read is noted."""

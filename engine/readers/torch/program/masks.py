@@ -29,6 +29,7 @@ COMPUTED = (
         """.split()
     )
 )
+WRITTEN = frozenset("copy zero".split())
 
 
 class Masks:
@@ -42,6 +43,8 @@ class Masks:
         stored = {**program.state_dict, **program.constants}
         self._given = {s.arg.name: stored.get(s.target) for s in specs}
         self._without_values = False
+        self._made: dict[Any, Any] = {}  # by nodes
+        self._lost: set[Any] = set()
 
     def taps(self, weights: Any, kernel: int) -> tuple[Any, bool]:
         """Return which taps some channels have, as a numpy array over the kernel's axes or None for all of them.
@@ -56,6 +59,11 @@ class Masks:
             return None, self._without_values
         taps = found.expand(weights.meta["val"].shape).flatten(0, -kernel - 1).any(0).cpu().numpy()
         return (None if taps.all() else taps), self._without_values
+
+    def value(self, node: Any) -> Any:
+        """Return the values of a constant that no parameter is in, as a numpy array; None where they are not known."""
+        found = self._value(node, 1) if hasattr(node, "meta") else None
+        return None if found is None else (found.float() if found.dtype.is_floating_point else found).cpu().numpy()
 
     def _pattern(self, node: Any, kernel: int) -> Any:
         """Where a tensor may differ from zero; None: everywhere, or it is not known."""
@@ -100,23 +108,66 @@ class Masks:
 
         shape = getattr(node.meta.get("val"), "shape", torch.Size())
         if node.op == "placeholder":
+            if node in self._made or node in self._lost:
+                return self._made.get(node)
             value = self._given.get(node.name)
             if value is not None and value.device.type == "meta":
                 self._without_values |= max(shape[-kernel:], default=1) > 1
                 value = None
             return value
-        if node.op != "call_function" or shape.numel() > MAX_VALUES or not is_computed(node.target):
-            return None
-        args = {n: self._value(n, kernel) for n in node.all_input_nodes}
-        if any(v is None for v in args.values()):
-            return None
+        if node in self._made:
+            return self._made[node]
+        for n in node.all_input_nodes:  # which of them has no values?
+            self._value(n, kernel)
+        return None
+
+    def run(self, node: Any) -> None:
+        """Compute what a node makes of constants alone; a write into one of them is seen by all that share its memory.
+
+        Nodes are run in the order of the graph.
+        """
+        import torch
+
+        args = {n: self._kept(n) for n in node.all_input_nodes}
+        small = getattr(node.meta.get("val"), "shape", torch.Size()).numel() <= MAX_VALUES
+        if not small or any(v is None for v in args.values()) or not is_computed(node.target, in_place=True):
+            if writes(node.target):
+                self.forget(node)
+            return
         given = torch.fx.node.map_arg((node.args, node.kwargs), args.__getitem__)
         with torch.no_grad():
             made = node.target(*given[0], **given[1])
-        return made if isinstance(made, torch.Tensor) and made.device.type != "meta" else None
+        if isinstance(made, torch.Tensor) and made.device.type != "meta":
+            self._made[node] = made
+
+    def forget(self, node: Any) -> None:
+        """Values that a node writes are not known any more, nor those of what shares their memory."""
+        written = self._made.get(node.args[0])
+        self._lost.add(node.args[0])
+        for n, made in list(self._made.items()):
+            if written is None or made.untyped_storage().data_ptr() == written.untyped_storage().data_ptr():
+                del self._made[n]
+                self._lost.add(n)
+
+    def _kept(self, node: Any) -> Any:
+        """Values of a constant, in memory of its own: the program keeps what it has."""
+        value = self._given.get(node.name) if node.op == "placeholder" and node not in self._lost else None
+        if node not in self._made and value is not None and value.device.type != "meta" and value.numel() <= MAX_VALUES:
+            self._made[node] = value.clone()
+        return self._made.get(node)
 
 
-def is_computed(operator: Any) -> bool:
-    """Whether an operator computes a constant of others and does nothing else."""
-    own = getattr(operator, "namespace", "") == "aten" and not operator._schema.is_mutable
-    return own and operator.__name__.split(".")[0] in COMPUTED
+def writes(operator: Any) -> bool:
+    """Whether an operator writes into what it is given."""
+    schema = getattr(operator, "_schema", None)
+    return schema is not None and schema.is_mutable
+
+
+def is_computed(operator: Any, in_place: bool = False) -> bool:
+    """Whether an operator computes a constant of others and does nothing else; `in_place`: or writes it into one."""
+    if getattr(operator, "namespace", "") != "aten":
+        return False
+    name = operator.__name__.split(".")[0]
+    if not operator._schema.is_mutable:
+        return name in COMPUTED
+    return in_place and name.endswith("_") and name[:-1] in COMPUTED | WRITTEN

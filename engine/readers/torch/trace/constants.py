@@ -12,7 +12,7 @@ from rfscale.engine.readers.torch.program.masks import MOVED_ENTRIES, SAME_ENTRI
 from rfscale.engine.readers.torch.trace.storages import View
 
 MAX_COMPUTED = 1 << 20  # entries of a constant that is computed for real although the image is on the meta device
-MAX_KEPT = 1 << 14  # entries of a constant whose values handlers get
+MAX_KEPT = 1 << 20  # entries of a constant whose values handlers get
 _SEQUENCES = (list, tuple)
 _HELD = (torch.Tensor, list, tuple, dict)  # what may hold tensors
 _CHOOSE = frozenset(("mul", "where", "masked_fill"))
@@ -54,8 +54,8 @@ def constant_of(tensor: Any) -> Constant:
     if tensor.is_meta or tensor.numel() > MAX_KEPT or tensor.is_quantized or tensor.layout != torch.strided:
         return Constant(shape)
     tensor = tensor.detach() if tensor.is_cpu else tensor.detach().cpu()
-    floats = tensor.dtype.is_floating_point and tensor.dtype is not torch.float32
-    return Constant(shape, (tensor.double() if floats else tensor).numpy())  # numpy has not all types of floats
+    known = not tensor.dtype.is_floating_point or tensor.dtype in (torch.float32, torch.float64)
+    return Constant(shape, (tensor if known else tensor.float()).numpy())  # numpy has not all types of floats
 
 
 def twin(tensor: Any) -> Any:

@@ -20,6 +20,7 @@ IN_PART = frozenset(
     slice_scatter select_scatter index_put _index_put_impl _unsafe_index_put index_copy index_fill scatter
     masked_scatter embedding set""".split()
 )
+FILLS = frozenset("zeros_like ones_like full_like new_zeros new_ones new_full".split())
 WHOLE = frozenset("lstm gru rnn_tanh rnn_relu".split())  # their pieces are one layer for each step of time
 
 
@@ -35,6 +36,7 @@ class Operator(NamedTuple):
     takes_memory: bool  # it has a parameter for a storage
     lifts: bool  # it takes a tensor that Python made of numbers
     handler: Handler | None  # what reads it, if anything does
+    fills: bool  # it makes a tensor of the shape of another, and fills it with a number
 
     def writes(self, args: Any, kwargs: Any) -> list[Any]:
         """Tensors that it changes."""
@@ -59,4 +61,5 @@ def operator(func: Any) -> Operator:
     reshapes, is_random = (tag in func.tags for tag in (torch.Tag.inplace_view, torch.Tag.nondeterministic_seeded))
     takes_memory = any("Storage" in str(a.type) for a in schema.arguments)
     lifts = name.startswith("lift_fresh")
-    return Operator(base, positions, tuple(outs), is_view, reshapes, is_random, takes_memory, lifts, handler_of(func))
+    about = is_view, reshapes, is_random, takes_memory, lifts
+    return Operator(base, positions, tuple(outs), *about, handler_of(func), base in FILLS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -175,7 +176,7 @@ class Recorder(TorchDispatchMode):
             self._outside = True
             self.unknowns.assumed[self._label(op.name)] = LEFT
         label = self._label(op.name)
-        held = {id(t): v for t, v in zip(tensors, flat, strict=True)}
+        held = {id(t): _settled(v) for t, v in zip(tensors, views, strict=True)}
         given, named = constants.mapped((args, kwargs), lambda t: held[id(t)])
         written = op.writes(args, kwargs)
         if not self._on_meta:
@@ -205,7 +206,9 @@ class Recorder(TorchDispatchMode):
             self.values.new(out, value)
             return out
         out = self._real(func, args, kwargs, out, value)
-        self._keep(op, args, kwargs, tensors, out, value, twins=twins, resolved=(given, named))
+        if op.fills and isinstance(value, Constant) and isinstance(out, torch.Tensor):
+            value = constants.constant_of(out)
+        self._keep(op, args, kwargs, tensors, out, value, twins=twins, resolved=(given, named), fixed=not op.is_random)
         return out
 
     def _result(
@@ -368,6 +371,12 @@ class UncompiledRecorder(Recorder):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return super().__torch_dispatch__(func, types, args, kwargs)
+
+
+def _settled(view: View) -> Any:
+    """What a view holds; of constants, whether their values may be others in another run or after training."""
+    value = view.value
+    return replace(value, varies=True) if isinstance(value, Constant) and not view.fixed else value
 
 
 def _on_meta(called: Any) -> Any:

@@ -16,6 +16,7 @@ from rfscale.engine.footprints.margins import next_affected
 from rfscale.engine.footprints.plan import resolve
 from rfscale.engine.network.builder import NetworkBuilder
 from rfscale.engine.network.network import Network
+from tests.oracles import plain_layers
 from tests.oracles import plain_sets as reference
 
 Case = tuple[Network, tuple[int, ...], int]  # network, image, tile
@@ -452,7 +453,7 @@ def test_affected_entries_are_those_that_read_one(mode, end):
         found = next_affected(affected, axis_map, size, end)
         for entry in range(size):
             params = net.layers[0].params
-            free = reference.axis_reads(net.layers[0].op, params, 0, entry, n, finite=False)
+            free = plain_layers.axis_reads(net.layers[0].op, params, 0, entry, n, finite=False)
             beyond = any(t < 0 if end == "start" else t >= n for t in free)
-            copies = reference.axis_reads(net.layers[0].op, params, 0, entry, n, finite=True)
+            copies = plain_layers.axis_reads(net.layers[0].op, params, 0, entry, n, finite=True)
             assert found[entry] == (beyond or any(affected[t] for t in copies))

@@ -1,0 +1,285 @@
+"""Entries that a constant leaves out of a tensor: multiplied by zero, replaced by a number, or masked before softmax.
+
+What is left out of a map holds nothing of the image. Scores of keys are beside those of queries, all at once (see
+`broadcasts.keys`): what a mask leaves of them is kept as a relation between the entries of each axis until the scores
+weigh values. Until then no layer may read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rfscale.engine.readers.tensors.layout import (
+    NEUTRAL,
+    NO_PLACE,
+    Dim,
+    Dims,
+    Factor,
+    UnreadableError,
+    has_no_place,
+    length,
+    mixed,
+    spatial,
+    whole_axis,
+    with_dim,
+)
+from rfscale.engine.readers.tensors.operators.spatial_ops import narrow, pad_dim
+from rfscale.engine.readers.tensors.relations import Relation, related
+from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
+
+NO_WEIGHT = -1e4  # a number added to a score from which on its weight is zero
+MAX_RECTANGLES = 32  # each of which is a slice put back to its place
+OTHER_KEYS = "its mask leaves each query other keys"
+
+
+def without_entries(k: Tracker, t: Tracked, gone: np.ndarray) -> Any:
+    """Return a tensor of which a constant takes the place of some entries, or takes them out by a zero.
+
+    Parameters
+    ----------
+    gone : numpy array of bool
+        It broadcasts to the shape of the tensor.
+    """
+    gone = gone[(0,) * max(0, gone.ndim - len(t.shape))]
+    if not gone.any():
+        return t
+    if gone.all():
+        return Constant(t.shape)
+    if any(map(has_no_place, t.dims)):
+        return _without_scores(k, t, gone)
+    kept: Any = ~gone.reshape((1,) * (len(t.shape) - gone.ndim) + gone.shape)
+    dims = t.dims
+    for d, dim in enumerate(t.dims):
+        if not spatial(dim):
+            some = kept.any(d, keepdims=True)
+            if not (kept == some).all():
+                dims = with_dim(dims, d, mixed(length(dim)))
+            kept = some
+    out = t if kept.all() else _inside(k, t, _on_the_map(t, kept))
+    return replace(out, dims=dims)
+
+
+def added(k: Tracker, total: Any, terms: Sequence[Any]) -> Any:
+    """A sum of a tensor and others: a constant of minus infinity leaves nothing of it, one far below zero no score."""
+    for c in terms:
+        known = isinstance(c, Constant) and c.value is not None and not c.varies
+        if isinstance(total, Tracked) and known and c.value.dtype.kind == "f":
+            total = _masked(k, total, c.value <= NO_WEIGHT, np.isneginf(c.value))
+    return total
+
+
+def _masked(k: Tracker, t: Tracked, weightless: np.ndarray, nothing: np.ndarray) -> Any:
+    """A tensor to which a constant adds numbers far below zero: no weight for scores, nothing of it if infinite."""
+    if t.layer in k.masked or any(map(has_no_place, t.dims)):
+        return without_entries(k, t, weightless)
+    if t.layer in k.products and weightless.any() and not weightless.all():
+        raise UnreadableError("its mask leaves out some keys")
+    return without_entries(k, t, nothing)
+
+
+def multiplied(k: Tracker, total: Any, factors: Sequence[Any]) -> Any:
+    """A product of a tensor and others: a constant of zeros and one other number is a mask."""
+    for c in factors:
+        if isinstance(total, Tracked) and isinstance(c, Constant) and c.value is not None and not c.varies:
+            zero, is_score = c.value == 0, any(map(has_no_place, total.dims))
+            if zero.any() and (is_score or len(np.unique(c.value[~zero])) < 2):
+                total = without_entries(k, total, zero)
+    return total
+
+
+def chosen(k: Tracker, condition: Any, yes: Any, no: Any) -> Any:
+    """One tensor or number where a condition holds, and another elsewhere."""
+    known = condition.value if isinstance(condition, Constant) and not condition.varies else None
+    if known is None:
+        return k.elementwise([condition, yes, no])
+    known = np.asarray(known, bool)
+    kept = []
+    for side, other, gone in ((yes, no, ~known), (no, yes, known)):
+        if isinstance(side, Tracked) and gone.any():
+            side = _replaced(k, k.elementwise([side]), gone, None if isinstance(other, Tracked) else other)
+        kept.append(side)
+    return k.elementwise(kept)
+
+
+def _replaced(k: Tracker, t: Tracked, gone: np.ndarray, other: Any) -> Any:
+    """A tensor of which something else takes the place of some entries: a constant or number, or another tensor (None).
+
+    A number takes the place of a score, and the score has weight; but no number far below zero.
+    """
+    value = other.value if isinstance(other, Constant) else other
+    weightless = value is not None and bool((np.broadcast_to(value, gone.shape)[gone] <= NO_WEIGHT).all())
+    if weightless:
+        return _masked(k, t, gone, gone)
+    if any(map(has_no_place, t.dims)) and not gone.all():
+        raise UnreadableError("it replaces some scores")
+    return without_entries(k, t, gone)
+
+
+def _factors(dims: Dims, kept: np.ndarray) -> tuple[list[Factor], np.ndarray]:
+    """The parts of the axes that some dims carry, and what is kept, with a dim for each of them."""
+    if any(f.inner for dim in dims for f in dim):
+        raise UnreadableError("it leaves out entries of a sequence with extra tokens")
+    full = np.broadcast_to(kept, [length(dim) if spatial(dim) else 1 for dim in dims])
+    parts = [f for dim in dims if spatial(dim) for f in dim]
+    full = full.reshape([f.size for f in parts])
+    for at, f in reversed(list(enumerate(parts))):
+        if f.axis == NEUTRAL:
+            if (full != full.any(at, keepdims=True)).any():
+                raise UnreadableError("it leaves out some of the entries that a view repeats")
+            full = np.asarray(full.any(at))
+    return [f for f in parts if f.axis != NEUTRAL], full
+
+
+def _on_the_map(t: Tracked, kept: np.ndarray) -> np.ndarray:
+    """Which entries of the map are kept."""
+    parts, full = _factors(t.dims, kept)
+    order = sorted(range(len(parts)), key=lambda i: (parts[i].axis, -parts[i].stride))
+    size = [1] * len(t.map)
+    for f in parts:
+        size[f.axis] *= f.size
+    if any(n not in (1, m) for n, m in zip(size, t.map, strict=True)):
+        raise UnreadableError("it leaves out entries of a part of a map")
+    return np.broadcast_to(full.transpose(order).reshape(size), t.map)
+
+
+def _inside(k: Tracker, t: Tracked, kept: np.ndarray) -> Tracked:
+    """The entries of some rectangles of a map, at their places."""
+    found = rectangles(kept)
+    if len(found) > MAX_RECTANGLES:
+        raise UnreadableError(f"it keeps {len(found)} rectangles of a map, more than {MAX_RECTANGLES}")
+    pieces = []
+    for rectangle in found:
+        piece: Any = replace(t, dims=tuple(whole_axis(a, n) for a, n in enumerate(t.map)))
+        for axis, (start, stop) in enumerate(rectangle):
+            piece = narrow(k, piece, axis, start, stop)
+            piece = pad_dim(k, piece, axis, start, t.map[axis] - stop)
+        pieces.append(piece)
+    return k.merge("concat", pieces, t.dims)
+
+
+def rectangles(kept: np.ndarray) -> list[list[tuple[int, int]]]:
+    """Take what is kept of a map apart into rectangles: on each axis the first entry, and the one after the last.
+
+    >>> rectangles(np.array([[True, True, False], [True, True, True]]))
+    [[(0, 1), (0, 2)], [(1, 2), (0, 3)]]
+    """
+    if kept.ndim == 0:
+        return [[]] if kept else []
+    changes = [0, *(i for i in range(1, len(kept)) if (kept[i] != kept[i - 1]).any()), len(kept)]
+    return [[run, *rest] for run in pairwise(changes) for rest in rectangles(kept[run[0]])]
+
+
+# scores ---------------------------------------------------------------------------------------------------------------
+
+
+class Scores(NamedTuple):
+    """Scores of the entries of a map by those of others: each query beside all keys at once.
+
+    Attributes
+    ----------
+    query, key : Tracked
+        As the scores read them.
+    keys : Dim
+        How the entries that are read at once lie on the axes.
+    """
+
+    query: Tracked
+    key: Tracked
+    keys: Dim
+
+
+class Masked(NamedTuple):
+    """Scores of which a mask leaves some: which entries of each axis the queries at each entry read."""
+
+    scores: Scores
+    relations: tuple[Relation, ...]
+
+
+def _without_scores(k: Tracker, t: Tracked, gone: np.ndarray) -> Tracked:
+    """Scores of which some have no weight."""
+    numbers = [(d, dim[0].number) for d, dim in enumerate(t.dims) if len(dim) == 1 and dim[0].stride == NO_PLACE]
+    if t.layer in k.masked or len(numbers) != 1 or not numbers[0][1]:
+        raise UnreadableError(OTHER_KEYS)
+    ((d, number),) = numbers
+    scores = k.scores[number - 1]
+    relations = _relations(t, d, scores.keys, ~gone.reshape((1,) * (len(t.shape) - gone.ndim) + gone.shape))
+    if all(r is None for r in relations):
+        return t
+    if not scores.query.map == scores.key.map == t.map:
+        raise UnreadableError(OTHER_KEYS)
+    masked = Masked(scores, tuple(relations))
+    read = _read(k, masked, [scores.key], t.dims)
+    out = k.after(read, "pointwise", t.dims)  # a layer that no other tensor has
+    k.masked[out.layer] = masked
+    return out
+
+
+def _relations(t: Tracked, d: int, keys: Dim, kept: Any) -> list[Relation]:
+    """Which entries of each axis the query at an entry reads: None for those of its window, or of the whole axis."""
+    for e, dim in enumerate(t.dims):
+        if e != d and not spatial(dim):
+            kept = kept.any(e, keepdims=True)
+    parts, full = _factors(with_dim(t.dims, d, keys), kept)
+    before = sum(1 for dim in t.dims[:d] for f in spatial(dim))
+    of_keys = range(before, before + len(spatial(keys)))
+    own = {(parts[i].axis, parts[i].stride) for i in of_keys}
+    found: list[Relation] = []
+    product: Any = np.ones((), bool)
+    for axis, n in enumerate(t.map):
+        here = [i for i, f in enumerate(parts) if f.axis == axis]
+        rest = tuple(i for i in range(len(parts)) if i not in here)
+        some = full.any(rest, keepdims=True)
+        product = product & some
+        if not any(i in of_keys for i in here):
+            found.append(None)
+            continue
+        relation = np.zeros((n, n), bool)
+        places = np.indices([parts[i].size for i in here])
+        steps = {i: p * parts[i].stride for p, i in zip(places, here, strict=True)}
+        at = sum((steps[i] for i in here if i not in of_keys), start=np.array(0))
+        to = sum((steps[i] for i in here if i in of_keys or (axis, parts[i].stride) not in own), start=np.array(0))
+        if at.max() + 1 != n:
+            raise UnreadableError(OTHER_KEYS)
+        relation[at.ravel(), to.ravel()] = some.reshape(places.shape[1:]).ravel()
+        found.append(None if some.all() else relation)
+    if not np.array_equal(np.broadcast_to(product, full.shape), full):
+        raise UnreadableError(OTHER_KEYS)
+    return found
+
+
+def weighed(k: Tracker, w: Tracked, labels: str, others: Sequence[tuple[Tracked, str]], output: str) -> Tracked:
+    """What masked scores make of values: sums over keys of which each query reads those that the mask leaves it."""
+    masked: Masked = k.masked[w.layer]
+    scores = masked.scores
+    summed = [x for x in labels if x not in output]
+    if len(summed) != 1 or len(others) > 1 or length(w.dims[labels.index(summed[0])]) != length(scores.keys):
+        raise UnreadableError(OTHER_KEYS)
+    read: list[Tracked] = [scores.key]
+    dims = {x: dim for x, dim in zip(labels, w.dims, strict=True) if x != summed[0]}
+    for v, own in others:
+        at = {x: dim for x, dim in zip(own, v.dims, strict=True) if spatial(dim)}
+        alike = all(dim == (scores.keys if x == summed[0] else dims.get(x)) for x, dim in at.items())
+        if summed[0] not in at or not alike:
+            raise UnreadableError(OTHER_KEYS)
+        dims = {**{x: dim for x, dim in zip(own, v.dims, strict=True) if x != summed[0]}, **dims}
+        read.append(v)
+    if any(t.map != w.map for t in read):
+        raise UnreadableError(OTHER_KEYS)
+    return _read(k, masked, read, tuple(dims[x] for x in output))
+
+
+def _read(k: Tracker, masked: Masked, values: Sequence[Tracked], dims: Dims) -> Tracked:
+    """What each query and the entries of maps of which a mask leaves it some make together."""
+    scores = masked.scores
+    seen = k.merge("add", values, dims)
+    for axis, relation in enumerate(masked.relations):
+        whole = [f for f in scores.keys if f.axis == axis]
+        seen = k.mix(seen, whole) if relation is None else related(k, seen, axis, relation)
+    at_itself = all(r is None or r.diagonal().all() for r in masked.relations)
+    known = at_itself and scores.query.layer in {t.layer for t in values}
+    return replace(seen, dims=dims) if known else k.merge("add", [scores.query, seen], dims)

@@ -1,0 +1,375 @@
+"""The kernel `walk_drawn`: formulas beside exact figures, along chains that are drawn at random; counts of errors.
+
+Chains are taken in blocks, stage by stage, a chain in a lane (`lanes`): one pass over a block draws the choices, others
+take the exact sets (`sets`) and the formulas through the layers, and count. Each pass is a loop without branches as far
+as it can be. The errors are those of `rfscale.sweeps.kernels.formula_errors`, bit by bit, and are counted in the same
+cells. Windows are alike on all axes.
+
+A choice is a number of splitmix64 of the seed, the chain and the stage: the same chains in any blocks and threads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rfscale.engine.kernels.jit import inline, jit_with
+from rfscale.sweeps.kernels import formula_errors, formula_recurrence
+from rfscale.sweeps.kernels.drawn import words as words_of_lanes
+from rfscale.sweeps.kernels.drawn.lanes import (
+    AREA,
+    ARTICLE,
+    BIN,
+    CELL,
+    COLUMN,
+    DILATION,
+    ERROR,
+    EXTENT,
+    FLAGS,
+    FLOAT_ROWS,
+    FORM,
+    JUMP,
+    LANES,
+    LENGTH,
+    LINE,
+    LIVE,
+    MORE_TAPS,
+    NODE,
+    ONES,
+    OVERLAP,
+    PIXELS,
+    RESIDUES,
+    SHARED,
+    SPACING,
+    STRIDE,
+    THREES,
+    TWOS,
+    UNSHARED,
+    WHOLE_ROWS,
+    W,
+)
+from rfscale.sweeps.kernels.drawn.sets import advance_ends, count_ends
+from rfscale.sweeps.kernels.drawn.words import advance_words, count_words, lengthened, load_words, words_needed
+from rfscale.sweeps.kernels.formula_errors import (
+    COLUMNS,
+    EXACT,
+    IMPOSSIBLE,
+    INSIDE,
+    INSIDE_OFF,
+    OVERLAP_BINS,
+    drawn_choice,
+    error_bin,
+    random_number,
+)
+from rfscale.sweeps.kernels.formula_recurrence import (
+    CLOSED_INSIDE,
+    CONV1,
+    DILATED3,
+    NO_FORMULA,
+    PUBLISHED_INSIDE,
+    REGULAR,
+    SOLID,
+    box_overlap,
+    published,
+    share,
+    snapped,
+)
+
+# division by 0 is inf or nan, as numpy has it: the article's formulas meet it
+jit = jit_with(error_model="numpy")
+
+VERSION = (
+    words_of_lanes.VERSION ^ formula_recurrence.VERSION ^ formula_errors.OWN_VERSION
+)  # of what is inlined: see `source_version`
+
+_MEASURES = 6  # area and overlap, of three formulas
+_BLOCKS = 65535 // LANES  # blocks that are counted in two bytes, before they are added to the table: 4 times as fast
+
+
+# passes over a block --------------------------------------------------------------------------------------------------
+
+
+@jit
+def _draw(n, whole, choice, s, counter, depth, stage, variant, lines, version=VERSION):
+    """Draw a line of a stage for each of n chains, the first of which has this counter."""
+    choices, first_variant = stage[0], stage[1]
+    for i in range(n):
+        p = drawn_choice(counter + np.uint64(i * depth), choices)
+        line = variant[np.uint64(first_variant + whole[LIVE + i])] + p
+        whole[LINE + i] = line
+        choice[s * LANES + i] = lines[np.uint64(line), 0]
+
+
+@jit
+def _take_layers(n, whole, lines, layers, at, version=VERSION):
+    """Write the layer that each chain has at a place of its line; beyond its last, one that changes nothing."""
+    for i in range(n):
+        line = np.uint64(whole[LINE + i])
+        if at < lines[line, 2]:
+            x = np.uint64(lines[line, 1] + at)
+            whole[MORE_TAPS + i], whole[STRIDE + i] = layers[x, 0] - 1, layers[x, 1]
+            whole[DILATION + i], whole[ARTICLE + i] = layers[x, 2], layers[x, 3]
+        else:
+            whole[MORE_TAPS + i], whole[STRIDE + i], whole[DILATION + i], whole[ARTICLE + i] = 0, 1, 1, CONV1
+
+
+@jit
+def _advance_formulas(n, whole, value, version=VERSION):
+    """Take w, u and the flags of n chains through a layer of each: `closed_form` and `domain`, without branches.
+
+    Where d·u > w, windows that share pixels are those with |s - i·d| < d: two numbers i at most, from s/d rounded down
+    on. No other term of the sum is above 0.
+    """
+    for i in range(n):
+        more, stride = whole[MORE_TAPS + i], whole[STRIDE + i]
+        dilation, article = whole[DILATION + i], whole[ARTICLE + i]
+        near = np.int64(np.float64(stride) / np.float64(dilation))
+        away = stride - near * dilation
+        first, second = max(more + 1 - near, 0), max(more - near, 0)
+        w, u, P = value[W + i], value[UNSHARED + i], value[OVERLAP + i]
+        flags, jump = whole[FLAGS + i], whole[JUMP + i]
+        extent = whole[EXTENT + i]
+        step = dilation * u
+        wider = w + more * min(w, step)
+        shared = first * max(w - away * u, 0.0) + second * max(w - (dilation - away) * u, 0.0)
+        inside, outside = min(wider, stride * u), wider - shared
+        value[W + i] = wider
+        value[UNSHARED + i] = inside if step <= w else outside
+        regular = flags & REGULAR
+        stays = article == CONV1 or (article != NO_FORMULA and regular != 0 and not (article == DILATED3 and P > 0.5))
+        lost = 0 if stays else PUBLISHED_INSIDE
+        lost |= CLOSED_INSIDE if (more > 0 or stride > 1) and regular == 0 else 0
+        lost |= REGULAR if more > 0 and step > w and (stride < dilation or away > 0) else 0
+        lost |= SOLID if more > 0 and dilation * jump > extent else 0
+        whole[FLAGS + i] = flags & ~lost
+
+
+@jit
+def _advance_published(n, alive, whole, value, version=VERSION):
+    """Take S and P of the n chains that have any through a layer; return how many still have."""
+    left = 0
+    for j in range(n):
+        i = alive[j]
+        S, P = published(whole[ARTICLE + i], value[AREA + i], value[OVERLAP + i])
+        value[AREA + i], value[OVERLAP + i] = S, P
+        if not (np.isnan(S) and np.isnan(P)):
+            alive[left] = i
+            left += 1
+    return left
+
+
+@inline
+def _column(wrong, inside):
+    """Column of an error."""
+    column = error_bin(wrong)
+    return INSIDE if column == 0 and inside else column
+
+
+@jit
+def _judge(n, whole, value, power, version=VERSION):
+    """Write errors and columns of the closed form and the bounding box, area and overlap of each.
+
+    Return how many are inside of a domain and not exact.
+    """
+    off = 0
+    for i in range(n):
+        pixels, w = np.float64(whole[PIXELS + i]), value[W + i]
+        box = np.float64(whole[EXTENT + i])
+        exact = pixels * (pixels if power > 1 else 1.0) * (pixels if power > 2 else 1.0)
+        closed = w * (w if power > 1 else 1.0) * (w if power > 2 else 1.0)
+        boxed = box * (box if power > 1 else 1.0) * (box if power > 2 else 1.0)
+        overlap = share(whole[SHARED + i], pixels)
+        closed_area, closed_overlap = abs(closed - exact) / exact, abs(1.0 - value[UNSHARED + i] / w - overlap)
+        box_area, box_shared = (boxed - exact) / exact, abs(box_overlap(box, whole[JUMP + i]) - overlap)
+        value[ERROR + i], value[ERROR + LANES + i] = closed_area, closed_overlap
+        value[ERROR + 2 * LANES + i], value[ERROR + 3 * LANES + i] = box_area, box_shared
+        in_closed, in_box = whole[FLAGS + i] & CLOSED_INSIDE != 0, whole[FLAGS + i] & SOLID != 0
+        whole[COLUMN + i], whole[COLUMN + LANES + i] = (
+            _column(closed_area, in_closed),
+            _column(closed_overlap, in_closed),
+        )
+        whole[COLUMN + 2 * LANES + i] = _column(box_area, in_box)
+        whole[COLUMN + 3 * LANES + i] = _column(box_shared, in_box)
+        off += 1 if in_closed and max(closed_area, closed_overlap) > EXACT else 0
+        off += 1 if in_box and max(box_area, box_shared) > EXACT else 0
+    return off
+
+
+@inline
+def _keep(worst, place, cell, wrong, whole, choice, i, stages):
+    """Keep the choices of chain i where its error is the cell's largest so far.
+
+    Of equal errors those of the first chain by node and choices are kept, in any order of work.
+    """
+    better, node = wrong > worst[cell], whole[NODE + i]
+    if not better and wrong > EXACT:
+        unlike, kept = node, place[cell, 0]
+        for s in range(stages):
+            if unlike != kept:
+                break
+            unlike, kept = choice[s * LANES + i], place[cell, 1 + s]
+        better = unlike < kept
+    if better:
+        worst[cell], place[cell, 0] = wrong, node
+        for s in range(stages):
+            place[cell, 1 + s] = choice[s * LANES + i]
+
+
+@jit
+def _count(
+    n, whole, value, choice, stages, first, kinds, lines, off, begin, small, table, worst, place, version=VERSION
+):
+    """Add the maps of a stage to the counts of closed form and bounding box; `stages` choices were made so far.
+
+    `small` has counts of these two formulas by cell, from cell `begin` on, measure and column.
+    """
+    for i in range(n):
+        kind = lines[np.uint64(whole[LINE + i]), 4]
+        whole[CELL + i] = first + whole[BIN + i] * kinds + kind
+    for m in range(4):
+        for i in range(n):
+            at = whole[CELL + i]
+            small[np.uint64((4 * (at - begin) + m) * COLUMNS + whole[COLUMN + m * LANES + i])] += np.uint16(1)
+            cell = np.uint64(at * _MEASURES + (m + 2))
+            wrong = value[ERROR + m * LANES + i]
+            if wrong >= worst[cell]:
+                _keep(worst, place, cell, wrong, whole, choice, i, stages)
+        if off:
+            for i in range(n):
+                inside = whole[FLAGS + i] & (CLOSED_INSIDE if m < 2 else SOLID)
+                if inside and value[ERROR + m * LANES + i] > EXACT:
+                    table[(whole[CELL + i] * _MEASURES + (m + 2)) * COLUMNS + INSIDE_OFF] += 1
+
+
+@jit
+def _add_small(begin, small, table, version=VERSION):
+    """Add the counts of `small` to the table, and begin them anew."""
+    for row in range(small.shape[0] // COLUMNS):
+        given, to = row * COLUMNS, ((begin + row // 4) * _MEASURES + 2 + row % 4) * COLUMNS
+        for column in range(COLUMNS):
+            table[to + column] += small[given + column]
+            small[given + column] = np.uint16(0)
+
+
+@jit
+def _count_published(n, alive, whole, value, power, choice, stages, table, worst, place, version=VERSION):
+    """Add the maps of the n chains that have S and P to the counts of the article's formulas."""
+    for j in range(n):
+        i = alive[j]
+        pixels, cell = np.float64(whole[PIXELS + i]), whole[CELL + i] * _MEASURES
+        area = pixels * (pixels if power > 1 else 1.0) * (pixels if power > 2 else 1.0)
+        overlap = share(whole[SHARED + i], pixels)
+        S, P = snapped(value[AREA + i], value[OVERLAP + i], area, overlap)
+        value[AREA + i], value[OVERLAP + i] = S, P
+        inside = whole[FLAGS + i] & PUBLISHED_INSIDE != 0
+        for m in range(2):
+            wrong = abs(P - overlap) if m else abs(S - area) / area
+            if np.isnan(wrong):  # the article has no value
+                continue
+            column = _column(wrong, inside)
+            table[(cell + m) * COLUMNS + column] += 1
+            if inside and column != INSIDE:
+                table[(cell + m) * COLUMNS + INSIDE_OFF] += 1
+            if wrong >= worst[cell + m]:
+                _keep(worst, place, cell + m, wrong, whole, choice, i, stages)
+        if S <= 0.0:
+            table[cell * COLUMNS + IMPOSSIBLE] += 1
+        if P < -EXACT or P > 1.0 + EXACT:
+            table[(cell + 1) * COLUMNS + IMPOSSIBLE] += 1
+
+
+@jit
+def _enter(n, whole, choice, s, last, stage, next_live, version=VERSION):
+    """Write the bin of the overlap that the next stage reads, and the live value after a stage."""
+    for i in range(n):
+        tenths = np.float64(OVERLAP_BINS * whole[SHARED + i]) / np.float64(whole[PIXELS + i])
+        whole[BIN + i] = min(np.int64(tenths), OVERLAP_BINS)  # exact: whole numbers far below 2^53
+    if not last:
+        for i in range(n):
+            at = stage[2] + whole[LIVE + i] * stage[0] + choice[s * LANES + i]
+            whole[LIVE + i] = next_live[np.uint64(at)]
+
+
+@jit
+def _load(n, chain, node, whole, value, ends, alive, starts, words, version=VERSION):
+    """Write the states that n chains are drawn from; return how many words are used, and chains have S and P."""
+    figures, start, given, live, state, flags, first = starts
+    used, left = 0, 0
+    for i in range(n):
+        while chain + i >= first[node + 1]:
+            node += 1
+        if i and node == whole[NODE + i - 1] and whole[FORM + i - 1] == 0:
+            ends[i] = ends[i - 1]
+            for row in (EXTENT, LENGTH, SPACING, ONES, TWOS, THREES, FORM, JUMP, FLAGS, LIVE, NODE, BIN):
+                whole[row + i] = whole[row + i - 1]
+        else:
+            used = load_words(i, whole, ends, figures[node, 0], start[node], given, words, used)
+            whole[JUMP + i], whole[FLAGS + i] = figures[node, 2], flags[node, 0]
+            whole[LIVE + i], whole[NODE + i] = live[node], node
+            whole[BIN + i] = min(figures[node, 3] * OVERLAP_BINS // figures[node, 1], OVERLAP_BINS)
+        value[AREA + i], value[OVERLAP + i] = state[node, 0], state[node, 1]
+        value[W + i], value[UNSHARED + i] = state[node, 2], state[node, 3]
+        if not (np.isnan(state[node, 0]) and np.isnan(state[node, 1])):
+            alive[left] = i
+            left += 1
+    return used, left
+
+
+@jit
+def walk_drawn(task, tasks, begin, end, starts, tables, seed, tally, version=VERSION):
+    """Draw chains of some stages after the states that they start from, and count the errors of their maps.
+
+    Block b of begin..end-1 is the chains from b·LANES on. One call is one task of several, each for a thread: it takes
+    every n-th block, and has tables of its own.
+
+    Parameters
+    ----------
+    task, tasks, begin, end : int
+    starts : Starts; tables : Tables; tally : Tally
+        Described in `rfscale.sweeps.validation.kernel_tables`; the tally is added to.
+    seed : uint64
+    """
+    stages, variant, next_live, lines, layers, first_frame, _, power, _ = tables
+    table, worst, place = tally
+    first, depth, doublings = starts.first, stages.shape[0], 0
+    chains = first[-1]
+    for x in range(layers.shape[0]):
+        while 1 << doublings < layers[x, 0]:
+            doublings += 1
+    widest_start = (starts.figures[:, 0].max() + 63) >> 6
+    whole, value = np.zeros(WHOLE_ROWS * LANES, np.int64), np.zeros(FLOAT_ROWS * LANES)
+    ends, alive = np.zeros(LANES, np.uint64), np.zeros(LANES, np.int64)
+    choice, words = np.zeros(depth * LANES, np.int64), np.zeros(LANES * (widest_start + 4), np.uint64)
+    one, two = np.zeros(64, np.uint64), np.zeros(64, np.uint64)
+    residues = np.zeros(RESIDUES, np.int64)
+    key, first_cell = random_number(seed), stages[0, 3]
+    cells = stages[depth - 1, 3] + OVERLAP_BINS * stages[depth - 1, 4] - first_cell
+    small = np.zeros(4 * cells * COLUMNS, np.uint16)
+    for block in range(begin + (task - begin) % tasks, end, tasks):
+        chain = block * LANES
+        n = min(LANES, chains - chain)
+        node = np.searchsorted(first, chain, side="right") - 1
+        used, left = _load(n, chain, node, whole, value, ends, alive, starts, words)
+        for s in range(depth):
+            _draw(n, whole, choice, s, key + np.uint64(chain * depth + s), depth, stages[s], variant, lines)
+            for at in range(first_frame[s + 1] - first_frame[s]):
+                _take_layers(n, whole, lines, layers, at)
+                _advance_formulas(n, whole, value)
+                left = _advance_published(left, alive, whole, value)
+                if advance_ends(n, whole, ends, doublings):
+                    needed, widest = words_needed(n, whole)
+                    words = lengthened(words, used, needed)
+                    if widest > one.shape[0]:
+                        one, two = np.zeros(2 * widest, np.uint64), np.zeros(2 * widest, np.uint64)
+                    used = advance_words(n, whole, ends, words, used, one, two, residues)
+            if count_ends(n, whole, ends):
+                count_words(n, whole, ends, words, used, one)
+            off = _judge(n, whole, value, power)
+            _count(
+                n, whole, value, choice, s + 1, stages[s, 3], stages[s, 4], lines, off, first_cell, small, table,
+                worst, place,
+            )  # fmt: skip
+            _count_published(left, alive, whole, value, power, choice, s + 1, table, worst, place)
+            _enter(n, whole, choice, s, s == depth - 1, stages[s], next_live)
+        if ((block - begin) // tasks + 1) % _BLOCKS == 0:
+            _add_small(first_cell, small, table)
+    _add_small(first_cell, small, table)

@@ -1,0 +1,36 @@
+"""What a question needs of the costs of cells of many choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class CostNeeds(NamedTuple):
+    """What a question needs of costs.
+
+    Attributes
+    ----------
+    names : tuple of str
+        "params", "macs".
+    columns : sequence of mappings of names to factors, or None
+        Sums that shall be small; None: every cost is wanted.
+    k : int
+        Architectures wanted.
+    stage : int
+        The first stage up to which some cost counts.
+    """
+
+    names: tuple[str, ...]
+    columns: Sequence[Mapping[str, float]] | None
+    k: int
+    stage: int
+
+    @property
+    def directions(self) -> np.ndarray | None:
+        """The factors as an array (names, columns)."""
+        if self.columns is None:
+            return None
+        return np.array([[column.get(name, 0) for column in self.columns] for name in self.names])
