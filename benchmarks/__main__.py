@@ -1,4 +1,4 @@
-"""All benchmarks on this machine, and the pages made from them: some ten minutes on two quiet cores.
+"""All benchmarks on this machine, and the pages made from them: some twenty minutes on two quiet cores.
 
 python -m benchmarks             # docs/benchmarks/<machine>.json, docs/benchmarks.md, its charts
 python -m benchmarks --growth    # the growth of cost alone
