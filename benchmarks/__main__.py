@@ -1,8 +1,9 @@
-"""All benchmarks on this machine, and the pages made from them: some ten minutes on two quiet cores.
+"""All benchmarks on this machine, and the pages made from them: some twenty minutes on two quiet cores.
 
 python -m benchmarks             # docs/benchmarks/<machine>.json, docs/benchmarks.md, its charts
 python -m benchmarks --growth    # the growth of cost alone
 python -m benchmarks --cases     # the comparisons alone
+python -m benchmarks --memory    # the memory alone
 """
 
 from __future__ import annotations
@@ -24,15 +25,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("--growth", action="store_true", help="the growth of cost alone")
     parser.add_argument("--cases", action="store_true", help="the comparisons alone")
+    parser.add_argument("--memory", action="store_true", help="the memory alone")
     given = parser.parse_args()
-    both = given.growth == given.cases
+    every = not (given.growth or given.cases or given.memory)
     with tempfile.TemporaryDirectory() as folder:
         run = str(Path(folder) / "run.json")
         steps: list[list[str]] = []
-        if given.cases or both:
+        if given.cases or every:
             steps += [["pytest", "benchmarks", f"--benchmark-json={run}", *CASES], ["benchmarks.report", run]]
-        if given.growth or both:
+        if given.growth or every:
             steps += [["benchmarks.growth"]]
+        if given.memory or every:
+            steps += [["benchmarks.memory"]]
         for step in steps:
             start = time.perf_counter()
             failed = subprocess.run([sys.executable, "-m", *step], cwd=ROOT).returncode

@@ -12,9 +12,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.results import OURS, Results, Row, duration, multiple, place, rate, read_run, stored, write
+from benchmarks import memory
+from benchmarks.results import OURS, ROOT, Results, Row, duration, multiple, place, rate, read_run, stored, write
 
-ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "benchmarks.md"
 CHART = ROOT / "docs" / "pictures" / "benchmarks.png"
 MARKS = "<!-- benchmarks -->", "<!-- /benchmarks -->"
@@ -97,6 +97,7 @@ def bodies(machines: Sequence[Results]) -> dict[tuple[str, str], str]:
         MARKS: "\n".join(said) + "\n\n" + table(machines, public=True),
         INSIDE: table(machines, public=False),
         GROWTH: "\n\n".join(grown),
+        memory.MARKS: memory.table(machines),
     }
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parents[1] / "docs" / "benchmarks"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs" / "benchmarks"
 OURS = "rfscale"
 BUSY = 0.1  # processors that others may use before a warning is printed
 DROPPED = ("contender", "case", "scale", "small")  # of what a timing carries: not of interest afterwards
@@ -45,11 +46,14 @@ class Results:
         By case, ours first: `who`, `seconds`, and what benchmarks/test_benchmarks.py says of a contender.
     growth : dict
         Text of the table, as benchmarks/growth.py makes it; may be empty.
+    memory : dict
+        By name of a case what benchmarks/memory.py measures; may be empty.
     """
 
     machine: dict[str, Any]
     timings: dict[str, list[dict[str, Any]]]
     growth: dict[str, Any]
+    memory: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @cached_property
     def cases(self) -> dict[str, list[Row]]:

@@ -57,6 +57,17 @@ def partly(data: xr.Dataset) -> Iterator[tuple[object, ...]]:
         yield READ[status], kind.replace("|", "\\|"), len(models), named
 
 
+def unjudged(data: xr.Dataset) -> Iterator[tuple[object, ...]]:
+    """Models that were read of which no entry was judged, all by their names."""
+    yield "why no entry was judged", "models", "which"
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for name, why in zip(data.model.values, data.unjudged.values, strict=True):
+        if why:
+            found[_kind(str(why))].append(f"`{name}`")
+    for kind, models in sorted(found.items(), key=lambda item: -len(item[1])):
+        yield kind.replace("|", "\\|"), len(models), ", ".join(models)
+
+
 def _kind(reason: str) -> str:
     """The first of the reasons, without the node that it stands for and without numbers."""
     first = re.sub(r"^[\w.:@#/]+: (?=[\w.]+: )", "", reason.partition("; ")[0])
@@ -79,6 +90,7 @@ TABLES: dict[str, Callable[[xr.Dataset], Iterator[tuple[object, ...]]]] = {
     "libraries": libraries,
     "families": families,
     "partly": partly,
+    "unjudged": unjudged,
 }
 
 

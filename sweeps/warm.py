@@ -59,6 +59,7 @@ BRANCHES: dict[str, Any] = {
 }
 CELLS: dict[str, Any] = {  # known by their effects
     "name": "warm-cells",
+    "channels": 8,
     "ops": {"a": {"kernel": 3}, "b": [], **{name: {"kernel": 1} for name in "cdefgh"}},
     "cells": {
         "cell": {
@@ -68,6 +69,7 @@ CELLS: dict[str, Any] = {  # known by their effects
                 for i in range(3)
             ],
             "output": {"concat": ["n0", "n1", "n2"]},
+            "project": True,
         }
     },
     "stages": [{"name": "s", "cell": "cell"}],
@@ -100,7 +102,7 @@ def warm(on_step: Callable[[str], None] | None = None) -> Warmed:
     from rfscale.engine.kernels.jit_cache import COMPILATION
 
     before, start = COMPILATION.kernels, time.perf_counter()
-    with _kernels_at_once():
+    with kernels_at_once():
         for name, part in PARTS.items():
             if on_step is not None:
                 on_step(name)
@@ -129,7 +131,7 @@ def _settings(*given: tuple[Any, str, Any]) -> Iterator[None]:
             setattr(owner, name, value)
 
 
-def _kernels_at_once() -> AbstractContextManager[None]:
+def kernels_at_once() -> AbstractContextManager[None]:
     """Small work with kernels, too, which otherwise does without."""
     from rfscale.engine.analysis.path_counts import ADDED
     from rfscale.engine.footprints import backward
@@ -225,6 +227,7 @@ def _sweeps() -> None:
     pareto(space, "extent", "overlap")
     count(Space.from_dict(BRANCHES), "pixels")
     sample(Space.from_dict(CELLS), 1, where="area > 0")
+    best(Space.from_dict(CELLS), "params", k=1)
     count(Space.from_dict({**BRANCHES, "axes": 3}), "area")
     with TemporaryDirectory() as folder:
         for each in (space, *map(Space.from_dict, (HOLES, BRANCHES))):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
-from benchmarks import machine, report, results
+from benchmarks import machine, memory, report, results
+from benchmarks.registry import Case, Contender
 
 PAGE = "\n".join(
-    f"text\n{start}\nold\n{end}" for start, end in (report.SHORT, report.MARKS, report.INSIDE, report.GROWTH)
+    f"text\n{start}\nold\n{end}"
+    for start, end in (report.SHORT, report.MARKS, report.INSIDE, report.GROWTH, memory.MARKS)
 )
 
 
@@ -74,6 +77,26 @@ def test_growth_and_comparisons_are_kept_when_the_other_is_measured_anew(page):
     assert "| grown |" in text
     assert "**3 s**" in text
     assert "old" not in text
+
+
+def test_memory_is_that_of_the_peak(page):
+    """A process that takes 100 MB for a moment, for an answer of 40 MB."""
+    if not memory.PAGES.exists():
+        return
+    name, registered = "moment", memory.CASES
+    registered[name] = lambda: Case(
+        "a moment", Contender(lambda: np.ones(100_000_000, np.uint8)[::5].astype(np.uint16)), print
+    )
+    try:
+        row = memory.measured(name)
+    finally:
+        del registered[name]
+    assert row["answer"] == 40_000_000
+    assert 139e6 < row["peak"] < 150e6
+    measured("one", "2026-01-01", {"q": [ours(1.0)]})
+    results.write(results.FOLDER / "one.json", memory={name: row | {"peak": 50_000_000, "process": 2e8}})
+    report.refresh()
+    assert "| a moment | 40 MB | 50 MB (**1.25** of it); 200 MB in all |" in page.read_text()
 
 
 def test_a_run_of_pytest_becomes_what_is_kept(tmp_path):

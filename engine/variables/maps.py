@@ -176,6 +176,7 @@ SURVEY: dict[str, Variable] = {
     "interior": Variable(MODEL, "b", ONE, "figures are interior; else those of the centre entry at the input size"),
     "compared": Variable(MODEL, "i", ONE, "entries whose footprint was judged by runs of the model"),
     "wrong": Variable(MODEL, "i", ONE, "entries among them whose footprint is another"),
+    "unjudged": Variable(MODEL, "U", ONE, "why no entry of a model that was read was judged; empty: some were"),
     "input_size": Variable(MODEL_AXIS, "f", PIXEL, "size of the image; nan: the model has no such axis"),
     "layer": Variable(MAP, "U", ONE, "layer that makes the map"),
     "pyramid": Variable(MAP, "U", ONE, "name of the map as a level of a pyramid; empty: it is none"),

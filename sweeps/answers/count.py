@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,6 +33,7 @@ def count(
     where: Where = None,
     bins: Mapping[str, Sequence[float]] | None = None,
     memory: int = MEMORY,
+    combinations: bool = False,
 ) -> xr.DataArray:
     """Return exact numbers of architectures.
 
@@ -48,12 +49,16 @@ def count(
         counted.
     memory : int
         Bytes that the graph may take.
+    combinations : bool
+        Whether to return only the combinations of values that occur, one after another: joint distributions of many
+        figures are much smaller than a table of them.
 
     Returns
     -------
     xr.DataArray
         One dim for each name in `by`, with the values that occur (with bins: the lower edges). int64, or Python ints
-        (dtype object) where a number passes 2^63 - 1.
+        (dtype object) where a number passes 2^63 - 1. With `combinations`, one dim ``combination``, and each name in
+        `by` a coordinate along it.
 
     Raises
     ------
@@ -89,23 +94,24 @@ def count(
     numbers = end_counts(graph) if isinstance(graph, QuestionGraph) else [1] * len(graph.index)
     coords, places, inside = _cells(graph, dict(zip(names, terms, strict=True)), edges)
     shape = tuple(len(c) for c in coords.values())
-    if prod(shape) > MAX_CELLS:
-        raise InputError(
-            f"by {', '.join(names)} makes {prod(shape)} cells; at most {MAX_CELLS} are supported",
-            remedy=f"count over fewer names, or give edges in Python or a batch file, as bins={{{names[0]!r}: [...]}}",
-        )
-    flat = np.ravel_multi_index([p[inside] for p in places], shape) if names else np.zeros(inside.sum(), np.int64)
-    table = _table(flat, [n for n, i in zip(numbers, inside.tolist(), strict=True) if i], prod(shape)).reshape(shape)
-    result = xr.DataArray(
-        table, coords, list(coords), name="architectures", attrs=answer_attributes(space, "count", where)
-    )
+    many = [n for n, i in zip(numbers, inside.tolist(), strict=True) if i]
+    if combinations and names:
+        rows, flat = np.unique(np.stack([p[inside] for p in places]), axis=1, return_inverse=True)
+        along: dict[str, Any] = {n: ("combination", c[r]) for (n, c), r in zip(coords.items(), rows, strict=True)}
+        table, dims = _table(flat.reshape(-1), many, rows.shape[1]), ["combination"]
+    else:
+        table, dims, along = _whole_table(names, places, inside, many, shape), list(coords), dict(coords)
+    result = xr.DataArray(table, along, dims, name="architectures", attrs=answer_attributes(space, "count", where))
     known = NETWORK_ROWS if isinstance(space, NetworkSpace) else VARIABLES
     figures = {
         name: term.name if term.name in known else without_axis(term.name)[0]
         for name, term in zip(names, terms, strict=True)
         if term.kind != "factor"
     }
-    coordinates = {name: replace(known[figure], dims=(name,), kind="if") for name, figure in figures.items()}
+    coordinates = {
+        name: replace(known[figure], dims=(dims[0],) if combinations else (name,), kind="if")
+        for name, figure in figures.items()
+    }
     return annotate_array(result, COUNTS | coordinates)
 
 
@@ -163,6 +169,20 @@ def _cells(
             coords[name], place = np.unique(values, return_inverse=True)
         places.append(place)
     return coords, places, inside
+
+
+def _whole_table(
+    names: Sequence[str], places: Sequence[np.ndarray], inside: np.ndarray, many: list[int], shape: tuple[int, ...]
+) -> np.ndarray:
+    """Return the table of all combinations of values."""
+    if prod(shape) > MAX_CELLS:
+        raise InputError(
+            f"by {', '.join(names)} makes {prod(shape)} cells; at most {MAX_CELLS} are supported",
+            remedy=f"count over fewer names, or in Python give edges, as bins={{{names[0]!r}: [...]}}, or "
+            "combinations=True",
+        )
+    flat = np.ravel_multi_index([p[inside] for p in places], shape) if names else np.zeros(inside.sum(), np.int64)
+    return _table(flat, many, prod(shape)).reshape(shape)
 
 
 def _table(places: np.ndarray, numbers: list[int], size: int) -> np.ndarray:

@@ -5,13 +5,12 @@ The states are those of sweeps/kernels/unions.py; wider sets, and unions of boxe
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from rfscale.engine.kernels.jit import inline, jit_with, popcount
-from rfscale.sweeps.kernels.unions import TASKS, VERSION, terms_of
+from rfscale.engine.kernels.jit import inline, jit, popcount
+from rfscale.sweeps.kernels.unions import VERSION, terms_of
 
-parallel = jit_with(parallel=True)
+helper = jit  # of what the kernel calls, and Python does not
 
 MAX_WORDS = 8  # of a row
 _ZERO, _FULL = np.uint64(0), np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -30,7 +29,7 @@ def _placed(sets, axis, element, shift, words, term, to):
             term[to, at + w + 1] |= word >> (np.uint64(64) - by)
 
 
-@inline
+@helper
 def _shared(row, words, step):
     """Pixels of a row that are there again `step` pixels further."""
     at, by, total = step >> 6, np.uint64(step & 63), np.int64(0)
@@ -42,7 +41,7 @@ def _shared(row, words, step):
     return total
 
 
-@inline
+@helper
 def _longest_gap(row, length):
     """Longest run of pixels that a row lacks, between those that it has."""
     longest, gap = np.int64(0), np.int64(0)
@@ -55,7 +54,7 @@ def _longest_gap(row, length):
     return longest
 
 
-@inline
+@helper
 def _rows(sets, terms, n_terms, start, low, along, words, term, where, content):
     """Write the distinct rows of a union of rectangles: where they are, and what they hold; return how many.
 
@@ -89,54 +88,54 @@ def _rows(sets, terms, n_terms, start, low, along, words, term, where, content):
     return n
 
 
-@parallel
-def row_figures(masks, component, first, inside, start, extent, jump, sets, ndim, out, version=VERSION):
+@jit
+def row_figures(
+    begin, end, masks, component, first, inside, start, extent, jump, sets, ndim, out, version=VERSION
+):  # fmt: skip
     """Figures of states whose terms are rectangles of at most `MAX_WORDS` words; arguments as of `union_figures`.
 
     `ndim` is 1 or 2.
     """
-    n, words = masks.shape
-    axes = start.shape[0]
-    for task in numba.prange(TASKS):
-        rest, terms = np.empty(words, np.uint64), np.empty(64 * words, np.int64)
-        term, union = np.empty((2, MAX_WORDS), np.uint64), np.empty(MAX_WORDS, np.uint64)
-        low, high = np.empty(axes, np.int64), np.empty(axes, np.int64)
-        where = np.empty((64 * MAX_WORDS + 2, MAX_WORDS), np.uint64)
-        content = np.empty((64 * MAX_WORDS + 2, MAX_WORDS), np.uint64)
-        for row in range(task * n // TASKS, (task + 1) * n // TASKS):
-            for i in range(2 + 5 * axes):
-                out[i, row] = 0
-            if component[row] < 0:
-                continue
-            n_terms = terms_of(masks[row], first[component[row]], inside, rest, terms)
-            wide = np.int64(0)
-            for a in range(axes):
-                low[a], high[a] = start[a, terms[0]], start[a, terms[0]] + extent[a, terms[0]]
-                for i in range(1, n_terms):
-                    low[a] = min(low[a], start[a, terms[i]])
-                    high[a] = max(high[a], start[a, terms[i]] + extent[a, terms[i]])
-                wide = max(wide, (high[a] - low[a] + 63) >> 6)
-            for a in range(axes):
-                length, step = high[a] - low[a], jump[a, terms[0]]
-                n_rows = _rows(sets, terms, n_terms, start, low, a, wide, term, where, content)
-                area, shared = np.int64(0), np.int64(0)
+    words, axes = masks.shape[1], start.shape[0]
+    rest, terms = np.empty(words, np.uint64), np.empty(64 * words, np.int64)
+    term, union = np.empty((2, MAX_WORDS), np.uint64), np.empty(MAX_WORDS, np.uint64)
+    low, high = np.empty(axes, np.int64), np.empty(axes, np.int64)
+    where = np.empty((64 * MAX_WORDS + 2, MAX_WORDS), np.uint64)
+    content = np.empty((64 * MAX_WORDS + 2, MAX_WORDS), np.uint64)
+    for row in range(begin, end):
+        for i in range(2 + 5 * axes):
+            out[i, row] = 0
+        if component[row] < 0:
+            continue
+        n_terms = terms_of(masks[row], first[component[row]], inside, rest, terms)
+        wide = np.int64(0)
+        for a in range(axes):
+            low[a], high[a] = start[a, terms[0]], start[a, terms[0]] + extent[a, terms[0]]
+            for i in range(1, n_terms):
+                low[a] = min(low[a], start[a, terms[i]])
+                high[a] = max(high[a], start[a, terms[i]] + extent[a, terms[i]])
+            wide = max(wide, (high[a] - low[a] + 63) >> 6)
+        for a in range(axes):
+            length, step = high[a] - low[a], jump[a, terms[0]]
+            n_rows = _rows(sets, terms, n_terms, start, low, a, wide, term, where, content)
+            area, shared = np.int64(0), np.int64(0)
+            for w in range(wide):
+                union[w] = _ZERO
+            for j in range(n_rows):
+                rows, pixels = np.int64(0), np.int64(0)
                 for w in range(wide):
-                    union[w] = _ZERO
-                for j in range(n_rows):
-                    rows, pixels = np.int64(0), np.int64(0)
-                    for w in range(wide):
-                        rows += np.int64(popcount(where[j, w]))
-                        pixels += np.int64(popcount(content[j, w]))
-                        union[w] |= content[j, w]
-                    area += rows * pixels
-                    if step < length:
-                        shared += rows * _shared(content[j], wide, step)
-                pixels = np.int64(0)
-                for w in range(wide):
-                    pixels += np.int64(popcount(union[w]))
-                if ndim == 1:
-                    area, shared = pixels, (_shared(union, wide, step) if step < length else np.int64(0))
-                at = 2 + 5 * a
-                out[0, row], out[1, row] = area, n_terms if ndim > 1 else 1
-                out[at, row], out[at + 1, row], out[at + 2, row], out[at + 3, row] = shared, length, pixels, step
-                out[at + 4, row] = 0 if pixels == length else _longest_gap(union, length)
+                    rows += np.int64(popcount(where[j, w]))
+                    pixels += np.int64(popcount(content[j, w]))
+                    union[w] |= content[j, w]
+                area += rows * pixels
+                if step < length:
+                    shared += rows * _shared(content[j], wide, step)
+            pixels = np.int64(0)
+            for w in range(wide):
+                pixels += np.int64(popcount(union[w]))
+            if ndim == 1:
+                area, shared = pixels, (_shared(union, wide, step) if step < length else np.int64(0))
+            at = 2 + 5 * a
+            out[0, row], out[1, row] = area, n_terms if ndim > 1 else 1
+            out[at, row], out[at + 1, row], out[at + 2, row], out[at + 3, row] = shared, length, pixels, step
+            out[at + 4, row] = 0 if pixels == length else _longest_gap(union, length)

@@ -9,16 +9,13 @@ first, the lowest bit of a mask is a term, and taking its `inside` away leaves t
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from rfscale.engine.kernels.jit import inline, jit, jit_with, lowest_bit, source_version
+from rfscale.engine.kernels.jit import inline, jit, lowest_bit, source_version
 
-parallel = jit_with(parallel=True)
 helper = jit  # of what kernels call, those of other files too, and Python does not
 VERSION = source_version(__file__, globals())  # of the functions that other files inline
 
-TASKS = 64  # pieces of a level: some more than there are threads
 _ONE = np.uint64(1)
 _ZERO = np.uint64(0)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -66,9 +63,11 @@ def rehashed(hashes, used, size):
 
 @helper
 def longer(rows, size):
-    """The same rows, and room for more."""
+    """The same rows, and room for more. Copied in a loop: a slice takes 1.5 s to compile."""
     out = np.empty((size, *rows.shape[1:]), rows.dtype)
-    out[: rows.shape[0]] = rows
+    old, new = rows.reshape(-1), out.reshape(-1)
+    for i in range(old.shape[0]):
+        new[i] = old[i]
     return out
 
 
@@ -232,7 +231,7 @@ def advance(
 # -----------------------------------------------------------------------------------------------------------------
 
 
-@inline
+@helper
 def _grouped(masks, length, words, groups, counts, slots):
     """Write the distinct masks, not 0, of some pixels and how many pixels have each; return their number."""
     size = 4
@@ -270,7 +269,7 @@ def _grouped(masks, length, words, groups, counts, slots):
     return n
 
 
-@inline
+@helper
 def _size(ndim, words, first, first_counts, n_first, second, second_counts, n_second, last, last_counts, n_last):
     """Entries of a union of products: one of each axis, the masks of which have a bit in common (docs/theory.md, 3.4).
 
@@ -297,7 +296,7 @@ def _size(ndim, words, first, first_counts, n_first, second, second_counts, n_se
     return total
 
 
-@inline
+@helper
 def _written(sets, terms, n_terms, start, extent, low, length, words, pixel):
     """Write the terms that each pixel of an axis is in, as a mask."""
     for x in range(length):
@@ -313,12 +312,14 @@ def _written(sets, terms, n_terms, start, extent, low, length, words, pixel):
                 left &= left - _ONE
 
 
-@parallel
-def union_figures(masks, component, first, inside, start, extent, jump, sets, ndim, out):
+@jit
+def union_figures(begin, end, masks, component, first, inside, start, extent, jump, sets, ndim, out):
     """Figures of states whose terms are products of sets: one of each axis, or one set for all.
 
     Parameters
     ----------
+    begin, end : int
+        States to work out, begin..end-1: a range for each thread.
     masks : uint64 array (n, words); component : int32 array (n,); first : int64 array; inside : uint64 array
         As in `advance`; component -1 is the state without a path, whose figures are all 0.
     start, extent, jump : int64 arrays (axes, elements)
@@ -330,8 +331,7 @@ def union_figures(masks, component, first, inside, start, extent, jump, sets, nd
         Written: area and terms; then for each axis pixels that the next entry along it has as well, extent, pixels of
         the union of all terms there, jump, longest gap of that.
     """
-    n, words = masks.shape
-    axes = start.shape[0]
+    words, axes = masks.shape[1], start.shape[0]
     longest = np.int64(1)
     for a in range(axes):
         for e in range(extent.shape[1]):
@@ -339,53 +339,52 @@ def union_figures(masks, component, first, inside, start, extent, jump, sets, nd
     size = 4
     while size < 4 * longest:
         size *= 2
-    for task in numba.prange(TASKS):
-        rest, terms = np.empty(words, np.uint64), np.empty(64 * words, np.int64)
-        pixel, moved = np.empty((axes, longest, words), np.uint64), np.empty((2 * longest, words), np.uint64)
-        groups, counts = np.empty((axes, longest, words), np.uint64), np.empty((axes, longest), np.int64)
-        others, other_counts = np.empty((2 * longest, words), np.uint64), np.empty(2 * longest, np.int64)
-        slots, lengths, n_groups = np.empty(size, np.int64), np.empty(axes, np.int64), np.empty(axes, np.int64)
-        for row in range(task * n // TASKS, (task + 1) * n // TASKS):
-            for i in range(out.shape[0]):
-                out[i, row] = 0
-            if component[row] < 0:
-                continue
-            n_terms = terms_of(masks[row], first[component[row]], inside, rest, terms)
-            used = (n_terms + 63) >> 6
-            for a in range(axes):
-                low, high = start[a, terms[0]], start[a, terms[0]] + extent[a, terms[0]]
-                for i in range(1, n_terms):
-                    low = min(low, start[a, terms[i]])
-                    high = max(high, start[a, terms[i]] + extent[a, terms[i]])
-                lengths[a] = high - low
-                _written(sets[a], terms, n_terms, start[a], extent[a], low, lengths[a], used, pixel[a])
-                n_groups[a] = _grouped(pixel[a], lengths[a], used, groups[a], counts[a], slots)
-            b, c = 1 % axes, 2 % axes
-            area = _size(ndim, used, groups[b], counts[b], n_groups[b], groups[c], counts[c], n_groups[c],
-                         groups[0], counts[0], n_groups[0])  # fmt: skip
-            out[0, row], out[1, row] = area, n_terms if ndim > 1 else 1
-            for a in range(axes):
-                length, step, at = lengths[a], jump[a, terms[0]], 2 + 5 * a
-                if step < length:
-                    for x in range(length + step):
-                        for w in range(used):
-                            own = pixel[a, x, w] if x < length else _ZERO
-                            moved[x, w] = own | (pixel[a, x - step, w] if x >= step else _ZERO)
-                    n_others = _grouped(moved, length + step, used, others, other_counts, slots)
-                    b, c = (a + 1) % axes, (a + 2) % axes
-                    both = _size(ndim, used, groups[b], counts[b], n_groups[b], groups[c], counts[c], n_groups[c],
-                                 others, other_counts, n_others)  # fmt: skip
-                    out[at, row] = 2 * area - both
-                gap, longest_gap, pixels = np.int64(0), np.int64(0), np.int64(0)
-                for x in range(length):
-                    some = _ZERO
+    rest, terms = np.empty(words, np.uint64), np.empty(64 * words, np.int64)
+    pixel, moved = np.empty((axes, longest, words), np.uint64), np.empty((2 * longest, words), np.uint64)
+    groups, counts = np.empty((axes, longest, words), np.uint64), np.empty((axes, longest), np.int64)
+    others, other_counts = np.empty((2 * longest, words), np.uint64), np.empty(2 * longest, np.int64)
+    slots, lengths, n_groups = np.empty(size, np.int64), np.empty(axes, np.int64), np.empty(axes, np.int64)
+    for row in range(begin, end):
+        for i in range(out.shape[0]):
+            out[i, row] = 0
+        if component[row] < 0:
+            continue
+        n_terms = terms_of(masks[row], first[component[row]], inside, rest, terms)
+        used = (n_terms + 63) >> 6
+        for a in range(axes):
+            low, high = start[a, terms[0]], start[a, terms[0]] + extent[a, terms[0]]
+            for i in range(1, n_terms):
+                low = min(low, start[a, terms[i]])
+                high = max(high, start[a, terms[i]] + extent[a, terms[i]])
+            lengths[a] = high - low
+            _written(sets[a], terms, n_terms, start[a], extent[a], low, lengths[a], used, pixel[a])
+            n_groups[a] = _grouped(pixel[a], lengths[a], used, groups[a], counts[a], slots)
+        b, c = 1 % axes, 2 % axes
+        area = _size(ndim, used, groups[b], counts[b], n_groups[b], groups[c], counts[c], n_groups[c],
+                     groups[0], counts[0], n_groups[0])  # fmt: skip
+        out[0, row], out[1, row] = area, n_terms if ndim > 1 else 1
+        for a in range(axes):
+            length, step, at = lengths[a], jump[a, terms[0]], 2 + 5 * a
+            if step < length:
+                for x in range(length + step):
                     for w in range(used):
-                        some |= pixel[a, x, w]
-                    if some:
-                        pixels += 1
-                        gap = 0
-                    else:
-                        gap += 1
-                        longest_gap = max(longest_gap, gap)
-                out[at + 1, row], out[at + 2, row], out[at + 3, row], out[at + 4, row] = (
-                    length, pixels, step, longest_gap)  # fmt: skip
+                        own = pixel[a, x, w] if x < length else _ZERO
+                        moved[x, w] = own | (pixel[a, x - step, w] if x >= step else _ZERO)
+                n_others = _grouped(moved, length + step, used, others, other_counts, slots)
+                b, c = (a + 1) % axes, (a + 2) % axes
+                both = _size(ndim, used, groups[b], counts[b], n_groups[b], groups[c], counts[c], n_groups[c],
+                             others, other_counts, n_others)  # fmt: skip
+                out[at, row] = 2 * area - both
+            gap, longest_gap, pixels = np.int64(0), np.int64(0), np.int64(0)
+            for x in range(length):
+                some = _ZERO
+                for w in range(used):
+                    some |= pixel[a, x, w]
+                if some:
+                    pixels += 1
+                    gap = 0
+                else:
+                    gap += 1
+                    longest_gap = max(longest_gap, gap)
+            out[at + 1, row], out[at + 2, row], out[at + 3, row], out[at + 4, row] = (
+                length, pixels, step, longest_gap)  # fmt: skip

@@ -38,7 +38,7 @@ from rfscale.sweeps.runs import rows
 from rfscale.sweeps.runs.evaluator import Arrays
 from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.states.graph import FIGURES, AxisGraph
-from rfscale.sweeps.states.tails import Rows
+from rfscale.sweeps.states.tails import Rows, TailFigures
 from rfscale.sweeps.variables import COSTS, FORMULAS, UNION_FIGURES, VARIABLES
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ MEMORY = 1 << 30  # bytes that the states of one axis may take before enumeratio
 ROW_BYTES = 1 << 20
 UnionRows = dict[tuple[str, int | None], np.ndarray]  # of spaces with branches: by figure, and axis where these differ
 MAX_ROW = 1 << 12  # architectures in a row that are worked out beforehand, in spaces whose states rarely merge
+
+Made = dict[str, Rows] | TailFigures | None
 
 
 class Blocks:
@@ -87,7 +89,7 @@ class Blocks:
             )
         self.with_formulas = formulas
         self._formulas: Formulas | None = None
-        self._figure_rows: dict[tuple[int, int], tuple[int, list[Rows]]] = {}
+        self._figure_rows: dict[tuple[int, int], tuple[int, Made]] = {}
         self._rows_of_unions: dict[int, tuple[int, UnionRows]] = {}
         self._cost_rows: dict[tuple[int, str], tuple[int, np.ndarray]] = {}
 
@@ -188,18 +190,27 @@ class Blocks:
     def _fill_figures(self, stage: int, axis: int, start: int, stop: int, out: Arrays) -> None:
         graph = self.axes[axis]
         views = [_view(out.get(name), axis, len(self.axes), stop - start) for name in FIGURES]
-        first, tables = self._rows(stage, axis)
+        first, made = self._rows(stage, axis)
         per_row = prod(p.choices for p in self.programs[first : stage + 1])
         low, high = start // per_row, -(-stop // per_row)
         nodes = self._nodes([level.follow for level in graph.levels], first, low, high)
         begin, end = start - low * per_row, stop - low * per_row
-        if not tables:
+        if made is None:
             graph.enumerate_range(range(first, stage + 1), nodes, begin, end, views, self._words(stage))
             return
+        if isinstance(made, TailFigures):
+            if made.suits(nodes, begin, end) and all(view.flags.c_contiguous for view in views):
+                by_figure = dict(zip(FIGURES, views, strict=True))
+                made.write(nodes, by_figure["pixels"], by_figure["shared"])
+                made = made.hulls
+            else:
+                made = made.rows()
+                self._figure_rows[stage, axis] = first, made
         own: list[tuple[np.ndarray, np.ndarray]] = []
-        for name, (table, row), view in zip(FIGURES, tables, views, strict=True):
-            if name not in out:
+        for name, view in zip(FIGURES, views, strict=True):
+            if name not in out or name not in made:
                 continue
+            table, row = made[name]
             if row is None:
                 own.append((table, view))
             else:  # nodes share rows
@@ -250,34 +261,38 @@ class Blocks:
         """Words of the widest set up to a stage."""
         return (self.compiled.extents[stage] + 63) // 64 + 1
 
-    def _rows(self, stage: int, axis: int) -> tuple[int, list[Rows]]:
-        """First stage of the rows of a stage, and the rows by node and choices; none where they are enumerated."""
+    def _rows(self, stage: int, axis: int) -> tuple[int, Made]:
+        """First stage of the rows of a stage, and the rows by figure, or what makes them; None: they are enumerated."""
         key = (stage, axis)
         if key not in self._figure_rows:
             self._figure_rows[key] = self._make_rows(stage, axis)
         return self._figure_rows[key]
 
-    def _make_rows(self, stage: int, axis: int) -> tuple[int, list[Rows]]:
+    def _make_rows(self, stage: int, axis: int) -> tuple[int, Made]:
         graph = self.axes[axis]
-        built, has_figures = self._built_levels(stage, axis)
-        n = len(graph.before(built).state)
-        choices = prod(p.choices for p in self.programs[built : stage + 1])
-        if n * choices * 4 * len(FIGURES) > self.memory // 4 or (built < stage and choices > MAX_ROW):
-            return built, []
+        first, has_figures = self._built_levels(stage, axis)
+        n, stages = len(graph.before(first).state), range(first, stage + 1)
+        choices = prod(self._choices(s) for s in stages)
+        if n * choices * 4 * len(FIGURES) > self.memory // 4 or (first < stage and choices > MAX_ROW):
+            return first, None
+        fits_longer = first and 4 * len(FIGURES) * choices * graph.levels[first - 1].follow.size <= ROW_BYTES
         if has_figures:
             figures = np.array([*graph.figures(stage).values()], np.int32)
-            made = [Rows(table) for table in figures.take(graph.levels[stage].follow, axis=1, mode="clip")]
+            tables = figures.take(graph.levels[stage].follow, axis=1, mode="clip")
         else:
-            made = graph.rows_after(range(built, stage + 1), self._words(stage))
-        first = built
-        if not first or 4 * len(FIGURES) * choices * graph.levels[first - 1].follow.size > ROW_BYTES:
-            return first, made
-        tables = np.array([one.by_node() for one in made])
+            tail = graph.tail_figures(stages, self._words(stage))
+            if tail is not None and not fits_longer:
+                return first, tail
+            if tail is None:
+                tables = graph.enumerated_rows(stages, self._words(stage))
+            else:
+                made = tail.rows()
+                tables = np.array([made[name].by_node() for name in FIGURES])
         while first and tables[:, 0].nbytes * graph.levels[first - 1].follow.size <= ROW_BYTES:
             first -= 1
             follow = graph.levels[first].follow
             tables = tables.take(follow, axis=1).reshape(len(FIGURES), len(follow), -1)
-        return first, [Rows(table) for table in tables]
+        return first, {name: Rows(table) for name, table in zip(FIGURES, tables, strict=True)}
 
     def _built_levels(self, stage: int, axis: int) -> tuple[int, bool]:
         """Levels that the rows of a stage are made from, and whether the stage has a level of its own, with figures."""
@@ -294,8 +309,13 @@ class Blocks:
         return stage, own and self.compiled.build(axis, stage + 1, self.memory) > stage
 
     def _is_worth_a_level(self, graph: AxisGraph, stage: int) -> bool:
-        """Whether to build the level after a stage, where later ones start from it."""
-        return prod(p.choices for p in self.programs[stage:]) > MAX_ROW or graph.merging_is_worthwhile(stage)
+        """Whether to build the level after a stage, where later ones start from it.
+
+        That no compiled code is needed for it makes it worth that, too.
+        """
+        if prod(p.choices for p in self.programs[stage:]) > MAX_ROW or graph.merging_is_worthwhile(stage):
+            return True
+        return graph.pool.is_plain(len(graph.before(stage).state) * self._choices(stage))
 
     def _choices(self, stage: int) -> int:
         return self.programs[stage].choices

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
@@ -44,6 +45,7 @@ class StageReader:
         if cells is not None or ops is not None:
             self.cells = read_cells(cells, read_ops(ops, StageReader({}, ndim)._block))
         self.found: dict[str, Factor] = {}  # shared factors by first use
+        self._known: dict[str, Any] = {}  # choices that were read: other stages have the same as a rule
 
     def read(self, given: object, position: int) -> Stage:
         """Return the stage of one mapping."""
@@ -197,6 +199,19 @@ class StageReader:
             raise InputError(f"choices of stage {name!r} is {shown(given)}; it must be a list of at least one layer")
         factor_name = f"{name}_choice"
         self.uses.append(factor_name)
+        text = _plain_text(entries)
+        known = self._known.get(text or "")
+        blocks, labels = known or self._read_choices(entries, name)
+        if text is not None:
+            self._known[text] = blocks, labels
+        label_values(factor_name, list(labels))
+        self.own.append(Factor(factor_name, tuple(range(len(blocks))), labels))
+        return blocks
+
+    def _read_choices(
+        self, entries: Sequence[Any], name: str
+    ) -> tuple[tuple[tuple[Block, ...], ...], tuple[int | str, ...]]:
+        """Return the blocks and labels of all choices."""
         blocks: list[tuple[Block, ...]] = []
         labels: list[Any] = []
         for i, entry in enumerate(entries):
@@ -206,10 +221,7 @@ class StageReader:
             labels.append(i if label is None else label)
         if not all(isinstance(label, str) for label in labels):
             labels = list(range(len(labels)))
-        numbers = tuple(range(len(blocks)))
-        label_values(factor_name, labels)
-        self.own.append(Factor(factor_name, numbers, tuple(labels)))
-        return tuple(blocks)
+        return tuple(blocks), tuple(labels)
 
     def _block(self, layer: object, what: str) -> Block:
         if not isinstance(layer, Mapping):
@@ -221,6 +233,15 @@ class StageReader:
         if isinstance(layer.get("name"), str):
             params["name"] = layer["name"]
         return params
+
+
+def _plain_text(entries: Sequence[Any]) -> str | None:
+    """Choices as a text, None where they are no plain data, or name a shared factor, which is noted for each stage."""
+    try:
+        text = json.dumps(entries)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return None if "$" in text else text
 
 
 def read_stages(

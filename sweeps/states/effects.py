@@ -142,6 +142,7 @@ class Effects:
         self.stage, self.axes = stage, axes
         self._number: dict[tuple[object, ...], int] = {}  # of a layer or merge on numbered inputs
         self._reach: list[Reach] = [identity(axes)]
+        self._centre: dict[int, tuple[int, ...]] = {}
 
     def effect(self, wiring: Wiring) -> Effect:
         """Return the effect of the nodes of a stage."""
@@ -150,27 +151,33 @@ class Effects:
     def reach(self, wiring: Wiring) -> Reach:
         """Return the sets of the paths through the nodes of a stage."""
         numbers = [0]
-        for place, node in enumerate(wiring, start=1):
-            inputs = tuple(numbers[i] for i in node.inputs)
+        for node in wiring:
+            inputs = tuple([numbers[i] for i in node.inputs])
             key = (*_window(node), *inputs)
             if key not in self._number:
                 self._number[key] = len(self._reach)
-                self._reach.append(self._after(node, [self._reach[i] for i in inputs], place))
+                self._reach.append(self._after(node, inputs))
             numbers.append(self._number[key])
         return self._reach[numbers[-1]]
 
-    def _after(self, node: Node, inputs: Sequence[Reach], place: int) -> Reach:
+    def _after(self, node: Node, inputs: Sequence[int]) -> Reach:
+        read = [self._reach[i] for i in inputs]
         if isinstance(node.layer, ChainLayer):
-            return advanced(inputs[0], node.layer)
+            return advanced(read[0], node.layer)
         if node.layer == "none":
             return Reach((1,) * self.axes, frozenset())
-        centre = inputs[0].centre
-        for i, one in enumerate(inputs[1:], start=1):
-            if one.stride != inputs[0].stride:
-                self._refuse(node, i, "strides", (inputs[0].stride, one.stride))
-            if node.aligned and one.centre != centre:
-                self._refuse(node, i, "centres", (centre, one.centre))
-        return Reach(inputs[0].stride, maximal_terms(term for one in inputs for term in one.terms))
+        stride, centres = read[0].stride, [self._centre_of(i) for i in inputs]
+        for i in range(1, len(read)):
+            if read[i].stride != stride:
+                self._refuse(node, i, "strides", (stride, read[i].stride))
+            if node.aligned and centres[i] != centres[0]:
+                self._refuse(node, i, "centres", (centres[0], centres[i]))
+        return Reach(stride, maximal_terms([term for one in read for term in one.terms]))
+
+    def _centre_of(self, number: int) -> tuple[int, ...]:
+        if number not in self._centre:
+            self._centre[number] = self._reach[number].centre
+        return self._centre[number]
 
     def _refuse(self, node: Node, other: int, what: str, values: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
         ends = [f"{self.stage}.{node.inputs[i]}" if node.inputs[i] else "the stage's input" for i in (0, other)]
@@ -237,11 +244,20 @@ def maximal(terms: Iterable[Placed]) -> frozenset[Placed]:
 
 def maximal_terms(terms: Iterable[Term]) -> frozenset[Term]:
     """Return the products that no other one contains."""
-    distinct = set(terms)
+    distinct = frozenset(terms)
     if len(distinct) < 2:
-        return frozenset(distinct)
-    on_line = {(0, bits): term for term, bits in zip(distinct, side_by_side([*distinct]), strict=True)}
-    return frozenset([on_line[placed] for placed in maximal(on_line)])
+        return distinct
+    given = [*distinct]
+    lines = side_by_side(given)
+    kept: list[int] = []
+    for i in sorted(range(len(given)), key=[-line.bit_count() for line in lines].__getitem__):
+        line = lines[i]
+        for j in kept:
+            if not line & ~lines[j]:
+                break
+        else:
+            kept.append(i)
+    return distinct if len(kept) == len(given) else frozenset([given[i] for i in kept])
 
 
 def side_by_side(terms: Sequence[Term]) -> list[int]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.kernels import lanes, paths
+from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.kernels import states as kernels
 from rfscale.sweeps.kernels.plain import Sooner
 from rfscale.sweeps.machine import in_threads, threads_for
@@ -24,7 +24,7 @@ from rfscale.sweeps.spaces.costs import CostRules, CostState
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, output_node
 from rfscale.sweeps.states.compile import Program
 from rfscale.sweeps.states.pool import Pool, layers_of
-from rfscale.sweeps.states.tails import Rows, alike, hull_rows, tails_of
+from rfscale.sweeps.states.tails import TailFigures, tails_of
 
 FIGURES = ("pixels", "extent", "jump", "shared")
 MIN_EDGES_TO_TEST_MERGING = 1 << 14  # combinations of states and choices
@@ -32,7 +32,8 @@ MAX_COST = 2**61  # sums of costs stay below the mark that stands for "no path" 
 WORD_BYTES = 8
 CELL_WORDS = 5  # that a state × choice of a table takes while its level is made
 MAX_LANE_WORDS = 1 << 13  # of one lane, in the sets of all layers of some stages: 4 MB for all lanes
-MIN_NODES_OF_TAILS = 16  # of a live value, so that working out the ways through stages is little beside their use
+MIN_NODES_OF_TAILS = 64  # of a live value: of fewer, to find out which ways differ takes longer than to go them all
+MAX_LAYERS_OF_TAILS = 1 << 18  # of all ways: some 0.3 µs each
 NUMBERED = Sooner(kept=50_000, most=1 << 20)  # keys that numpy sorts: some 0.1 µs each
 DENSE_KEYS = 1 << 20  # keys that are numbered through a table of them all, whatever their number
 
@@ -120,40 +121,36 @@ class AxisGraph:
         last = self.levels[stage - 1]
         return 2 * len(last.state) < last.follow.size
 
-    def rows_after(self, stages: range, width: int) -> list[Rows]:
-        """Return the figures after all choices of some stages, of every node of the level before them.
+    def tail_figures(self, stages: range, width: int) -> TailFigures | None:
+        """Return what gives the figures after all choices of some stages, of the nodes of the level before them.
+
+        None where it is better to go from node to node: wide sets, and few nodes of a live value.
 
         Parameters
         ----------
         width : int
             Words of the widest set.
-
-        Returns
-        -------
-        list of Rows, one for each of `FIGURES`
         """
         level = self.before(stages.start)
         programs = self.programs[stages.start : stages.stop]
-        n, choices = len(level.state), prod(p.choices for p in programs)
         lives, live = np.unique(level.live, return_inverse=True)
-        layers = sum(max(len(tries[self.axis].parent) for tries in p.tries) for p in programs)
-        if width * (layers + 1) > MAX_LANE_WORDS or n < MIN_NODES_OF_TAILS * len(lives):
-            tables = np.empty((len(FIGURES), n, choices), np.int32)
-            with threads_for(64 * tables[0].size):
-                nodes = np.arange(n, dtype=np.int32)
-                self.enumerate_range(stages, nodes, 0, tables[0].size, [*tables.reshape(len(FIGURES), -1)], width)
-            return [Rows(table) for table in tables]
-        tails = tails_of(programs, self.axis, lives.tolist())
+        longest = sum(max(len(chain) for row in p.layers for chain in row) for p in programs)
+        wide = width * (longest + 1) > MAX_LANE_WORDS
+        long = longest * len(lives) * prod(p.choices for p in programs) > MAX_LAYERS_OF_TAILS
+        if wide or long or len(live) < MIN_NODES_OF_TAILS * len(lives):
+            return None
         jump, extent, _, _, start, _, _, words, _ = self.pool.columns
-        jumps, extents, solid = jump[level.state], extent[level.state], start[level.state] < 0
-        order, groups = alike(live, jumps, solid, extents)
-        at = groups[:-1]
-        given = (jump, extent, start, words, groups, live[order[at]], level.state[order], order, *tails[:4], width)
-        pixels, shared = out = np.empty((2, n, choices), np.int32)
-        kernel: Any = lanes.rows_after
-        in_threads(lambda low, high: kernel(*given, low, high, *out), 0, len(at), choices * n // len(at) + 1)
-        by_figure = {"pixels": Rows(pixels), "shared": Rows(shared), **hull_rows(tails, live, jumps, extents)}
-        return [by_figure[name] for name in FIGURES]
+        tails = tails_of(programs, self.axis, lives.tolist())
+        return TailFigures(tails, live, level.state, (jump, extent, start, words), width)
+
+    def enumerated_rows(self, stages: range, width: int) -> np.ndarray:
+        """Return the same figures, worked out node by node: int32 array (figures, nodes, choices)."""
+        n, choices = len(self.before(stages.start).state), prod(self.programs[s].choices for s in stages)
+        tables = np.empty((len(FIGURES), n, choices), np.int32)
+        with threads_for(64 * tables[0].size):
+            nodes = np.arange(n, dtype=np.int32)
+            self.enumerate_range(stages, nodes, 0, tables[0].size, [*tables.reshape(len(FIGURES), -1)], width)
+        return tables
 
     def _table_words(self, program: Program, nodes: int) -> int:
         """Words of the levels so far, and of the tables that the next one is made with."""

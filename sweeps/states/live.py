@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.sweeps.states.cells.distinct import distinct_rows
+from rfscale.sweeps.states.cells.rows import distinct_rows
 from rfscale.sweeps.states.compile import Program
 from rfscale.sweeps.states.effects import EffectTable
 

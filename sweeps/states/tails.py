@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from rfscale.sweeps.kernels.lanes import LANES
+from rfscale.sweeps.kernels import lanes
+from rfscale.sweeps.machine import in_threads
 from rfscale.sweeps.states.compile import Program, Trie
 
 KERNEL_BITS = 31  # a window is gap << KERNEL_BITS | kernel
@@ -121,21 +122,24 @@ def _states(programs: Sequence[Program], axis: int, live: int) -> tuple[list[tup
         pairs, row = np.unique(number * program.variants + variants, return_inverse=True)
         choices = {int(v): _choices(program.tries[v][axis]) for v in np.unique(variants)}
         found: dict[tuple[Windows, int], int] = {}
+        scaled: dict[tuple[int, int], list[tuple[Windows, int]]] = {}
         table = []
         for pair in pairs.tolist():
             at, variant = divmod(pair, program.variants)
             windows, jump = states[at]
-            for more, stride in choices[variant]:
-                after = tuple(sorted((*windows, *[_scaled(w, jump) for w in more]))), jump * stride
-                table.append(found.setdefault(after, len(found)))
+            if (variant, jump) not in scaled:
+                scaled[variant, jump] = [(_scaled(more, jump), stride * jump) for more, stride in choices[variant]]
+            for more, after in scaled[variant, jump]:
+                table.append(found.setdefault((tuple(sorted(windows + more)), after), len(found)))
         number = np.array(table, np.int64).reshape(len(pairs), -1)[row].reshape(-1)
         alive = program.next_live[alive].reshape(-1)
         states = list(found)
     return states, number
 
 
-def _scaled(window: int, jump: int) -> int:
-    return ((window >> KERNEL_BITS) * jump << KERNEL_BITS) | (window & _KERNEL)
+def _scaled(windows: Windows, jump: int) -> Windows:
+    """Windows of so many times the gap."""
+    return tuple([((w >> KERNEL_BITS) * jump << KERNEL_BITS) | (w & _KERNEL) for w in windows])
 
 
 def _choices(trie: Trie) -> list[tuple[Windows, int]]:
@@ -148,17 +152,66 @@ def _choices(trie: Trie) -> list[tuple[Windows, int]]:
     return [at[node] for node in trie.leaf.tolist()]
 
 
-def hull_rows(tails: Tails, live: np.ndarray, jump: np.ndarray, extent: np.ndarray) -> dict[str, Rows]:
+class TailFigures:
+    """Figures after all choices of some stages, of every node of the level before them, side by side.
+
+    Parameters
+    ----------
+    tails : Tails
+    live : int array (nodes,)
+        Which live value of `tails` each node has.
+    state : int32 array (nodes,)
+    columns : tuple of arrays
+        Jump, extent, start and words of the pool.
+    width : int
+        Words of the widest set.
+    """
+
+    def __init__(
+        self, tails: Tails, live: np.ndarray, state: np.ndarray, columns: tuple[np.ndarray, ...], width: int
+    ) -> None:
+        jump, extent, start, _ = columns
+        self.choices, self._nodes = tails.growth.shape[1], len(state)
+        order, groups = alike(live, jump[state], start[state] < 0, extent[state])
+        self._given = (*columns, groups, live[order[groups[:-1]]], state[order], order)
+        self._ways = (*tails[:4], width)
+        self.hulls = _hull_rows(tails, live, jump[state], extent[state])
+
+    def suits(self, nodes: np.ndarray, begin: int, end: int) -> bool:
+        """Whether all ways from some nodes are wanted, in so many places that all nodes are worked out for them."""
+        return begin == 0 and end == len(nodes) * self.choices and len(nodes) >= self._nodes
+
+    def write(self, nodes: np.ndarray, pixels: np.ndarray, shared: np.ndarray) -> None:
+        """Write pixels and shared after all choices, the last stage's fastest, of some nodes: a row for each."""
+        counts = np.bincount(nodes, minlength=self._nodes)
+        begin = np.concatenate([[0], np.cumsum(counts)])
+        rows = np.argsort(nodes.astype(np.uint16) if self._nodes < 1 << 16 else nodes, kind="stable").astype(np.int32)
+        kernel: Any = lanes.rows_after
+        given, ways = (*self._given, begin, rows), self._ways
+        out = pixels.reshape(-1, self.choices), shared.reshape(-1, self.choices)
+        groups = len(self._given[4]) - 1
+        numbers = self.choices * max(len(nodes), self._nodes) // groups + 1
+        in_threads(lambda low, high: kernel(*given, *ways, low, high, *out), 0, groups, numbers)
+
+    def rows(self) -> dict[str, Rows]:
+        """Return the rows of all figures, by node."""
+        pixels, shared = out = np.empty((2, self._nodes, self.choices), np.int32)
+        self.write(np.arange(self._nodes), *out)
+        return {"pixels": Rows(pixels), "shared": Rows(shared), **self.hulls}
+
+
+def _hull_rows(tails: Tails, live: np.ndarray, jump: np.ndarray, extent: np.ndarray) -> dict[str, Rows]:
     """Return extent and jump after all choices of some stages: nodes of one hull share a row.
 
     `live`, `jump` and `extent` are those of each node; `live` counts those of the tails.
     """
     out = {}
-    for name, columns in (("extent", (live, jump, extent)), ("jump", (live, jump))):
+    for name, columns, grown in (("extent", (live, jump, extent), tails.growth), ("jump", (live, jump), tails.stride)):
         first, row = distinct(*columns)
-        at, jumps = live[first], jump[first][:, None]
-        table = extent[first][:, None] + jumps * tails.growth[at] if name == "extent" else jumps * tails.stride[at]
-        out[name] = Rows(table.astype(np.int32), row)
+        table = jump[first].astype(np.int32)[:, None] * grown.astype(np.int32)[live[first]]  # they are known to fit
+        if name == "extent":
+            table += extent[first].astype(np.int32)[:, None]
+        out[name] = Rows(table, row)
     return out
 
 
@@ -179,9 +232,10 @@ def distinct(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def alike(live: np.ndarray, jump: np.ndarray, solid: np.ndarray, extent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return nodes in an order in which those alike stand together, and where groups of at most LANES begin in it.
+    """Return nodes in an order in which those alike stand together, and where groups begin in it.
 
-    Alike are live value, jump, and whether a set is solid; words of a set only make neighbours of those of as many.
+    Alike are live value, jump, and whether a set is solid; a group is at most LANES of one kind. Words of a
+    set only make neighbours of those of as many.
     """
     first, kind = distinct(live, jump, solid)
     words = (extent + 63) >> 6
@@ -189,5 +243,5 @@ def alike(live: np.ndarray, jump: np.ndarray, solid: np.ndarray, extent: np.ndar
     key = kind * most + words
     order = np.argsort(key.astype(np.uint16) if len(first) * most < 1 << 16 else key, kind="stable")  # by radix
     ends = np.cumsum(np.bincount(kind, minlength=len(first))).tolist()
-    parts = [np.arange(a, b, LANES) for a, b in pairwise([0, *ends])]
+    parts = [np.arange(a, b, lanes.LANES) for a, b in pairwise([0, *ends])]
     return order.astype(np.int32), np.append(np.concatenate(parts), len(order))

@@ -13,7 +13,7 @@ import numpy as np
 from rfscale.engine.footprints.figures import share
 from rfscale.sweeps.kernels import unions as kernels
 from rfscale.sweeps.kernels.row_figures import MAX_WORDS, row_figures
-from rfscale.sweeps.machine import threads_for
+from rfscale.sweeps.machine import in_threads
 from rfscale.sweeps.states.compile import Program
 from rfscale.sweeps.states.effects import numbered_rows
 from rfscale.sweeps.states.elements import Elements, root, steps_of, successors
@@ -113,8 +113,8 @@ def state_figures(elements: Elements, masks: np.ndarray, component: np.ndarray, 
     out = np.empty((FIGURES + AXIS_FIGURES * len(start), len(masks)), np.int64)
     narrow = ndim < 3 and int((start + extent).max()) <= 64 * MAX_WORDS
     kernel: Any = row_figures if narrow else kernels.union_figures
-    with threads_for(64 * len(masks)):
-        kernel(masks, component, elements.first, elements.inside, start, extent, jump, sets, ndim, out)
+    given = masks, component, elements.first, elements.inside, start, extent, jump, sets, ndim, out
+    in_threads(lambda low, high: kernel(low, high, *given), 0, len(masks), 64)
     area, terms, *by_axis = out
     shared, *others = (np.stack(by_axis[i::AXIS_FIGURES], axis=-1) for i in range(AXIS_FIGURES))
     whole = dict(zip(("extent", "pixels", "jump", "max_gap"), others, strict=True))

@@ -74,3 +74,22 @@ def test_the_five_effects_of_nas_bench_201():
     assert dict(zip(counts.extent.values.tolist(), counts.values.tolist(), strict=True)) == expected
     for extent, n in expected.items():
         assert re.search(rf"^ *{extent} +{extent**2:,} +{n:,}$", PAGE, re.M)
+
+
+def test_params_against_extent_of_darts():
+    """What its first and last network cost by hand: two cells of 16 channels, three of 32 and three of 64, and 1×1s."""
+    space = rf.Space.from_dict(rf.cells.darts(channels=16))
+    front = rf.pareto(space, "params", "-extent")
+    for i, extent, params in ((0, 157, 96_784), (33, 631, 199_792)):
+        row = front.isel(rank=i)
+        assert (row.extent, row.params) == (extent, params)
+        assert rf.profile(space.network(row)).params.sum() == params
+        assert f"{extent} pixels for {params:,}" in PAGE
+    stem = 3 * 9 * 48
+    maps = [48, 48]  # channels of what a cell reads
+    total = stem
+    for cell in range(8):
+        channels = 16 * 2 ** sum(cell >= r for r in (2, 5))
+        total += channels * sum(maps)  # a 1×1 or a factorized reduction before each input
+        maps = [maps[1], 4 * channels]
+    assert total == 96_784

@@ -30,21 +30,25 @@ def due(args: argparse.Namespace, names: list[str], known: dict[Job, dict[str, A
 
 
 def _judging(kind: str, names: list[str], known: dict[Job, dict[str, Any]]) -> list[Job]:
-    """Models that were read, in a seeded order: small ones first; one of each family, then another of each."""
+    """Models that were read: small ones in a seeded order, one of each family, then another; large ones by cost."""
     rows = {name: known[Job("read", name)] for name in names if Job("read", name) in known}
     read = [name for name, row in rows.items() if row.get("status") in ("whole", "part")]
     random.Random(0).shuffle(read)
     if kind == "gradients":
         read = [name for name in read if name.partition(":")[0] in ("timm", "torchvision")]
         read = [name for name in read if rows[name]["layers"] < 120 and rows[name]["status"] == "whole"]
-    read.sort(key=lambda name: (rows[name].get("params") or 0) > SMALL)
     turns: dict[str, int] = {}
     before: Counter[tuple[str, str]] = Counter()
     for name in read:
         family = rows[name]["library"], rows[name]["family"]
         turns[name] = before[family]
         before[family] += 1
-    read.sort(key=lambda name: ((rows[name].get("params") or 0) > SMALL, turns[name]))
+
+    def order(name: str) -> tuple[bool, float]:
+        large = (rows[name].get("params") or 0) > SMALL
+        return large, (rows[name].get("macs") or 0) if large else turns[name]
+
+    read.sort(key=order)
     return [Job(kind, name) for name in (read[:GRADIENTS] if kind == "gradients" else read)]
 
 

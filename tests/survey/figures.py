@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import warnings
 from math import inf, isfinite, nan, prod
@@ -17,12 +16,12 @@ from rfscale.engine.footprints.backward import windows
 from rfscale.engine.footprints.plan import resolve
 from rfscale.engine.network.modules import level_name
 from tests.survey.subjects import Made, Subject
+from tests.survey.texts import line, short
 
 MASS = 0.95
 MAX_CELLS = 1 << 24  # path counts of one map
 MAX_MAPS = 10  # of one model
 MAX_PARAMS = 1e9  # of a model that is made with values
-REASON = 160  # characters
 STATUSES = ("whole", "part", "not", "unmade")
 Row = dict[str, Any]
 
@@ -43,12 +42,12 @@ def read(subject: Subject) -> Row:
         try:
             made = made_on(subject, device)
         except Exception as error:  # code that is not ours
-            found.append(_start(subject) | {"status": "unmade", "reason": _line(error)})
+            found.append(_start(subject) | {"status": "unmade", "reason": line(error)})
             continue
         try:
             found.append(_row(subject, made))
         except (rf.InputError, RuntimeError) as error:
-            found.append(_start(subject) | {"status": "not", "reason": _line(error)})
+            found.append(_start(subject) | {"status": "not", "reason": line(error)})
         if found[-1]["status"] in ("whole", "part") or _params(made.module) > MAX_PARAMS:
             break
     return min(reversed(found), key=lambda row: STATUSES.index(row["status"]))
@@ -69,7 +68,7 @@ def _row(subject: Subject, made: Made) -> Row:
     left = dict(network.left_out)
     return _start(subject) | {
         "status": "part" if left else "whole",
-        "reason": _short("; ".join(f"{node}: {why}" for node, why in left.items())),
+        "reason": short("; ".join(f"{node}: {why}" for node, why in left.items())),
         "seconds": round(seconds, 3),
         "axes": list(network.axes),
         "input_size": list(network.input_size or made.shape[2:]),
@@ -208,22 +207,8 @@ def _macs(data: Any) -> float | None:
     return total if total == total else None
 
 
-# text -----------------------------------------------------------------------------------------------------------------
-
-
 def _number(value: float) -> float | None:
     """A number of a line of JSON: none for what is not known."""
     if value != value or value in (inf, -inf):
         return None
     return int(value) if float(value).is_integer() else round(float(value), 6)
-
-
-def _line(error: BaseException) -> str:
-    if isinstance(error, MemoryError) or "allocate memory" in str(error):
-        return "it takes more memory than the survey gives it"
-    return _short(str(error) if isinstance(error, rf.InputError) else f"{type(error).__name__}: {error}")
-
-
-def _short(text: str) -> str:
-    text = re.sub(r"\s+", " ", text)
-    return text if len(text) <= REASON else f"{text[: REASON - 1]}…"

@@ -3,39 +3,61 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from zlib import crc32
 
 import torch
 
 import rfscale as rf
-from tests.survey.figures import load, made_on
-from tests.survey.subjects import Made, Subject
+from tests.engine.readers.shared_values import with_shared_values
+from tests.survey.figures import load
+from tests.survey.subjects import Made, Subject, squares
 
 ENTRIES = 6
 FEW = 3  # entries of a model with many parameters
 MANY = 4e7
-MAX_PARAMS = 4e8  # of a model that is run with values
+RANK = 4  # of an image with batch and channels
+MAX_PARAMS = 4e8  # of a model that is run with values of its own
+SIZES = 64, 96, 112, 128, 160, 192, 256, 512  # of images
+FIGURES = ["jump", "extent", "start", "area", "max_gap", "is_global"]  # that do not depend on the image's size
 
 
 def by_values(subject: Subject) -> dict[str, Any]:
     """Judge seeded entries by runs of the model itself: pixels that are not a number, and finite changes."""
-    from tests.engine.readers.nan_judge import judge_model
-
     if subject.name.startswith("keras:"):
         return _keras(subject)
-    torch.manual_seed(0)
-    made = made_on(subject, "cpu")
-    seed = crc32(subject.name.encode())
-    params = sum(p.numel() for p in made.module.parameters())
-    if params > MAX_PARAMS:
-        return {"compared": 0, "differing": [], "why": "too large"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        shape, network = _smallest(made)
-        entries = FEW if params > MANY else ENTRIES
-        found = judge_model(made.module, network, shape, entries, seed, made.run, lambda: load(made, shape))
+        try:
+            return _by_values(subject, _with_shared_values)
+        except Exception:  # code that is not ours: it needs parameters that are tensors of their own
+            return _by_values(subject, _with_values)
+
+
+def _by_values(subject: Subject, make: Callable[[Callable[[], Made]], Made]) -> dict[str, Any]:
+    from tests.engine.readers.nan_judge import judge_model
+
+    torch.manual_seed(0)
+    made, shape, (network, held) = _smallest(make(subject.make), make)
+    seed, large = crc32(subject.name.encode()), _params(made) > MANY
+    entries, kind = (FEW, torch.bfloat16) if large else (ENTRIES, torch.float32)
+    found = judge_model(made.module, network, shape, entries, seed, made.run, held, copied=False, kind=kind)
     return {"compared": found.compared, "differing": found.differing, "size": list(shape[2:])}
+
+
+def _with_shared_values(make: Callable[[], Made]) -> Made:
+    """A model of any size."""
+    return with_shared_values(make, lambda made: made.module)
+
+
+def _with_values(make: Callable[[], Made]) -> Made:
+    """A model as its library makes it."""
+    made = make()
+    if _params(made) > MAX_PARAMS:
+        raise MemoryError("it takes more memory than the survey gives it")
+    return made
 
 
 def by_gradients(subject: Subject) -> dict[str, Any]:
@@ -48,14 +70,43 @@ def by_gradients(subject: Subject) -> dict[str, Any]:
     return {"compared": found.compared, "differing": [str(d) for d in found.differing], "size": [found.size] * 2}
 
 
-def _smallest(made: Made) -> tuple[tuple[int, ...], rf.Network]:
-    """The first of the shapes that the model takes, and its network at that."""
-    for shape in made.small:
+def _smallest(made: Made, make: Callable[[Callable[[], Made]], Made]) -> tuple[Made, tuple[int, ...], Any]:
+    """The model, the first of the shapes that it takes, its network at that and where tensors hold the maps.
+
+    A model that has a size of its own is made again for a smaller one at which it has the same figures.
+    """
+    smallest = squares(made.shape[1], SIZES[0]) if _params(made) > MANY and len(made.shape) == RANK else ()
+    for shape in (*smallest, *made.small) if made.small else ():
         try:
-            return shape, load(made, shape)
+            return made, shape, _read(made, shape)
         except rf.InputError:
             continue
-    return made.shape, load(made)
+    found = _read(made, made.shape)
+    for size in SIZES if made.smaller else ():
+        if size >= min(made.shape[2:]):
+            break
+        try:
+            again = make(partial(made.smaller, size))
+            small = _read(again, again.shape)
+        except Exception:  # code that is not ours: it does not take that size
+            continue
+        if _figures(small[0]).equals(_figures(found[0])):
+            return again, again.shape, small
+    return made, made.shape, found
+
+
+def _read(made: Made, shape: tuple[int, ...]) -> tuple[rf.Network, Any]:
+    from tests.engine.readers.nan_judge import held_maps
+
+    return held_maps(lambda: load(made, shape))
+
+
+def _params(made: Made) -> int:
+    return sum(p.numel() for p in made.module.parameters())
+
+
+def _figures(network: rf.Network) -> Any:
+    return rf.profile(network, global_ops="skip")[FIGURES]
 
 
 def _keras(subject: Subject) -> dict[str, Any]:

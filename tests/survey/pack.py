@@ -13,12 +13,14 @@ from rfscale.engine.zoo.survey.zoo_survey import FILE, NAMES, NUMBERS, TEXTS
 from tests import ROOT
 from tests.survey.libraries import PACKAGES
 from tests.survey.run import Job, results
+from tests.survey.texts import short
 
 SHIPPED = ROOT / "engine" / "zoo" / "survey" / FILE
 JUDGES = ("judged", "gradients")
 # names in a row of a result, by those of the dataset
 OF_MAP = {"map_size": "map_size", "stride": "stride", "extent": "extent", "padding": "padding", "effective": "box",
           "max_gap": "max_gap", "overlap": "overlap"}  # fmt: skip
+NO_PLACE = "no module returns a tensor in which each entry of a map has a place of its own"
 Row = dict[str, Any]
 
 
@@ -43,6 +45,7 @@ def model_columns(row: Row, known: dict[Job, Row]) -> Row:
     name = row["model"]
     start = {"model": name, "library": name.partition(":")[0], "family": ""}
     judged = [found for kind in JUDGES if (found := known.get(Job(kind, name))) and "compared" in found]
+    start["unjudged"] = _unjudged(row, known.get(Job("judged", name))) if not any(f["compared"] for f in judged) else ""
     return (
         {key: (start | row).get(key, "") for key in ("model", *TEXTS)}
         | {key: row.get(key) for key in NUMBERS}
@@ -54,6 +57,15 @@ def model_columns(row: Row, known: dict[Job, Row]) -> Row:
             "input_size": _one(row.get("input_size")),
         }
     )
+
+
+def _unjudged(row: Row, found: Row | None) -> str:
+    """Why no entry of a model was judged."""
+    if row["status"] not in ("whole", "part"):
+        return ""
+    if found is None:
+        return "it was not tried"
+    return short(found["failed"]) if "failed" in found else NO_PLACE
 
 
 def map_columns(one: Row) -> Row:

@@ -24,6 +24,8 @@ class Made(NamedTuple):
         ``call(module, image)``, where a model takes its image otherwise than by itself.
     fit : callable, optional
         ``fit(module, shape)`` lets a model that resizes its image take one of that shape as it is.
+    smaller : callable, optional
+        ``smaller(n)`` makes it for images of n by n pixels, where the model has a size of its own.
     """
 
     module: Any
@@ -33,6 +35,7 @@ class Made(NamedTuple):
     image: str = ""
     call: Callable[[Any, Any], Any] | None = None
     fit: Callable[[Any, tuple[int, ...]], None] | None = None
+    smaller: Callable[[int], Made] | None = None
 
     def run(self, module: Any, image: Any) -> Any:
         """Call the module on an image."""

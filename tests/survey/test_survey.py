@@ -17,11 +17,11 @@ import rfscale as rf
 from rfscale.engine.zoo.survey.zoo_survey import NUMBERS, TEXTS
 from tests.survey import run as running
 from tests.survey import worker
-from tests.survey.pack import SHIPPED, map_columns, model_columns, packed
+from tests.survey.pack import NO_PLACE, SHIPPED, map_columns, model_columns, packed
 from tests.survey.run import Job, results, run
 
 SAMPLE = 16
-MEASURED = ("seconds", "compared", "wrong")  # the machine, the judges
+MEASURED = ("seconds", "compared", "wrong", "unjudged")  # the machine, the judges
 MAX_LAYERS = 400
 
 
@@ -142,10 +142,20 @@ def test_a_model_that_failed_is_packed_as_not_read():
     assert models["model"] == ["timm:a", "timm:b"]
     assert {key: values[1] for key, values in models.items() if key in TEXTS} == {
         "library": "timm", "family": "", "status": "not", "reason": "it takes more than 60 s of processor time",
+        "unjudged": "",
     }  # fmt: skip
     assert (models["compared"], models["wrong"]) == ([5, 0], [2, 0])
     assert [models[name][1] for name in NUMBERS] == [None] * len(NUMBERS)
     assert models["input_size"] == [[8, 9], None]
+
+
+def test_why_no_entry_of_a_model_was_judged():
+    row = {"kind": "read", "library": "timm", "family": "f", "status": "whole", "axes": ["x"], "maps": []}
+    known = {Job("read", f"timm:{name}"): row | {"model": f"timm:{name}"} for name in "abcd"}
+    known[Job("judged", "timm:a")] = {"model": "timm:a", "failed": "it takes\ntoo long"}
+    known[Job("judged", "timm:b")] = {"model": "timm:b", "compared": 0, "differing": []}
+    known[Job("judged", "timm:c")] = {"model": "timm:c", "compared": 3, "differing": []}
+    assert packed(known)["models"]["unjudged"] == ["it takes too long", NO_PLACE, "", "it was not tried"]
 
 
 def test_results_of_a_library_that_is_not_there_are_not_lost(tmp_path, monkeypatch):

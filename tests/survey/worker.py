@@ -8,10 +8,12 @@ import signal
 from multiprocessing.connection import Connection
 from typing import Any
 
+from tests.survey.texts import line
+
 GIGABYTE = 1 << 30
 NICE = 15
 MEMORY = 6 * GIGABYTE
-SECONDS = {"read": 60, "judged": 60, "gradients": 60}  # of processor time
+SECONDS = {"read": 60, "judged": 300, "gradients": 60}  # of processor time
 PATIENCE = 15  # times as many seconds until a process is ended that does not heed the alarm, or waits
 
 
@@ -34,7 +36,7 @@ def serve(jobs: Connection) -> None:
         except TimeLimitError:
             result = {"failed": f"it takes more than {SECONDS[kind]} s of processor time"}
         except Exception as error:  # code that is not ours
-            result = {"failed": f"{type(error).__name__}: {error}"[:300]}
+            result = {"failed": line(error)}
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
         jobs.send(result)

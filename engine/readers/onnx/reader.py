@@ -115,6 +115,8 @@ def _attempt(
     graph = model.graph
     tracker, tensor, channels = image_tracker(shape, spatial)
     reader = GraphReader(tracker, Unknowns(unknown, "ONNX"), InferredShapes(model, image, shape), label, calls)
+    for t in graph.initializer:
+        reader.large.add_tensor(t.name, t)
     reader.elsewhere = {t.name for t in graph.initializer if t.data_location == 1}
     named = {d.dim_param: n for d, n in zip(image.type.tensor_type.shape.dim, shape, strict=True) if d.dim_param}
     others = {

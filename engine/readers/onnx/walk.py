@@ -13,6 +13,7 @@ from rfscale.engine.errors import InputError, shown
 from rfscale.engine.readers.onnx.graph.constants import is_kept, values_of
 from rfscale.engine.readers.onnx.graph.folding import folded, shape_value, splits
 from rfscale.engine.readers.onnx.graph.image import initializer
+from rfscale.engine.readers.onnx.graph.large_constants import LargeConstants
 from rfscale.engine.readers.onnx.graph.model_file import MAX_NODES
 from rfscale.engine.readers.onnx.graph.node import OWN_DOMAIN, Node, attributes
 from rfscale.engine.readers.onnx.graph.shapes import InferredShapes, constant_of
@@ -38,6 +39,8 @@ MAX_ELEMENTS = 1 << 32  # of a constant that a node makes; whatever needs more i
 MAX_DEPTH = 50  # of branches in branches and rewritten nodes in rewritten nodes
 _OF_SHAPE = ("Shape", "Size")
 
+_WITH_MASKS = frozenset(["Add", "Mul", "Where", "Attention"])
+
 
 class GraphReader:
     """Goes over the nodes in the order of the file.
@@ -48,6 +51,8 @@ class GraphReader:
         What each name stands for: Tracked, Constant, Unknown, or a list of these for a sequence.
     elsewhere : set of str
         Initializers whose values are in other files.
+    large : LargeConstants
+        Those with more values than are kept.
     lost, broken : int
         Nodes that read what is unknown, and those whose inputs do not fit each other.
     """
@@ -63,6 +68,7 @@ class GraphReader:
         self.values: MutableMapping[str, Any] = {}
         self._products: set[str] = set()  # weights that are multiplied by another constant, which may be a mask
         self.elsewhere: set[str] = set()
+        self.large = LargeConstants()
         self.lost = self.broken = 0
         self._visited = 0
         self._rewriting = 0  # rewritten nodes around the one at hand
@@ -114,6 +120,8 @@ class GraphReader:
     def _constant(self, node: Any) -> bool:
         """The commonest node, by the shortest way."""
         attribute = node.attribute[0] if len(node.attribute) == 1 else None
+        if attribute is not None and attribute.name == "value" and len(node.output):
+            self.large.add_tensor(node.output[0], attribute.t)
         if attribute is None or attribute.name != "value" or not is_kept(attribute.t) or not len(node.output):
             return False
         try:
@@ -148,6 +156,7 @@ class GraphReader:
     def _of_constants(self, node: Any, read: Node) -> list[Constant]:
         """What a node makes of constants."""
         shapes = read.shapes
+        self.large.add_node(node)
         self._check_sizes(node, shapes)
         masks = read.op in ("Mul", "Where") and [v for v in read.inputs if v and len(v.shape) > 1 and v.shape[-1] > 1]
         if masks and len(masks) > 1:
@@ -165,6 +174,9 @@ class GraphReader:
             label = node.name or node.output[0]
             self.unknowns.assumed[label] = "a mask of its weights was not read, every tap counts"
         domain = "" if node.domain in OWN_DOMAIN else node.domain
+        if not domain and read.op in _WITH_MASKS:
+            given = zip(node.input, read.inputs, strict=False)
+            read = read._replace(inputs=[self.large.of(name, v, self.values, read.opset) for name, v in given])
         handler = ONNX.get((domain, read.op))
         if handler is None:
             raise UnreadableError(reason_of(domain, read.op))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FILE = "survey.json.gz"
 AXES = ("z", "y", "x")
-TEXTS = ("library", "family", "status", "reason")  # of a model
+TEXTS = ("library", "family", "status", "reason", "unjudged")  # of a model
 NUMBERS = ("seconds", "layers", "params", "macs")
 COUNTS = ("compared", "wrong")
 NAMES = ("layer", "pyramid", "role")  # of a map
@@ -41,7 +41,7 @@ def zoo_survey(models: str = "*") -> xr.Dataset:
     xr.Dataset
         Over `model`: `library`, `family`, `status` (whole; part; not; unmade: its library did not make it), `reason`
         (what ended it), `seconds`, `layers`, `params`, `macs`, `interior`, `compared` and `wrong` (entries that were
-        judged), and `input_size` (model, axis).
+        judged), `unjudged` (why none was), and `input_size` (model, axis).
         Over (model, level), where level 0 is what the model returns, or its last map without a global receptive
         field, then its other outputs, then of every other stride the last map: `layer`, `pyramid`, `role` (output;
         last; stage; empty: no map), `density`, `is_global`. Over (model, level, axis): `map_size`, `stride`, `extent`,

@@ -64,6 +64,8 @@ def _model_lines(model: xr.Dataset) -> list[str]:
     if model.compared > 0:
         equal = int(model.compared - model.wrong)
         lines.append(f"judged by runs of the model: {equal} of {int(model.compared)} entries have that footprint")
+    elif model.unjudged.item():
+        lines.append(f"not judged: {model.unjudged.item()}")
     if not model.interior:
         lines.append("figures of the centre entry at that size: there are no interior ones")
     return lines

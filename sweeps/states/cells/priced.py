@@ -14,8 +14,10 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.states.cells.compile import Folded
-from rfscale.sweeps.states.cells.distinct import DistinctEffects, Wanted, distinct_rows
+from rfscale.sweeps.states.cells.distinct import DistinctEffects
 from rfscale.sweeps.states.cells.graph import CellGraph
+from rfscale.sweeps.states.cells.levels import Wanted
+from rfscale.sweeps.states.cells.rows import distinct_rows
 from rfscale.sweeps.states.cost_needs import CostNeeds
 
 if TYPE_CHECKING:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
+from collections.abc import Iterable
+from functools import reduce
 from math import gcd
 
 import rfscale as rf
@@ -185,6 +187,53 @@ def test_14_10_axes_that_differ() -> None:
     union = {point for term in (corner, right, below) for point in itertools.product(*term)}
     for way in two_ways:
         assert {point for term in way for point in itertools.product(*term)} == union
+
+
+def test_14_11_what_a_map_adds() -> None:
+    draw = random.Random(1411)
+    Paths = frozenset[frozenset[int]]  # sets of entries, none within another
+    ops = [frozenset({0}), frozenset({0, 1}), frozenset({0, 2})]
+
+    def maximal(paths: Iterable[frozenset[int]]) -> Paths:
+        found = frozenset(paths)
+        return frozenset(p for p in found if not any(p < q for q in found))
+
+    def grown(paths: Paths, op: frozenset[int]) -> Paths:
+        return maximal(frozenset(a + b for a in p for b in op) for p in paths)
+
+    def some(entries: int, most: int) -> Paths:
+        return maximal(frozenset(draw.sample(range(entries), draw.randint(1, most))) for _ in range(2))
+
+    def adds(base: Paths, paths: Paths) -> tuple[Paths, ...]:
+        sequences = [s for r in (1, 2) for s in itertools.combinations_with_replacement(ops, r)]
+        return tuple(maximal(base | reduce(grown, sequence, paths)) for sequence in sequences)
+
+    alike = 0
+    for _ in range(60):
+        base, other, maps = some(8, 7), some(4, 3), [some(4, 3) for _ in range(12)]
+        nodes = [[draw.choice(ops) for _ in range(2)] for _ in range(2)]
+
+        def output(paths: Paths, base: Paths = base, other: Paths = other, nodes=nodes) -> Paths:
+            first = grown(paths, nodes[0][0]) | grown(other, nodes[0][1])
+            second = grown(first, nodes[1][0]) | grown(paths, nodes[1][1])
+            return maximal(base | first | second)
+
+        for a, b in itertools.combinations(maps, 2):
+            if a != b and adds(base, a) == adds(base, b):
+                alike += 1
+                assert output(a) == output(b)
+    assert alike > 10
+    # of two choices of one effect, k best of all are among the k cheapest of each
+    for _ in range(40):
+        cells = [[(draw.randint(0, 3), draw.randint(0, 5)) for _ in range(6)] for _ in range(2)]  # effect and cost
+        end = {pair: draw.randint(0, 9) for pair in itertools.product(range(4), repeat=2)}
+        k = draw.randint(1, 3)
+
+        def best(chosen: list[list[tuple[int, int]]], k: int = k, end=end) -> list[int]:
+            return sorted(end[a[0], b[0]] + a[1] + b[1] for a, b in itertools.product(*chosen))[:k]
+
+        few = [[c for e in range(4) for c in sorted(x for x in cell if x[0] == e)[:k]] for cell in cells]
+        assert best(few) == best(cells)
 
 
 # 15 skips and upsampling ----------------------------------------------------------------------------------------------

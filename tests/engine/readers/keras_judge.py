@@ -51,7 +51,8 @@ def _positive(model):
         elif name == "moving_mean":
             weights.assign(np.zeros(shape))
         else:
-            inputs = max(1, int(np.prod(shape[:-1]))) if len(shape) > 1 else 10
+            # one output: a kernel of each channel by itself, of which more would make gradients vanish layer by layer
+            inputs = max(1, int(np.prod(shape[: -1 if shape[-1] > 1 else -2]))) if len(shape) > 1 else 10
             weights.assign(rng.uniform(0.5, 1.5, shape) / inputs)
 
 
@@ -78,7 +79,9 @@ def judged(make, *, entries=4, first=False, skip=True, layers=None):
     try:
         model = make(keras)
         net = rf.load(model)
-        judge = type(model).from_config(_averaging(model.get_config()))
+        kind, config = type(model), _averaging(model.get_config())
+        del model  # one of the two is enough for the memory
+        judge = kind.from_config(config)
         _positive(judge)
     finally:
         keras.config.set_floatx(floats)
@@ -86,12 +89,12 @@ def judged(make, *, entries=4, first=False, skip=True, layers=None):
     for layer in judge._flatten_layers() if skip else ():
         if type(layer).__name__.startswith("Global"):
             hooks.append(layer.register_forward_hook(lambda part, args, out: out.detach()))
-    shape = [1 if n is None else n for n in model.inputs[0].shape]
+    shape = [1 if n is None else n for n in judge.inputs[0].shape]
     image = torch.rand(*shape, dtype=torch.float64, requires_grad=True)
     mode, over = "skip" if skip else "include", net.global_layers[1 if skip else 0]
     names = {layer.name: layer.name for layer in net.layers} | dict(net.modules)
-    local = [layer.name for layer in model.layers if layer.name in names and names[layer.name] not in over]
-    rng = random.Random(model.name)
+    local = [layer.name for layer in judge.layers if layer.name in names and names[layer.name] not in over]
+    rng = random.Random(judge.name)
     chosen = layers or dict.fromkeys([local[-1], *rng.sample(local, min(entries - 1, len(local)))])
     sizes = rf.profile(net, input_size=net.input_size, global_ops=mode).map_size
     compared, differing = 0, []

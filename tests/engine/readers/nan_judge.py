@@ -28,8 +28,10 @@ from rfscale.engine.readers.tensors.naming import Returned
 from rfscale.engine.readers.tensors.tracking import Joined, single_maps
 from rfscale.engine.readers.torch.trace import run as trace
 from rfscale.engine.readers.torch.trace.module_calls import tensors
+from tests.engine.readers.shared_values import Values
 
 INSIDE = 5  # pixels inside a footprint that are changed, one at a time
+TOGETHER = 3 * 300**2  # numbers of an image of which several are run at once
 TRIES = 3  # finite changes of different size
 SMALL = 0.01  # of all parameters, where the model's own overflow
 
@@ -60,6 +62,9 @@ class Held(NamedTuple):
         )
         known = not any(has_no_place(dim) or any(f.inner for f in dim) for dim in self.dims)
         return fits and known and all(_is_complete(self.dims, axis, n) for axis, n in enumerate(size))
+
+
+Maps = dict[Key, list[Held]]
 
 
 class Place(NamedTuple):
@@ -98,14 +103,16 @@ def judge_model(
     entries: int = 3,
     seed: int = 0,
     call: Callable[[torch.nn.Module, torch.Tensor], Any] | None = None,
-    read: Callable[[], Any] | None = None,
+    held: Maps | None = None,
+    *,
+    copied: bool = True,
+    kind: torch.dtype = torch.float32,
 ) -> Verdict:
     """Compare footprints of seeded entries with what the model reads; the deepest map is among them.
 
     Parameters
     ----------
     module : torch.nn.Module
-        It is copied.
     network : Network
         What the reader made of it.
     shape : tuple of int
@@ -113,32 +120,35 @@ def judge_model(
     entries, seed : int
     call : callable, optional
         Runs the model on an image, ``call(module, image)``, where it takes other things too.
-    read : callable, optional
-        Reads the module at that shape, ``read()``, where it takes other things too.
+    held : dict, optional
+        What `held_maps` finds of that network, where it was read with that.
+    copied : bool
+        Whether the module stays as it is, and a copy is run.
+    kind : torch.dtype
+        Numbers of the runs in which it only counts what is not a number: bfloat16 is quick.
     """
-    held = held_maps(read or (lambda: rf.load(module, example_input=shape)))
-    run = Runs(module, shape, seed, call or (lambda m, image: m(image)))
+    held = held or held_maps(lambda: rf.load(module, example_input=shape))[1]
+    run = Runs(_on_cpu(module) if copied else module, shape, seed, call or (lambda m, image: m(image)), kind)
     places = run.places(network, held)
     if not places:
         return Verdict(0, [])
-    rng = random.Random(seed)
+    rng, size = random.Random(seed), shape[-len(network.axes) :]  # channels may be an axis, too
     drawn = [places[-1], *rng.choices(places, k=4 * entries)]
-    local, whole = [], []
+    cases = []
     for place in drawn:
         entry = tuple(rng.randrange(n) for n in place.size)
-        found = rf.footprint(network, place.layer, entry, shape[2:]).values
-        (whole if found.all() else local).append((place, entry, found))
+        cases.append((place, entry, rf.footprint(network, place.layer, entry, size).values))
     differing = []
-    judged = (local + whole)[:entries]
+    judged = [cases[0], *sorted(cases[1:], key=lambda case: bool(case[2].all()))][:entries]  # local ones first
     for place, entry, found in judged:
         for reason in run.against(place, entry, found, rng):
             differing.append(f"{place.layer} {entry}: {reason}")
     return Verdict(len(judged), differing)
 
 
-def held_maps(read: Callable[[], Any]) -> dict[Key, list[Held]]:
-    """The maps that a reader finds in what modules return, by the tensors."""
-    found: dict[Key, list[Held]] = {}
+def held_maps(read: Callable[[], rf.Network]) -> tuple[rf.Network, Maps]:
+    """What `read` returns, and the maps that it finds in what modules return, by the tensors."""
+    found: Maps = {}
     given = trace.returned_maps
 
     def kept(tracker: Any, path: str, call: int, key: str, value: Any) -> list[Returned]:
@@ -153,8 +163,8 @@ def held_maps(read: Callable[[], Any]) -> dict[Key, list[Held]]:
         return maps
 
     with mock.patch.object(trace, "returned_maps", kept):
-        read()
-    return found
+        network = read()
+    return network, found
 
 
 class _ReachedError(Exception):
@@ -162,12 +172,22 @@ class _ReachedError(Exception):
 
 
 class Runs:
-    """A model, run on images of which some pixels are changed: in float32, and where values count in float64."""
+    """A model, run on images of which some pixels are changed: in float32, and where values count in float64.
 
-    def __init__(self, module: torch.nn.Module, shape: tuple[int, ...], seed: int, call: Callable[..., Any]) -> None:
-        self.module = _on_cpu(module).eval().float()
-        self.precise: torch.nn.Module | None = None
+    The module is converted from one to the other as it is needed.
+    """
+
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        shape: tuple[int, ...],
+        seed: int,
+        call: Callable[..., Any],
+        kind: torch.dtype = torch.float32,
+    ) -> None:
+        self.module, self.values = module.eval(), Values(module)
         self.call = call
+        self.kinds = [*dict.fromkeys((kind, torch.float32))]  # of runs of several images
         self.image = torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
         self.shapes = self._shapes()
 
@@ -184,6 +204,7 @@ class Runs:
             for value in (*self.module.parameters(), *self.module.buffers()):
                 if value.is_floating_point():
                     value.data.fill_(SMALL)
+            self.values = Values(self.module)
         return found
 
     def returned(
@@ -191,13 +212,10 @@ class Runs:
         image: torch.Tensor,
         keep: Callable[[torch.Tensor], Any],
         wanted: Key | None = None,
-        *,
-        double: bool = False,
+        kind: torch.dtype = torch.float32,
     ) -> dict[Key, Any]:
         """What `keep` makes of each tensor that a call of a module returns, or of the one that is wanted."""
-        if double and self.precise is None:
-            self.precise = copy.deepcopy(self.module).double()
-        module: Any = self.precise if double else self.module
+        self.values.use(kind)
         found: dict[Key, Any] = {}
         calls: dict[str, int] = {}
 
@@ -213,12 +231,12 @@ class Runs:
 
         handles = [
             part.register_forward_hook(lambda _, __, output, path=path: hook(path, output))
-            for path, part in module.named_modules()
+            for path, part in self.module.named_modules()
             if wanted is None or path == wanted[0]
         ]
         try:
             with torch.no_grad():
-                self.call(module, image if double else image.float())
+                self.call(self.module, image.to(kind))
         except _ReachedError:
             pass
         except (RuntimeError, ValueError, IndexError, AssertionError):
@@ -229,7 +247,7 @@ class Runs:
                 handle.remove()
         return found
 
-    def places(self, network: rf.Network, held: dict[Key, list[Held]]) -> list[Place]:
+    def places(self, network: rf.Network, held: Maps) -> list[Place]:
         """Maps of a network that are found in what the model returns, in the order of the layers."""
         sizes = network.map_sizes()
         found = []
@@ -243,37 +261,63 @@ class Runs:
     def against(self, place: Place, entry: tuple[int, ...], found: np.ndarray, rng: random.Random) -> list[str]:
         """What speaks against a footprint of an entry."""
         inside = torch.from_numpy(found)
+        outside = [] if inside.all() else [~inside]
+        pixels = _some(found, rng)
+        single = [torch.zeros_like(inside) for _ in pixels]
+        for mask, pixel in zip(single, pixels, strict=True):
+            mask[pixel] = True
+        spread = self._spreads(place, entry, outside + single)
         out = []
-        if not inside.all() and self._reads(place, entry, ~inside):
+        if outside and spread.pop(0) and self._counts(place, entry, outside[0], 1e-10):
             out.append("it reads pixels outside")
-        for pixel in _some(found, rng):
-            one = torch.zeros_like(inside)
-            one[pixel] = True
-            if not self._reads(place, entry, one):
+        for mask, pixel, reached in zip(single, pixels, spread, strict=True):
+            if not reached and not self._counts(place, entry, mask, 0):
                 out.append(f"it does not read {pixel}")
         return out
 
-    def _reads(self, place: Place, entry: tuple[int, ...], pixels: torch.Tensor) -> bool:
-        """Whether an entry depends on any of some pixels."""
-        value = self._entry(place, entry, self.image.masked_fill(pixels, torch.nan))
-        outside = pixels.sum() > 1
-        if bool(value.isnan().any()) != outside:
-            return not outside
-        before = self._entry(place, entry, self.image, double=True)
+    def _spreads(self, place: Place, entry: tuple[int, ...], masks: list[torch.Tensor]) -> list[bool]:
+        """Whether an entry is not a number where some pixels are none, of each of some masks."""
+        images = [self.image.masked_fill(mask, torch.nan) for mask in masks]
+        values = self.together(place, [self.image, *images])
+        if not values:
+            values = [self.returned(image, torch.clone, place.key)[place.key] for image in images]
+        return [bool(place.entry(value, entry).isnan().any()) for value in values]
+
+    def together(self, place: Place, images: list[torch.Tensor]) -> list[torch.Tensor]:
+        """What the model makes of all images but the first in one run; nothing where it does not keep them apart.
+
+        It does not if what it makes of the first, which has numbers only, is not finite everywhere.
+        """
+        one, n = self.shapes[place.key], len(images)
+        for kind in list(self.kinds) if self.image.numel() <= TOGETHER else ():
+            try:
+                value = self.returned(torch.cat(images), torch.clone, place.key, kind)[place.key]
+            except Exception:  # code that is not ours: it takes one image, or other numbers
+                self.kinds.remove(kind)
+                continue
+            longer = [d for d, size in enumerate(one) if value.ndim == len(one) and value.shape[d] != size]
+            if len(longer) == 1 and value.shape[longer[0]] == n * one[longer[0]]:
+                first, *others = value.chunk(n, longer[0])
+                if first.isfinite().all():
+                    return others
+        return []
+
+    def _counts(self, place: Place, entry: tuple[int, ...], pixels: torch.Tensor, least: float) -> bool:
+        """Whether finite changes of some pixels change an entry by more than some part of it."""
+        before = self._entry(place, entry, self.image)
         for number in range(TRIES):
             noise = torch.randn(self.image.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(number))
-            changed = torch.where(pixels, self.image + 10.0 ** (2 * number) * noise, self.image)
-            after = self._entry(place, entry, changed, double=True)
+            after = self._entry(
+                place, entry, torch.where(pixels, self.image + 10.0 ** (2 * number) * noise, self.image)
+            )
             scale = before.abs().max().clamp(min=1e-300)
-            if ((after - before).abs() > 1e-10 * scale).any() if outside else (after != before).any():
+            if ((after - before).abs() > least * scale).any() if least else (after != before).any():
                 return True
         return False
 
-    def _entry(
-        self, place: Place, entry: tuple[int, ...], image: torch.Tensor, *, double: bool = False
-    ) -> torch.Tensor:
-        kept = self.returned(image, torch.clone, place.key, double=double)
-        return place.entry(kept[place.key], entry)
+    def _entry(self, place: Place, entry: tuple[int, ...], image: torch.Tensor) -> torch.Tensor:
+        """An entry's values in float64."""
+        return place.entry(self.returned(image, torch.clone, place.key, torch.float64)[place.key], entry)
 
 
 def _on_cpu(module: torch.nn.Module) -> torch.nn.Module:

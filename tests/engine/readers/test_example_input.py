@@ -269,3 +269,17 @@ def test_a_size_that_nobody_gave_is_one_that_fits():
 def test_messages_say_what_to_give(module, given, message):
     with pytest.raises(InputError, match=message):
         image_of(module, **given)
+
+
+@pytest.mark.parametrize(
+    "lacks", [MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried 9 bytes")]
+)
+def test_of_several_inputs_that_fail_the_one_that_only_lacks_memory_is_shown(lacks):
+    module = Net()
+    small, large = (model_inputs(module, (1, 3, n, n))[0] for n in (32, 64))
+
+    def fails(inputs):
+        raise lacks if inputs is large else ValueError("no such size")
+
+    with pytest.raises(InputError, match="needs more memory than there is on an input of 1×3×64×64; give a smaller"):
+        first_that_runs(module, [small, large], fails)

@@ -267,6 +267,17 @@ def test_one_and_three_axes_and_channels_first():
 
 
 @pytest.mark.torch
+def test_gradients_do_not_vanish_in_depthwise_layers():
+    """The corner of their footprint has one path; its gradient is the product of a weight of each layer."""
+    _keras()
+    from tests.engine.readers.keras_judge import judged
+
+    first, deep = [lambda m: m.Conv2D(200, 1), lambda m: m.BatchNormalization()], 14 * [lambda m: m.DepthwiseConv2D(3)]
+    model = model_of(*first, *deep, lambda m: m.Conv2D(2, 1), shape=(32, 32, 3))
+    assert judged(model, entries=1) == (1, [])
+
+
+@pytest.mark.torch
 def test_an_application():
     _keras()
     from tests.engine.readers.keras_judge import judged

@@ -1,6 +1,7 @@
 """Entries that constants leave out, judged by gradients of the real module in float64."""
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -285,3 +286,25 @@ def test_an_exported_mask_that_is_written_in_place_keeps_the_programs_own():
     net = rf.load(program)
     assert [int(rf.footprint(net, net.outputs[0], (y, 6), (8, 12)).sum()) for y in (1, 2, 5, 6)] == [0, 9, 9, 0]
     assert not program.buffers or not any(b.any() for b in program.buffers())
+
+
+@pytest.mark.onnx
+@pytest.mark.parametrize(
+    "act",
+    [causal_by_sum, causal_by_choice, causal_heads, padded_keys, retention, neighbours, shifted_windows, a_hole],
+    ids=lambda act: act.__name__,
+)
+def test_onnx_files_leave_out_the_same(act, tmp_path):
+    pytest.importorskip("onnx")
+    size = (16,) if act in ONE else (8, 12)
+    module = Case(len(size), act).eval()
+    read = rf.load(module, example_input=(1, 2, *size))
+    file = str(tmp_path / "model.onnx")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module, (torch.zeros(1, 2, *size),), file, dynamo=False)
+    found = rf.load(file)
+    assert not found.left_out
+    for entry in itertools.product(*(range(0, n, 3) for n in size)):
+        both = [rf.footprint(net, net.outputs[0], entry, size).values for net in (read, found)]
+        assert np.array_equal(*both), entry

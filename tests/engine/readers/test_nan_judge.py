@@ -102,7 +102,7 @@ def test_entries_are_found_where_the_model_puts_them(kind, shape):
     assert list(network.outputs) == ["conv"]
     assert judge_model(module, network, shape, entries=8) == (8, [])
     run = Runs(module, shape, 0, lambda m, image: m(image))
-    assert len(run.places(network, held_maps(lambda: rf.load(module, example_input=shape)))) == 4
+    assert len(run.places(network, held_maps(lambda: rf.load(module, example_input=shape))[1])) == 4
     wrong = judge_model(module, rf.load(kind(dilation=3), example_input=shape), shape, entries=8)
     assert len({text.partition("):")[0] for text in wrong.differing}) == wrong.compared == 8
 
@@ -125,7 +125,7 @@ def test_entries_without_a_place_of_their_own_are_not_judged():
     module = Part()
     network = rf.load(module, example_input=SHAPE)
     places = Runs(module, SHAPE, 0, lambda m, image: m(image)).places(
-        network, held_maps(lambda: rf.load(module, example_input=SHAPE))
+        network, held_maps(lambda: rf.load(module, example_input=SHAPE))[1]
     )
     assert {place.key for place in places if place.layer == "conv"} == {("conv", 0, "")}
 

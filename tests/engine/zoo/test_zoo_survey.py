@@ -91,9 +91,9 @@ def test_axes_and_levels_that_models_lack_are_not_a_number():
     """A model that was not read, one of one axis, and one whose axes differ."""
     models = {
         "model": ["a:x", "a:y", "a:z"], "library": ["a"] * 3, "family": [""] * 3, "status": ["not", "whole", "whole"],
-        "reason": ["broken", "", ""], "seconds": [None, 1, 2], "layers": [None, 3, 4], "params": [None, 5, 6],
-        "macs": [None] * 3, "compared": [0, 3, 0], "wrong": [0] * 3, "interior": [True] * 3, "rank": [0, 1, 2],
-        "input_size": [None, 16, [8, 9]],
+        "reason": ["broken", "", ""], "unjudged": [""] * 3, "seconds": [None, 1, 2], "layers": [None, 3, 4],
+        "params": [None, 5, 6], "macs": [None] * 3, "compared": [0, 3, 0], "wrong": [0] * 3, "interior": [True] * 3,
+        "rank": [0, 1, 2], "input_size": [None, 16, [8, 9]],
     }  # fmt: skip
     figures = ("map_size", "stride", "padding", "effective", "max_gap", "overlap")
     maps = {

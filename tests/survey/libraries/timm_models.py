@@ -17,10 +17,10 @@ def subjects() -> Iterator[Subject]:
         yield Subject(f"timm:{name}", _registry._model_to_module[name], partial(_made, name))
 
 
-def _made(name: str) -> Made:
-    module = timm.create_model(name, pretrained=False).eval()
-    channels, *size = module.default_cfg["input_size"]
-    small = (
-        () if module.default_cfg.get("fixed_input_size") else squares(channels, *(n for n in (96, 128) if n < size[0]))
-    )
-    return Made(module, (1, channels, *size), small)
+def _made(name: str, **size: int) -> Made:
+    module = timm.create_model(name, pretrained=False, **size).eval()
+    channels, *made_for = module.default_cfg["input_size"]
+    if module.default_cfg.get("fixed_input_size"):
+        own = [size["img_size"]] * 2 if size else made_for
+        return Made(module, (1, channels, *own), smaller=lambda n: _made(name, img_size=n))
+    return Made(module, (1, channels, *made_for), squares(channels, *(n for n in (96, 128) if n < made_for[0])))

@@ -24,8 +24,8 @@ def subjects() -> Iterator[Subject]:
         yield Subject(f"torchvision:{name}", parts[-1], partial(_made, name, parts[0]))
 
 
-def _made(name: str, task: str) -> Made:
-    given: dict[str, Any] = {"weights": None}
+def _made(name: str, task: str, **size: int) -> Made:
+    given: dict[str, Any] = {"weights": None, **size}
     if task in ("detection", "segmentation"):
         given["weights_backbone"] = None
     if name in ("googlenet", "inception_v3"):
@@ -43,7 +43,10 @@ def _made(name: str, task: str) -> Made:
         return Made(_Flow(module), (1, 3, *FLOW_SIZE))
     if "inception" in name:
         return Made(module, (1, 3, 299, 299), squares(3, 160))
-    return Made(module, (1, 3, 224, 224), () if name.startswith(("vit", "swin", "maxvit")) else squares(3, 96))
+    if name.startswith("vit"):
+        own = size.get("image_size", 224)
+        return Made(module, (1, 3, own, own), smaller=lambda n: _made(name, task, image_size=n))
+    return Made(module, (1, 3, 224, 224), () if name.startswith(("swin", "maxvit")) else squares(3, 96))
 
 
 def _fit(module: Any, shape: tuple[int, ...]) -> None:

@@ -414,3 +414,16 @@ def test_a_sum_may_have_many_terms(brute):
         parser.where("extent < 3" + " " * 10998)
     with pytest.raises(InputError, match=r"a sum of more than 1000 terms; write it shorter"):
         parser.where("1 + " * 1000 + "extent < 3")
+
+
+def test_combinations_that_occur():
+    stages = [{"name": f"s{i}", "kernel": [1, 3, 5], "stride": [1, 2]} for i in range(4)]
+    space = rf.Space.from_dict({"stages": stages})
+    by = ["extent", "jump", "density", "s1_kernel"]
+    for more in ({}, {"where": "extent >= 9"}, {"bins": {"extent": [1, 5, 30]}}):
+        whole, found = rf.count(space, by, **more), rf.count(space, by, combinations=True, **more)
+        expected = {key: n for key, n in whole.to_series().items() if n}
+        rows = zip(*(found[name].values.tolist() for name in by), found.values.tolist(), strict=True)
+        assert {tuple(key): n for *key, n in rows} == expected
+        assert found.sizes == {"combination": len(expected)}
+    assert rf.count(space, combinations=True).item() == space.size

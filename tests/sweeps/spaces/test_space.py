@@ -203,3 +203,19 @@ def test_network_space():
 def test_bad_network_spaces(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+def test_stages_of_the_same_choices_are_read_alike():
+    """What is read once for two stages is what is read for each."""
+    choices = [{"kernel": "$k"}, {"name": "b", "layers": [{"kernel": 3, "dilation": 2}]}, []]
+    plain = [{"kernel": 3}, {"kernel": 5, "stride": 2}]
+    stages = [{"name": f"s{i}", "choices": c} for i, c in enumerate((choices, choices, plain, plain, plain[::-1]))]
+    space = rf.Space.from_dict({"factors": {"k": [3, 5]}, "stages": stages})
+    assert [set(stage.uses) for stage in space.stages] == [
+        *({"k", f"s{i}_choice"} for i in range(2)),
+        *({f"s{i}_choice"} for i in range(2, 5)),
+    ]
+    assert [stage.own[0].name for stage in space.stages] == [f"s{i}_choice" for i in range(5)]
+    for i, stage in enumerate(stages):
+        alone = rf.Space.from_dict({"factors": {"k": [3, 5]} if i < 2 else {}, "stages": [stage]})
+        assert alone.stages[0].choices == space.stages[i].choices

@@ -183,9 +183,9 @@ def test_what_cannot_be_asked(monkeypatch):
 
 
 def test_cells_whose_maps_are_too_many(monkeypatch):
-    from rfscale.sweeps.states.cells import distinct
+    from rfscale.sweeps.states.cells import levels
 
-    monkeypatch.setattr(distinct, "MAX_ROWS", 100)
+    monkeypatch.setattr(levels, "MAX_ROWS", 100)
     monkeypatch.setattr(cells, "FOLDED_FROM", 5)
     with pytest.raises(
         InputError, match=r"stage 'cell1': cell 'normal' leads to \d+ combinations of maps at node 'n3'"

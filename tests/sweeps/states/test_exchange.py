@@ -89,8 +89,8 @@ def test_figures_of_squares_in_words_are_those_of_masks(seed, ndim):
         start, extent, jump, sets = elements.tables()
         given = (masks, component, elements.first, elements.inside, start, extent, jump, sets, ndim)
         one, other = np.full((2, 7, len(masks)), -1, np.int64)
-        kernels.union_figures(*given, one)
-        row_figures(*given, other)
+        kernels.union_figures(0, len(masks), *given, one)
+        row_figures(0, len(masks), *given, other)
         assert np.array_equal(one, other)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 
 import numba
@@ -10,6 +11,8 @@ import pytest
 
 import rfscale as rf
 from rfscale.sweeps import machine
+from rfscale.sweeps.kernels import lanes
+from rfscale.sweeps.runs import blocks as blocks_module
 from rfscale.sweeps.runs.blocks import Blocks
 from rfscale.sweeps.states import graph as home
 from tests.sweeps.some_spaces import ALL, random_space
@@ -24,23 +27,14 @@ SPACES = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def side_by_side(monkeypatch):
-    """Make every row of a space side by side, or none."""
-
-    def chosen(always):
-        monkeypatch.setattr(home, "MAX_LANE_WORDS", 1 << 40 if always else 0)
-        monkeypatch.setattr(home, "MIN_NODES_OF_TAILS", 0)
-
-    return chosen
-
-
 @pytest.mark.parametrize("spec", SPACES, ids=lambda s: s["name"])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_side_by_side_equals_one_by_one(spec, threads, side_by_side, monkeypatch):
+def test_side_by_side_equals_one_by_one(spec, threads, monkeypatch):
     if threads > numba.get_num_threads():
         pytest.skip("one thread")
     monkeypatch.setattr(machine, "PARALLEL_FROM", 1)
+    monkeypatch.setattr(home, "MAX_LANE_WORDS", 1 << 40)
+    monkeypatch.setattr(home, "MIN_NODES_OF_TAILS", 0)
     blocks = Blocks(rf.Space.from_dict(spec))
     before = numba.get_num_threads()
     numba.set_num_threads(threads)
@@ -54,20 +48,48 @@ def test_side_by_side_equals_one_by_one(spec, threads, side_by_side, monkeypatch
                     prod(p.choices for p in graph.programs[first : last + 1]),
                 )
                 width, stages = blocks._words(last), range(first, last + 1)
-                side_by_side(True)
-                found = graph.rows_after(stages, width)
-                side_by_side(False)
-                wanted = graph.rows_after(stages, width)
-                assert all(rows.table.shape == (nodes, choices) for rows in wanted)
-                for one, other in zip(found, wanted, strict=True):
-                    np.testing.assert_array_equal(one.by_node(), other.by_node())
-                    assert one.table.dtype == other.table.dtype == np.int32
+                found = graph.tail_figures(stages, width)
+                wanted = graph.enumerated_rows(stages, width)
+                assert wanted.shape == (4, nodes, choices)
+                made = found.rows()
+                for name, rows in zip(home.FIGURES, wanted, strict=True):
+                    np.testing.assert_array_equal(made[name].by_node(), rows)
+                    assert made[name].table.dtype == rows.dtype == np.int32
+                some = np.arange(3 * nodes)[::2] % nodes
+                pixels, shared = np.full((2, len(some) * choices), -1, np.int32)
+                found.write(some, pixels, shared)
+                np.testing.assert_array_equal(pixels.reshape(-1, choices), wanted[0][some])
+                np.testing.assert_array_equal(shared.reshape(-1, choices), wanted[3][some])
     finally:
         numba.set_num_threads(before)
 
 
 def test_wide_sets_take_no_memory_for_lanes(monkeypatch):
     """Sets of 2^31 pixels side by side would take more than the memory."""
-    monkeypatch.setattr(home.lanes, "rows_after", None)
+    monkeypatch.setattr(lanes, "rows_after", None)
     stages = [{"name": "a", "kernel": [3, 5], "dilation": 1 << 26}, {"name": "b", "kernel": 3, "dilation": [1, 2]}]
     assert rf.sweep(rf.Space.from_dict({"stages": stages}))["b"].extent.values.max() == (4 << 26) + 5
+
+
+@pytest.mark.parametrize("spec", SPACES, ids=lambda s: s["name"])
+def test_any_range_of_ways_that_are_gone_side_by_side(spec, monkeypatch):
+    """Where no level seems worth building: whole stages at once, ranges, and architecture by architecture."""
+    one_by_one = Blocks(rf.Space.from_dict(spec), memory=1)
+    monkeypatch.setattr(home, "MIN_NODES_OF_TAILS", 0)
+    monkeypatch.setattr(home, "MIN_EDGES_TO_TEST_MERGING", 0)
+    monkeypatch.setattr(blocks_module, "ROW_BYTES", 0)
+    side_by_side = Blocks(rf.Space.from_dict({**spec, "name": "again"}))
+    for stage in side_by_side.stages:
+        n = side_by_side.size(stage)
+        wanted, whole, parts = (one_by_one.empty(stage, 0, n) for _ in range(3))
+        one_by_one.fill(stage, 0, n, wanted)
+        side_by_side.fill(stage, 0, n, whole)
+        cuts = [0, n // 3, n // 2 + 1, n]
+        for low, high in pairwise(sorted(min(cut, n) for cut in cuts)):
+            side_by_side.fill(stage, low, high, {name: values[low:high] for name, values in parts.items()})
+        some = {"extent": np.zeros_like(wanted["extent"])}
+        Blocks(rf.Space.from_dict({**spec, "name": "third"})).fill(stage, 0, n, some)
+        for name, values in wanted.items():
+            np.testing.assert_array_equal(whole[name], values)
+            np.testing.assert_array_equal(parts[name], values)
+        np.testing.assert_array_equal(some["extent"], wanted["extent"])

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 MAX_VALUES = 4096  # values of one constant that are kept: shapes are short, weights are not needed
-MAX_MASK = 1 << 20  # of one that may be a mask of the entries of a sequence, or of windows
-SMALL_KERNEL = 15  # kernels are square, too
+MAX_MASK = 1 << 20  # of one that may be a mask of a map, of the entries of a sequence, or of windows
 MAX_FLOATS = 64  # fewer of those that may be weights of a norm: only factors of a resampling matter
 
 
@@ -19,16 +18,19 @@ def is_kept(tensor: Any) -> bool:
     import onnx
 
     floats = tensor.data_type in (1, 10, 11, 16)
-    most = MAX_FLOATS if floats else MAX_VALUES
-    if not floats or len(tensor.dims) > 2:  # those of linear layers have two dims
-        most = most_values(tensor.dims, most)
-    return prod(tensor.dims) <= most and tensor.data_location != onnx.TensorProto.EXTERNAL
+    here = tensor.data_location != onnx.TensorProto.EXTERNAL
+    return prod(tensor.dims) <= (MAX_FLOATS if floats else MAX_VALUES) and here
 
 
-def most_values(shape: Sequence[int], most: int = MAX_VALUES) -> int:
-    """How many values of a constant of this shape are kept: more of one that may be a mask, which is square."""
-    square = len(shape) > 1 and shape[-1] == shape[-2] > SMALL_KERNEL
-    return MAX_MASK if square else most
+def may_be_mask(tensor: Any) -> bool:
+    """Whether a tensor whose values are not kept may be a mask of a map, or of a sequence."""
+    long = len(tensor.dims) > 1 and tensor.dims[-1] > 1 < tensor.dims[-2]
+    return long and prod(tensor.dims) <= MAX_MASK and tensor.data_location != 1 and not is_kept(tensor)
+
+
+def most_values(shape: Sequence[int]) -> int:
+    """How many values of a constant of this shape are computed: more of one that may be a mask, which is square."""
+    return MAX_MASK if len(shape) > 1 and shape[-1] == shape[-2] else MAX_VALUES
 
 
 def values_of(tensor: Any) -> Any:

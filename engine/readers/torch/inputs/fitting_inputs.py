@@ -17,6 +17,7 @@ MULTIPLES = (2, 4, 8, 16, 32, 64, 128)  # pixels that sizes of images are multip
 MOST_PIXELS = 2048  # per axis, of the sizes that are tried
 MOST_TRIES = 40  # of inputs that nobody asked for
 MOST_SECONDS = 5  # for them: a model that takes long fails for other reasons
+OF_MEMORY = ("not enough memory", "out of memory", "allocate memory")  # in what torch raises
 R = TypeVar("R")
 Run: TypeAlias = Callable[[ModelInputs], Any]
 
@@ -38,23 +39,37 @@ def first_that_runs(
     Raises
     ------
     InputError
-        One line: what the module raised on the first candidate, and a size that it takes.
+        One line: what the module raised on the first candidate, and a size that it takes; or that it would take one of
+        them, were there more memory.
     """
-    first: Exception | None = None
+    failed: list[tuple[ModelInputs, Exception]] = []
     for inputs in candidates:
         try:
             return inputs, run(inputs)
         except InputError:
             raise
         except Exception as error:  # whatever the code of a model raises
-            first = first or error
-    assert first is not None
+            failed.append((inputs, error))
+    for inputs, failure in failed:
+        if _is_of_memory(failure):
+            raise _too_large(module, inputs) from None
+    (_, first), *_ = failed
     fitting = FittingInputs(module, candidates[0], run)
     if candidates[0].size_is_free:
         for other in fitting.others():
             with suppress(Exception):
                 return other, run(other)
     raise refused(module, candidates[0], first, fitting) from None
+
+
+def _is_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in OF_MEMORY)
+
+
+def _too_large(module: Any, inputs: ModelInputs) -> InputError:
+    name = getattr(module, "original_name", type(module).__name__)
+    problem = f"{name} needs more memory than there is on an input of {inputs.label}"
+    return InputError(problem, remedy=("give a smaller ", INPUT_SIZE, ", or a part of the module"))
 
 
 def refused(module: Any, inputs: ModelInputs, error: Exception, fitting: FittingInputs) -> InputError:
