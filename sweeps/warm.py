@@ -59,6 +59,7 @@ BRANCHES: dict[str, Any] = {
 }
 CELLS: dict[str, Any] = {  # known by their effects
     "name": "warm-cells",
+    "channels": 8,
     "ops": {"a": {"kernel": 3}, "b": [], **{name: {"kernel": 1} for name in "cdefgh"}},
     "cells": {
         "cell": {
@@ -226,7 +227,7 @@ def _sweeps() -> None:
     pareto(space, "extent", "overlap")
     count(Space.from_dict(BRANCHES), "pixels")
     sample(Space.from_dict(CELLS), 1, where="area > 0")
-    best(Space.from_dict({**CELLS, "channels": {"base": 8}}), "params", where="area > 0")
+    best(Space.from_dict(CELLS), "params", k=1)
     count(Space.from_dict({**BRANCHES, "axes": 3}), "area")
     with TemporaryDirectory() as folder:
         for each in (space, *map(Space.from_dict, (HOLES, BRANCHES))):

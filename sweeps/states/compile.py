@@ -24,7 +24,7 @@ from rfscale.sweeps.spaces.graphs.cell import CellUse
 from rfscale.sweeps.spaces.graphs.wiring import Block, ChainLayer, Given, Parallel, Wired, Wiring
 from rfscale.sweeps.spaces.stages import Ref, Stage, Value
 from rfscale.sweeps.states.cell_effects import CellEffects
-from rfscale.sweeps.states.cells.compile import Folded, PairCompiler
+from rfscale.sweeps.states.cells.compile import Folded, PairCompiler, combinations
 from rfscale.sweeps.states.effects import Effect, Effects, EffectTable
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _compile(
     for combo in product(*(values[n] for n in reads)):
         given = dict(zip(reads, combo, strict=True))
         row = []
-        for c in _combinations(new, values):
+        for c in combinations(new, values):
             row.append(tuple(stage.layers(given | c, len(space.axes))))
             total += len(row[-1])
             _refuse_layers(stage.name, total)
@@ -206,7 +206,7 @@ def _compile_effects(
     def wirings(variant: int) -> Iterator[Wiring]:
         at = np.unravel_index(variant, [len(values[n]) for n in reads] or [1])
         given = {n: values[n][i] for n, i in zip(reads, at, strict=False)}
-        return (stage.wiring(given | c, ndim) for c in _combinations(new, values))
+        return (stage.wiring(given | c, ndim) for c in combinations(new, values))
 
     cell = stage.cell
     if space.scaled:
@@ -307,11 +307,6 @@ def _refuse_many(stage: str, combinations: int, live: int) -> None:
                 f"stage {stage!r} has {number} combinations of the values of {factors}; at most {limit} are supported",
                 remedy="give fewer values",
             )
-
-
-def _combinations(names: tuple[str, ...], values: dict[str, tuple[Value, ...]]) -> Iterator[dict[str, Value]]:
-    for combo in product(*(values[n] for n in names)):
-        yield dict(zip(names, combo, strict=True))
 
 
 def _live_tables(

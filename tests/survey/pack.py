@@ -64,7 +64,7 @@ def _unjudged(row: Row, found: Row | None) -> str:
     if row["status"] not in ("whole", "part"):
         return ""
     if found is None:
-        return "it was not tried"
+        return "the run of the judges ended before its turn"
     return short(found["failed"]) if "failed" in found else NO_PLACE
 
 

@@ -155,7 +155,8 @@ def test_why_no_entry_of_a_model_was_judged():
     known[Job("judged", "timm:a")] = {"model": "timm:a", "failed": "it takes\ntoo long"}
     known[Job("judged", "timm:b")] = {"model": "timm:b", "compared": 0, "differing": []}
     known[Job("judged", "timm:c")] = {"model": "timm:c", "compared": 3, "differing": []}
-    assert packed(known)["models"]["unjudged"] == ["it takes too long", NO_PLACE, "", "it was not tried"]
+    expected = ["it takes too long", NO_PLACE, "", "the run of the judges ended before its turn"]
+    assert packed(known)["models"]["unjudged"] == expected
 
 
 def test_results_of_a_library_that_is_not_there_are_not_lost(tmp_path, monkeypatch):

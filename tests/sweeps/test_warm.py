@@ -33,7 +33,8 @@ print(*sorted(called))
 
 def kernels():
     """Functions that Python calls and numba compiles."""
-    for path in [*ROOT.glob("engine/kernels/*.py"), *ROOT.glob("sweeps/kernels/*.py")]:
+    drawn = ROOT / "sweeps/kernels/drawn/chains.py"
+    for path in [*ROOT.glob("engine/kernels/*.py"), *ROOT.glob("sweeps/kernels/*.py"), drawn]:
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                 decorators = {d.id for d in node.decorator_list if isinstance(d, ast.Name)}

@@ -49,6 +49,8 @@ class Factor(NamedTuple):
         where they have no place, the `Scores` that they are; 0 for nothing.
     place : int
         Of a factor with `ONE_OF_THEM`, the entry that holds the map.
+    apart : tuple of (int, tuple of int)
+        Extra tokens in their order that read different layers, where that is known of each: how many read which.
     """
 
     size: int
@@ -59,6 +61,7 @@ class Factor(NamedTuple):
     extra: tuple[int, ...] = ()
     number: int = 0
     place: int = 0
+    apart: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
 
 Dim: TypeAlias = tuple[Factor, ...]
@@ -218,7 +221,7 @@ def together(tokens: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
 
 def with_tokens(dim: Dim, extra: tuple[int, ...]) -> Dim:
     """The dim of a sequence whose extra tokens read something else; any other dim as it is."""
-    return tuple(f._replace(extra=extra) if f.inner else f for f in dim)
+    return tuple(f._replace(extra=extra, apart=()) if f.inner else f for f in dim)
 
 
 def with_extra_entries(dim: Dim, lo: int, hi: int) -> Dim:
@@ -228,7 +231,7 @@ def with_extra_entries(dim: Dim, lo: int, hi: int) -> Dim:
         if ALL_OF_IT in f.extra:
             raise UnreadableError("it pads a sequence whose extra tokens hold something")
         extra = together([f.extra, (NOT_ALIKE,)]) if f.extra else ()
-        return (f._replace(size=f.size + lo + hi, lead=f.lead + lo, extra=extra),)
+        return (f._replace(size=f.size + lo + hi, lead=f.lead + lo, extra=extra, apart=()),)
     if any(f.inner for f in dim):
         raise UnreadableError("it pads a sequence inside another")
     axis = next(f.axis for f in dim if f.axis != NEUTRAL)

@@ -81,8 +81,8 @@ def run_of(ends, length):
     return length - 2 * np.int64(popcount(gaps))
 
 
-@inline
-def divisor(a, b):
+@jit
+def divisor(a, b, version=VERSION):
     """Greatest common divisor."""
     while b:
         a, b = b, a % b
@@ -160,8 +160,8 @@ def count_ends(n, whole, ends, version=VERSION):
 # one lane, by residues ------------------------------------------------------------------------------------------------
 
 
-@inline
-def added_runs(kept, length, copies):
+@jit
+def added_runs(kept, length, copies, version=VERSION):
     """Copies of runs by length, the shortest length first, with some more; length -1 if there are too many lengths."""
     shortest, ones, twos, threes = kept
     if length == 0 or copies == 0 or shortest < 0:
@@ -179,8 +179,8 @@ def added_runs(kept, length, copies):
     return np.int64(-1), ones, twos, threes
 
 
-@inline
-def _runs_of(kept, bits, length, copies, ways):
+@jit
+def _runs_of(kept, bits, length, copies, ways, version=VERSION):
     """The same with the runs of each residue modulo `ways` of a set that is kept by its ends; -1 if one is no run."""
     each, rest = length // ways, length % ways
     low = ~bits & lowest((length + 1) >> 1)  # what is missing near the first end; and near the other, from there
@@ -201,16 +201,16 @@ def _runs_of(kept, bits, length, copies, ways):
     return kept
 
 
-@inline
-def keep_runs(i, whole, ends, kept):
+@jit
+def keep_runs(i, whole, ends, kept, version=VERSION):
     """Keep the set of a lane as runs, by length, of the residues of its jump."""
     whole[LENGTH + i], whole[ONES + i], whole[TWOS + i], whole[THREES + i] = kept
     whole[SPACING + i] = whole[JUMP + i] if kept[0] + kept[2] + kept[3] > 1 else 0
     whole[FORM + i], ends[i] = 0, lowest(kept[0])
 
 
-@inline
-def _divided(i, whole, ends):
+@jit
+def _divided(i, whole, ends, version=VERSION):
     """Keep the set of a lane by the residues of its jump, where each has a run of entries."""
     spacing, jump, length, bits = whole[SPACING + i], whole[JUMP + i], whole[LENGTH + i], ends[i]
     if spacing == 0 or jump % spacing or jump == spacing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -60,8 +60,8 @@ class PairCompiler:
         rows = tuple(tuple(flat[v * shape[1] : (v + 1) * shape[1]]) for v in range(shape[0]))
 
         def wirings(variant: int, given: Given) -> Iterator[Wired]:
-            chosen = next(islice(self._combinations(reads), variant, None))
-            return (stage.wired(chosen | c, self.ndim, given, keep) for c in self._combinations(new))
+            chosen = next(islice(combinations(reads, self.values), variant, None))
+            return (stage.wired(chosen | c, self.ndim, given, keep) for c in combinations(new, self.values))
 
         return {**out, "effects": rows, "pair_wirings": wirings}
 
@@ -77,13 +77,9 @@ class PairCompiler:
         last = not any(s.cell is not None and s.cell.prefix == use.prefix for s in self.space.stages[i + 1 :])
         return Folded(use, stage, repeat, last)
 
-    def _combinations(self, names: Sequence[str]) -> Iterator[dict[str, Value]]:
-        for combo in product(*(self.values[n] for n in names)):
-            yield dict(zip(names, combo, strict=True))
-
     def _of_layers(self, stage: Stage, names: Sequence[str]) -> list[PairEffect]:
         made, out = Effects(stage.name), []
-        for chosen in self._combinations(names):
+        for chosen in combinations(names, self.values):
             reach = made.reach(stage.wired(chosen, self.ndim).nodes)
             out.append(PairEffect(1, reach.stride[0], (), tuple(reach.on_axis)))
         return out
@@ -135,3 +131,9 @@ class PairCompiler:
                 f"{apart(earlier.centre, last.centre)} entries apart",
                 remedy="use odd kernels in both or even ones in both, or say that it is meant with aligned: false",
             )
+
+
+def combinations(names: Sequence[str], values: Mapping[str, Sequence[Value]]) -> Iterator[dict[str, Value]]:
+    """Yield the combinations of the values of some factors, row-major."""
+    for combo in product(*(values[n] for n in names)):
+        yield dict(zip(names, combo, strict=True))

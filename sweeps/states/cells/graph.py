@@ -25,6 +25,7 @@ from rfscale.sweeps.states.state_graph import StateGraph
 from rfscale.sweeps.states.unions import state_figures
 
 NODE_WORDS = 64  # about what a state of Python objects takes
+NUMBER_WORDS = 5  # of a Python int, and where it stands
 Blocks = tuple[tuple[str, int], ...]  # of each cell that is still needed: the beginning of its factors, and its block
 
 
@@ -35,7 +36,7 @@ class _States:
         self.pairs: list[Pair] = [Pair(0, None, algebra.image)]
         self._number: dict[Pair, int] = {self.pairs[0]: 0}
         self.nodes = 0  # of levels with blocks
-        self.members = 0  # of all blocks, a word each: numbers of 4 bytes, and the same once more as a key
+        self.members = 0  # of all blocks, a word each: numbers of 4 bytes, and the same once more as a key; and `times`
 
     def number(self, state: Pair) -> int:
         """Return the number of a state; a new one is added."""
@@ -205,6 +206,7 @@ class CellGraph(StateGraph):
         for n, (row, row_edges) in enumerate(zip(rows, edges, strict=True)):
             follow[n, : len(row)] = row
             times[n, : len(row)] = [self._size(cell, b) for b in row_edges] if folded.last else 1
+        states.members += times.size * (NUMBER_WORDS if folded.last else 1)
         self.times.append(times)
         self._edge_blocks.append(edges)
         self._nodes.append([blocks for _, _, blocks in known])

@@ -108,14 +108,12 @@ def test_attention_of_a_sequence_to_another_map():
     read_by_token(forward)
 
 
-def test_tokens_that_read_different_entries_end_the_analysis_where_one_is_taken():
+def test_tokens_that_read_different_entries_keep_what_each_read():
     def forward(m, x):
         y = torch.cat([m.token, attend(m, m.token, rows(m.a, x[..., :3])), rows(m.b, x)], 1)
-        return m.b(as_map(y[:, 2:])), y[:, 1]
+        return m.b(as_map(y[:, 2:])) + y[:, 1][..., None, None] + y[:, 0][..., None, None]
 
-    with pytest.warns(rf.PartlyReadWarning, match="some extra tokens"):
-        net = net_of(forward)
-    assert net.outputs[0] == "b@1"
+    judged(forward)
 
 
 def test_a_gate_of_all_entries_is_no_part_of_what_a_token_reads_alone():
@@ -126,3 +124,63 @@ def test_a_gate_of_all_entries_is_no_part_of_what_a_token_reads_alone():
 
     with pytest.warns(rf.PartlyReadWarning, match="some extra tokens"):
         assert net_of(forward).left_out
+
+
+def joined_tokens(m, x):
+    """Two tokens that read all pixels, two that read nothing before them, and one after."""
+    y = torch.cat([m.token.repeat(1, 2, 1), rows(m.a, x[..., :-2, :])], 1)
+    y = y + attend(m, y, y)
+    return m.mix(torch.cat([m.token.repeat(1, 2, 1) * 2, y, m.token * 3], 1))
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 1), (0, 2), (2, 4), (3, 4), (1, 3), (0, 4), (-1, None)])
+def test_tokens_of_which_each_reads_other_layers_are_cut_apart(start, stop):
+    def forward(m, x):
+        return m.b(x) + joined_tokens(m, x)[:, start:stop].sum((1, 2))
+
+    judged(forward)
+
+
+def test_tokens_are_still_apart_when_some_of_them_are_cut_off():
+    def forward(m, x):
+        return m.b(x) + joined_tokens(m, x)[:, 1:-1][:, :1].sum((1, 2))
+
+    judged(forward)
+    assert not any(layer.op == "global_pool" for layer in net_of(forward).layers)
+
+
+def test_tokens_that_were_cut_out_together_and_joined_again_are_not_known_apart():
+    def forward(m, x):
+        y = joined_tokens(m, x)[:, :-1]
+        y = torch.cat([y[:, :4], m.mix(y[:, 4:])], 1)
+        return m.b(x) + y[:, :1].sum((1, 2))
+
+    with pytest.warns(rf.PartlyReadWarning, match="some extra tokens"):
+        net_of(forward)
+
+
+def test_a_mask_of_what_all_queries_read_anyway():
+    """A head's masks of the queries take keys from them: what the masks read is read by the keys already."""
+
+    def forward(m, x):
+        y = rows(m.a, x)
+        y = y + attend(m, y, y)
+        y = torch.cat([m.token.repeat(1, 2, 1), y], 1)
+        scores = torch.einsum("bqc,bpc->bqp", m.mix(y[:, :2]), m.v(y[:, 2:]))
+        mask = torch.zeros(1, y.shape[1], y.shape[1], dtype=y.dtype)
+        mask[:, :2, 2:] = torch.tanh(scores)
+        y = nn.functional.scaled_dot_product_attention(m.q(y), m.v(y), m.v(y), attn_mask=mask)
+        return m.b(as_map(y[:, 2:])) * y[:, :1].sum()
+
+    judged(forward)
+
+
+def test_a_mask_of_what_queries_do_not_read_ends_the_analysis():
+    def forward(m, x):
+        y = torch.cat([m.token, rows(m.a, x[..., :3, :])], 1)
+        mask = torch.zeros(1, y.shape[1], y.shape[1], dtype=y.dtype)
+        mask[:, :1, 1:] = rows(m.b, x[..., 3:, :]).sum(-1)[:, None]
+        return nn.functional.scaled_dot_product_attention(m.q(y), m.v(y), m.v(y), attn_mask=mask)
+
+    with pytest.warns(rf.PartlyReadWarning):
+        net_of(forward)

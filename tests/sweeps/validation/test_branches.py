@@ -11,8 +11,8 @@ import rfscale as rf
 from rfscale.engine import InputError
 from rfscale.sweeps import Space
 from tests.sweeps.states.test_unions import EDGES, HEAD, NESTED, random_space
-from tests.sweeps.states.test_unlike_axes import INCEPTION, VOLUME
-from tests.sweeps.states.test_unlike_axes import random_space as unlike
+from tests.sweeps.unlike_axes import INCEPTION, VOLUME
+from tests.sweeps.unlike_axes import random_space as unlike
 
 FIRST_SKIP = {
     "name": "first-skip",

@@ -87,7 +87,7 @@ def multiplied(k: Tracker, total: Any, factors: Sequence[Any]) -> Any:
     for c in factors:
         if isinstance(total, Tracked) and isinstance(c, Constant) and c.value is not None and not c.varies:
             zero, is_score = c.value == 0, any(map(has_no_place, total.dims))
-            if zero.any() and (is_score or len(np.unique(c.value[~zero])) < 2):
+            if zero.any() and (is_score or len(others := c.value[~zero]) == 0 or (others == others[0]).all()):
                 total = without_entries(k, total, zero)
     return total
 

@@ -24,9 +24,9 @@ from rfscale.engine.readers.tensors.layout import (
     with_dim,
 )
 from rfscale.engine.readers.tensors.operators.extra_tokens import after_reading
-from rfscale.engine.readers.tensors.operators.left_out import NO_WEIGHT, OTHER_KEYS, Scores, weighed, without_entries
+from rfscale.engine.readers.tensors.operators.left_out import NO_WEIGHT, Scores, weighed, without_entries
 from rfscale.engine.readers.tensors.operators.moves import cumulate, in_each_window
-from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker
+from rfscale.engine.readers.tensors.tracking import IMAGE_LAYER, Constant, Shape, Tracked, Tracker
 
 
 def contract(
@@ -197,16 +197,40 @@ def attend(k: Tracker, q: Any, key: Any, v: Any, mask: Any = None, causal: bool 
     weights: Any = Constant((*q.shape[:-1], key.shape[-2]))
     if isinstance(q, Tracked) or isinstance(key, Tracked):
         weights = contract(k, [q, key], [batch + "qe", batch + "ke"], batch + "qk", weights.shape)
-    if isinstance(mask, Tracked):
+    read_anyway = isinstance(mask, Tracked) and _is_read(k, mask, (q, key, v))
+    if isinstance(mask, Tracked) and not read_anyway:
         weights = k.elementwise([weights, mask], shape=weights.shape)
     elif isinstance(mask, Constant) and mask.value is not None and not mask.varies:
         value = np.asarray(mask.value)
         gone: Any = ~value if value.dtype == bool else value <= NO_WEIGHT
-        if isinstance(weights, Tracked):
+        if isinstance(weights, Tracked) and any(map(has_no_place, weights.dims)):
             weights = without_entries(k, weights, gone)
         elif gone.any():
-            raise UnreadableError(OTHER_KEYS)
-    return contract(k, [weights, v], [batch + "qk", batch + "kf"], batch + "qf")
+            raise UnreadableError("its mask leaves out some keys")
+    out = contract(k, [weights, v], [batch + "qk", batch + "kf"], batch + "qf")
+    if not read_anyway:
+        return out
+    return k.merge("add", [out, k.reduce(mask, [d for d, dim in enumerate(mask.dims) if spatial(dim)])], out.dims)
+
+
+def _is_read(k: Tracker, mask: Tracked, operands: Sequence[Any]) -> bool:
+    """Whether each query reads all that a mask depends on anyway: it reads all entries of the layer of its keys."""
+    if not all(isinstance(t, Tracked) for t in operands) or len({k.base(t.layer) for t in operands}) > 1:
+        return False
+    key = operands[1]
+    held = [d for d, dim in enumerate(key.dims) if spatial(dim)]
+    if held != [len(key.dims) - 2] or prod(f.size for f in spatial(key.dims[-2])) != prod(key.map):
+        return False
+    reached = {k.base(key.layer), *(n for f in key.dims[-2] for n in f.extra if n >= 0)}
+    todo, met = [mask.layer], set(reached)
+    while todo:
+        layer = todo.pop()
+        if layer not in met:
+            if layer == IMAGE_LAYER:
+                return False
+            met.add(layer)
+            todo += k.drafts[layer].sources
+    return True
 
 
 def _one_way(k: Tracker, q: Any, key: Any, v: Any) -> Tracked:
