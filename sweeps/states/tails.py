@@ -240,7 +240,7 @@ def alike(live: np.ndarray, jump: np.ndarray, solid: np.ndarray, extent: np.ndar
     first, kind = distinct(live, jump, solid)
     words = (extent + 63) >> 6
     most = int(words.max()) + 1
-    key = kind * most + words
+    key = kind.astype(np.int64) * most + words
     order = np.argsort(key.astype(np.uint16) if len(first) * most < 1 << 16 else key, kind="stable")  # by radix
     ends = np.cumsum(np.bincount(kind, minlength=len(first))).tolist()
     parts = [np.arange(a, b, lanes.LANES) for a, b in pairwise([0, *ends])]

@@ -48,7 +48,14 @@ from rfscale.sweeps.kernels.drawn.lanes import (
     W,
 )
 from rfscale.sweeps.kernels.drawn.sets import advance_ends, count_ends
-from rfscale.sweeps.kernels.drawn.words import advance_words, count_words, lengthened, load_words, words_needed
+from rfscale.sweeps.kernels.drawn.words import (
+    advance_words,
+    count_words,
+    lengthened,
+    load_words,
+    words_needed,
+    words_to_count,
+)
 from rfscale.sweeps.kernels.formula_errors import (
     COLUMNS,
     EXACT,
@@ -362,6 +369,10 @@ def walk_drawn(task, tasks, begin, end, starts, tables, seed, tally, version=VER
                         one, two = np.zeros(2 * widest, np.uint64), np.zeros(2 * widest, np.uint64)
                     used = advance_words(n, whole, ends, words, used, one, two, residues)
             if count_ends(n, whole, ends):
+                needed = words_to_count(n, whole)
+                words = lengthened(words, used, needed)
+                if needed > one.shape[0]:
+                    one, two = np.zeros(2 * needed, np.uint64), np.zeros(2 * needed, np.uint64)
                 count_words(n, whole, ends, words, used, one)
             off = _judge(n, whole, value, power)
             _count(

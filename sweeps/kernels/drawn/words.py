@@ -52,6 +52,15 @@ def words_needed(n, whole, version=VERSION):
     return total, widest
 
 
+@jit
+def words_to_count(n, whole, version=VERSION):
+    """Words that any of the lanes marked SLOW needs to be counted, one lane after another."""
+    longest = np.int64(0)
+    for i in range(n):
+        longest = max(longest, whole[LENGTH + i] * whole[SLOW + i])
+    return longest // 64 + 3
+
+
 @inline
 def lengthened(words, used, n):
     """The words, of which some are used, with room for n more."""

@@ -7,6 +7,7 @@ import pytest
 
 from rfscale import Space, chains
 from rfscale.sweeps.kernels import formula_errors
+from rfscale.sweeps.kernels.plain import Sooner
 from rfscale.sweeps.validation import walk_space
 from rfscale.sweeps.validation.kernel_tables import Members, Pieces, Sources
 from rfscale.sweeps.validation.walk_space import Walk
@@ -18,6 +19,15 @@ CASES = {
     "strides": chains([1, 3, 4], [1, 2, 3], [1, 2, 7], 9),
     "wide": chains([2, 3], 1, [1, 6, 10, 15, 40, 70], 7),
     "far": chains([1, 2, 9], [1, 4], [1, 5, 33], 6),
+    "beyond": Space.from_dict(  # sets of thousands of entries: no layer needs words for them, their counts do
+        {
+            "stages": [
+                {"name": "a", "kernel": 2, "dilation": 2},
+                {"name": "b", "kernel": 2, "dilation": 3},
+                {"name": "c", "kernel": [5000, 5001], "dilation": 2, "stride": [10002, 10003]},
+            ]
+        }
+    ),
     **{spec["name"]: Space.from_dict(spec) for spec in (spaces.DEMO, spaces.MIXED, spaces.LINE)},
     **{f"random {seed}": Space.from_dict(spaces.random_space(seed)) for seed in range(6)},
 }
@@ -74,6 +84,8 @@ def walk_each(walk, stage, first, seed, tally):
 def test_every_chain_has_the_errors_that_it_has_by_itself(name, start, monkeypatch):
     number, seed, space = 700, 11, CASES[name]
     walk, drawn_from, draw = Walk(space, chains=number), [], Walk._draw
+    if name == "beyond":  # Python refuses to write beyond an array, compiled code does not
+        monkeypatch.setattr(walk_space, "SOONER", Sooner(kept=1 << 20, most=1 << 20, loaded=1 << 20))
     monkeypatch.setattr(walk_space, "DRAWS_PER_MERGE", 1)
     monkeypatch.setattr(walk_space, "MAX_DRAWN_EDGES", walk.programs[0].choices if start else 0)
 

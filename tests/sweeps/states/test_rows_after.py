@@ -15,6 +15,7 @@ from rfscale.sweeps.kernels import lanes
 from rfscale.sweeps.runs import blocks as blocks_module
 from rfscale.sweeps.runs.blocks import Blocks
 from rfscale.sweeps.states import graph as home
+from rfscale.sweeps.states.tails import alike
 from tests.sweeps.some_spaces import ALL, random_space
 
 ALIKE = [{"kernel": k, "stride": s, "dilation": d} for k, s, d in [(2, 1, 3), (3, 2, 5), (1, 1, 1), (5, 1, 40)]]
@@ -93,3 +94,12 @@ def test_any_range_of_ways_that_are_gone_side_by_side(spec, monkeypatch):
             np.testing.assert_array_equal(whole[name], values)
             np.testing.assert_array_equal(parts[name], values)
         np.testing.assert_array_equal(some["extent"], wanted["extent"])
+
+
+def test_groups_of_more_kinds_and_words_than_int32_counts():
+    """Solid sets need no memory: their extents and jumps may be as many and as wide as int32 holds."""
+    n = 1 << 18
+    jump = np.arange(1, n + 1, dtype=np.int32)
+    order, groups = alike(np.zeros(n, np.intp), jump, np.ones(n, bool), np.full(n, 1 << 20, np.int32))
+    assert np.array_equal(order, np.arange(n))
+    assert np.array_equal(groups, np.arange(n + 1))
