@@ -102,9 +102,8 @@ class QuestionGraph:
         self.with_costs = with_costs or bool(self.totals)
         self._priced: PricedGraph | None = None
         if space.folded and (self.totals or needs):
-            self._price_cells(
-                CostNeeds(tuple(sorted(self.totals)), None, 0, 0) if self.totals or needs is None else needs
-            )
+            needs = needs or CostNeeds((), None, 0, 0)
+            self._price_cells(needs.with_values_of(self.totals) if self.totals else needs)
         self.follow: list[np.ndarray] = []
         self.times: list[np.ndarray | None] = []
         root: Columns = {("axis", a): np.zeros(1, np.int32) for a in range(len(self.axes))}

@@ -175,8 +175,47 @@ def trained_zeros(m, x):
     return y + m.weight * m.second(y)
 
 
+def queries_without_keys(m, x):
+    """All keys of two queries are as far below zero: softmax takes all of them."""
+    y = tokens(m, x)
+    kept = lower(x)
+    kept[6:8] = False
+    return attended((y @ y.transpose(1, 2)).masked_fill(~kept, -1e9), y, x)
+
+
+def numbers_for_each_query(m, x):
+    """A mask whose rows differ in their largest numbers."""
+    y = tokens(m, x)
+    n = y.shape[1]
+    mask = torch.zeros(n, n, dtype=x.dtype, device=x.device).masked_fill(~lower(x), -1e4)
+    mask[3:6] -= 1e5
+    mask[9, :4] += 1e6
+    return mapped(F.scaled_dot_product_attention(y, y, y, attn_mask=mask), x)
+
+
+def a_head_without_keys(m, x):
+    y = tokens(m, x)
+    heads = y.unflatten(-1, (2, 2)).transpose(1, 2)
+    mask = torch.stack([lower(x).to(x.dtype) - 1, -torch.ones_like(lower(x), dtype=x.dtype)]) * 1e5
+    out = (heads @ heads.transpose(2, 3) + mask).softmax(-1) @ heads
+    return mapped(out.transpose(1, 2).flatten(2), x)
+
+
+def unused_bias(m, x):
+    y = tokens(m, x)
+    mask = torch.zeros(1, y.shape[1], y.shape[1], dtype=x.dtype, device=x.device).masked_fill(~lower(x), -1e9)
+    return attended(torch.baddbmm(mask, y, y.transpose(1, 2), beta=0), y, x)
+
+
+def added_to_masked_scores(m, x):
+    y = tokens(m, x)
+    scores = (y @ y.transpose(1, 2)).masked_fill(~lower(x), -1e9) + m.weight.flatten()[0]
+    return attended(scores * 2, y, x)
+
+
 ONE = [causal_by_sum, causal_by_filling, causal_by_choice, causal_heads, causal_heads_alone, causal_layer]
-ONE += [padded_keys, band, retention]
+ONE += [padded_keys, band, retention, queries_without_keys, numbers_for_each_query, a_head_without_keys, unused_bias]
+ONE += [added_to_masked_scores]
 TWO = [rows_in_blocks, neighbours, shifted_windows, half_of_each, a_hole, filled_with_numbers, state_of_zeros]
 TWO += [trained_zeros]
 
@@ -226,6 +265,45 @@ def test_masks_that_no_layer_expresses_end_the_analysis():
         with pytest.warns(rf.PartlyReadWarning):
             net = rf.load(Case(2, act), example_input=(1, 2, 8, 12))
         assert len(net.left_out) == 1, act.__name__
+
+
+AFTER = {
+    "no softmax": lambda scores: scores,
+    "tanh": lambda scores: scores.tanh(),
+    "a sign": lambda scores: (-scores).softmax(-1),
+    "a square": lambda scores: (scores * scores).softmax(-1),
+    "a bound": lambda scores: scores.clamp(min=-5).softmax(-1),
+    "a scale": lambda scores: (scores * 1e-12).softmax(-1),
+    "a large number": lambda scores: (scores + 1e9).softmax(-1),
+    "softmax of queries": lambda scores: scores.softmax(-2),
+    "softmax twice": lambda scores: scores.softmax(-1).softmax(-1),
+    "a sum": lambda scores: scores.softmax(-1) + 1,
+    "sums along keys": lambda scores: scores.softmax(-1).cumsum(-1),
+    "keys exchanged": lambda scores: scores.softmax(-1).flip(-1),
+    "keys moved": lambda scores: scores.softmax(-1).roll(1, -1),
+    "keys in another order": lambda scores: scores.softmax(-1).unflatten(-1, (4, 4)).transpose(-1, -2).flatten(-2),
+    "keys as queries": lambda scores: scores.softmax(-1).transpose(1, 2),
+    "sums of weights": lambda scores: scores.softmax(-1).sum(-1, keepdim=True) * torch.ones(16, dtype=scores.dtype),
+    "a norm": lambda scores: F.layer_norm(scores, scores.shape[-1:]).softmax(-1),
+    "zeros before softmax": lambda scores: (scores * 0).softmax(-1),
+}
+
+
+@pytest.mark.parametrize("low", [-1e9, float("-inf"), 0], ids=str)
+@pytest.mark.parametrize("after", AFTER)
+def test_what_may_give_weight_to_masked_scores_ends_the_analysis(after, low):
+    def act(m, x):
+        y = tokens(m, x)
+        scores = y @ y.transpose(1, 2)
+        masked = scores * lower(x).to(x.dtype) if low == 0 else scores.masked_fill(~lower(x), low)
+        return mapped(AFTER[after](masked) @ y, x)
+
+    if low == 0 and after in ("no softmax", "a scale"):
+        return  # zeros stay zeros
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rf.PartlyReadWarning)
+        net = rf.load(Case(1, act), example_input=(1, 2, 16))
+    assert net.left_out or (low == float("-inf") and after in ("a scale", "a large number"))
 
 
 def test_masked_scores_that_a_model_returns():
@@ -286,6 +364,20 @@ def test_an_exported_mask_that_is_written_in_place_keeps_the_programs_own():
     net = rf.load(program)
     assert [int(rf.footprint(net, net.outputs[0], (y, 6), (8, 12)).sum()) for y in (1, 2, 5, 6)] == [0, 9, 9, 0]
     assert not program.buffers or not any(b.any() for b in program.buffers())
+
+
+@pytest.mark.onnx
+@pytest.mark.parametrize("shape", [(1,), (4, 1, 1), (1, 4, 8, 12)])
+def test_zeros_of_a_file_are_weights_before_training(shape, tmp_path):
+    pytest.importorskip("onnx")
+    module = Case(2, trained_zeros).eval()
+    module.weight.data = torch.zeros(shape)
+    file = str(tmp_path / "model.onnx")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module, (torch.zeros(1, 2, 8, 12),), file, dynamo=False)
+    net = rf.load(file)
+    assert int(rf.footprint(net, net.outputs[0], (4, 6), (8, 12)).sum()) == 25
 
 
 @pytest.mark.onnx
