@@ -144,6 +144,19 @@ def script():
     return "net.pt"
 
 
+def greedy():
+    """A module that has memory for small images only."""
+    import torch
+
+    class Greedy(torch.nn.Conv2d):
+        def forward(self, image):
+            if image.shape[-1] > 32:
+                raise MemoryError
+            return super().forward(image)
+
+    return Greedy(3, 4, 3)
+
+
 def program():
     """A program whose sample inputs are a pickle that names a function."""
     import torch
@@ -320,6 +333,10 @@ OF_TORCH = {
         lambda _: rf.load(both(), example_input=(1, 3, 9, 9)), "give example_input as a dict",
         lambda _: rf.load(both(), example_input={"image": (1, 3, 9, 9), "other": (1, 3, 9, 9)}),
     ),
+    "engine.readers.torch.inputs.fitting_inputs:_too_large": (
+        lambda _: rf.load(greedy(), input_size=64), "give a smaller input_size",
+        lambda _: rf.load(greedy(), input_size=32),
+    ),
     "engine.readers.torch.inputs.input_facts:shape": (
         lambda _: rf.load(plain(), axes=(2, 2)), "give other dims, or example_input",
         lambda _: rf.load(plain(), axes=(2, 3)),
@@ -332,7 +349,11 @@ OF_TORCH = {
     ),
 }  # fmt: skip
 # made there and raised by the caller; a batch keeps the text alone
-RAISED_ELSEWHERE = {"engine.footprints.plan:unbounded", "sweeps.batch.entries:_named"}
+RAISED_ELSEWHERE = {
+    "engine.footprints.plan:unbounded",
+    "engine.readers.torch.inputs.fitting_inputs:_too_large",
+    "sweeps.batch.entries:_named",
+}
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ if find_spec("torch") and find_spec("torchvision"):
 
     @case
     def peers_resnet50() -> Case:
-        from tests.engine.readers.models import module
+        from tests.engine.readers.judges.models import module
 
         module("torchvision.models:resnet50")  # makes torchvision importable where its operators are missing
         from torchvision.models import resnet50

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rfscale.engine.errors import InputError
-from rfscale.engine.footprints.figures import share
 from rfscale.sweeps.answers.expressions import Expression, Term
+from rfscale.sweeps.answers.figures import chain_figure, union_figure
 from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.kernels.plain import ANSWERS
 from rfscale.sweeps.spaces.costs import CostRules
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.states.compiled import MORE_MEMORY, compiled
 from rfscale.sweeps.states.cost_needs import CostNeeds
-from rfscale.sweeps.variables import figures_of_answers, without_axis
+from rfscale.sweeps.states.numbering import distinct_columns
+from rfscale.sweeps.variables import figures_of_answers
 
 if TYPE_CHECKING:
     from rfscale.sweeps.states.cells.priced import PricedGraph
@@ -101,9 +102,8 @@ class QuestionGraph:
         self.with_costs = with_costs or bool(self.totals)
         self._priced: PricedGraph | None = None
         if space.folded and (self.totals or needs):
-            self._price_cells(
-                CostNeeds(tuple(sorted(self.totals)), None, 0, 0) if self.totals or needs is None else needs
-            )
+            needs = needs or CostNeeds((), None, 0, 0)
+            self._price_cells(needs.with_values_of(self.totals) if self.totals else needs)
         self.follow: list[np.ndarray] = []
         self.times: list[np.ndarray | None] = []
         root: Columns = {("axis", a): np.zeros(1, np.int32) for a in range(len(self.axes))}
@@ -319,16 +319,8 @@ class QuestionGraph:
         per_axis = [graph.figures(stage, columns["axis", a]) for a, graph in enumerate(self.axes)]
         if space.branching:
             return union_figure(per_axis, name, space.axes)
-        if name in ("area", "width", "density"):
-            axes = per_axis * len(space.axes) if space.square else per_axis
-            whole = max(self.compiled.extents) ** len(space.axes) < 2**63
-            area = box = np.ones(len(axes[0]["pixels"]), np.int64 if whole else float)
-            for figures in axes:
-                area, box = area * figures["pixels"], box * figures["extent"]
-            return area if name == "area" else np.sqrt(area) if name == "width" else share(area, box)
-        base, axis = without_axis(name)
-        figures = per_axis[space.axes.index(axis) if axis else 0]
-        return share(figures["shared"], figures["pixels"]) if base == "overlap" else figures[base]
+        whole = max(self.compiled.extents) ** len(space.axes) < 2**63
+        return chain_figure(per_axis, name, space.axes, np.int64 if whole else np.float64)
 
     def figures_of(self, digits: np.ndarray) -> dict[str, np.ndarray] | None:
         """Return all figures of architectures given by their choices; None where the nodes tell them."""
@@ -356,10 +348,7 @@ class QuestionGraph:
     def digits(self, paths: Sequence[Sequence[int]]) -> np.ndarray:
         """Return the choices of architectures, stage by stage: an int array (architectures, stages).
 
-        Parameters
-        ----------
-        paths : sequence of sequences of int
-            Edges, stage by stage; then, for each stage whose edges stand for several choices, which one it is.
+        A path is its edges, and then, for each stage whose edges stand for several choices, which one it is.
         """
         n = len(self.follow)
         edges = np.array([path[:n] for path in paths], np.int64).reshape(len(paths), n)
@@ -378,13 +367,8 @@ class QuestionGraph:
 
     def weights(self, name: str, until: int) -> list[np.ndarray]:
         """Return a cost by node and choice of every stage, 0 after stage `until`."""
-        out = []
-        for stage, follow in enumerate(self.follow):
-            if stage > until:
-                out.append(np.zeros(follow.shape, np.int64))
-            else:
-                out.append(self._weights(name, stage, self.columns[stage]))
-        return out
+        none = (np.zeros(follow.shape, np.int64) for follow in self.follow[until + 1 :])
+        return [*(self._weights(name, i, self.columns[i]) for i in range(min(until + 1, len(self.follow)))), *none]
 
     def _weights(self, name: str, stage: int, before: Columns) -> np.ndarray:
         """Return a cost of a stage by node and choice."""
@@ -400,21 +384,6 @@ class QuestionGraph:
         return figures_of_answers(self.space.branching, () if self.space.square else self.space.axes)
 
 
-def union_figure(graphs: Sequence[dict[str, np.ndarray]], name: str, axes: Sequence[str]) -> np.ndarray:
-    """Return a figure of a space with branches from what graphs tell: one of all axes, or one of each."""
-    figures = graphs[0]
-    if name == "width":
-        return np.sqrt(figures["area"])
-    if name == "density" and name not in figures:
-        extent = figures["extent"].astype(np.int64)
-        return share(figures["area"], extent ** len(axes) if extent.ndim == 1 else extent.prod(axis=1))
-    base, axis = without_axis(name)
-    if not axis:
-        return figures[name]
-    at = list(axes).index(axis)
-    return figures[base][:, at] if len(graphs) == 1 else graphs[at][base]
-
-
 class NothingLeftError(Exception):
     """Conditions that no architecture satisfies; holds the stage where the last one was cut, if there are stages."""
 
@@ -424,27 +393,4 @@ class NothingLeftError(Exception):
 
 
 def _distinct(columns: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Number the distinct rows of some columns in order of appearance; also where each first appears."""
-    if not len(columns[0]):
-        return np.zeros(0, np.int32), np.zeros(0, np.int64)
-    key, size = np.zeros(len(columns[0]), np.int64), 1
-    for column in columns:
-        values = column
-        if values.dtype.kind not in "iu":
-            values, _ = _renumbered(np.ascontiguousarray(values, float).view(np.int64))
-        low, high = int(values.min()), int(values.max())
-        if (high - low + 1) * size >= 2**62:
-            key, first = _renumbered(key)
-            size = len(first)
-            key = key.astype(np.int64)
-        if (high - low + 1) * size >= 2**62:
-            values, first = _renumbered(np.ascontiguousarray(values, np.int64))
-            low, high = 0, len(first) - 1
-        key = key * (high - low + 1) + (values.astype(np.int64) - low)
-        size *= high - low + 1
-    return _renumbered(key)
-
-
-def _renumbered(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    numbers, first = ANSWERS.of(paths.renumber, len(key))(key)
-    return numbers, first
+    return distinct_columns(columns, ANSWERS.of(paths.renumber, len(columns[0])))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,3 +34,7 @@ class CostNeeds(NamedTuple):
         if self.columns is None:
             return None
         return np.array([[column.get(name, 0) for column in self.columns] for name in self.names])
+
+    def with_values_of(self, names: Collection[str]) -> CostNeeds:
+        """Return the needs of a question that tells architectures apart by some costs: every value of all of them."""
+        return self._replace(names=tuple(sorted({*self.names, *names})), columns=None)

@@ -11,11 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.sweeps.states.cells.rows import distinct_rows
 from rfscale.sweeps.states.compile import Program
 from rfscale.sweeps.states.effects import EffectTable
-
-MAX_COLUMNS = 64  # that are numbered one after another, which is faster than sorting rows
+from rfscale.sweeps.states.numbering import distinct_rows
 
 
 def merged_live(programs: Sequence[Program]) -> list[Program]:
@@ -50,8 +48,5 @@ def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Number the different rows of whole numbers: numbers, and where each first appears."""
     if len(rows) == 1:
         return np.zeros(1, np.int64), np.zeros(1, np.int64)
-    if rows.shape[1] <= MAX_COLUMNS:
-        number, first = distinct_rows(rows)
-        return number.astype(np.int64), first
-    _, first, number = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-    return number.reshape(-1), first
+    number, first = distinct_rows(rows)
+    return number.astype(np.int64), first

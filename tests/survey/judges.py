@@ -11,7 +11,7 @@ from zlib import crc32
 import torch
 
 import rfscale as rf
-from tests.engine.readers.shared_values import with_shared_values
+from tests.engine.readers.judges.shared_values import with_shared_values
 from tests.survey.figures import load
 from tests.survey.subjects import Made, Subject, squares
 
@@ -37,7 +37,7 @@ def by_values(subject: Subject) -> dict[str, Any]:
 
 
 def _by_values(subject: Subject, make: Callable[[Callable[[], Made]], Made]) -> dict[str, Any]:
-    from tests.engine.readers.nan_judge import judge_model
+    from tests.engine.readers.judges.nan_judge import judge_model
 
     torch.manual_seed(0)
     made, shape, (network, held) = _smallest(make(subject.make), make)
@@ -62,7 +62,7 @@ def _with_values(make: Callable[[], Made]) -> Made:
 
 def by_gradients(subject: Subject) -> dict[str, Any]:
     """Judge seeded entries by gradients in float64 through the exported graph, with positive weights."""
-    from tests.engine.readers.judged import judge_small
+    from tests.engine.readers.judges.judged import judge_small
 
     library, _, name = subject.name.partition(":")
     place = {"timm": "timm:", "torchvision": "torchvision.models:"}[library]
@@ -96,7 +96,7 @@ def _smallest(made: Made, make: Callable[[Callable[[], Made]], Made]) -> tuple[M
 
 
 def _read(made: Made, shape: tuple[int, ...]) -> tuple[rf.Network, Any]:
-    from tests.engine.readers.nan_judge import held_maps
+    from tests.engine.readers.judges.nan_judge import held_maps
 
     return held_maps(lambda: load(made, shape))
 
@@ -110,7 +110,7 @@ def _figures(network: rf.Network) -> Any:
 
 
 def _keras(subject: Subject) -> dict[str, Any]:
-    from tests.engine.readers.keras_judge import judged
+    from tests.engine.readers.keras.keras_judge import judged
 
     name = subject.name.partition(":")[2]
     size = 96 if "NASNetLarge" not in name and "Inception" not in name and "Xception" not in name else 160

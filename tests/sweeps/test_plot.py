@@ -157,6 +157,7 @@ WRONG = [
     ("check", lambda: ["gridding"], r"not \['gridding'\]"),
     ("space", lambda: rf.sample(square(), 2), r"draws what rf\.Space returns, not what rf\.sample returned"),
     ("count", lambda: rf.count(square(), ["extent", "jump", "macs"]), r"counts is over one or two names, not 3"),
+    ("count", lambda: rf.count(square(), "extent", combinations=True), r"counts needs their table"),
     (
         "best",
         lambda: rf.pareto(square(), "macs", "-extent"),

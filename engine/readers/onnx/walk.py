@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import Any
@@ -23,6 +24,7 @@ from rfscale.engine.readers.onnx.operators.ends import reason_of
 from rfscale.engine.readers.onnx.operators.registry import CONTROL, ONNX, REWRITES, Ends, Handler, Rewrite
 from rfscale.engine.readers.tensors.calls import check_result, guarded, rules_kept
 from rfscale.engine.readers.tensors.layout import UnreadableError
+from rfscale.engine.readers.tensors.operators.masked_scores import check_masked
 from rfscale.engine.readers.tensors.operators.settled import settle
 from rfscale.engine.readers.tensors.tracking import (
     Constant,
@@ -164,7 +166,10 @@ class GraphReader:
         if read.op == "Split":
             return splits(read)
         shape = shapes[0] if shapes else None
-        return [folded(read.op, read.inputs, read.attrs, shape), *(constant_of(s) for s in shapes[1:])]
+        made = folded(read.op, read.inputs, read.attrs, shape)
+        if made.value is not None and not made.value.any():
+            made = replace(made, varies=any(isinstance(v, Constant) and v.varies for v in read.inputs))
+        return [made, *(constant_of(s) for s in shapes[1:])]
 
     def _handled(self, node: Any, read: Node) -> Any:
         """What the handler of an operator makes of the image."""
@@ -189,6 +194,7 @@ class GraphReader:
             raise UnreadableError(f"the shape of its output cannot be inferred{because}")
         if len(shapes) > 1:
             self.tracker.shape = list(shapes)
+        check_masked(self.tracker, read.op, read.inputs)
         out = guarded(partial(_of_first_shape, handler), self.tracker, read)
         check_result(out, list(shapes) if len(shapes) > 1 else shapes[0] if shapes else None)
         if not isinstance(out, list):

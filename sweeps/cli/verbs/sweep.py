@@ -261,7 +261,8 @@ def _ask(space: Any, question: str, value: Any, where: str | None, k: int | None
 
     with progress(f"{question[2:]} of {space.name}") if isinstance(value, str) else nullcontext():
         if question == "--count":
-            return answers.count(space, value, where) if value.strip() else answers.count(space, where=where)
+            by = value if value.strip() else ()
+            return answers.count(space, by, where, combinations=value.count(",") > 1)  # a table of three is mostly 0
         if question == "--best":
             return answers.best(space, value, _all(space, where) if k is None else k, where)
         if question == "--pareto":

@@ -71,9 +71,11 @@ def answer_figure(data: xr.Dataset | xr.DataArray, place: Place = None) -> Figur
 
 def _draw_counts(ax: Axes, data: xr.DataArray) -> None:
     """Draw numbers over one or two names; they are often so large that only their logarithm can be drawn."""
-    if len(data.dims) not in (1, 2):
-        problem = f"a picture of counts is over one or two names, not {len(data.dims)}"
+    if len(data.coords) not in (1, 2):
+        problem = f"a picture of counts is over one or two names, not {len(data.coords)}"
         raise InputError(problem, remedy="count by one or two")
+    if "combination" in data.dims:
+        raise InputError("a picture of counts needs their table", remedy="count without combinations=True")
     logs = np.array([log10(n) if n else np.nan for n in data.values.ravel().tolist()]).reshape(data.shape)
     places = [np.arange(n) for n in data.shape]
     if len(data.dims) == 1:

@@ -97,12 +97,14 @@ def _counts(data: xr.DataArray) -> list[Any]:
     if not data.dims:
         return [f"{number(total)} architectures"]
     at = np.nonzero(data.values)
-    rows = list(zip(*(data[d].values[i] for d, i in zip(data.dims, at, strict=True)), data.values[at], strict=True))
+    places = dict(zip(data.dims, at, strict=True))
+    values = [data[name].values[places[data[name].dims[0]]] for name in data.coords]
+    rows = list(zip(*values, data.values[at], strict=True))
     columns = list(zip(*rows[:ROWS], strict=True))
     table = folded([
         *(
-            Column(str(d), [_cell(v) for v in column], unit=_unit(data[d]))
-            for d, column in zip(data.dims, columns, strict=False)
+            Column(str(name), [_cell(v) for v in column], unit=_unit(data[name]))
+            for name, column in zip(data.coords, columns, strict=False)
         ),
         Column("architectures", [number(int(v)) for v in columns[-1]]),
     ])  # fmt: skip

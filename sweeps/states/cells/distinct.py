@@ -17,7 +17,7 @@ from rfscale.sweeps.spaces.graphs.cell import CellUse
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer
 from rfscale.sweeps.states.cells.levels import Level, NodeLevels, Wanted
 from rfscale.sweeps.states.cells.maps import Sets, Terms
-from rfscale.sweeps.states.cells.rows import distinct_rows, numbered_columns
+from rfscale.sweeps.states.numbering import distinct_columns, distinct_rows
 
 MAX_EFFECTS = 1 << 22
 
@@ -89,8 +89,7 @@ class DistinctEffects(NodeLevels):
             maps = np.stack(columns, axis=1).astype(np.int64)
             if (op_times == op_times[0]).all():
                 maps.sort(axis=1)
-            merged = [(level.base_number, len(level.rows)), (cost_number, len(level.rows))]
-            number, first = numbered_columns([*merged, *((column, len(self._maps) + inputs) for column in maps.T)])
+            number, first = distinct_columns([level.base_number, cost_number, *maps.T])
             summed = np.zeros(len(first), np.int64)
             np.add.at(summed, number, level.weight)
             read.append(maps[first])

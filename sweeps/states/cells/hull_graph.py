@@ -12,8 +12,8 @@ import numpy as np
 
 from rfscale.sweeps.states.cells.graph import CellGraph, Parts
 from rfscale.sweeps.states.cells.maps import Map, Pair, Terms
-from rfscale.sweeps.states.cells.rows import distinct_rows
 from rfscale.sweeps.states.compile import Program
+from rfscale.sweeps.states.numbering import distinct_rows
 
 FAR = np.int64(1) << 40  # beyond any pixel: first of no path; -FAR is last of none
 

@@ -17,8 +17,8 @@ from rfscale.sweeps.kernels import cells as kernels
 from rfscale.sweeps.spaces.graphs.cell import Cell, CellUse
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer
 from rfscale.sweeps.states.cells.maps import Sets
-from rfscale.sweeps.states.cells.rows import distinct_rows
 from rfscale.sweeps.states.cells.steps import Alternatives, Ops, Prices, Universe, interchangeable, steps_of_cell
+from rfscale.sweeps.states.numbering import distinct_rows
 
 MAX_ROWS = 1 << 24  # states × choices of one node, before equal ones are merged
 MAX_SEQUENCES = 128  # of ops that may follow a map; where there are more, maps that add the same are not merged

@@ -17,8 +17,8 @@ from rfscale.sweeps.states.cells.compile import Folded
 from rfscale.sweeps.states.cells.distinct import DistinctEffects
 from rfscale.sweeps.states.cells.graph import CellGraph
 from rfscale.sweeps.states.cells.levels import Wanted
-from rfscale.sweeps.states.cells.rows import distinct_rows
 from rfscale.sweeps.states.cost_needs import CostNeeds
+from rfscale.sweeps.states.numbering import distinct_rows
 
 if TYPE_CHECKING:
     from rfscale.sweeps.states.cells.costs import Costs

@@ -14,9 +14,9 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.figures import share
-from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.states.compile import Program
 from rfscale.sweeps.states.graph import WORD_BYTES, Level, joined
+from rfscale.sweeps.states.numbering import distinct_columns
 from rfscale.sweeps.states.scales.effects import MapEffect, Source
 from rfscale.sweeps.states.scales.figures import FIGURES
 from rfscale.sweeps.states.scales.shapes import MismatchError, Shapes
@@ -67,7 +67,7 @@ class ScaleGraph(StateGraph):
             column = np.array([number[e] for e in program.effects_on_maps[v]])
             places.append((rows, (total + np.arange(n))[:, None] + n * column))
             total += n * len(effects)
-        state_of, first = numbered_rows(np.concatenate(made, axis=1))
+        state_of, first = distinct_columns([*np.concatenate(made, axis=1)])
         self._columns.append(np.concatenate(made, axis=1)[:, first])
         keys = np.empty((len(before.state), program.choices), np.int64)
         for rows, at in places:
@@ -91,7 +91,7 @@ class ScaleGraph(StateGraph):
             own, start = after[:, 0], start + after[:, 1]
             if i:
                 columns = np.stack([shape, own, start - offset])
-                inverse, first = numbered_rows(columns)
+                inverse, first = distinct_columns([*columns])
                 pairs = [
                     self._meet(a, b, by, effect, program, i)
                     for a, b, by in zip(*columns[:, first].tolist(), strict=True)
@@ -145,12 +145,3 @@ def _mismatch(error: MismatchError, one: Source, other: Source, stage: str) -> I
 
 def _text(number: Fraction) -> str:
     return f"{float(number):g}"
-
-
-def numbered_rows(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number the distinct columns of an array (values, n) in order of appearance; also where each first appears."""
-    number, first = paths.renumber(np.ascontiguousarray(columns[0]))
-    for column in columns[1:]:
-        low, high = int(column.min()), int(column.max())
-        number, first = paths.renumber(number.astype(np.int64) * (high - low + 1) + (column - low))
-    return number.astype(np.int64), first

@@ -7,7 +7,7 @@ import random
 import pytest
 
 import rfscale as rf
-from tests.engine.readers.models import module
+from tests.engine.readers.judges.models import module
 
 torch = pytest.importorskip("torch")
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 import rfscale as rf
 from rfscale.engine.network.network import Network
-from tests.engine.readers.models import module
+from tests.engine.readers.judges.models import module
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 

@@ -235,7 +235,7 @@ def test_a_model_whose_file_changes_is_run_again(here):
 @pytest.mark.onnx
 def test_onnx_files_beside_the_batch(here):
     onnx = pytest.importorskip("onnx")
-    from tests.engine.readers.graphs import model, node, weights
+    from tests.engine.readers.onnx.graphs import model, node, weights
 
     onnx.save(model([node("Conv", "x", "w")], w=weights(1, 1, 3, 3)), here / "a.onnx")
     (here / "runs.yaml").write_text(

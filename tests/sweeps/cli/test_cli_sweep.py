@@ -84,6 +84,12 @@ def test_count(rfscale):
     with open("a.csv") as file:
         assert [row["architectures"] for row in csv.DictReader(file)] == ["36", "36", "36"]
     rfscale("demo.json", "--count", "extent,jump", "--plot", "a.png", "--out", "a.nc")
+    listed = rfscale("demo.json", "--count", "extent,jump,pixels", "--out", "three.csv")
+    assert listed.splitlines()[2].split() == ["extent", "jump", "pixels", "architectures"]
+    with open("three.csv") as file:
+        numbers = [int(row["architectures"]) for row in csv.DictReader(file)]
+    assert sum(numbers) == 324
+    assert min(numbers) > 0
     rfscale("demo.json", "--count", "s3_choice", "--plot", "b.png")
 
 

@@ -109,6 +109,15 @@ def test_questions_are_answered_as_from_tables(name, monkeypatch):
                 assert found.objective.values.tolist() == np.sort(values[inside])[:k].tolist()
                 assert found.objective.values.tolist() == values[found["index"].values].tolist()
                 assert len(set(found["index"].values.tolist())) == min(k, inside.sum())
+    work, large = macs * extent, int(np.median(macs * extent))  # values of one cost, and sums of another
+    for where, inside in (
+        (f"macs*extent >= {large}", work >= large),
+        (f"macs != {int(macs.min())}", macs > macs.min()),
+    ):
+        found = rf.best(folded, "params", k=3, where=where).objective.values
+        assert found.tolist() == np.sort(params[inside])[:3].tolist()
+        one, other = (rf.pareto(space, "params", "-extent", where=where) for space in (tables, folded))
+        assert one.objectives.values.tolist() == other.objectives.values.tolist()
     for objectives in (("params", "-extent"), ("macs", "params", "-area"), ("-params", "extent")):
         for where in (None, f"params <= {median}"):
             one, other = (rf.pareto(space, *objectives, where=where) for space in (tables, folded))

@@ -41,7 +41,7 @@ class Roles(NamedTuple):
 
 
 def initializer(tensor: Any, label: str) -> Constant:
-    """A weight: its shape, and its values where they are few."""
+    """A weight: its shape, and its values where they are few; zeros alone are weights before training, and no mask."""
     shape = tuple(tensor.dims)
     if any(n < 0 for n in shape):
         raise InputError(
@@ -50,9 +50,10 @@ def initializer(tensor: Any, label: str) -> Constant:
     if not is_kept(tensor):
         return Constant(shape)
     try:
-        return Constant(shape, values_of(tensor))
+        value = values_of(tensor)
     except Exception as error:
         raise InputError(f"{label}: the initializer {shown(tensor.name)} cannot be read: {one_line(error)}") from None
+    return Constant(shape, value, varies=value.dtype.kind == "f" and not value.any())
 
 
 def declared_dims(info: Any) -> Shape:

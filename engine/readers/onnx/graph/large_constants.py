@@ -41,7 +41,9 @@ class LargeConstants:
             found = values_of(self._tensors[name]) if name in self._tensors else self._computed(name, values, opset)
         except Exception:  # damaged, or an operator that is not there
             return constant
-        return constant if found is None or found.shape != shape else Constant(shape, found)
+        if found is None or found.shape != shape:
+            return constant
+        return Constant(shape, found, varies=found.dtype.kind == "f" and not found.any())  # weights before training
 
     def _computed(self, name: str, values: Mapping[str, Any], opset: int) -> Any:
         """The values of a constant, by the nodes that make it."""

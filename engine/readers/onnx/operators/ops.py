@@ -25,6 +25,7 @@ from rfscale.engine.readers.tensors.operators import spatial_ops as sp
 from rfscale.engine.readers.tensors.operators.entries import numbered, take
 from rfscale.engine.readers.tensors.operators.joins import concatenate
 from rfscale.engine.readers.tensors.operators.left_out import added, chosen, multiplied
+from rfscale.engine.readers.tensors.operators.masked_scores import softmaxed
 from rfscale.engine.readers.tensors.operators.moves import tile
 from rfscale.engine.readers.tensors.operators.products import attend, einsum, matmul, weighted
 from rfscale.engine.readers.tensors.operators.window_ops import shuffle
@@ -268,7 +269,7 @@ def _gemm(k: Tracker, node: Node) -> Tracked:
 def _softmax(k: Tracker, node: Node) -> Tracked:
     x = node.inputs[0]
     axis = node.attrs.get("axis", -1 if node.opset >= 13 else 1) % len(x.dims)
-    return k.statistic(x, [axis] if node.opset >= 13 else range(axis, len(x.dims)))
+    return softmaxed(k, x, [axis] if node.opset >= 13 else range(axis, len(x.dims)))
 
 
 @onnx("LpNormalization")

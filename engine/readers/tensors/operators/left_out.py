@@ -37,13 +37,15 @@ MAX_RECTANGLES = 32  # each of which is a slice put back to its place
 OTHER_KEYS = "its mask leaves each query other keys"
 
 
-def without_entries(k: Tracker, t: Tracked, gone: np.ndarray) -> Any:
+def without_entries(k: Tracker, t: Tracked, gone: np.ndarray, low: float = 0) -> Any:
     """Return a tensor of which a constant takes the place of some entries, or takes them out by a zero.
 
     Parameters
     ----------
     gone : numpy array of bool
         It broadcasts to the shape of the tensor.
+    low : float
+        What takes the place of scores, or is added to them: 0, or a number so far below zero that softmax leaves none.
     """
     gone = gone[(0,) * max(0, gone.ndim - len(t.shape))]
     if not gone.any():
@@ -51,7 +53,7 @@ def without_entries(k: Tracker, t: Tracked, gone: np.ndarray) -> Any:
     if gone.all():
         return Constant(t.shape)
     if any(map(has_no_place, t.dims)):
-        return _without_scores(k, t, gone)
+        return _without_scores(k, t, gone, low)
     kept: Any = ~gone.reshape((1,) * (len(t.shape) - gone.ndim) + gone.shape)
     dims = t.dims
     for d, dim in enumerate(t.dims):
@@ -69,15 +71,38 @@ def added(k: Tracker, total: Any, terms: Sequence[Any]) -> Any:
     for c in terms:
         known = isinstance(c, Constant) and c.value is not None and not c.varies
         if isinstance(total, Tracked) and known and c.value.dtype.kind == "f":
-            total = _masked(k, total, c.value <= NO_WEIGHT, np.isneginf(c.value))
+            nothing, no_weight = np.isneginf(c.value), weightless(total, c.value)
+            low = -np.inf if (nothing == no_weight).all() else NO_WEIGHT
+            total = _masked(k, total, c.value <= NO_WEIGHT, no_weight, nothing, low)
     return total
 
 
-def _masked(k: Tracker, t: Tracked, weightless: np.ndarray, nothing: np.ndarray) -> Any:
-    """A tensor to which a constant adds numbers far below zero: no weight for scores, nothing of it if infinite."""
+def weightless(t: Tracked, value: np.ndarray) -> np.ndarray:
+    """Which scores have no weight where a constant is added to them: what is far below another key of its query.
+
+    What is added to all keys of a query alike changes nothing, however far below zero it is.
+    """
+    value, nothing = np.asarray(value, float), np.isneginf(value)
+    axis = _axis_of_keys(t, value)
+    if axis is None:
+        return nothing
+    top = value.max(axis, keepdims=True)
+    return nothing | ((value <= top + NO_WEIGHT) & (value < top))
+
+
+def _axis_of_keys(t: Tracked, value: np.ndarray) -> int | None:
+    """The axis of an array along which the keys are that a tensor's scores have; None where it has one entry there."""
+    found = [d - len(t.dims) for d, dim in enumerate(t.dims) if has_no_place(dim)]
+    if len(found) != 1 or value.ndim < -found[0] or value.shape[found[0]] == 1:
+        return None
+    return found[0]
+
+
+def _masked(k: Tracker, t: Tracked, far: np.ndarray, no_weight: np.ndarray, nothing: np.ndarray, low: float) -> Any:
+    """A tensor with numbers far below zero: scores of no weight, and of any other tensor entries that hold nothing."""
     if t.layer in k.masked or any(map(has_no_place, t.dims)):
-        return without_entries(k, t, weightless)
-    if t.layer in k.products and weightless.any() and not weightless.all():
+        return without_entries(k, t, no_weight, low)
+    if t.layer in k.products and far.any() and not far.all():
         raise UnreadableError("its mask leaves out some keys")
     return without_entries(k, t, nothing)
 
@@ -112,9 +137,13 @@ def _replaced(k: Tracker, t: Tracked, gone: np.ndarray, other: Any) -> Any:
     A number takes the place of a score, and the score has weight; but no number far below zero.
     """
     value = other.value if isinstance(other, Constant) else other
-    weightless = value is not None and bool((np.broadcast_to(value, gone.shape)[gone] <= NO_WEIGHT).all())
-    if weightless:
-        return _masked(k, t, gone, gone)
+    value = None if value is None or np.ndim(value) > gone.ndim else np.broadcast_to(value, gone.shape)
+    if value is not None and (value[gone] <= NO_WEIGHT).all():
+        none = gone & np.isneginf(value)
+        axis = _axis_of_keys(t, gone)
+        all_alike = gone.all(axis, keepdims=True) if axis is not None else gone  # then softmax has nothing else
+        low = -np.inf if np.isneginf(value[gone]).all() else NO_WEIGHT
+        return _masked(k, t, gone, none | (gone & ~all_alike), gone, low)
     if any(map(has_no_place, t.dims)) and not gone.all():
         raise UnreadableError("it replaces some scores")
     return without_entries(k, t, gone)
@@ -194,13 +223,23 @@ class Scores(NamedTuple):
 
 
 class Masked(NamedTuple):
-    """Scores of which a mask leaves some: which entries of each axis the queries at each entry read."""
+    """Scores of which a mask leaves some.
+
+    Attributes
+    ----------
+    scores : Scores
+    relations : tuple of Relation
+        Which entries of each axis the queries at each entry read.
+    low : float
+        What the others are: 0 where they are weights; before softmax minus infinity, or `NO_WEIGHT` or less.
+    """
 
     scores: Scores
     relations: tuple[Relation, ...]
+    low: float
 
 
-def _without_scores(k: Tracker, t: Tracked, gone: np.ndarray) -> Tracked:
+def _without_scores(k: Tracker, t: Tracked, gone: np.ndarray, low: float) -> Tracked:
     """Scores of which some have no weight."""
     numbers = [(d, dim[0].number) for d, dim in enumerate(t.dims) if len(dim) == 1 and dim[0].stride == NO_PLACE]
     if t.layer in k.masked or len(numbers) != 1 or not numbers[0][1]:
@@ -212,7 +251,7 @@ def _without_scores(k: Tracker, t: Tracked, gone: np.ndarray) -> Tracked:
         return t
     if not scores.query.map == scores.key.map == t.map:
         raise UnreadableError(OTHER_KEYS)
-    masked = Masked(scores, tuple(relations))
+    masked = Masked(scores, tuple(relations), low)
     read = _read(k, masked, [scores.key], t.dims)
     out = k.after(read, "pointwise", t.dims)  # a layer that no other tensor has
     k.masked[out.layer] = masked
@@ -257,7 +296,8 @@ def weighed(k: Tracker, w: Tracked, labels: str, others: Sequence[tuple[Tracked,
     masked: Masked = k.masked[w.layer]
     scores = masked.scores
     summed = [x for x in labels if x not in output]
-    if len(summed) != 1 or len(others) > 1 or length(w.dims[labels.index(summed[0])]) != length(scores.keys):
+    of_keys = w.dims[labels.index(summed[0])] if len(summed) == 1 else ()
+    if masked.low or len(others) > 1 or spatial(of_keys) or length(of_keys) != length(scores.keys):
         raise UnreadableError(OTHER_KEYS)
     read: list[Tracked] = [scores.key]
     dims = {x: dim for x, dim in zip(labels, w.dims, strict=True) if x != summed[0]}

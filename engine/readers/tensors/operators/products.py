@@ -24,7 +24,8 @@ from rfscale.engine.readers.tensors.layout import (
     with_dim,
 )
 from rfscale.engine.readers.tensors.operators.extra_tokens import after_reading
-from rfscale.engine.readers.tensors.operators.left_out import NO_WEIGHT, Scores, weighed, without_entries
+from rfscale.engine.readers.tensors.operators.left_out import NO_WEIGHT, Scores, weighed, weightless, without_entries
+from rfscale.engine.readers.tensors.operators.masked_scores import as_weights
 from rfscale.engine.readers.tensors.operators.moves import cumulate, in_each_window
 from rfscale.engine.readers.tensors.tracking import IMAGE_LAYER, Constant, Shape, Tracked, Tracker
 
@@ -202,10 +203,11 @@ def attend(k: Tracker, q: Any, key: Any, v: Any, mask: Any = None, causal: bool 
         weights = k.elementwise([weights, mask], shape=weights.shape)
     elif isinstance(mask, Constant) and mask.value is not None and not mask.varies:
         value = np.asarray(mask.value)
-        gone: Any = ~value if value.dtype == bool else value <= NO_WEIGHT
+        truth = value.dtype == bool
         if isinstance(weights, Tracked) and any(map(has_no_place, weights.dims)):
-            weights = without_entries(k, weights, gone)
-        elif gone.any():
+            gone = ~value if truth else weightless(weights, value)
+            weights = as_weights(k, without_entries(k, weights, gone))
+        elif (~value if truth else value <= NO_WEIGHT).any():
             raise UnreadableError("its mask leaves out some keys")
     out = contract(k, [weights, v], [batch + "qk", batch + "kf"], batch + "qf")
     if not read_anyway:

@@ -98,7 +98,8 @@ def _added(k: Tracker, *values: Any, **named: Any) -> Any:
 
 @aten("add")
 def _sum(k: Tracker, a: Any, b: Any, **named: Any) -> Any:
-    return added(k, k.elementwise([a, b, *named.values()]), [a, b])
+    total = k.elementwise([a, b, *named.values()])
+    return added(k, total, [a, b]) if named.get("alpha", 1) == 1 else total
 
 
 @aten("masked_fill")

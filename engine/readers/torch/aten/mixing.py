@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from rfscale.engine.readers.tensors.layout import UnreadableError, length, neutral, some_of, spatial, with_dim
 from rfscale.engine.readers.tensors.operators.left_out import added, without_entries
+from rfscale.engine.readers.tensors.operators.masked_scores import softmaxed
 from rfscale.engine.readers.tensors.operators.products import einsum, matmul, weighted
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.aten.composite import reduction
@@ -88,14 +91,14 @@ def _ordered(k: Tracker, x: Tracked, dim: int) -> Any:
 
 @aten("softmax", "log_softmax", "_softmax", "_log_softmax", "_safe_softmax", "special_softmax", "special_log_softmax")
 def _softmax(k: Tracker, x: Tracked, dim: int, *_: Any, **__: Any) -> Tracked:
-    return k.statistic(x, [dim])
+    return softmaxed(k, x, [dim])
 
 
 @aten("_masked_softmax")
 def _masked_softmax(k: Tracker, x: Tracked, mask: Any, dim: int | None = None, *_: Any) -> Tracked:
-    if isinstance(mask, Constant) and mask.value is not None:
-        x = without_entries(k, x, mask.value != 0)
-    out: Tracked = k.elementwise([k.statistic(x, [-1 if dim is None else dim]), mask])
+    if isinstance(mask, Constant) and mask.value is not None and not mask.varies:
+        x = without_entries(k, x, mask.value != 0, -np.inf)
+    out: Tracked = k.elementwise([softmaxed(k, x, [-1 if dim is None else dim]), mask])
     return out
 
 
@@ -143,10 +146,11 @@ aten("matmul", "bmm", "mm", "mv", "dot", "vdot", "_int_mm", "linalg_matmul", "li
 
 
 @aten("baddbmm", "addmm", "addbmm", "_addmm_activation")
-def _addmm(k: Tracker, bias: Any, a: Any, b: Any, *_: Any, **__: Any) -> Any:
+def _addmm(k: Tracker, bias: Any, a: Any, b: Any, *_: Any, beta: float = 1, **__: Any) -> Any:
     if not isinstance(a, Tracked) and not isinstance(b, Tracked):
         return k.elementwise([bias])
-    return added(k, k.elementwise([bias, matmul(k, a, b)]), [bias])
+    total = k.elementwise([bias, matmul(k, a, b)])
+    return added(k, total, [bias]) if beta == 1 else total
 
 
 @aten("einsum")

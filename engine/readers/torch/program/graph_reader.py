@@ -11,6 +11,7 @@ from rfscale.engine.readers.tensors.calls import check_result, guarded
 from rfscale.engine.readers.tensors.finished import finished
 from rfscale.engine.readers.tensors.layout import UnreadableError
 from rfscale.engine.readers.tensors.naming import Returned, returned_maps
+from rfscale.engine.readers.tensors.operators.masked_scores import check_masked
 from rfscale.engine.readers.tensors.operators.settled import keeps_entries, settle
 from rfscale.engine.readers.tensors.tracking import (
     Constant,
@@ -145,6 +146,7 @@ class GraphReader:
         try:
             if handler is None:
                 raise UnreadableError("")
+            check_masked(self.tracker, name.rstrip("_") if in_place else name, args)
             out = guarded(handler, self.tracker, *args, **kwargs)
             check_result(out, shapes)
             if in_place and node.args[0] in values:

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rfscale.engine.readers.tensors.calls import check_dependence, check_result, guarded
 from rfscale.engine.readers.tensors.layout import UnreadableError
+from rfscale.engine.readers.tensors.operators.masked_scores import check_masked
 from rfscale.engine.readers.tensors.tracking import Constant, Stop, Tracked, Tracker, Unknown
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 from rfscale.engine.readers.torch.parts import Parts
@@ -279,6 +280,7 @@ class Recorder(TorchDispatchMode):
         try:
             if op.handler is None:
                 raise UnreadableError("")
+            check_masked(self.tracker, op.name, given[0])
             value = guarded(op.handler, self.tracker, *given[0], **given[1])
             check_result(value, shapes)
             if op.name not in IN_PART:

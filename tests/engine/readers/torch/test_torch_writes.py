@@ -1,0 +1,64 @@
+"""Writes into parts of tensors: exact, by NaN propagation."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
+
+
+def started(size=(6, 5), channels=2):
+    """A program with a 3×3 convolution, its result, and that of a 1×3 convolution of the image."""
+    from tests.engine.readers.judges.programs import Program, Ref
+
+    p = Program((1, 1, *size))
+    wide = p.call("conv2d", Ref(0), p.rand(channels, 1, 3, 3), None, [1, 1], [1, 1])
+    return p, wide, p.call("conv2d", Ref(0), p.rand(channels, 1, 1, 3), None, [1, 1], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("dim", "start", "stop", "step"),
+    [(2, 1, 4, 1), (-1, 0, 2, 1), (3, 2, None, 1), (2, 0, None, 2), (3, 1, 5, 3), (2, -1, None, 1), (2, 0, None, 1),
+     (1, 0, 1, 1), (2, 4, 2, 1)],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["maps", "constant in map", "map in constant", "one entry"])
+def test_slice_writes(dim, start, stop, step, kind):
+    import torch
+
+    from tests.engine.readers.judges.programs import judge
+
+    p, wide, narrow = started()
+    part = p.call("slice", narrow, dim, start, stop, step)
+    if kind == "constant in map":
+        part = torch.ones_like(p.of(part))
+    elif kind == "one entry":
+        part = p.call("expand", p.call("mean", narrow, [dim], True), list(p.of(part).shape))
+    base = torch.zeros_like(p.of(wide)) if kind == "map in constant" else wide
+    out = p.call("slice_scatter", base, part, dim, start, stop, step)
+    judge(p, out)
+
+
+@pytest.mark.parametrize(("dim", "index"), [(2, 0), (2, -1), (3, 2), (1, 1)])
+@pytest.mark.parametrize("constant", [False, True])
+def test_select_writes(dim, index, constant):
+    import torch
+
+    from tests.engine.readers.judges.programs import judge
+
+    p, wide, narrow = started()
+    part = p.call("select.int", narrow, dim, 1)
+    out = p.call("select_scatter", wide, torch.ones_like(p.of(part)) if constant else part, dim, index)
+    judge(p, out)
+
+
+def test_entries_written_one_by_one():
+    import torch
+
+    from tests.engine.readers.judges.programs import judge
+
+    p, wide, narrow = started()
+    out = torch.zeros_like(p.of(wide))
+    for i in range(5):
+        row = p.call("select.int", wide if i % 2 else narrow, 3, i)
+        out = p.call("select_scatter", out, row, 3, 4 - i)
+    judge(p, out)
