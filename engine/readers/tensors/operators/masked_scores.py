@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.readers.tensors.layout import UnreadableError, has_no_place
+from rfscale.engine.readers.tensors.layout import UnreadableError, has_no_place, spatial
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 
 # in lower case, as torch and ONNX have them
@@ -80,7 +80,7 @@ def _keeps_keys(k: Tracker, name: str, t: Tracked) -> bool:
     if name in ("transpose", "permute", "t", "split", "chunk", "unbind", "select"):
         shapes = k.shape if isinstance(k.shape, list) else [k.shape]
         return all(len(s) > 0 and s[-1] == t.shape[-1] for s in shapes)
-    return bool(len(k.shape)) and k.shape[-1] == t.shape[-1]
+    return bool(len(k.shape)) and k.shape[-1] == t.shape[-1] and not spatial(t.dims[-1])
 
 
 def _known(value: Any) -> Any:

@@ -282,6 +282,9 @@ AFTER = {
     "keys exchanged": lambda scores: scores.softmax(-1).flip(-1),
     "keys moved": lambda scores: scores.softmax(-1).roll(1, -1),
     "keys in another order": lambda scores: scores.softmax(-1).unflatten(-1, (4, 4)).transpose(-1, -2).flatten(-2),
+    "keys in another order, first": lambda scores: (
+        scores.softmax(-1).mT.unflatten(1, (4, 4)).transpose(1, 2).flatten(1, 2).mT
+    ),
     "keys as queries": lambda scores: scores.softmax(-1).transpose(1, 2),
     "sums of weights": lambda scores: scores.softmax(-1).sum(-1, keepdim=True) * torch.ones(16, dtype=scores.dtype),
     "a norm": lambda scores: F.layer_norm(scores, scores.shape[-1:]).softmax(-1),
