@@ -63,7 +63,7 @@ class _Probe(Tracker):
         if len(cuts) > MAX_SEQUENCES:
             raise UnreadableError("it combines too many sequences of maps")
         shape = list(k.shape) if isinstance(k.shape, list) else k.shape
-        super().__init__(tuple(map(sum, cuts)), k.path, shape, joins_axes=False)
+        super().__init__(tuple(map(sum, cuts)), k.path, shape, joins_axes=False, has_values=False)
         self.cuts = cuts
         self.sources: dict[int, Joined] = {}  # by layer
         self._stand_ins: list[tuple[Joined, Tracked]] = []
@@ -216,7 +216,7 @@ def _narrowed(value: Tracked | Constant, d: int, start: int, n: int) -> Tracked 
         return value if spatial(dim) else replace(value, dims=with_dim(value.dims, d, some_of(dim, n)))
     part = (slice(None),) * d + (slice(start, start + n),)
     known = value.value is not None and getattr(value.value, "shape", None) == tuple(value.shape)
-    return Constant((*value.shape[:d], n, *value.shape[d + 1 :]), value.value[part] if known else None)
+    return replace(value, shape=(*value.shape[:d], n, *value.shape[d + 1 :]), value=value.value[part] if known else None)
 
 
 # entries are cut out, or all are read -------------------------------------------------------------------------------

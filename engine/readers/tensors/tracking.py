@@ -178,6 +178,8 @@ class Tracker:
         Whether any tensor is a `Joined`.
     joins_axes : bool
         Whether tensors one after another along an axis become one map where they can.
+    has_values : bool
+        Whether constants are laid out as its maps are, so that their values count.
     unsettled : set of (Dims, Size)
         Layouts of which no layer has the very shape.
     coverage : dict of int to Reads
@@ -200,6 +202,7 @@ class Tracker:
     drafts: list[Draft] = field(default_factory=list)
     holds_joined: bool = False
     joins_axes: bool = True
+    has_values: bool = True
     unsettled: set[tuple[Dims, Size]] = field(default_factory=set)
     coverage: dict[int, Reads] = field(default_factory=dict)
     arrangements: list[Arrangement] = field(default_factory=list)

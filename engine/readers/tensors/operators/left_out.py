@@ -54,6 +54,8 @@ def without_entries(k: Tracker, t: Tracked, gone: np.ndarray, low: float = 0) ->
         return Constant(t.shape)
     if any(map(has_no_place, t.dims)):
         return _without_scores(k, t, gone, low)
+    if not k.has_values:  # of a sequence of maps, each has its part of the constant
+        return t
     kept: Any = ~gone.reshape((1,) * (len(t.shape) - gone.ndim) + gone.shape)
     dims = t.dims
     for d, dim in enumerate(t.dims):

@@ -169,6 +169,19 @@ def state_of_zeros(m, x):
     return m.second(y) + gate * state
 
 
+def edges_of_one_level(m, x):
+    """Two levels joined, as anchors are: those too near to the edge of the image are left out."""
+    y = m.first(x)
+    levels = [y, F.avg_pool2d(y, 2)]
+    inside = torch.zeros(x.shape[2:], dtype=torch.bool, device=x.device)
+    inside[1:-1, 1:-1] = True
+    valid = torch.cat([inside.flatten(), torch.ones(levels[1].shape[2:].numel(), dtype=torch.bool, device=x.device)])
+    rows = torch.cat([level.flatten(2) for level in levels], 2).transpose(1, 2)
+    kept = valid[None, :, None] * rows
+    first = kept[:, : inside.numel()].transpose(1, 2).unflatten(2, x.shape[2:])
+    return m.second(first)
+
+
 def trained_zeros(m, x):
     """Zeros of a parameter are no mask: training changes them. The judge has others in their place."""
     y = m.first(x)
@@ -217,7 +230,7 @@ ONE = [causal_by_sum, causal_by_filling, causal_by_choice, causal_heads, causal_
 ONE += [padded_keys, band, retention, queries_without_keys, numbers_for_each_query, a_head_without_keys, unused_bias]
 ONE += [added_to_masked_scores]
 TWO = [rows_in_blocks, neighbours, shifted_windows, half_of_each, a_hole, filled_with_numbers, state_of_zeros]
-TWO += [trained_zeros]
+TWO += [trained_zeros, edges_of_one_level]
 
 
 def judged(module, size, entry):
