@@ -216,7 +216,8 @@ def _narrowed(value: Tracked | Constant, d: int, start: int, n: int) -> Tracked 
         return value if spatial(dim) else replace(value, dims=with_dim(value.dims, d, some_of(dim, n)))
     part = (slice(None),) * d + (slice(start, start + n),)
     known = value.value is not None and getattr(value.value, "shape", None) == tuple(value.shape)
-    return replace(value, shape=(*value.shape[:d], n, *value.shape[d + 1 :]), value=value.value[part] if known else None)
+    shape = (*value.shape[:d], n, *value.shape[d + 1 :])
+    return replace(value, shape=shape, value=value.value[part] if known else None)
 
 
 # entries are cut out, or all are read -------------------------------------------------------------------------------
