@@ -94,10 +94,11 @@ def tree_of(root: xr.Dataset, stages: Mapping[str, xr.Dataset], name: str) -> xr
 def coordinates(blocks: Evaluator) -> xr.Coordinates:
     """Return the labels of all factors, and the axes where the space is not square, indexed once for all stages."""
     import xarray as xr
+    from xarray.indexes import PandasIndex  # of xarray itself only in later versions
 
     labels: dict[str, Any] = {name: np.array(labels) for name, labels in blocks.space.dims.items()}
     if blocks.axis_labels:
         labels["axis"] = np.array(blocks.axis_labels)
-    indexes = {name: xr.indexes.PandasIndex(values, name, values.dtype) for name, values in labels.items()}
+    indexes = {name: PandasIndex(values, name, values.dtype) for name, values in labels.items()}
     variables = {name: index.create_variables()[name] for name, index in indexes.items()}
     return xr.Coordinates(variables, indexes)  # half the time that it takes to find out what labels are
