@@ -17,21 +17,19 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from benchmarks import report
+from benchmarks.memory_table import cell
 from benchmarks.registry import CASES, SMALL
-from benchmarks.results import ROOT, Results, place, write
-from rfscale.sweeps.machine import size_text
+from benchmarks.results import ROOT, place, write
 
 WARM = 3  # calls before the one that is measured: code that small questions do without is loaded by a later one
 SLOW = 5.0  # seconds of a call that is not repeated for that
-LARGE = 16 << 20  # bytes of an answer from which its share of the peak is of interest
 PAGES = Path("/proc/self")
-MARKS = "<!-- memory -->", "<!-- /memory -->"
 
 
 def size_of(answer: Any) -> int:
@@ -88,36 +86,6 @@ def in_new_process(name: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def cell(row: dict[str, Any] | None) -> str:
-    """Return peak and its multiple of the answer, and the whole process."""
-    if row is None:
-        return "–"
-    whole = f"{size_text(row['process'])} in all"
-    if row["peak"] is None:
-        return whole
-    text = size_text(row["peak"])
-    if row["answer"] >= LARGE:
-        text += f" (**{row['peak'] / row['answer']:.2f}** of it)"
-    return f"{text}; {whole}"
-
-
-def table(machines: Sequence[Results]) -> str:
-    """Return the Markdown table, with a column for each machine."""
-    machines = [m for m in machines if m.memory]
-    if not machines:
-        return ""
-    out = [
-        f"| question | answer | {' | '.join(m.name for m in machines)} |",
-        f"| --- | ---: |{' ---: |' * len(machines)}",
-    ]
-    for name in dict.fromkeys(name for m in machines for name in m.memory):
-        found = [m.memory.get(name) for m in machines]
-        first = next(row for row in found if row is not None)
-        answer = size_text(first["answer"]) if first["answer"] else ""
-        out.append(f"| {first['title']} | {answer} | {' | '.join(map(cell, found))} |")
-    return "\n".join(out)
-
-
 def main() -> None:
     """Measure every case, or one."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__.splitlines()[0])
@@ -126,7 +94,6 @@ def main() -> None:
     if name:
         print(json.dumps(measured(name)))
         return
-    from benchmarks import report
     from benchmarks.machine import machine
 
     for file in sorted(Path(__file__).parent.glob("cases/*.py")):

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import memory
+from benchmarks import memory_table
 from benchmarks.results import OURS, ROOT, Results, Row, duration, multiple, place, rate, read_run, stored, write
 
 DOCS = ROOT / "docs" / "benchmarks.md"
@@ -97,7 +97,7 @@ def bodies(machines: Sequence[Results]) -> dict[tuple[str, str], str]:
         MARKS: "\n".join(said) + "\n\n" + table(machines, public=True),
         INSIDE: table(machines, public=False),
         GROWTH: "\n\n".join(grown),
-        memory.MARKS: memory.table(machines),
+        memory_table.MARKS: memory_table.table(machines),
     }
 
 

@@ -7,12 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import machine, memory, report, results
+from benchmarks import machine, memory, memory_table, report, results
 from benchmarks.registry import Case, Contender
 
 PAGE = "\n".join(
     f"text\n{start}\nold\n{end}"
-    for start, end in (report.SHORT, report.MARKS, report.INSIDE, report.GROWTH, memory.MARKS)
+    for start, end in (report.SHORT, report.MARKS, report.INSIDE, report.GROWTH, memory_table.MARKS)
 )
 
 
