@@ -1,91 +1,18 @@
-"""Object sizes: every format to the same histogram, and bad files to one line or a counted warning."""
+"""Labels are read alike from all formats; what is left out is counted; bad files are one line."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import struct
-import zlib
 
 import numpy as np
 import pytest
 
 from rfscale.engine.errors import InputError
 from rfscale.engine.objects.boxes import CHUNK
-from rfscale.engine.objects.formats.json_stream import READ, JsonStream
-from rfscale.engine.objects.formats.text_folders import picture_size
-from rfscale.engine.objects.histogram import fpn_levels, modes, quantile, share_below, shares
-from rfscale.engine.objects.resize import Resize
+from rfscale.engine.objects.histogram import quantile, shares
 from rfscale.engine.objects.sizes import object_sizes
-
-BOXES = [(10, 20, 30, 40), (0, 0, 64, 64), (5, 5, 100, 25), (200, 100, 8, 8)]
-IMAGES = {1: (640, 480), 2: (320, 240)}
-WHERE = [1, 1, 2, 2]
-NAMES = ["cat", "dog", "cat", "dog"]
-
-
-def coco(boxes=BOXES, **more) -> dict:
-    return {
-        "info": {"year": 2017, "nested": [{"a": [1, 2, {"b": "]}"}]}]},
-        "images": [{"id": i, "width": w, "height": h, "file_name": f"{i}.jpg"} for i, (w, h) in IMAGES.items()],
-        "annotations": [
-            {"id": n, "image_id": WHERE[n % 4], "category_id": 17 + n % 2, "bbox": list(b), "segmentation": [[1.5, 2]]}
-            for n, b in enumerate(boxes)
-        ],
-        "categories": [{"id": 17, "name": "cat"}, {"id": 18, "name": "dog"}],
-        **more,
-    }
-
-
-def write_json(path, content):
-    path.write_text(json.dumps(content))
-    return path
-
-
-def rows(text: str = "") -> str:
-    lines = ["image_width,image_height,category,x,y,width,height"]
-    for (x, y, w, h), image, name in zip(BOXES, WHERE, NAMES, strict=True):
-        lines.append(f"{IMAGES[image][0]},{IMAGES[image][1]},{name},{x},{y},{w},{h}")
-    return "\n".join(lines) + "\n" + text
-
-
-def voc(folder, boxes=BOXES):
-    for image, (width, height) in IMAGES.items():
-        things = "".join(
-            f"<object><name>{name}</name><bndbox><xmin>{x}</xmin><ymin>{y}</ymin><xmax>{x + w}</xmax>"
-            f"<ymax>{y + h}</ymax></bndbox><part><name>head</name><bndbox><xmin>0</xmin></bndbox></part></object>"
-            for (x, y, w, h), where, name in zip(boxes, WHERE, NAMES, strict=True)
-            if where == image
-        )
-        size = f"<size><width>{width}</width><height>{height}</height><depth>3</depth></size>"
-        (folder / f"{image}.xml").write_text(f"<annotation>{size}{things}</annotation>")
-    return folder
-
-
-def png(width: int, height: int) -> bytes:
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
-
-
-def yolo(root):
-    labels, images = root / "labels", root / "images"
-    labels.mkdir()
-    images.mkdir()
-    for image, (width, height) in IMAGES.items():
-        lines = [
-            f"{['cat', 'dog'].index(name)} {(x + w / 2) / width} {(y + h / 2) / height} {w / width} {h / height}"
-            for (x, y, w, h), where, name in zip(BOXES, WHERE, NAMES, strict=True)
-            if where == image
-        ]
-        (labels / f"{image}.txt").write_text("\n".join(lines) + "\n")
-        (images / f"{image}.png").write_bytes(png(width, height))
-    (labels / "classes.txt").write_text("cat\ndog\n")
-    return labels
-
-
-def same(a, b) -> bool:
-    return all(a[m].equals(b[m]) for m in ("size", "width", "height", "aspect", "relative"))
-
+from tests.engine.objects.labelled import BOXES, IMAGES, WHERE, coco, rows, same, voc, write_json, yolo
 
 # ------------------------------------------------------------------ formats
 
@@ -360,134 +287,3 @@ def test_unknown_names_of_files(tmp_path):
     (tmp_path / "a.bin").write_bytes(b"1")
     with pytest.raises(InputError, match="cannot tell the format"):
         object_sizes(tmp_path / "a.bin")
-
-
-# ------------------------------------------------------------------ the stream
-
-
-class Dripping:
-    """A file that hands out a few characters at a time."""
-
-    def __init__(self, text: str, step: int) -> None:
-        self.text, self.step, self.at = text, step, 0
-
-    def read(self, _: int) -> str:
-        self.at += self.step
-        return self.text[self.at - self.step : self.at]
-
-
-@pytest.mark.parametrize("step", [1, 2, 3, 7, READ])
-def test_values_cut_anywhere(step):
-    values = [1, -2.5e10, 'a\\"]}ü\u2028', None, True, [[], {}], {"k": [1]}, float("inf"), 12345678901234567890]
-    text = " [ " + " ,\n".join(json.dumps(v) for v in values) + " ] "
-    assert list(JsonStream(Dripping(text, step), "x").array()) == values
-    assert list(JsonStream(Dripping("[]", step), "x").array()) == []
-    stream = JsonStream(Dripping('{"a": [1, {"b": 2}], "c": {"d": []}, "e": 3}', step), "x")
-    keys = []
-    for key in stream.members():
-        keys.append(key)
-        stream.skip()
-    assert keys == ["a", "c", "e"]
-
-
-# ------------------------------------------------------------------ resize
-
-
-@pytest.mark.parametrize(
-    ("text", "image", "expected"),
-    [
-        ("none", (640, 480), (1, 1)),
-        ("short=800", (640, 480), (800 / 480, 800 / 480)),
-        ("short=800,cap=1333", (1000, 400), (1.333, 1.333)),
-        ("square=300", (600, 400), (0.5, 0.75)),
-        ("square=200x400", (800, 800), (0.5, 0.25)),
-        ("letterbox=300", (600, 400), (0.5, 0.5)),
-        ("scale=2", (600, 400), (2, 2)),
-    ],
-)
-def test_factors(text, image, expected):
-    rule = Resize.parse(text)
-    ((x, y, weight),) = rule.factors(np.array([image[0]], float), np.array([image[1]], float))
-    assert (x[0], y[0], weight) == (pytest.approx(expected[0]), pytest.approx(expected[1]), 1)
-    assert Resize.parse(str(rule)) == rule
-
-
-def test_a_range_of_scales_spreads_the_counts():
-    found = object_sizes(np.full((10, 2), 64.0), "scale=0.5-2")
-    assert found["size"].sum().item() == pytest.approx(10)
-    assert (shares(found)[1] > 0).sum() > 8
-    assert quantile(found, 0.5) == pytest.approx(64 * 1.25, rel=0.05)
-    assert str(Resize.parse("short=640-800,cap=1333")) == "short=640-800,cap=1333"
-
-
-@pytest.mark.parametrize("text", ["short=", "short=0", "square=3-4", "scale=1x2", "scale=3-1", "square=9,cap=3", "1"])
-def test_bad_rules(text):
-    with pytest.raises(InputError, match="write it as one of"):
-        Resize.parse(text)
-
-
-# ------------------------------------------------------------------ COCO, which is built in
-
-
-def test_coco_val2017_figures():
-    sizes = object_sizes()
-    assert sizes.attrs["objects"] == 36_781
-    assert "CC BY 4.0" in sizes.attrs["attribution"]
-    assert round(quantile(sizes, 0.5)) == 57
-    assert round(quantile(sizes, 0.5, "relative"), 3) == 0.111
-    wanted = {0.05: 10, 0.25: 26, 0.5: 57, 0.75: 131, 0.95: 341}
-    assert {q: round(quantile(sizes, q)) for q in wanted} == wanted
-    levels = fpn_levels(object_sizes(resize="short=800"))
-    assert [round(100 * s, 1) for s in levels.values()] == pytest.approx([52, 21, 16, 10.5], abs=0.5)
-    assert len(sizes.category) == 80
-
-
-def test_relative_sizes_do_not_change_with_the_resize():
-    assert object_sizes().relative.sum("category").equals(object_sizes(resize="square=300").relative.sum("category"))
-
-
-def test_quantiles_and_shares_invert_each_other():
-    sizes = object_sizes()
-    for q in (0.01, 0.2, 0.5, 0.9, 0.999):
-        assert share_below(sizes, [quantile(sizes, q)])[0] == pytest.approx(q)
-    assert share_below(sizes, [1e-9, 1e9]).tolist() == [0, 1]
-
-
-def test_quantiles_are_within_a_bin_of_the_exact_ones():
-    values = np.exp(np.random.default_rng(0).normal(4, 1, 5000))
-    sizes = object_sizes(np.column_stack([values, values]))
-    for q in (0.05, 0.5, 0.95):
-        assert abs(np.log2(quantile(sizes, q) / np.quantile(values, q))) < 1 / 16
-
-
-def test_two_peaks_are_two_modes():
-    rng = np.random.default_rng(0)
-    values = np.concatenate([np.exp(rng.normal(2.5, 0.3, 3000)), np.exp(rng.normal(5, 0.3, 1500))])
-    found = modes(object_sizes(np.column_stack([values, values])))
-    assert np.log(found).tolist() == pytest.approx([2.5, 5], abs=0.2)
-
-
-# ------------------------------------------------------------------ headers of pictures
-
-
-def test_headers(tmp_path):
-    jpeg = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc2\x00\x11\x08" + struct.pack(">HH", 48, 64) + b"\3" + b"\0" * 9
-    pictures = {
-        "a.png": png(64, 48),
-        "a.jpg": jpeg,
-        "a.gif": b"GIF89a" + struct.pack("<HH", 64, 48) + b"\0" * 20,
-        "a.bmp": b"BM" + b"\0" * 16 + struct.pack("<ii", 64, -48) + b"\0" * 8,
-        "x.webp": b"RIFF\0\0\0\0WEBPVP8X" + b"\0" * 8 + (63).to_bytes(3, "little") + (47).to_bytes(3, "little"),
-        "l.webp": b"RIFF\0\0\0\0WEBPVP8L\0\0\0\0\x2f" + struct.pack("<I", 63 | 47 << 14) + b"\0" * 9,
-        "k.webp": b"RIFF\0\0\0\0WEBPVP8 " + b"\0" * 10 + struct.pack("<HH", 64, 48),
-        "a.tif": b"II*\0"
-        + struct.pack("<IH", 8, 2)
-        + b"".join(struct.pack("<HHII", t, 4, 1, n) for t, n in ((256, 64), (257, 48)))
-        + b"\0" * 4,
-    }
-    for name, data in pictures.items():
-        (tmp_path / name).write_bytes(data)
-        assert picture_size(tmp_path / name) == (48, 64), name
-    for data in (b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"text", png(0, 4)):
-        (tmp_path / "bad.png").write_bytes(data)
-        assert picture_size(tmp_path / "bad.png") is None

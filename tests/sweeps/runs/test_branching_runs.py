@@ -9,8 +9,8 @@ import rfscale as rf
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.runs.store import dask_workers
 from rfscale.sweeps.runs.store.store import write_store
-from tests.sweeps.runs.test_store import SMALL, contents
-from tests.sweeps.states.test_unions import EDGES, HEAD, LINE
+from tests.sweeps.runs.stored import SMALL, contents
+from tests.sweeps.states.branching_spaces import EDGES, HEAD, LINE
 
 SPECS = [(HEAD, 2000), (LINE, 2000), (EDGES, 50_000)]
 

@@ -21,7 +21,7 @@ from rfscale.engine.errors import InputError
 from rfscale.sweeps.runs.store import dask_workers as distributed
 from rfscale.sweeps.runs.store.layout import Options, Plan
 from rfscale.sweeps.runs.store.store import write_store
-from tests.sweeps.runs.test_store import SMALL, contents
+from tests.sweeps.runs.stored import SMALL, contents
 from tests.sweeps.some_spaces import ANISOTROPIC, DEMO
 
 SPEC = {"stages": [{"name": f"s{i}", "kernel": 3, "dilation": [1, 2, 3, 4]} for i in range(8)]}

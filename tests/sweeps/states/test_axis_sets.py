@@ -18,8 +18,8 @@ from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.states.effects import Effect
 from rfscale.sweeps.states.live import merged_live
 from rfscale.sweeps.states.unions import UnionGraph
+from tests.sweeps.states.branching_spaces import EDGES, HEAD, LINE, NASBENCH201, NESTED, PICKS, VOLUME, random_space
 from tests.sweeps.states.test_exchange import Plain, alike
-from tests.sweeps.states.test_unions import EDGES, HEAD, LINE, NASBENCH201, NESTED, PICKS, VOLUME, random_space
 
 SPACES = [HEAD, LINE, NESTED, VOLUME, EDGES, PICKS, NASBENCH201, *map(random_space, range(12)), *map(alike, range(12))]
 SPACES += [random_space(seed, 1) for seed in range(30, 34)]

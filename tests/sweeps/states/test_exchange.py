@@ -14,7 +14,7 @@ from rfscale.sweeps.spaces.space import Space as AnySpace
 from rfscale.sweeps.states import exchange
 from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.states.unions import UnionGraph
-from tests.sweeps.states.test_unions import PICKS, random_space
+from tests.sweeps.states.branching_spaces import PICKS, random_space
 
 
 def alike(seed: int) -> dict:

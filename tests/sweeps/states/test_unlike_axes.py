@@ -22,8 +22,8 @@ from rfscale.sweeps.states.axis_sets import AxisSetGraph, projected
 from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.states.live import merged_live
 from rfscale.sweeps.states.unions import UnionGraph
+from tests.sweeps.states.branching_spaces import HEAD, NESTED
 from tests.sweeps.states.test_exchange import Plain
-from tests.sweeps.states.test_unions import HEAD, NESTED
 from tests.sweeps.unlike_axes import BY_AXIS, INCEPTION, ROADS, SPACES, figures_by_stage, plain_figures, random_space
 
 

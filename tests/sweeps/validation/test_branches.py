@@ -10,7 +10,7 @@ import pytest
 import rfscale as rf
 from rfscale.engine import InputError
 from rfscale.sweeps import Space
-from tests.sweeps.states.test_unions import EDGES, HEAD, NESTED, random_space
+from tests.sweeps.states.branching_spaces import EDGES, HEAD, NESTED, random_space
 from tests.sweeps.unlike_axes import INCEPTION, VOLUME
 from tests.sweeps.unlike_axes import random_space as unlike
 
