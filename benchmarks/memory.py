@@ -13,7 +13,6 @@ import argparse
 import ctypes
 import gc
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -51,22 +50,24 @@ def status(key: str) -> int:
     return int(rows[key].split()[0]) * 1024
 
 
-def measured(name: str) -> dict[str, Any]:
-    """Measure our call of a case in this process, after all that is loaded and compiled once."""
+def measured(name: str) -> dict[str, Any] | None:
+    """Measure our call of a case in this process, after all that is loaded and compiled once.
+
+    None where the call starts a process: of one, Linux counts what its parent had as well.
+    """
     for file in sorted(Path(__file__).parent.glob("cases/*.py")):
         import_module(f"benchmarks.cases.{file.stem}")
     case = CASES[name]()
+    if case.ours.state != "warm":
+        return None
     before = case.ours.before or (lambda: None)
     for _ in range(WARM):
         answer = None
         before()
         start = time.perf_counter()
         answer = case.ours.call()
-        if case.ours.state != "warm" or time.perf_counter() - start > SLOW:
+        if time.perf_counter() - start > SLOW:
             break
-    if case.ours.state != "warm":  # a process of its own, which has ended
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-        return {"title": case.name, "answer": 0, "peak": None, "process": peak}
     del answer
     gc.collect()
     before()
@@ -79,11 +80,12 @@ def measured(name: str) -> dict[str, Any]:
     return {"title": case.name, "answer": size_of(answer), "peak": peak - there, "process": peak}
 
 
-def in_new_process(name: str) -> dict[str, Any]:
+def in_new_process(name: str) -> dict[str, Any] | None:
     """Measure a case in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.memory", "--case", name]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    row: dict[str, Any] | None = json.loads(done.stdout.splitlines()[-1])
+    return row
 
 
 def main() -> None:
@@ -101,8 +103,10 @@ def main() -> None:
     at = machine()
     found = {}
     for each in CASES:
-        found[each] = in_new_process(each)
-        print(each, cell(found[each]), flush=True)
+        row = in_new_process(each)
+        if row is not None:
+            found[each] = row
+            print(each, cell(row), flush=True)
     path = place(at)
     new = {} if path.exists() else {"machine": at | {"small": SMALL}}
     write(path, memory=found, **new)

@@ -16,13 +16,10 @@ def cell(row: dict[str, Any] | None) -> str:
     """Return peak and its multiple of the answer, and the whole process."""
     if row is None:
         return "–"
-    whole = f"{size_text(row['process'])} in all"
-    if row["peak"] is None:
-        return whole
     text = size_text(row["peak"])
     if row["answer"] >= LARGE:
         text += f" (**{row['peak'] / row['answer']:.2f}** of it)"
-    return f"{text}; {whole}"
+    return f"{text}; {size_text(row['process'])} in all"
 
 
 def table(machines: Sequence[Results]) -> str:

@@ -33,7 +33,8 @@ def note(found: Found, machines: Sequence[Results]) -> str:
     parts = [info["note"], info.get("verdict", "")]
     aim = f"≥ {info['aim']:,}×" if info["aim"] else ""
     if info.get("rate_aim"):
-        aim = f"≥ {info['rate_aim'] / 1e6:,.0f} M/s"
+        each = info["rate_aim"]
+        aim = f"≥ {each / 1e6:,.0f} M/s" if each >= 1e6 else f"≥ {each:,.0f}/s"
     judged = [(row, m.name) for row, m in rows if not m.machine["small"]]
     if aim and judged:
         missed = [name for row, name in judged if row.missed]
