@@ -13,7 +13,7 @@ from rfscale.engine.analysis.path_counts import chain_variance, path_counts
 from rfscale.engine.analysis.profile import profile
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.plan import Plan, resolve
-from rfscale.engine.formulas.along_network import Closed, closed_values, published_values, windows
+from rfscale.engine.formulas.along_network import Closed, closed_values, published_values, solid_boxes, windows
 from rfscale.engine.formulas.registry import advance, box_overlap, published_is_exact
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.variables import annotate
@@ -96,7 +96,7 @@ def _values(plan: Plan, network: Network, ds: xr.Dataset) -> tuple[np.ndarray, n
     with np.errstate(invalid="ignore"):
         value[:, 2] = np.where(finite, extent.prod(axis=1), nan)
         slide[:, 2] = np.where(finite[:, None], box_overlap(extent, jump), nan)
-    inside[:, 2] = finite & np.isclose(ds.density.values, 1, atol=EXACT)
+    inside[:, 2] = solid_boxes(plan)
     exact[:, 3] = nan
     for i, name in enumerate(ds.layer.values):
         if finite[i]:

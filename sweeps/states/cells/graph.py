@@ -117,7 +117,7 @@ class CellGraph(StateGraph):
             for c, effect in enumerate(program.effects[program.variant[live]]):
                 key = (state, effect)
                 if key not in known:
-                    known[key] = states.number(self._moved(states.pairs[state], effect, program))
+                    known[key] = states.number(self.moved(states.pairs[state], effect, program))
                 ends[node, c] = known[key]
             if states.held > limit:
                 return None
@@ -132,7 +132,7 @@ class CellGraph(StateGraph):
         self._edge_blocks.append([])
         return Level(follow.reshape(keys.shape), state_after.astype(np.int32), live_after.astype(np.int32))
 
-    def _moved(self, state: Pair, effect: PairEffect, program: Program) -> Pair:
+    def moved(self, state: Pair, effect: PairEffect, program: Program) -> Pair:
         """Return the state after all uses that a choice of a stage has."""
         earlier, last = self._terms(effect.earlier), self._terms(effect.last)
         for use in range(effect.uses):
