@@ -29,7 +29,7 @@ class Closed(NamedTuple):
 
     pixels: tuple[int, ...]
     new: tuple[int, ...]
-    regular: bool
+    regular: tuple[bool, ...]
     reason: str = ""
 
 
@@ -73,7 +73,7 @@ def published_values(plan: Plan) -> list[Published]:
 def closed_values(plan: Plan) -> list[Closed]:
     """Return the closed form at each layer, in whole numbers; a layer outside its domain carries the reason."""
     ndim = len(plan.network.axes)
-    image = Closed((1,) * ndim, (1,) * ndim, True)
+    image = Closed((1,) * ndim, (1,) * ndim, (True,) * ndim)
     out: list[Closed] = []
     for step in plan.steps:
         branches = [image if s < 0 else out[s] for s in step.sources]
@@ -87,7 +87,7 @@ def closed_values(plan: Plan) -> list[Closed]:
 
 
 def _outside(reason: str) -> Closed:
-    return Closed((), (), False, reason)
+    return Closed((), (), (), reason)
 
 
 def _advanced(step: Step, before: Closed) -> Closed:
@@ -98,11 +98,11 @@ def _advanced(step: Step, before: Closed) -> Closed:
         return _outside(f"no closed form for {_name(step)}")
     if all(k == s == 1 for k, s, _ in shapes):  # pads and crops
         return before
-    if not before.regular:
+    if not all(goes_on or k == s == 1 for goes_on, (k, s, _) in zip(before.regular, shapes, strict=True)):
         return _outside("after a dilated layer that left holes no formula in (S, P) is exact")
     axes = [_on_axis(*axis) for axis in zip(before.pixels, before.new, shapes, strict=True)]
     pixels, new, gaps = zip(*axes, strict=True)
-    return Closed(pixels, new, not any(gaps))
+    return Closed(pixels, new, tuple([r and not gap for r, gap in zip(before.regular, gaps, strict=True)]))
 
 
 @lru_cache(maxsize=1024)  # the axes of most networks are alike, and so are the layers of their blocks

@@ -155,8 +155,10 @@ class Known(NamedTuple):
         Whether these are in their domain.
     pixels, new : tuple of int
         Pixels and new ones of the closed form on each axis; empty where it has no value.
-    domain : int
-        Of the closed form: 2 regular, 1 it ends with the next window, 0 left.
+    closed : bool
+        Whether the closed form is in its domain.
+    regular : tuple of bool
+        On each axis whether it can go on; empty where it is not in its domain.
     solid : bool
         Whether the bounding box is known to be the footprint, at every entry.
     even : bool
@@ -168,7 +170,8 @@ class Known(NamedTuple):
     inside: bool
     pixels: Sizes
     new: Sizes
-    domain: int
+    closed: bool
+    regular: tuple[bool, ...]
     solid: bool
     even: bool
 
@@ -186,48 +189,52 @@ class BuiltIn:
 
     def __init__(self, ndim: int, axes: int) -> None:
         self.power = ndim // axes
-        self.start = Known(*(START if ndim == 2 else (nan, nan)), True, (1,) * axes, (1,) * axes, 2, True, True)
+        one, yes = (1,) * axes, (True,) * axes
+        self.start = Known(*(START if ndim == 2 else (nan, nan)), True, one, one, True, yes, True, True)
 
     def layer(self, state: Known, windows: Sequence[Window], op: str, stage: str, hull: Hull) -> Known:
-        S, P, inside, pixels, new, domain, solid, _ = state
+        S, P, inside, pixels, new, closed, regular, solid, _ = state
         boxes = solid and hull.joined, hull.even
-        share = max(Fraction(w - u, w) for w, u in zip(pixels, new, strict=True)) if domain else 0
-        inside = inside and all(published_is_exact(window, share, domain == 2) for window in windows)
+        share = max(Fraction(w - u, w) for w, u in zip(pixels, new, strict=True)) if closed else 0
+        inside = inside and all(published_is_exact(window, share, closed and all(regular)) for window in windows)
         if not isnan(S):
             S, P = _plain(published_after(windows[0] if len(set(windows)) == 1 else None, S, P))
         if not pixels:
-            return Known(S, P, inside, pixels, new, 0, *boxes)
+            return Known(S, P, inside, pixels, new, False, (), *boxes)
         axes = list(zip(pixels, new, windows, strict=True))
-        gaps = domain == 2 and any(bool(leaves_gaps(w, u, *window)) for w, u, window in axes)
+        if closed:
+            closed = all(goes_on or k == s == 1 for goes_on, (k, s, _) in zip(regular, windows, strict=True))
+            gaps = [bool(leaves_gaps(w, u, *window)) for w, u, window in axes]
+            regular = tuple([r and not gap for r, gap in zip(regular, gaps, strict=True)]) if closed else ()
         pairs = [advance(w, u, *window) for w, u, window in axes]
         after, moved = (tuple(map(int, column)) for column in zip(*pairs, strict=True))
-        return Known(S, P, inside, after, moved, 0 if domain < 2 else 1 if gaps else 2, *boxes)
+        return Known(S, P, inside, after, moved, closed, regular, *boxes)
 
     def upsampled(self, state: Known, hull: Hull) -> Known:
-        return Known(nan, nan, False, (), (), 0, state.solid and hull.joined, hull.even)
+        return Known(nan, nan, False, (), (), False, (), state.solid and hull.joined, hull.even)
 
     def merge(self, states: Sequence[Known], hulls: Sequence[Hull], whole: Hull, one_source: bool) -> Known:
         S, P = max(((s.S, s.P) for s in states), key=lambda pair: inf if isnan(pair[0]) else pair[0])
         if one_source:
             return Known(S, P, False, *states[0][3:])
-        solid, closed = False, None
+        solid, within = False, None
         for state, hull in zip(states, hulls, strict=True):
-            if (state.solid or state.domain) and hull.spans(whole):
+            if (state.solid or state.closed) and hull.spans(whole):
                 solid = solid or state.solid
-                if closed is None and state.domain and not hull.image and state.pixels == hull.extent:
-                    closed = state[3:6]
-        if closed is None:
+                if within is None and state.closed and not hull.image and state.pixels == hull.extent:
+                    within = state[3:7]
+        if within is None:
             largest = max(states, key=lambda s: prod(s.pixels) if s.pixels else inf)
-            closed = largest.pixels, largest.new, 0
-        return Known(S, P, False, *closed, solid, whole.even)
+            within = largest.pixels, largest.new, False, ()
+        return Known(S, P, False, *within, solid, whole.even)
 
     def values(self, state: Known, extent: Sizes, jump: Sizes, box: int) -> list[Value]:
-        S, P, inside, pixels, new, domain, solid, even = state
+        S, P, inside, pixels, new, closed, _, solid, even = state
         area = float(prod(pixels)) ** self.power if pixels else nan
         overlap = [1 - u / w for w, u in zip(pixels, new, strict=True)] or [nan] * len(extent)
         return [
             (S, (P,) * len(extent), inside and not isnan(S)),
-            (area, overlap, domain > 0),
+            (area, overlap, closed),
             (float(box), [max(1 - j / e, 0.0) for e, j in zip(extent, jump, strict=True)], solid and even),
         ]
 

@@ -173,8 +173,8 @@ OBLONG = [
 
 @pytest.mark.parametrize(
     "space",
-    [rf.chains(kernel=[2, 3], stride=[1, 2], dilation=[1, 3], depth=2)],
-    ids=["square"],
+    [rf.chains(kernel=[2, 3], stride=[1, 2], dilation=[1, 3], depth=2), rf.Space.from_dict({"stages": OBLONG})],
+    ids=["square", "oblong"],
 )
 def test_chains_have_the_domains_of_their_networks(space):
     assert not space.branching
