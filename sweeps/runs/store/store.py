@@ -142,15 +142,14 @@ def run_stored(
         reported = done * rows // total
 
     write_store(space, path, client=client, progress=report, **options)
-    coords = coordinates(blocks)  # known here: to read the labels of every stage back takes longer than all else
+    labels = coordinates(blocks)  # known here: to read the labels of every stage back takes longer than all else
     tree = opened(Path(path), stages)
     names = json.loads(tree.attrs[MARK])["variables"]  # stages and variables in the order of the space, not of the disk
-    made, labels = {}, coords.variables
+    made = {}
     for stage in stages:
         stored, dims = tree[stage].to_dataset(), [*blocks.dims(stage), *(["axis"] if blocks.axis_labels else [])]
         variables = {name: stored.variables[name] for name in names}
-        own = {d: labels[d].copy(deep=False) for d in dims}
-        made[stage] = assembled(variables, own, coords, dict(stored.attrs))
+        made[stage] = assembled(variables, labels.of(dims), labels.indexes, dict(stored.attrs))
     return tree_of(tree.to_dataset(), made, space.name)
 
 
