@@ -189,7 +189,8 @@ def test_what_a_run_leaves_does_not_reach_the_next_and_numbers_have_one_type(kin
     torch.manual_seed(0)
     module = kind().eval()
     assert judged(module, rf.load(module, example_input=SHAPE)) == (6, [])
-    assert not vars(module).get("all") and torch.get_default_dtype() == torch.float32
+    assert not vars(module).get("all")
+    assert torch.get_default_dtype() == torch.float32
 
 
 class OfColours(nn.Module):
