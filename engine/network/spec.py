@@ -68,7 +68,7 @@ def listed(value: object) -> list[Any] | None:
     kind = type(value)
     if value is None or kind is int or kind is str or kind is dict:  # by far the most; what follows is slow
         return None
-    if kind is list:
+    if type(value) is list:
         return list(value)
     if isinstance(value, str | bytes | Mapping):
         return None

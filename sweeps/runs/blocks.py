@@ -196,7 +196,11 @@ class Blocks:
         per_row = prod(p.choices for p in self.programs[first : stage + 1])
         low, high = start // per_row, -(-stop // per_row)
         whole = low == 0 and high * per_row == self.size(stage)
-        nodes = self._nodes_before(axis, first) if whole else self._nodes([x.follow for x in graph.levels], first, low, high)
+        nodes = (
+            self._nodes_before(axis, first)
+            if whole
+            else self._nodes([x.follow for x in graph.levels], first, low, high)
+        )
         begin, end = start - low * per_row, stop - low * per_row
         if made is None:
             graph.enumerate_range(range(first, stage + 1), nodes, begin, end, views, self._words(stage))
