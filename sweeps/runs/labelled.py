@@ -23,10 +23,10 @@ MAX_DIMS = 64  # of a numpy array
 class Labels(NamedTuple):
     """Labels of all dims of a space, as variables and as indexes: mappings by dim."""
 
-    variables: Mapping[str, xr.IndexVariable]
+    variables: Mapping[str, xr.Variable]
     indexes: Mapping[str, xr.Index]
 
-    def of(self, dims: Iterable[str]) -> dict[Hashable, xr.IndexVariable]:
+    def of(self, dims: Iterable[str]) -> dict[Hashable, xr.Variable]:
         """Return the labels of some dims, with attrs of their own."""
         labels = self.variables
         return {d: bare(type(labels[d]), (d,), labels[d]._data) for d in dims}
