@@ -24,6 +24,7 @@ from rfscale.engine.version import SOFTWARE
 PACKAGES = ("numpy", "numba", "xarray", "zarr")
 PARALLEL_FROM = 1 << 18  # architectures, or other numbers, that are worth a second thread
 TASKS_PER_THREAD = 4
+ALWAYS_FREE = 1 << 26  # bytes that are not worth 0.1 ms to find out how many there are
 
 
 @contextmanager
@@ -98,6 +99,8 @@ def _processor() -> str:
 
 def check_memory(needed: int) -> None:
     """Refuse results that do not fit the free memory."""
+    if needed < ALWAYS_FREE:
+        return
     free = free_memory()
     if needed > free:
         raise InputError(

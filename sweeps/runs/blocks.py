@@ -314,9 +314,12 @@ class Blocks:
         edges = len(graph.before(stage).state) * self._choices(stage)
         # the next stage needs it, or so few states are sooner looked up than ways without them
         ahead = stage < len(self.stages) - 1 or edges < MIN_EDGES_TO_TEST_MERGING
-        own = len(graph.levels) > stage or graph.pool.is_plain(edges)
-        own = own or (ahead and self._is_worth_a_level(graph, stage))
-        return stage, own and self.compiled.build(axis, stage + 1, self.memory) > stage
+        worth = ahead and self._is_worth_a_level(graph, stage)
+        own = worth or len(graph.levels) > stage or graph.pool.is_plain(edges)
+        own = own and self.compiled.build(axis, stage + 1, self.memory) > stage
+        if own and worth:
+            self._built[axis] = max(stage + 1, self._built[axis])
+        return stage, own
 
     def _is_worth_a_level(self, graph: AxisGraph, stage: int) -> bool:
         """Whether to build the level after a stage, where later ones start from it.

@@ -134,7 +134,8 @@ class AxisGraph:
         """
         level = self.before(stages.start)
         programs = self.programs[stages.start : stages.stop]
-        lives, live = np.unique(level.live, return_inverse=True)
+        one = not level.live.any()
+        lives, live = (level.live[:1], level.live) if one else np.unique(level.live, return_inverse=True)
         longest = sum(max(len(chain) for row in p.layers for chain in row) for p in programs)
         wide = width * (longest + 1) > MAX_LANE_WORDS
         long = longest * len(lives) * prod(p.choices for p in programs) > MAX_LAYERS_OF_TAILS
@@ -202,6 +203,8 @@ def joined(ends: np.ndarray, program: Program, before: Level, states: int) -> Le
         ends *= program.n_live
         ends += program.next_live[before.live]
     follow, distinct = numbered(ends.reshape(-1), states * program.n_live)
+    if program.n_live == 1:
+        return Level(follow.reshape(ends.shape), distinct.astype(np.int32), np.zeros(len(distinct), np.int32))
     state, live = np.divmod(distinct, program.n_live)
     return Level(follow.reshape(ends.shape), state.astype(np.int32), live.astype(np.int32))
 

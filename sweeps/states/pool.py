@@ -20,6 +20,7 @@ MAX_REMEMBERED_LAYERS = 64  # distinct layers of a graph up to which the state a
 MAX_EXCHANGED_LAYERS = 16  # the same, up to which it is found out which of two may be exchanged
 SOONER = Sooner(kept=20_000, most=200_000)  # states × layers, and more where sets are wide: some 1 µs each
 PIXELS_AT_ONCE = 1 << 10  # of a set: so many take Python hardly longer than one
+FEW_STATES = 1 << 12  # a pool of so few grows fourfold, else twofold
 MAX_EXTENT = 1 << 14  # Python writes solid sets out, too
 
 _FIRST = 0x9E3779B97F4A7C15  # as in sweeps/kernels/states.py
@@ -57,10 +58,9 @@ class Pool:
             self._exchanged = exchanged(self.steps if len(self.steps) <= MAX_EXCHANGED_LAYERS else {})
         ends, place = np.empty((len(step) + 1, len(sources)), np.int32), np.zeros(2, np.int64)
         ends[0] = sources
-        expand: Any = kernels.expand
-        layers = *trie[:4], np.array(step, np.int64), self._exchanged, self._state_words, limit
+        given = *trie[:4], np.array(step, np.int64), self._exchanged, self._state_words, limit
         unhashed = False
-        while (need := expand(*self.columns, self.used, ends, place, unhashed, *layers)) != kernels.DONE:
+        while (need := expand(*self.columns, self.used, ends, place, unhashed, *given)) != kernels.DONE:
             if need == kernels.PAST_LIMIT:
                 return None
             unhashed = self._make_room(int(need), limit)
@@ -70,11 +70,12 @@ class Pool:
         """Make room for so many words, or for more states; return whether the table is new, and empty."""
         *columns, known, held, table = self.columns
         n = int(self.used[0])
+        times = 4 if n < FEW_STATES else 2
         if words:
-            self.columns = *columns, known, _resized(held, max(min(2 * len(held), limit), words)), table
+            self.columns = *columns, known, _resized(held, max(min(times * len(held), limit), words)), table
             return False
         if n == len(known):
-            size = min(2 * n, limit // self._state_words + 1)
+            size = min(times * n, limit // self._state_words + 1)
             columns, wider = (
                 [_resized(column, size) for column in columns],
                 np.full((size, known.shape[1]), -1, np.int32),
@@ -104,7 +105,12 @@ class Pool:
     def figures(self, ids: np.ndarray) -> dict[str, np.ndarray]:
         """Return pixels, extent, jump and shared of states."""
         jump, extent, pixels, shared, *_ = self.columns
-        return {"pixels": pixels[ids], "extent": extent[ids], "jump": jump[ids], "shared": shared[ids]}
+        return {
+            "pixels": pixels.take(ids),
+            "extent": extent.take(ids),
+            "jump": jump.take(ids),
+            "shared": shared.take(ids),
+        }
 
     @property
     def nbytes(self) -> int:

@@ -122,7 +122,8 @@ def tails_of(
             ends.append((jump, int(begin[i])))
         first.append(len(steps))
         places.append(sorted_places)
-        grown = [sum((w >> KERNEL_BITS) * ((w & _KERNEL) - 1) for w in windows) for windows, _ in states]
+        reach = {w: (w >> KERNEL_BITS) * ((w & _KERNEL) - 1) for w in {w for windows, _ in states for w in windows}}
+        grown = [sum(map(reach.__getitem__, windows)) for windows, _ in states]
         growth.append(np.array(grown, np.int64)[number])
         stride.append(np.array([jump for _, jump in states], np.int64)[number])
     steps.append((0, 1, 0, len(ends)))
@@ -201,12 +202,16 @@ class TailNodes:
     def hull_rows(self, tails: Tails) -> dict[str, Rows]:
         """Return extent and jump after all choices of some stages: nodes of one hull share a row."""
         first, row = self.by_jump
-        table = self.jump[first].astype(np.int32)[:, None] * tails.stride.astype(np.int32)[self.live[first]]
-        out = {"jump": Rows(table, row)}  # they are known to fit
+        out = {"jump": Rows(self._times_jump(tails.stride, first), row)}
         first, row = self.by_hull
-        table = self.jump[first].astype(np.int32)[:, None] * tails.growth.astype(np.int32)[self.live[first]]
+        table = self._times_jump(tails.growth, first)
         table += self.extent[first].astype(np.int32)[:, None]
         return {"extent": Rows(table, row), **out}
+
+    def _times_jump(self, ways: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+        """Numbers by live value and choice, times the jumps of some nodes: they are known to fit int32."""
+        jump, numbers = self.jump[nodes].astype(np.int32)[:, None], ways.astype(np.int32)
+        return jump * (numbers if len(numbers) == 1 else numbers[self.live[nodes]])
 
 
 class TailFigures:
