@@ -26,7 +26,7 @@ from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, output_node
 from rfscale.sweeps.states.cells.uses import NumberedWiring, UseCosts, numbered_wiring
 from rfscale.sweeps.states.compile import Program
 from rfscale.sweeps.states.pool import Pool, layers_of
-from rfscale.sweeps.states.tails import TailFigures, tails_of
+from rfscale.sweeps.states.tails import TailFigures, TailNodes, tails_of
 
 FIGURES = ("pixels", "extent", "jump", "shared")
 MIN_EDGES_TO_TEST_MERGING = 1 << 14  # combinations of states and choices
@@ -79,6 +79,7 @@ class AxisGraph:
         layers = [layer for p in self.programs for tries in p.tries for layer in layers_of(tries[self.axis])]
         self.pool = Pool({layer: i for i, layer in enumerate(dict.fromkeys(layers))})
         self.levels: list[Level] = []
+        self._tail_nodes: dict[int, TailNodes] = {}  # by the first stage of the tails
         self._words: list[int] = []  # that were needed up to each level: never falling
         self.nbytes = self._level_bytes = 0
 
@@ -133,15 +134,18 @@ class AxisGraph:
         """
         level = self.before(stages.start)
         programs = self.programs[stages.start : stages.stop]
-        lives, live = np.unique(level.live, return_inverse=True)
+        one = not level.live.any()
+        lives, live = (level.live[:1], level.live) if one else np.unique(level.live, return_inverse=True)
         longest = sum(max(len(chain) for row in p.layers for chain in row) for p in programs)
         wide = width * (longest + 1) > MAX_LANE_WORDS
         long = longest * len(lives) * prod(p.choices for p in programs) > MAX_LAYERS_OF_TAILS
         if wide or long or len(live) < MIN_NODES_OF_TAILS * len(lives):
             return None
-        jump, extent, _, _, start, _, _, words, _ = self.pool.columns
-        tails = tails_of(programs, self.axis, lives.tolist())
-        return TailFigures(tails, live, level.state, (jump, extent, start, words), width)
+        if stages.start not in self._tail_nodes:
+            jump, extent, _, _, start, _, _, words, _ = self.pool.columns
+            self._tail_nodes[stages.start] = TailNodes(live, level.state, (jump, extent, start, words))
+        nodes = self._tail_nodes[stages.start]
+        return TailFigures(tails_of(programs, self.axis, lives.tolist(), nodes.ways), nodes, width)
 
     def enumerated_rows(self, stages: range, width: int) -> np.ndarray:
         """Return the same figures, worked out node by node: int32 array (figures, nodes, choices)."""
@@ -199,6 +203,8 @@ def joined(ends: np.ndarray, program: Program, before: Level, states: int) -> Le
         ends *= program.n_live
         ends += program.next_live[before.live]
     follow, distinct = numbered(ends.reshape(-1), states * program.n_live)
+    if program.n_live == 1:
+        return Level(follow.reshape(ends.shape), distinct.astype(np.int32), np.zeros(len(distinct), np.int32))
     state, live = np.divmod(distinct, program.n_live)
     return Level(follow.reshape(ends.shape), state.astype(np.int32), live.astype(np.int32))
 
