@@ -41,7 +41,7 @@ MAX_ELEMENTS = 1 << 32  # of a constant that a node makes; whatever needs more i
 MAX_DEPTH = 50  # of branches in branches and rewritten nodes in rewritten nodes
 _OF_SHAPE = ("Shape", "Size")
 
-_WITH_MASKS = frozenset(["Add", "Mul", "Where", "Attention"])
+_WITH_MASKS = frozenset(["Add", "Mul", "Where", "Attention", "GridSample"])
 
 
 class GraphReader:
