@@ -6,7 +6,7 @@ _VALUES = "which entries it picks depends on their values"
 _TEXT = "it works on texts"
 _STATE = "it keeps a state from call to call"
 ENDS: dict[str, str] = {
-    **dict.fromkeys(("NonMaxSuppression", "Compress", "NonZero", "Unique", "MaxUnpool", "Multinomial"), _VALUES),
+    **dict.fromkeys(("NonMaxSuppression", "NonZero", "Unique", "MaxUnpool", "Multinomial"), _VALUES),
     **dict.fromkeys(("RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit", "TfIdfVectorizer"), _TEXT),
     **dict.fromkeys(("CausalConvWithState", "LinearAttention", "TensorScatter"), _STATE),
     **dict.fromkeys(("DeformConv", "AffineGrid"), "where it reads depends on values"),

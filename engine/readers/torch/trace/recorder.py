@@ -120,7 +120,7 @@ class Recorder(TorchDispatchMode):
         return View(value, Storage(), self.values, fixed=id(tensor) not in self._parameters, computed=False)
 
     def _kept(self, tensor: Any) -> bool:
-        """Whether a tensor without values is an attribute of the module, or of an object that is one: of one on meta."""
+        """Whether a tensor without values is held by the module, or by an object that it holds: of one on meta."""
         if self._reachable is None:
             self._reachable = set()
             for part in self._modules:

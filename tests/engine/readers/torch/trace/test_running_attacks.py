@@ -240,10 +240,10 @@ class Schedule:
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_a_table_of_an_object_that_a_module_holds(device):
-    class Scheduled(nn.Module):
+    class Scheduled(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.conv, self.schedule = nn.Conv2d(3, 4, 3), Schedule()
+            self.conv, self.schedule = torch.nn.Conv2d(3, 4, 3), Schedule()
 
         def forward(self, x):
             return self.schedule.scaled(self.conv(x))
