@@ -89,12 +89,12 @@ def run(
     wanted = wanted_stages(blocks, stages)
     check_dims(blocks)
     check_memory(sum(blocks.size(s) * blocks.row_bytes(s) for s in wanted))
-    coords = coordinates(blocks)
+    labels = coordinates(blocks)
     if isinstance(space, Space):
         made = answer_arrays(blocks, {stage: blocks.size(stage) for stage in wanted})
     else:
         made = {stage: _networks(space, progress) for stage in wanted}
-    datasets = {stage: label(blocks, stage, made[stage], coords) for stage in wanted}
+    datasets = {stage: label(blocks, stage, made[stage], labels) for stage in wanted}
     tree = tree_of(xr.Dataset(attrs=attributes(space, "run")), datasets, space.name)
     if isinstance(space, Space):  # last: the answer drives all else from the cache
         for stage in wanted:

@@ -90,7 +90,7 @@ class Stage:
     uses: tuple[str, ...]
     source: str | None = None
 
-    @property
+    @cached_property
     def blocks(self) -> tuple[Mapping[str, Value | Ref], ...]:
         """Its own parameters, and those of all layers of all choices and branches."""
         return (self.params, *flat_blocks(block for choice in self.choices or () for block in choice))
