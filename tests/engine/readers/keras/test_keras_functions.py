@@ -22,11 +22,11 @@ OPS = {
     "norm": lambda o, x: x / o.norm(x, axis=1, keepdims=True),
     "logsumexp": lambda o, x: x + o.logsumexp(x, axis=2, keepdims=True),
     "einsum": lambda o, x: o.einsum("bhwc,bhvc->bhwv", x, o.roll(x, 1, axis=2)),
-    "a product from the right": lambda o, x: o.matmul(x, o.ones((2, 5))),
+    "a product from the right": lambda o, x: o.matmul(x, o.ones((2, 5), x.dtype)),
     "crop": lambda o, x: o.image.crop_images(x, 1, 2, target_height=4, target_width=3),
     "patches": lambda o, x: o.image.extract_patches(x, (3, 2), strides=2, padding="same"),
-    "conv": lambda o, x: o.conv(x, o.ones((4, 2, 2, 3)), 2, "same"),
-    "depthwise": lambda o, x: o.depthwise_conv(x, o.ones((3, 3, 2, 1)), 2, "same"),
+    "conv": lambda o, x: o.conv(x, o.ones((4, 2, 2, 3), x.dtype), 2, "same"),
+    "depthwise": lambda o, x: o.depthwise_conv(x, o.ones((3, 3, 2, 1), x.dtype), 2, "same"),
     "a new dim": lambda o, x: o.squeeze(x[:, None], 1),
 }
 BAND = np.abs(np.arange(9)[:, None] - np.arange(9)) <= 1
