@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rfscale.engine.footprints.intervals import Intervals
 from rfscale.engine.footprints.pixel_sets import Family, image_family
 from rfscale.engine.footprints.unions import Comparisons
 from rfscale.engine.network.axis_maps import AxisMap
+from rfscale.engine.network.layer import Layer
+from rfscale.engine.network.network import Size
 
 MAX_RESULTS = 1 << 16
 
@@ -23,12 +26,13 @@ class Memory:
     image: Family = field(default_factory=image_family)
     _families: dict[tuple[int, int, int | None], Family] = field(default_factory=dict)
     _intervals: dict[tuple[int, int], Intervals] = field(default_factory=dict)
+    _maps: dict[tuple[int, Size | None], tuple[AxisMap, ...]] = field(default_factory=dict)
     _alive: list[object] = field(default_factory=list)
 
     @property
     def full(self) -> bool:
         """Whether it holds so much that a new one should take its place."""
-        return len(self._families) + len(self._intervals) + len(self.compare) > MAX_RESULTS
+        return len(self._families) + len(self._intervals) + len(self._maps) + len(self.compare) > MAX_RESULTS
 
     def family(self, before: Family, layer: AxisMap, size: int | None) -> Family:
         """Family after one more layer."""
@@ -46,6 +50,15 @@ class Memory:
         if found is None:
             found = self._intervals[key] = before.apply(layer)
             self._alive += (before, layer)
+        return found
+
+    def maps(self, layer: Layer, size: Size | None, make: Callable[[], tuple[AxisMap, ...]]) -> tuple[AxisMap, ...]:
+        """Axis maps of a layer that reads a map of `size`; None: of any size."""
+        key = id(layer), size
+        found = self._maps.get(key)
+        if found is None:
+            found = self._maps[key] = make()
+            self._alive.append(layer)
         return found
 
     def united(self, a: Intervals, b: Intervals) -> Intervals:

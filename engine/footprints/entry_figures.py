@@ -47,80 +47,88 @@ def union_figures(terms: Sequence[Term], at: Sequence[int]) -> Figures:
     """Return the figures of entry `at` of a map: inside it in finite mode, one of its phases in interior mode."""
     alike = [a > 0 and at[a] == at[0] and all(term[a] is term[0] for term in terms) for a in range(len(at))]
     axes: list[tuple[int, list[int], list[int] | None]] = []
+    boxes: list[tuple[int, int, int]]
+    shared: list[int]
     for a, entry in enumerate(at):
         axes.append(axes[0] if alike[a] else _axis([term[a] for term in terms], entry))
     products: list[Product] = list(zip(*(own for _, own, _ in axes), strict=True))
-    area = count(products)
-    if not area:
-        none = (0,) * len(at)
-        return Figures(0, none, none, none, none, len(terms))
-    boxes: list[tuple[int, int, int]] = []
-    shared: list[int] = []
     every_alike = all(alike[1:])  # then the union is its own mirror image, and one axis tells of all
+    area, boxes, shared = 0, [], []
     for a, (low, own, following) in enumerate(axes):
         if a and every_alike:
             boxes.append(boxes[0])
             shared.append(shared[0])
             continue
+        area, common = _counted([(*p[:a], *p[a + 1 :], p[a]) for p in products], following or [0] * len(own))
+        if not area:
+            none = (0,) * len(at)
+            return Figures(0, none, none, none, none, len(terms))
         row = 0
         for product in products:
             row |= product[a] if all(product) else 0
         start = (row & -row).bit_length() - 1
         runs = bin(row >> start)[2:].split("1")
         boxes.append((low + start, row.bit_length() - start, max(map(len, runs))))
-        if following is None:
-            shared.append(-1)
-            continue
-        # |A ∩ B| = |A| + |B| - |A ∪ B|, and the union of both is again a union of products
-        after = [(*p[:a], n, *p[a + 1 :]) for p, n in zip(products, following, strict=True)]
-        both = [(*p[:a], o | n, *p[a + 1 :]) for p, o, n in zip(products, own, following, strict=True)]
-        shared.append(area + count(after) - count(both))
+        shared.append(-1 if following is None else common)
     first, extent, gap = zip(*boxes, strict=True)
     return Figures(area, first, extent, gap, tuple(shared), len(terms))
 
 
-def count(products: Sequence[Product]) -> int:
-    """Return the number of grid points in a union of products of sets."""
+def _counted(products: Sequence[Product], following: Sequence[int]) -> tuple[int, int]:
+    """Points of a union of products, and how many of them it has in common with that of the next entry.
+
+    `following` has the sets of the next entry on the last axis; on the others both entries have the same.
+    """
     if len(products[0]) == 1:
-        union = 0
-        for (own,) in products:
+        union = after = 0
+        for (own,), beyond in zip(products, following, strict=True):
             union |= own
-        return union.bit_count()
+            after |= beyond
+        return union.bit_count(), (union & after).bit_count()
     if len(products[0]) == 2:
-        return _count_plane(products)
-    parts: list[tuple[int, list[Product]]] = []  # disjoint sets along the first axis, and the products that have each
-    for own, *others in products:
-        rest = tuple(others)
-        split: list[tuple[int, list[Product]]] = []
+        return _counted_in_plane(products, following)
+    parts: list[tuple[int, list[int]]] = []  # disjoint sets along the first axis, and the products that have each
+    for i, (own, *_) in enumerate(products):
+        split: list[tuple[int, list[int]]] = []
         for rows, members in parts:
             common = rows & own
             if common:
-                split.append((common, [*members, rest]))
+                split.append((common, [*members, i]))
             if rows != common:
                 split.append((rows ^ common, members))
             own ^= common
-        parts = [*split, (own, [rest])] if own else split
-    return sum(rows.bit_count() * count(members) for rows, members in parts)
+        parts = [*split, (own, [i])] if own else split
+    area = shared = 0
+    for rows, members in parts:
+        inside, both = _counted([products[i][1:] for i in members], [following[i] for i in members])
+        area += rows.bit_count() * inside
+        shared += rows.bit_count() * both
+    return area, shared
 
 
-def _count_plane(products: Sequence[Product]) -> int:
+def _counted_in_plane(products: Sequence[Product], following: Sequence[int]) -> tuple[int, int]:
     """The same on two axes, four times as fast: what several products have on the second one is a single set."""
-    parts: list[tuple[int, int]] = []  # disjoint sets along the first axis, and what they have on the second
-    for own, other in products:
+    parts: list[tuple[int, int, int]] = []  # disjoint sets along the first axis, and what both have on the second
+    for (own, other), beyond in zip(products, following, strict=True):
         split = []
-        for rows, columns in parts:
+        for rows, columns, after in parts:
             common = rows & own
             if not common:
-                split.append((rows, columns))
+                split.append((rows, columns, after))
                 continue
-            split.append((common, columns | other))
+            split.append((common, columns | other, after | beyond))
             if rows != common:
-                split.append((rows ^ common, columns))
+                split.append((rows ^ common, columns, after))
             own ^= common
         if own:
-            split.append((own, other))
+            split.append((own, other, beyond))
         parts = split
-    return sum([rows.bit_count() * columns.bit_count() for rows, columns in parts])
+    area = shared = 0
+    for rows, columns, after in parts:
+        many = rows.bit_count()
+        area += many * columns.bit_count()
+        shared += many * (columns & after).bit_count()
+    return area, shared
 
 
 def _axis(families: Sequence[Family], entry: int) -> tuple[int, list[int], list[int] | None]:

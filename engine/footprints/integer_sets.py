@@ -27,8 +27,9 @@ def reads_of(rows: Rows, repeat: int, layer: AxisMap, outputs: int) -> list[list
     found = []
     for o in range(outputs):
         sets = []
-        for entry in layer.reads(o):
-            shift = 0
+        m, r = divmod(o, layer.up)
+        for tap in layer.taps[r]:
+            entry, shift = layer.down * m + tap, 0
             if not 0 <= entry < n:
                 if repeat:
                     q, entry = divmod(entry, n)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from math import gcd, inf, lcm, nan
 
 from rfscale.engine.errors import InputError
@@ -43,6 +44,23 @@ class Intervals:
         p, q = self.jump
         doubled = [q * (b[0] + b[1]) - 2 * p * u for u, b in enumerate(self.bounds) if b]
         return Fraction(sum(doubled), 2 * q * len(doubled)) if doubled else None
+
+    def has_centre_of(self, other: Intervals) -> bool:
+        """Whether both have one centre."""
+        return self is other or self.centre == other.centre
+
+    @cached_property
+    def rises(self) -> bool:
+        """Whether every entry has an interval, neither end of which lies before that of the entry before."""
+        if self.shift < 0 or None in self.bounds:
+            return False
+        ends = [self.at(o) for o in range(len(self.bounds) + 1)]
+        return all(a[0] <= b[0] and a[1] <= b[1] for a, b in pairwise(ends) if a and b)
+
+    def touches(self, step: int) -> bool:
+        """Whether each interval has a pixel in common with that of `step` entries on, or ends beside it."""
+        pairs = [(self.bounds[u], self.at(u + step)) for u in range(len(self.bounds))]
+        return all(a is not None and b is not None and a[1] + 1 >= b[0] for a, b in pairs)
 
     @cached_property
     def extent(self) -> int:
@@ -86,6 +104,7 @@ class Intervals:
             )
         bounds: list[Bounds] = []
         only = self.bounds[0] if n == 1 else None
+        rises = self.rises and layer.down >= 0
         for o in range(layer.up * blocks):
             outermost = layer.outermost[o] if only else None
             if only and outermost:  # one phase: the outermost entries have the outermost pixels
@@ -94,6 +113,11 @@ class Intervals:
                     low, high = high, low
                 bounds.append((only[0] + self.shift * low, only[1] + self.shift * high))
                 continue
+            if rises:
+                m, r = divmod(o, layer.up)
+                ends = layer.outermost[r]
+                bounds.append(ends and self._between(layer.down * m + ends[0], layer.down * m + ends[1]))
+                continue
             read = [b for b in map(self.at, layer.reads(o)) if b]
             bounds.append((min(b[0] for b in read), max(b[1] for b in read)) if read else None)
         shift = self.shift * layer.down * blocks // n
@@ -101,6 +125,13 @@ class Intervals:
         if far + abs(shift) > LIMIT:
             raise InputError("its footprint reaches beyond 2^53 pixels")
         return Intervals(tuple(bounds), shift)
+
+    def _between(self, first: int, last: int) -> Bounds:
+        """From the first pixel of an entry to the last of another; neither is one that reads nothing."""
+        n = len(self.bounds)
+        (q, u), (p, v) = divmod(first, n), divmod(last, n)
+        low, high = self.bounds[u], self.bounds[v]
+        return low and high and (low[0] + self.shift * q, high[1] + self.shift * p)
 
     def reaching(self, before: bool, after: bool) -> Intervals:
         """Intervals of entries that read all entries before them, or after them, and their own."""
@@ -119,6 +150,10 @@ class Intervals:
         if n == len(self.bounds):
             return self
         return Intervals(tuple(self.at(o) for o in range(n)), self.shift * (n // len(self.bounds)))
+
+    def covers(self, other: Intervals) -> bool:
+        """Whether these are the intervals of `other`, which is listed over as many entries or a multiple."""
+        return self is other or self.expand(len(other.bounds)).bounds == other.bounds
 
     def unite(self, other: Intervals) -> Intervals:
         """Bounding intervals of two branches of one jump."""

@@ -90,6 +90,14 @@ class Family:
             self._sets = sets
         return sets
 
+    @property
+    def content(self) -> object:
+        """What families of the same sets have in common, as long as they are kept in the same way."""
+        if self._rows is not None:
+            return tuple(self._rows), self.repeat
+        first, last, bits, repeat = self.sets
+        return first.tobytes(), last.tobytes(), bits.tobytes(), repeat
+
     def _small(self, work: int) -> Rows | None:
         """The sets as whole numbers, where so much work is to be done with them."""
         if (self._rows is None and self.solid is None) or not READS.takes(work):

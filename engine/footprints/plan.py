@@ -175,7 +175,7 @@ def next_step(
     image = (IMAGE_INTERVALS,) * ndim
     kind = OPS[layer.op].kind
     has_maps = kind == "map" or (finite and kind in ("global", "one_way"))
-    maps = _maps(layer, sizes[0], ndim) if has_maps else None
+    maps = memory.maps(layer, sizes[0], lambda: _maps(layer, sizes[0], ndim)) if has_maps else None
     intervals, half_lines, aligned = None, None, True
     if not is_global:
         branches = [image if step is None else step.intervals for step in before]
@@ -231,7 +231,7 @@ def _intervals(
                     layer=layer.name,
                     remedy=("give ", INPUT_SIZE, " to analyse one image size"),
                 )
-        aligned = aligned and all(a is b or a.centre == b.centre for a, b in zip(known[0], branch, strict=True))
+        aligned = aligned and all(a.has_centre_of(b) for a, b in zip(known[0], branch, strict=True))
         merged = tuple([memory.united(a, b) for a, b in zip(merged, branch, strict=True)])
     return merged, aligned
 

@@ -15,10 +15,13 @@ from rfscale.engine.footprints.cache import Memory
 from rfscale.engine.footprints.figures import Figures
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
 from rfscale.engine.footprints.forward import Trace, apply_layer, trace
-from rfscale.engine.footprints.intervals import Intervals
+from rfscale.engine.footprints.intervals import IMAGE_INTERVALS, Intervals
 from rfscale.engine.footprints.pixel_sets import Family
 from rfscale.engine.footprints.plan import Plan, Step, next_step
+from rfscale.engine.footprints.solid_sets import SolidSets
 from rfscale.engine.footprints.unions import Term, unite
+from rfscale.engine.kernels.solid_pass import FAR, MAX_PERIOD, MAX_PIXEL
+from rfscale.engine.network.axis_maps import AxisMap
 from rfscale.engine.network.costs import channels_after, cost_of
 from rfscale.engine.network.layer import IMAGE, Layer
 from rfscale.engine.network.network import Network, Size, map_size_after
@@ -49,6 +52,8 @@ class Map:
     size : tuple of int or None
     on_any_branch, on_every_branch : bool
         Whether a global op is upstream.
+    is_solid : bool
+        Its footprints have no holes, and are the products of its intervals.
     found : Measured or None
         Its figures, once they were asked for.
     """
@@ -59,6 +64,7 @@ class Map:
     size: Size | None
     on_any_branch: bool = False
     on_every_branch: bool = False
+    is_solid: bool = False
     found: Measured | None = None
 
 
@@ -76,10 +82,17 @@ class SharedLayers:
         self._contents: dict[object, int] = {}  # the same by what it is
         self._families: dict[object, Family] = {}
         self._intervals: dict[object, Intervals] = {}
+        self._solid: dict[int, Family] = {}  # by identity of their intervals
         self._images: dict[object, int] = {}
         self._maps: list[Map] = []
         self._equal: dict[object, int] = {}
         self._after: dict[tuple[int, ...], tuple[int, float, float]] = {}
+        self._forget_last()
+
+    def _forget_last(self) -> None:
+        self._last: tuple[Layer, ...] = ()  # layers of the network before
+        self._at: dict[str, int] = {}  # the maps of its layers
+        self._params, self._macs = [0.0], [0.0]  # sums over its layers up to each
 
     def of(self, network: Network) -> tuple[Measured, float, float]:
         """Return the figures of a network's last output, and its params and macs, nan where not known.
@@ -93,34 +106,49 @@ class SharedLayers:
         """
         if self._memory.full or len(self._maps) > MAX_MAPS or self._words > MAX_WORDS:
             self._forget()
-        numbers, after = self._numbers, self._after
-        at = {IMAGE: self._image(network)}
-        params: list[float] = []
-        macs: list[float] = []
-        for layer in network.layers:
+        layers, begin = network.layers, self._begin(network)
+        numbers, after, at, params, macs = self._numbers, self._after, self._at, self._params, self._macs
+        del params[begin + 1 :], macs[begin + 1 :]
+        self._last = ()  # where a layer has an error, the next network begins anew
+        for layer in layers[begin:] if begin else layers:
             number = numbers.get(id(layer))
             if number is None:
                 number = self._number(layer)
             names = layer.inputs
-            key = (number, at[names[0]]) if len(names) == 1 else (number, *[at[name] for name in names])
+            if len(names) == 1:
+                key: tuple[int, ...] = number, at[names[0]]
+            else:  # a merge has no order
+                key = number, *sorted([at[name] for name in names])
             found = after.get(key)
             if found is None:
-                found = after[key] = self._add(network, layer, key[1:])
+                found = after[key] = self._add(network, layer, tuple([at[name] for name in names]))
             at[layer.name], weights, operations = found
-            if weights or operations:  # zeros change no sum
-                params.append(weights)
-                macs.append(operations)
-        end = self._maps[at[network.layers[network.index(network.outputs[-1])].name]]
+            params.append(params[-1] + weights)
+            macs.append(macs[-1] + operations)
+        self._last = layers
+        end = self._maps[at[network.outputs[-1]]]
         if end.found is None:
             end.found = _measured(network, end)
-        return end.found, sum(params), sum(macs)
+        return end.found, params[-1], macs[-1]
+
+    def _begin(self, network: Network) -> int:
+        """How many layers a network has in common with the one before it, which are known by their names."""
+        image, same = self._image(network), 0
+        if self._at.get(IMAGE) != image:
+            self._forget_last()
+            self._at[IMAGE] = image
+        for layer, last in zip(network.layers, self._last, strict=False):
+            if layer is not last:
+                break
+            same += 1
+        return same
 
     def _image(self, network: Network) -> int:
         key = len(network.axes), network.input_size, network.input_channels
         found = self._images.get(key)
         if found is None:
-            terms: list[Term] = [(self._memory.image,) * len(network.axes)]
-            self._maps.append(Map(None, terms, network.input_channels, network.input_size))
+            terms: list[Term] = [(self._solid_family(self._shared_one(IMAGE_INTERVALS)),) * len(network.axes)]
+            self._maps.append(Map(None, terms, network.input_channels, network.input_size, is_solid=True))
             found = self._images[key] = len(self._maps) - 1
         return found
 
@@ -146,15 +174,42 @@ class SharedLayers:
         )  # fmt: skip
         channels = channels_after(layer, [m.channels for m in before])
         cost = cost_of(layer, before[0].channels, channels, (first, size) if first and size else None)
-        made = Map(self._settled(step), self._terms(step, before), channels, size, on_any, on_every)
-        return self._known(made), *cost
+        step = self._settled(step)
+        solid = self._solid_term(step, before)
+        terms = [solid] if solid else self._terms(step, before)
+        return self._known(Map(step, terms, channels, size, on_any, on_every, solid is not None)), *cost
 
     def _settled(self, step: Step) -> Step:
         """The same step with intervals that equal steps share."""
         return step._replace(intervals=self._shared(step.intervals), half_lines=self._shared(step.half_lines))
 
     def _shared(self, axes: tuple[Intervals, ...] | None) -> tuple[Intervals, ...] | None:
-        return axes and tuple([self._intervals.setdefault((i.bounds, i.shift), i) for i in axes])
+        return axes and tuple([self._shared_one(i) for i in axes])
+
+    def _shared_one(self, one: Intervals) -> Intervals:
+        return self._intervals.setdefault((one.bounds, one.shift), one)
+
+    def _solid_term(self, step: Step, before: list[Map]) -> Term | None:
+        """The footprints after a layer by their intervals, where that is all there is to know; else None."""
+        after = step.intervals
+        if after is None or not all(m.is_solid for m in before):
+            return None
+        image = (IMAGE_INTERVALS,) * len(after)
+        branches = [image if m.step is None else m.step.intervals or () for m in before]
+        if step.maps is None:  # the branch that contains the others
+            is_solid = any(all(map(Intervals.covers, branch, after)) for branch in branches)
+        else:
+            axes = set(zip(branches[0], step.maps, after, strict=True))  # most networks have one kind
+            is_solid = all(_stays_solid(*axis) for axis in axes)
+        return tuple([self._solid_family(i) for i in after]) if is_solid else None
+
+    def _solid_family(self, one: Intervals) -> Family:
+        """The family of sets without holes that fill their intervals, which are kept here."""
+        found = self._solid.get(id(one))
+        if found is None:
+            bounds = tuple([b for b in one.bounds if b])
+            found = self._solid[id(one)] = Family(solid=SolidSets(bounds, one.shift, -FAR, FAR, 0))
+        return found
 
     def _terms(self, step: Step, before: list[Map]) -> list[Term] | None:
         """The footprints after a layer, as `trace` has them, of sets that equal footprints share."""
@@ -174,11 +229,11 @@ class SharedLayers:
 
     def _one(self, family: Family) -> Family:
         """The family that stands for all of the same sets."""
-        first, last, bits, repeat = family.sets
-        key = first.tobytes(), last.tobytes(), bits.tobytes(), repeat
-        found = self._families.setdefault(key, family)
+        if family.solid is not None:
+            return family
+        found = self._families.setdefault(family.content, family)
         if found is family:
-            self._words += bits.size
+            self._words += len(family) * family.words
         return found
 
     def _known(self, made: Map) -> int:
@@ -196,6 +251,16 @@ class SharedLayers:
         if found == number:
             self._maps.append(made)
         return found
+
+
+def _stays_solid(before: Intervals, layer: AxisMap, after: Intervals) -> bool:
+    """Whether the sets after a layer have no holes if those before it have none: the sets that it reads touch."""
+    ends = layer.ends
+    if ends is None or layer.reads_all or len(after.bounds) > MAX_PERIOD or not before.rises:
+        return False
+    if any(bound is None or max(-bound[0], bound[1]) > MAX_PIXEL for bound in after.bounds):
+        return False
+    return ends[2] == 0 or before.touches(ends[2])
 
 
 def _measured(network: Network, end: Map) -> Measured:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rfscale.engine.errors import nearest, visible
-from rfscale.engine.network.layer import IMAGE
+from rfscale.engine.network.layer import IMAGE, WRITTEN, written
 from rfscale.engine.network.network import Network
 from rfscale.engine.network.ops import OPS
-from rfscale.engine.network.spec import INPUT_CHANNELS
+from rfscale.engine.network.spec import INPUT_CHANNELS, Written
 
 
 class NetworkBuilder:
@@ -35,30 +35,45 @@ class NetworkBuilder:
         input_channels: int = INPUT_CHANNELS,
     ) -> None:
         self._network = {"name": name, "input_size": input_size, "axes": axes, "input_channels": input_channels}
-        self._layers: list[dict[str, Any]] = []
+        self._layers: list[Written] = []
+        self._last = IMAGE
 
     def __repr__(self) -> str:
         return f"<NetworkBuilder {visible(str(self._network['name']))}: {len(self._layers)} layers so far>"
 
     def __getattr__(self, op: str) -> Callable[..., str]:
-        if op not in OPS:
-            raise AttributeError(f"no op {op!r}; {nearest(op, OPS)}")
-
-        def layer(name: str | None = None, *, inputs: str | Iterable[str] | None = None, **params: Any) -> str:
-            label = name or f"{op}{len(self._layers) + 1}"
-            written = {"name": label, "op": op, **params}
-            if inputs is not None:
-                written["inputs"] = inputs if isinstance(inputs, str) else list(inputs)
-            self._layers.append(written)
-            return label
-
-        return layer
+        raise AttributeError(f"no op {op!r}; {nearest(op, OPS)}")
 
     @property
     def last(self) -> str:
         """Name of the newest layer, or of the image."""
-        return self._layers[-1]["name"] if self._layers else IMAGE
+        return self._last
 
     def build(self, outputs: Sequence[str] | None = None) -> Network:
         """Return the network; `outputs` names the maps that matter."""
         return Network.from_dict({**self._network, "layers": self._layers, "outputs": outputs})
+
+
+def _method(op: str) -> Callable[..., str]:
+    def layer(
+        self: NetworkBuilder, name: str | None = None, *, inputs: str | Iterable[str] | None = None, **params: Any
+    ) -> str:
+        layers = self._layers
+        label = name or f"{op}{len(layers) + 1}"
+        source = self._last if inputs is None else inputs if isinstance(inputs, str) else tuple(inputs)
+        key = (op, label, source, *params, *params.values(), *map(type, params.values()))
+        try:
+            known = WRITTEN.get(key)
+        except TypeError:  # a list, which is no key
+            known = None
+        layers.append(known or written(op, label, source, params, key))
+        self._last = label
+        return label
+
+    layer.__name__, layer.__qualname__ = op, f"{NetworkBuilder.__name__}.{op}"
+    layer.__doc__ = f"Write a layer of op {op}; its parameters are those of docs/formats.md. Returns its name."
+    return layer
+
+
+for _op in OPS:
+    setattr(NetworkBuilder, _op, _method(_op))

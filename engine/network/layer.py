@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.network.ops import OPS
-from rfscale.engine.network.spec import layer_inputs, layer_params, text_name
+from rfscale.engine.network.spec import Written, layer_inputs, layer_params, text_name
 
 IMAGE = "input"  # the name that layers read the image by
 MAX_KEPT = 1 << 16  # layers that were read, kept for the next network that has the same
@@ -40,26 +40,63 @@ class Layer:
 
 
 _KEPT: dict[tuple[object, ...], Layer] = {}
+WRITTEN: dict[object, Written] = {}  # by builders, once they were read
 _PLAIN = frozenset({int, str, bool, float, type(None)})
 
 
-def read_layers(given: Sequence[Any], ndim: int) -> Iterator[Layer]:
-    """Yield the layers of a spec; each reads the one before where it does not say what it reads.
+def read_layers(given: Sequence[Any], ndim: int) -> list[Layer]:
+    """Return the layers of a spec; each reads the one before where it does not say what it reads.
 
     Equal layers of many networks are one object, read once: layers do not change.
     """
+    layers: list[Layer] = []
     before = IMAGE
-    for position, spec in enumerate(given, start=1):
-        key = _key(spec, ndim, before, position)
-        layer = _KEPT.get(key) if key else None
-        if layer is None:
-            layer = _read_layer(spec, ndim, before, position)
-            if key:
-                if len(_KEPT) >= MAX_KEPT:
-                    _KEPT.clear()
-                _KEPT[key] = layer
-        yield layer
+    for spec in given:
+        if type(spec) is Written:
+            layer = spec.layers.get(ndim) or _read_written(spec, ndim, len(layers) + 1)
+        else:
+            layer = _read_kept(spec, ndim, before, len(layers) + 1)
+        layers.append(layer)
         before = layer.name
+    return layers
+
+
+def _read_kept(spec: Any, ndim: int, before: str, position: int) -> Layer:
+    key = _key(spec, ndim, before, position)
+    layer = _KEPT.get(key) if key else None
+    if layer is None:
+        layer = _read_layer(spec, ndim, before, position)
+        if key:
+            if len(_KEPT) >= MAX_KEPT:
+                _KEPT.clear()
+            _KEPT[key] = layer
+    return layer
+
+
+def written(
+    op: str, name: str, source: str | tuple[str, ...], params: Mapping[str, Any], key: tuple[object, ...]
+) -> Written:
+    """Return what a builder writes for a layer.
+
+    `WRITTEN` has it once it was read: by `key`, which holds all of this and the types of the parameters, where each of
+    them is one number or word; else by `_key`, which says the same at twice the time.
+    """
+    spec = {"name": name, "op": op, **{k: list(v) if type(v) is list else v for k, v in params.items()}}
+    spec["inputs"] = source if isinstance(source, str) else list(source)
+    if _PLAIN.issuperset(map(type, params.values())):
+        return Written(spec, key)
+    found = _key(spec, 0, "", 0)
+    return (WRITTEN.get(found) if found else None) or Written(spec, found)
+
+
+def _read_written(spec: Written, ndim: int, position: int) -> Layer:
+    layer = _read_kept(dict(spec), ndim, "", position)
+    spec.layers[ndim] = layer
+    if spec.key:
+        if len(WRITTEN) >= MAX_KEPT:
+            WRITTEN.clear()
+        WRITTEN[spec.key] = spec
+    return layer
 
 
 def _key(spec: Any, ndim: int, before: str, position: int) -> tuple[object, ...] | None:

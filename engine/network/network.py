@@ -31,6 +31,8 @@ from rfscale.engine.network.spec import (
 )
 
 Size = tuple[int, ...]
+_NONE: Mapping[Any, Any] = MappingProxyType({})
+_KEYS = frozenset(NETWORK_KEYS)
 _MAPPINGS = ("assumed", "left_out", "modules")  # attributes that are texts by text
 
 
@@ -106,6 +108,7 @@ class Network:
         modules: Mapping[str, str] | None = None,
     ) -> None:
         in_order = ordered(layers)
+        named = tuple(outputs)
         read = {source for layer in in_order for source in layer.inputs}
         self._fill(
             name=name,
@@ -113,25 +116,29 @@ class Network:
             input_size=input_size,
             input_channels=input_channels,
             layers=in_order,
-            outputs=tuple(outputs) or tuple(x.name for x in in_order if x.name not in read),
-            assumed=dict(assumed or {}),
-            left_out=dict(left_out or {}),
-            modules=dict(modules or {}),
-            _named_outputs=tuple(outputs),
+            outputs=named or tuple([x.name for x in in_order if x.name not in read]),
+            assumed=assumed,
+            left_out=left_out,
+            modules=modules,
+            _named_outputs=named,
         )
-        for name in (*outputs, *self.modules.values()):
-            self._check_layer(name)
-        for name in self._index.keys() & self.modules.keys():
-            raise InputError(f"modules: {name!r} is the name of a layer; modules are those of other names")
+        if named or self.modules:
+            for name in (*named, *self.modules.values()):
+                self._check_layer(name)
+            for name in self._index.keys() & self.modules.keys():
+                raise InputError(f"modules: {name!r} is the name of a layer; modules are those of other names")
         if input_size is not None:
             self.map_sizes()
 
     def _fill(self, *, layers: tuple[Layer, ...], **attributes: Any) -> None:
         """Set the attributes, once: when the network is made, or comes out of a pickle."""
-        attributes |= {"layers": layers, "_index": {layer.name: i for i, layer in enumerate(layers)}}
-        attributes |= {name: MappingProxyType(dict(attributes[name])) for name in (*_MAPPINGS, "_index")}
+        fill = object.__setattr__
+        for name in _MAPPINGS:
+            attributes[name] = MappingProxyType(dict(attributes[name])) if attributes[name] else _NONE
         for name, value in attributes.items():
-            object.__setattr__(self, name, value)
+            fill(self, name, value)
+        fill(self, "layers", layers)
+        fill(self, "_index", MappingProxyType({layer.name: i for i, layer in enumerate(layers)}))
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{name!r} of a network cannot be set; build a new network")
@@ -159,9 +166,8 @@ class Network:
         """Return the network of a spec dict (docs/formats.md)."""
         if not isinstance(spec, Mapping):
             raise InputError(f"a network must be a mapping with 'layers', not {shown(spec)}")
-        for key in spec:
-            if key not in NETWORK_KEYS:
-                raise InputError(f"a network has no {shown(key)}; {nearest(key, NETWORK_KEYS)}")
+        for key in [] if _KEYS.issuperset(spec) else [key for key in spec if key not in _KEYS]:
+            raise InputError(f"a network has no {shown(key)}; {nearest(key, NETWORK_KEYS)}")
         given = listed(spec.get("layers"))
         if not given:
             raise InputError("a network needs 'layers', a list of at least one layer")
@@ -173,7 +179,7 @@ class Network:
         ndim = count_axes({**spec, "layers": given})
         outputs = layer_inputs(spec["outputs"], "outputs") if spec.get("outputs") is not None else ()
         return cls(
-            list(read_layers(given, ndim)),
+            read_layers(given, ndim),
             name=name or "network",
             axes=ndim,
             input_size=None if spec.get("input_size") is None else check_size(spec["input_size"], ndim),

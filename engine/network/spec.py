@@ -68,7 +68,7 @@ def listed(value: object) -> list[Any] | None:
     kind = type(value)
     if value is None or kind is int or kind is str or kind is dict:  # by far the most; what follows is slow
         return None
-    if isinstance(value, list):
+    if type(value) is list:
         return list(value)
     if isinstance(value, str | bytes | Mapping):
         return None
@@ -103,9 +103,36 @@ def per_side(value: object, what: str, ndim: int, minimum: int = 0) -> tuple[int
 _ONE_NUMBER = frozenset({int, str, bool, type(None)})  # types of values that say nothing about the axes
 
 
+class Written(dict[str, Any]):
+    """A layer as a builder wrote it: a mapping of a spec, which equal layers of many networks share.
+
+    Attributes
+    ----------
+    key : object
+        Equal for equal layers; None where a value is none of Python's own.
+    layers : dict of int to layer
+        What it was read as, by number of axes.
+    per_axis : bool
+        Whether a value may say how many axes there are.
+    """
+
+    __slots__ = ("key", "layers", "per_axis")
+
+    def __init__(self, spec: Mapping[str, Any], key: object) -> None:
+        super().__init__(spec)
+        self.key = key
+        self.layers: dict[int, Any] = {}
+        self.per_axis = not _ONE_NUMBER.issuperset(type(v) for k, v in spec.items() if k != "inputs")
+
+
+def _may_be_per_axis(layer: Any) -> bool:
+    """Whether a value of a layer may say how many axes there are."""
+    return type(layer) is not dict or not _ONE_NUMBER.issuperset(map(type, layer.values()))
+
+
 def _layer_lists(layers: Sequence[Any]) -> Iterator[tuple[str, int]]:
     """Yield (parameter, length) of every value that a layer gives per axis."""
-    layers = [x for x in layers if type(x) is not dict or not _ONE_NUMBER.issuperset(map(type, x.values()))]
+    layers = [x for x in layers if (x.per_axis if type(x) is Written else _may_be_per_axis(x))]
     for layer in layers:
         op = OPS.get(str(layer.get("op", "conv"))) if isinstance(layer, Mapping) else None
         for key, param in (op.params if op else {}).items():

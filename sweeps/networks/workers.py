@@ -1,7 +1,7 @@
 """The networks of a space, worked out on all cores.
 
-Processes, since templates are Python: each has a copy of this one, template and all, by `fork`. Where a system has no
-safe fork (macOS, Windows), or inside a process that may have no children, one core does it.
+Processes, since templates are Python: this one, and for each other core a copy of it, template and all, by `fork`.
+Where a system has no safe fork (macOS, Windows), or inside a process that may have no children, one core does it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -20,11 +20,13 @@ from typing import Any
 import numba
 import numpy as np
 
+from rfscale.engine.errors import InputError
 from rfscale.sweeps.networks.figures import NetworkFigures
 
-FIRST = 256  # networks that this process does itself: code is compiled there, and most errors come up
+FIRST = 128  # networks that this process does itself: code is compiled there, and most errors come up
 MIN_NETWORKS = 1024  # that are worth a fork
 PIECE = (32, 1024)  # networks that a process does at once, at least and at most
+AHEAD = 2  # pieces that a process has at a time, so that it does not wait for the next one
 
 Arrays = dict[str, np.ndarray]
 Piece = tuple[int, int]  # the first of some networks, and the one after the last
@@ -60,55 +62,85 @@ def fill_all(figures: NetworkFigures, out: Arrays, progress: Progress | None = N
     step = min(max((size - begin) // (32 * workers), PIECE[0]), PIECE[1])
     pieces = [(start, min(start + step, size)) for start in range(begin, size, step)]
     if not alone:
-        share = -(-len(pieces) // workers)  # neighbours have most in common: each process has a range of its own
-        queues = [deque(pieces[i : i + share]) for i in range(0, len(pieces), share)]
-        left = set(pieces)
-        with _processes(figures, len(queues)) as connections:
-            for piece, made in _results(connections, queues):
+        pieces = _together(figures, out, deque(pieces), here, progress)
+    for piece in pieces:
+        here(*piece)
+
+
+def _together(
+    figures: NetworkFigures,
+    out: Arrays,
+    pieces: deque[Piece],
+    here: Callable[[int, int], None],
+    progress: Progress | None,
+) -> list[Piece]:
+    """Work pieces out in this process and others. Returns those that failed or were not begun after one that did.
+
+    Neighbours have most in common: this process begins with the first, and each other one has a range of its own.
+    """
+    left, failed = set(pieces), False
+    others = _workers() - 1
+    share = -(-len(pieces) // (others + 1))
+    queues = [deque(pieces.pop() for _ in range(min(share, len(pieces)))) for _ in range(others)]
+    queues = [deque(reversed(queue)) for queue in queues if queue]
+    every = [pieces, *queues]
+
+    def next_of(own: deque[Piece]) -> Piece | None:
+        longest = max(every, key=len)
+        return own.popleft() if own else longest.pop() if longest else None
+
+    with _processes(figures, len(queues)) as connections:
+        given: dict[Any, deque[Piece]] = {connection: deque() for connection in connections}
+        own = dict(zip(connections, queues, strict=True))
+
+        def give(connection: Any) -> None:
+            while len(given[connection]) < AHEAD and not failed:
+                piece = next_of(own[connection])
+                if piece is None:
+                    return
+                given[connection].append(piece)
+                with suppress(OSError):  # of a process that was killed; nothing is received from it either
+                    connection.send(piece)
+
+        for connection in connections:
+            give(connection)
+        while any(given.values()) or (any(every) and not failed):
+            piece = None if failed else next_of(pieces)
+            if piece is not None:
+                try:
+                    here(*piece)
+                    left.remove(piece)
+                except InputError:
+                    failed = True
+            busy = [connection for connection, waiting in given.items() if waiting]
+            ready: list[Any] = wait(busy, 0 if piece else None) if busy else []
+            for connection in ready:
+                piece, made = given[connection].popleft(), _received(connection)
+                if made is None:
+                    failed = True
+                    given[connection].clear()  # the process does no more
+                    continue
                 for name, values in made.items():
                     out[name][slice(*piece)] = values
                 left.remove(piece)
                 if progress:
                     progress(piece[1] - piece[0])
-        pieces = sorted(left)  # what a process failed in fails here too, with its error
-    for piece in pieces:
-        here(*piece)
+                give(connection)
+    return sorted(left)  # what a process failed in fails here too, with its error
+
+
+def _received(connection: Any) -> Arrays | None:
+    try:
+        made: Arrays | None = connection.recv()
+    except (EOFError, OSError):  # the process was killed
+        return None
+    return made
 
 
 def _workers() -> int:
     if not sys.platform.startswith("linux") or multiprocessing.current_process().daemon:
         return 1
     return numba.get_num_threads()
-
-
-def _results(connections: Sequence[Connection], queues: Sequence[deque[Piece]]) -> Iterator[tuple[Piece, Arrays]]:
-    """Yield pieces and what was made of them. After one that failed no more are begun."""
-    number: dict[Any, int] = {connection: i for i, connection in enumerate(connections)}
-    busy: dict[Any, Piece] = {}
-    failed = False
-
-    def give(connection: Any) -> None:
-        own = queues[number[connection]]
-        longest = max(queues, key=len)
-        if not failed and longest:
-            busy[connection] = own.popleft() if own else longest.pop()
-            connection.send(busy[connection])
-
-    for connection in connections:
-        give(connection)
-    while busy:
-        ready: list[Any] = wait(list(busy))
-        for connection in ready:
-            piece = busy.pop(connection)
-            try:
-                made = connection.recv()
-            except (EOFError, OSError):  # the process was killed
-                made = None
-            if made is None:
-                failed = True
-                continue
-            yield piece, made
-            give(connection)
 
 
 @contextmanager

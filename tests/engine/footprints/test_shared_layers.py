@@ -118,3 +118,61 @@ def test_layers_are_read_once_and_types_matter():
         with pytest.raises(rf.InputError, match=r"kernel of layer 'a' is .*; it must be a whole number"):
             rf.Network.sequential({"kernel": wrong, "name": "a"})
     assert rf.Network.sequential({"kernel": np.int64(3), "name": "a"}).layers[0].params == a.layers[0].params
+
+
+def test_layers_of_builders_are_read_once_and_types_matter():
+    def built(kernel, **more):
+        b = rf.NetworkBuilder()
+        b.conv("a", kernel=kernel, **more)
+        b.conv("b", kernel=[1, 3])
+        return b.build()
+
+    first, again = built(3, bias=True), built(3, bias=True)
+    assert all(x is y for x, y in zip(first.layers, again.layers, strict=True))
+    assert first == rf.Network.sequential({"name": "a", "kernel": 3, "bias": True}, {"name": "b", "kernel": [1, 3]})
+    for wrong in (True, 3.0, "3", [1, 3.0], [True, 3], None):
+        with pytest.raises(rf.InputError, match="kernel"):
+            built(wrong)
+    with pytest.raises(rf.InputError, match="bias of layer 'a' is 1"):
+        built(3, bias=1)
+    assert built(np.int64(3), bias=True).layers[0].params == first.layers[0].params
+
+
+def test_a_layer_of_a_builder_stays_as_it_was_written():
+    kernel, maps = [3, 5], ["input"]
+    for _ in range(2):
+        b = rf.NetworkBuilder()
+        b.conv("a", kernel=kernel, inputs=maps)
+        kernel[0] = 7
+        assert b.build().layers[0].params["kernel"] == (3, 5)
+        kernel[0] = 3
+    for source in ("x", "y"):  # the layer before belongs to what was written
+        b = rf.NetworkBuilder()
+        b.conv("x", kernel=3)
+        b.conv("y", kernel=3, inputs="input")
+        b.conv("z", kernel=3, inputs=source)
+        assert b.build()["z"].inputs == (source,)
+    for axes in (1, 3):  # one layer, read for several numbers of axes
+        b = rf.NetworkBuilder(axes=axes)
+        b.conv("z", kernel=3)
+        assert b.build()["z"].params["kernel"] == (3,) * axes
+
+
+def test_merges_of_the_same_maps_in_another_order_are_one():
+    shared = SharedLayers()
+    for order in (["a", "b", "c"], ["c", "a", "b"], ["b", "c", "a"]):
+        b = rf.NetworkBuilder(input_channels=2)
+        for name, rate in (("a", 1), ("b", 5), ("c", 9)):
+            b.conv(name, kernel=3, dilation=rate, padding=rate, channels=rate, inputs="input")
+        b.concat("join", inputs=order)
+        b.conv("z", kernel=3, channels=4)
+        assert compare(shared, b.build())
+    assert len(shared._after) == 5
+
+
+def test_an_error_leaves_nothing_for_the_next_network():
+    shared = SharedLayers()
+    good = [{"name": "a", "kernel": 3, "stride": 2}, {"name": "b", "kernel": 5, "inputs": "input"}]
+    bad = [*good, {"name": "z", "op": "add", "inputs": ["a", "b"]}]
+    for layers in (good, bad, good, [*good, {"name": "z", "kernel": 3, "dilation": 2, "inputs": "b"}], bad):
+        compare(shared, rf.Network.from_dict({"layers": layers}))
