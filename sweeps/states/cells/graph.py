@@ -150,12 +150,12 @@ class CellGraph(StateGraph):
         pool: States = self.pool
         out = np.empty((len(states), len(effects)), np.int64)
         for row, state in zip(out, states.tolist(), strict=True):
-            row[:] = [pool.number(self._moved(pool.pairs[state], effect, program)) for effect in effects]
+            row[:] = [pool.number(self.moved(pool.pairs[state], effect, program)) for effect in effects]
             if pool.held > limit:
                 return None
         return out
 
-    def _moved(self, state: Pair, effect: PairEffect, program: Program) -> Pair:
+    def moved(self, state: Pair, effect: PairEffect, program: Program) -> Pair:
         """Return the state after all uses that a choice of a stage has."""
         earlier, last = self._terms(effect.earlier), self._terms(effect.last)
         for use in range(effect.uses):
