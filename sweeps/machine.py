@@ -25,6 +25,7 @@ PACKAGES = ("numpy", "numba", "xarray", "zarr")
 PARALLEL_FROM = 1 << 18  # architectures, or other numbers, that are worth a second thread
 TASKS_PER_THREAD = 4
 NO_DISK = 10**15  # bytes of figures that no disk takes, compressed as they are
+ALWAYS_FREE = 1 << 26  # bytes that are not worth 0.1 ms to find out how many there are
 
 
 @contextmanager
@@ -99,6 +100,8 @@ def _processor() -> str:
 
 def check_memory(needed: int) -> None:
     """Refuse results that do not fit the free memory."""
+    if needed < ALWAYS_FREE:
+        return
     free = free_memory()
     if needed > free:
         stored = "write it to a store, " if needed < NO_DISK else ""

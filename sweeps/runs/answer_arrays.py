@@ -49,7 +49,7 @@ def answer_arrays(blocks: Evaluator, numbers: Mapping[str, int]) -> dict[str, di
         piece, at = _piece(size), 0
         for i in range(first, last):
             stage, name, shape, dtype = needed[i]
-            out[stage][name] = piece[at : at + prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+            out[stage][name] = np.ndarray(shape, dtype, piece, at)
             at += sizes[i]
         first = last
     return out

@@ -33,7 +33,7 @@ import numpy as np
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.variables import Variable
-from rfscale.sweeps.machine import PARALLEL_FROM, threads_for
+from rfscale.sweeps.machine import threads_for
 from rfscale.sweeps.runs import rows
 from rfscale.sweeps.runs.evaluator import Arrays
 from rfscale.sweeps.states.compiled import compiled
@@ -196,11 +196,8 @@ class Blocks:
         per_row = prod(p.choices for p in self.programs[first : stage + 1])
         low, high = start // per_row, -(-stop // per_row)
         whole = low == 0 and high * per_row == self.size(stage)
-        nodes = (
-            self._nodes_before(axis, first)
-            if whole
-            else self._nodes([x.follow for x in graph.levels], first, low, high)
-        )
+        follow = [level.follow for level in graph.levels]
+        nodes = self._nodes_before(axis, first) if whole else rows.nodes_before(follow, first, low, high)
         begin, end = start - low * per_row, stop - low * per_row
         if made is None:
             graph.enumerate_range(range(first, stage + 1), nodes, begin, end, views, self._words(stage))
@@ -239,7 +236,7 @@ class Blocks:
         first, tables = self._union_rows(stage)
         per_row = prod(p.choices for p in self.programs[first : stage + 1])
         low, high = start // per_row, -(-stop // per_row)
-        nodes = self._nodes([level.follow for level in self.axes[0].levels], first, low, high)
+        nodes = rows.nodes_before([level.follow for level in self.axes[0].levels], first, low, high)
         begin, end = start - low * per_row, stop - low * per_row
         columns = [(name, axis) for name, axis in tables if name in wanted]
         views = [out[name] if axis is None else out[name][:, axis] for name, axis in columns]
@@ -317,9 +314,12 @@ class Blocks:
         edges = len(graph.before(stage).state) * self._choices(stage)
         # the next stage needs it, or so few states are sooner looked up than ways without them
         ahead = stage < len(self.stages) - 1 or edges < MIN_EDGES_TO_TEST_MERGING
-        own = len(graph.levels) > stage or graph.pool.is_plain(edges)
-        own = own or (ahead and self._is_worth_a_level(graph, stage))
-        return stage, own and self.compiled.build(axis, stage + 1, self.memory) > stage
+        worth = ahead and self._is_worth_a_level(graph, stage)
+        own = worth or len(graph.levels) > stage or graph.pool.is_plain(edges)
+        own = own and self.compiled.build(axis, stage + 1, self.memory) > stage
+        if own and worth:
+            self._built[axis] = max(stage + 1, self._built[axis])
+        return stage, own
 
     def _is_worth_a_level(self, graph: AxisGraph, stage: int) -> bool:
         """Whether to build the level after a stage, where later ones start from it.
@@ -340,28 +340,6 @@ class Blocks:
             follow = self.axes[axis].levels[len(known) - 1].follow
             known.append(rows.walk(known[-1], follow, 0, known[-1].size * follow.shape[1]))
         return known[stage]
-
-    def _nodes(self, follow: list[np.ndarray], stage: int, low: int, high: int) -> np.ndarray:
-        """Nodes that stage number `stage` starts from, of architectures low..high-1 of the stages before it."""
-        nodes = np.zeros(1, np.int32)
-        ranges = [(low, high)]  # of each stage before, from the last to the first
-        for before in range(stage - 1, 0, -1):
-            choices = self._choices(before)
-            ranges.append((ranges[-1][0] // choices, -(-ranges[-1][1] // choices)))
-        small = sum(b - a < PARALLEL_FROM for a, b in ranges)
-        with threads_for(0):
-            nodes = self._walk(nodes, follow, ranges, 0, min(stage, small))
-        return self._walk(nodes, follow, ranges, small, stage)
-
-    def _walk(
-        self, nodes: np.ndarray, follow: list[np.ndarray], ranges: list[tuple[int, int]], first: int, last: int
-    ) -> np.ndarray:
-        """Nodes after the stages first..last-1; `ranges` has the architectures of each, the last stage's first."""
-        for before in range(first, last):
-            low, high = ranges[len(ranges) - 1 - before]
-            start = low // self._choices(before) * self._choices(before)
-            nodes = rows.walk(nodes, follow[before], low - start, high - start)
-        return nodes
 
     # costs -----------------------------------------------------------------------------------------------------------
 

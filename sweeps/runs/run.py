@@ -106,7 +106,10 @@ def _fill(blocks: Evaluator, stage: str, out: dict[str, np.ndarray], progress: C
     """Write the figures of all architectures of a stage, piece by piece."""
     for start in range(0, blocks.size(stage), PIECE):
         stop = min(start + PIECE, blocks.size(stage))
-        blocks.fill(stage, start, stop, {name: values[start:stop] for name, values in out.items()})
+        if stop - start == blocks.size(stage):
+            blocks.fill(stage, start, stop, out)
+        else:
+            blocks.fill(stage, start, stop, {name: values[start:stop] for name, values in out.items()})
         if progress:
             progress(stop - start)
 

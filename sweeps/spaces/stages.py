@@ -162,6 +162,12 @@ class Stage:
         nodes = wirer.wiring(at)
         return Wired(nodes, start, wiring_stride(nodes) if self.cell is None else wirer.ratio)
 
+    def use(self, chosen: Mapping[str, Value], layers: Callable[[Mapping[str, Any]], Sequence[ChainLayer]]) -> Wiring:
+        """Return the nodes of one use of its cell; `layers` gives the layers of a block."""
+        assert self.cell is not None
+        wirer = Wirer(self.name, layers, chosen)
+        return wirer.wiring(self.cell.wire(wirer, 0))
+
     @property
     def folded(self) -> bool:
         """Whether it uses a cell of more choices than tables hold."""

@@ -44,7 +44,7 @@ _OF_SHAPE = ("Shape", "Size")
 _FUSED = "com.microsoft"
 _WITH_MASKS = {  # the first input that may be one
     ("", "Add"): 0, ("", "Mul"): 0, ("", "Where"): 0, ("", "Attention"): 0, (_FUSED, "Attention"): 3,
-    (_FUSED, "MultiHeadAttention"): 3,
+    (_FUSED, "MultiHeadAttention"): 3, ("", "GridSample"): 1,
 }  # fmt: skip
 
 

@@ -95,9 +95,10 @@ def _inlined(model: Any, label: str) -> Any:
 def _in_order(model: Any, *, copies: bool = False) -> Any:
     """The model with each node after those that make its inputs, as runtimes run it whatever the order of the file."""
     nodes = list(model.graph.node)
-    if _is_in_order(nodes):
+    given = {"", *(v.name for v in (*model.graph.input, *model.graph.initializer))}  # no node makes these
+    if _is_in_order(nodes, given):
         return model
-    maker = {name: i for i, node in reversed(list(enumerate(nodes))) for name in node.output if name}
+    maker = {name: i for i, node in reversed(list(enumerate(nodes))) for name in node.output if name not in given}
     needs = [sorted({maker[name] for name in _read_by(node) if name in maker}) for node in nodes]
     order: dict[int, None] = {}
     for start in range(len(nodes)):
@@ -111,8 +112,9 @@ def _in_order(model: Any, *, copies: bool = False) -> Any:
                 continue
             order[stack.pop()] = None
     if copies:
-        given, model = model, type(model)()
-        model.CopyFrom(given)
+        own = type(model)()
+        own.CopyFrom(model)
+        model = own
         nodes = list(model.graph.node)
     ordered = [type(nodes[i]).FromString(nodes[i].SerializeToString()) for i in order]
     del model.graph.node[:]
@@ -120,11 +122,11 @@ def _in_order(model: Any, *, copies: bool = False) -> Any:
     return model
 
 
-def _is_in_order(nodes: Iterable[Any]) -> bool:
+def _is_in_order(nodes: Iterable[Any], given: set[str]) -> bool:
     read: set[str] = set()
     for node in nodes:
         read.update(_read_by(node) if node.op_type in WITH_GRAPHS else node.input)
-        if not read.isdisjoint(node.output):
+        if not read.isdisjoint(node.output) and not given.issuperset(read.intersection(node.output)):
             return False
     return True
 

@@ -25,6 +25,7 @@ from rfscale.engine.readers.tensors.layout import (
 from rfscale.engine.readers.tensors.operators import spatial_ops as sp
 from rfscale.engine.readers.tensors.operators import window_ops as wd
 from rfscale.engine.readers.tensors.operators.entries import gather, put, scatter, take
+from rfscale.engine.readers.tensors.operators.grid import sampled
 from rfscale.engine.readers.tensors.operators.moves import cumulate
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 
@@ -48,6 +49,15 @@ def _elements(k: Tracker, node: Node) -> Any:
             raise UnreadableError("it picks or puts only some of the entries of a map")
     made = some_of if node.op == "GatherElements" else lambda _, n: mixed(n)
     return k.elementwise([replace(t, dims=with_dim(t.dims, d, made(t.dims[d], k.shape[d]))) for t in parts])
+
+
+@onnx("GridSample")
+def _grid_sample(k: Tracker, node: Node) -> Any:
+    """Bilinear by default; linear and cubic have other names in old opsets."""
+    way = node.attrs.get("mode", "bilinear")
+    way = {"linear": "bilinear", "cubic": "bicubic"}.get(way, way)
+    corners = bool(node.attrs.get("align_corners", 0))
+    return sampled(k, node.inputs[0], node.inputs[1], way, node.attrs.get("padding_mode", "zeros"), corners)
 
 
 @onnx("Compress")

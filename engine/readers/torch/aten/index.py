@@ -21,20 +21,27 @@ from rfscale.engine.readers.tensors.layout import (
     with_dim,
 )
 from rfscale.engine.readers.tensors.operators.entries import column, cut_to, gather, numbered, put, scatter, take
+from rfscale.engine.readers.tensors.operators.grid import VALUES_DECIDE, sampled
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.registry import aten
 
-VALUES_DECIDE = "values decide which entries it reads"
 DECIDED_BY_VALUES = """
-argwhere bincount ctc_loss deform_conv2d fractional_max_pool2d fractional_max_pool3d grid_sampler grid_sampler_2d
-grid_sampler_3d histc histogram masked_scatter masked_select multinomial nms nonzero nonzero_static ps_roi_align
-ps_roi_pool put roi_align roi_pool take unique_consecutive unique_dim _unique _unique2 _grid_sampler_2d_cpu_fallback
+argwhere bincount ctc_loss deform_conv2d fractional_max_pool2d fractional_max_pool3d histc histogram masked_scatter
+masked_select multinomial nms nonzero nonzero_static ps_roi_align ps_roi_pool put roi_align roi_pool take
+unique_consecutive unique_dim _unique _unique2
 """.split()
 
 
 @aten(*DECIDED_BY_VALUES)
 def _decided_by_values(k: Tracker, *_: Any, **__: Any) -> Any:
     raise UnreadableError(VALUES_DECIDE)
+
+
+@aten("grid_sampler", "grid_sampler_2d", "grid_sampler_3d", "_grid_sampler_2d_cpu_fallback", "cudnn_grid_sampler")
+def _grid_sampler(k: Tracker, x: Any, grid: Any, mode: int = 0, padding: int = 0, corners: bool = True) -> Any:
+    """By numbers: bilinear, nearest, bicubic; zeros, border, reflection."""
+    way = ("bilinear", "nearest", "bicubic")[mode]
+    return sampled(k, x, grid, way, ("zeros", "border", "reflection")[padding], corners)
 
 
 class Indices(NamedTuple):
