@@ -71,7 +71,7 @@ class Columns:
         variables = {n: xr.Variable(self.dims[n], array, fastpath=True) for n, array in self.values.items()}
         coords = _coordinates(tuple(self.coords.items()))
         labels = {dim: label.copy(deep=False) for dim, label in coords.variables.items()}  # attrs of their own
-        return annotate(assembled(variables, labels, coords, self.attrs), self.table)
+        return annotate(assembled(variables, labels, coords.xindexes, self.attrs), self.table)
 
 
 @lru_cache(maxsize=64)

@@ -24,6 +24,8 @@ from rfscale.engine.version import SOFTWARE
 PACKAGES = ("numpy", "numba", "xarray", "zarr")
 PARALLEL_FROM = 1 << 18  # architectures, or other numbers, that are worth a second thread
 TASKS_PER_THREAD = 4
+NO_DISK = 10**15  # bytes of figures that no disk takes, compressed as they are
+ALWAYS_FREE = 1 << 26  # bytes that are not worth 0.1 ms to find out how many there are
 
 
 @contextmanager
@@ -98,11 +100,14 @@ def _processor() -> str:
 
 def check_memory(needed: int) -> None:
     """Refuse results that do not fit the free memory."""
+    if needed < ALWAYS_FREE:
+        return
     free = free_memory()
     if needed > free:
+        stored = "write it to a store, " if needed < NO_DISK else ""
         raise InputError(
             f"the result needs {size_text(needed)} of memory and {size_text(free)} are free; "
-            "write it to a store, give `stages`, or ask rf.count, best, pareto or sample, which list nothing"
+            f"{stored}give `stages`, or ask rf.count, best, pareto or sample, which list nothing"
         )
 
 

@@ -160,3 +160,67 @@ def branches_counted_by_area() -> Case:
     scale, note = space.size / SAMPLED, f"{SAMPLED} of {space.size:.2g} timed"
     each = Contender(lambda: one_by_one(space, indices), scale=scale, rounds=1, note=note)
     return Case(f"stacks of {stages} blocks of dilations, counted by area", ours, check, {"rf.profile of each": each})
+
+
+@case
+def darts_by_extent() -> Case:
+    """All genotypes of DARTS, by hulls on both sides."""
+    from tests.oracles.branching_sets import darts_extents
+
+    nodes = sized(4, 2)
+    space = rf.Space.from_dict(rf.cells.darts(nodes=nodes))
+
+    def loop() -> dict[int, int]:
+        return dict(darts_extents(8, nodes))
+
+    def check(answer: xr.DataArray) -> None:
+        assert dict(zip(answer.extent.values.tolist(), answer.values.tolist(), strict=True)) == loop()
+
+    ours = Contender(lambda: rf.count(anew(space), "extent"), note="the space is new")
+    others = {"Python": Contender(loop, rounds=1)}
+    return Case(f"{space.size:.2g} genotypes of DARTS, counted by extent", ours, check, others, space.size, "genotypes")
+
+
+def front(space: rf.Space, what: str) -> Case:
+    """Params against extent, the space new, against some networks worked out one by one."""
+    indices = np.random.default_rng(1).integers(space.size, size=4).tolist()
+
+    def loop() -> list[tuple[int, int]]:
+        found = []
+        for index in indices:
+            try:
+                network = space.network(index)
+            except rf.InputError:  # no path leads through
+                continue
+            found.append(costed(network))
+        return found
+
+    def check(answer: xr.Dataset) -> None:
+        rows = [(int(p), int(e)) for p, e in zip(answer.params.values, answer.extent.values, strict=True)]
+        assert rows == [costed(space.network(answer.isel(rank=i))) for i in range(len(rows))]
+        assert sorted(rows) == sorted(set(rows), key=lambda row: row[1])
+        for params, extent in loop():
+            assert any(p <= params and e >= extent for p, e in rows)
+
+    ours = Contender(lambda: rf.pareto(anew(space), "params", "-extent"), note="the space is new")
+    scale, note = space.size / len(indices), f"{len(indices)} of {space.size:.2g} timed"
+    each = Contender(loop, scale=scale, rounds=1, note=note)
+    return Case(what, ours, check, {"rf.profile of each": each}, space.size, "architectures")
+
+
+def costed(network: rf.Network) -> tuple[int, int]:
+    """Params and extent."""
+    profile = rf.profile(network)
+    return int(profile.params.sum()), int(profile.extent.isel(layer=-1).values[0])
+
+
+@case
+def darts_front() -> Case:
+    spec = rf.cells.darts(nodes=sized(4, 2), channels=16)
+    return front(rf.Space.from_dict(spec), "params against extent of all of DARTS")
+
+
+@case
+def nasbench201_front() -> Case:
+    spec = rf.cells.nasbench201(own=True) | {"channels": {"base": 16, "growth": 2}}
+    return front(rf.Space.from_dict(spec), "params against extent of NAS-Bench-201, cells of their own")

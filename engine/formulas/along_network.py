@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
-from math import inf, isnan, nan
+from math import gcd, inf, isnan, nan
 from typing import NamedTuple
 
+from rfscale.engine.footprints.intervals import IMAGE_INTERVALS, Intervals
 from rfscale.engine.footprints.plan import Plan, Step
 from rfscale.engine.formulas.registry import START, advance, leaves_gaps, published_after
+from rfscale.engine.network.axis_maps import AxisMap
 from rfscale.engine.network.ops import OPS
 
 GLOBAL = "its receptive field is global"
@@ -26,7 +29,7 @@ class Closed(NamedTuple):
 
     pixels: tuple[int, ...]
     new: tuple[int, ...]
-    regular: bool
+    regular: tuple[bool, ...]
     reason: str = ""
 
 
@@ -70,7 +73,7 @@ def published_values(plan: Plan) -> list[Published]:
 def closed_values(plan: Plan) -> list[Closed]:
     """Return the closed form at each layer, in whole numbers; a layer outside its domain carries the reason."""
     ndim = len(plan.network.axes)
-    image = Closed((1,) * ndim, (1,) * ndim, True)
+    image = Closed((1,) * ndim, (1,) * ndim, (True,) * ndim)
     out: list[Closed] = []
     for step in plan.steps:
         branches = [image if s < 0 else out[s] for s in step.sources]
@@ -84,7 +87,7 @@ def closed_values(plan: Plan) -> list[Closed]:
 
 
 def _outside(reason: str) -> Closed:
-    return Closed((), (), False, reason)
+    return Closed((), (), (), reason)
 
 
 def _advanced(step: Step, before: Closed) -> Closed:
@@ -95,11 +98,11 @@ def _advanced(step: Step, before: Closed) -> Closed:
         return _outside(f"no closed form for {_name(step)}")
     if all(k == s == 1 for k, s, _ in shapes):  # pads and crops
         return before
-    if not before.regular:
+    if not all(goes_on or k == s == 1 for goes_on, (k, s, _) in zip(before.regular, shapes, strict=True)):
         return _outside("after a dilated layer that left holes no formula in (S, P) is exact")
     axes = [_on_axis(*axis) for axis in zip(before.pixels, before.new, shapes, strict=True)]
     pixels, new, gaps = zip(*axes, strict=True)
-    return Closed(pixels, new, not any(gaps))
+    return Closed(pixels, new, tuple([r and not gap for r, gap in zip(before.regular, gaps, strict=True)]))
 
 
 @lru_cache(maxsize=1024)  # the axes of most networks are alike, and so are the layers of their blocks
@@ -117,10 +120,69 @@ def _merged(plan: Plan, step: Step, branches: list[Closed]) -> Closed:
         intervals = plan.steps[source].intervals if source >= 0 else None
         if branch.reason or step.intervals is None or intervals is None:
             continue
-        spans = all(a.bounds == b.bounds for a, b in zip(intervals, step.intervals, strict=True))
-        if spans and branch.pixels == tuple(i.extent for i in intervals):
+        if _spans(intervals, step.intervals) and branch.pixels == tuple(i.extent for i in intervals):
             return branch
     return _outside("no branch of this merge is solid and contains the others")
+
+
+def solid_boxes(plan: Plan) -> list[bool]:
+    """Return whether the bounding box is known to be the footprint, at each layer, by boxes alone.
+
+    The image is solid. So is a layer on a solid map if, at every entry, the boxes that it reads join to one, and a
+    merge if one of its branches is solid and spans the others. Where the boxes of entries differ, the jump does not
+    tell what two of them share, and the answer is no.
+    """
+    solid: list[bool] = []
+    image = (IMAGE_INTERVALS,) * len(plan.network.axes)
+    for step in plan.steps:
+        before = [(True, image) if s < 0 else (solid[s], plan.steps[s].intervals) for s in step.sources]
+        if step.intervals is None:
+            solid.append(False)
+        elif OPS[step.layer.op].kind == "merge":
+            solid.append(any(known and own is not None and _spans(own, step.intervals) for known, own in before))
+        else:
+            known, own = before[0]
+            axes = zip(own or (), step.maps or (), strict=True)
+            solid.append(known and (step.passes or all(_joins(*axis) for axis in axes)))
+    return [
+        known and all(_even(axis) for axis in step.intervals or ())
+        for known, step in zip(solid, plan.steps, strict=True)
+    ]
+
+
+def join(boxes: Iterable[tuple[int, int]]) -> bool:
+    """Return whether intervals of whole numbers, each given by its first and last one, leave no gap."""
+    reached: int | None = None
+    for low, high in sorted(boxes):
+        if reached is not None and low > reached + 1:
+            return False
+        reached = high if reached is None else max(reached, high)
+    return reached is not None
+
+
+def _joins(before: Intervals, layer: AxisMap) -> bool:
+    """Whether the boxes that each entry of a layer reads on an axis join to one."""
+    n = len(before.bounds)
+    if n == 1 and layer.window is not None:
+        taps, _, step = layer.window
+        return taps == 1 or abs(step * before.shift) <= before.extent
+    blocks = n // gcd(n, layer.down)
+    read = ([before.at(entry) for entry in layer.reads(o)] for o in range(layer.up * blocks))
+    return all(None not in boxes and join(b for b in boxes if b) for boxes in read)
+
+
+def _spans(branch: tuple[Intervals, ...], whole: tuple[Intervals, ...]) -> bool:
+    """Whether a branch has the boxes of the merge, at every entry."""
+    return all(a.expand(len(b.bounds)).bounds == b.bounds for a, b in zip(branch, whole, strict=True))
+
+
+def _even(axis: Intervals) -> bool:
+    """Whether the boxes of all entries are alike, one jump apart."""
+    n, first = len(axis.bounds), axis.bounds[0]
+    return first is not None and all(
+        bound is not None and all(n * (b - a) == u * axis.shift for a, b in zip(first, bound, strict=True))
+        for u, bound in enumerate(axis.bounds)
+    )
 
 
 def _name(step: Step) -> str:

@@ -65,10 +65,11 @@ def text_name(value: object, what: str) -> str:
 
 def listed(value: object) -> list[Any] | None:
     """Return a list of the values of a sequence, or None for anything that is not one."""
-    if value is None or type(value) is int:  # by far the most; what follows is slow
+    kind = type(value)
+    if value is None or kind is int or kind is str or kind is dict:  # by far the most; what follows is slow
         return None
     if type(value) is list:
-        return value.copy()
+        return list(value)
     if isinstance(value, str | bytes | Mapping):
         return None
     if isinstance(value, Sequence):

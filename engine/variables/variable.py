@@ -57,7 +57,7 @@ LAYER, LAYER_AXIS = ("layer",), ("layer", "axis")  # dims
 def assembled(
     variables: Mapping[Any, xr.Variable],
     labels: Mapping[Any, xr.Variable],
-    coords: xr.Coordinates,
+    known: Mapping[Any, xr.Index],
     attrs: dict[Any, Any],
 ) -> xr.Dataset:
     """Return ``xr.Dataset(variables, labels, attrs)`` of variables that are known to fit together.
@@ -69,16 +69,15 @@ def assembled(
     variables : mapping of name to xr.Variable
         The dims of each are among `labels`.
     labels : mapping of dim to xr.Variable
-        The coordinate of each dim, as `coords` has it.
-    coords : xr.Coordinates
-        It has the indexes of the labels.
+        The coordinate of each dim.
+    known : mapping of dim to xr.Index
+        The indexes of these labels, and maybe others.
     attrs : dict
         Goes into the dataset as it is.
     """
     import xarray as xr
 
     sizes = {dim: label.size for dim, label in labels.items()}
-    known = coords.xindexes
     indexes = {dim: known[dim] for dim in labels}
     return xr.Dataset._construct_direct({**variables, **labels}, {*labels}, sizes, attrs, indexes)
 

@@ -11,6 +11,7 @@ from rfscale.engine.kernels.jit import inline, jit
 
 _ONE = np.uint64(1)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
+FEW_MASKS = 64  # so many are quicker compared than all choices of a state made
 
 
 @inline
@@ -213,12 +214,12 @@ def undominated_rows(group, values, weight, k):
 
 
 @inline
-def _may_lead(row, base, costs, wanted):
-    """Whether what a state has is part of some of a few wanted masks, and costs no more."""
+def _may_lead(row, base, costs, wanted, next_one, begin):
+    """Whether what a state has is part of some wanted mask of which choices are still to find, and costs no more."""
     words = base.shape[1]
-    if wanted.shape[0] > 64:
-        return True
     for i in range(wanted.shape[0]):
+        if next_one[i] == begin[i + 1]:
+            continue
         within = True
         for w in range(words):
             if base[row, w] & ~wanted[i, w]:
@@ -270,9 +271,11 @@ def last_choices(states, base, weight, costs, edges, fixed, slots, times, price,
         np.zeros(n_slots, np.int64),
     )
     mask, known = np.empty(words + more, np.uint64), np.empty(n_slots * n_slots, np.int64)
-    next_one, passed = begin[:-1].copy(), np.zeros(wanted.shape[0], np.int64)
+    next_one, passed, left = begin[:-1].copy(), np.zeros(wanted.shape[0], np.int64), number.shape[0]
     for row in range(states.shape[0]):
-        if not _may_lead(row, base, costs, wanted):
+        if left == 0:
+            break
+        if wanted.shape[0] <= FEW_MASKS and not _may_lead(row, base, costs, wanted, next_one, begin):
             continue
         n = _distinct_slots(row, states, base, edges, fixed, price, own, first, kind)
         known[: n * n] = -2
@@ -299,4 +302,5 @@ def last_choices(states, base, weight, costs, edges, fixed, slots, times, price,
                 m = next_one[i]
                 out[0, m], out[1, m], out[2, m] = row, c, number[m] - passed[i]
                 next_one[i] += 1
+                left -= 1
             passed[i] += many

@@ -33,11 +33,11 @@ import numpy as np
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.variables import Variable
-from rfscale.sweeps.machine import PARALLEL_FROM, threads_for
+from rfscale.sweeps.machine import threads_for
 from rfscale.sweeps.runs import rows
 from rfscale.sweeps.runs.evaluator import Arrays
 from rfscale.sweeps.states.compiled import compiled
-from rfscale.sweeps.states.graph import FIGURES, AxisGraph
+from rfscale.sweeps.states.graph import FIGURES, MIN_EDGES_TO_TEST_MERGING, AxisGraph
 from rfscale.sweeps.states.tails import Rows, TailFigures
 from rfscale.sweeps.variables import COSTS, FORMULAS, UNION_FIGURES, VARIABLES
 
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
 
 MEMORY = 1 << 30  # bytes that the states of one axis may take before enumeration goes depth first
-# of ready rows of one stage: they stay in the cache, and rows of 125 are copied 1.7 times as fast as rows of 25
-ROW_BYTES = 1 << 20
+ROW_BYTES = 1 << 20  # of ready rows of one stage: they stay in the cache
+LONG_ROW = 64  # architectures of rows that are copied as fast as numpy fills memory: longer ones only take room
 UnionRows = dict[tuple[str, int | None], np.ndarray]  # of spaces with branches: by figure, and axis where these differ
 MAX_ROW = 1 << 12  # architectures in a row that are worked out beforehand, in spaces whose states rarely merge
 
@@ -90,6 +90,8 @@ class Blocks:
         self.with_formulas = formulas
         self._formulas: Formulas | None = None
         self._figure_rows: dict[tuple[int, int], tuple[int, Made]] = {}
+        self._built = [0] * len(self.axes)  # levels of each axis that are known to be worth it, and to fit
+        self._all_nodes: dict[int, list[np.ndarray]] = {}  # by axis, those that each stage starts from
         self._rows_of_unions: dict[int, tuple[int, UnionRows]] = {}
         self._cost_rows: dict[tuple[int, str], tuple[int, np.ndarray]] = {}
 
@@ -193,7 +195,9 @@ class Blocks:
         first, made = self._rows(stage, axis)
         per_row = prod(p.choices for p in self.programs[first : stage + 1])
         low, high = start // per_row, -(-stop // per_row)
-        nodes = self._nodes([level.follow for level in graph.levels], first, low, high)
+        whole = low == 0 and high * per_row == self.size(stage)
+        follow = [level.follow for level in graph.levels]
+        nodes = self._nodes_before(axis, first) if whole else rows.nodes_before(follow, first, low, high)
         begin, end = start - low * per_row, stop - low * per_row
         if made is None:
             graph.enumerate_range(range(first, stage + 1), nodes, begin, end, views, self._words(stage))
@@ -232,7 +236,7 @@ class Blocks:
         first, tables = self._union_rows(stage)
         per_row = prod(p.choices for p in self.programs[first : stage + 1])
         low, high = start // per_row, -(-stop // per_row)
-        nodes = self._nodes([level.follow for level in self.axes[0].levels], first, low, high)
+        nodes = rows.nodes_before([level.follow for level in self.axes[0].levels], first, low, high)
         begin, end = start - low * per_row, stop - low * per_row
         columns = [(name, axis) for name, axis in tables if name in wanted]
         views = [out[name] if axis is None else out[name][:, axis] for name, axis in columns]
@@ -275,7 +279,8 @@ class Blocks:
         choices = prod(self._choices(s) for s in stages)
         if n * choices * 4 * len(FIGURES) > self.memory // 4 or (first < stage and choices > MAX_ROW):
             return first, None
-        fits_longer = first and 4 * len(FIGURES) * choices * graph.levels[first - 1].follow.size <= ROW_BYTES
+        fits_longer = first and choices < LONG_ROW
+        fits_longer = fits_longer and 4 * len(FIGURES) * choices * graph.levels[first - 1].follow.size <= ROW_BYTES
         if has_figures:
             figures = np.array([*graph.figures(stage).values()], np.int32)
             tables = figures.take(graph.levels[stage].follow, axis=1, mode="clip")
@@ -288,25 +293,33 @@ class Blocks:
             else:
                 made = tail.rows()
                 tables = np.array([made[name].by_node() for name in FIGURES])
-        while first and tables[:, 0].nbytes * graph.levels[first - 1].follow.size <= ROW_BYTES:
+        while first and tables.shape[2] < LONG_ROW:
+            follow = graph.levels[first - 1].follow
+            if tables[:, 0].nbytes * follow.size > ROW_BYTES:
+                break
             first -= 1
-            follow = graph.levels[first].follow
             tables = tables.take(follow, axis=1).reshape(len(FIGURES), len(follow), -1)
         return first, {name: Rows(table) for name, table in zip(FIGURES, tables, strict=True)}
 
     def _built_levels(self, stage: int, axis: int) -> tuple[int, bool]:
         """Levels that the rows of a stage are made from, and whether the stage has a level of its own, with figures."""
-        graph, levels = self.axes[axis], 0
+        graph, levels = self.axes[axis], min(stage, self._built[axis], len(self.axes[axis].levels))
         while levels < stage and self._is_worth_a_level(graph, levels):
             if self.compiled.build(axis, levels + 1, self.memory) == levels:
                 break
             levels += 1
+        self._built[axis] = max(levels, self._built[axis])
         if levels < stage:
             return levels, False
-        ahead = stage < len(self.stages) - 1 and self._is_worth_a_level(graph, stage)  # the next stage needs it
-        ahead = ahead or graph.pool.is_plain(len(graph.before(stage).state) * self._choices(stage))
-        own = ahead or len(graph.levels) > stage
-        return stage, own and self.compiled.build(axis, stage + 1, self.memory) > stage
+        edges = len(graph.before(stage).state) * self._choices(stage)
+        # the next stage needs it, or so few states are sooner looked up than ways without them
+        ahead = stage < len(self.stages) - 1 or edges < MIN_EDGES_TO_TEST_MERGING
+        worth = ahead and self._is_worth_a_level(graph, stage)
+        own = worth or len(graph.levels) > stage or graph.pool.is_plain(edges)
+        own = own and self.compiled.build(axis, stage + 1, self.memory) > stage
+        if own and worth:
+            self._built[axis] = max(stage + 1, self._built[axis])
+        return stage, own
 
     def _is_worth_a_level(self, graph: AxisGraph, stage: int) -> bool:
         """Whether to build the level after a stage, where later ones start from it.
@@ -320,27 +333,13 @@ class Blocks:
     def _choices(self, stage: int) -> int:
         return self.programs[stage].choices
 
-    def _nodes(self, follow: list[np.ndarray], stage: int, low: int, high: int) -> np.ndarray:
-        """Nodes that stage number `stage` starts from, of architectures low..high-1 of the stages before it."""
-        nodes = np.zeros(1, np.int32)
-        ranges = [(low, high)]  # of each stage before, from the last to the first
-        for before in range(stage - 1, 0, -1):
-            choices = self._choices(before)
-            ranges.append((ranges[-1][0] // choices, -(-ranges[-1][1] // choices)))
-        small = sum(b - a < PARALLEL_FROM for a, b in ranges)
-        with threads_for(0):
-            nodes = self._walk(nodes, follow, ranges, 0, min(stage, small))
-        return self._walk(nodes, follow, ranges, small, stage)
-
-    def _walk(
-        self, nodes: np.ndarray, follow: list[np.ndarray], ranges: list[tuple[int, int]], first: int, last: int
-    ) -> np.ndarray:
-        """Nodes after the stages first..last-1; `ranges` has the architectures of each, the last stage's first."""
-        for before in range(first, last):
-            low, high = ranges[len(ranges) - 1 - before]
-            start = low // self._choices(before) * self._choices(before)
-            nodes = rows.walk(nodes, follow[before], low - start, high - start)
-        return nodes
+    def _nodes_before(self, axis: int, stage: int) -> np.ndarray:
+        """Nodes that a stage starts from, of all architectures: kept, as the next stages' are made of them."""
+        known = self._all_nodes.setdefault(axis, [np.zeros(1, np.int32)])
+        while len(known) <= stage:
+            follow = self.axes[axis].levels[len(known) - 1].follow
+            known.append(rows.walk(known[-1], follow, 0, known[-1].size * follow.shape[1]))
+        return known[stage]
 
     # costs -----------------------------------------------------------------------------------------------------------
 

@@ -20,8 +20,8 @@ class Values(NamedTuple):
     """Values of the formulas of n architectures: what the next layer needs.
 
     `area`, `overlap` (n,) are the article's, nan where it has no formula; `pixels`, `new` (axes, n) the closed form's
-    in whole numbers, `new` being those that the next entry has not; `regular` says whether a formula can go on from
-    here, `inside` whether there is a value at all.
+    in whole numbers, `new` being those that the next entry has not; `regular` (axes, n) says where a formula can go on,
+    `inside` (n,) whether there is a value at all.
     """
 
     area: np.ndarray
@@ -60,7 +60,7 @@ class Formulas:
             spans.append((spans[-1][0] // program.choices, -(-spans[-1][1] // program.choices)))
         one, yes = np.ones(1), np.ones(1, bool)
         whole = np.ones((self.ndim, 1), np.int64)
-        values, live = Values(one * START[0], one * START[1], whole, whole, yes, yes), np.zeros(1, np.int32)
+        values, live = Values(one * START[0], one * START[1], whole, whole, whole > 0, yes), np.zeros(1, np.int32)
         for program, (first, _), (begin, end) in zip(self.programs, spans[:0:-1], spans[-2::-1], strict=False):
             cut = slice(begin - first * program.choices, end - first * program.choices)
             values, live = self._after(program, values, live, cut)
@@ -104,8 +104,10 @@ class Formulas:
             return before.pixels, before.new, before.regular, before.inside
         axes = list(zip(before.pixels, before.new, windows, strict=True))
         pairs = [advance(w, u, *window) for w, u, window in axes]
-        inside = before.inside & before.regular
-        regular = inside & ~np.logical_or.reduce([leaves_gaps(w, u, *window) for w, u, window in axes])
+        goes_on = [r | (k == s == 1) for r, (k, s, _) in zip(before.regular, windows, strict=True)]
+        inside = before.inside & np.logical_and.reduce(goes_on)
+        gaps = np.stack([leaves_gaps(w, u, *window) | (w < 0) for w, u, window in axes])
+        regular = inside & before.regular & ~gaps
         pixels = np.where(inside, np.stack([w for w, _ in pairs]), 1)
         new = np.where(inside, np.stack([u for _, u in pairs]), 1)
         return pixels, new, regular, inside

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MAX_DIMS = 64  # of a numpy array
+
+
+class Labels(NamedTuple):
+    """Labels of all dims of a space, as variables and as indexes: mappings by dim."""
+
+    variables: Mapping[str, xr.Variable]
+    indexes: Mapping[str, xr.Index]
+
+    def of(self, dims: Iterable[str]) -> dict[Hashable, xr.Variable]:
+        """Return the labels of some dims, with attrs of their own."""
+        labels = self.variables
+        return {d: bare(type(labels[d]), (d,), labels[d]._data) for d in dims}
 
 
 def blocks_of(
@@ -56,8 +68,8 @@ def wanted_stages(blocks: Evaluator, stages: Sequence[str] | None) -> tuple[str,
     return tuple(s for s in known if s in stages)
 
 
-def label(blocks: Evaluator, stage: str, out: dict[str, np.ndarray], coords: xr.Coordinates) -> xr.Dataset:
-    """Return the flat arrays of a whole stage as a dataset over its factors; `coords` are those of all stages."""
+def label(blocks: Evaluator, stage: str, out: dict[str, np.ndarray], labels: Labels) -> xr.Dataset:
+    """Return the flat arrays of a whole stage as a dataset over its factors; `labels` are those of all stages."""
     import xarray as xr
 
     known, axes = blocks.dims(stage), len(blocks.axis_labels)
@@ -68,10 +80,15 @@ def label(blocks: Evaluator, stage: str, out: dict[str, np.ndarray], coords: xr.
     for name, spec in specs.items():
         per_axis = spec.per_axis and axes > 0
         array = out[name].reshape((*shape, axes) if per_axis else shape)
-        variables[name] = xr.Variable(met if per_axis else dims, array, fastpath=True)
-    labels = coords.variables
-    own = {d: labels[d].copy(deep=False) for d in met}  # attrs of its own
-    return annotate(assembled(variables, own, coords, blocks.attrs(stage)), specs)
+        variables[name] = bare(xr.Variable, met if per_axis else dims, array)
+    return annotate(assembled(variables, labels.of(met), labels.indexes, blocks.attrs(stage)), specs)
+
+
+def bare(kind: type[xr.Variable], dims: tuple[Hashable, ...], data: Any) -> Any:
+    """Return ``kind(dims, data, fastpath=True)`` of data that are known to fit the dims, in a fifth of the time."""
+    made = kind.__new__(kind)
+    made._dims, made._data, made._attrs, made._encoding = dims, data, None, None
+    return made
 
 
 def tree_of(root: xr.Dataset, stages: Mapping[str, xr.Dataset], name: str) -> xr.DataTree:
@@ -91,14 +108,22 @@ def tree_of(root: xr.Dataset, stages: Mapping[str, xr.Dataset], name: str) -> xr
     return tree
 
 
-def coordinates(blocks: Evaluator) -> xr.Coordinates:
+def coordinates(blocks: Evaluator) -> Labels:
     """Return the labels of all factors, and the axes where the space is not square, indexed once for all stages."""
-    import xarray as xr
     from xarray.indexes import PandasIndex  # of xarray itself only in later versions
 
-    labels: dict[str, Any] = {name: np.array(labels) for name, labels in blocks.space.dims.items()}
+    dims: dict[str, tuple[Any, ...]] = dict(blocks.space.dims)
     if blocks.axis_labels:
-        labels["axis"] = np.array(blocks.axis_labels)
-    indexes = {name: PandasIndex(values, name, values.dtype) for name, values in labels.items()}
+        dims["axis"] = blocks.axis_labels
+    alike: dict[tuple[Any, ...], Any] = {}  # most factors have the labels of another one: 5 times as fast
+    indexes = {}
+    for name, labels in dims.items():
+        key = labels, *map(type, labels)  # 1 is not True
+        if key in alike:
+            index = PandasIndex(alike[key].index.rename(name), name, alike[key].coord_dtype, fastpath=True)
+        else:
+            values = np.array(labels)
+            index = alike[key] = PandasIndex(values, name, values.dtype)
+        indexes[name] = index
     variables = {name: index.create_variables()[name] for name, index in indexes.items()}
-    return xr.Coordinates(variables, indexes)  # half the time that it takes to find out what labels are
+    return Labels(variables, indexes)

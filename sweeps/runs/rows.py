@@ -10,10 +10,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rfscale.sweeps.machine import in_threads
+from rfscale.sweeps.machine import PARALLEL_FROM, in_threads
 
 ROWS_AT_ONCE = 1 << 14  # so that their indices stay in the cache
 SUMS_AT_ONCE = 1 << 15  # numbers that are copied, and then added to while they are in the cache
+
+
+def nodes_before(follow: Sequence[np.ndarray], stage: int, low: int, high: int) -> np.ndarray:
+    """Nodes that a stage starts from, of architectures low..high-1 of the stages before it; `follow` is by stage."""
+    nodes = np.zeros(1, np.int32)
+    ranges = [(low, high)]  # of each stage before, from the last to the first
+    for before in range(stage - 1, 0, -1):
+        choices = follow[before].shape[1]
+        ranges.append((ranges[-1][0] // choices, -(-ranges[-1][1] // choices)))
+    for before in range(stage):
+        low, high = ranges[stage - 1 - before]
+        start = low // follow[before].shape[1] * follow[before].shape[1]
+        nodes = walk(nodes, follow[before], low - start, high - start)
+    return nodes
 
 
 def walk(nodes: np.ndarray, follow: np.ndarray, begin: int, end: int) -> np.ndarray:
@@ -30,6 +44,8 @@ def walk(nodes: np.ndarray, follow: np.ndarray, begin: int, end: int) -> np.ndar
     -------
     int32 array (end - begin,)
     """
+    if begin == 0 and end == nodes.size * follow.shape[1] < PARALLEL_FROM:
+        return follow.take(nodes, axis=0, mode="clip").reshape(-1)
     out = np.empty(end - begin, follow.dtype)
     copy_rows(nodes, [follow], begin, end, [out])
     return out

@@ -89,12 +89,12 @@ def run(
     wanted = wanted_stages(blocks, stages)
     check_dims(blocks)
     check_memory(sum(blocks.size(s) * blocks.row_bytes(s) for s in wanted))
-    coords = coordinates(blocks)
+    labels = coordinates(blocks)
     if isinstance(space, Space):
         made = answer_arrays(blocks, {stage: blocks.size(stage) for stage in wanted})
     else:
         made = {stage: _networks(space, progress) for stage in wanted}
-    datasets = {stage: label(blocks, stage, made[stage], coords) for stage in wanted}
+    datasets = {stage: label(blocks, stage, made[stage], labels) for stage in wanted}
     tree = tree_of(xr.Dataset(attrs=attributes(space, "run")), datasets, space.name)
     if isinstance(space, Space):  # last: the answer drives all else from the cache
         for stage in wanted:
@@ -106,7 +106,10 @@ def _fill(blocks: Evaluator, stage: str, out: dict[str, np.ndarray], progress: C
     """Write the figures of all architectures of a stage, piece by piece."""
     for start in range(0, blocks.size(stage), PIECE):
         stop = min(start + PIECE, blocks.size(stage))
-        blocks.fill(stage, start, stop, {name: values[start:stop] for name, values in out.items()})
+        if stop - start == blocks.size(stage):
+            blocks.fill(stage, start, stop, out)
+        else:
+            blocks.fill(stage, start, stop, {name: values[start:stop] for name, values in out.items()})
         if progress:
             progress(stop - start)
 

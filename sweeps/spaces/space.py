@@ -318,6 +318,7 @@ def _folded_together(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
 
 def _is_square(stages: Sequence[Stage], factors: Sequence[Factor]) -> bool:
     """Whether every layer is alike on all axes."""
+    stages = [*{(id(s.choices), id(s.params)) if s.choices else id(s): s for s in stages}.values()]
     params = [(key, v) for s in stages for block in s.blocks for key, v in block.items()]
     values: list[Any] = [v for key, v in params if key in PER_AXIS and key != "start"]
     values += [v for f in factors for v in f.values]
@@ -363,10 +364,14 @@ def _count_axes(spec: Mapping[str, Any], stages: Sequence[Any]) -> int:
         return stated
     shared = spec.get("factors")
     nested: list[Any] = list(shared.values()) if isinstance(shared, Mapping) else []
+    met: dict[int, Any] = {}
     for stage in stages:
         if isinstance(stage, Mapping):
             nested += [v for k, v in stage.items() if k in PER_AXIS]
-            nested += [[v] for k, v in _choice_values([stage.get("choices"), stage.get("branches")]) if k in PER_AXIS]
+            for part in (stage.get("choices"), stage.get("branches")):
+                if part is not None and id(part) not in met:  # many stages have one list of choices
+                    met[id(part)] = part  # kept, so that no other object has its number
+                    nested += [[v] for k, v in _choice_values(part) if k in PER_AXIS and type(v) is not int]
     for values in nested:
         for value in listed(values) or []:
             length = len(listed(value) or [0, 0])

@@ -46,6 +46,7 @@ class StageReader:
             self.cells = read_cells(cells, read_ops(ops, StageReader({}, ndim)._block))
         self.found: dict[str, Factor] = {}  # shared factors by first use
         self._known: dict[str, Any] = {}  # choices that were read: other stages have the same as a rule
+        self._texts: dict[int, tuple[object, str | None]] = {}  # those as texts, by the number of their object
 
     def read(self, given: object, position: int) -> Stage:
         """Return the stage of one mapping."""
@@ -199,7 +200,9 @@ class StageReader:
             raise InputError(f"choices of stage {name!r} is {shown(given)}; it must be a list of at least one layer")
         factor_name = f"{name}_choice"
         self.uses.append(factor_name)
-        text = _plain_text(entries)
+        if id(given) not in self._texts:
+            self._texts[id(given)] = given, _plain_text(entries)
+        text = self._texts[id(given)][1]
         known = self._known.get(text or "")
         blocks, labels = known or self._read_choices(entries, name)
         if text is not None:

@@ -90,7 +90,7 @@ class Stage:
     uses: tuple[str, ...]
     source: str | None = None
 
-    @property
+    @cached_property
     def blocks(self) -> tuple[Mapping[str, Value | Ref], ...]:
         """Its own parameters, and those of all layers of all choices and branches."""
         return (self.params, *flat_blocks(block for choice in self.choices or () for block in choice))
@@ -162,6 +162,12 @@ class Stage:
         nodes = wirer.wiring(at)
         return Wired(nodes, start, wiring_stride(nodes) if self.cell is None else wirer.ratio)
 
+    def use(self, chosen: Mapping[str, Value], layers: Callable[[Mapping[str, Any]], Sequence[ChainLayer]]) -> Wiring:
+        """Return the nodes of one use of its cell; `layers` gives the layers of a block."""
+        assert self.cell is not None
+        wirer = Wirer(self.name, layers, chosen)
+        return wirer.wiring(self.cell.wire(wirer, 0))
+
     @property
     def folded(self) -> bool:
         """Whether it uses a cell of more choices than tables hold."""
@@ -178,8 +184,20 @@ class Stage:
     def block_layers(
         self, block: Mapping[str, Value | Ref], chosen: Mapping[str, Value], ndim: int
     ) -> list[ChainLayer]:
-        """Return the layers of one block that is neither branches nor cell."""
-        pick = _picker(chosen)
+        """Return the layers of one block that is neither branches nor cell; those of equal blocks are made once."""
+        values = [(key, chosen[v.factor] if isinstance(v, Ref) else v) for key, v in block.items()]
+        key = (ndim, *values)
+        if key not in self._made:
+            self._made[key] = self._layers_of(dict(values), ndim)
+        return [*self._made[key]]
+
+    @cached_property
+    def _made(self) -> dict[tuple[Any, ...], list[ChainLayer]]:
+        """The layers of blocks so far, by the values of their parameters."""
+        return {}
+
+    def _layers_of(self, block: Mapping[str, Value | Ref], ndim: int) -> list[ChainLayer]:
+        pick = _picker({})
         times, place = pick(block, "repeat", 1), pick(block, "stride_at", "first")
         either = resolved_layer(block, pick, False, ndim), resolved_layer(block, pick, True, ndim)
         return [either[i == (0 if place == "first" else times - 1)] for i in range(times)]

@@ -25,7 +25,8 @@ from rfscale.sweeps.spaces.graphs.wiring import Block, ChainLayer, Given, Parall
 from rfscale.sweeps.spaces.stages import Ref, Stage, Value
 from rfscale.sweeps.states.cell_effects import CellEffects
 from rfscale.sweeps.states.cells.compile import Folded, PairCompiler, combinations
-from rfscale.sweeps.states.effects import Effect, Effects, EffectTable
+from rfscale.sweeps.states.cells.uses import Uses, uses_of
+from rfscale.sweeps.states.effects import Effects, EffectTable
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
@@ -76,6 +77,8 @@ class Program:
         What is kept after it: 0 is its own output, i that of before[i - 1].
     wirings : callable
         Gives the wirings of a variant, choice by choice, in a space with branches.
+    uses : callable
+        Gives the uses of a cell of a variant, choice by choice, where the stage is uses of one and maps have one scale.
     pair_wirings, folded, adapt, keep
         Of a space with cells of two inputs, or of many choices (sweeps/states/cells/compile.py): wirings, from what
         the stage finds; uses of such a cell, which have no effects here; what an earlier map of smaller jump passes
@@ -91,6 +94,7 @@ class Program:
     layers: tuple[tuple[tuple[ChainLayer, ...], ...], ...]
     effects: Sequence[Sequence[Any]] = ()
     wirings: Callable[[int], Iterator[Wiring]] | None = None
+    uses: Callable[[int], Iterator[Uses]] | None = None
     pair_wirings: Callable[[int, Given], Iterator[Wired]] | None = None
     folded: Folded | None = None
     adapt: str | None = None
@@ -203,20 +207,29 @@ def _compile_effects(
     ndim = len(space.axes)
     axes = 1 if space.square else ndim
 
-    def wirings(variant: int) -> Iterator[Wiring]:
+    def chosen_of(variant: int) -> Iterator[dict[str, Value]]:
         at = np.unravel_index(variant, [len(values[n]) for n in reads] or [1])
         given = {n: values[n][i] for n, i in zip(reads, at, strict=False)}
-        return (stage.wiring(given | c, ndim) for c in combinations(new, values))
+        return (given | c for c in combinations(new, values))
+
+    def wirings(variant: int) -> Iterator[Wiring]:
+        return (stage.wiring(chosen, ndim) for chosen in chosen_of(variant))
 
     cell = stage.cell
     if space.scaled:
         on_maps = _effects_on_maps(stage, reads, new, values, ndim, wirings)
         return {"tries": (), "layers": (), "effects_on_maps": on_maps, "wirings": wirings}
     if cell is not None:
-        effects: Sequence[Sequence[Effect]] = _cell_effects(stage, cell, reads, new, values, ndim, axes)
-    else:
-        effects = _each_effect(stage, prod(len(values[n]) for n in reads), wirings, Effects(stage.name, axes).effect)
-    return {"tries": (), "layers": (), "effects": effects, "wirings": wirings}
+        effects = _cell_effects(stage, cell, reads, new, values, ndim, axes)
+        return {
+            "tries": (),
+            "layers": (),
+            "effects": effects,
+            "wirings": wirings,
+            "uses": uses_of(stage, ndim, chosen_of),
+        }
+    each = _each_effect(stage, prod(len(values[n]) for n in reads), wirings, Effects(stage.name, axes).effect)
+    return {"tries": (), "layers": (), "effects": each, "wirings": wirings}
 
 
 def _effects_on_maps(

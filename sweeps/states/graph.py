@@ -10,6 +10,7 @@ import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -22,9 +23,10 @@ from rfscale.sweeps.kernels.plain import Sooner
 from rfscale.sweeps.machine import in_threads, threads_for
 from rfscale.sweeps.spaces.costs import CostRules, CostState
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, output_node
+from rfscale.sweeps.states.cells.uses import NumberedWiring, UseCosts, numbered_wiring
 from rfscale.sweeps.states.compile import Program
 from rfscale.sweeps.states.pool import Pool, layers_of
-from rfscale.sweeps.states.tails import TailFigures, tails_of
+from rfscale.sweeps.states.tails import TailFigures, TailNodes, tails_of
 
 FIGURES = ("pixels", "extent", "jump", "shared")
 MIN_EDGES_TO_TEST_MERGING = 1 << 14  # combinations of states and choices
@@ -36,8 +38,6 @@ MIN_NODES_OF_TAILS = 64  # of a live value: of fewer, to find out which ways dif
 MAX_LAYERS_OF_TAILS = 1 << 18  # of all ways: some 0.3 µs each
 NUMBERED = Sooner(kept=50_000, most=1 << 20)  # keys that numpy sorts: some 0.1 µs each
 DENSE_KEYS = 1 << 20  # keys that are numbered through a table of them all, whatever their number
-
-NumberedWiring = list[tuple[int, ChainLayer | str, tuple[int, ...]]]
 
 LOCK = threading.RLock()  # held while graphs are built: runs and questions of several threads share them
 
@@ -79,6 +79,7 @@ class AxisGraph:
         layers = [layer for p in self.programs for tries in p.tries for layer in layers_of(tries[self.axis])]
         self.pool = Pool({layer: i for i, layer in enumerate(dict.fromkeys(layers))})
         self.levels: list[Level] = []
+        self._tail_nodes: dict[int, TailNodes] = {}  # by the first stage of the tails
         self._words: list[int] = []  # that were needed up to each level: never falling
         self.nbytes = self._level_bytes = 0
 
@@ -133,15 +134,18 @@ class AxisGraph:
         """
         level = self.before(stages.start)
         programs = self.programs[stages.start : stages.stop]
-        lives, live = np.unique(level.live, return_inverse=True)
+        one = not level.live.any()
+        lives, live = (level.live[:1], level.live) if one else np.unique(level.live, return_inverse=True)
         longest = sum(max(len(chain) for row in p.layers for chain in row) for p in programs)
         wide = width * (longest + 1) > MAX_LANE_WORDS
         long = longest * len(lives) * prod(p.choices for p in programs) > MAX_LAYERS_OF_TAILS
         if wide or long or len(live) < MIN_NODES_OF_TAILS * len(lives):
             return None
-        jump, extent, _, _, start, _, _, words, _ = self.pool.columns
-        tails = tails_of(programs, self.axis, lives.tolist())
-        return TailFigures(tails, live, level.state, (jump, extent, start, words), width)
+        if stages.start not in self._tail_nodes:
+            jump, extent, _, _, start, _, _, words, _ = self.pool.columns
+            self._tail_nodes[stages.start] = TailNodes(live, level.state, (jump, extent, start, words))
+        nodes = self._tail_nodes[stages.start]
+        return TailFigures(tails_of(programs, self.axis, lives.tolist(), nodes.ways), nodes, width)
 
     def enumerated_rows(self, stages: range, width: int) -> np.ndarray:
         """Return the same figures, worked out node by node: int32 array (figures, nodes, choices)."""
@@ -199,6 +203,8 @@ def joined(ends: np.ndarray, program: Program, before: Level, states: int) -> Le
         ends *= program.n_live
         ends += program.next_live[before.live]
     follow, distinct = numbered(ends.reshape(-1), states * program.n_live)
+    if program.n_live == 1:
+        return Level(follow.reshape(ends.shape), distinct.astype(np.int32), np.zeros(len(distinct), np.int32))
     state, live = np.divmod(distinct, program.n_live)
     return Level(follow.reshape(ends.shape), state.astype(np.int32), live.astype(np.int32))
 
@@ -262,11 +268,13 @@ class CostGraph:
         self.follow: list[np.ndarray] = []
         self.weights: dict[str, list[np.ndarray]] = {"params": [], **({"macs": []} if rules.input_size else {})}
         self._keeps_maps = any(program.before for program in programs)
+        self._use_costs = UseCosts()
         start = (rules.start, *[rules.start] * len(programs[0].before)) if self._keeps_maps else rules.start
         nodes: dict[tuple[Any, int], int] = {(start, 0): 0}
         most = {name: [0] for name in self.weights}
         for program in programs:
             nodes, most = self._add(program, nodes, most)
+        del self._use_costs
 
     def _add(
         self, program: Program, nodes: dict[tuple[Any, int], int], most: dict[str, list[int]]
@@ -278,8 +286,14 @@ class CostGraph:
         weights = {name: np.zeros(shape, np.int64) for name in self.weights}
         after: dict[str, list[int]] = {name: [] for name in self.weights}
         ends_of = self._ends_of(program)
-        for (state, live), n in nodes.items():
-            for c, (end, params, macs) in enumerate(ends_of(state, int(program.variant[live]))):
+        pairs = [(state, int(program.variant[live])) for state, live in nodes]
+        known: dict[tuple[Any, int], list[tuple[Any, int, int]]] = {}
+        several = len(set(pairs)) < len(pairs)  # nodes that differ in their live value alone have the same ends
+        for pair, ((_, live), n) in zip(pairs, nodes.items(), strict=True):
+            ends = known.get(pair) or list(ends_of(*pair))
+            if several:
+                known[pair] = ends
+            for c, (end, params, macs) in enumerate(ends):
                 key = (end, int(program.next_live[live, c]))
                 node = follow[n, c] = found.setdefault(key, len(found))
                 for name, cost in (("params", params), ("macs", macs)):
@@ -303,6 +317,8 @@ class CostGraph:
 
         Where maps are kept for later stages, a node has the states of all of them, its own first.
         """
+        if program.uses is not None:
+            return partial(self._ends_of_uses, program)
         wirings: dict[int, list[NumberedWiring]] = {}
         layers: dict[ChainLayer | str, int] = {}
 
@@ -319,6 +335,20 @@ class CostGraph:
                 yield (one, *[(one, *state[1:])[i] for i in program.after]) if self._keeps_maps else one, params, macs
 
         return ends_of
+
+    def _ends_of_uses(self, program: Program, state: CostState, variant: int) -> Iterator[tuple[CostState, int, int]]:
+        """The same of uses of a cell: of each state, a choice of a cell is worked out once for all of them."""
+        assert program.uses is not None
+        costs = self._use_costs
+        for use in program.uses(variant):
+            end, params, macs = state, 0, 0
+            for _ in range(use.times):
+                key = (id(use.cell), use.labels, end)
+                one = costs.known.get(key)
+                if one is None:
+                    one = costs.known[key] = self._through(program.stage, costs.nodes(use), *costs.after(end))
+                end, params, macs = one[0], params + one[1], macs + one[2]
+            yield end, params, macs
 
     def _through(
         self,
@@ -337,8 +367,9 @@ class CostGraph:
                     one = self._rules.after(layer, [ends[i][0] for i in key[1:]])
                 except InputError as error:
                     raise InputError(f"stage {stage!r}: {error}") from None
-                at = known[key] = len(ends)
-                ends.append(one)
+                at = known[key] = known.setdefault((None, one), len(ends))  # nodes of one state and cost are one
+                if at == len(ends):
+                    ends.append(one)
             numbers.append(at)
             one = ends[at]
             params += one[1]
@@ -354,7 +385,4 @@ def _numbered_nodes(program: Program, variant: int, layers: dict[ChainLayer | st
             [(layers.setdefault(layer, len(layers)), layer, at) for layer, at in zip(row, chain, strict=False)]
             for row in program.layers[variant]
         ]
-    return [
-        [(layers.setdefault(layer, len(layers)), layer, inputs) for layer, inputs, _ in wiring]
-        for wiring in program.wirings(variant)
-    ]
+    return [numbered_wiring(wiring, layers) for wiring in program.wirings(variant)]

@@ -6,7 +6,7 @@ some times as fast, after it was loaded or compiled. States have the same number
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,10 @@ from rfscale.sweeps.kernels.plain import Sooner
 from rfscale.sweeps.states.compile import Trie
 
 MAX_REMEMBERED_LAYERS = 64  # distinct layers of a graph up to which the state after each is remembered
+MAX_EXCHANGED_LAYERS = 16  # the same, up to which it is found out which of two may be exchanged
 SOONER = Sooner(kept=20_000, most=200_000)  # states × layers, and more where sets are wide: some 1 µs each
 PIXELS_AT_ONCE = 1 << 10  # of a set: so many take Python hardly longer than one
+FEW_STATES = 1 << 12  # a pool of so few grows fourfold, else twofold
 MAX_EXTENT = 1 << 14  # Python writes solid sets out, too
 
 _FIRST = 0x9E3779B97F4A7C15  # as in sweeps/kernels/states.py
@@ -36,7 +38,8 @@ class Pool:
     used: np.ndarray = field(default_factory=lambda: np.array([1, 0], np.int64))
 
     def __post_init__(self) -> None:
-        self.columns = _first_columns(len(self.steps) if len(self.steps) <= MAX_REMEMBERED_LAYERS else 0)
+        self.columns = _first_columns(len(self.steps) + 2 if len(self.steps) <= MAX_REMEMBERED_LAYERS else 0)
+        self._exchanged: np.ndarray | None = None  # what the kernel is given, once it is needed
         self._plain: PlainStates | None = PlainStates(len(self.steps))  # until there is too much for Python
 
     def expand(self, sources: np.ndarray, trie: Trie, limit: int) -> np.ndarray | None:
@@ -51,10 +54,39 @@ class Pool:
                 return ends if fits else None
             self.columns, self._plain = with_hashes(self.columns, self.used), None
         expand: Any = kernels.expand
-        given = self.used, sources, *trie[:4], np.array(step, np.int64), self._state_words, limit
-        *columns, ends, fits = expand(*self.columns, *given)
-        self.columns = tuple(columns)
-        return ends if fits else None
+        if self._exchanged is None:
+            self._exchanged = exchanged(self.steps if len(self.steps) <= MAX_EXCHANGED_LAYERS else {})
+        ends, place = np.empty((len(step) + 1, len(sources)), np.int32), np.zeros(2, np.int64)
+        ends[0] = sources
+        given = *trie[:4], np.array(step, np.int64), self._exchanged, self._state_words, limit
+        unhashed = False
+        while (need := expand(*self.columns, self.used, ends, place, unhashed, *given)) != kernels.DONE:
+            if need == kernels.PAST_LIMIT:
+                return None
+            unhashed = self._make_room(int(need), limit)
+        return ends
+
+    def _make_room(self, words: int, limit: int) -> bool:
+        """Make room for so many words, or for more states; return whether the table is new, and empty."""
+        *columns, known, held, table = self.columns
+        n = int(self.used[0])
+        times = 4 if n < FEW_STATES else 2
+        if words:
+            self.columns = *columns, known, _resized(held, max(min(times * len(held), limit), words)), table
+            return False
+        if n == len(known):
+            size = min(times * n, limit // self._state_words + 1)
+            columns, wider = (
+                [_resized(column, size) for column in columns],
+                np.full((size, known.shape[1]), -1, np.int32),
+            )
+            wider[:n] = known
+            known = wider
+        new = 2 * (n + 1) > len(table)
+        if new:
+            table = np.full(4 * len(table), -1, np.int32)
+        self.columns = *columns, known, held, table
+        return new
 
     def is_plain(self, n: int) -> bool:
         """Whether so many states × choices more are worked out without compiled code, as far as is known before."""
@@ -62,7 +94,7 @@ class Pool:
 
     @property
     def _state_words(self) -> int:
-        """Words that a state takes beside its set: six columns, its successors, and at most eight places of a table."""
+        """Words that a state takes beside its set: six columns, those of `known`, at most eight places of a table."""
         return 6 + (self.columns[6].shape[1] + 1) // 2 + 4
 
     @property
@@ -73,7 +105,12 @@ class Pool:
     def figures(self, ids: np.ndarray) -> dict[str, np.ndarray]:
         """Return pixels, extent, jump and shared of states."""
         jump, extent, pixels, shared, *_ = self.columns
-        return {"pixels": pixels[ids], "extent": extent[ids], "jump": jump[ids], "shared": shared[ids]}
+        return {
+            "pixels": pixels.take(ids),
+            "extent": extent.take(ids),
+            "jump": jump.take(ids),
+            "shared": shared.take(ids),
+        }
 
     @property
     def nbytes(self) -> int:
@@ -84,6 +121,28 @@ class Pool:
 def layers_of(trie: Trie) -> Iterator[tuple[int, ...]]:
     """Kernel, stride and dilation of the layers of a trie."""
     return zip(trie.kernel.tolist(), trie.stride.tolist(), trie.dilation.tolist(), strict=True)
+
+
+def exchanged(steps: Mapping[tuple[int, ...], int]) -> np.ndarray:
+    """Return two layers that do together what layers a and b do, b's window first: int32 array (a, b, 2).
+
+    Both add a window to a set, in whatever order: the gap of the second is its dilation times the stride of the first,
+    in jumps of the set. -1 where such layers are not among these.
+
+    Examples
+    --------
+    >>> exchanged({(3, 1, 4): 0, (3, 2, 2): 1, (3, 1, 8): 2})[1].tolist()
+    [[2, 1], [-1, -1], [-1, -1]]
+    """
+    out = np.full((len(steps), len(steps), 2), -1, np.int32)
+    for (kernel, stride, dilation), a in steps.items():
+        for (other, times, far), b in steps.items():
+            first = other, times, far * stride if other > 1 else 1
+            if kernel == 1 or dilation % times == 0:
+                last = kernel, stride, dilation // times if kernel > 1 else 1
+                if first in steps and last in steps:
+                    out[a, b] = steps[first], steps[last]
+    return out
 
 
 def _first_columns(steps: int) -> tuple[np.ndarray, ...]:
@@ -224,10 +283,15 @@ def _words(pixels: int) -> int:
     return 0 if pixels & (pixels + 1) == 0 else (pixels.bit_length() + 63) >> 6
 
 
+def _resized(column: np.ndarray, size: int) -> np.ndarray:
+    """A column with room for so many, which are more."""
+    out = np.empty(size, column.dtype)
+    out[: len(column)] = column
+    return out
+
+
 def _with_room(column: np.ndarray, size: int) -> np.ndarray:
     """A column with room for so many, doubled where it grows."""
     if size <= len(column):
         return column
-    out = np.empty(max(2 * len(column), size), column.dtype)
-    out[: len(column)] = column
-    return out
+    return _resized(column, max(2 * len(column), size))

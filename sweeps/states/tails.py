@@ -61,8 +61,31 @@ class Rows(NamedTuple):
         return self.table if self.row is None else self.table.take(self.row, axis=0)
 
 
-def tails_of(programs: Sequence[Program], axis: int, lives: Sequence[int]) -> Tails:
+class Ways(NamedTuple):
+    """All ways through some stages from a live value.
+
+    Attributes
+    ----------
+    states : list
+        Windows and jump, in jumps of the state, of all that differ.
+    number : int64 array
+        Which of them each way is, the last stage's choices fastest.
+    live : int64 array
+        Live value after each way.
+    """
+
+    states: list[tuple[Windows, int]]
+    number: np.ndarray
+    live: np.ndarray
+
+
+def tails_of(
+    programs: Sequence[Program], axis: int, lives: Sequence[int], known: dict[int, list[Ways]] | None = None
+) -> Tails:
     """Return the ways through some stages from each of some live values.
+
+    `known` has, by live value, the ways through the first of these stages, through the first two, and so on, as far as
+    they have been followed before; it is completed.
 
     Examples
     --------
@@ -75,8 +98,9 @@ def tails_of(programs: Sequence[Program], axis: int, lives: Sequence[int]) -> Ta
     """
     first, steps, ends, places = [0], list[tuple[int, int, int, int]](), list[tuple[int, int]](), list[np.ndarray]()
     growth, stride = [], []
+    known = {} if known is None else known
     for live in lives:
-        states, number = _states(programs, axis, live)
+        states, number, _ = _followed(programs, axis, known.setdefault(live, [_no_way(live)]))
         n, offset = len(states), len(places) * len(number)
         order = sorted(range(n), key=states.__getitem__)  # a walk: after a set come those that begin with its windows
         rank = np.empty(n, np.int64)
@@ -98,7 +122,8 @@ def tails_of(programs: Sequence[Program], axis: int, lives: Sequence[int]) -> Ta
             ends.append((jump, int(begin[i])))
         first.append(len(steps))
         places.append(sorted_places)
-        grown = [sum((w >> KERNEL_BITS) * ((w & _KERNEL) - 1) for w in windows) for windows, _ in states]
+        reach = {w: (w >> KERNEL_BITS) * ((w & _KERNEL) - 1) for w in {w for windows, _ in states for w in windows}}
+        grown = [sum(map(reach.__getitem__, windows)) for windows, _ in states]
         growth.append(np.array(grown, np.int64)[number])
         stride.append(np.array([jump for _, jump in states], np.int64)[number])
     steps.append((0, 1, 0, len(ends)))
@@ -113,11 +138,14 @@ def tails_of(programs: Sequence[Program], axis: int, lives: Sequence[int]) -> Ta
     )
 
 
-def _states(programs: Sequence[Program], axis: int, live: int) -> tuple[list[tuple[Windows, int]], np.ndarray]:
-    """Windows and jump, in jumps of the state, of all different ways; and which of them each way is."""
-    states: list[tuple[Windows, int]] = [((), 1)]
-    number, alive = np.zeros(1, np.int64), np.array([live], np.int64)
-    for program in programs:
+def _no_way(live: int) -> Ways:
+    return Ways([((), 1)], np.zeros(1, np.int64), np.array([live], np.int64))
+
+
+def _followed(programs: Sequence[Program], axis: int, known: list[Ways]) -> Ways:
+    """Ways through all of some stages; `known[i]` are those through the first i, as far as they are known."""
+    for program in programs[len(known) - 1 :]:
+        states, number, alive = known[-1]
         variants = program.variant[alive]
         pairs, row = np.unique(number * program.variants + variants, return_inverse=True)
         choices = {int(v): _choices(program.tries[v][axis]) for v in np.unique(variants)}
@@ -132,9 +160,8 @@ def _states(programs: Sequence[Program], axis: int, live: int) -> tuple[list[tup
             for more, after in scaled[variant, jump]:
                 table.append(found.setdefault((tuple(sorted(windows + more)), after), len(found)))
         number = np.array(table, np.int64).reshape(len(pairs), -1)[row].reshape(-1)
-        alive = program.next_live[alive].reshape(-1)
-        states = list(found)
-    return states, number
+        known.append(Ways(list(found), number, program.next_live[alive].reshape(-1)))
+    return known[len(programs)]
 
 
 def _scaled(windows: Windows, jump: int) -> Windows:
@@ -152,30 +179,59 @@ def _choices(trie: Trie) -> list[tuple[Windows, int]]:
     return [at[node] for node in trie.leaf.tolist()]
 
 
+class TailNodes:
+    """The nodes of a level, as tails from it need them: made once for the tails of all lengths.
+
+    Parameters
+    ----------
+    live : int array (nodes,)
+        Which live value of the tails each node has.
+    state : int32 array (nodes,)
+    columns : tuple of arrays
+        Jump, extent, start and words of the pool.
+    """
+
+    def __init__(self, live: np.ndarray, state: np.ndarray, columns: tuple[np.ndarray, ...]) -> None:
+        jump, extent, start, _ = columns
+        self.live, self.state, self.columns = live, state, columns
+        self.jump, self.extent = jump[state], extent[state]
+        self.order, self.groups = alike(live, self.jump, start[state] < 0, self.extent)
+        self.by_jump, self.by_hull = distinct(live, self.jump), distinct(live, self.jump, self.extent)
+        self.ways: dict[int, list[Ways]] = {}  # by live value
+
+    def hull_rows(self, tails: Tails) -> dict[str, Rows]:
+        """Return extent and jump after all choices of some stages: nodes of one hull share a row."""
+        first, row = self.by_jump
+        out = {"jump": Rows(self._times_jump(tails.stride, first), row)}
+        first, row = self.by_hull
+        table = self._times_jump(tails.growth, first)
+        table += self.extent[first].astype(np.int32)[:, None]
+        return {"extent": Rows(table, row), **out}
+
+    def _times_jump(self, ways: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+        """Numbers by live value and choice, times the jumps of some nodes: they are known to fit int32."""
+        jump, numbers = self.jump[nodes].astype(np.int32)[:, None], ways.astype(np.int32)
+        return jump * (numbers if len(numbers) == 1 else numbers[self.live[nodes]])
+
+
 class TailFigures:
     """Figures after all choices of some stages, of every node of the level before them, side by side.
 
     Parameters
     ----------
     tails : Tails
-    live : int array (nodes,)
-        Which live value of `tails` each node has.
-    state : int32 array (nodes,)
-    columns : tuple of arrays
-        Jump, extent, start and words of the pool.
+    nodes : TailNodes
     width : int
         Words of the widest set.
     """
 
-    def __init__(
-        self, tails: Tails, live: np.ndarray, state: np.ndarray, columns: tuple[np.ndarray, ...], width: int
-    ) -> None:
-        jump, extent, start, _ = columns
-        self.choices, self._nodes = tails.growth.shape[1], len(state)
-        order, groups = alike(live, jump[state], start[state] < 0, extent[state])
-        self._given = (*columns, groups, live[order[groups[:-1]]], state[order], order)
+    def __init__(self, tails: Tails, nodes: TailNodes, width: int) -> None:
+        self.choices, self._nodes = tails.growth.shape[1], len(nodes.state)
+        order, groups = nodes.order, nodes.groups
+        tail = nodes.live[order[groups[:-1]]]
+        self._given = (*nodes.columns, groups, tail, nodes.state[order], order)
         self._ways = (*tails[:4], width)
-        self.hulls = _hull_rows(tails, live, jump[state], extent[state])
+        self.hulls = nodes.hull_rows(tails)
 
     def suits(self, nodes: np.ndarray, begin: int, end: int) -> bool:
         """Whether all ways from some nodes are wanted, in so many places that all nodes are worked out for them."""
@@ -198,21 +254,6 @@ class TailFigures:
         pixels, shared = out = np.empty((2, self._nodes, self.choices), np.int32)
         self.write(np.arange(self._nodes), *out)
         return {"pixels": Rows(pixels), "shared": Rows(shared), **self.hulls}
-
-
-def _hull_rows(tails: Tails, live: np.ndarray, jump: np.ndarray, extent: np.ndarray) -> dict[str, Rows]:
-    """Return extent and jump after all choices of some stages: nodes of one hull share a row.
-
-    `live`, `jump` and `extent` are those of each node; `live` counts those of the tails.
-    """
-    out = {}
-    for name, columns, grown in (("extent", (live, jump, extent), tails.growth), ("jump", (live, jump), tails.stride)):
-        first, row = distinct(*columns)
-        table = jump[first].astype(np.int32)[:, None] * grown.astype(np.int32)[live[first]]  # they are known to fit
-        if name == "extent":
-            table += extent[first].astype(np.int32)[:, None]
-        out[name] = Rows(table, row)
-    return out
 
 
 def distinct(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

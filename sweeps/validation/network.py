@@ -13,7 +13,7 @@ from rfscale.engine.analysis.path_counts import chain_variance, path_counts
 from rfscale.engine.analysis.profile import profile
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.plan import Plan, resolve
-from rfscale.engine.formulas.along_network import Closed, closed_values, published_values, windows
+from rfscale.engine.formulas.along_network import Closed, closed_values, published_values, solid_boxes, windows
 from rfscale.engine.formulas.registry import advance, box_overlap, published_is_exact
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.variables import annotate
@@ -96,7 +96,7 @@ def _values(plan: Plan, network: Network, ds: xr.Dataset) -> tuple[np.ndarray, n
     with np.errstate(invalid="ignore"):
         value[:, 2] = np.where(finite, extent.prod(axis=1), nan)
         slide[:, 2] = np.where(finite[:, None], box_overlap(extent, jump), nan)
-    inside[:, 2] = finite & np.isclose(ds.density.values, 1, atol=EXACT)
+    inside[:, 2] = solid_boxes(plan)
     exact[:, 3] = nan
     for i, name in enumerate(ds.layer.values):
         if finite[i]:
@@ -122,21 +122,22 @@ def _with_own(
 def _published_inside(plan: Plan, strict: list[Closed]) -> np.ndarray:
     """Where the article's formulas are exact if they have a value: along one path, each layer in its domain."""
     out = np.zeros(len(plan.steps), bool)
-    start = Closed((1,) * len(plan.network.axes), (1,) * len(plan.network.axes), True)
+    start = _image(plan)
     for i, step in enumerate(plan.steps):
         source = step.sources[0]
         before = strict[source] if source >= 0 else start
         if len(step.sources) > 1 or OPS[step.layer.op].kind == "merge" or not (source < 0 or out[source]):
             continue
         P = max((Fraction(w - u, w) for w, u in zip(before.pixels, before.new, strict=True)), default=0)
-        out[i] = all(published_is_exact(shape, P, before.regular) for shape in windows(step))
+        regular = not before.reason and all(before.regular)
+        out[i] = all(published_is_exact(shape, P, regular) for shape in windows(step))
     return out
 
 
 def _continued(plan: Plan) -> list[Closed]:
     """The closed form, continued through windows outside its domain; merges take their largest branch there."""
     strict = closed_values(plan)
-    image = Closed((1,) * len(plan.network.axes), (1,) * len(plan.network.axes), True)
+    image = _image(plan)
     out: list[Closed] = []
     for step, value in zip(plan.steps, strict, strict=True):
         branches = [image if s < 0 else out[s] for s in step.sources]
@@ -154,7 +155,12 @@ def _along(before: Closed, shapes: list[tuple[int, int, int] | None], value: Clo
     if not before.pixels or len(given) < len(before.pixels):
         return before if before.pixels and not shapes else value
     pairs = [advance(w, u, k, s, d) for w, u, (k, s, d) in zip(before.pixels, before.new, given, strict=True)]
-    return Closed(tuple(int(w) for w, _ in pairs), tuple(int(u) for _, u in pairs), False, value.reason)
+    return Closed(tuple(int(w) for w, _ in pairs), tuple(int(u) for _, u in pairs), (), value.reason)
+
+
+def _image(plan: Plan) -> Closed:
+    ndim = len(plan.network.axes)
+    return Closed((1,) * ndim, (1,) * ndim, (True,) * ndim)
 
 
 def _variance(network: Network, layer: str, extent: np.ndarray) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
@@ -13,10 +14,11 @@ from rfscale.sweeps.spaces.space import Space
 FORMULAS, FIGURES = ("published", "closed_form", "interval"), ("area", "overlap")
 
 
-def replay(space: Space, path: Sequence[int], choices: Sequence[int]) -> tuple[int, Network]:
+def replay(space: Space, path: Sequence[int]) -> tuple[int, Network]:
     """Return the index of an architecture that begins with some choices, and the network of its stages so far."""
     index = 0
-    for stage, n in enumerate(choices):
+    for stage, new in enumerate(space.introduced):
+        n = prod(len(space.dims[name]) for name in new)
         index = index * n + (path[stage] if stage < len(path) else 0)
     spec = space.network(index, stages=len(path)).to_dict()
     return index, Network.from_dict({**spec, "name": f"{space.name} {index}"})

@@ -107,7 +107,7 @@ class Collected:
             for rank, (stage, kind, overlap) in enumerate(sorted(cells, key=lambda c: -found[tuple(c)])[:ranks]):
                 at = (*divmod(measure, len(self.names)), rank)
                 path = self._path(stage, kind, overlap, measure)
-                index, network = replay(space, path, [p.choices for p in self.walk.programs])
+                index, network = replay(space, path)
                 error[at] = found[stage, kind, overlap]
                 name = self.walk.programs[stage].stage
                 for i, value in enumerate((str(index), name, network_text(network), str(space.labels(index)))):
@@ -134,9 +134,9 @@ def _order(kind: Kind) -> list[tuple[int, ...]]:
 
 
 def _text(kind: Kind) -> str:
-    """A kind as people write it, such as "k3 s1 d2" or "k1×7 s1×1 d1×1"; where branches meet, "merge"."""
+    """A kind as people write it, such as "k3 s1 d2" or "k1×7 s1×1 d1×1"; "merge", or "up2" after upsampling by 2."""
     if kind[0][0] == 0:
-        return "merge"
+        return f"up{kind[0][1]}" if kind[0][1] else "merge"
     return " ".join(
         f"{c}{'×'.join(map(str, values))}" for c, values in zip("ksd", zip(*kind, strict=True), strict=True)
     )

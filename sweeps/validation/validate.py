@@ -117,12 +117,6 @@ def _subject(what: Any, reading: Mapping[str, Any]) -> Space | Network:
     if isinstance(found, Space):
         for key in reading:
             raise InputError(f"{shown(what)} is a space", remedy=(Parameter(key), " goes with networks"))
-        if found.scaled or found.reads_pairs:
-            raise InputError(
-                f"formulas are judged where every stage reads the one before only, and space {found.name!r} has "
-                f"{'skips or upsampling' if found.scaled else 'cells of two inputs, or of very many choices'}",
-                remedy="validate one network of it, rf.validate(space.network(index))",
-            )
         return found
     if isinstance(found, NetworkSpace):
         raise InputError(f"what is {shown(found)}; it must be an rf.Space or an rf.Network")

@@ -58,6 +58,11 @@ def joined(maps: Sequence[Map]) -> Map:
     return Map(frozenset(path for m in known for path in m.paths), (known or list(maps))[0].jump)
 
 
+def without_parts(found: Map) -> Map:
+    """A map without the paths that are within another: whatever follows makes no more of them."""
+    return found._replace(paths=frozenset(p for p in found.paths if not any(p < q for q in found.paths)))
+
+
 class Architecture:
     """One architecture of a space.
 
@@ -67,10 +72,12 @@ class Architecture:
         The dict of the space.
     row : mapping
         The label of every factor.
+    every_path : bool
+        Whether maps keep all their paths; of deep networks, cells leave those out that are within others.
     """
 
-    def __init__(self, spec: Spec, row: Mapping[str, Any]) -> None:
-        self.spec, self.row = spec, row
+    def __init__(self, spec: Spec, row: Mapping[str, Any], every_path: bool = True) -> None:
+        self.spec, self.row, self.every_path = spec, row, every_path
         self.stages: dict[str, Map] = {}
         outputs = [IMAGE]
         for number, stage in enumerate(spec["stages"], start=1):
@@ -186,7 +193,8 @@ class Architecture:
         for node in cell.get("nodes", ()):
             name, picked = node["name"], self.row[f"{prefix}_{node['name']}_inputs"].split("+")
             ops = [self.row[f"{prefix}_{name}_op{i}"] for i in range(1, len(picked) + 1)]
-            maps[name] = joined([edge(op, source) for op, source in zip(ops, picked, strict=True)])
+            met = joined([edge(op, source) for op, source in zip(ops, picked, strict=True)])
+            maps[name] = met if self.every_path else without_parts(met)
         output = cell["output"]
         return joined([maps[n] for n in output["concat"]]) if isinstance(output, Mapping) else maps[output]
 

@@ -153,7 +153,9 @@ def test_darts():
     assert plan == ["normal", "reduce", "reduce", "normal"]
     for _ in range(12):
         row, wanted = genotype(rng, 2)
-        same_as_profile(Architecture(spec, row).figures(), darts_by_hand(wanted, plan, 2))
+        found = Architecture(spec, row).figures()
+        same_as_profile(found, darts_by_hand(wanted, plan, 2))
+        assert Architecture(spec, row, every_path=False).figures() == found
 
 
 def test_hulls_of_darts_are_those_of_its_sets():

@@ -43,7 +43,9 @@ def _by_values(subject: Subject, make: Callable[[Callable[[], Made]], Made]) -> 
     made, shape, (network, held) = _smallest(make(subject.make), make)
     seed, large = crc32(subject.name.encode()), _params(made) > MANY
     entries, kind = (FEW, torch.bfloat16) if large else (ENTRIES, torch.float32)
-    found = judge_model(made.module, network, shape, entries, seed, made.run, held, copied=False, kind=kind)
+    found = judge_model(
+        made.module, network, shape, entries, seed, made.run, held, copied=False, kind=kind, numbers=made.numbers
+    )
     return {"compared": found.compared, "differing": found.differing, "size": list(shape[2:])}
 
 

@@ -26,6 +26,8 @@ class Made(NamedTuple):
         ``fit(module, shape)`` lets a model that resizes its image take one of that shape as it is.
     smaller : callable, optional
         ``smaller(n)`` makes it for images of n by n pixels, where the model has a size of its own.
+    numbers : int
+        Of an image of whole numbers, such as colours of a table, how many there are.
     """
 
     module: Any
@@ -36,6 +38,7 @@ class Made(NamedTuple):
     call: Callable[[Any, Any], Any] | None = None
     fit: Callable[[Any, tuple[int, ...]], None] | None = None
     smaller: Callable[[int], Made] | None = None
+    numbers: int = 0
 
     def run(self, module: Any, image: Any) -> Any:
         """Call the module on an image."""

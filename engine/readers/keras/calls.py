@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from rfscale.engine.errors import InputError, shown
@@ -35,6 +35,10 @@ class LayerCall:
         What else it is called with by position.
     options : dict
         What else it is called with by name.
+    named : dict
+        Which of the inputs are given by the name of a parameter.
+    arguments : list
+        What it is called with by position, in order: an Output for one tensor, or as the file has it.
     """
 
     layer: Mapping[str, Any]
@@ -43,6 +47,8 @@ class LayerCall:
     inputs: list[Output] = field(default_factory=list)
     numbers: list[Any] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
+    named: dict[str, int] = field(default_factory=dict)
+    arguments: list[Any] = field(default_factory=list)
 
 
 class Graph(NamedTuple):
@@ -78,12 +84,43 @@ def graph_of(model: Mapping[str, Any], label: str) -> Graph:
         if len(calls) > MAX_CALLS:
             raise InputError(f"{label} calls its layers {len(calls)} times; at most {MAX_CALLS} are read")
         inputs = [output for _, output in _outputs(config["input_layers"])]
-        return Graph(_ordered(calls, label), inputs, list(_outputs(config["output_layers"])), shapes)
+        ends = list(_outputs(config["output_layers"]))
+        built = _with_a_call_of_their_own(config["layers"])
+        ends = [(key, _from_zero(output, built)) for key, output in ends]
+        if not any(
+            isinstance(node, Mapping) for layer in config["layers"] for node in layer.get("inbound_nodes") or ()
+        ):
+            calls = [replace(call, inputs=[_from_zero(i, built) for i in call.inputs]) for call in calls]
+        return Graph(_ordered(calls, label), inputs, ends, shapes)
     except (KeyError, TypeError, IndexError, AttributeError, ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         reason = f"{type(error).__name__}: {shown(str(error), 80)}"
         raise InputError(f"{label} holds a configuration that is not one of Keras ({reason})") from None
+
+
+def _with_a_call_of_their_own(layers: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Names of models inside a model whose calls count from 1: the call that built them is 0, and is not in the file.
+
+    Keras 2 counts so wherever it names a call, Keras 3 where it names the outputs of a model.
+    """
+    found = set()
+    for layer in layers:
+        inner = layer["config"].get("layers") if isinstance(layer.get("config"), Mapping) else None
+        nodes = layer.get("inbound_nodes") or ()
+        of_keras_2 = any(not isinstance(node, Mapping) for node in nodes)
+        if not isinstance(inner, list) or not inner:
+            continue
+        first = inner[0]
+        begun = first.get("class_name") == "InputLayer" or bool((first.get("config") or {}).get("batch_input_shape"))
+        if layer.get("class_name") in ("Functional", "Model") or (of_keras_2 and begun):
+            found.add(layer_name(layer))
+    return found
+
+
+def _from_zero(output: Output, built: Container[str]) -> Output:
+    """An output whose call is counted from 0."""
+    return output._replace(number=output.number - 1) if output.layer in built and output.number else output
 
 
 def layer_name(layer: Mapping[str, Any]) -> str:
@@ -118,10 +155,16 @@ def _calls(layer: Mapping[str, Any], shapes: dict[Output, tuple[int | None, ...]
         call = LayerCall(layer, name, number)
         if isinstance(node, Mapping):  # Keras 3
             for argument in node.get("args", ()):
+                before = len(call.inputs)
                 _sort(argument, call.inputs, call.numbers, shapes)
+                alone = isinstance(argument, Mapping) and len(call.inputs) > before
+                call.arguments.append(call.inputs[before] if alone else argument)
             for key, argument in (node.get("kwargs") or {}).items():
                 rest: list[Any] = []
+                before = len(call.inputs)
                 _sort(argument, call.inputs, rest, shapes)
+                later = range(before, len(call.inputs))
+                call.named.update({key if i == before else f"{key}[{i - before}]": i for i in later})
                 if rest:
                     call.options[key] = rest[0]
         else:  # [[name, call, index, {options}], …]
@@ -130,6 +173,7 @@ def _calls(layer: Mapping[str, Any], shapes: dict[Output, tuple[int | None, ...]
                 options = entry[3] if len(entry) > 3 and isinstance(entry[3], Mapping) else {}
                 for key, argument in options.items():
                     if _is_history(argument):
+                        call.named[key] = len(call.inputs)
                         call.inputs.append(Output(argument[0], argument[1], argument[2]))
                     else:
                         call.options[key] = argument

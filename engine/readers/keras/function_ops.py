@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 from rfscale.engine.readers.keras.registry import KERAS, Call, keras, per_axis
@@ -12,7 +13,7 @@ from rfscale.engine.readers.tensors.layout import UnreadableError, length
 from rfscale.engine.readers.tensors.operators import spatial_ops as sp
 from rfscale.engine.readers.tensors.operators.joins import concatenate
 from rfscale.engine.readers.tensors.operators.products import matmul
-from rfscale.engine.readers.tensors.tracking import Tracked, Tracker
+from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 
 
 @keras("GetItem")
@@ -24,6 +25,9 @@ def _item(k: Tracker, call: Call) -> Tracked:
     for part in parts:
         if part == "Ellipsis" or (isinstance(part, dict) and part.get("class_name") == "__ellipsis__"):
             d = len(x.dims) - (len(parts) - parts.index(part) - 1)
+            continue
+        if part is None:
+            x, d = widened(x, d), d + 1
             continue
         n = length(x.dims[d])
         if type(part) is int:
@@ -65,6 +69,34 @@ def _pool(k: Tracker, call: Call) -> Any:
     return KERAS[kind](k, Call(kind, call.config, call.inputs))
 
 
+@keras("Conv", "DepthwiseConv", "ConvTranspose")
+def _convolve(k: Tracker, call: Call) -> Any:
+    """A convolution by a kernel that is a constant: axes, channels in, and out, or out and in of a transposed one."""
+    kernel = call.argument("kernel", 1)
+    if not isinstance(kernel, Constant):
+        raise UnreadableError("its kernel depends on the image")
+    *size, before, after = kernel.shape
+    held = call.x.shape[1 if call.channels_first else -1]
+    config = {**call.config, "kernel_size": size, "use_bias": False, "depth_multiplier": after}
+    config |= {"filters": before if call.kind == "ConvTranspose" else after}
+    config |= {"groups": 1 if call.kind == "ConvTranspose" else held // max(before, 1)}
+    kind = {"Conv": f"Conv{len(size)}D", "ConvTranspose": f"Conv{len(size)}DTranspose"}
+    name = kind.get(call.kind, f"DepthwiseConv{len(size)}D")
+    return KERAS[name](k, Call(name, config, call.inputs))
+
+
+@keras("ExtractPatches")
+def _patches(k: Tracker, call: Call) -> Any:
+    """Windows, each of whose entries is a channel."""
+    size = call.get("size")
+    size = list(size) if isinstance(size, list | tuple) else [size, size]
+    stride = call.config.get("strides") or size
+    channels = call.x.shape[1 if call.channels_first else -1] * prod(per_axis(size, len(size)))
+    kind = f"Conv{len(size)}D"
+    config = {**call.config, "kernel_size": size, "strides": stride, "filters": channels, "use_bias": False}
+    return KERAS[kind](k, Call(kind, config, call.inputs))
+
+
 @keras("Split")
 def _split(k: Tracker, call: Call) -> list[Tracked]:
     given, d = call.get("indices_or_sections"), call.get("axis", 0) % len(call.x.dims)
@@ -98,7 +130,9 @@ def _unstack(k: Tracker, call: Call) -> list[Tracked]:
 
 @keras("Matmul")
 def _matmul(k: Tracker, call: Call) -> Tracked:
-    a, b = call.inputs
+    a, b = call.argument("x1", 0), call.argument("x2", 1)
+    if a is None or b is None:
+        raise UnreadableError("one of its factors is not known")
     if len(a.shape) < 2 or len(b.shape) < 2:
         raise UnreadableError("a product with a vector")
     batch = a.shape[:-2] if len(a.shape) >= len(b.shape) else b.shape[:-2]

@@ -12,7 +12,7 @@ from rfscale.engine.readers.keras.registry import Call, keras, per_axis
 from rfscale.engine.readers.keras.window_ops import widened, without
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, regroup
 from rfscale.engine.readers.tensors.operators.joins import concatenate
-from rfscale.engine.readers.tensors.operators.products import attend, contract, weighted
+from rfscale.engine.readers.tensors.operators.products import contract, weighted
 from rfscale.engine.readers.tensors.tracking import Constant, Shape, Tracked, Tracker
 
 POINTWISE = """
@@ -27,9 +27,9 @@ RandomShear RandomTranslation RandomZoom
 FUNCTIONS = """
 Abs Absolute Celu Clip Cos Elu Erf Exp Gelu HardSigmoid HardSilu HardSwish HardTanh LeakyRelu Log LogSigmoid Mish
 Negative Relu Relu6 Round Rsqrt Selu Sigmoid Sign Silu Sin Softplus Softsign Sqrt Square Swish Tanh Cast Identity
-Reciprocal Floor Ceil
+Reciprocal Floor Ceil Log1p Expm1 Log10 Log2 Tan Arctan LogicalNot Sigmoid NanToNum StopGradient Isnan Isfinite
 """.split()
-_MEANS = {"Mean", "Sum", "Max", "Min", "Amax", "Amin", "Var", "Std", "Prod"}
+_MEANS = "Mean Sum Max Min Amax Amin Var Std Prod Any All CountNonzero Logsumexp Norm".split()
 
 
 @keras(*POINTWISE, *FUNCTIONS)
@@ -105,7 +105,8 @@ def _group_norm(k: Tracker, call: Call) -> Tracked:
 
 
 @keras("Add", "Subtract", "Average", "Maximum", "Minimum", "Multiply", "Divide", "TrueDivide", "FloorDivide", "Power",
-       "Mod", "Where", "Greater", "Less", "Equal", "GreaterEqual", "LessEqual")  # fmt: skip
+       "Mod", "Where", "Greater", "Less", "Equal", "NotEqual", "GreaterEqual", "LessEqual", "LogicalAnd",
+       "LogicalOr", "Arctan2")  # fmt: skip
 def _added(k: Tracker, call: Call) -> Any:
     values = list(call.inputs)
     longest = max(len(v.shape) for v in values)
@@ -193,7 +194,7 @@ def _reduction(k: Tracker, call: Call) -> Tracked:
     return replace(out, dims=tuple(dim for d, dim in enumerate(out.dims) if d not in gone))
 
 
-# layers with weights, attention -------------------------------------------------------------------------------------
+# layers with weights ------------------------------------------------------------------------------------------------
 
 
 @keras("Dense")
@@ -236,51 +237,6 @@ def _dot(k: Tracker, call: Call) -> Tracked:
     k.shape = tuple(sizes[x] for x in output)
     out = contract(k, [a, b], ["".join(left), "".join(right)], "".join(output))
     return out if len(output) > 1 else widened(out, 1)
-
-
-@keras("MultiHeadAttention", "MultiHeadAttentionV2", "GroupedQueryAttention", "GroupQueryAttention")
-def _attention(k: Tracker, call: Call) -> Tracked:
-    every = list(range(1, len(call.x.dims) - 1))
-    some = list(call.get("attention_axes", every)) != every
-    if (
-        some
-        or call.get("output_shape") is not None
-        or call.get("sliding_window")
-        or call.options.get("use_causal_mask")
-    ):
-        raise UnreadableError("it attends to some entries only")
-    heads, width = (
-        per_axis(call.get("num_heads", call.get("num_query_heads")), 1)[0],
-        call.get("key_dim", call.get("head_dim")),
-    )
-    query, value = call.inputs[0], call.inputs[1]
-    keys = call.inputs[2] if len(call.inputs) > 2 else value
-    bias, values = bool(call.get("use_bias", True)), call.get("value_dim", width)
-    if not all(isinstance(v, Tracked) for v in (query, keys, value)):
-        raise UnreadableError("it attends to what does not depend on the image")
-    q, key, v = (
-        _tokens(weighted(k, t, -1, t.shape[-1], heads * n, bias=bias))
-        for t, n in ((query, width), (keys, width), (value, values))
-    )
-    k.shape = (q.shape[0], q.shape[1], v.shape[2])
-    out = attend(k, q, key, v)
-    out = replace(out, dims=regroup(out.dims, (*query.shape[:-1], v.shape[2])))
-    return weighted(k, out, -1, v.shape[2], query.shape[-1], bias=bias)
-
-
-def _tokens(t: Tracked) -> Tracked:
-    """A tensor of (batch, tokens, channels)."""
-    return replace(t, dims=regroup(t.dims, (t.shape[0], prod(t.shape[1:-1]), t.shape[-1])))
-
-
-@keras("Attention", "AdditiveAttention")
-def _dot_attention(k: Tracker, call: Call) -> Tracked:
-    query, value = call.inputs[:2]
-    keys = call.inputs[2] if len(call.inputs) > 2 else value
-    if len(query.shape) != 3:
-        raise UnreadableError("attention is read with 3 dims only")
-    k.shape = (*query.shape[:2], value.shape[2])
-    return attend(k, query, keys, value)
 
 
 def over_time(call: Call, act: Callable[[Tracked], Any]) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from rfscale.engine.errors import EXAMPLE_INPUT, INPUT_SIZE, InputError, Parameter, nearest, shown
 from rfscale.engine.network.network import Network
 from rfscale.engine.network.spec import listed, whole
-from rfscale.engine.readers.keras import function_ops, ops, recurrent_ops, window_ops
+from rfscale.engine.readers.keras import array_ops, attention_ops, function_ops, ops, recurrent_ops, window_ops
 from rfscale.engine.readers.keras.calls import Graph, LayerCall, Output, graph_of
 from rfscale.engine.readers.keras.model_file import checked, model_of
 from rfscale.engine.readers.keras.ops import activated
@@ -23,7 +23,7 @@ from rfscale.engine.readers.tensors.operators.settled import settle
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, Unknown, image_tracker
 from rfscale.engine.readers.tensors.unknowns import Unknowns
 
-_FILLED_BY = function_ops, ops, recurrent_ops, window_ops  # importing them fills the table
+_FILLED_BY = array_ops, attention_ops, function_ops, ops, recurrent_ops, window_ops  # importing them fills the table
 DEFAULT_PIXELS = {1: 4096, 2: 224, 3: 96}  # by number of axes, where the model leaves the size open
 MAX_DEPTH = 32  # of models inside models
 MODELS = ("Functional", "Sequential", "Model")
@@ -146,7 +146,9 @@ class _Walk:
         try:
             if _is_custom(call.layer):
                 raise UnreadableError("a class of the user's own")
-            out = self._handled(Call(kind, config, inputs, call.numbers, call.options))
+            made = dict(zip(call.inputs, inputs, strict=True))
+            arguments = [made.get(a) if isinstance(a, Output) else a for a in call.arguments]
+            out = self._handled(Call(kind, config, inputs, call.numbers, call.options, call.named, arguments))
             for value in out if isinstance(out, list) else [out]:
                 if isinstance(value, Tracked) and not self.resized and len(noted) == 1:
                     _check_noted(value.shape, noted[0])

@@ -41,7 +41,11 @@ MAX_ELEMENTS = 1 << 32  # of a constant that a node makes; whatever needs more i
 MAX_DEPTH = 50  # of branches in branches and rewritten nodes in rewritten nodes
 _OF_SHAPE = ("Shape", "Size")
 
-_WITH_MASKS = frozenset(["Add", "Mul", "Where", "Attention"])
+_FUSED = "com.microsoft"
+_WITH_MASKS = {  # the first input that may be one
+    ("", "Add"): 0, ("", "Mul"): 0, ("", "Where"): 0, ("", "Attention"): 0, (_FUSED, "Attention"): 3,
+    (_FUSED, "MultiHeadAttention"): 3, ("", "GridSample"): 1,
+}  # fmt: skip
 
 
 class GraphReader:
@@ -179,9 +183,11 @@ class GraphReader:
             label = node.name or node.output[0]
             self.unknowns.assumed[label] = "a mask of its weights was not read, every tap counts"
         domain = "" if node.domain in OWN_DOMAIN else node.domain
-        if not domain and read.op in _WITH_MASKS:
-            given = zip(node.input, read.inputs, strict=False)
-            read = read._replace(inputs=[self.large.of(name, v, self.values, read.opset) for name, v in given])
+        if (first := _WITH_MASKS.get((domain, read.op))) is not None:
+            opset = next((self.shapes.opsets[d] for d in OWN_DOMAIN if d in self.shapes.opsets), 1)
+            later = zip(node.input[first:], read.inputs[first:], strict=False)
+            masks = [self.large.of(name, v, self.values, opset) for name, v in later]
+            read = read._replace(inputs=[*read.inputs[:first], *masks])
         handler = ONNX.get((domain, read.op))
         if handler is None:
             raise UnreadableError(reason_of(domain, read.op))

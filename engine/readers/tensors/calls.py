@@ -84,6 +84,7 @@ def check_dependence(tracker: Tracker, values: Sequence[Any], out: Any) -> None:
         Where a tensor that the operator was given is not among what the result depends on.
     """
     wanted = {t.layer for t in values if isinstance(t, Tracked) and not isinstance(t, Joined)} - tracker.masked.keys()
+    wanted -= {layer for layer, _ in tracker.turned}
     if len(wanted) < 2:
         return
     made = [t for v in (out if isinstance(out, list | tuple) else [out]) for t in single_maps(v)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.readers.tensors.layout import (
     CACHED,
@@ -17,6 +17,7 @@ from rfscale.engine.readers.tensors.layout import (
     Factor,
     UnreadableError,
     check_alike,
+    has_some_gone,
     is_alike,
     length,
     mixed,
@@ -83,8 +84,10 @@ def _without_axes(every: Sequence[Dim], size: int) -> Dim:
     if len(long) == 1 and ONE_OF_THEM not in strides:  # what is added is at each of the entries
         return tuple(f._replace(number=0) if f.stride == 0 else f for f in long[0])
     if NO_PLACE not in strides:
-        return mixed(size)
-    return without_place(size, of=parts_of(f for dim in long for f in dim if f.stride != 1))
+        return mixed(size, any(map(has_some_gone, long)))
+    (first, *others) = [dim for dim in long if not is_alike(dim)]
+    number = first[0].number if len(first) == 1 and not others else 0
+    return without_place(size, of=parts_of(f for dim in long for f in dim if f.stride != 1), number=number)
 
 
 def _as_one(dims: Sequence[Dim]) -> Dim | None:
@@ -140,4 +143,17 @@ def still_arranged(out: Tracked, parts: Sequence[Tracked], known: Sequence[Arran
         if all((p.layer in layers) == (number_of(x) == number) for p, x in zip(parts, here, strict=True)):
             layers.add(out.layer)  # no other part reads along the channels what is in them
             out = replace(out, dims=with_dim(out.dims, d, (Factor(n, stride=0, number=number),)))
+    return out
+
+
+def still_scores(out: Tracked, parts: Sequence[Tracked], known: list[Any]) -> Tracked:
+    """Keep what is known of scores to which something was added, the same for all keys of a query."""
+    for d, dim in enumerate(out.dims):
+        number = dim[0].number if len(dim) == 1 and dim[0].stride == NO_PLACE else 0
+        if number:
+            places = [d - len(out.dims) + len(p.dims) for p in parts]
+            others = [p for p, at in zip(parts, places, strict=True) if at < 0 or is_alike(p.dims[at])]
+            scores = known[number - 1]
+            known.append(scores._replace(beside=(*scores.beside, *others)))
+            out = replace(out, dims=with_dim(out.dims, d, (dim[0]._replace(number=len(known)),)))
     return out

@@ -45,10 +45,11 @@ class Factor(NamedTuple):
         they read all that the entries of the sequence do, `NOT_ALIKE` where each token may read other layers of these.
         Of a factor with `NO_PLACE`, the layers whose parts its entries hold; none where that is not known.
     number : int
-        What the tracker knows of the entries: where they hold different maps, the `Arrangement` that says which, and
-        where they have no place, the `Scores` that they are; 0 for nothing.
+        What the tracker knows of the entries: where they hold different maps, the `Arrangement` that says which;
+        where they have no place, the `Scores` that they are, or whose weights where they hold one map; 0 for nothing.
     place : int
-        Of a factor with `ONE_OF_THEM`, the entry that holds the map.
+        Of a factor with `ONE_OF_THEM`, the entry that holds the map; of one whose entries hold different maps 1 where a
+        constant took some entries out.
     apart : tuple of (int, tuple of int)
         Extra tokens in their order that read different layers, where that is known of each: how many read which.
     """
@@ -73,9 +74,14 @@ def neutral(size: int) -> Dim:
     return () if size == 1 else (Factor(size),)
 
 
-def mixed(size: int) -> Dim:
-    """Return a dim without spatial factors whose entries hold different maps, or nothing."""
-    return () if size == 1 else (Factor(size, NEUTRAL, 0),)
+def mixed(size: int, some_gone: bool = False) -> Dim:
+    """Return a dim without spatial factors whose entries hold different maps, or nothing; a constant took some out."""
+    return () if size == 1 else (Factor(size, NEUTRAL, 0, place=int(some_gone)),)
+
+
+def has_some_gone(dim: Dim) -> bool:
+    """Whether a constant took some entries of a dim without spatial factors out."""
+    return any(f.axis == NEUTRAL and f.stride == 0 and f.place > 0 for f in dim)
 
 
 def number_of(dim: Dim) -> int:
@@ -102,6 +108,21 @@ def parts_of(factors: Iterable[Factor]) -> tuple[int, ...]:
     """The layers whose parts the entries of factors hold; none where one of them does not say it."""
     every = [f.extra if f.stride == NO_PLACE else () for f in factors]
     return tuple(sorted({layer for each in every for layer in each})) if all(every) else ()
+
+
+def scores_of(dim: Dim) -> int:
+    """Return the number of the `Scores` that the entries of a dim are; 0 for any other."""
+    return dim[0].number if len(dim) == 1 and dim[0].axis == NEUTRAL and dim[0].stride == NO_PLACE else 0
+
+
+def weights_of(dim: Dim) -> int:
+    """Return the number of the `Scores` whose weights the entries of a dim are; 0 for any other."""
+    return dim[0].number if len(dim) == 1 and dim[0].axis == NEUTRAL and dim[0].stride == 1 else 0
+
+
+def as_weights_of(size: int, number: int) -> Dim:
+    """Return a dim of the weights of all keys: each entry holds what all of them do."""
+    return () if size == 1 else (Factor(size, number=number),)
 
 
 def cut_without_place(dim: Dim, start: int, stop: int) -> Dim | None:
@@ -199,7 +220,7 @@ def _neutral(size: int, *factors: Factor) -> Factor:
     strides = {f.stride for f in factors}
     if NO_PLACE in strides:
         return Factor(size, NEUTRAL, NO_PLACE, extra=parts_of(factors))
-    return Factor(size, NEUTRAL, int(strides == {1}))
+    return mixed(size, has_some_gone(factors))[0] if strides != {1} else Factor(size)
 
 
 def is_sequence(dim: Dim) -> bool:

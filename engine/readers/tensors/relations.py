@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -42,7 +43,12 @@ def related(k: Tracker, t: Tracked, axis: int, reads: np.ndarray) -> Tracked:
     if np.array_equal(reads, np.triu(every)):
         return write("cumulative", later=1)
     band = _band(reads)
-    return _band_read(k, t, axis, *band) if band else _runs_read(k, t, axis, reads)
+    if band:
+        return _band_read(k, t, axis, *band)
+    sides = reads & np.tril(every), reads & np.triu(every, 1)
+    if (np.diff(reads.astype(int), axis=1, prepend=0) > 0).sum(1).max() > 1 and all(side.any() for side in sides):
+        return k.merge("add", [related(k, t, axis, side) for side in sides], t.dims)
+    return _runs_read(k, t, axis, reads)
 
 
 def _band(reads: np.ndarray) -> tuple[int, int] | None:
@@ -60,6 +66,13 @@ def _whole(t: Tracked) -> Tracked:
 
 
 def _band_read(k: Tracker, t: Tracked, axis: int, lo: int, hi: int) -> Tracked:
+    n = t.map[axis]
+    if (lo == 1 - n and hi < 0) or (hi == n - 1 and lo > 0):  # all before an entry, or after it
+        side = "earlier" if hi < 0 else "later"
+        given: dict[str, Any] = {side: axis_values([axis], [1], len(t.map), 0)}
+        seen = k.after(t, "cumulative", t.dims, **given)
+        rest = narrow(k, _whole(seen), axis, max(lo, 0), n + min(hi, 0))
+        return replace(pad_dim(k, rest, axis, max(-hi, 0), max(lo, 0)), dims=t.dims)
     out = pad_dim(k, _whole(t), axis, -lo, hi)
     ndim = len(t.map)
     kernel, stride = axis_values([axis], [hi - lo + 1], ndim, 1), axis_values([], [], ndim, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
@@ -13,7 +13,7 @@ from rfscale.engine.network.network import Size
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import MAX_LAYERS, layer_params
 from rfscale.engine.readers.tensors.broadcasts import Reads, all_alike, reconciled, repeated_on_the_map
-from rfscale.engine.readers.tensors.combined import Arrangement, common, still_arranged
+from rfscale.engine.readers.tensors.combined import Arrangement, common, still_arranged, still_scores
 from rfscale.engine.readers.tensors.layout import (
     ALL_OF_IT,
     NO_PLACE,
@@ -194,6 +194,9 @@ class Tracker:
         Layers of which entries are weighed by constants, as queries that are constant do with keys.
     masked : dict of int to `left_out.Masked`
         What a mask leaves of scores, by the layers that stand for these: no other layer may read them.
+    turned : dict of (int, Dims) to callable
+        Scores whose keys and queries are exchanged, by the layers and dims of those that were read: they are made where
+        the model's sum over one of both says that these are the keys.
     """
 
     image: Size
@@ -210,6 +213,7 @@ class Tracker:
     scores: list[Any] = field(default_factory=list)
     products: set[int] = field(default_factory=set)
     masked: dict[int, Any] = field(default_factory=dict)
+    turned: dict[tuple[int, Dims], Callable[[], Tracked]] = field(default_factory=dict)
     _cache: dict[object, int] = field(default_factory=dict)
 
     # layers
@@ -298,9 +302,10 @@ class Tracker:
     def elementwise(self, values: Iterable[object], op: str = "add", shape: Shape | None = None) -> Any:
         """An operation entry by entry on tensors that broadcast; constants make a constant."""
         shape = self.shape if shape is None else shape
-        parts = [v for v in values if isinstance(v, Tracked)]
-        if not parts:
+        given = [v for v in values if isinstance(v, Tracked)]
+        if not given:
             return Constant(shape)
+        parts = given
         if len(parts) > 1:
             parts = self.aligned(parts)
         elif parts[0].shape == shape:
@@ -311,7 +316,20 @@ class Tracker:
             parts = reconciled(self, parts, shape)
             dims = common([p.dims for p in parts], shape)
         out = self.merge(op, parts, dims)
+        if self.scores and len(parts) > 1:
+            out = still_scores(out, parts, self.scores)
+        if self.turned:
+            self._also_turned(out, given, op, shape)
         return still_arranged(out, parts, self.arrangements) if self.arrangements and len(parts) > 1 else out
+
+    def _also_turned(self, out: Tracked, values: Iterable[Tracked], op: str, shape: Shape) -> None:
+        """What an operation makes of scores that are turned."""
+        every = {(v.layer, v.dims): v for v in values}
+        scores = every.keys() & self.turned.keys()
+        if scores and (out.layer, out.dims) not in every:
+            self.turned[out.layer, out.dims] = lambda: self.elementwise(
+                [self.turned[key]() if key in scores else v for key, v in every.items()], op, shape
+            )
 
     def aligned(self, parts: Sequence[Tracked]) -> list[Tracked]:
         """Bring maps to one size where one has an entry for each block of another: the entry repeated."""

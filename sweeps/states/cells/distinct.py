@@ -80,28 +80,22 @@ class DistinctEffects(NodeLevels):
         op_times = np.zeros((len(step.ops), self.kinds), np.int64)
         for edge, names in enumerate(step.ops):
             np.add.at(op_times[edge], [self.ops.of[name] for name in names], 1)
-        cost_number, _ = distinct_rows(level.costs.view(np.uint64))
         sources = [*self.cell.inputs, *level.names]
-        read, origin, weight = [], [], []
+        read = []
         for subset in step.subsets:
             at = [sources.index(s) for s in subset]
             columns = [np.full(len(level.rows), a) if a < inputs else level.rows[:, a - inputs] + inputs for a in at]
             maps = np.stack(columns, axis=1).astype(np.int64)
             if (op_times == op_times[0]).all():
                 maps.sort(axis=1)
-            number, first = distinct_columns([level.base_number, cost_number, *maps.T])
-            summed = np.zeros(len(first), np.int64)
-            np.add.at(summed, number, level.weight)
-            read.append(maps[first])
-            origin.append(first)
-            weight.append(summed)
-        rows = np.concatenate(origin)
+            read.append(maps)
+        rows, maps, weight = self._merged_reads(level, read)
         price, first = distinct_rows(self.ops.costs.reshape((inputs + 1) * self.kinds, -1).view(np.uint64))
         prices = np.ascontiguousarray(self.ops.costs.reshape(len(price), -1)[first])
         return (
-            np.concatenate(read),
+            maps,
             level.base[rows],
-            np.concatenate(weight),
+            weight,
             level.costs[rows],
             self._moved,
             self.universe.fixed,
@@ -109,6 +103,30 @@ class DistinctEffects(NodeLevels):
             price.astype(np.int64).reshape(inputs + 1, -1),
             prices,
         )
+
+    def _merged_reads(self, level: Level, read: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return rows of a level, the maps that the last node reads of each, and the choices that lead to both.
+
+        `read` has the maps of each choice of them, row by row. Rows alike in what matters are one: also those of
+        different choices, and, where only the least of a cost is wanted, those that cost more.
+        """
+        maps, rows = np.concatenate(read), np.tile(np.arange(len(level.rows)), len(read))
+        number, first = distinct_columns([level.base_number[rows], *maps.T])
+        weight, least = level.weight[rows], self._least()
+        if least:
+            cost = least * level.costs[rows, 0]
+            lowest = np.full(len(first), np.iinfo(np.int64).max)
+            np.minimum.at(lowest, number, cost)
+            keep = cost == lowest[number]
+            number, weight, at = number[keep], weight[keep], np.flatnonzero(keep)
+            first = np.zeros(len(first), np.int64)
+            first[number[::-1]] = at[::-1]  # the first is written last
+        elif level.costs.shape[1]:
+            cost_number, _ = distinct_rows(level.costs.view(np.uint64))
+            number, first = distinct_columns([number, cost_number[rows]])
+        summed = np.zeros(len(first), np.int64)
+        np.add.at(summed, number, weight)
+        return rows[first], maps[first], summed
 
     def _last_states(self) -> tuple[Any, ...]:
         """Arguments of `last_choices` up to what is wanted."""

@@ -19,17 +19,19 @@ from rfscale.sweeps.states.cells.distinct import DistinctEffects
 from rfscale.sweeps.states.cells.levels import Wanted
 from rfscale.sweeps.states.cells.maps import Hulls, Map, Pair, PairEffect, Sets, Terms, adapted, after
 from rfscale.sweeps.states.compile import Program
+from rfscale.sweeps.states.effects import numbered_rows
 from rfscale.sweeps.states.elements import AxisSet, Elements, root
 from rfscale.sweeps.states.graph import WORD_BYTES, Level, numbered
+from rfscale.sweeps.states.numbering import distinct_columns, distinct_rows
 from rfscale.sweeps.states.state_graph import StateGraph
 from rfscale.sweeps.states.unions import state_figures
 
 NODE_WORDS = 64  # about what a state of Python objects takes
 NUMBER_WORDS = 5  # of a Python int, and where it stands
-Blocks = tuple[tuple[str, int], ...]  # of each cell that is still needed: the beginning of its factors, and its block
+NONE = -1  # the block of a cell that no later stage uses, or none used yet
 
 
-class _States:
+class States:
     """All states met so far, found by content; beside them it counts what nodes and blocks take."""
 
     def __init__(self, algebra: Sets) -> None:
@@ -37,6 +39,9 @@ class _States:
         self._number: dict[Pair, int] = {self.pairs[0]: 0}
         self.nodes = 0  # of levels with blocks
         self.members = 0  # of all blocks, a word each: numbers of 4 bytes, and the same once more as a key; and `times`
+
+    def __len__(self) -> int:
+        return len(self.pairs)
 
     def number(self, state: Pair) -> int:
         """Return the number of a state; a new one is added."""
@@ -49,12 +54,19 @@ class _States:
     @property
     def held(self) -> int:
         """Words that they take, about."""
-        return NODE_WORDS * (len(self.pairs) + self.nodes) + self.members
+        return NODE_WORDS * (len(self) + self.nodes) + self.members
 
     @property
     def nbytes(self) -> int:
         """Bytes that they take, about."""
         return WORD_BYTES * self.held
+
+
+class EdgeBlocks(NamedTuple):
+    """Blocks of the edges of a level, node by node, and where those of each node begin."""
+
+    block: np.ndarray
+    begin: np.ndarray
 
 
 class Parts(NamedTuple):
@@ -86,16 +98,18 @@ class CellGraph(StateGraph):
         self.ndim, self.hulls = ndim, hulls
         self.algebra = Hulls() if hulls else Sets()
         self.cells: dict[str, DistinctEffects] = {}
+        folded = dict.fromkeys(p.folded.use.prefix for p in programs if p.folded is not None)
+        self._column = {prefix: i for i, prefix in enumerate(folded)}
         super().__init__(programs)
 
-    def _new_pool(self) -> _States:
-        return _States(self.algebra)
+    def _new_pool(self) -> States:
+        return States(self.algebra)
 
     def _clear(self) -> None:
         super()._clear()
         self.times: list[np.ndarray | None] = []
-        self._edge_blocks: list[list[list[int]]] = []
-        self._nodes: list[list[Blocks]] = [[()]]
+        self._edge_blocks: list[EdgeBlocks | None] = []
+        self._nodes = [np.full((1, len(self._column)), NONE, np.int64)]  # block of each cell, by node of every level
         self._blocks: list[np.ndarray] = []
         self._block_number: dict[tuple[str, bytes], int] = {}
         self._parts: dict[tuple[str, int, int, int], list[tuple[int, np.ndarray]]] = {}
@@ -108,31 +122,40 @@ class CellGraph(StateGraph):
     def _next(self, program: Program, before: Level, limit: int) -> Level | None:
         if program.folded is not None:
             return self._split(program, program.folded, before, limit)
-        states: _States = self.pool
-        blocks = self._nodes[len(self.levels)]
-        number: dict[Blocks, int] = {}
+        number, chosen = numbered_rows(program.effects)
+        effects = list(number)
         ends = np.empty((len(before.state), program.choices), np.int64)
-        known: dict[tuple[int, Any], int] = {}
-        for node, (state, live) in enumerate(zip(before.state.tolist(), before.live.tolist(), strict=True)):
-            for c, effect in enumerate(program.effects[program.variant[live]]):
-                key = (state, effect)
-                if key not in known:
-                    known[key] = states.number(self._moved(states.pairs[state], effect, program))
-                ends[node, c] = known[key]
-            if states.held > limit:
+        for v, rows in program.variant_rows(before.live):
+            found, place = np.unique(before.state[rows], return_inverse=True)
+            used, column = np.unique(chosen[v], return_inverse=True)
+            table = self._ends(found, [effects[e] for e in used.tolist()], program, limit)
+            if table is None:
                 return None
-        number_of = np.array([number.setdefault(b, len(number)) for b in blocks], np.int64)
-        keys = (ends * program.n_live + program.next_live[before.live]) * max(1, len(number)) + number_of[:, None]
-        follow, distinct = numbered(keys.reshape(-1), len(states.pairs) * program.n_live * max(1, len(number)))
-        rest, block = np.divmod(distinct, max(1, len(number)))
+            ends[rows] = table[place][:, column]
+        blocks = self._nodes[len(self.levels)]
+        number_of, first = distinct_rows(blocks)
+        keys = (ends * program.n_live + program.next_live[before.live]) * len(first) + number_of[:, None]
+        follow, distinct = numbered(keys.reshape(-1), len(self.pool) * program.n_live * len(first))
+        rest, block = np.divmod(distinct, len(first))
         state_after, live_after = np.divmod(rest, program.n_live)
-        names = list(number)
-        self._nodes.append([names[b] for b in block.tolist()])
+        self._nodes.append(blocks[first[block]])
         self.times.append(None)
-        self._edge_blocks.append([])
+        self._edge_blocks.append(None)
         return Level(follow.reshape(keys.shape), state_after.astype(np.int32), live_after.astype(np.int32))
 
-    def _moved(self, state: Pair, effect: PairEffect, program: Program) -> Pair:
+    def _ends(
+        self, states: np.ndarray, effects: Sequence[PairEffect], program: Program, limit: int
+    ) -> np.ndarray | None:
+        """The state after each of some effects, by state: None where the states take more than `limit` words."""
+        pool: States = self.pool
+        out = np.empty((len(states), len(effects)), np.int64)
+        for row, state in zip(out, states.tolist(), strict=True):
+            row[:] = [pool.number(self.moved(pool.pairs[state], effect, program)) for effect in effects]
+            if pool.held > limit:
+                return None
+        return out
+
+    def moved(self, state: Pair, effect: PairEffect, program: Program) -> Pair:
         """Return the state after all uses that a choice of a stage has."""
         earlier, last = self._terms(effect.earlier), self._terms(effect.last)
         for use in range(effect.uses):
@@ -163,7 +186,9 @@ class CellGraph(StateGraph):
 
     def edge_blocks(self, stage: int) -> list[list[int]]:
         """Return the block of each edge, by node, of a stage of uses of a cell."""
-        return self._edge_blocks[stage]
+        edges = self._edge_blocks[stage]
+        assert edges is not None
+        return [part.tolist() for part in np.split(edges.block, edges.begin[1:])]
 
     def block_members(self, block: int) -> np.ndarray:
         """Return the effects of a block."""
@@ -171,51 +196,52 @@ class CellGraph(StateGraph):
 
     def _split(self, program: Program, folded: Folded, before: Level, limit: int) -> Level | None:
         """The level after uses of a cell: an edge for each part of a node's block that leads to a state of its own."""
-        states: _States = self.pool
+        states: States = self.pool
         cell, prefix = self.distinct(folded), folded.use.prefix
+        own, column = self._nodes[len(self.levels)], self._column[prefix]
         whole = self._block(prefix, np.arange(len(cell.counts), dtype=np.int32))
-        own = [dict(blocks) for blocks in self._nodes[len(self.levels)]]
-        start = np.array([blocks.pop(prefix, whole) for blocks in own], np.int64)
+        start = np.where(own[:, column] == NONE, whole, own[:, column])
         parts: Parts | None = Parts(np.arange(len(own)), before.state.astype(np.int64), start)
         for use in range(folded.repeat):
             keep = program.keep if use == folded.repeat - 1 else len(folded.use.cell.inputs) == 2
             parts = self._used(prefix, parts, program.adapt, keep, limit) if parts is not None else None
         if parts is None:
             return None
-        merged: dict[tuple[int, int], list[int]] = {}
-        for node, state, block in zip(*(column.tolist() for column in parts), strict=True):
-            merged.setdefault((node, state), []).append(block)
-        others, live_after = (
-            [tuple(sorted(blocks.items())) for blocks in own],
-            program.next_live[before.live, 0].tolist(),
-        )
-        known: dict[tuple[int, int, Blocks], int] = {}
-        rows: list[list[int]] = [[] for _ in own]
-        edges: list[list[int]] = [[] for _ in own]
-        for (node, state), found in merged.items():
-            block = found[0] if len(found) == 1 else self._block(prefix, self._joined(found))
-            kept = others[node] if folded.last else tuple(sorted((*others[node], (prefix, block))))
-            rows[node].append(known.setdefault((state, live_after[node], kept), len(known)))
-            edges[node].append(block)
-        if states.held + NODE_WORDS * len(known) > limit:
+        node, state, block = self._joined(prefix, parts)
+        kept = own[node]
+        kept[:, column] = NONE if folded.last else block
+        live = program.next_live[before.live, 0][node]
+        number, first = distinct_columns([state, live, *kept.T])
+        if states.held + NODE_WORDS * len(first) > limit:
             return None
-        states.nodes += len(known)
-        width = max(len(row) for row in rows)
-        follow = np.full((len(rows), width), -1, np.int32)
-        times = np.zeros((len(rows), width), object)
-        for n, (row, row_edges) in enumerate(zip(rows, edges, strict=True)):
-            follow[n, : len(row)] = row
-            times[n, : len(row)] = [self._size(cell, b) for b in row_edges] if folded.last else 1
+        states.nodes += len(first)
+        begin = np.searchsorted(node, np.arange(len(own)))
+        place = np.arange(len(node)) - begin[node]
+        follow = np.full((len(own), int(place.max()) + 1), -1, np.int32)
+        times = np.zeros(follow.shape, object)
+        follow[node, place] = number
+        times[node, place] = self._sizes(cell, block) if folded.last else 1
         states.members += times.size * (NUMBER_WORDS if folded.last else 1)
         self.times.append(times)
-        self._edge_blocks.append(edges)
-        self._nodes.append([blocks for _, _, blocks in known])
-        state_after = np.array([s for s, _, _ in known], np.int32)
-        return Level(follow, state_after, np.array([live for _, live, _ in known], np.int32))
+        self._edge_blocks.append(EdgeBlocks(block, begin))
+        self._nodes.append(kept[first])
+        return Level(follow, state[first].astype(np.int32), live[first].astype(np.int32))
+
+    def _joined(self, prefix: str, parts: Parts) -> Parts:
+        """Parts of one node that have one state are one: their blocks together."""
+        number, first = distinct_columns([parts.node, parts.state])
+        out = Parts(*(column[first] for column in parts))
+        if len(first) < len(number):
+            order = np.argsort(number, kind="stable")
+            several, begin, many = np.unique(number[order], return_index=True, return_counts=True)
+            for i, at, n in zip(several[many > 1].tolist(), begin[many > 1], many[many > 1], strict=True):
+                blocks = parts.block[order[at : at + n]].tolist()
+                out.block[i] = self._block(prefix, np.sort(np.concatenate([self._blocks[b] for b in blocks])))
+        return out
 
     def _used(self, prefix: str, parts: Parts, adapt: str | None, keep: bool, limit: int) -> Parts | None:
         """What one use of a cell makes of parts of nodes; None where the states take more than `limit` words."""
-        states: _States = self.pool
+        states: States = self.pool
         found: list[tuple[int, int, int]] = []
         for node, state, block in zip(*(column.tolist() for column in parts), strict=True):
             for end, part in self._divided(self.cells[prefix], prefix, states.pairs[state], block, adapt, keep):
@@ -264,11 +290,12 @@ class CellGraph(StateGraph):
             self.pool.members += len(members)
         return self._block_number[key]
 
-    def _joined(self, blocks: Sequence[int]) -> np.ndarray:
-        return np.sort(np.concatenate([self._blocks[b] for b in blocks]))
-
-    def _size(self, cell: DistinctEffects, block: int) -> int:
-        return int(cell.counts[self._blocks[block]].sum())  # no more than the cell has: below 2^63
+    def _sizes(self, cell: DistinctEffects, blocks: np.ndarray) -> np.ndarray:
+        """Choices of each block: no more than the cell has, below 2^63."""
+        found, place = np.unique(blocks, return_inverse=True)
+        members = [self._blocks[b] for b in found.tolist()]
+        begin = np.cumsum([0, *map(len, members[:-1])])
+        return np.add.reduceat(cell.counts[np.concatenate(members)], begin)[place]
 
     # figures ---------------------------------------------------------------------------------------------------------
 
@@ -311,10 +338,12 @@ class CellGraph(StateGraph):
             if not stages:
                 continue
             first, last = stages[0], stages[-1]
+            edges = self._edge_blocks[last]
+            assert edges is not None
             wanted = []
             for path, at in zip(paths, nodes, strict=True):
                 edge, number = path[last]
-                members = self._blocks[self._edge_blocks[last][at[last]][edge]]
+                members = self._blocks[edges.block[edges.begin[at[last]] + edge]]
                 ends = np.cumsum(cell.counts[members])
                 place = int(np.searchsorted(ends, number, side="right"))
                 wanted.append((int(members[place]), number - (int(ends[place - 1]) if place else 0)))

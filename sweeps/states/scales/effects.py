@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.spaces.graphs.wiring import NO_PATH, ChainLayer, Node, Wiring, source_of
+from rfscale.sweeps.spaces.graphs.wiring import EARLIER, NO_PATH, ChainLayer, Node, Wiring, source_of
 from rfscale.sweeps.states.effects import Reach
 from rfscale.sweeps.states.scales.families import IDENTITY, Family, centre, compose, layer_family, maximal, of_reach
 
@@ -61,8 +61,8 @@ class MapEffects:
         return _effect(Paths({self.source: of_reach(reach)}, True))
 
     def _after(self, node: Node, inputs: Sequence[Paths], wiring: Wiring) -> Paths:
-        source = source_of(node)
-        if source is not None:
+        source = EARLIER.layer if node == EARLIER else source_of(node)
+        if isinstance(source, str):
             return Paths({source: (IDENTITY,)}, True)
         if node == NO_PATH:
             raise InputError(
@@ -114,7 +114,7 @@ def _footprint(node: Node) -> object:
     """What paths depend on of a node, beside its inputs."""
     if isinstance(node.layer, ChainLayer):
         return layer_family(node.layer)
-    return node.layer if source_of(node) is not None or node == NO_PATH else ("merge", node.aligned)
+    return node.layer if source_of(node) is not None or node in (NO_PATH, EARLIER) else ("merge", node.aligned)
 
 
 def _effect(paths: Paths) -> MapEffect:

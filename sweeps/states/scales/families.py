@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from math import gcd, lcm
+from operator import le
 from typing import NamedTuple
 
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, first_tap, transposed_start
@@ -91,12 +93,31 @@ def compose(outer: Family, inner: Family) -> Family:
     times = up // gcd(up, outer.down)
     low = min([first for first, _ in outer.sets])
     high = max([first + taps.bit_length() for first, taps in outer.sets]) + outer.down * (times - 1)
-    placed = [(rows[e % up][0] + e // up * down, rows[e % up][1]) for e in range(low, high)]
+    entries = [divmod(e, up) for e in range(low, high)]
     reads = [[first - low + tap for tap in set_bits(taps)] for first, taps in outer.sets]
-    sets = [
-        _united([placed[at + i] for i in each]) for at in range(0, times * outer.down, outer.down) for each in reads
-    ]
+    begins = range(0, times * outer.down, outer.down)
+    sets = _solid(inner, entries, begins, reads)
+    if sets is None:
+        placed = [(rows[phase][0] + period * down, rows[phase][1]) for period, phase in entries]
+        sets = [_united([placed[at + i] for i in each]) for at in begins for each in reads]
     return reduced(Family(outer.up * times, down * outer.down * times // up, tuple(sets)))
+
+
+def _solid(
+    inner: Family, entries: Sequence[tuple[int, int]], begins: Iterable[int], reads: Sequence[Sequence[int]]
+) -> list[Placed] | None:
+    """The unions of what is read at each beginning, by their ends; None where sets have holes or may leave some."""
+    for _, bits in inner.sets:
+        if bits & bits + 1:
+            return None
+    firsts = [inner.sets[phase][0] + period * inner.down for period, phase in entries]
+    ends = [first + inner.sets[phase][1].bit_length() for first, (_, phase) in zip(firsts, entries, strict=True)]
+    step = max([b - a for each in reads for a, b in pairwise(each)], default=1)
+    rising = firsts == sorted(firsts) and ends == sorted(ends)
+    if not rising or not all(map(le, firsts[step:], ends)):  # then neighbours join
+        return None
+    hulls = [(firsts[at + each[0]], ends[at + each[-1]]) for at in begins for each in reads]
+    return [(first, (1 << end - first) - 1) for first, end in hulls]
 
 
 def _sumset(bits: int, taps: int, step: int) -> int:

@@ -114,9 +114,31 @@ class ScaleGraph(StateGraph):
             raise _mismatch(error, effect.parts[0][0], effect.parts[part][0], program.stage) from None
         return found
 
+    def maps(self, stage: int) -> np.ndarray:
+        """Return the maps before a stage, by state of the level before it: the columns of an int64 array.
+
+        A column has the shape of the map that comes next; then shape and offset of each one kept for later stages.
+        """
+        return self._columns[stage]
+
+    def along(self, stage: int, effects: Sequence[MapEffect], given: np.ndarray) -> np.ndarray:
+        """Return the maps after an effect each of a stage, from columns of maps before it; no level is made."""
+        numbers: dict[MapEffect, int] = {}
+        number = np.array([numbers.setdefault(effect, len(numbers)) for effect in effects], np.int64)
+        out = np.empty((1 + 2 * len(self.programs[stage].after), len(effects)), np.int64)
+        for effect, n in numbers.items():
+            at = np.flatnonzero(number == n)
+            which, first = distinct_columns([*given[:, at]])
+            out[:, at] = self._step(effect, given[:, at[first]], self.programs[stage])[:, which]
+        return out
+
     def _work_out(self, stage: int) -> dict[str, np.ndarray]:
         """Figures of the states of a level."""
-        found, inverse = np.unique(self._columns[stage + 1][0], return_inverse=True)
+        return self.figures_of(stage, self._columns[stage + 1][0])
+
+    def figures_of(self, stage: int, shapes: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the figures of some shapes; errors name a stage."""
+        found, inverse = np.unique(shapes, return_inverse=True)
         try:
             rows = [self.pool.figures(shape) for shape in found.tolist()]
         except InputError as error:

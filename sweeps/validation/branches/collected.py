@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rfscale.engine.errors import InputError
+from rfscale.engine.errors import InputError, Parameter
+from rfscale.sweeps.states.compiled import CompiledSpace, compiled
 from rfscale.sweeps.validation.branches.along_wiring import BuiltIn, Formulas, Own
+from rfscale.sweeps.validation.branches.drawn import DrawnPairs, DrawnScales, DrawnUnions, drawn_choices
+from rfscale.sweeps.validation.branches.exact import PairNodes, ScaleNodes, UnionNodes
 from rfscale.sweeps.validation.branches.walk import BranchWalk
 from rfscale.sweeps.validation.own_formulas import OwnFormula
 from rfscale.sweeps.validation.space import Collected, figure_names
@@ -16,8 +19,6 @@ from rfscale.sweeps.validation.walk_space import Progress
 
 if TYPE_CHECKING:
     from rfscale.sweeps.spaces.space import Space
-
-MAX_DRAWN = 1_000_000
 
 
 def branch_walks(
@@ -29,20 +30,35 @@ def branch_walks(
     own: Sequence[OwnFormula],
 ) -> list[BranchWalk]:
     """Return the passes over a space: one of the built-in formulas together, and one of each of the user's."""
-    ndim, drawn = len(space.axes), None
+    ndim = len(space.axes)
     axes = 1 if space.square else ndim
-    counts = np.int64 if space.size < 2**62 else np.float64
-    if random is not None:
-        if random > MAX_DRAWN:
+    counts = np.int64 if (random or space.size) < 2**62 else np.float64
+    drawn = None if random is None else drawn_choices(space, random, seed)
+    found = compiled(space)
+    if drawn is None:
+        folded = next((program.folded for program in found.programs if program.folded is not None), None)
+        if folded is not None:
             raise InputError(
-                f"random is {random}; of a space with branches at most {MAX_DRAWN:,} architectures are drawn"
+                f"cell {folded.use.cell.name!r} of space {space.name!r} has {folded.use.size:.4g} choices and is known "
+                "by its effects, and formulas tell apart what has one effect",
+                remedy=("judge some architectures: give ", Parameter("random"), ", such as 1000"),
             )
-        draw = np.random.default_rng(seed)
-        choices = [int(np.prod([len(space.dims[n]) for n in new], initial=1)) for new in space.introduced]
-        drawn = np.stack([draw.integers(n, size=random) for n in choices], axis=1)
+        found.build_all(memory)
     formulas: list[Formulas] = [BuiltIn(ndim, axes)]
     formulas += [Own(formula, ndim, axes) for formula in own]
-    return [BranchWalk(space, one, memory, counts, drawn, None if i else progress) for i, one in enumerate(formulas)]
+    return [
+        BranchWalk(space, one, _exact(space, found, drawn), counts, drawn, None if i else progress)
+        for i, one in enumerate(formulas)
+    ]
+
+
+def _exact(space: Space, found: CompiledSpace, drawn: np.ndarray | None) -> UnionNodes:
+    """The exact side of a walk."""
+    if drawn is None:
+        whole = PairNodes if space.reads_pairs else ScaleNodes if space.scaled else UnionNodes
+        return whole(space, found)
+    some = DrawnPairs if space.reads_pairs else DrawnScales if space.scaled else DrawnUnions
+    return some(space, found, drawn)
 
 
 class BranchCollected(Collected):

@@ -9,7 +9,7 @@ import rfscale as rf
 from rfscale.engine.network.modules import module_layer
 from tests.engine.fields.small_models import positive
 
-pytestmark = [pytest.mark.torch, pytest.mark.exhaustive, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 
 # name: (layer, pixels); layers in the middle, so that footprints end inside the image
 MODELS = {
@@ -34,11 +34,16 @@ MODELS = {
     "timm:tf_mobilenetv3_small_minimal_100": ("blocks.2", 96), "timm:legacy_xception": ("block1", 128),
 }  # fmt: skip
 
+ALWAYS = (
+    "torchvision:alexnet", "torchvision:squeezenet1_1", "torchvision:mobilenet_v2", "torchvision:shufflenet_v2_x0_5",
+    "timm:resnet10t", "timm:vovnet39a", "timm:hrnet_w18_small", "timm:hardcorenas_a",
+)  # fmt: skip  # a few seconds each; the others are minutes together
+CASES = [pytest.param(name, marks=[] if name in ALWAYS else [pytest.mark.exhaustive]) for name in MODELS]
 
 IMAGES = 2, 30, 96, 256, 512, 1024  # max-pools choose: each path of the footprint is taken on some image
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", CASES)
 def test_support_of_a_model(name):
     from rfscale.engine.fields.modules import module_of
 

@@ -67,7 +67,8 @@ def _made(name: str, kind: str) -> Made:
     shape, small = (1, channels, *size), squares(channels, 96)
     if name == "ImageGPTForImageClassification":  # numbers of colours: a clustering of pixels
         colours = torch.zeros(1, config.n_positions, dtype=torch.long, device="cpu")
-        return Made(module, tuple(colours.shape), inputs=lambda: {"input_ids": colours}, image="input_ids")
+        made = Made(module, tuple(colours.shape), inputs=lambda: {"input_ids": colours}, image="input_ids")
+        return made._replace(numbers=config.vocab_size - 1)
     if kind in WRAPPERS:
         return Made(WRAPPERS[kind](module), shape, small)
     if kind == "oneformer":

@@ -20,11 +20,11 @@ from tests.sweeps.some_spaces import ALL
 def test_is_what_xarray_makes_of_the_same_variables(spec):
     """`label` leaves out xarray's checks, and nothing else."""
     blocks = Blocks(rf.Space.from_dict(spec), formulas=True)
-    coords = coordinates(blocks)
+    labels = coordinates(blocks)
     for stage, out in answer_arrays(blocks, {s: blocks.size(s) for s in blocks.stages}).items():
         blocks.fill(stage, 0, blocks.size(stage), out)
-        found = label(blocks, stage, out, coords)
-        own = {dim: list(coords[dim].values) for dim in found.dims}
+        found = label(blocks, stage, out, labels)
+        own = {dim: list(labels.variables[dim].values) for dim in found.dims}
         again = xr.Dataset({name: (v.dims, v.values, v.attrs) for name, v in found.data_vars.items()}, own, found.attrs)
         xr.testing.assert_identical(found, again.assign_coords({d: found[d] for d in found.dims}))
         assert found.sizes == again.sizes

@@ -146,9 +146,10 @@ def test_refuses_overflow_and_names_the_stage():
 
 
 def test_refuses_what_does_not_fit():
-    space = rf.Space.from_dict({"stages": [{"name": f"s{i}", "kernel": [1, 3, 5, 7]} for i in range(25)]})
-    with pytest.raises(rf.InputError, match=r"the result needs .* of memory and .* are free; write it to a store"):
-        rf.sweep(space)
+    for depth, remedy in (19, "write it to a store, give `stages`"), (25, "give `stages`"):  # no disk takes 4^25
+        space = rf.Space.from_dict({"stages": [{"name": f"s{i}", "kernel": [1, 3, 5, 7]} for i in range(depth)]})
+        with pytest.raises(rf.InputError, match=rf"the result needs .* of memory and .* are free; {remedy}"):
+            rf.sweep(space)
     with pytest.raises(rf.InputError, match=r"no stage 's99'; did you mean 's9'"):
         rf.sweep(space, stages=["s99"])
     for stages in ([], "s1"):

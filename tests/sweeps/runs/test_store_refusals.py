@@ -12,8 +12,8 @@ import zarr
 
 import rfscale as rf
 from rfscale.engine.errors import InputError
+from rfscale.sweeps.runs.store import folder as store_folder
 from rfscale.sweeps.runs.store import layout as blockstore
-from rfscale.sweeps.runs.store import store
 from rfscale.sweeps.runs.store.store import write_store
 from tests.sweeps.runs.stored import SMALL, contents, demo
 from tests.sweeps.some_spaces import DEMO
@@ -84,7 +84,7 @@ def test_second_run_is_refused(tmp_path):
     path = tmp_path / "a.zarr"
     plan = blockstore.Plan(demo(), blockstore.Options(str(path)))
     with (
-        store._Store(path, plan).locked(),
+        store_folder.StoreFolder(path, plan).locked(),
         pytest.raises(InputError, match=f"being written by process {os.getpid()} on"),
     ):
         write_store(demo(), path)
@@ -130,7 +130,7 @@ def test_other_stores_are_refused(change, message, tmp_path):
 
 def test_another_version_is_refused(tmp_path, monkeypatch):
     write_store(demo(), tmp_path / "a.zarr")
-    monkeypatch.setattr(store, "__version__", "99.0")
+    monkeypatch.setattr(store_folder, "__version__", "99.0")
     with pytest.raises(InputError, match=r"begun by rfscale .* and this is 99.0"):
         write_store(demo(), tmp_path / "a.zarr")
 
@@ -148,7 +148,7 @@ def test_other_paths_are_refused(tmp_path):
         (file, "is a file"),
         (folder, "something else"),
         (array, "something else"),
-        (lost, "something else"),
+        (lost, "lost its zarr.json"),
         (tmp_path / "no" / "where", "there is no folder"),
     ]:
         with pytest.raises(InputError, match=message):

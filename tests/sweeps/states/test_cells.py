@@ -66,6 +66,33 @@ def test_costs_of_cells_are_those_of_their_networks():
     assert best.objective.values.tolist() == sorted(rows.params.values.ravel()[fits].tolist())[:3]
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_costs_of_repeated_cells_are_those_of_their_networks(own):
+    """The first use reads other channels than the next ones, and stages use one cell at other sizes."""
+    edges = [
+        {"from": "x", "to": ["a", "out"], "op": ["none", "c3", "wide"]},
+        {"from": "a", "to": "out", "op": ["none", "c3", "wide", "pool"]},
+    ]
+    ops = {"none": "none", "c3": {"kernel": 3}, "wide": {"kernel": 5, "groups": 2, "bias": False}}
+    stages = [
+        {"name": "up", "kernel": 1, "channels": 4},
+        {"name": "s1", "cell": "c", "repeat": [1, 3]},
+        {"name": "down", "kernel": 3, "stride": 2},
+        {"name": "s2", "cell": "c", "repeat": 2, **({"own": True} if own else {})},
+    ]
+    spec = {"name": "repeated", "channels": {"base": 8, "growth": 2}, "input_size": 12, "stages": stages}
+    spec |= {"ops": {**ops, "pool": {"op": "avg_pool", "kernel": 3, "stride": 1}}}
+    space = Space.from_dict(spec | {"cells": {"c": {"inputs": ["x"], "edges": edges, "output": "out"}}})
+    rows, compared = rf.sweep(space)["s2"], 0
+    for index in range(0, space.size, 17 if own else 1):
+        if rows.area.values.ravel()[index]:
+            profile = rf.profile(space.network(index))
+            for name in ("params", "macs"):
+                assert rows[name].values.ravel()[index] == profile[name].sum(), (name, space.labels(index))
+            compared += 1
+    assert compared > 20
+
+
 def test_a_shared_cell_is_one_choice_and_an_own_one_its_own():
     assert list(Space.from_dict(EDGES).dims) == [
         *["s1_repeat", "c_x_a", "c_x_out", "c_a_out"],

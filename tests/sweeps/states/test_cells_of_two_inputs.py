@@ -211,5 +211,5 @@ def test_all_of_darts(number):
         drawn = rf.sample(space, n, where=where, seed=number)
         for i in range(n):
             row = {name: drawn[name].values[i].item() for name in space.dims}
-            found = Architecture(spec, row).figures()
+            found = Architecture(spec, row, every_path=number == 8 or i == 0).figures()  # of 20 cells up to 17 s each
             assert [getattr(found, x) for x in FIGURES] == [drawn[x].values[i].item() for x in FIGURES]

@@ -94,6 +94,25 @@ def test_figures_of_squares_in_words_are_those_of_masks(seed, ndim):
         assert np.array_equal(one, other)
 
 
+@pytest.mark.parametrize("kernels_", [(3, 3), (3, 2), (2, 2), (5, 3)])
+@pytest.mark.parametrize("far", [20, 40, 60, 75, 100])
+def test_figures_of_wide_squares_are_those_of_masks(kernels_, far):
+    """Of two to eight words: sets that are their own mirror images about one middle, some of them, or none."""
+    stages = [
+        {"name": f"s{i}", "aligned": False, "branches": {"choose": [1, 2], "of": [
+            {"kernel": kernels_[0], "dilation": d}, {"kernel": kernels_[1], "dilation": d + 2}, {"kernel": 3}]}}
+        for i, d in enumerate((1, far // 4, far))
+    ]  # fmt: skip
+    graph = graph_of(Space.from_dict({"stages": stages}))
+    elements, masks, component = graph.pool.elements[-1], graph.pool.masks[-1], graph.pool.component[-1]
+    given = (masks, component, elements.first, elements.inside, *elements.tables())
+    for ndim in (1, 2):
+        one, other = np.full((2, 7, len(masks)), -1, np.int64)
+        kernels.union_figures(0, len(masks), *given, ndim, one)
+        row_figures(0, len(masks), *given, ndim, other)
+        assert np.array_equal(one, other)
+
+
 def test_figures_of_squares_wider_than_the_words():
     """Beyond the words that the fast way takes, and on the way there, areas are those of plain sets."""
     for rates in ((1, 120), (1, 20, 130), (200, 3)):

@@ -11,6 +11,7 @@ import pytest
 import rfscale as rf
 from rfscale.engine.errors import InputError
 from rfscale.engine.formulas.registry import CLOSED_FORM, PUBLISHED, PUBLISHED_BY_WINDOW
+from rfscale.sweeps.kernels.plain import plain
 from rfscale.sweeps.spaces.chains import chains
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.validation import walk_space
@@ -315,3 +316,23 @@ def test_normal_of_equal_variance():
 def test_bad_input(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_wide_sets_are_much_work(monkeypatch):
+    """Two taps 2·10⁶ pixels apart: plain code would take them word by word, at 2·10⁹ for minutes."""
+    asked = []
+
+    class Counts:
+        def of(self, kernel, work):
+            asked.append(work)
+            return plain(kernel)
+
+    monkeypatch.setattr(walk_space, "SOONER", Counts())
+    jump = 2 * 10**6
+    space = Space.from_dict({"stages": [{"name": "a", "kernel": 1, "stride": jump}, {"name": "b", "kernel": 2}]})
+    report = validate(space)
+    assert report.max_error.sel(formula="interval", figure="area").max() == ((jump + 1) ** 2 - 4) / 4
+    assert max(asked) > jump // 64 // walk_space.WORDS_AT_ONCE
+    narrow = len(asked)
+    validate(chains([3], [1], [1], 2))
+    assert max(asked[narrow:]) <= 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from rfscale.engine.errors import InputError, shown
 
 MAX_NODES = 100_000
 MAX_NESTED = 100  # functions that call functions
+WITH_GRAPHS = ("If", "Loop", "Scan", "SequenceMap")
 
 
 def load_model(source: Any) -> tuple[Any, str]:
@@ -27,7 +29,7 @@ def load_model(source: Any) -> tuple[Any, str]:
     if isinstance(source, onnx.ModelProto):
         label = source.graph.name or "the ONNX model"
         _check_count(source, label)
-        return _inlined(source, label), label
+        return _in_order(_inlined(source, label), copies=True), label
     path = Path(source) if isinstance(source, str | PathLike) else None
     if path is None:
         raise InputError(f"an ONNX model must be a path or a ModelProto, not {shown(source)}")
@@ -41,7 +43,7 @@ def load_model(source: Any) -> tuple[Any, str]:
     _check_names(model.graph, path)
     if not model.graph.node or not model.opset_import:
         raise InputError(f"{path} is not an ONNX model, or is empty: it has {len(model.graph.node)} nodes")
-    return _inlined(model, str(path)), str(path)
+    return _in_order(_inlined(model, str(path))), str(path)
 
 
 def _check_count(model: Any, label: str) -> None:
@@ -88,3 +90,52 @@ def _inlined(model: Any, label: str) -> Any:
         return onnx.inliner.inline_local_functions(model)
     except Exception as error:
         raise InputError(f"{label}: its functions cannot be inlined: {one_line(error)}") from None
+
+
+def _in_order(model: Any, *, copies: bool = False) -> Any:
+    """The model with each node after those that make its inputs, as runtimes run it whatever the order of the file."""
+    nodes = list(model.graph.node)
+    given = {"", *(v.name for v in (*model.graph.input, *model.graph.initializer))}  # no node makes these
+    if _is_in_order(nodes, given):
+        return model
+    maker = {name: i for i, node in reversed(list(enumerate(nodes))) for name in node.output if name not in given}
+    needs = [sorted({maker[name] for name in _read_by(node) if name in maker}) for node in nodes]
+    order: dict[int, None] = {}
+    for start in range(len(nodes)):
+        stack, around = [start], set()
+        while stack:
+            i = stack[-1]
+            around.add(i)
+            missing = next((j for j in needs[i] if j not in order and j not in around), None)  # a cycle stays as it is
+            if missing is not None:
+                stack.append(missing)
+                continue
+            order[stack.pop()] = None
+    if copies:
+        own = type(model)()
+        own.CopyFrom(model)
+        model = own
+        nodes = list(model.graph.node)
+    ordered = [type(nodes[i]).FromString(nodes[i].SerializeToString()) for i in order]
+    del model.graph.node[:]
+    model.graph.node.extend(ordered)
+    return model
+
+
+def _is_in_order(nodes: Iterable[Any], given: set[str]) -> bool:
+    read: set[str] = set()
+    for node in nodes:
+        read.update(_read_by(node) if node.op_type in WITH_GRAPHS else node.input)
+        if not read.isdisjoint(node.output) and not given.issuperset(read.intersection(node.output)):
+            return False
+    return True
+
+
+def _read_by(node: Any) -> Iterator[str]:
+    """Names that a node reads, in its inputs and in the graphs inside it."""
+    yield from node.input
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs) if attribute.type in (5, 10) else ():
+            for inner in graph.node:
+                yield from _read_by(inner)
+            yield from (o.name for o in graph.output)

@@ -176,6 +176,16 @@ def _gather(node: Node) -> list[Shape]:
     return [(*x[:axis], *index, *x[axis + 1 :])]
 
 
+@rule("Compress")
+def _compressed(node: Node) -> list[Shape]:
+    x, axis = node.inputs[0].shape, node.attrs["axis"]
+    d = axis % len(x)
+    keeps = getattr(node.inputs[1], "value", None)
+    if keeps is None:
+        raise KeyError("values decide how many entries are left")
+    return [(*x[:d], int(keeps[: x[d]].sum()), *x[d + 1 :])]
+
+
 @rule("Tile")
 def _tile(node: Node) -> list[Shape]:
     x, times = node.inputs[0].shape, _whole(node, "repeats", 1)
@@ -222,7 +232,7 @@ def _reduced(node: Node) -> list[Shape]:
     x = node.inputs[0].shape
     axes = _axes(node, len(x))
     if not axes:
-        if axes == [] and node.attrs.get("noop_with_empty_axes"):
+        if node.attrs.get("noop_with_empty_axes"):
             return [x]
         axes = list(range(len(x)))
     return [_without(x, axes, node)]

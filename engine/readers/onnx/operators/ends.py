@@ -6,10 +6,10 @@ _VALUES = "which entries it picks depends on their values"
 _TEXT = "it works on texts"
 _STATE = "it keeps a state from call to call"
 ENDS: dict[str, str] = {
-    **dict.fromkeys(("NonMaxSuppression", "Compress", "NonZero", "Unique", "MaxUnpool", "Multinomial"), _VALUES),
+    **dict.fromkeys(("NonMaxSuppression", "NonZero", "Unique", "MaxUnpool", "Multinomial"), _VALUES),
     **dict.fromkeys(("RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit", "TfIdfVectorizer"), _TEXT),
     **dict.fromkeys(("CausalConvWithState", "LinearAttention", "TensorScatter"), _STATE),
-    **dict.fromkeys(("GridSample", "DeformConv", "AffineGrid"), "where it reads depends on values"),
+    **dict.fromkeys(("DeformConv", "AffineGrid"), "where it reads depends on values"),
     **dict.fromkeys(("MaxRoiPool", "RoiAlign"), "which region it reads depends on values"),
     "ImageDecoder": "its input is a compressed file",
     "RandomNormal": "it makes random numbers",

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from rfscale.engine.readers.onnx.graph.image import NHWC
 from rfscale.engine.readers.onnx.graph.node import Node
 from rfscale.engine.readers.onnx.operators.registry import onnx, rewritten
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial, with_dim
+from rfscale.engine.readers.tensors.operators.left_out import NO_WEIGHT
 from rfscale.engine.readers.tensors.operators.products import attend, weighted
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 
 POINTWISE = """
 Gelu FastGelu QuickGelu BiasGelu BiasAdd BiasDropout BitmaskDropout BitmaskBiasDropout Swish QuantizeLinear
-SimplifiedLayerNormalization DequantizeLinear ReorderInput ReorderOutput QLinearLeakyRelu QLinearSigmoid Scale
+DequantizeLinear ReorderInput ReorderOutput QLinearLeakyRelu QLinearSigmoid Scale
 """.split()
 _NCHWC = "com.microsoft.nchwc"
 _MOVED = """
@@ -173,7 +176,26 @@ def _attention(k: Tracker, node: Node) -> list[Any]:
     after = weights.shape[-1] // 3
     k.shape = (*x.shape[:-1], after)
     t = weighted(k, x, -1, x.shape[-1], after)
-    return [attend(k, t, t, t, causal=bool(node.attrs.get("unidirectional"))), *[Constant(())] * (node.outputs - 1)]
+    mask = _added_to_scores(node, 3, (x.shape[1], x.shape[1]))
+    out = attend(k, t, t, t, mask, causal=bool(node.attrs.get("unidirectional")))
+    return [out, *[Constant(())] * (node.outputs - 1)]
+
+
+def _added_to_scores(node: Node, keeps_at: int, shape: tuple[int, int]) -> Constant | None:
+    """What a mask and a bias, the input 5, add to the scores of each query; the most that any head or image gets.
+
+    A mask has 1 for the keys that stay, for all queries or for each, or says how many of the first stay.
+    """
+    given = (*node.inputs, *[None] * 6)
+    keeps, bias = (v.value if isinstance(v, Constant) else None for v in (given[keeps_at], given[5]))
+    total = np.zeros(shape)
+    if keeps is not None and keeps.ndim == 1 and keeps.size == 1:
+        keeps = (np.arange(shape[1]) < keeps)[None]
+    if keeps is not None and keeps.ndim in (2, 3) and keeps.shape[-1] == shape[1]:
+        total = total + np.where((keeps != 0).any(0), 0.0, NO_WEIGHT)
+    if bias is not None:
+        total = total + bias.max(axis=tuple(range(bias.ndim - 2)))
+    return Constant(shape, total) if total.any() else None
 
 
 @onnx("MultiHeadAttention", domain="com.microsoft")
@@ -184,6 +206,7 @@ def _multi_head(k: Tracker, node: Node) -> list[Any]:
     if any(isinstance(x, Tracked) and spatial(x.dims[-1]) for x in (q, key, v)):
         raise UnreadableError("it reads pixels as channels")
     k.shape = (*q.shape[:-1], v.shape[-1])
-    out = attend(k, q, key, v, causal=bool(node.attrs.get("unidirectional")))
+    mask = _added_to_scores(node, 4, (q.shape[1], key.shape[1]))
+    out = attend(k, q, key, v, mask, causal=bool(node.attrs.get("unidirectional")))
     out = Tracked(out.layer, out.map, with_dim(out.dims, 2, neutral(v.shape[-1])))
     return [out, *[Constant(())] * (node.outputs - 1)]

@@ -282,8 +282,8 @@ def _reduction(k: Tracker, node: Node) -> Tracked:
     x = node.inputs[0]
     axes = node.ints("axes", 1)
     if not axes:
-        if axes == [] and node.attrs.get("noop_with_empty_axes"):
-            return _added(k, node)
+        if node.attrs.get("noop_with_empty_axes"):
+            return k.elementwise([x])
         axes = list(range(len(x.dims)))
     return k.reduction(x, axes)
 
@@ -310,7 +310,8 @@ def _topk(k: Tracker, node: Node) -> list[Tracked]:
     return [out, out]
 
 
-@onnx("LayerNormalization", "RMSNormalization")
+@onnx("SimplifiedLayerNormalization", domain="com.microsoft")
+@onnx("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization")
 def _layer_norm(k: Tracker, node: Node) -> Any:
     x = node.inputs[0]
     out = k.statistic(x, range(node.attrs.get("axis", -1) % len(x.dims), len(x.dims)))

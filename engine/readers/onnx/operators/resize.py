@@ -38,12 +38,16 @@ def resample(k: Tracker, node: Node) -> Tracked:
     shrinks = any(s < 1 for s in scales)
     if mode == "bicubic" and (attrs.get("exclude_outside") or attrs.get("cubic_coeff_a", -0.75) == 0):
         raise UnreadableError("it is a cubic resampling that leaves out some of its 4 entries")
-    if attrs.get("antialias") and shrinks and mode != "nearest":
-        raise UnreadableError("it shrinks a map with antialiasing")
+    smooth = bool(attrs.get("antialias")) and shrinks and mode != "nearest"
+    whole = all(s * n == m for s, n, m in zip(scales, x.shape, k.shape, strict=True))
+    if smooth and not ("half_pixel" in place and whole):
+        raise UnreadableError("it shrinks a map with antialiasing, and places the entries other than by the sizes")
     if old and mode == "nearest" and any(s < 1 and s.numerator > 1 for s in scales):
         raise UnreadableError("it shrinks by no whole factor, and opsets before 11 do not say which entry is nearest")
     if place == "tf_crop_and_resize":
         x = _cropped(k, x, node)
+    if smooth:
+        return _smoothed(k, x, mode)
     return _placed(k, x, mode, place, rounding, scales)
 
 
@@ -129,6 +133,14 @@ def _placed(k: Tracker, x: Tracked, mode: str, place: str, rounding: str, scales
     k.shape = shape
     spread = (dim if spatial(dim) else neutral(n) for dim, n in zip(x.dims, shape, strict=True))
     return Tracked(x.layer, x.map, tuple(spread))
+
+
+def _smoothed(k: Tracker, x: Tracked, mode: str) -> Tracked:
+    """Windows that are as much wider as the map becomes smaller: all last dims together."""
+    first = len(x.dims) - len(x.map)
+    if any(spatial(dim) for dim in x.dims[:first]) or x.shape[:first] != tuple(k.shape[:first]):
+        raise UnreadableError("it resamples other dims than the last ones")
+    return sp.resize(k, x, len(x.map), mode, antialias=True)
 
 
 def _coordinates(mode: str, way: str, rounding: str, sizes: Sequence[tuple[int, int]]) -> dict[str, Any]:

@@ -24,7 +24,8 @@ from rfscale.engine.readers.tensors.layout import (
 )
 from rfscale.engine.readers.tensors.operators import spatial_ops as sp
 from rfscale.engine.readers.tensors.operators import window_ops as wd
-from rfscale.engine.readers.tensors.operators.entries import put, take
+from rfscale.engine.readers.tensors.operators.entries import gather, put, scatter, take
+from rfscale.engine.readers.tensors.operators.grid import sampled
 from rfscale.engine.readers.tensors.operators.moves import cumulate
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 
@@ -33,17 +34,41 @@ _PICKS = "which entries it picks depends on their values"
 
 @onnx("GatherElements", "ScatterElements", "Scatter")
 def _elements(k: Tracker, node: Node) -> Any:
-    """Entries picked or put along one dim, the others as they are."""
+    """Entries picked or put along one dim: of a map where a constant names rows, else the others as they are."""
     parts = [v for v in node.inputs if isinstance(v, Tracked)]
     d = node.attrs.get("axis", 0) % len(k.shape)
+    x, index, *new = node.inputs
+    if any(spatial(t.dims[d]) for t in parts):
+        if new:
+            adds = node.attrs.get("reduction", "none") != "none"
+            return scatter(k, x, d, index, new[0], _PICKS, adds)
+        return gather(k, node.inputs[0], d, index, k.shape, _PICKS)
     others = [n for e, n in enumerate(k.shape) if e != d]
     for t in parts:
-        if spatial(t.dims[d]):
-            raise UnreadableError(_PICKS)
         if [n for e, n in enumerate(t.shape) if e != d] != others:
             raise UnreadableError("it picks or puts only some of the entries of a map")
     made = some_of if node.op == "GatherElements" else lambda _, n: mixed(n)
     return k.elementwise([replace(t, dims=with_dim(t.dims, d, made(t.dims[d], k.shape[d]))) for t in parts])
+
+
+@onnx("GridSample")
+def _grid_sample(k: Tracker, node: Node) -> Any:
+    """Bilinear by default; linear and cubic have other names in old opsets."""
+    way = node.attrs.get("mode", "bilinear")
+    way = {"linear": "bilinear", "cubic": "bicubic"}.get(way, way)
+    corners = bool(node.attrs.get("align_corners", 0))
+    return sampled(k, node.inputs[0], node.inputs[1], way, node.attrs.get("padding_mode", "zeros"), corners)
+
+
+@onnx("Compress")
+def _compressed(k: Tracker, node: Node) -> Any:
+    """Entries of a dim that constant truth values leave."""
+    x, keeps = node.inputs
+    axis = node.attrs.get("axis")
+    if axis is None or not isinstance(x, Tracked) or not isinstance(keeps, Constant) or keeps.value is None:
+        raise UnreadableError(_PICKS)
+    d = axis % len(x.dims)
+    return take(k, x, d, np.flatnonzero(keeps.value[: length(x.dims[d])]).tolist())
 
 
 @onnx("GatherND")
@@ -116,10 +141,25 @@ def _one_way(k: Tracker, node: Node) -> Any:
         if any(spatial(x.dims[d]) for d in dims):
             raise UnreadableError("how much of each sequence it reverses depends on values")
         return x
-    return cumulate(k, x, dims[0] % len(x.dims), bool(node.attrs.get("reverse")))
+    d, backwards = dims[0] % len(x.dims), bool(node.attrs.get("reverse"))
+    if not node.attrs.get("exclusive") or not spatial(x.dims[d]):
+        return cumulate(k, x, d, backwards)
+    n = x.shape[d]  # each entry without itself: those before it, moved by one
+    if n == 1:
+        return Constant(x.shape)
+    before = cumulate(k, sp.narrow(k, x, d, int(backwards), n - 1 + backwards), d, backwards)
+    return sp.pad_dim(k, before, d, int(not backwards), int(backwards))
 
 
-@onnx("Trilu", "Bernoulli", "BitCast")
+@onnx("Trilu")
+def _triangle(k: Tracker, node: Node) -> Any:
+    x = node.inputs[0]
+    if isinstance(x, Tracked) and (spatial(x.dims[-1]) or spatial(x.dims[-2])):
+        raise UnreadableError("it cuts a triangle out of a map")
+    return k.elementwise([x])
+
+
+@onnx("Bernoulli", "BitCast")
 def _itself(k: Tracker, node: Node) -> Any:
     return k.elementwise(node.inputs[:1])
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.readers.tensors.combined import common
 from rfscale.engine.readers.tensors.layout import (
@@ -17,6 +19,7 @@ from rfscale.engine.readers.tensors.layout import (
     mixed,
     one_of,
     picked,
+    regroup,
     spatial,
     whole_axis,
     with_dim,
@@ -267,14 +270,68 @@ def _any_entry(value: Any, d: int) -> Any:
 
 def _spread(k: Tracker, new: Tracked, d: int, table: Sequence[int], n: int) -> Any:
     """Entries at the places of a table, several to one place added up."""
+    times = _times(table)
+    if times > 1:  # blocks of one length, each to one place
+        new, table = _summed(k, new, d, times), table[::times]
     pieces, at = [], 0
     for run in _few(table):
         piece = narrow(k, new, d, at, at + run.entries)
         at += run.entries
         start, step = run.start, run.step
         if step == 0:
-            raise UnreadableError("it writes several times to one entry")
+            piece, step = _summed(k, piece, d, run.entries), 1
         if step < 0:
             piece, start, step = flip(k, piece, d), start + step * (run.entries - 1), -step
         pieces.append(placed(k, piece, d, start, step, n))
     return k.merge("add", pieces, common([p.dims for p in pieces], with_length(new.shape, d, n)))
+
+
+def _summed(k: Tracker, t: Tracked, d: int, times: int) -> Tracked:
+    """Each `times` entries of a dim added up."""
+    shape = t.shape
+    blocks = replace(t, dims=regroup(t.dims, (*shape[:d], shape[d] // times, times, *shape[d + 1 :])))
+    out = k.reduction(blocks, [d + 1])
+    return replace(out, dims=with_dim(out.dims, d + 1)) if len(out.dims) > len(shape) else out
+
+
+# tables with a place for each entry of a map --------------------------------------------------------------------------
+
+
+def gather(k: Tracker, t: Tracked, d: int, index: Any, shape: Shape, reason: str) -> Tracked:
+    """The entries of a dim that a constant names, one table for all the other dims, of which it may cut the end.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the result.
+    reason : str
+        Why the analysis ends where the image decides which entries.
+    """
+    return take(k, cut_to(k, t, d, shape), d, column(index, d, reason))
+
+
+def cut_to(k: Tracker, t: Tracked, d: int, shape: Shape) -> Tracked:
+    """The first entries of all dims but one, as many as a shape has."""
+    for e, n in enumerate(shape):
+        if e != d and n < length(t.dims[e]):
+            t = narrow(k, t, e, 0, n)
+    return t
+
+
+def scatter(k: Tracker, base: Any, d: int, index: Any, new: Any, reason: str, adds: bool = False) -> Any:
+    """Return `base` with entries of a dim written, or added to, where a constant says, alike for all other dims."""
+    whole = all(n == m for e, (n, m) in enumerate(zip(index.shape, base.shape, strict=True)) if e != d)
+    if not whole:
+        raise UnreadableError("it writes a part of a map by a table")
+    return put(k, base, d, column(index, d, reason), new, adds)
+
+
+def column(index: Any, d: int, reason: str) -> list[int]:
+    """The table that an index is along one dim, the same wherever else."""
+    if not isinstance(index, Constant) or index.value is None:
+        raise UnreadableError(reason)
+    rows = np.moveaxis(np.asarray(index.value), d, -1).reshape(-1, index.shape[d])
+    if (rows != rows[0]).any():
+        raise UnreadableError("it picks entries one by one, not by rows and columns")
+    table: list[int] = rows[0].tolist()
+    return table

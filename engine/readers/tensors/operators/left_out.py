@@ -8,6 +8,7 @@ weigh values. Until then no layer may read them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -25,8 +26,10 @@ from rfscale.engine.readers.tensors.layout import (
     length,
     mixed,
     spatial,
+    weights_of,
     whole_axis,
     with_dim,
+    without_place,
 )
 from rfscale.engine.readers.tensors.operators.spatial_ops import narrow, pad_dim
 from rfscale.engine.readers.tensors.relations import Relation, related
@@ -54,6 +57,8 @@ def without_entries(k: Tracker, t: Tracked, gone: np.ndarray, low: float = 0) ->
         return Constant(t.shape)
     if any(map(has_no_place, t.dims)):
         return _without_scores(k, t, gone, low)
+    if any(map(weights_of, t.dims)):
+        return _without_weights(k, t, gone)
     if not k.has_values:  # of a sequence of maps, each has its part of the constant
         return t
     kept: Any = ~gone.reshape((1,) * (len(t.shape) - gone.ndim) + gone.shape)
@@ -62,7 +67,7 @@ def without_entries(k: Tracker, t: Tracked, gone: np.ndarray, low: float = 0) ->
         if not spatial(dim):
             some = kept.any(d, keepdims=True)
             if not (kept == some).all():
-                dims = with_dim(dims, d, mixed(length(dim)))
+                dims = with_dim(dims, d, mixed(length(dim), some_gone=True))
             kept = some
     out = t if kept.all() else _inside(k, t, _on_the_map(t, kept))
     return replace(out, dims=dims)
@@ -146,9 +151,13 @@ def _replaced(k: Tracker, t: Tracked, gone: np.ndarray, other: Any) -> Any:
         all_alike = gone.all(axis, keepdims=True) if axis is not None else gone  # then softmax has nothing else
         low = -np.inf if np.isneginf(value[gone]).all() else NO_WEIGHT
         return _masked(k, t, gone, none | (gone & ~all_alike), gone, low)
-    if any(map(has_no_place, t.dims)) and not gone.all():
+    if any(map(weights_of, t.dims)) and (value is None or value[gone].any()) and not gone.all():
+        raise UnreadableError("it replaces some weights of keys")
+    if not any(map(has_no_place, t.dims)) or gone.all():
+        return without_entries(k, t, gone)
+    if value is None or not (value[gone] > NO_WEIGHT).all():
         raise UnreadableError("it replaces some scores")
-    return without_entries(k, t, gone)
+    return with_weight(k, _without_scores(k, t, gone, 0))
 
 
 def _factors(dims: Dims, kept: np.ndarray) -> tuple[list[Factor], np.ndarray]:
@@ -217,11 +226,14 @@ class Scores(NamedTuple):
         As the scores read them.
     keys : Dim
         How the entries that are read at once lie on the axes.
+    beside : tuple of Tracked
+        What was added to all scores of a query, or scales them.
     """
 
     query: Tracked
     key: Tracked
     keys: Dim
+    beside: tuple[Tracked, ...] = ()
 
 
 class Masked(NamedTuple):
@@ -234,15 +246,32 @@ class Masked(NamedTuple):
         Which entries of each axis the queries at each entry read.
     low : float
         What the others are: 0 where they are weights; before softmax minus infinity, or `NO_WEIGHT` or less.
+    own : Tracked, optional
+        What the weights read, where softmax was before the mask. The relations, none where they are not known, are then
+        of the values alone.
     """
 
     scores: Scores
     relations: tuple[Relation, ...]
     low: float
+    own: Tracked | None = None
 
 
 def _without_scores(k: Tracker, t: Tracked, gone: np.ndarray, low: float) -> Tracked:
     """Scores of which some have no weight."""
+    turned = k.turned.get((t.layer, t.dims))
+    try:
+        out = _of_queries(k, t, gone, low)
+    except UnreadableError:
+        if turned is None:
+            raise
+        return _of_queries(k, turned(), gone, low)
+    if turned is not None:
+        k.turned[out.layer, out.dims] = lambda: _of_queries(k, turned(), gone, low)
+    return out
+
+
+def _of_queries(k: Tracker, t: Tracked, gone: np.ndarray, low: float) -> Tracked:
     numbers = [(d, dim[0].number) for d, dim in enumerate(t.dims) if len(dim) == 1 and dim[0].stride == NO_PLACE]
     if t.layer in k.masked or len(numbers) != 1 or not numbers[0][1]:
         raise UnreadableError(OTHER_KEYS)
@@ -251,12 +280,44 @@ def _without_scores(k: Tracker, t: Tracked, gone: np.ndarray, low: float) -> Tra
     relations = _relations(t, d, scores.keys, ~gone.reshape((1,) * (len(t.shape) - gone.ndim) + gone.shape))
     if all(r is None for r in relations):
         return t
-    if not scores.query.map == scores.key.map == t.map:
+    if any(part.map != t.map for part in (scores.query, scores.key, *scores.beside)):
         raise UnreadableError(OTHER_KEYS)
     masked = Masked(scores, tuple(relations), low)
     read = _read(k, masked, [scores.key], t.dims)
     out = k.after(read, "pointwise", t.dims)  # a layer that no other tensor has
     k.masked[out.layer] = masked
+    return out
+
+
+def _without_weights(k: Tracker, t: Tracked, gone: np.ndarray) -> Tracked:
+    """Weights, as softmax makes them of all scores of a query, of which some become zero."""
+    (d,) = [d for d, dim in enumerate(t.dims) if weights_of(dim)]
+    kept = np.broadcast_to(~gone, t.shape)
+    if not kept.any(d).all():
+        raise UnreadableError("it takes all weights of some queries")
+    scores = k.scores[weights_of(t.dims[d]) - 1]
+    relations: list[Relation] = []
+    if scores.key.map == t.map:
+        with suppress(UnreadableError):  # the weights may read all that the values do
+            relations = _relations(t, d, scores.keys, kept)
+    layer = k.emit("pointwise", [t.layer])
+    k.masked[layer] = Masked(scores, tuple(relations), 0, t)
+    return Tracked(layer, t.map, t.dims)
+
+
+def with_weight(k: Tracker, t: Tracked) -> Tracked:
+    """Masked scores in whose place are numbers that have weight: their keys are not read, but the values there are."""
+    if t.layer not in k.masked:
+        return t
+    if k.masked[t.layer].own is not None:
+        raise UnreadableError("it takes softmax of masked weights")
+    if any(r is not None and not r.any(1).all() for r in k.masked[t.layer].relations):
+        raise UnreadableError("it replaces all scores of some queries")
+    dims = tuple(without_place(length(dim)) if has_no_place(dim) else dim for dim in t.dims)
+    out = Tracked(k.emit("pointwise", k.drafts[t.layer].sources), t.map, dims)
+    turned = k.turned.get((t.layer, t.dims))
+    if turned is not None:
+        k.turned[out.layer, out.dims] = lambda: with_weight(k, turned())
     return out
 
 
@@ -318,10 +379,18 @@ def weighed(k: Tracker, w: Tracked, labels: str, others: Sequence[tuple[Tracked,
 def _read(k: Tracker, masked: Masked, values: Sequence[Tracked], dims: Dims) -> Tracked:
     """What each query and the entries of maps of which a mask leaves it some make together."""
     scores = masked.scores
+    if masked.own is not None:
+        values = [v for v in values if k.base(v.layer) != k.base(scores.key.layer)]
+        if not values:
+            return replace(masked.own, dims=dims)
+        if not masked.relations:
+            raise UnreadableError(OTHER_KEYS)
     seen = k.merge("add", values, dims)
     for axis, relation in enumerate(masked.relations):
         whole = [f for f in scores.keys if f.axis == axis]
         seen = k.mix(seen, whole) if relation is None else related(k, seen, axis, relation)
+    if masked.own is not None:
+        return k.merge("add", [masked.own, seen], dims)
     at_itself = all(r is None or r.diagonal().all() for r in masked.relations)
     known = at_itself and scores.query.layer in {t.layer for t in values}
-    return replace(seen, dims=dims) if known else k.merge("add", [scores.query, seen], dims)
+    return k.merge("add", [*([] if known else [scores.query]), *scores.beside, seen], dims)

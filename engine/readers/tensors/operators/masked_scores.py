@@ -7,11 +7,21 @@ ends the analysis.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from rfscale.engine.readers.tensors.layout import UnreadableError, has_no_place, spatial
+from rfscale.engine.readers.tensors.layout import (
+    UnreadableError,
+    as_weights_of,
+    has_no_place,
+    length,
+    scores_of,
+    spatial,
+    with_dim,
+)
+from rfscale.engine.readers.tensors.operators.left_out import with_weight
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 
 # in lower case, as torch and ONNX have them
@@ -63,7 +73,7 @@ def _is_kept(
         if name in TIMES:  # sums over keys have one entry for all of them
             factors = held if name[0] == "m" else [v for v in held if v is first]
             return any(t.shape[-1:] == tuple(k.shape[-1:]) for t in factors)
-        return name in WEIGH or name in OF_WEIGHTS or (name in CHOOSE and all(map(_is_nothing, others)))
+        return name in WEIGH | OF_WEIGHTS | SOFTMAX or (name in CHOOSE and all(map(_is_nothing, others)))
     if len(held) > 1:
         return False
     if name == "add":
@@ -105,10 +115,23 @@ def _keeps_low(value: Any, low: float, times: bool) -> bool:
 def softmaxed(k: Tracker, x: Tracked, which: Iterable[int]) -> Tracked:
     """Scale every entry by what some dims hold together, as softmax does: scores become weights."""
     which = [d % len(x.dims) for d in which]
+    x = turned(k, x, which)
     if x.layer in k.masked and not (len(which) == 1 and has_no_place(x.dims[which[0]])):
         raise UnreadableError("it takes softmax of masked scores along others than their keys")
+    if x.layer in k.masked and not k.masked[x.layer].low:  # softmax gives weight to zeros
+        x = with_weight(k, x)
     out = k.statistic(x, which)
+    number = scores_of(x.dims[which[0]]) if len(which) == 1 and x.layer not in k.masked else 0
+    if number:
+        out = replace(out, dims=with_dim(out.dims, which[0], as_weights_of(length(x.dims[which[0]]), number)))
     return as_weights(k, out)
+
+
+def turned(k: Tracker, x: Tracked, which: Sequence[int]) -> Tracked:
+    """Scores with their keys along a dim, over which the model sums; any other tensor as it is."""
+    if k.turned and len(which) == 1 and spatial(x.dims[which[0]]) and (x.layer, x.dims) in k.turned:
+        return k.turned[x.layer, x.dims]()
+    return x
 
 
 def as_weights(k: Tracker, t: Any) -> Any:

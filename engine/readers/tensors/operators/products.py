@@ -15,6 +15,7 @@ from rfscale.engine.readers.tensors.layout import (
     Dim,
     UnreadableError,
     has_no_place,
+    has_some_gone,
     is_alike,
     mixed,
     neutral,
@@ -25,7 +26,7 @@ from rfscale.engine.readers.tensors.layout import (
 )
 from rfscale.engine.readers.tensors.operators.extra_tokens import after_reading
 from rfscale.engine.readers.tensors.operators.left_out import NO_WEIGHT, Scores, weighed, weightless, without_entries
-from rfscale.engine.readers.tensors.operators.masked_scores import as_weights
+from rfscale.engine.readers.tensors.operators.masked_scores import as_weights, turned
 from rfscale.engine.readers.tensors.operators.moves import cumulate, in_each_window
 from rfscale.engine.readers.tensors.tracking import IMAGE_LAYER, Constant, Shape, Tracked, Tracker
 
@@ -36,6 +37,9 @@ def contract(
     """Sum products over the labels that the output lacks, as einsum does; `shape` is that of the node by default."""
     shape = k.shape if shape is None else shape
     tracked = [(v, labels) for v, labels in zip(operands, inputs, strict=True) if isinstance(v, Tracked)]
+    if k.turned:
+        summed = [[d for d, label in enumerate(labels) if label not in output] for _, labels in tracked]
+        tracked = [(turned(k, v, gone), labels) for (v, labels), gone in zip(tracked, summed, strict=True)]
     for at, (v, labels) in enumerate(tracked):
         if v.layer in k.masked:
             return weighed(k, v, labels, [*tracked[:at], *tracked[at + 1 :]], output)
@@ -61,7 +65,16 @@ def _in_windows(k: Tracker, t: Tracked, labels: str, others: Sequence[tuple[Trac
     return t
 
 
+def _check_all_there(tracked: Sequence[tuple[Tracked, str]], output: str) -> None:
+    """Check that no sum over an axis has factors of which a constant took some out: it does not read all entries."""
+    summed = [(x, dim) for t, own in tracked for x, dim in zip(own, t.dims, strict=True) if x not in output]
+    of_axes = {x for x, dim in summed if spatial(dim)}
+    if any(x in of_axes and has_some_gone(dim) for x, dim in summed):
+        raise UnreadableError("a constant takes out some of the factors of an axis over which it sums")
+
+
 def _contract(k: Tracker, tracked: Sequence[tuple[Tracked, str]], output: str, shape: Shape) -> Tracked:
+    _check_all_there(tracked, output)
     held: dict[str, Any] = {}
     parts: list[Tracked] = []
     read: list[tuple[Tracked, Tracked, str]] = []
@@ -105,6 +118,8 @@ def _contract(k: Tracker, tracked: Sequence[tuple[Tracked, str]], output: str, s
     out = k.merge("add", [p for p in parts if p.layer not in inside], dims)
     if len(parts) == 1:
         k.products.add(out.layer)
+    if of_keys and len(tracked) == 2:
+        k.turned.setdefault((out.layer, out.dims), lambda: _contract(k, tracked[::-1], output, shape))
     return out
 
 

@@ -38,7 +38,7 @@ from rfscale.engine.readers.tensors.rearranged import Rearranged, cut, padded
 from rfscale.engine.readers.tensors.tracking import Constant, Joined, Tracked, Tracker, axis_values
 
 Axes = list[int | None]
-MAX_PART = 64  # denominator of a factor: a larger one is no factor that anybody chose
+MAX_PART = 1000  # denominator of a factor: a number of three decimals, as people write them, has no larger one
 
 
 def clean(k: Tracker, t: Tracked, ndim: int, mixes: bool = False) -> tuple[Tracked, Axes]:

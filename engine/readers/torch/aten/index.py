@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,22 +20,28 @@ from rfscale.engine.readers.tensors.layout import (
     spatial,
     with_dim,
 )
-from rfscale.engine.readers.tensors.operators.entries import numbered, put, take
-from rfscale.engine.readers.tensors.operators.spatial_ops import narrow
+from rfscale.engine.readers.tensors.operators.entries import column, cut_to, gather, numbered, put, scatter, take
+from rfscale.engine.readers.tensors.operators.grid import VALUES_DECIDE, sampled
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.registry import aten
 
-VALUES_DECIDE = "values decide which entries it reads"
 DECIDED_BY_VALUES = """
-argwhere bincount ctc_loss deform_conv2d fractional_max_pool2d fractional_max_pool3d grid_sampler grid_sampler_2d
-grid_sampler_3d histc histogram masked_scatter masked_select multinomial nms nonzero nonzero_static ps_roi_align
-ps_roi_pool put roi_align roi_pool take unique_consecutive unique_dim _unique _unique2 _grid_sampler_2d_cpu_fallback
+argwhere bincount ctc_loss deform_conv2d fractional_max_pool2d fractional_max_pool3d histc histogram masked_scatter
+masked_select multinomial nms nonzero nonzero_static ps_roi_align ps_roi_pool put roi_align roi_pool take
+unique_consecutive unique_dim _unique _unique2
 """.split()
 
 
 @aten(*DECIDED_BY_VALUES)
 def _decided_by_values(k: Tracker, *_: Any, **__: Any) -> Any:
     raise UnreadableError(VALUES_DECIDE)
+
+
+@aten("grid_sampler", "grid_sampler_2d", "grid_sampler_3d", "_grid_sampler_2d_cpu_fallback", "cudnn_grid_sampler")
+def _grid_sampler(k: Tracker, x: Any, grid: Any, mode: int = 0, padding: int = 0, corners: bool = True) -> Any:
+    """By numbers: bilinear, nearest, bicubic; zeros, border, reflection."""
+    way = ("bilinear", "nearest", "bicubic")[mode]
+    return sampled(k, x, grid, way, ("zeros", "border", "reflection")[padding], corners)
 
 
 class Indices(NamedTuple):
@@ -138,17 +145,9 @@ def _gather(k: Tracker, x: Any, dim: Any, index: Any = None, **named: Any) -> An
         raise UnreadableError(VALUES_DECIDE)
     d = dim % len(x.shape)
     if not isinstance(x, Tracked) or not spatial(x.dims[d]):
-        values = [_any_of(_cut(k, v, d, k.shape), d, k.shape[d]) for v in (x,) if isinstance(v, Tracked)]
+        values = [_any_of(cut_to(k, v, d, k.shape), d, k.shape[d]) for v in (x,) if isinstance(v, Tracked)]
         return k.elementwise([*values, *([index] if isinstance(index, Tracked) else [])])
-    return take(k, _cut(k, x, d, k.shape), d, _column(index, d))
-
-
-def _cut(k: Tracker, x: Tracked, d: int, shape: Sequence[int]) -> Tracked:
-    """The first entries of all dims but one, as many as an index has."""
-    for e, n in enumerate(shape):
-        if e != d and n < length(x.dims[e]):
-            x = narrow(k, x, e, 0, n)
-    return x
+    return gather(k, x, d, index, k.shape, VALUES_DECIDE)
 
 
 def _any_of(x: Tracked, d: int, n: int) -> Tracked:
@@ -157,17 +156,6 @@ def _any_of(x: Tracked, d: int, n: int) -> Tracked:
 
 def _without(x: Tracked, d: int) -> Tracked:
     return replace(x, dims=with_dim(x.dims, d, ()))
-
-
-def _column(index: Any, d: int) -> list[int]:
-    """The table that an index is along one dim, the same wherever else."""
-    if not isinstance(index, Constant) or index.value is None:
-        raise UnreadableError(VALUES_DECIDE)
-    rows = np.moveaxis(np.asarray(index.value), d, -1).reshape(-1, index.shape[d])
-    if (rows != rows[0]).any():
-        raise UnreadableError("it picks entries one by one, not by rows and columns")
-    table: list[int] = rows[0].tolist()
-    return table
 
 
 # writes ---------------------------------------------------------------------------------------------------------------
@@ -218,28 +206,42 @@ def _shorter(base: Constant, d: int, n: int) -> Constant:
     return Constant((*base.shape[:d], n, *base.shape[d + 1 :]))
 
 
-@aten("index_copy", "index_add", "index_fill")
-def _index_write(k: Tracker, base: Any, dim: int, index: Any, new: Any, **named: Any) -> Any:
+@aten("index_copy", "index_fill")
+def _index_write(k: Tracker, base: Any, dim: int, index: Any, new: Any) -> Any:
+    return _put_rows(k, base, dim, index, new, adds=False)
+
+
+@aten("index_add", "index_reduce")
+def _index_add(k: Tracker, base: Any, dim: int, index: Any, new: Any, *_: Any, **__: Any) -> Any:
+    return _put_rows(k, base, dim, index, new, adds=True)
+
+
+def _put_rows(k: Tracker, base: Any, dim: int, index: Any, new: Any, adds: bool) -> Any:
     d = dim % len(base.shape)
     if not isinstance(new, Tracked) and not isinstance(index, Tracked) and not spatial(base.dims[d]):
         return base
-    return put(k, base, d, _column(replace(index, shape=(index.value.size,)), 0), new, "alpha" in named)
+    size = prod(index.shape)
+    known = isinstance(index, Constant) and index.value is not None
+    row = Constant((size,), index.value.reshape(size)) if known else index
+    return put(k, base, d, column(row, 0, VALUES_DECIDE), new, adds)
 
 
-@aten("index_reduce")
-def _index_reduce(k: Tracker, base: Any, dim: int, index: Any, new: Any, *_: Any, **__: Any) -> Any:
-    return put(k, base, dim % len(base.shape), _column(index, 0), new, True)
-
-
-@aten("scatter", "scatter_add", "scatter_reduce")
+@aten("scatter", "scatter_reduce")
 def _scatter(k: Tracker, base: Any, dim: int, index: Any, new: Any, *rest: Any, **named: Any) -> Any:
+    """Entries written, or with `reduce` combined with those that are there."""
+    return _scattered(k, base, dim, index, new, adds=bool(rest or named))
+
+
+@aten("scatter_add")
+def _scatter_add(k: Tracker, base: Any, dim: int, index: Any, new: Any) -> Any:
+    return _scattered(k, base, dim, index, new, adds=True)
+
+
+def _scattered(k: Tracker, base: Any, dim: int, index: Any, new: Any, adds: bool) -> Any:
     d = dim % len(base.shape)
     held = [v for v in (base, index, new) if isinstance(v, Tracked)]
-    whole = all(n == m for e, (n, m) in enumerate(zip(index.shape, base.shape, strict=True)) if e != d)
-    if not any(spatial(v.dims[d]) for v in held):
-        if not whole:
-            raise UnreadableError("it writes a part of a map by a table")
-        return k.elementwise([_without(v, d) for v in held])
-    if not whole:
+    if any(spatial(v.dims[d]) for v in held):
+        return scatter(k, base, d, index, new, VALUES_DECIDE, adds)
+    if any(n != m for e, (n, m) in enumerate(zip(index.shape, base.shape, strict=True)) if e != d):
         raise UnreadableError("it writes a part of a map by a table")
-    return put(k, base, d, _column(index, d), new, bool(rest or named))
+    return k.elementwise([_without(v, d) for v in held])

@@ -154,7 +154,10 @@ class FittingInputs:
 
 
 def _channels_wanted(module: Any, inputs: ModelInputs, runs: Callable[[ModelInputs], bool]) -> int | None:
-    """Channels that the first convolution called wants, where the image's are others."""
+    """Channels of the image with which the first convolution called gets what it wants, where it gets others.
+
+    A forward may join channels of its own to those of the image, or repeat them: what is given then has to run.
+    """
     called: list[tuple[int, tuple[int, ...]]] = []
     with _watched(module, ("_ConvNd",), "in_channels", lambda wanted, shape: called.append((wanted, shape))):
         runs(inputs)
@@ -163,7 +166,13 @@ def _channels_wanted(module: Any, inputs: ModelInputs, runs: Callable[[ModelInpu
     wanted, shape = called[0]
     dim = _channel_dim(inputs)
     same = shape[-len(inputs.pixels) :] == inputs.pixels and len(shape) == len(inputs.image.shape)
-    return wanted if same and dim is not None and shape[dim] != wanted else None
+    if not same or dim is None or shape[dim] == wanted:
+        return None
+    given, got = inputs.image.shape[dim], shape[dim]
+    if got == given:
+        return wanted
+    tries = [given + wanted - got, *([given * wanted // got] if given * wanted % got == 0 else [])]
+    return next((n for n in tries if n > 0 and runs(_with_channels(inputs, n))), None)
 
 
 def _channel_dim(inputs: ModelInputs) -> int | None:

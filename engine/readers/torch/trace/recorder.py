@@ -120,11 +120,13 @@ class Recorder(TorchDispatchMode):
         return View(value, Storage(), self.values, fixed=id(tensor) not in self._parameters, computed=False)
 
     def _kept(self, tensor: Any) -> bool:
-        """Whether a tensor without values is an attribute of the module: of one on the meta device."""
+        """Whether a tensor without values is held by the module, or by an object that it holds: of one on meta."""
         if self._reachable is None:
             self._reachable = set()
             for part in self._modules:
-                self._reachable |= set(map(id, constants.flat_tensors(list(vars(part).values()))))
+                held = list(vars(part).values())
+                others = [vars(x) for x in held if hasattr(x, "__dict__") and not isinstance(x, torch.nn.Module)]
+                self._reachable |= set(map(id, constants.flat_tensors([held, others])))
         return id(tensor) in self._reachable
 
     def _constant(self, func: Any, op: Operator, args: Any, kwargs: Any, tensors: list[Any]) -> Any:

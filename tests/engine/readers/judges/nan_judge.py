@@ -28,6 +28,7 @@ from rfscale.engine.readers.tensors.naming import Returned
 from rfscale.engine.readers.tensors.tracking import Joined, single_maps
 from rfscale.engine.readers.torch.trace import run as trace
 from rfscale.engine.readers.torch.trace.module_calls import tensors
+from tests.engine.readers.judges.kept_state import state_restored
 from tests.engine.readers.judges.shared_values import Values
 
 INSIDE = 5  # pixels inside a footprint that are changed, one at a time
@@ -107,6 +108,7 @@ def judge_model(
     *,
     copied: bool = True,
     kind: torch.dtype = torch.float32,
+    numbers: int = 0,
 ) -> Verdict:
     """Compare footprints of seeded entries with what the model reads; the deepest map is among them.
 
@@ -126,9 +128,11 @@ def judge_model(
         Whether the module stays as it is, and a copy is run.
     kind : torch.dtype
         Numbers of the runs in which it only counts what is not a number: bfloat16 is quick.
+    numbers : int
+        Of an image of whole numbers, such as colours of a table, how many there are: all is judged by changes of them.
     """
     held = held or held_maps(lambda: rf.load(module, example_input=shape))[1]
-    run = Runs(_on_cpu(module) if copied else module, shape, seed, call or (lambda m, image: m(image)), kind)
+    run = Runs(_on_cpu(module) if copied else module, shape, seed, call or (lambda m, image: m(image)), kind, numbers)
     places = run.places(network, held)
     if not places:
         return Verdict(0, [])
@@ -184,12 +188,19 @@ class Runs:
         seed: int,
         call: Callable[..., Any],
         kind: torch.dtype = torch.float32,
+        numbers: int = 0,
     ) -> None:
         self.module, self.values = module.eval(), Values(module)
-        self.call = call
+        self.call, self.numbers = call, numbers
         self.kinds = [*dict.fromkeys((kind, torch.float32))]  # of runs of several images
-        self.image = torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+        self.image = self._drawn(shape, seed)
         self.shapes = self._shapes()
+
+    def _drawn(self, shape: tuple[int, ...], seed: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        if self.numbers:
+            return torch.randint(self.numbers, shape, generator=generator)
+        return torch.rand(shape, dtype=torch.float64, generator=generator)
 
     def _shapes(self) -> dict[Key, tuple[int, ...]]:
         """Shapes of all that calls of modules return."""
@@ -234,15 +245,18 @@ class Runs:
             for path, part in self.module.named_modules()
             if wanted is None or path == wanted[0]
         ]
+        default = torch.get_default_dtype()
+        torch.set_default_dtype(kind)  # of what a model makes by itself, or of whole numbers
         try:
-            with torch.no_grad():
-                self.call(self.module, image.to(kind))
+            with torch.no_grad(), state_restored(self.module):
+                self.call(self.module, image if self.numbers else image.to(kind))
         except _ReachedError:
             pass
         except (RuntimeError, ValueError, IndexError, AssertionError):
             if not found:
                 raise  # otherwise it decides by values, after what was kept
         finally:
+            torch.set_default_dtype(default)
             for handle in handles:
                 handle.remove()
         return found
@@ -266,7 +280,10 @@ class Runs:
         single = [torch.zeros_like(inside) for _ in pixels]
         for mask, pixel in zip(single, pixels, strict=True):
             mask[pixel] = True
-        spread = self._spreads(place, entry, outside + single)
+        if self.numbers:
+            spread = [True] * len(outside) + [False] * len(single)
+        else:
+            spread = self._spreads(place, entry, outside + single)
         out = []
         if outside and spread.pop(0) and self._counts(place, entry, outside[0], 1e-10):
             out.append("it reads pixels outside")
@@ -306,14 +323,19 @@ class Runs:
         """Whether finite changes of some pixels change an entry by more than some part of it."""
         before = self._entry(place, entry, self.image)
         for number in range(TRIES):
-            noise = torch.randn(self.image.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(number))
-            after = self._entry(
-                place, entry, torch.where(pixels, self.image + 10.0 ** (2 * number) * noise, self.image)
-            )
+            after = self._entry(place, entry, torch.where(pixels, self._changed(number), self.image))
             scale = before.abs().max().clamp(min=1e-300)
             if ((after - before).abs() > least * scale).any() if least else (after != before).any():
                 return True
         return False
+
+    def _changed(self, number: int) -> torch.Tensor:
+        """An image of which every pixel is another, by more with each number."""
+        generator = torch.Generator().manual_seed(number)
+        if self.numbers:
+            return (self.image + torch.randint(1, self.numbers, self.image.shape, generator=generator)) % self.numbers
+        noise = torch.randn(self.image.shape, dtype=torch.float64, generator=generator)
+        return self.image + 10.0 ** (2 * number) * noise
 
     def _entry(self, place: Place, entry: tuple[int, ...], image: torch.Tensor) -> torch.Tensor:
         """An entry's values in float64."""

@@ -153,3 +153,65 @@ def test_masks_and_comparisons():
     spec = {"input_size": SHAPE[2:], "layers": [{"name": "conv", "kernel": 3, "stride": 2, "padding": 1}]}
     network = rf.Network.from_dict(spec | {"modules": {"last": "conv"}})
     assert judge_model(module, network, SHAPE, entries=4) == (4, [])
+
+
+class Kept(nn.Module):
+    """A convolution over frames that starts with the last ones of the run before; the model clears them at its end."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.first, self.last = nn.Conv2d(3, 4, 3, 2, 1), nn.Identity(), nn.Identity()
+        self.before, self.all = None, []
+
+    def forward(self, x):
+        x = self.conv(x)
+        self.all.append(x)
+        x = self.first(torch.cat([x, *([] if self.before is None else [self.before])], 2))
+        self.before = x
+        x = self.last(x + sum(self.all))
+        self.before, self.all = None, []
+        return x
+
+
+class OfBytes(nn.Module):
+    """Whole numbers on the way: what is made of them has torch's default type."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 2, 3)
+
+    def forward(self, x):
+        return self.last(self.conv(x).sigmoid().mul(255).byte() / 255.0)
+
+
+@pytest.mark.parametrize("kind", [Kept, OfBytes])
+def test_what_a_run_leaves_does_not_reach_the_next_and_numbers_have_one_type(kind):
+    torch.manual_seed(0)
+    module = kind().eval()
+    assert judged(module, rf.load(module, example_input=SHAPE)) == (6, [])
+    assert not vars(module).get("all")
+    assert torch.get_default_dtype() == torch.float32
+
+
+class OfColours(nn.Module):
+    def __init__(self, kernel=3):
+        super().__init__()
+        self.table, self.conv = nn.Embedding(20, 4), nn.Conv1d(4, 4, kernel, padding=kernel // 2)
+
+    def forward(self, ids):
+        return self.conv(self.table(ids).transpose(1, 2))
+
+
+def test_an_image_of_whole_numbers_is_judged_by_changes():
+    from tests.engine.readers.judges.nan_judge import held_maps, judge_model
+
+    def read(module):
+        return held_maps(lambda: rf.load(module, example_input={"ids": torch.zeros(1, 30).long()}, image="ids"))
+
+    module = OfColours()
+    network, held = read(module)
+    assert judge_model(module, network, (1, 30), entries=6, held=held, numbers=20) == (6, [])
+    for kernel, why in ((5, "does not read"), (1, "reads pixels outside")):
+        network, held = read(OfColours(kernel))
+        wrong = judge_model(module, network, (1, 30), entries=6, held=held, numbers=20)
+        assert any(why in reason for reason in wrong.differing)

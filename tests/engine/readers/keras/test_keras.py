@@ -133,6 +133,27 @@ def test_a_layer_that_is_called_twice():
     assert rf.profile(network).extent.values[-1].tolist() == [7, 7]
 
 
+def called(inner, *befores):
+    """An entry of a model inside a model, called on outputs [layer, call, position] one after another."""
+    calls = [{"class_name": "__keras_tensor__", "config": {"keras_history": before}} for before in befores]
+    return {**inner, "name": "small", "inbound_nodes": [{"args": [c], "kwargs": {}} for c in calls]}
+
+
+@pytest.mark.parametrize("version", [3, 2])
+def test_a_model_called_twice_inside_a_model_and_its_outputs(version):
+    """The first call of such a model is 1 among the outputs; Keras 2 says so of inputs, too."""
+    inner = functional(conv("a", "image", kernel=5), conv("b", "a"), outputs=["a", "b"])
+    entry = called(inner, ["image", 0, 0], ["small", 0, 1])
+    model = functional(entry, outputs=["small"] * 3)
+    model["config"]["output_layers"] = [["small", 1, 0], ["small", 2, 0], ["small", 2, 1]]
+    if version == 2:
+        old = [[["image", 0, 0, {}]], [["small", 1, 1, {}]]]
+        model["config"]["layers"] = [model["config"]["layers"][0], {**entry, "inbound_nodes": old}]
+    network = read_keras(model)
+    assert network.outputs == ("small.a@0", "small.a@1", "small.b@1")
+    assert rf.profile(network).extent.sel(axis="y", layer=list(network.outputs)).values.tolist() == [5, 11, 13]
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -232,7 +232,7 @@ def unreadable_resizes():
         inputs = ("x", "s") if opset < 11 else ("x", "", "s") if scales else ("x", "", "", "s")
         return model([node("Resize", *inputs, **attrs)], opset=opset, **scaled), message
 
-    yield one("antialiasing", mode="linear", antialias=1)
+    yield one("antialiasing", mode="linear", antialias=1, coordinate_transformation_mode="asymmetric")
     yield one("leaves out some of its 4", mode="cubic", exclude_outside=1)
     yield one("no simple fraction", scales=(1.2345, 1.2345), mode="linear")
     yield one("no whole number", scales=(1.3, 1.3), mode="linear", coordinate_transformation_mode="align_corners")

@@ -243,6 +243,17 @@ class Registered(torch.nn.Module):
         return self.head(self.stem(x))
 
 
+class Beside(torch.nn.Module):
+    """Its convolution gets channels that forward makes, `extra` of its own or the image `times` over."""
+
+    def __init__(self, wanted, extra=0, times=1):
+        super().__init__()
+        self.conv, self.extra, self.times = torch.nn.Conv2d(wanted, 4, 3), extra, times
+
+    def forward(self, x):
+        return self.conv(torch.cat([x] * self.times + [torch.zeros_like(x[:, :1])] * self.extra, 1))
+
+
 def test_a_size_that_nobody_gave_is_one_that_fits():
     assert image_of(Flat(1))[0] == (1, 1, 32, 32)
     assert image_of(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10)))[0] == (1, 1, 28, 28)
@@ -252,7 +263,18 @@ def test_a_size_that_nobody_gave_is_one_that_fits():
 @pytest.mark.parametrize(
     ("module", "given", "message"),
     [
-        (Net(), {"example_input": (1, 4, 8, 8)}, r"give example_input \(1, 3, 8, 8\): it wants 3 channels"),
+        (Net(), {"example_input": (1, 4, 8, 8)}, r"give example_input \(1, 3, 8, 8\): it wants 3"),
+        (
+            Beside(4, extra=1),
+            {"example_input": (1, 4, 8, 8)},
+            r"give example_input \(1, 3, 8, 8\): it wants 3 channels",
+        ),
+        (
+            Beside(4, times=2),
+            {"example_input": (1, 3, 8, 8)},
+            r"give example_input \(1, 2, 8, 8\): it wants 2 channels",
+        ),
+        (Beside(3, times=2), {"example_input": (1, 3, 8, 8)}, "give another example_input, or a part of the module"),
         (Flat(1), {"example_input": (1, 1, 40, 40)}, r"try 32×32 pixels, multiples of 32: give input_size"),
         (Flat(1), {"input_size": 20}, r"try 32×32 pixels"),
         (Two(), {}, r"called with image as well; give example_input as a dict .*: \{'mask': .*'image': …"),

@@ -69,7 +69,7 @@ def test_running_a_model_gives_the_network_of_torch_export(model):
 INTERPOLATIONS = [
     {"mode": mode, "scale_factor": by}
     for mode in ("nearest", "nearest-exact", "bilinear", "bicubic")
-    for by in (2, 1.5, 0.5, 0.7, (1.25, 3))
+    for by in (2, 1.5, 0.5, 0.7, 1.372, (1.25, 3))
 ]
 INTERPOLATIONS += [{"mode": mode, "size": (5, 12)} for mode in ("nearest", "nearest-exact", "bilinear", "bicubic")]
 INTERPOLATIONS += [{"mode": "bilinear", "scale_factor": 1.5, "align_corners": True}]

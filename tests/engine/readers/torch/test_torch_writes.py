@@ -62,3 +62,24 @@ def test_entries_written_one_by_one():
         row = p.call("select.int", wide if i % 2 else narrow, 3, i)
         out = p.call("select_scatter", out, row, 3, 4 - i)
     judge(p, out)
+
+
+@pytest.mark.parametrize("op", ["index_add", "scatter_add", "index_copy", "scatter.src"])
+@pytest.mark.parametrize("dim", [2, 3])
+@pytest.mark.parametrize("onto", ["map", "zeros"])
+@pytest.mark.parametrize("table", [[0, 3], [4, 0, 1], [2, 1, 0, 1, 2, 0], [0, 0, 1, 1], [3, 3, 3]])
+def test_entries_written_or_added_by_a_table(op, dim, onto, table):
+    """What is added leaves what is there, and several entries to one place are all added."""
+    import torch
+
+    from tests.engine.readers.judges.programs import judge
+
+    if "add" not in op and len(set(table)) < len(table):
+        return  # which of several is written is not said
+    p, wide, narrow = started((8, 8))
+    rows = p.call("slice", narrow, dim, 2, 2 + len(table))
+    index = torch.tensor(table)
+    if op.startswith("scatter"):
+        index = index.view([-1 if d == dim else 1 for d in range(4)]).expand(p.of(rows).shape).contiguous()
+    out = p.call(op, wide if onto == "map" else torch.zeros_like(p.of(wide)), dim, index, rows)
+    judge(p, out)

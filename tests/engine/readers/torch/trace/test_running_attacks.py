@@ -225,3 +225,31 @@ def test_threads_that_read_at_once():
     assert shared.training
     assert all(part.training for part in shared)
     np.testing.assert_array_equal(rf.profile(rf.load(shared, example_input=SHAPE)).extent.values[-1], [9, 9])
+
+
+class Schedule:
+    """An object that is no module and holds a table, as schedulers of diffusion models do."""
+
+    def __init__(self):
+        self.steps = torch.linspace(0, 1, 4)
+
+    def scaled(self, x):
+        self.steps = self.steps.to(x.device)
+        return x * self.steps[2]
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_table_of_an_object_that_a_module_holds(device):
+    class Scheduled(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.schedule = torch.nn.Conv2d(3, 4, 3), Schedule()
+
+        def forward(self, x):
+            return self.schedule.scaled(self.conv(x))
+
+    with torch.device(device):
+        module = Scheduled()
+    net = rf.load(module, example_input=(1, 3, 9, 9))
+    assert not net.left_out
+    assert [layer.op for layer in net.layers] == ["conv"]

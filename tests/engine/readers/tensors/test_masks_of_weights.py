@@ -1,0 +1,191 @@
+"""Scores that numbers replace, keys before queries, and masks after softmax, judged by gradients of the real module."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import rfscale as rf
+
+torch = pytest.importorskip("torch")
+F, nn = torch.nn.functional, torch.nn
+pytestmark = pytest.mark.torch
+N = 14
+
+
+class Attention(nn.Module):
+    """Queries, keys, values and numbers for each query, which see windows of different sizes: keys with holes."""
+
+    def __init__(self, forward):
+        super().__init__()
+        self.query, self.key = nn.Conv1d(2, 4, 3, padding=1), nn.Conv1d(2, 4, 1, stride=2)
+        self.value, self.other = nn.Conv1d(2, 4, 5, 2, 2), nn.Conv1d(2, 3, 7, 2, 3)
+        self.at = forward
+
+    def forward(self, x):
+        parts = [self.query(x)[..., ::2], self.key(x), self.value(x), self.other(x)]
+        return self.at(*parts)
+
+
+def numbers(t):
+    return torch.arange(t.shape[-1], device=t.device)
+
+
+def eye(t):
+    return torch.eye(t.shape[-1], dtype=torch.bool, device=t.device)
+
+
+def lower(t):
+    return torch.ones(t.shape[-1], t.shape[-1], dtype=torch.bool, device=t.device).tril()
+
+
+def scores(q, k):
+    return q.mT @ k
+
+
+def weighed(w, v):
+    return v @ w.mT
+
+
+def not_itself(q, k, v, _):
+    return weighed(scores(q, k).masked_fill(eye(q), -50).softmax(-1), v)
+
+
+def causal_replaced(q, k, v, _):
+    return weighed(torch.where(lower(q), scores(q, k), torch.ones((), dtype=q.dtype)).softmax(-1), v)
+
+
+def zeros_before_softmax(q, k, v, _):
+    return weighed((scores(q, k) * lower(q).to(q.dtype)).softmax(-1), v)
+
+
+def keys_first(q, k, v, _):
+    return torch.einsum("bts,bct->bcs", torch.einsum("bct,bcs->bts", k, q).softmax(1), v)
+
+
+def keys_first_linear(q, k, v, _):
+    return v @ (k.mT @ q) / 7
+
+
+def keys_first_masked(q, k, v, _):
+    t = (k.mT @ q).masked_fill(~lower(q).mT, -torch.inf)
+    return v @ t.softmax(1)
+
+
+def decaying(q, k, v, other):
+    """As the local attention of Demucs has it: keys first, a penalty for distance, no key of its own."""
+    t = torch.einsum("bct,bcs->bts", k, q) / 2
+    i = numbers(q).to(q.dtype)
+    away = -torch.arange(1, 4, device=q.device)[:, None, None] * (i[:, None] - i).abs()
+    t = t + torch.einsum("fts,bfs->bts", away.to(q.dtype), other.sigmoid())
+    t.masked_fill_(eye(q), -50)
+    return torch.einsum("bts,bct->bcs", t.softmax(1), v)
+
+
+def something_of_each_query(q, k, v, other):
+    t = scores(q, k) * other[:, :1].mT + other[:, 1:2].mT
+    i = numbers(q)
+    return weighed(t.masked_fill(i > i[:, None] + 1, -torch.inf).softmax(-1), v)
+
+
+def after_softmax(q, k, v, _):
+    return weighed(scores(q, k).softmax(-1) * lower(q).to(q.dtype), v)
+
+
+def after_softmax_scaled_again(q, k, v, _):
+    w = scores(q, k).softmax(-1).masked_fill(~lower(q), 0)
+    return weighed(w * w.sum(-1, keepdim=True), v)
+
+
+def blocks_after_softmax(q, k, v, _):
+    i = numbers(q) // 3
+    mask = i[:, None] == i
+    return weighed(torch.where(mask, scores(q, k).softmax(-1), torch.zeros((), dtype=q.dtype)), v)
+
+
+def values_as_keys(q, k, v, _):
+    """What the weights read anyway is no question of the mask."""
+    i = numbers(q)
+    mask = ((i[:, None] * i) % 3 != 1) | (i == 0)
+    return weighed(scores(q, v).softmax(-1) * mask.to(q.dtype), v.sigmoid())
+
+
+def keys_first_after_softmax(q, k, v, _):
+    return v @ ((k.mT @ q).softmax(1) * lower(q).mT.to(q.dtype))
+
+
+ACTS = [not_itself, causal_replaced, zeros_before_softmax, keys_first, keys_first_linear, keys_first_masked, decaying]
+ACTS += [something_of_each_query, after_softmax, after_softmax_scaled_again, blocks_after_softmax, values_as_keys]
+ACTS += [keys_first_after_softmax]
+
+
+def judged(module, entry):
+    """The pixels on which an entry depends."""
+    found = np.zeros(N, bool)
+    for seed in range(2):
+        torch.manual_seed(seed)
+        for p in module.parameters():
+            p.data = torch.randn(p.shape, dtype=torch.float64) / 2
+        x = torch.randn(1, 2, N, dtype=torch.float64, requires_grad=True)
+        out = module(x)[0, :, entry]
+        (gradient,) = torch.autograd.grad((out * torch.randn_like(out)).sum(), x)
+        found |= (gradient != 0).any(1)[0].numpy()
+    return found
+
+
+@pytest.mark.parametrize("act", ACTS, ids=lambda act: act.__name__)
+def test_what_weights_and_values_read(act):
+    module = Attention(act).eval()
+    net = rf.load(module, example_input=(1, 2, N))
+    assert not net.left_out
+    (name,) = net.outputs
+    module = module.double()
+    for entry in range(7):
+        found = rf.footprint(net, name, (entry,), (N,)).values
+        assert np.array_equal(found, judged(module, entry)), entry
+
+
+def changed_keys(q, k, v, _):
+    return weighed(scores(q, k).flip(-1).masked_fill(~lower(q), -torch.inf).softmax(-1), v)
+
+
+def changed_weights(q, k, v, _):
+    return weighed(scores(q, k).softmax(-1).roll(2, -1) * lower(q).to(q.dtype), v)
+
+
+def all_of_a_query(q, k, v, _):
+    mask = lower(q).tril(-1)
+    return weighed(scores(q, k).masked_fill(~mask, 1.0).softmax(-1), v)
+
+
+def all_weights_of_a_query(q, k, v, _):
+    return weighed(scores(q, k).softmax(-1) * lower(q).tril(-1).to(q.dtype), v)
+
+
+def other_weights(q, k, v, _):
+    return weighed(scores(q, k).softmax(-1).masked_fill(eye(q), 0.5), v)
+
+
+def two_sums(q, k, v, _):
+    """A matrix of the image's own, in blocks."""
+    t = scores(q, k).mean((1, 2), keepdim=True) * torch.ones(7, 7, dtype=q.dtype, device=q.device)
+    return v @ (t * lower(q).to(q.dtype)).view(1, 49).view(1, 7, 7)
+
+
+def scattered(q, k, v, _):
+    i = numbers(q)
+    mask = ((i[:, None] * i) % 3 != 1) | (i == 0)
+    return weighed(scores(q, k).softmax(-1) * mask.to(q.dtype), v)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [two_sums, changed_keys, changed_weights, all_of_a_query, all_weights_of_a_query, other_weights, scattered],
+    ids=lambda act: act.__name__,
+)
+def test_what_is_not_known_exactly_ends_the_analysis(act):
+    module = Attention(act).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rf.PartlyReadWarning)
+        net = rf.load(module, example_input=(1, 2, N))
+    assert len(net.left_out) == 1
