@@ -154,6 +154,6 @@ def still_scores(out: Tracked, parts: Sequence[Tracked], known: list[Any]) -> Tr
             places = [d - len(out.dims) + len(p.dims) for p in parts]
             others = [p for p, at in zip(parts, places, strict=True) if at < 0 or is_alike(p.dims[at])]
             scores = known[number - 1]
-            known.append(scores._replace(beside=(*scores.beside, *others)))
+            known.append(scores._replace(layer=out.layer, beside=(*scores.beside, *others)))
             out = replace(out, dims=with_dim(out.dims, d, (dim[0]._replace(number=len(known)),)))
     return out

@@ -192,6 +192,8 @@ class Tracker:
         By the numbers, from 1, that factors hold.
     products : set of int
         Layers of which entries are weighed by constants, as queries that are constant do with keys.
+    low : set of int
+        Layers of which some entries are so far below zero that softmax leaves nothing of what they weigh.
     masked : dict of int to `left_out.Masked`
         What a mask leaves of scores, by the layers that stand for these: no other layer may read them.
     turned : dict of (int, Dims) to callable
@@ -212,6 +214,7 @@ class Tracker:
     pieces: dict[object, Tracked] = field(default_factory=dict)
     scores: list[Any] = field(default_factory=list)
     products: set[int] = field(default_factory=set)
+    low: set[int] = field(default_factory=set)
     masked: dict[int, Any] = field(default_factory=dict)
     turned: dict[tuple[int, Dims], Callable[[], Tracked]] = field(default_factory=dict)
     _cache: dict[object, int] = field(default_factory=dict)

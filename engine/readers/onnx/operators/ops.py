@@ -24,7 +24,7 @@ from rfscale.engine.readers.tensors.layout import (
 from rfscale.engine.readers.tensors.operators import spatial_ops as sp
 from rfscale.engine.readers.tensors.operators.entries import numbered, take
 from rfscale.engine.readers.tensors.operators.joins import concatenate
-from rfscale.engine.readers.tensors.operators.left_out import added, chosen, multiplied
+from rfscale.engine.readers.tensors.operators.left_out import added, chosen, multiplied, scaled
 from rfscale.engine.readers.tensors.operators.masked_scores import softmaxed
 from rfscale.engine.readers.tensors.operators.moves import tile
 from rfscale.engine.readers.tensors.operators.products import attend, einsum, matmul, weighted
@@ -38,8 +38,7 @@ Not PRelu QuantizeLinear Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh
 Sqrt Swish Tan Tanh ThresholdedRelu ImageScaler Affine ParametricSoftplus ScaledTanh
 """.split()
 ADDED = """
-Sub Sum Max Min Mean And Or Xor Equal Less Greater LessOrEqual GreaterOrEqual Mod Pow BitShift BitwiseAnd
-BitwiseOr BitwiseXor
+Max Min Mean And Or Xor Equal Less Greater LessOrEqual GreaterOrEqual Mod Pow BitShift BitwiseAnd BitwiseOr BitwiseXor
 """.split()
 
 
@@ -48,9 +47,15 @@ def _added(k: Tracker, node: Node) -> Tracked:
     return k.elementwise(node.inputs)
 
 
-@onnx("Add")
+@onnx("Add", "Sum")
 def _sum(k: Tracker, node: Node) -> Any:
     return added(k, k.elementwise(node.inputs), node.inputs)
+
+
+@onnx("Sub")
+def _difference(k: Tracker, node: Node) -> Any:
+    a, b = node.inputs
+    return added(k, k.elementwise([a, b]), [a, scaled(b, -1)])
 
 
 @onnx("Where")

@@ -70,7 +70,7 @@ def _written_without_place(k: Tracker, base: Any, new: Any, d: int, start: int, 
     n = base.shape[d]
     scores = [t.dims[d] for t in (base, new) if isinstance(t, Tracked) and has_no_place(t.dims[d])]
     same = len(scores) == 2 and scores[1] == cut_without_place(scores[0], start, start + part)
-    return scores[0] if same and base.layer in _merged(k, new.layer) else without_place(n)
+    return scores[0] if same and base.layer in merged_layers(k, new.layer) else without_place(n)
 
 
 def _all_pixels(t: Tracked, d: int) -> tuple[int, int, int] | None:
@@ -84,13 +84,13 @@ def _all_pixels(t: Tracked, d: int) -> tuple[int, int, int] | None:
 def _beside_tokens(k: Tracker, base: Tracked, new: Tracked, d: int) -> Tracked:
     """The pixels of a sequence replaced by what was made of them; its extra tokens stay."""
     (f,) = base.dims[d]
-    if new.dims[d] != f.inner or base.layer not in _merged(k, new.layer):
+    if new.dims[d] != f.inner or base.layer not in merged_layers(k, new.layer):
         raise UnreadableError("it writes pixels beside tokens that they were not made of")
     return replace(new, dims=with_dim(new.dims, d, (f._replace(extra=tokens_of(k, base, d)),)))
 
 
-def _merged(k: Tracker, layer: int) -> set[int]:
-    """A layer, and those that it holds entry by entry."""
+def merged_layers(k: Tracker, layer: int) -> set[int]:
+    """Return a layer, and those that it holds entry by entry."""
     found, rest = {layer}, [layer]
     while rest:
         last = rest.pop()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import reduce
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -55,7 +56,7 @@ def without_entries(k: Tracker, t: Tracked, gone: np.ndarray, low: float = 0) ->
         return t
     if gone.all():
         return Constant(t.shape)
-    if any(map(has_no_place, t.dims)):
+    if t.layer in k.masked or any(map(has_no_place, t.dims)):
         return _without_scores(k, t, gone, low)
     if any(map(weights_of, t.dims)):
         return _without_weights(k, t, gone)
@@ -73,11 +74,25 @@ def without_entries(k: Tracker, t: Tracked, gone: np.ndarray, low: float = 0) ->
     return replace(out, dims=dims)
 
 
+def known_numbers(c: Any) -> np.ndarray | None:
+    """What a constant or a number of Python is; None where it is not known, or is trained."""
+    value = c.value if isinstance(c, Constant) and not c.varies else c
+    return np.asarray(value) if isinstance(value, int | float | np.ndarray | np.generic) else None
+
+
+def scaled(c: Any, by: Any) -> Any:
+    """A constant times a number other than zero, where both are known; else None."""
+    value = known_numbers(c)
+    if value is None or value.dtype.kind not in "biuf" or not isinstance(by, int | float) or by == 0:
+        return None
+    return Constant(value.shape, value.astype(float) * by)
+
+
 def added(k: Tracker, total: Any, terms: Sequence[Any]) -> Any:
     """A sum of a tensor and others: a constant of minus infinity leaves nothing of it, one far below zero no score."""
     for c in terms:
         known = isinstance(c, Constant) and c.value is not None and not c.varies
-        if isinstance(total, Tracked) and known and c.value.dtype.kind == "f":
+        if isinstance(total, Tracked) and known and c.value.dtype.kind in "iuf":
             nothing, no_weight = np.isneginf(c.value), weightless(total, c.value)
             low = -np.inf if (nothing == no_weight).all() else NO_WEIGHT
             total = _masked(k, total, c.value <= NO_WEIGHT, no_weight, nothing, low)
@@ -111,14 +126,20 @@ def _masked(k: Tracker, t: Tracked, far: np.ndarray, no_weight: np.ndarray, noth
         return without_entries(k, t, no_weight, low)
     if t.layer in k.products and far.any() and not far.all():
         raise UnreadableError("its mask leaves out some keys")
-    return without_entries(k, t, nothing)
+    out = without_entries(k, t, nothing)
+    along = [d for d, dim in enumerate(t.dims) if spatial(dim)]
+    full = np.broadcast_to(far, t.shape) if far.ndim <= len(t.dims) else far
+    if isinstance(out, Tracked) and any((full != full.take([0], d)).any() for d in along):
+        out = replace(out, layer=k.emit("pointwise", [t.layer]) if out.layer == t.layer else out.layer)
+        k.low.add(out.layer)
+    return out
 
 
 def multiplied(k: Tracker, total: Any, factors: Sequence[Any]) -> Any:
     """A product of a tensor and others: a constant of zeros and one other number is a mask."""
     for c in factors:
         if isinstance(total, Tracked) and isinstance(c, Constant) and c.value is not None and not c.varies:
-            zero, is_score = c.value == 0, any(map(has_no_place, total.dims))
+            zero, is_score = c.value == 0, any(has_no_place(dim) or weights_of(dim) for dim in total.dims)
             if zero.any() and (is_score or len(others := c.value[~zero]) == 0 or (others == others[0]).all()):
                 total = without_entries(k, total, zero)
     return total
@@ -145,19 +166,21 @@ def _replaced(k: Tracker, t: Tracked, gone: np.ndarray, other: Any) -> Any:
     """
     value = other.value if isinstance(other, Constant) else other
     value = None if value is None or np.ndim(value) > gone.ndim else np.broadcast_to(value, gone.shape)
+    nothing = value is not None and not value[gone].any() and not getattr(other, "varies", False)
     if value is not None and (value[gone] <= NO_WEIGHT).all():
         none = gone & np.isneginf(value)
         axis = _axis_of_keys(t, gone)
         all_alike = gone.all(axis, keepdims=True) if axis is not None else gone  # then softmax has nothing else
         low = -np.inf if np.isneginf(value[gone]).all() else NO_WEIGHT
         return _masked(k, t, gone, none | (gone & ~all_alike), gone, low)
-    if any(map(weights_of, t.dims)) and (value is None or value[gone].any()) and not gone.all():
+    if any(map(weights_of, t.dims)) and not nothing and not gone.all():
         raise UnreadableError("it replaces some weights of keys")
     if not any(map(has_no_place, t.dims)) or gone.all():
         return without_entries(k, t, gone)
-    if value is None or not (value[gone] > NO_WEIGHT).all():
+    if value is None or not (np.abs(value[gone]) < -NO_WEIGHT).all():
         raise UnreadableError("it replaces some scores")
-    return with_weight(k, _without_scores(k, t, gone, 0))
+    out = _without_scores(k, t, gone, 0)
+    return out if nothing else with_weight(k, out)
 
 
 def _factors(dims: Dims, kept: np.ndarray) -> tuple[list[Factor], np.ndarray]:
@@ -226,6 +249,8 @@ class Scores(NamedTuple):
         As the scores read them.
     keys : Dim
         How the entries that are read at once lie on the axes.
+    layer : int
+        That holds the scores: what another one makes of them may have other queries.
     beside : tuple of Tracked
         What was added to all scores of a query, or scales them.
     """
@@ -233,6 +258,7 @@ class Scores(NamedTuple):
     query: Tracked
     key: Tracked
     keys: Dim
+    layer: int
     beside: tuple[Tracked, ...] = ()
 
 
@@ -280,7 +306,7 @@ def _of_queries(k: Tracker, t: Tracked, gone: np.ndarray, low: float) -> Tracked
     relations = _relations(t, d, scores.keys, ~gone.reshape((1,) * (len(t.shape) - gone.ndim) + gone.shape))
     if all(r is None for r in relations):
         return t
-    if any(part.map != t.map for part in (scores.query, scores.key, *scores.beside)):
+    if t.layer != scores.layer or any(part.map != t.map for part in (scores.query, scores.key, *scores.beside)):
         raise UnreadableError(OTHER_KEYS)
     masked = Masked(scores, tuple(relations), low)
     read = _read(k, masked, [scores.key], t.dims)
@@ -393,4 +419,10 @@ def _read(k: Tracker, masked: Masked, values: Sequence[Tracked], dims: Dims) -> 
         return k.merge("add", [masked.own, seen], dims)
     at_itself = all(r is None or r.diagonal().all() for r in masked.relations)
     known = at_itself and scores.query.layer in {t.layer for t in values}
-    return k.merge("add", [*([] if known else [scores.query]), *scores.beside, seen], dims)
+    of_queries = [*([] if known else [scores.query]), *scores.beside]
+    have_keys: list[Any] = [
+        np.ones(n, bool) if r is None else r.any(1) for r, n in zip(masked.relations, seen.map, strict=True)
+    ]
+    if of_queries and not all(some.all() for some in have_keys):  # a query of no key makes nothing
+        of_queries = [_inside(k, k.merge("add", of_queries, dims), reduce(np.logical_and.outer, have_keys))]
+    return k.merge("add", [*of_queries, seen], dims)

@@ -21,8 +21,9 @@ from rfscale.engine.readers.tensors.layout import (
     spatial,
     with_dim,
 )
-from rfscale.engine.readers.tensors.operators.left_out import with_weight
-from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
+from rfscale.engine.readers.tensors.operators.entries import merged_layers
+from rfscale.engine.readers.tensors.operators.left_out import known_numbers, with_weight
+from rfscale.engine.readers.tensors.tracking import Tracked, Tracker
 
 # in lower case, as torch and ONNX have them
 KEEP = frozenset(
@@ -77,11 +78,11 @@ def _is_kept(
     if len(held) > 1:
         return False
     if name == "add":
-        return all(_known(v) is None or bool((_known(v) <= MOST_ADDED).all()) for v in others)
+        return all((n <= MOST_ADDED).all() for v in others if (n := known_numbers(v)) is not None)
     if name in CHOOSE:
         return True  # another mask: what reads it decides
     if name in TIMES:
-        return all(_keeps_low(_known(v), lows[0], name[0] == "m") for v in others if v is not None)
+        return all(_keeps_low(known_numbers(v), lows[0], name[0] == "m") for v in others if v is not None)
     return name in SOFTMAX
 
 
@@ -93,15 +94,9 @@ def _keeps_keys(k: Tracker, name: str, t: Tracked) -> bool:
     return bool(len(k.shape)) and k.shape[-1] == t.shape[-1] and not spatial(t.dims[-1])
 
 
-def _known(value: Any) -> Any:
-    value = value.value if isinstance(value, Constant) and not value.varies else value
-    is_number = isinstance(value, int | float | np.ndarray | np.generic)
-    return np.asarray(value) if is_number else None
-
-
 def _is_nothing(value: Any) -> bool:
     """Whether a constant among the arguments is zero, or says only where."""
-    known = _known(value)
+    known = known_numbers(value)
     return known is not None and (known.dtype == bool or not known.any())
 
 
@@ -116,6 +111,8 @@ def softmaxed(k: Tracker, x: Tracked, which: Iterable[int]) -> Tracked:
     """Scale every entry by what some dims hold together, as softmax does: scores become weights."""
     which = [d % len(x.dims) for d in which]
     x = turned(k, x, which)
+    if k.low and any(spatial(x.dims[d]) for d in which) and not k.low.isdisjoint(merged_layers(k, x.layer)):
+        raise UnreadableError("its softmax leaves out entries that are far below zero")
     if x.layer in k.masked and not (len(which) == 1 and has_no_place(x.dims[which[0]])):
         raise UnreadableError("it takes softmax of masked scores along others than their keys")
     if x.layer in k.masked and not k.masked[x.layer].low:  # softmax gives weight to zeros

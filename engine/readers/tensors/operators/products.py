@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from math import prod
 from string import ascii_letters
 from typing import Any
@@ -22,21 +24,35 @@ from rfscale.engine.readers.tensors.layout import (
     restrided,
     some_of,
     spatial,
+    whole_axis,
     with_dim,
 )
 from rfscale.engine.readers.tensors.operators.extra_tokens import after_reading
-from rfscale.engine.readers.tensors.operators.left_out import NO_WEIGHT, Scores, weighed, weightless, without_entries
+from rfscale.engine.readers.tensors.operators.left_out import (
+    NO_WEIGHT,
+    Scores,
+    known_numbers,
+    weighed,
+    weightless,
+    without_entries,
+)
 from rfscale.engine.readers.tensors.operators.masked_scores import as_weights, turned
 from rfscale.engine.readers.tensors.operators.moves import cumulate, in_each_window
+from rfscale.engine.readers.tensors.relations import related
 from rfscale.engine.readers.tensors.tracking import IMAGE_LAYER, Constant, Shape, Tracked, Tracker
 
 
 def contract(
     k: Tracker, operands: Sequence[object], inputs: Sequence[str], output: str, shape: Shape | None = None
-) -> Tracked:
+) -> Any:
     """Sum products over the labels that the output lacks, as einsum does; `shape` is that of the node by default."""
     shape = k.shape if shape is None else shape
     tracked = [(v, labels) for v, labels in zip(operands, inputs, strict=True) if isinstance(v, Tracked)]
+    for c, labels in zip(operands, inputs, strict=True):
+        if _has_zeros(c) and tracked:
+            tracked = _without_zeros(k, c, labels, tracked, output)
+    if not all(isinstance(t, Tracked) for t, _ in tracked):
+        return Constant(shape)
     if k.turned:
         summed = [[d for d, label in enumerate(labels) if label not in output] for _, labels in tracked]
         tracked = [(turned(k, v, gone), labels) for (v, labels), gone in zip(tracked, summed, strict=True)]
@@ -51,6 +67,49 @@ def contract(
         if all(a is t for a, (t, _) in zip(aligned, tracked, strict=True)):
             raise
         return _contract(k, [(a, labels) for a, (_, labels) in zip(aligned, tracked, strict=True)], output, shape)
+
+
+def _has_zeros(c: object) -> bool:
+    """Whether some factors of a constant that training leaves as it is are zero."""
+    value = known_numbers(c) if isinstance(c, Constant) else None
+    return value is not None and bool((value == 0).any())
+
+
+def _without_zeros(
+    k: Tracker, c: Any, labels: str, tracked: Sequence[tuple[Any, str]], output: str
+) -> list[tuple[Any, str]]:
+    """Tensors without what the zeros of a constant factor take out of a sum of products.
+
+    Of zeros that no layers express those of weights count as any other number: zeros of a mask end the analysis.
+    """
+    kept: Any = np.asarray(c.value != 0)
+    own = {x for _, others in tracked for x in others}
+    for d, x in reversed(list(enumerate(labels))):
+        some = kept.any(d, keepdims=True)
+        if kept.shape[d] == 1 or (x not in own and (x not in output or (kept == some).all())):
+            kept, labels = np.asarray(some.any(d)), labels.replace(x, "")
+    for at, (t, others) in enumerate(tracked):
+        if isinstance(t, Tracked) and set(labels) <= set(others):
+            laid_out = kept.transpose(sorted(range(len(labels)), key=lambda i: others.index(labels[i])))
+            gone = ~laid_out.reshape([n if x in labels else 1 for x, n in zip(others, t.shape, strict=True)])
+            return [*tracked[:at], (without_entries(k, t, gone), others), *tracked[at + 1 :]]
+    if len(labels) == 2 and len(tracked) == 1 and len(kept) == len(kept.T):
+        ((t, others),) = tracked
+        table, new, old = (kept, labels[0], labels[1]) if labels[1] in others else (kept.T, labels[1], labels[0])
+        dim: Dim = t.dims[others.index(old)] if old in others and old not in output else ()
+        if len(dim) == 1 and dim[0].axis != NEUTRAL and dim == whole_axis(dim[0].axis, t.map[dim[0].axis]):
+            with suppress(UnreadableError):
+                return [(related(k, t, dim[0].axis, table), others.replace(old, new))]
+    of_axes = any(x in labels and spatial(dim) for t, others in tracked for x, dim in zip(others, t.dims, strict=True))
+    if of_axes and _is_mask(np.abs(c.value)):
+        raise UnreadableError("a constant takes out some of the factors of an axis over which it sums")
+    return list(tracked)
+
+
+def _is_mask(value: np.ndarray) -> bool:
+    """Whether all numbers of an array but its zeros are one, or those of each row or column, as of averages."""
+    tops = (value.max(axis, keepdims=True) for axis in (None, -1, 0))
+    return any((np.where(value == 0, top, value) == top).all() for top in tops)
 
 
 def _in_windows(k: Tracker, t: Tracked, labels: str, others: Sequence[tuple[Tracked, str]]) -> Tracked:
@@ -108,14 +167,14 @@ def _contract(k: Tracker, tracked: Sequence[tuple[Tracked, str]], output: str, s
             if x in held and spatial(dim):
                 reached = [b for _, b, own in read if not (x in own and spatial(b.dims[own.index(x)]))]
                 held[x] = after_reading(k, held[x], t, reached)
-    if of_keys and len(tracked) == 2 and len(lost) == 1:
-        label, n, d, gone = of_keys
-        lost[label] = _numbered(k, lost[label], read[1 - n][1], tracked[n][0], d, gone)
     dims = tuple(
         held.get(x) or lost.get(x) or (mixed if x in unlike else neutral)(n) for x, n in zip(output, shape, strict=True)
     )
     inside = {s for p in parts if p.layer >= 0 for s in _contained(k, p.layer)}
     out = k.merge("add", [p for p in parts if p.layer not in inside], dims)
+    if of_keys and len(tracked) == 2 and len(lost) == 1:
+        label, n, d, gone = of_keys
+        out = _numbered(k, out, output.index(label), read[1 - n][1], tracked[n][0], d, gone)
     if len(parts) == 1:
         k.products.add(out.layer)
     if of_keys and len(tracked) == 2:
@@ -123,13 +182,14 @@ def _contract(k: Tracker, tracked: Sequence[tuple[Tracked, str]], output: str, s
     return out
 
 
-def _numbered(k: Tracker, dim: Dim, query: Tracked, key: Tracked, d: int, gone: Sequence[int]) -> Dim:
-    """The dim of all keys at once, with a number that says which they are."""
+def _numbered(k: Tracker, out: Tracked, at: int, query: Tracked, key: Tracked, d: int, gone: Sequence[int]) -> Tracked:
+    """Scores whose dim of all keys at once has a number that says which they are."""
+    dim = out.dims[at]
     others = [e for e in gone if e != d]
     if len(dim) != 1 or any(f.inner for f in key.dims[d]) or any(spatial(key.dims[e]) for e in others):
-        return dim
-    k.scores.append(Scores(query, key, key.dims[d]))
-    return (dim[0]._replace(number=len(k.scores)),)
+        return out
+    k.scores.append(Scores(query, key, key.dims[d], out.layer))
+    return replace(out, dims=with_dim(out.dims, at, (dim[0]._replace(number=len(k.scores)),)))
 
 
 def _contained(k: Tracker, layer: int) -> tuple[int, ...]:
@@ -164,7 +224,7 @@ def weighted(
 def matmul(k: Tracker, a: Any, b: Any, bias: bool = False) -> Tracked:
     """Matrix product as numpy has it; by constant weights a linear layer."""
     ra, rb = len(a.shape), len(b.shape)
-    if isinstance(a, Tracked) and isinstance(b, Constant) and rb == 2:
+    if isinstance(a, Tracked) and isinstance(b, Constant) and rb == 2 and not (spatial(a.dims[-1]) and _has_zeros(b)):
         return weighted(k, a, -1, b.shape[0], b.shape[1], bias=bias)
     batch = "abcdefgh"[: max(ra, rb, 2) - 2]
     left = batch[len(batch) - ra + 2 :] + "mk" if ra > 1 else "k"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial
-from rfscale.engine.readers.tensors.operators.left_out import added, chosen, multiplied
+from rfscale.engine.readers.tensors.operators.left_out import added, chosen, known_numbers, multiplied, scaled
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.registry import aten
 
@@ -33,8 +35,8 @@ COPIES = """
 _lazy_clone alias clone contiguous detach detach_copy lift lift_fresh lift_fresh_copy to to_dense type_as _to_copy
 """.split()
 ADDED = """
-_add_relu addcdiv addcmul arctan2 atan2 complex fmax fmin fmod gcd hypot igamma igammac lcm ldexp lerp logaddexp
-logaddexp2 maximum minimum nextafter polar remainder rsub sub subtract
+_add_relu addcdiv arctan2 atan2 complex fmax fmin fmod gcd hypot igamma igammac lcm ldexp lerp logaddexp
+logaddexp2 maximum minimum nextafter polar remainder
 """.split()
 COMPARED = """
 __and__ __lshift__ __or__ __rshift__ __xor__ bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor
@@ -98,8 +100,25 @@ def _added(k: Tracker, *values: Any, **named: Any) -> Any:
 
 @aten("add")
 def _sum(k: Tracker, a: Any, b: Any, **named: Any) -> Any:
-    total = k.elementwise([a, b, *named.values()])
-    return added(k, total, [a, b]) if named.get("alpha", 1) == 1 else total
+    return added(k, k.elementwise([a, b, *named.values()]), [a, scaled(b, named.get("alpha", 1))])
+
+
+@aten("sub", "subtract")
+def _difference(k: Tracker, a: Any, b: Any, alpha: Any = 1, **named: Any) -> Any:
+    return _sum(k, a, scaled(b, -1) or b, alpha=alpha, **named)
+
+
+@aten("rsub")
+def _difference_from(k: Tracker, a: Any, b: Any, alpha: Any = 1) -> Any:
+    return _difference(k, b, a, alpha)
+
+
+@aten("addcmul")
+def _sum_of_products(k: Tracker, x: Any, a: Any, b: Any, **named: Any) -> Any:
+    left, right = known_numbers(a), known_numbers(b)
+    with np.errstate(invalid="ignore"):  # infinity times zero
+        product = left * right if left is not None and right is not None else None
+    return added(k, k.elementwise([x, a, b]), [x, scaled(product, named.get("value", 1))])
 
 
 @aten("masked_fill")

@@ -212,8 +212,15 @@ def _index_write(k: Tracker, base: Any, dim: int, index: Any, new: Any) -> Any:
 
 
 @aten("index_add", "index_reduce")
-def _index_add(k: Tracker, base: Any, dim: int, index: Any, new: Any, *_: Any, **__: Any) -> Any:
+def _index_add(k: Tracker, base: Any, dim: int, index: Any, new: Any, *_: Any, **named: Any) -> Any:
+    base = base if named.get("include_self", True) else _not_written(k, base, dim, index)
     return _put_rows(k, base, dim, index, new, adds=True)
+
+
+def _not_written(k: Tracker, base: Any, dim: int, index: Any) -> Any:
+    """What `include_self=False` leaves of a tensor: nothing of the entries that others are combined at."""
+    d = dim % len(base.shape)
+    return put(k, base, d, sorted({*column(index, min(d, len(index.shape) - 1), VALUES_DECIDE)}), None)
 
 
 def _put_rows(k: Tracker, base: Any, dim: int, index: Any, new: Any, adds: bool) -> Any:
@@ -229,6 +236,7 @@ def _put_rows(k: Tracker, base: Any, dim: int, index: Any, new: Any, adds: bool)
 @aten("scatter", "scatter_reduce")
 def _scatter(k: Tracker, base: Any, dim: int, index: Any, new: Any, *rest: Any, **named: Any) -> Any:
     """Entries written, or with `reduce` combined with those that are there."""
+    base = base if named.get("include_self", True) else _not_written(k, base, dim, index)
     return _scattered(k, base, dim, index, new, adds=bool(rest or named))
 
 

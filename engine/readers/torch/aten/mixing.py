@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rfscale.engine.readers.tensors.layout import UnreadableError, length, neutral, some_of, spatial, with_dim
-from rfscale.engine.readers.tensors.operators.left_out import added, without_entries
+from rfscale.engine.readers.tensors.operators.left_out import added, chosen, scaled
 from rfscale.engine.readers.tensors.operators.masked_scores import softmaxed
 from rfscale.engine.readers.tensors.operators.products import einsum, matmul, weighted
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
@@ -96,10 +96,8 @@ def _softmax(k: Tracker, x: Tracked, dim: int, *_: Any, **__: Any) -> Tracked:
 
 @aten("_masked_softmax")
 def _masked_softmax(k: Tracker, x: Tracked, mask: Any, dim: int | None = None, *_: Any) -> Tracked:
-    if isinstance(mask, Constant) and mask.value is not None and not mask.varies:
-        x = without_entries(k, x, mask.value != 0, -np.inf)
-    out: Tracked = k.elementwise([softmaxed(k, x, [-1 if dim is None else dim]), mask])
-    return out
+    x = chosen(k, mask, -np.inf, x)
+    return softmaxed(k, x, [-1 if dim is None else dim])
 
 
 @aten("group_norm", "native_group_norm")
@@ -134,11 +132,11 @@ def _normed(k: Tracker, x: Tracked, dims: range) -> Any:
 
 @aten("linear")
 def _linear(k: Tracker, x: Any, w: Any, b: Any = None) -> Any:
-    if not isinstance(x, Tracked) or isinstance(w, Tracked):
-        turned: Any = Constant(w.shape[::-1])
-        if isinstance(w, Tracked):
-            turned = replace(w, dims=w.dims[::-1])
-        return matmul(k, x, turned)
+    if isinstance(w, Tracked):
+        return matmul(k, x, replace(w, dims=w.dims[::-1]))
+    if not isinstance(x, Tracked) or (w.value is not None and len(w.shape) == 2):
+        value = None if w.value is None else np.transpose(w.value)
+        return matmul(k, x, replace(w, shape=w.shape[::-1], value=value), b is not None)
     return weighted(k, x, -1, w.shape[1], w.shape[0], bias=b is not None)
 
 
@@ -149,8 +147,7 @@ aten("matmul", "bmm", "mm", "mv", "dot", "vdot", "_int_mm", "linalg_matmul", "li
 def _addmm(k: Tracker, bias: Any, a: Any, b: Any, *_: Any, beta: float = 1, **__: Any) -> Any:
     if not isinstance(a, Tracked) and not isinstance(b, Tracked):
         return k.elementwise([bias])
-    total = k.elementwise([bias, matmul(k, a, b)])
-    return added(k, total, [bias]) if beta == 1 else total
+    return added(k, k.elementwise([bias, matmul(k, a, b)]), [scaled(bias, beta)])
 
 
 @aten("einsum")

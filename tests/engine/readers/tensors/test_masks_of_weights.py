@@ -1,5 +1,6 @@
 """Scores that numbers replace, keys before queries, and masks after softmax, judged by gradients of the real module."""
 
+import inspect
 import warnings
 
 import numpy as np
@@ -20,10 +21,13 @@ class Attention(nn.Module):
         super().__init__()
         self.query, self.key = nn.Conv1d(2, 4, 3, padding=1), nn.Conv1d(2, 4, 1, stride=2)
         self.value, self.other = nn.Conv1d(2, 4, 5, 2, 2), nn.Conv1d(2, 3, 7, 2, 3)
+        self.zeros = nn.Parameter(torch.zeros(7, 7))
         self.at = forward
 
     def forward(self, x):
         parts = [self.query(x)[..., ::2], self.key(x), self.value(x), self.other(x)]
+        if "zeros" in inspect.signature(self.at).parameters:
+            return self.at(*parts, zeros=self.zeros)
         return self.at(*parts)
 
 
@@ -114,9 +118,64 @@ def keys_first_after_softmax(q, k, v, _):
     return v @ ((k.mT @ q).softmax(1) * lower(q).mT.to(q.dtype))
 
 
+def subtracted(q, k, v, _):
+    return weighed((scores(q, k) - 1e9 * (~lower(q)).to(q.dtype)).softmax(-1), v)
+
+
+def subtracted_from(q, k, v, _):
+    return weighed(torch.rsub(-scores(q, k), -1e9 * (~lower(q)).to(q.dtype)).softmax(-1), v)
+
+
+def whole_numbers_added(q, k, v, _):
+    return weighed((scores(q, k) + (lower(q).long() - 1) * 1_000_000).softmax(-1), v)
+
+
+def added_many_times(q, k, v, _):
+    return weighed(torch.add(scores(q, k), (~lower(q)).to(q.dtype), alpha=-1e9).softmax(-1), v)
+
+
+def added_product(q, k, v, _):
+    one = torch.ones((), dtype=q.dtype, device=q.device)
+    return weighed(torch.addcmul(scores(q, k), (~lower(q)).to(q.dtype), one, value=-1e9).softmax(-1), v)
+
+
+def filled_with_zeros(q, k, v, _):
+    """Without softmax a score of zero has no weight."""
+    return weighed(scores(q, k).masked_fill(~lower(q), 0), v)
+
+
+def only_before(q, k, v, _):
+    """The first query has no key, and makes nothing."""
+    return weighed(scores(q, k) * lower(q).tril(-1).to(q.dtype), v)
+
+
+def decaying_weights(q, k, v, _):
+    i = numbers(q).to(q.dtype)
+    return weighed(scores(q, k).softmax(-1) * (lower(q) * 0.9 ** (i[:, None] - i)), v)
+
+
+def averages(q, k, v, _):
+    return v @ torch.zeros(7, 7, dtype=q.dtype, device=q.device).masked_fill(~lower(q), -torch.inf).softmax(-1).mT
+
+
+def constant_sums(q, k, v, _):
+    return F.linear(v, lower(q).to(q.dtype)) + torch.bmm(v, eye(q)[None].to(q.dtype))
+
+
+def einsum_with_a_mask(q, k, v, _):
+    return torch.einsum("bij,ij,bcj->bci", scores(q, k), lower(q).to(q.dtype), v)
+
+
+def einsum_of_a_part(q, k, v, _):
+    kept = (numbers(q) > 3).to(q.dtype)
+    return torch.einsum("bcj,j->bc", v, kept)[..., None] + torch.einsum("bcj,j->bcj", k, kept)
+
+
 ACTS = [not_itself, causal_replaced, zeros_before_softmax, keys_first, keys_first_linear, keys_first_masked, decaying]
 ACTS += [something_of_each_query, after_softmax, after_softmax_scaled_again, blocks_after_softmax, values_as_keys]
-ACTS += [keys_first_after_softmax]
+ACTS += [keys_first_after_softmax, subtracted, subtracted_from, whole_numbers_added, added_many_times, added_product]
+ACTS += [filled_with_zeros, only_before, decaying_weights, averages, constant_sums, einsum_with_a_mask]
+ACTS += [einsum_of_a_part]
 
 
 def judged(module, entry):
@@ -178,11 +237,44 @@ def scattered(q, k, v, _):
     return weighed(scores(q, k).softmax(-1) * mask.to(q.dtype), v)
 
 
-@pytest.mark.parametrize(
-    "act",
-    [two_sums, changed_keys, changed_weights, all_of_a_query, all_weights_of_a_query, other_weights, scattered],
-    ids=lambda act: act.__name__,
-)
+def changed_queries(q, k, v, _):
+    return weighed(scores(q, k).flip(1).masked_fill(~lower(q), -torch.inf).softmax(-1), v)
+
+
+def masked_twice(q, k, v, _):
+    i = numbers(q)
+    weights = scores(q, k).masked_fill(~lower(q), -torch.inf).softmax(-1)
+    return weighed(weights * (i[:, None] - i < 3).to(q.dtype), v)
+
+
+def weights_from_training(q, k, v, _, *, zeros):
+    return weighed(torch.where(lower(q), scores(q, k).softmax(-1), zeros), v)
+
+
+def far_above_the_others(q, k, v, _):
+    return weighed(scores(q, k).masked_fill(~lower(q), 1e9).softmax(-1), v)
+
+
+def weights_of_entries(q, k, v, _):
+    weights = q[:, :1].masked_fill(numbers(q) > 3, -torch.inf).softmax(-1)
+    return (weights * v).sum(-1, keepdim=True)
+
+
+def weights_of_entries_by_a_sum(q, k, v, _):
+    weights = (q[:, :1] - 1e9 * (numbers(q) > 3).to(q.dtype)).softmax(-1)
+    return v @ weights.mT
+
+
+def einsum_of_four(q, k, v, _):
+    return torch.einsum("bci,bcj,ij,bdj->bdi", q, k, lower(q).to(q.dtype), v)
+
+
+ENDS = [two_sums, changed_keys, changed_weights, all_of_a_query, all_weights_of_a_query, other_weights, scattered]
+ENDS += [changed_queries, masked_twice, weights_from_training, far_above_the_others, weights_of_entries]
+ENDS += [weights_of_entries_by_a_sum, einsum_of_four]
+
+
+@pytest.mark.parametrize("act", ENDS, ids=lambda act: act.__name__)
 def test_what_is_not_known_exactly_ends_the_analysis(act):
     module = Attention(act).eval()
     with warnings.catch_warnings():

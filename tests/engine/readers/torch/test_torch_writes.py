@@ -83,3 +83,19 @@ def test_entries_written_or_added_by_a_table(op, dim, onto, table):
         index = index.view([-1 if d == dim else 1 for d in range(4)]).expand(p.of(rows).shape).contiguous()
     out = p.call(op, wide if onto == "map" else torch.zeros_like(p.of(wide)), dim, index, rows)
     judge(p, out)
+
+
+@pytest.mark.parametrize("op", ["index_reduce", "scatter_reduce.two"])
+@pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.parametrize("table", [[0, 3], [4, 0, 4], [7, 6, 5, 4, 3, 2, 1, 0]])
+def test_entries_combined_without_those_that_are_there(op, keeps, table):
+    import torch
+
+    from tests.engine.readers.judges.programs import judge
+
+    p, wide, narrow = started((8, 8))
+    rows = p.call("slice", narrow, 2, 0, len(table))
+    index = torch.tensor(table)
+    if op.startswith("scatter"):
+        index = index.view(1, 1, -1, 1).expand(p.of(rows).shape).contiguous()
+    judge(p, p.call(op, wide, 2, index, rows, "mean", include_self=keeps))
