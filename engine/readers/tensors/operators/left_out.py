@@ -62,16 +62,21 @@ def without_entries(k: Tracker, t: Tracked, gone: np.ndarray, low: float = 0) ->
         return _without_weights(k, t, gone)
     if not k.has_values:  # of a sequence of maps, each has its part of the constant
         return t
-    kept: Any = ~gone.reshape((1,) * (len(t.shape) - gone.ndim) + gone.shape)
-    dims = t.dims
-    for d, dim in enumerate(t.dims):
-        if not spatial(dim):
-            some = kept.any(d, keepdims=True)
-            if not (kept == some).all():
-                dims = with_dim(dims, d, mixed(length(dim), some_gone=True))
-            kept = some
+    kept, dims = _channels_apart(t, gone, [d for d, dim in enumerate(t.dims) if not spatial(dim)])
     out = t if kept.all() else _inside(k, t, _on_the_map(t, kept))
     return replace(out, dims=dims)
+
+
+def _channels_apart(t: Tracked, gone: np.ndarray, channels: Sequence[int]) -> tuple[np.ndarray, Dims]:
+    """What a constant leaves of any channel, and the dims: marked where it leaves more of some channels."""
+    kept: Any = ~gone.reshape((1,) * (len(t.shape) - gone.ndim) + gone.shape)
+    dims = t.dims
+    for d in channels:
+        some = kept.any(d, keepdims=True)
+        if not (kept == some).all():
+            dims = with_dim(dims, d, mixed(length(dims[d]), some_gone=True))
+        kept = some
+    return kept, dims
 
 
 def known_numbers(c: Any) -> np.ndarray | None:
@@ -104,12 +109,15 @@ def weightless(t: Tracked, value: np.ndarray) -> np.ndarray:
 
     What is added to all keys of a query alike changes nothing, however far below zero it is.
     """
-    value, nothing = np.asarray(value, float), np.isneginf(value)
+    value = np.asarray(value, float)
     axis = _axis_of_keys(t, value)
-    if axis is None:
-        return nothing
+    return np.isneginf(value) if axis is None else far_below(value, axis)
+
+
+def far_below(value: np.ndarray, axis: int) -> np.ndarray:
+    """Which numbers are so far below the largest along an axis that softmax gives them no weight."""
     top = value.max(axis, keepdims=True)
-    return nothing | ((value <= top + NO_WEIGHT) & (value < top))
+    return np.isneginf(value) | ((value <= top + NO_WEIGHT) & (value < top))
 
 
 def _axis_of_keys(t: Tracked, value: np.ndarray) -> int | None:
@@ -303,14 +311,15 @@ def _of_queries(k: Tracker, t: Tracked, gone: np.ndarray, low: float) -> Tracked
         raise UnreadableError(OTHER_KEYS)
     ((d, number),) = numbers
     scores = k.scores[number - 1]
-    relations = _relations(t, d, scores.keys, ~gone.reshape((1,) * (len(t.shape) - gone.ndim) + gone.shape))
+    kept, dims = _channels_apart(t, gone, [e for e, dim in enumerate(t.dims) if e != d and not spatial(dim)])
+    relations = _relations(t, d, scores.keys, kept)
     if all(r is None for r in relations):
-        return t
+        return replace(t, dims=dims)
     if t.layer != scores.layer or any(part.map != t.map for part in (scores.query, scores.key, *scores.beside)):
         raise UnreadableError(OTHER_KEYS)
     masked = Masked(scores, tuple(relations), low)
-    read = _read(k, masked, [scores.key], t.dims)
-    out = k.after(read, "pointwise", t.dims)  # a layer that no other tensor has
+    read = _read(k, masked, [scores.key], dims)
+    out = k.after(read, "pointwise", dims)  # a layer that no other tensor has
     k.masked[out.layer] = masked
     return out
 
@@ -318,9 +327,9 @@ def _of_queries(k: Tracker, t: Tracked, gone: np.ndarray, low: float) -> Tracked
 def _without_weights(k: Tracker, t: Tracked, gone: np.ndarray) -> Tracked:
     """Weights, as softmax makes them of all scores of a query, of which some become zero."""
     (d,) = [d for d, dim in enumerate(t.dims) if weights_of(dim)]
-    kept = np.broadcast_to(~gone, t.shape)
-    if not kept.any(d).all():
+    if not np.broadcast_to(~gone, t.shape).any(d).all():
         raise UnreadableError("it takes all weights of some queries")
+    kept, dims = _channels_apart(t, gone, [e for e, dim in enumerate(t.dims) if e != d and not spatial(dim)])
     scores = k.scores[weights_of(t.dims[d]) - 1]
     relations: list[Relation] = []
     if scores.key.map == t.map:
@@ -328,7 +337,7 @@ def _without_weights(k: Tracker, t: Tracked, gone: np.ndarray) -> Tracked:
             relations = _relations(t, d, scores.keys, kept)
     layer = k.emit("pointwise", [t.layer])
     k.masked[layer] = Masked(scores, tuple(relations), 0, t)
-    return Tracked(layer, t.map, t.dims)
+    return Tracked(layer, t.map, dims)
 
 
 def with_weight(k: Tracker, t: Tracked) -> Tracked:
@@ -349,9 +358,6 @@ def with_weight(k: Tracker, t: Tracked) -> Tracked:
 
 def _relations(t: Tracked, d: int, keys: Dim, kept: Any) -> list[Relation]:
     """Which entries of each axis the query at an entry reads: None for those of its window, or of the whole axis."""
-    for e, dim in enumerate(t.dims):
-        if e != d and not spatial(dim):
-            kept = kept.any(e, keepdims=True)
     parts, full = _factors(with_dim(t.dims, d, keys), kept)
     before = sum(1 for dim in t.dims[:d] for f in spatial(dim))
     of_keys = range(before, before + len(spatial(keys)))
