@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import reduce
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,16 +27,14 @@ from rfscale.engine.readers.tensors.layout import (
     mixed,
     spatial,
     weights_of,
-    whole_axis,
     with_dim,
     without_place,
 )
-from rfscale.engine.readers.tensors.operators.spatial_ops import narrow, pad_dim
+from rfscale.engine.readers.tensors.operators.spatial_ops import inside
 from rfscale.engine.readers.tensors.relations import Relation, related
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 
 NO_WEIGHT = -1e4  # a number added to a score from which on its weight is zero
-MAX_RECTANGLES = 32  # each of which is a slice put back to its place
 OTHER_KEYS = "its mask leaves each query other keys"
 
 
@@ -63,7 +60,7 @@ def without_entries(k: Tracker, t: Tracked, gone: np.ndarray, low: float = 0) ->
     if not k.has_values:  # of a sequence of maps, each has its part of the constant
         return t
     kept, dims = _channels_apart(t, gone, [d for d, dim in enumerate(t.dims) if not spatial(dim)])
-    out = t if kept.all() else _inside(k, t, _on_the_map(t, kept))
+    out = t if kept.all() else inside(k, t, _on_the_map(t, kept))
     return replace(out, dims=dims)
 
 
@@ -96,11 +93,11 @@ def scaled(c: Any, by: Any) -> Any:
 def added(k: Tracker, total: Any, terms: Sequence[Any]) -> Any:
     """A sum of a tensor and others: a constant of minus infinity leaves nothing of it, one far below zero no score."""
     for c in terms:
-        known = isinstance(c, Constant) and c.value is not None and not c.varies
-        if isinstance(total, Tracked) and known and c.value.dtype.kind in "iuf":
-            nothing, no_weight = np.isneginf(c.value), weightless(total, c.value)
+        value = known_numbers(c) if isinstance(c, Constant) else None
+        if isinstance(total, Tracked) and value is not None and value.dtype.kind in "iuf":
+            nothing, no_weight = np.isneginf(value), weightless(total, value)
             low = -np.inf if (nothing == no_weight).all() else NO_WEIGHT
-            total = _masked(k, total, c.value <= NO_WEIGHT, no_weight, nothing, low)
+            total = _masked(k, total, value <= NO_WEIGHT, no_weight, nothing, low)
     return total
 
 
@@ -135,20 +132,21 @@ def _masked(k: Tracker, t: Tracked, far: np.ndarray, no_weight: np.ndarray, noth
     if t.layer in k.products and far.any() and not far.all():
         raise UnreadableError("its mask leaves out some keys")
     out = without_entries(k, t, nothing)
-    along = [d for d, dim in enumerate(t.dims) if spatial(dim)]
-    full = np.broadcast_to(far, t.shape) if far.ndim <= len(t.dims) else far
-    if isinstance(out, Tracked) and any((full != full.take([0], d)).any() for d in along):
-        out = replace(out, layer=k.emit("pointwise", [t.layer]) if out.layer == t.layer else out.layer)
-        k.low.add(out.layer)
+    if isinstance(out, Tracked) and far.any() and k.has_values:
+        full = np.broadcast_to(far[(0,) * max(0, far.ndim - len(t.dims))], t.shape)
+        if any((full != full.take([0], d)).any() for d, dim in enumerate(t.dims) if spatial(dim)):
+            out = replace(out, layer=k.emit("pointwise", [t.layer]) if out.layer == t.layer else out.layer)
+            k.low.add(out.layer)
     return out
 
 
 def multiplied(k: Tracker, total: Any, factors: Sequence[Any]) -> Any:
     """A product of a tensor and others: a constant of zeros and one other number is a mask."""
     for c in factors:
-        if isinstance(total, Tracked) and isinstance(c, Constant) and c.value is not None and not c.varies:
-            zero, is_score = c.value == 0, any(has_no_place(dim) or weights_of(dim) for dim in total.dims)
-            if zero.any() and (is_score or len(others := c.value[~zero]) == 0 or (others == others[0]).all()):
+        value = known_numbers(c) if isinstance(c, Constant) else None
+        if isinstance(total, Tracked) and value is not None:
+            zero, is_score = value == 0, any(has_no_place(dim) or weights_of(dim) for dim in total.dims)
+            if zero.any() and (is_score or len(others := value[~zero]) == 0 or (others == others[0]).all()):
                 total = without_entries(k, total, zero)
     return total
 
@@ -216,33 +214,6 @@ def _on_the_map(t: Tracked, kept: np.ndarray) -> np.ndarray:
     if any(n not in (1, m) for n, m in zip(size, t.map, strict=True)):
         raise UnreadableError("it leaves out entries of a part of a map")
     return np.broadcast_to(full.transpose(order).reshape(size), t.map)
-
-
-def _inside(k: Tracker, t: Tracked, kept: np.ndarray) -> Tracked:
-    """The entries of some rectangles of a map, at their places."""
-    found = rectangles(kept)
-    if len(found) > MAX_RECTANGLES:
-        raise UnreadableError(f"it keeps {len(found)} rectangles of a map, more than {MAX_RECTANGLES}")
-    pieces = []
-    for rectangle in found:
-        piece: Any = replace(t, dims=tuple(whole_axis(a, n) for a, n in enumerate(t.map)))
-        for axis, (start, stop) in enumerate(rectangle):
-            piece = narrow(k, piece, axis, start, stop)
-            piece = pad_dim(k, piece, axis, start, t.map[axis] - stop)
-        pieces.append(piece)
-    return k.merge("concat", pieces, t.dims)
-
-
-def rectangles(kept: np.ndarray) -> list[list[tuple[int, int]]]:
-    """Take what is kept of a map apart into rectangles: on each axis the first entry, and the one after the last.
-
-    >>> rectangles(np.array([[True, True, False], [True, True, True]]))
-    [[(0, 1), (0, 2)], [(1, 2), (0, 3)]]
-    """
-    if kept.ndim == 0:
-        return [[]] if kept else []
-    changes = [0, *(i for i in range(1, len(kept)) if (kept[i] != kept[i - 1]).any()), len(kept)]
-    return [[run, *rest] for run in pairwise(changes) for rest in rectangles(kept[run[0]])]
 
 
 # scores ---------------------------------------------------------------------------------------------------------------
@@ -430,5 +401,5 @@ def _read(k: Tracker, masked: Masked, values: Sequence[Tracked], dims: Dims) -> 
         np.ones(n, bool) if r is None else r.any(1) for r, n in zip(masked.relations, seen.map, strict=True)
     ]
     if of_queries and not all(some.all() for some in have_keys):  # a query of no key makes nothing
-        of_queries = [_inside(k, k.merge("add", of_queries, dims), reduce(np.logical_and.outer, have_keys))]
+        of_queries = [inside(k, k.merge("add", of_queries, dims), reduce(np.logical_and.outer, have_keys))]
     return k.merge("add", [*of_queries, seen], dims)
