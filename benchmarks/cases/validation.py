@@ -176,7 +176,12 @@ def validation_random() -> Case:
     loop = sum(6**k for k in range(1, 5))
     return Case(
         f"validation of all formulas over {n:,} random chains of 12 layers",
-        Contender(lambda: rf.validate(space, random=n), rounds=3),
+        Contender(
+            lambda: rf.validate(space, random=n),
+            rounds=3,
+            note="half of the maps have a state of their own: at the rate asked, two cores had 16 ns for each, which "
+            "its errors, formulas and ends take; sets with more holes take as much again",
+        ),
         check,
         {
             "Python loop over sets": Contender(

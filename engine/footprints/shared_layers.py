@@ -76,7 +76,7 @@ class SharedLayers:
 
     def _forget(self) -> None:
         self._memory = Memory()
-        self._words = 0
+        self._words = self._checked = 0
         self._alive: list[object] = []  # what the keys below name by its identity
         self._numbers: dict[int, int] = {}  # of a layer, by identity
         self._contents: dict[object, int] = {}  # the same by what it is
@@ -104,8 +104,10 @@ class SharedLayers:
         InputError
             As `trace`.
         """
-        if self._memory.full or len(self._maps) > MAX_MAPS or self._words > MAX_WORDS:
-            self._forget()
+        if len(self._after) > self._checked:  # otherwise nothing came to it
+            self._checked = len(self._after)
+            if self._memory.full or len(self._maps) > MAX_MAPS or self._words > MAX_WORDS:
+                self._forget()
         layers, begin = network.layers, self._begin(network)
         numbers, after, at, params, macs = self._numbers, self._after, self._at, self._params, self._macs
         del params[begin + 1 :], macs[begin + 1 :]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from rfscale.engine.network.spec import whole
 Layer = str | Sequence[int]
 
 WINDOW = ("kernel", "stride", "dilation")
+MIN_POINTS = 1 << 16  # that are worth waking threads: 50 µs of work
+PARTS = 8  # for each thread, so that none waits long for the last
 IN_A_ROW: dict[str, list[str]] = {"conv1": [], "conv3_pool2": ["conv3", "pool2"]}
 
 
@@ -111,5 +114,22 @@ def _evaluated(
     for a in out:
         if not isinstance(a, np.ndarray) or a.dtype != np.float64 or a.shape != shape or not a.flags.c_contiguous:
             raise InputError(f"out must be two contiguous float64 arrays of the shape {shape}")
-    formulas.evaluate(program, *(v.reshape(-1) for v in (*given, *out)))
+    kernel = formulas.after_one if len(program) == 1 else formulas.after_many
+    _in_threads(kernel, program, *(v.reshape(-1) for v in (*given, *out)))
     return out[0], out[1]
+
+
+def _in_threads(kernel: Callable[..., object], *given: np.ndarray) -> None:
+    """Run a kernel over all points, on the threads that numba has where there are many."""
+    import numba
+
+    n, threads = given[-1].size, numba.get_num_threads()
+    if threads == 1 or n < MIN_POINTS:
+        kernel(*given, 0, n)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    cuts = [n * i // (PARTS * threads) for i in range(PARTS * threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        for call in [pool.submit(lambda ends: kernel(*given, *ends), ends) for ends in pairwise(cuts)]:
+            call.result()

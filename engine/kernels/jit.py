@@ -32,6 +32,16 @@ def jit_with(**options: Any) -> Callable[..., Any]:
     return decorated
 
 
+def inner_with(**options: Any) -> Callable[..., Any]:
+    """Return a decorator for functions that only kernels call, and Python never does.
+
+    They are compiled with the kernel that calls them, without a way in from Python, and kept with it: in three
+    quarters of the time.
+    """
+    options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return numba.njit(nogil=True, **options)
+
+
 jit = jit_with()
 inline = jit_with(inline="always")
 

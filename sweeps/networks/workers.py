@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import sys
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +25,7 @@ from rfscale.engine.errors import InputError
 from rfscale.sweeps.networks.figures import NetworkFigures
 
 FIRST = 128  # networks that this process does itself: code is compiled there, and most errors come up
-MIN_NETWORKS = 1024  # that are worth a fork
+MIN_SECONDS = 0.4  # of work left, by what the first ones took, that are worth a fork: the first take twice as long
 PIECE = (32, 1024)  # networks that a process does at once, at least and at most
 AHEAD = 2  # pieces that a process has at a time, so that it does not wait for the next one
 
@@ -56,9 +57,10 @@ def fill_all(figures: NetworkFigures, out: Arrays, progress: Progress | None = N
         if progress:
             progress(stop - start)
 
-    begin = min(FIRST, size)
+    begin, before = min(FIRST, size), time.process_time()
     here(0, begin)
-    alone = workers == 1 or size - begin < MIN_NETWORKS
+    ahead = (time.process_time() - before) / begin * (size - begin)
+    alone = workers == 1 or size == begin or ahead < MIN_SECONDS
     step = min(max((size - begin) // (32 * workers), PIECE[0]), PIECE[1])
     pieces = [(start, min(start + step, size)) for start in range(begin, size, step)]
     if not alone:

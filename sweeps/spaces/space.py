@@ -114,20 +114,10 @@ class Space(Labelled):
         sizes = {f.name: len(f.labels) for f in factors}
         values = {f.name: f.values for f in factors}
         scaled = any(stage.sources or stage.upsamples(values) for stage in stages)
-        square, branching = ndim == 1 or _is_square(stages, factors), scaled or any(s.branching for s in stages)
-        if scaled and not square:
-            raise InputError(
-                f"space {name!r} has skips or upsampling, and windows that differ between axes; they need square ones",
-                remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
-            )
+        branching = scaled or any(s.branching for s in stages)
+        square = ndim == 1 or _is_square(stages, factors, branching)
         stages = _folded_together(stages)
         pairs = any(stage.reads_earlier or stage.folded for stage in stages)
-        if pairs and not square:
-            raise InputError(
-                f"space {name!r} has cells of two inputs or of more than 2^20 choices, and windows that differ between "
-                "axes; these cells need square ones",
-                remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
-            )
         if scaled and pairs:
             raise InputError(
                 f"space {name!r} has skips or upsampling, and cells of two inputs or of more than 2^20 choices",
@@ -316,12 +306,13 @@ def _folded_together(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
     )
 
 
-def _is_square(stages: Sequence[Stage], factors: Sequence[Factor]) -> bool:
-    """Whether every layer is alike on all axes."""
+def _is_square(stages: Sequence[Stage], factors: Sequence[Factor], branching: bool) -> bool:
+    """Whether every layer is alike on all axes; where starts are only a shift of the whole footprint, that aside."""
     stages = [*{(id(s.choices), id(s.params)) if s.choices else id(s): s for s in stages}.values()]
     params = [(key, v) for s in stages for block in s.blocks for key, v in block.items()]
-    values: list[Any] = [v for key, v in params if key in PER_AXIS and key != "start"]
+    values: list[Any] = [v for key, v in params if key in PER_AXIS and (branching or key != "start")]
     values += [v for f in factors for v in f.values]
+    values += [stage.cell.cell.stride for stage in stages if stage.cell is not None]
     return not any(isinstance(v, tuple) for v in values)
 
 

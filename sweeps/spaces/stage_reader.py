@@ -43,7 +43,7 @@ class StageReader:
         self.uses: list[str] = []
         self.earlier: list[str] = []  # names of the stages so far
         if cells is not None or ops is not None:
-            self.cells = read_cells(cells, read_ops(ops, StageReader({}, ndim)._block))
+            self.cells = read_cells(cells, read_ops(ops, StageReader({}, ndim)._block), ndim)
         self.found: dict[str, Factor] = {}  # shared factors by first use
         self._known: dict[str, Any] = {}  # choices that were read: other stages have the same as a rule
         self._texts: dict[int, tuple[object, str | None]] = {}  # those as texts, by the number of their object

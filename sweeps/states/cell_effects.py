@@ -12,7 +12,7 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.spaces.graphs.cell import AnyCell, Cell, Pick
-from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Wirer
+from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, PerAxis, Wirer
 from rfscale.sweeps.states.effects import Effect, Effects, Reach, apart, by_axis, centred, identity, maximal_terms
 
 Grid = np.ndarray  # numbers of `CellEffects.reach`, broadcastable over the factors
@@ -51,7 +51,7 @@ class CellEffects:
         self.reach = [Reach((1,) * ndim, frozenset()), identity(ndim)]
         self._number: dict[Reach, int] = {self.reach[IDENTITY]: IDENTITY}
         self._steps: dict[tuple[Any, ...], int] = {}
-        self._ops: dict[tuple[str, int], Reach] = {}
+        self._ops: dict[tuple[str, PerAxis], Reach] = {}
         self._graph_effects: Grid | None = None
         self._start = np.full((1,) * (max(axes.values(), default=-1) + 1), IDENTITY)
 
@@ -83,7 +83,7 @@ class CellEffects:
         arriving: dict[str, list[Grid]] = {}
         picks = {pick.name: pick for pick in cell.picks}
 
-        def stride(source: str) -> int:
+        def stride(source: str) -> PerAxis:
             return cell.stride if source in cell.inputs else 1
 
         for name in cell.order:
@@ -144,7 +144,7 @@ class CellEffects:
         stride = tuple(s * t for s, t in zip(before.stride, own.stride, strict=True))
         return self._numbered(Reach(stride, maximal_terms(terms)))
 
-    def _picked(self, pick: Pick, ends: Mapping[str, Grid], stride: Callable[[str], int]) -> Grid:
+    def _picked(self, pick: Pick, ends: Mapping[str, Grid], stride: Callable[[str], PerAxis]) -> Grid:
         """A node that reads some earlier ones: one slice along the axis of its inputs for each choice of them."""
         name = f"{self.prefix}_{pick.name}"
         axis = self.axes[f"{name}_inputs"]
@@ -157,24 +157,24 @@ class CellEffects:
             made.append(self._merged(arriving, pick.name))
         return _joined(made, axis)
 
-    def _moved(self, at: Grid, ops: tuple[str, ...], factor: str | None, stride: int) -> Grid:
+    def _moved(self, at: Grid, ops: tuple[str, ...], factor: str | None, stride: PerAxis) -> Grid:
         """What an op makes of a grid; where the op is chosen, one slice along the axis of its factor for each."""
         if factor is None:
             return self._applied(at, ops[0], stride)
         axis = self.axes[factor]
         return _joined([self._applied(_part(at, axis, i), op, stride) for i, op in enumerate(ops)], axis)
 
-    def _applied(self, at: Grid, op: str, stride: int) -> Grid:
+    def _applied(self, at: Grid, op: str, stride: PerAxis) -> Grid:
         return _mapped(at, len(self.reach), lambda n: self._after(n, op, stride))
 
-    def _after(self, number: int, op: str, stride: int) -> int:
+    def _after(self, number: int, op: str, stride: PerAxis) -> int:
         """The number of what an op makes of one set of paths: a sumset, term by term."""
         key = (number, op, stride)
         if key not in self._steps:
             self._steps[key] = self._then(number, self._numbered(self._op(op, stride)))
         return self._steps[key]
 
-    def _op(self, name: str, stride: int) -> Reach:
+    def _op(self, name: str, stride: PerAxis) -> Reach:
         if (name, stride) not in self._ops:
             wirer = Wirer(self.stage, self.layers, {})
             end = self.cell.op(wirer, name, 0, stride)

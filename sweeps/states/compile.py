@@ -217,7 +217,7 @@ def _compile_effects(
 
     cell = stage.cell
     if space.scaled:
-        on_maps = _effects_on_maps(stage, reads, new, values, ndim, wirings)
+        on_maps = _effects_on_maps(stage, reads, new, values, ndim, axes, wirings)
         return {"tries": (), "layers": (), "effects_on_maps": on_maps, "wirings": wirings}
     if cell is not None:
         effects = _cell_effects(stage, cell, reads, new, values, ndim, axes)
@@ -238,15 +238,16 @@ def _effects_on_maps(
     new: tuple[str, ...],
     values: dict[str, tuple[Value, ...]],
     ndim: int,
+    axes: int,
     wirings: Callable[[int], Iterator[Wiring]],
 ) -> Sequence[Sequence[MapEffect]]:
     """Return the effects of a stage of a space with skips or upsampling, per variant and choice."""
     from rfscale.sweeps.states.scales.effects import MapEffects
 
-    made = MapEffects(stage.name, stage.source)
+    made = MapEffects(stage.name, stage.source, axes)
     if stage.cell is not None and not stage.upsamples(values):
         return _cell_effects(
-            stage, stage.cell, reads, new, values, ndim, 1, lambda cell, n: made.of_cell(cell.reach[n])
+            stage, stage.cell, reads, new, values, ndim, axes, lambda cell, n: made.of_cell(cell.reach[n])
         )
     return _each_effect(stage, prod(len(values[n]) for n in reads), wirings, made.effect)
 

@@ -49,16 +49,15 @@ class CompiledSpace:
         self.axes: tuple[AxisGraph, ...]
         self._coarse: dict[tuple[str, ...], tuple[AxisGraph, ...]] = {}  # by what they tell, fewest states first
         if space.reads_pairs:
-            from rfscale.sweeps.states import hulls
-
-            self.extents, self.axes, coarse = _pair_graphs(space, self.programs)
-            self._coarse[hulls.FIGURES] = (coarse,)
+            self.extents, self.axes, self._coarse = _pair_graphs(space, self.programs)
         elif space.scaled:
             from rfscale.sweeps.states.live import merged_live
             from rfscale.sweeps.states.scales.graph import ScaleGraph
 
             self.extents = []
-            self.axes = (ScaleGraph(merged_live(self.programs), len(space.axes)),)
+            self.axes = (
+                ScaleGraph(merged_live(self.programs), len(space.axes), 1 if space.square else len(space.axes)),
+            )
         elif space.branching:
             from rfscale.sweeps.states import axis_sets, hulls
             from rfscale.sweeps.states.live import merged_live
@@ -141,8 +140,10 @@ class CompiledSpace:
 
     def _coarser(self, graph: AxisGraph) -> str:
         """A remedy: what may be asked of fewer states than a graph has."""
-        fewer = next((i for i, graphs in enumerate(self._coarse.values()) if graph in graphs), len(self._coarse))
-        more = "or also for pixels and max_gap, which need one set per axis, " if fewer > 1 else ""
+        known = list(self._coarse)
+        fewer = next((i for i, graphs in enumerate(self._coarse.values()) if graph in graphs), len(known))
+        sets = any(name.startswith("max_gap") for figures in known[:fewer] for name in figures)
+        more = "or also for pixels and max_gap, which need one set per axis, " if sets else ""
         return f"ask for extent and jump only, which need no sets, {more}" if fewer else ""
 
     def new_pool(self, axis: int) -> Pool:
@@ -155,18 +156,26 @@ class CompiledSpace:
         return sum(graph.nbytes for graph in {*self.axes, *(g for graphs in self._coarse.values() for g in graphs)})
 
 
-def _pair_graphs(space: Space, programs: list[Program]) -> tuple[list[int], tuple[AxisGraph, ...], AxisGraph]:
+def _pair_graphs(
+    space: Space, programs: list[Program]
+) -> tuple[list[int], tuple[AxisGraph, ...], dict[tuple[str, ...], tuple[AxisGraph, ...]]]:
     """Return extents, graphs of sets and of hulls of a space with cells of two inputs or of many choices."""
+    from rfscale.sweeps.states import hulls
     from rfscale.sweeps.states.cells.graph import CellGraph
     from rfscale.sweeps.states.cells.hull_graph import HullCellGraph
     from rfscale.sweeps.states.live import merged_live
 
-    merged, ndim = merged_live(programs), len(space.axes)
-    hulls = HullCellGraph(merged, ndim)
-    ends = {p.folded.use.prefix: hulls.distinct(p.folded).universe.ends for p in merged if p.folded is not None}
+    merged, ndim, differing = merged_live(programs), len(space.axes), () if space.square else space.axes
+    axes = max(1, len(differing))
+    whole = HullCellGraph(merged, ndim, axes, range(axes))
+    ends = {p.folded.use.prefix: whole.distinct(p.folded).universe.ends for p in merged if p.folded is not None}
     extents = pair_extents(merged, ends)
     _refuse_areas(programs, extents, ndim)
-    return extents, (CellGraph(merged, ndim, False),), hulls
+    coarse: dict[tuple[str, ...], tuple[AxisGraph, ...]] = {}
+    for a, axis in enumerate(differing):  # hulls of one axis are fewer
+        coarse[by_axis(hulls.FIGURES, (axis,))] = (HullCellGraph(merged, ndim, axes, (a,)),)
+    coarse[by_axis(hulls.FIGURES, differing)] = (whole,)
+    return extents, (CellGraph(merged, ndim, axes),), coarse
 
 
 def union_graph(space: Space, programs: list[Program], extents: list[int]) -> AxisGraph:

@@ -260,16 +260,25 @@ def maximal_terms(terms: Iterable[Term]) -> frozenset[Term]:
     return distinct if len(kept) == len(given) else frozenset([given[i] for i in kept])
 
 
+def is_within(small: Term, large: Term) -> bool:
+    """Return whether a product is a part of another: on every axis."""
+    for (first, bits), (start, others) in zip(small, large, strict=True):
+        if start > first or bits << first - start & ~others:
+            return False
+    return True
+
+
 def side_by_side(terms: Sequence[Term]) -> list[int]:
     """Return products as sets on one line, an axis beside the other: they contain each other as the products do.
 
     A product of sets that are not empty is within another one exactly if it is on every axis.
     """
-    out, at = [0] * len(terms), 0
-    for on_axis in zip(*terms, strict=True):
-        low = min([first for first, _ in on_axis])
-        out = [line | bits << at + first - low for line, (first, bits) in zip(out, on_axis, strict=True)]
-        at = max(map(int.bit_length, out))
+    columns = list(zip(*terms, strict=True))
+    low = min([first for first, _ in columns[0]])
+    out = [bits << first - low for first, bits in columns[0]]
+    for on_axis in columns[1:]:
+        at = max(map(int.bit_length, out)) - min([first for first, _ in on_axis])
+        out = [line | bits << at + first for line, (first, bits) in zip(out, on_axis, strict=True)]
     return out
 
 

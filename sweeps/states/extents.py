@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rfscale.engine.errors import InputError
+from rfscale.sweeps.spaces.graphs.wiring import on_axes
 from rfscale.sweeps.states.compile import Program
 from rfscale.sweeps.states.effects import EffectTable
 
@@ -51,7 +52,7 @@ def largest_extents(space: Space, programs: list[Program]) -> list[int]:
 
 
 def pair_extents(programs: Sequence[Program], universe: dict[str, tuple[int, int]]) -> list[int]:
-    """Return a bound of the extents after each stage; refuse those that int32 cannot hold.
+    """Return a bound of the extents after each stage on any axis; refuse those that int32 cannot hold.
 
     Every effect grows by no more than the widest of its stage, at the largest jump. `universe` has first and last entry
     of the paths of each folded cell, by the name of its factors.
@@ -62,10 +63,10 @@ def pair_extents(programs: Sequence[Program], universe: dict[str, tuple[int, int
         uses, stride, low, high = 1, 1, 0, 0
         if program.folded is not None:
             use = program.folded.use
-            (low, high), uses, stride = universe[use.prefix], program.folded.repeat, use.cell.stride
+            (low, high), uses, stride = universe[use.prefix], program.folded.repeat, max(on_axes(use.cell.stride, 1))
         for effect in {e for row in program.effects for e in row}:
-            uses, stride = max(uses, effect.uses), max(stride, effect.stride)
-            for first, bits in (*effect.earlier, *effect.last):
+            uses, stride = max(uses, effect.uses), max(stride, *effect.stride)
+            for first, bits in (placed for term in (*effect.earlier, *effect.last) for placed in term):
                 low, high = min(low, first), max(high, first + bits.bit_length() - 1)
         for _ in range(uses):
             both = (

@@ -136,7 +136,7 @@ def _order(kind: Kind) -> list[tuple[int, ...]]:
 def _text(kind: Kind) -> str:
     """A kind as people write it, such as "k3 s1 d2" or "k1×7 s1×1 d1×1"; "merge", or "up2" after upsampling by 2."""
     if kind[0][0] == 0:
-        return f"up{kind[0][1]}" if kind[0][1] else "merge"
+        return "up" + "×".join(str(scale) for _, scale, _ in kind) if kind[0][1] else "merge"
     return " ".join(
         f"{c}{'×'.join(map(str, values))}" for c, values in zip("ksd", zip(*kind, strict=True), strict=True)
     )

@@ -46,7 +46,8 @@ def validate(
         A space is validated as a whole, or by a random sample. `chains` makes spaces of all chains of a range. Also the
         file or spec dict of a space, "package.module:name" of one, and whatever `load` takes.
     random : int, optional
-        Number of architectures of a space to draw, uniformly and with replacement, instead of all.
+        Number of architectures of a space to draw, uniformly and with replacement, instead of all. Spaces whose cells
+        are known by their effects (more than 2^20 choices) are judged by a sample only.
     seed : int
         Of the sample.
     worst : int
@@ -72,7 +73,7 @@ def validate(
         space, over (stage, kind, overlap_bin, formula, figure): numbers of maps and errors, see
         `rfscale.sweeps.validation.space`; a map is the output of a stage of one architecture, one for each choice of
         all stages so far. Figures are area and overlap; where windows differ between axes, the overlap along each, and
-        `overlap_bin` is that of the smallest.
+        `overlap_bin`, of the map that the stage reads, is that of the smallest.
 
     Raises
     ------

@@ -61,7 +61,7 @@ def test_the_u_net_of_two_million_parameters():
     network = space.network(row)
     assert sum(rf.profile(network).params.values) == 1992048
     found = scaled_sets.Architecture(space.to_dict(), row).stages["d1"]
-    rows = [frozenset().union(*(scaled_sets.rows(path, entry) for path in found.paths)) for entry in range(16)]
+    rows = [frozenset().union(*(scaled_sets.rows(path[0], entry) for path in found.paths)) for entry in range(16)]
     assert max(len(r) for r in rows) == 416
     assert all(max(r) - min(r) + 1 == len(r) for r in rows)
 

@@ -2,8 +2,8 @@
 
 Written from docs/spaces.md. A map is the paths that lead to it, each a list of layers; an entry reads along a path what
 the last layer reads, then what the layer before reads for each of those, down to pixels. In the plane the entry (u, v)
-reads along each path a product of rows and columns. Nothing is assumed of how maps repeat, beyond the product of all
-scales. Slow and obvious; square spaces, interior.
+reads along each path a product of rows and columns; a layer has a step for each axis. Nothing is assumed of how maps
+repeat, beyond the product of all scales. Slow and obvious; interior, in two axes.
 """
 
 from __future__ import annotations
@@ -52,13 +52,24 @@ class Step(NamedTuple):
         return Fraction(1, self.stride) if self.kind == "transposed" else Fraction(self.stride)
 
 
-Path = tuple[Step, ...]
+Path = tuple[Step, ...]  # on one axis
+AXES = (0, 1)
 
 
 class Map(NamedTuple):
-    """The paths to a map, and the pixels between its entries."""
+    """The paths to a map, each a path on every axis, and the pixels between its entries."""
 
-    paths: frozenset[Path]
+    paths: frozenset[tuple[Path, ...]]
+    jump: tuple[Fraction, ...]
+
+
+class AxisFigures(NamedTuple):
+    """Figures of the largest footprint along an axis; `shared` pixels are those of the whole footprint."""
+
+    extent: int
+    pixels: int
+    max_gap: int
+    shared: int
     jump: Fraction
 
 
@@ -73,9 +84,10 @@ class Figures(NamedTuple):
     jump: Fraction
     terms: int
     box: int
+    by_axis: tuple[AxisFigures, ...] = ()
 
 
-IMAGE = Map(frozenset([()]), Fraction(1))
+IMAGE = Map(frozenset([((), ())]), (Fraction(1), Fraction(1)))
 
 
 @lru_cache(maxsize=1 << 16)
@@ -87,8 +99,11 @@ def rows(path: Path, entry: int) -> Pixels:
     return frozenset(entries)
 
 
-def after(before: Map, step: Step) -> Map:
-    return Map(frozenset((*path, step) for path in before.paths), before.jump * step.jump)
+def after(before: Map, kind: str, size: Any, stride: Any = 1, dilation: Any = 1) -> Map:
+    """The map after a layer, whose numbers are one for all axes or one for each."""
+    steps = [Step(kind, *(v if isinstance(v, int) else v[axis] for v in (size, stride, dilation))) for axis in AXES]
+    paths = frozenset(tuple((*path[axis], steps[axis]) for axis in AXES) for path in before.paths)
+    return Map(paths, tuple(before.jump[axis] * steps[axis].jump for axis in AXES))
 
 
 def merged(maps: Sequence[Map]) -> Map:
@@ -138,7 +153,11 @@ class Architecture:
         return before
 
     def _chosen(self, stage: str, key: str, value: Any) -> Any:
-        return self.row[f"{stage}_{key}"] if isinstance(value, list) else value
+        chosen = self.row[f"{stage}_{key}"] if isinstance(value, list) else value
+        if not isinstance(chosen, str) or key not in ("kernel", "stride", "dilation", "scale", "start", "step"):
+            return chosen
+        numbers = [int(number) for number in chosen.split("x")]  # 1x3, or 3 beside such
+        return numbers if len(numbers) > 1 else numbers[0]
 
     def _run(self, layers: Sequence[Spec], before: Map) -> Map:
         for layer in layers:
@@ -150,13 +169,13 @@ class Architecture:
         if "branches" in layer:
             return merged([self._run(_layers(branch), before) for branch in layer["branches"]])
         if op == "upsample":
-            return after(before, Step(layer.get("mode", "nearest"), layer["scale"]))
+            return after(before, layer.get("mode", "nearest"), layer["scale"])
         if op == "conv_transpose":
-            return after(before, Step("transposed", layer["kernel"], layer.get("stride", 1)))
+            return after(before, "transposed", layer["kernel"], layer.get("stride", 1))
         if op == "slice":
-            return after(before, Step("slice", layer.get("start", 0), layer.get("step", 1)))
+            return after(before, "slice", layer.get("start", 0), layer.get("step", 1))
         stride = layer.get("stride", layer["kernel"] if op.endswith("_pool") else 1)
-        return after(before, Step("window", layer["kernel"], stride, layer.get("dilation", 1)))
+        return after(before, "window", layer["kernel"], stride, layer.get("dilation", 1))
 
 
 def _layers(choice: Any) -> list[Any]:
@@ -167,26 +186,29 @@ def _layers(choice: Any) -> list[Any]:
 
 def figures(found: Map) -> Figures:
     """Figures of the entry with the largest footprint; then of that which shares least; then of the first."""
-    assert found.jump.denominator == 1
-    jump = int(found.jump)
-    phases = lcm(*(_scales(path) for path in found.paths))
+    assert all(jump.denominator == 1 for jump in found.jump)
+    phases = [lcm(*(_scales(path[axis]) for path in found.paths)) for axis in AXES]
     paths = sorted(found.paths)
     best: tuple[Any, ...] = ()
-    for u, v in product(range(phases), repeat=2):
-        here = [(rows(p, u), rows(p, v)) for p in paths]
+    for u, v in product(*map(range, phases)):
+        here = [(rows(p[0], u), rows(p[1], v)) for p in paths]
         area = union_area(here)
         common = []
         for du, dv in ((1, 0), (0, 1)):
-            there = [(rows(p, u + du), rows(p, v + dv)) for p in paths]
+            there = [(rows(p[0], u + du), rows(p[1], v + dv)) for p in paths]
             common.append(area + union_area(there) - union_area(here + there))
         if not best or (area, -sum(common)) > best[:2]:
-            best = (area, -sum(common), common[0], here)
-    area, _, shared, here = best
-    on_axes = [sorted(frozenset().union(*(one[axis] for one in here))) for axis in (0, 1)]
-    gap = max((b - a - 1 for a, b in pairwise(on_axes[0])), default=0)
-    extents = [axis[-1] - axis[0] + 1 for axis in on_axes]
+            best = (area, -sum(common), common, here)
+    area, _, common, here = best
+    by_axis = []
+    for axis in AXES:
+        pixels = sorted(frozenset().union(*(one[axis] for one in here)))
+        gap = max((b - a - 1 for a, b in pairwise(pixels)), default=0)
+        jump = Fraction(found.jump[axis])
+        by_axis.append(AxisFigures(pixels[-1] - pixels[0] + 1, len(pixels), gap, common[axis], jump))
     kept = [p for p in set(here) if not any(p != q and p[0] <= q[0] and p[1] <= q[1] for q in here)]
-    return Figures(area, extents[0], len(on_axes[0]), gap, shared, Fraction(jump), len(kept), extents[0] * extents[1])
+    box = by_axis[0].extent * by_axis[1].extent
+    return Figures(area, *by_axis[0], len(kept), box, tuple(by_axis))
 
 
 def _scales(path: Path) -> int:

@@ -16,7 +16,7 @@ from rfscale.engine.readers.tensors.operators.products import weighted
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker, Unknown
 
 OUTPUTS = ("yolo", "gaussian_yolo", "region", "detection")  # they end a branch
-POINTWISE = "dropout batchnorm activation softmax logistic cost normalization lrn empty silence l2norm local_response"
+POINTWISE = "dropout batchnorm activation logistic cost normalization lrn empty silence l2norm local_response"
 CONSTANT = ("implicit_add", "implicit_mul", "implicit")
 BLOCKS = "blocks of pixels as channels, as in AlexeyAB's Darknet; the first Darknet orders its rows otherwise"
 
@@ -82,6 +82,12 @@ def read_by(step: Step) -> list[Any]:
 def _pointwise(k: Tracker, step: Step) -> Any:
     x = step.x
     return k.after(x, "pointwise", x.dims) if step.section.kind in OUTPUTS else x
+
+
+@darknet("softmax", "soft")
+def _softmax(k: Tracker, step: Step) -> Any:
+    """Over all numbers of a map or of a group of its channels, or with `spatial` over the channels of each entry."""
+    return step.x if step.section.number_of("spatial", 0) else k.statistic(step.x, (1, 2, 3))
 
 
 @darknet("shift_channels", "control_channels", "alternate_channels")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rfscale.engine.kernels.jit import inline, jit_with
+from rfscale.engine.kernels.jit import inline, inner_with, jit_with
 from rfscale.sweeps.kernels import formula_errors, formula_recurrence
 from rfscale.sweeps.kernels.drawn import words as words_of_lanes
 from rfscale.sweeps.kernels.drawn.lanes import (
@@ -82,7 +82,7 @@ from rfscale.sweeps.kernels.formula_recurrence import (
 )
 
 # division by 0 is inf or nan, as numpy has it: the article's formulas meet it
-jit = jit_with(error_model="numpy")
+jit, inner = jit_with(error_model="numpy"), inner_with(error_model="numpy")
 
 VERSION = (
     words_of_lanes.VERSION ^ formula_recurrence.VERSION ^ formula_errors.OWN_VERSION
@@ -95,7 +95,7 @@ _BLOCKS = 65535 // LANES  # blocks that are counted in two bytes, before they ar
 # passes over a block --------------------------------------------------------------------------------------------------
 
 
-@jit
+@inner
 def _draw(n, whole, choice, s, counter, depth, stage, variant, lines, version=VERSION):
     """Draw a line of a stage for each of n chains, the first of which has this counter."""
     choices, first_variant = stage[0], stage[1]
@@ -106,7 +106,7 @@ def _draw(n, whole, choice, s, counter, depth, stage, variant, lines, version=VE
         choice[s * LANES + i] = lines[np.uint64(line), 0]
 
 
-@jit
+@inner
 def _take_layers(n, whole, lines, layers, at, version=VERSION):
     """Write the layer that each chain has at a place of its line; beyond its last, one that changes nothing."""
     for i in range(n):
@@ -119,7 +119,7 @@ def _take_layers(n, whole, lines, layers, at, version=VERSION):
             whole[MORE_TAPS + i], whole[STRIDE + i], whole[DILATION + i], whole[ARTICLE + i] = 0, 1, 1, CONV1
 
 
-@jit
+@inner
 def _advance_formulas(n, whole, value, version=VERSION):
     """Take w, u and the flags of n chains through a layer of each: `closed_form` and `domain`, without branches.
 
@@ -150,7 +150,7 @@ def _advance_formulas(n, whole, value, version=VERSION):
         whole[FLAGS + i] = flags & ~lost
 
 
-@jit
+@inner
 def _advance_published(n, alive, whole, value, version=VERSION):
     """Take S and P of the n chains that have any through a layer; return how many still have."""
     left = 0
@@ -164,14 +164,14 @@ def _advance_published(n, alive, whole, value, version=VERSION):
     return left
 
 
-@inline
+@inner
 def _column(wrong, inside):
     """Column of an error."""
     column = error_bin(wrong)
     return INSIDE if column == 0 and inside else column
 
 
-@jit
+@inner
 def _judge(n, whole, value, power, version=VERSION):
     """Write errors and columns of the closed form and the bounding box, area and overlap of each.
 
@@ -221,7 +221,7 @@ def _keep(worst, place, cell, wrong, whole, choice, i, stages):
             place[cell, 1 + s] = choice[s * LANES + i]
 
 
-@jit
+@inner
 def _count(
     n, whole, value, choice, stages, first, kinds, lines, off, begin, small, table, worst, place, version=VERSION
 ):
@@ -247,7 +247,7 @@ def _count(
                     table[(whole[CELL + i] * _MEASURES + (m + 2)) * COLUMNS + INSIDE_OFF] += 1
 
 
-@jit
+@inner
 def _add_small(begin, small, table, version=VERSION):
     """Add the counts of `small` to the table, and begin them anew."""
     for row in range(small.shape[0] // COLUMNS):
@@ -257,7 +257,7 @@ def _add_small(begin, small, table, version=VERSION):
             small[given + column] = np.uint16(0)
 
 
-@jit
+@inner
 def _count_published(n, alive, whole, value, power, choice, stages, table, worst, place, version=VERSION):
     """Add the maps of the n chains that have S and P to the counts of the article's formulas."""
     for j in range(n):
@@ -284,7 +284,7 @@ def _count_published(n, alive, whole, value, power, choice, stages, table, worst
             table[(cell + 1) * COLUMNS + IMPOSSIBLE] += 1
 
 
-@jit
+@inner
 def _enter(n, whole, choice, s, last, stage, next_live, version=VERSION):
     """Write the bin of the overlap that the next stage reads, and the live value after a stage."""
     for i in range(n):
@@ -296,11 +296,11 @@ def _enter(n, whole, choice, s, last, stage, next_live, version=VERSION):
             whole[LIVE + i] = next_live[np.uint64(at)]
 
 
-@jit
+@inner
 def _load(n, chain, node, whole, value, ends, alive, starts, words, version=VERSION):
     """Write the states that n chains are drawn from; return how many words are used, and chains have S and P."""
     figures, start, given, live, state, flags, first = starts
-    used, left = 0, 0
+    used, left = np.int64(0), np.int64(0)
     for i in range(n):
         while chain + i >= first[node + 1]:
             node += 1
@@ -321,6 +321,19 @@ def _load(n, chain, node, whole, value, ends, alive, starts, words, version=VERS
     return used, left
 
 
+@inline
+def _node_of(first, chain):
+    """The row that a chain is drawn from."""
+    low, high = np.int64(0), first.shape[0] - 1
+    while high - low > 1:
+        middle = (low + high) >> 1
+        if first[middle] <= chain:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
 @jit
 def walk_drawn(task, tasks, begin, end, starts, tables, seed, tally, version=VERSION):
     """Draw chains of some stages after the states that they start from, and count the errors of their maps.
@@ -337,12 +350,14 @@ def walk_drawn(task, tasks, begin, end, starts, tables, seed, tally, version=VER
     """
     stages, variant, next_live, lines, layers, first_frame, _, power, _ = tables
     table, worst, place = tally
-    first, depth, doublings = starts.first, stages.shape[0], 0
+    first, depth, doublings = starts.first, stages.shape[0], np.int64(0)
     chains = first[-1]
     for x in range(layers.shape[0]):
         while 1 << doublings < layers[x, 0]:
             doublings += 1
-    widest_start = (starts.figures[:, 0].max() + 63) >> 6
+    widest_start = np.int64(1)
+    for row in range(starts.figures.shape[0]):
+        widest_start = max(widest_start, (starts.figures[row, 0] + 63) >> 6)
     whole, value = np.zeros(WHOLE_ROWS * LANES, np.int64), np.zeros(FLOAT_ROWS * LANES)
     ends, alive = np.zeros(LANES, np.uint64), np.zeros(LANES, np.int64)
     choice, words = np.zeros(depth * LANES, np.int64), np.zeros(LANES * (widest_start + 4), np.uint64)
@@ -354,7 +369,7 @@ def walk_drawn(task, tasks, begin, end, starts, tables, seed, tally, version=VER
     for block in range(begin + (task - begin) % tasks, end, tasks):
         chain = block * LANES
         n = min(LANES, chains - chain)
-        node = np.searchsorted(first, chain, side="right") - 1
+        node = _node_of(first, chain)
         used, left = _load(n, chain, node, whole, value, ends, alive, starts, words)
         for s in range(depth):
             _draw(n, whole, choice, s, key + np.uint64(chain * depth + s), depth, stages[s], variant, lines)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rfscale.engine.kernels.jit import inline, jit, popcount, source_version
+from rfscale.engine.kernels.jit import inline, inner_with, popcount, source_version
 from rfscale.sweeps.kernels.drawn import lanes
 from rfscale.sweeps.kernels.drawn.lanes import (
     DILATION,
@@ -38,6 +38,8 @@ from rfscale.sweeps.kernels.drawn.lanes import (
     THREES,
     TWOS,
 )
+
+inner = inner_with(error_model="numpy")  # nothing is divided by 0, and no test for it is compiled
 
 VERSION = lanes.VERSION ^ source_version(__file__, globals())  # for kernels that inline these: see `source_version`
 
@@ -59,7 +61,7 @@ def _raised(ends, shift):
     return _ZERO if shift >= 64 else ends << np.uint64(shift & 63)
 
 
-@inline
+@inner
 def _pixels(ends, length):
     """Pixels of a set that is kept by its ends."""
     half = length >> 1
@@ -68,7 +70,7 @@ def _pixels(ends, length):
     return length - absent - (middle if half < 64 and length & 1 else 0)
 
 
-@inline
+@inner
 def run_of(ends, length):
     """Length of the run of pixels between the gaps near both ends; not positive if there is none."""
     gaps = ~ends & lowest((length + 1) >> 1)
@@ -81,7 +83,7 @@ def run_of(ends, length):
     return length - 2 * np.int64(popcount(gaps))
 
 
-@jit
+@inner
 def divisor(a, b, version=VERSION):
     """Greatest common divisor."""
     while b:
@@ -92,7 +94,7 @@ def divisor(a, b, version=VERSION):
 # many lanes ----------------------------------------------------------------------------------------------------------
 
 
-@jit
+@inner
 def advance_ends(n, whole, ends, doublings, version=VERSION):
     """Take the sets of n lanes through a layer of each, where ends are enough; the others are marked SLOW.
 
@@ -125,7 +127,7 @@ def advance_ends(n, whole, ends, doublings, version=VERSION):
     return slow
 
 
-@jit
+@inner
 def count_ends(n, whole, ends, version=VERSION):
     """Write pixels and shared pixels of the sets of n lanes, where ends are enough; the others are marked SLOW.
 
@@ -160,7 +162,7 @@ def count_ends(n, whole, ends, version=VERSION):
 # one lane, by residues ------------------------------------------------------------------------------------------------
 
 
-@jit
+@inner
 def added_runs(kept, length, copies, version=VERSION):
     """Copies of runs by length, the shortest length first, with some more; length -1 if there are too many lengths."""
     shortest, ones, twos, threes = kept
@@ -179,7 +181,7 @@ def added_runs(kept, length, copies, version=VERSION):
     return np.int64(-1), ones, twos, threes
 
 
-@jit
+@inner
 def _runs_of(kept, bits, length, copies, ways, version=VERSION):
     """The same with the runs of each residue modulo `ways` of a set that is kept by its ends; -1 if one is no run."""
     each, rest = length // ways, length % ways
@@ -201,7 +203,7 @@ def _runs_of(kept, bits, length, copies, ways, version=VERSION):
     return kept
 
 
-@jit
+@inner
 def keep_runs(i, whole, ends, kept, version=VERSION):
     """Keep the set of a lane as runs, by length, of the residues of its jump."""
     whole[LENGTH + i], whole[ONES + i], whole[TWOS + i], whole[THREES + i] = kept
@@ -209,7 +211,7 @@ def keep_runs(i, whole, ends, kept, version=VERSION):
     whole[FORM + i], ends[i] = 0, lowest(kept[0])
 
 
-@jit
+@inline
 def _divided(i, whole, ends, version=VERSION):
     """Keep the set of a lane by the residues of its jump, where each has a run of entries."""
     spacing, jump, length, bits = whole[SPACING + i], whole[JUMP + i], whole[LENGTH + i], ends[i]
@@ -228,7 +230,7 @@ def _divided(i, whole, ends, version=VERSION):
         keep_runs(i, whole, ends, kept)
 
 
-@jit
+@inline
 def advance_divided(i, whole, ends, version=VERSION):
     """Take the set of one lane, kept by ends, through its layer as `advance_ends` does, after a division by residues.
 

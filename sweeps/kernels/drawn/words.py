@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rfscale.engine.kernels.jit import inline, jit, lowest_bit, popcount
+from rfscale.engine.kernels.jit import inline, inner_with, lowest_bit, popcount
 from rfscale.sweeps.kernels import frames
 from rfscale.sweeps.kernels.drawn import sets
 from rfscale.sweeps.kernels.drawn.lanes import (
@@ -29,6 +29,8 @@ from rfscale.sweeps.kernels.drawn.lanes import (
 from rfscale.sweeps.kernels.drawn.sets import added_runs, advance_divided, divisor, keep_runs, lowest
 from rfscale.sweeps.kernels.frames import moved_word, shared_pixels
 
+inner = inner_with(error_model="numpy")  # nothing is divided by 0, and no test for it is compiled
+
 VERSION = sets.VERSION ^ frames.VERSION  # of what is inlined from other files: see `source_version`
 
 _ONE, _ZERO, _FULL = np.uint64(1), np.uint64(0), np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -39,7 +41,7 @@ _MASKS = (0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F, 0x00FF00FF
 # turn, which took half of the time.
 
 
-@jit
+@inner
 def words_needed(n, whole, version=VERSION):
     """Words that the lanes marked SLOW need at most for a layer, in all, and those of the widest set."""
     total, widest = np.int64(0), np.int64(0)
@@ -52,7 +54,7 @@ def words_needed(n, whole, version=VERSION):
     return total, widest
 
 
-@jit
+@inner
 def words_to_count(n, whole, version=VERSION):
     """Words that any of the lanes marked SLOW needs to be counted, one lane after another."""
     longest = np.int64(0)
@@ -66,12 +68,13 @@ def lengthened(words, used, n):
     """The words, of which some are used, with room for n more."""
     if used + n > words.shape[0]:
         more = np.zeros(2 * (used + n), np.uint64)
-        more[:used] = words[:used]
+        for w in range(used):  # numba compiles a copy of slices for 2 s: its error has a text
+            more[w] = words[w]
         words = more
     return words
 
 
-@jit
+@inner
 def place_words(words, used, n, version=VERSION):
     """Clear n words after those that are used and one more, which stays 0: return where they begin and end."""
     for w in range(used, used + 1 + n):
@@ -79,7 +82,7 @@ def place_words(words, used, n, version=VERSION):
     return used + 1, used + 1 + n
 
 
-@jit
+@inner
 def write_ends(words, at, bits, length, version=VERSION):
     """Write a set that is kept by its ends as words, which are zero."""
     words[at] = bits
@@ -99,7 +102,7 @@ def write_ends(words, at, bits, length, version=VERSION):
         words[at + w + 1] |= other >> (np.uint64(64) - shift)
 
 
-@jit
+@inner
 def ends_of_words(words, at, length, version=VERSION):
     """Whether a set of words can be kept by its ends."""
     if length <= 128:
@@ -111,7 +114,7 @@ def ends_of_words(words, at, length, version=VERSION):
     return ~words[at + (last >> 6)] & lowest(last & 63) == _ZERO
 
 
-@jit
+@inner
 def _widened(words, at, length, factor, out, to, version=VERSION):
     """Write a set, each of whose pixels p becomes p·factor, to words of another array, which are zero."""
     for w in range((length + 63) >> 6):
@@ -122,7 +125,7 @@ def _widened(words, at, length, factor, out, to, version=VERSION):
             word &= word - _ONE
 
 
-@jit
+@inner
 def load_words(i, whole, ends, extent, start, given, words, used, version=VERSION):
     """Write a set of the pool, `extent` pixels whose bits begin at `start` (-1: solid), to a lane.
 
@@ -156,7 +159,7 @@ def load_words(i, whole, ends, extent, start, given, words, used, version=VERSIO
     return after
 
 
-@jit
+@inner
 def _united(given, out, n, move, version=VERSION):
     """Write n words of a set united with itself moved up, to another array; both begin at 1."""
     q, shift = move >> 6, np.uint64(move & 63)
@@ -167,7 +170,7 @@ def _united(given, out, n, move, version=VERSION):
         out[w] = given[w] | (given[w - q] << shift) | ((given[w - q - 1] >> _ONE) >> rest)
 
 
-@jit
+@inner
 def _write_wider(words, at, length, more, out, version=VERSION):
     """Write Y ⊕ {0, ..., more} of words, `more` up to 2, to another array from 1 on; return how many entries it has."""
     size = np.int64(0)
@@ -182,7 +185,7 @@ def _write_wider(words, at, length, more, out, version=VERSION):
     return size
 
 
-@jit
+@inline
 def _divided_words(i, whole, ends, words, one, starts, version=VERSION):
     """Do what `_divided` does for a set of words; return whether it is kept by ends now."""
     spacing, jump, length, at = whole[SPACING + i], whole[JUMP + i], whole[LENGTH + i], whole[AT + i]
@@ -219,7 +222,7 @@ def _divided_words(i, whole, ends, words, one, starts, version=VERSION):
     return True
 
 
-@jit
+@inner
 def _keep_words(i, whole, ends, words, used, made, version=VERSION):
     """Keep the set that was made of a lane, by its ends if these are enough; return how many words are used then."""
     length = whole[LENGTH + i]
@@ -236,7 +239,7 @@ def _keep_words(i, whole, ends, words, used, made, version=VERSION):
     return used
 
 
-@jit
+@inline
 def _advance(i, whole, ends, words, used, one, two, version=VERSION):
     """Take the set of one lane through its layer on words, for which there is room; return how many are used then."""
     more, gap = whole[MORE_TAPS + i], whole[DILATION + i] * whole[JUMP + i]
@@ -271,7 +274,7 @@ def _advance(i, whole, ends, words, used, one, two, version=VERSION):
     return _keep_words(i, whole, ends, words, used, two) if turn else _keep_words(i, whole, ends, words, used, one)
 
 
-@jit
+@inner
 def advance_words(n, whole, ends, words, used, one, two, starts, version=VERSION):
     """Take the sets of the lanes that are marked SLOW through their layers, on words if need be.
 
@@ -289,7 +292,7 @@ def advance_words(n, whole, ends, words, used, one, two, starts, version=VERSION
     return used
 
 
-@jit
+@inline
 def _count(i, whole, ends, words, used, one, version=VERSION):
     """Write pixels and shared pixels of one lane, by words, for which there is room."""
     length, unit, at = whole[LENGTH + i], max(whole[SPACING + i], np.int64(1)), whole[AT + i]
@@ -308,7 +311,7 @@ def _count(i, whole, ends, words, used, one, version=VERSION):
     whole[PIXELS + i], whole[SHARED + i] = pixels, shared
 
 
-@jit
+@inner
 def count_words(n, whole, ends, words, used, one, version=VERSION):
     """Write pixels and shared pixels of the lanes that are marked SLOW, for which there is room."""
     for i in range(n):

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from rfscale.sweeps.spaces.graphs.any_graphs import AnyGraphs
-from rfscale.sweeps.spaces.graphs.wiring import Block, Part, Wirer, flat_blocks
+from rfscale.sweeps.spaces.graphs.wiring import Block, Part, PerAxis, Wirer, flat_blocks, times
 
 FOLDED_FROM = 1 << 20  # choices of cells, all together, above which they are known by their effects only
 
@@ -50,8 +50,8 @@ class Cell:
     output : tuple of str
         One node, or those that are concatenated.
     ops : mapping of str to op
-    stride : int
-        On the edges from the inputs.
+    stride : int, or tuple of int
+        On the edges from the inputs; by axis where that differs.
     adapt : str
         What the identity is where it has a stride, and what an input of smaller jump passes through.
     aligned : bool
@@ -69,7 +69,7 @@ class Cell:
     output: tuple[str, ...]
     concat: bool
     ops: Mapping[str, Op]
-    stride: int
+    stride: PerAxis
     adapt: str | None
     aligned: bool
     project: bool = False
@@ -94,7 +94,7 @@ class Cell:
         """Wire the cell onto node `at`; return the node of its output, None where no path leads there."""
         ends: dict[str, int | None] = {self.inputs[-1]: self.prepared(wirer, at, 1)}
         if len(self.inputs) == 2:
-            earlier = (at, 1) if wirer.maps < 2 else (wirer.earlier, wirer.ratio)
+            earlier: tuple[int | None, PerAxis] = (at, 1) if wirer.maps < 2 else (wirer.earlier, wirer.ratio)
             ends[self.inputs[0]] = self.prepared(wirer, *earlier)
         arriving: dict[str, list[int]] = {}
         picks = {pick.name: pick for pick in self.picks}
@@ -117,18 +117,18 @@ class Cell:
                     follow(name, chosen[f"{prefix}_{edge.factor}"] if edge.factor else edge.ops[0], edge.to)
         return wirer.merged([ends[name] for name in self.output], "concat" if self.concat else "add", self.aligned)
 
-    def prepared(self, wirer: Wirer, at: int | None, ratio: int) -> int | None:
+    def prepared(self, wirer: Wirer, at: int | None, ratio: PerAxis) -> int | None:
         """Wire what an input passes through first: an earlier map has a jump of 1/`ratio` of that of the last one."""
         if at is None:
             return None
-        ahead = int(self.stride > 1)
-        if ratio > 1:
+        ahead = int(self.stride != 1)
+        if ratio != 1:
             at = self._identity(wirer, at, ratio, ahead)
         if self.project and (ratio == 1 or self.adapt == "max_pool"):
             at = wirer.series([{"kernel": 1, "bias": self.bias, "ahead": ahead}], at)
         return at
 
-    def op(self, wirer: Wirer, name: str, at: int, stride: int) -> int | None:
+    def op(self, wirer: Wirer, name: str, at: int, stride: PerAxis) -> int | None:
         """Wire an op of some stride onto a node; None where it is no path."""
         blocks = self.ops[name]
         if blocks is None:
@@ -139,23 +139,23 @@ class Cell:
             return wirer.series(_strided(blocks, stride), at)
         return self._identity(wirer, at, stride)
 
-    def _identity(self, wirer: Wirer, at: int, stride: int, ahead: int = 0) -> int | None:
+    def _identity(self, wirer: Wirer, at: int, stride: PerAxis, ahead: int = 0) -> int | None:
         """Wire the identity of some stride."""
         own = {"op": "conv", "kernel": 1, "bias": self.bias, "ahead": ahead}
-        if self.adapt == "factorized_reduce":  # two 1×1 of that stride, the second one entry further on every axis
-            entries = [{"op": "slice", "start": i, "step": stride} for i in (0, 1)]
+        if self.adapt == "factorized_reduce":  # two 1×1 of that stride, one entry apart on axes that skip some
+            further = tuple(int(s > 1) for s in stride) if isinstance(stride, tuple) else 1
+            entries = [{"op": "slice", "start": start, "step": stride} for start in (0, further)]
             halves = [wirer.series([entries[i], {**own, "share": (2, i)}], at) for i in (0, 1)]
             return wirer.merged(halves, "concat", aligned=False)
         pool = {"op": "max_pool", "kernel": stride, "stride": stride}
         return wirer.series([pool if self.adapt == "max_pool" else {**own, "stride": stride}], at)
 
 
-def _strided(blocks: Sequence[Block], stride: int) -> list[Block]:
+def _strided(blocks: Sequence[Block], stride: PerAxis) -> list[Block]:
     """The layers of an op, the first with another stride."""
     first = blocks[0]
     assert isinstance(first, Mapping)
-    own = first.get("stride", 1)
-    return [{**first, "stride": own * stride}, *blocks[1:]]
+    return [{**first, "stride": times(first.get("stride", 1), stride)}, *blocks[1:]]
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ class AnyCell:
     ops: Mapping[str, Op]
     concat: bool
     aligned: bool
-    stride: int = 1
+    stride: PerAxis = 1
 
     def factors(self, prefix: str) -> list[tuple[str, tuple[str, ...]]]:
         """Return the name and the labels of the graph of a cell whose factors begin with `prefix`."""
@@ -193,7 +193,7 @@ class AnyCell:
         """Return the ops that it may have."""
         return self.names
 
-    def op(self, wirer: Wirer, name: str, at: int, stride: int) -> int | None:
+    def op(self, wirer: Wirer, name: str, at: int, stride: PerAxis) -> int | None:
         """Wire an op onto a node."""
         return wirer.series(self.ops[name] or (), at)
 

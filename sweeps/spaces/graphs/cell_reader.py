@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 from rfscale.engine.errors import InputError, nearest, shown
 from rfscale.engine.network.spec import listed, whole
@@ -11,6 +12,7 @@ from rfscale.sweeps.spaces.graphs.any_graphs import MAX_NODES, AnyGraphs, any_gr
 from rfscale.sweeps.spaces.graphs.branches import branch_layers
 from rfscale.sweeps.spaces.graphs.cell import AnyCell, Cell, Edge, Op, Pick
 from rfscale.sweeps.spaces.graphs.wiring import Block, flat_blocks
+from rfscale.sweeps.spaces.stages import check_value
 
 ADAPTS = ("factorized_reduce", "pointwise", "max_pool")
 CELL_KEYS = ("inputs", "edges", "nodes", "output", "adapt", "stride", "aligned", "like", "project", "bias")
@@ -34,8 +36,8 @@ def read_ops(given: object, block: Callable[[object, str], Block]) -> dict[str, 
     return out
 
 
-def read_cells(given: object, ops: Mapping[str, Op]) -> dict[str, Cell | AnyCell]:
-    """Return the cells of a space."""
+def read_cells(given: object, ops: Mapping[str, Op], ndim: int) -> dict[str, Cell | AnyCell]:
+    """Return the cells of a space of so many axes."""
     if given is None:
         return {}
     if not isinstance(given, Mapping) or not given:
@@ -47,15 +49,15 @@ def read_cells(given: object, ops: Mapping[str, Op]) -> dict[str, Cell | AnyCell
                 others = [n for n in given if n != name]
                 raise InputError(f"cell {name!r} is like {shown(entry['like'])}; {nearest(entry['like'], others)}")
             entry = {**given[entry["like"]], **entry}
-        out[name] = _CellReader(name, entry, ops).read()
+        out[name] = _CellReader(name, entry, ops, ndim).read()
     return out
 
 
 class _CellReader:
     """Reads one cell."""
 
-    def __init__(self, name: str, given: object, ops: Mapping[str, Op]) -> None:
-        self.what, self.name, self.ops = f"cell {name!r}", name, ops
+    def __init__(self, name: str, given: object, ops: Mapping[str, Op], ndim: int) -> None:
+        self.what, self.name, self.ops, self.ndim = f"cell {name!r}", name, ops, ndim
         if not isinstance(given, Mapping):
             raise InputError(f"{self.what} is {shown(given)}; it must be a mapping with edges or nodes")
         for key in given:
@@ -71,7 +73,8 @@ class _CellReader:
                 f"{what} has inputs {shown(given.get('inputs'))}; a cell has one input, such as [x], or two: the map "
                 "before the last one, and the last, such as [c0, c1]"
             )
-        stride, aligned = whole(given.get("stride", 1), f"stride of {what}"), given.get("aligned")
+        stride: Any = check_value("stride", given.get("stride", 1), f"stride of {what}", self.ndim)
+        aligned = given.get("aligned")
         adapt = given.get("adapt")
         if adapt is not None and adapt not in ADAPTS:
             raise InputError(f"adapt of {what} is {shown(adapt)}; {nearest(adapt, ADAPTS)}")

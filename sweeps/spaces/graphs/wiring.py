@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import mul
 from typing import Any, NamedTuple
 
 from rfscale.engine.errors import InputError
@@ -17,6 +18,7 @@ UPSAMPLING = ("upsample", "conv_transpose")  # their stride is the entries that 
 UNCENTRED = ("space_to_depth", "slice")  # what they read begins at their start
 MODES = ("nearest", "bilinear")
 _FROM = "from "
+PerAxis = int | tuple[int, ...]  # a number for each axis; one where all are equal
 
 
 class ChainLayer(NamedTuple):
@@ -36,6 +38,18 @@ class ChainLayer(NamedTuple):
     share: tuple[int, int] = (1, 0)  # (n, i): part i of n of the channels that its stage has
 
 
+def on_axes(value: PerAxis, axes: int) -> tuple[int, ...]:
+    """Return a value as a number for each of so many axes."""
+    return value if isinstance(value, tuple) else (value,) * axes
+
+
+def times(one: PerAxis, other: PerAxis) -> PerAxis:
+    """Return the product of two values, axis by axis."""
+    axes = max(len(value) if isinstance(value, tuple) else 1 for value in (one, other))
+    made = tuple(map(mul, on_axes(one, axes), on_axes(other, axes)))
+    return made[0] if made.count(made[0]) == axes else made
+
+
 def first_tap(layer: ChainLayer, axis: int) -> int:
     """Return the first entry that a layer's entry 0 reads: paddings keep maps aligned."""
     if layer.op in UNCENTRED:
@@ -53,8 +67,7 @@ def resolved_layer(block: Mapping[str, Any], pick: Any, strided: bool, ndim: int
     op = pick(block, "op", "conv")
 
     def per_axis(key: str, default: Any = 1) -> tuple[int, ...]:
-        value = pick(block, key, default)
-        return value if isinstance(value, tuple) else (value,) * ndim
+        return on_axes(pick(block, key, default), ndim)
 
     one, zero = (1,) * ndim, (0,) * ndim
     name = block.get("name")
@@ -70,9 +83,10 @@ def resolved_layer(block: Mapping[str, Any], pick: Any, strided: bool, ndim: int
         return ChainLayer(op, one, scale, one, zero, name=label, mode=pick(block, "mode", "nearest"))
     kernel = per_axis("kernel")
     stride = per_axis("stride") if strided else one
-    if op == "conv_transpose" and any(s > k for k, s in zip(kernel, stride, strict=True)):
+    wide = [(k, s) for k, s in zip(kernel, stride, strict=True) if s > k]
+    if op == "conv_transpose" and wide:
         raise InputError(
-            f"a transposed convolution of kernel {kernel[0]} and stride {stride[0]} makes entries that read nothing",
+            f"a transposed convolution of kernel {wide[0][0]} and stride {wide[0][1]} makes entries that read nothing",
             remedy="give it a kernel of at least the stride",
         )
     if op not in ("conv", "conv_transpose") and "stride" not in block:
@@ -113,15 +127,15 @@ class Given(NamedTuple):
     ----------
     last, earlier : bool
         Whether a path leads to each.
-    ratio : int
-        Jump of the last map, in entries of the earlier one.
+    ratio : int, or tuple of int
+        Jump of the last map, in entries of the earlier one; by axis where that differs.
     maps : int
         How many maps there are before, the image aside, as far as 2: with fewer, the last one is also the earlier one.
     """
 
     last: bool = True
     earlier: bool = True
-    ratio: int = 1
+    ratio: PerAxis = 1
     maps: int = 0
 
 
@@ -136,13 +150,13 @@ class Wired(NamedTuple):
     nodes : Wiring
     earlier : int or None
         Node of the map before the output; 0: what the stage reads; None: no path leads there.
-    ratio : int
-        Jump of the output, in entries of that map.
+    ratio : int, or tuple of int
+        Jump of the output, in entries of that map; by axis where that differs.
     """
 
     nodes: Wiring
     earlier: int | None
-    ratio: int
+    ratio: PerAxis
 
     def given(self, before: Given, maps: int) -> Given:
         """Return what the next stage finds, if this one found `before` and adds so many maps."""
@@ -150,12 +164,12 @@ class Wired(NamedTuple):
         return Given(last, self.earlier is not None, self.ratio, min(2, before.maps + maps))
 
 
-def wiring_stride(wiring: Wiring) -> int:
-    """Return the jump of the output of a stage that reads one map, in its entries, of square windows."""
-    strides = [1]
+def wiring_stride(wiring: Wiring) -> PerAxis:
+    """Return the jump of the output of a stage that reads one map, in its entries."""
+    strides: list[PerAxis] = [1]
     for node in wiring:
-        step = node.layer.stride[0] if isinstance(node.layer, ChainLayer) else 1
-        strides.append(strides[node.inputs[0]] * step if node.inputs else 1)
+        before = strides[node.inputs[0]] if node.inputs else 1
+        strides.append(times(before, node.layer.stride) if isinstance(node.layer, ChainLayer) else before)
     return strides[-1]
 
 
@@ -234,7 +248,8 @@ class Wirer:
         self.stage, self.layers, self.chosen = stage, layers, chosen
         self.nodes: list[Node] = []
         self.earlier: int | None = None  # node of the map before the one that the next block reads
-        self.ratio, self.maps = 1, 0  # as in `Given`
+        self.ratio: PerAxis = 1  # as in `Given`
+        self.maps = 0
 
     def add(self, layer: ChainLayer | str, inputs: tuple[int, ...], aligned: bool = True) -> int:
         """Add a node; return its number."""
@@ -277,7 +292,7 @@ class Wirer:
         """Return the nodes that lead to node `end`; without a path, one that says so."""
         return self.wired(end, None, 1).nodes
 
-    def wired(self, end: int | None, earlier: int | None, ratio: int) -> Wired:
+    def wired(self, end: int | None, earlier: int | None, ratio: PerAxis) -> Wired:
         """Return the nodes that lead to node `end` and to the map before it."""
         if end is not None and earlier is not None and earlier > end:
             end = self.add(POINTWISE, (end,))

@@ -11,7 +11,7 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.spaces.graphs.cell import Cell, CellUse
-from rfscale.sweeps.spaces.graphs.wiring import Given, Wired
+from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Given, Wired, on_axes
 from rfscale.sweeps.spaces.stages import Ref, Stage, Value
 from rfscale.sweeps.states.cell_effects import CellEffects
 from rfscale.sweeps.states.cells.maps import PairEffect
@@ -44,6 +44,7 @@ class PairCompiler:
 
     def __init__(self, space: Space, values: dict[str, tuple[Value, ...]]) -> None:
         self.space, self.values, self.ndim = space, values, len(space.axes)
+        self.differing = 1 if space.square else self.ndim  # axes; 1 stands for all
 
     def compile(self, i: int, reads: Sequence[str], new: Sequence[str]) -> dict[str, Any]:
         """Return the program's own part of stage number i, which reads some live factors and brings in `new`."""
@@ -78,10 +79,10 @@ class PairCompiler:
         return Folded(use, stage, repeat, last)
 
     def _of_layers(self, stage: Stage, names: Sequence[str]) -> list[PairEffect]:
-        made, out = Effects(stage.name), []
+        made, out = Effects(stage.name, self.differing), []
         for chosen in combinations(names, self.values):
             reach = made.reach(stage.wired(chosen, self.ndim).nodes)
-            out.append(PairEffect(1, reach.stride[0], (), tuple(reach.on_axis)))
+            out.append(PairEffect(1, reach.stride, (), tuple(sorted(reach.terms))))
         return out
 
     def _of_cell(self, stage: Stage, names: Sequence[str]) -> list[PairEffect]:
@@ -89,9 +90,11 @@ class PairCompiler:
         use = stage.cell
         assert use is not None
         axes = {name: i for i, name in enumerate(names)}
-        made = CellEffects(
-            stage.name, use.cell, use.prefix, lambda block: stage.block_layers(block, {}, self.ndim), axes
-        )
+
+        def layers(block: Any) -> list[ChainLayer]:
+            return stage.block_layers(block, {}, self.ndim)
+
+        made = CellEffects(stage.name, use.cell, use.prefix, layers, axes, self.differing)
         shape = [len(self.values[n]) for n in names]
         earlier, last = (np.broadcast_to(grid, shape).reshape(-1) for grid in made.pair())
         repeat = stage.params.get("repeat", 1)
@@ -106,7 +109,7 @@ class PairCompiler:
             raise InputError(
                 f"repeat of stage {stage.name!r} may be 0, beside cells of two inputs; give at least 1, or choices"
             )
-        stride, terms = use.cell.stride, [tuple(reach.on_axis) for reach in made.reach]
+        stride, terms = on_axes(use.cell.stride, self.differing), [tuple(sorted(reach.terms)) for reach in made.reach]
         known: dict[tuple[int, int, int], PairEffect] = {}
         out = []
         for key in zip(times.tolist(), earlier.tolist(), last.tolist(), strict=True):
@@ -119,9 +122,10 @@ class PairCompiler:
     def _check(self, stage: Stage, cell: Any, earlier: Reach, last: Reach) -> None:
         """Refuse paths from both inputs that do not fit."""
         for reach in (earlier, last):
-            if reach.terms and reach.stride != (cell.stride,):
+            stride = on_axes(cell.stride, self.differing)
+            if reach.terms and reach.stride != stride:
                 raise InputError(
-                    f"stage {stage.name!r}: cell {cell.name!r} has stride {cell.stride}, and a path of stride "
+                    f"stage {stage.name!r}: cell {cell.name!r} has stride {by_axis(stride)}, and a path of stride "
                     f"{by_axis(reach.stride)}; beside cells of two inputs all have the cell's",
                     remedy="give its ops stride: 1, and the cell its stride",
                 )

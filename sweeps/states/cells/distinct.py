@@ -20,6 +20,7 @@ from rfscale.sweeps.states.cells.maps import Sets, Terms
 from rfscale.sweeps.states.numbering import distinct_columns, distinct_rows
 
 MAX_EFFECTS = 1 << 22
+Width = tuple[int, ...]  # pixels on each axis, or on all
 
 
 class DistinctEffects(NodeLevels):
@@ -41,10 +42,9 @@ class DistinctEffects(NodeLevels):
         use: CellUse,
         layers: Callable[[Mapping[str, Any]], Sequence[ChainLayer]],
         algebra: Sets,
-        hulls: bool,
         wanted: Wanted | None = None,
     ) -> None:
-        super().__init__(stage, use, layers, algebra, hulls, wanted)
+        super().__init__(stage, use, layers, algebra, wanted)
         words = self.universe.words
         last_node: Any = kernels.last_node
         found, self.counts, fits = last_node(*self._last_rows(), self._least(), MAX_EFFECTS)
@@ -58,12 +58,13 @@ class DistinctEffects(NodeLevels):
             n for name, n in self._sizes().items() if name not in self._used()
         )  # of nodes that lead nowhere
         self.counts = self.counts * self.free
-        self._classes: dict[tuple[int, int], tuple[np.ndarray, list[tuple[Terms, Terms]]]] = {}
+        self._classes: dict[tuple[Width, Width], tuple[np.ndarray, list[tuple[Terms, Terms]]]] = {}
 
-    def classes(self, jump: int, width: int) -> tuple[np.ndarray, list[tuple[Terms, Terms]]]:
+    def classes(self, jump: Width, width: Width) -> tuple[np.ndarray, list[tuple[Terms, Terms]]]:
         """Return the class of each effect, and an effect of each class: those that do the same to wide footprints.
 
-        Two effects do the same to every union of runs of at least `width` pixels if they do so to one such run.
+        Two effects do the same to every union of runs of at least `width` pixels if they do so to one such run, or
+        product of runs where axes differ; `jump` and `width` are by axis.
         """
         key = (jump, width)
         if key not in self._classes:

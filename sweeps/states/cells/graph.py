@@ -8,23 +8,22 @@ on the node's state; then an edge stands for as many choices as the block at the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rfscale.sweeps.spaces.graphs.wiring import ChainLayer
 from rfscale.sweeps.states.cells.compile import Folded
-from rfscale.sweeps.states.cells.distinct import DistinctEffects
+from rfscale.sweeps.states.cells.distinct import DistinctEffects, Width
+from rfscale.sweeps.states.cells.figures import map_figures
 from rfscale.sweeps.states.cells.levels import Wanted
-from rfscale.sweeps.states.cells.maps import Hulls, Map, Pair, PairEffect, Sets, Terms, adapted, after
+from rfscale.sweeps.states.cells.maps import Map, Pair, PairEffect, Sets, adapted, after
 from rfscale.sweeps.states.compile import Program
-from rfscale.sweeps.states.effects import numbered_rows
-from rfscale.sweeps.states.elements import AxisSet, Elements, root
+from rfscale.sweeps.states.effects import Term, numbered_rows
 from rfscale.sweeps.states.graph import WORD_BYTES, Level, numbered
 from rfscale.sweeps.states.numbering import distinct_columns, distinct_rows
 from rfscale.sweeps.states.state_graph import StateGraph
-from rfscale.sweeps.states.unions import state_figures
 
 NODE_WORDS = 64  # about what a state of Python objects takes
 NUMBER_WORDS = 5  # of a Python int, and where it stands
@@ -85,8 +84,10 @@ class CellGraph(StateGraph):
     programs : sequence of Program
     ndim : int
         Axes of the networks.
-    hulls : bool
-        Whether states are the hulls of maps only, which tell extent and jump.
+    axes : int
+        Those that differ; 1 where all are alike.
+    algebra : Sets, optional
+        What maps are to states; by default placed sets.
 
     Attributes
     ----------
@@ -94,9 +95,9 @@ class CellGraph(StateGraph):
         How many choices each edge of a stage stands for; None: one.
     """
 
-    def __init__(self, programs: Sequence[Program], ndim: int, hulls: bool) -> None:
-        self.ndim, self.hulls = ndim, hulls
-        self.algebra = Hulls() if hulls else Sets()
+    def __init__(self, programs: Sequence[Program], ndim: int, axes: int, algebra: Sets | None = None) -> None:
+        self.ndim = ndim
+        self.algebra = Sets(axes) if algebra is None else algebra
         self.cells: dict[str, DistinctEffects] = {}
         folded = dict.fromkeys(p.folded.use.prefix for p in programs if p.folded is not None)
         self._column = {prefix: i for i, prefix in enumerate(folded)}
@@ -112,7 +113,7 @@ class CellGraph(StateGraph):
         self._nodes = [np.full((1, len(self._column)), NONE, np.int64)]  # block of each cell, by node of every level
         self._blocks: list[np.ndarray] = []
         self._block_number: dict[tuple[str, bytes], int] = {}
-        self._parts: dict[tuple[str, int, int, int], list[tuple[int, np.ndarray]]] = {}
+        self._parts: dict[tuple[str, int, Width, Width], list[tuple[int, np.ndarray]]] = {}
 
     def _table_words(self, program: Program, nodes: int) -> int:
         return self._level_bytes // WORD_BYTES + 3 * nodes * program.choices
@@ -157,16 +158,14 @@ class CellGraph(StateGraph):
 
     def moved(self, state: Pair, effect: PairEffect, program: Program) -> Pair:
         """Return the state after all uses that a choice of a stage has."""
-        earlier, last = self._terms(effect.earlier), self._terms(effect.last)
         for use in range(effect.uses):
-            if earlier:
-                state = adapted(self.algebra, state, program.adapt)
-            keep = program.keep if use == effect.uses - 1 else bool(earlier)
-            state = after(self.algebra, state, earlier, last, effect.stride, keep)
+            found = self.algebra.moved(state.last, effect.last)
+            if effect.earlier:
+                found += self.algebra.moved(adapted(self.algebra, state, program.adapt), effect.earlier)
+            keep = program.keep if use == effect.uses - 1 else bool(effect.earlier)
+            jump = tuple([j * s for j, s in zip(state.last.jump, effect.stride, strict=True)])
+            state = after(self.algebra, state, found, jump, keep)
         return state
-
-    def _terms(self, paths: Terms) -> Terms:
-        return self.algebra.terms(paths) if self.hulls else paths
 
     def distinct(self, folded: Folded) -> DistinctEffects:
         """Return the effects of the cell of a stage."""
@@ -182,7 +181,7 @@ class CellGraph(StateGraph):
         def layers(block: Any) -> list[ChainLayer]:
             return stage.block_layers(block, {}, self.ndim)
 
-        return DistinctEffects(stage.name, folded.use, layers, self.algebra, self.hulls, wanted)
+        return DistinctEffects(stage.name, folded.use, layers, self.algebra, wanted)
 
     def edge_blocks(self, stage: int) -> list[list[int]]:
         """Return the block of each edge, by node, of a stage of uses of a cell."""
@@ -245,32 +244,49 @@ class CellGraph(StateGraph):
         found: list[tuple[int, int, int]] = []
         for node, state, block in zip(*(column.tolist() for column in parts), strict=True):
             for end, part in self._divided(self.cells[prefix], prefix, states.pairs[state], block, adapt, keep):
-                found.append((node, states.number(end), part))
+                found.append((node, end, part))
             if states.held > limit:
                 return None
         return Parts(*np.array(found, np.int64).reshape(-1, 3).T)
 
     def _divided(
         self, cell: DistinctEffects, prefix: str, at: Pair, block: int, adapt: str | None, keep: bool
-    ) -> list[tuple[Pair, int]]:
-        """What one use makes of a state, and the part of a block that does so."""
-        ready = adapted(self.algebra, at, adapt) if cell.universe.inputs == 2 else at
-        jump = ready.last.jump
-        maps = [m for m in (ready.last, ready.earlier if cell.universe.inputs == 2 else None) if m is not None]
-        width = min(_narrowest(maps), jump * cell.universe.widest_gap)
+    ) -> list[tuple[int, int]]:
+        """Number of the state that one use makes of a state, and the part of a block that does so."""
+        states: States = self.pool
+        jump, two, moved = at.last.jump, cell.universe.inputs == 2, self.algebra.moved
+        before = adapted(self.algebra, at, adapt) if two else at.last
+        gaps = zip(self._narrowest((at.last, before)), jump, cell.universe.widest_gap, strict=True)
+        width = tuple([min(run, j * gap) for run, j, gap in gaps])
         _, effects = cell.classes(jump, width)
-        found: dict[Pair, list[np.ndarray]] = {}
+        jump_after = tuple([j * s for j, s in zip(jump, self.algebra.steps(cell.cell.stride), strict=True)])
+        found: dict[int, list[np.ndarray]] = {}
+        of_last: dict[int, list[Term]] = {}  # by paths: effects have them in common, as one object
+        of_earlier: dict[int, list[Term]] = {}
         for number, members in self._by_class(cell, prefix, block, jump, width):
             earlier, last = effects[number]
-            end = after(self.algebra, ready, earlier, last, cell.cell.stride, keep)
+            terms = of_last.get(id(last))
+            if terms is None:
+                terms = of_last[id(last)] = moved(at.last, last)
+            if two:
+                more = of_earlier.get(id(earlier))
+                if more is None:
+                    more = of_earlier[id(earlier)] = moved(before, earlier)
+                terms = terms + more
+            end = states.number(after(self.algebra, at, terms, jump_after, keep))
             found.setdefault(end, []).append(members)
         return [
             (end, self._block(prefix, parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))))
             for end, parts in found.items()
         ]
 
+    def _narrowest(self, maps: Sequence[Map]) -> list[int]:
+        """Pixels of the shortest run in any term of some maps, on each axis; 1 where there are none."""
+        terms = [term for m in maps for term in m.terms]
+        return [min([_shortest_run(t[axis][1]) for t in terms], default=1) for axis in range(self.algebra.axes)]
+
     def _by_class(
-        self, cell: DistinctEffects, prefix: str, block: int, jump: int, width: int
+        self, cell: DistinctEffects, prefix: str, block: int, jump: Width, width: Width
     ) -> list[tuple[int, np.ndarray]]:
         """The effects of a block by class."""
         key = (prefix, block, jump, width)
@@ -310,15 +326,7 @@ class CellGraph(StateGraph):
         """Figures by node: states are numbered over all levels."""
         number, first = np.unique(self.levels[stage].state, return_inverse=True)
         maps = [self.pool.pairs[s].last for s in number.tolist()]
-        return {name: v[first] for name, v in self.figures_of_maps(maps).items()}
-
-    def figures_of_maps(self, maps: Sequence[Map]) -> dict[str, np.ndarray]:
-        """Return the figures of maps."""
-        if not self.hulls:
-            return map_figures(maps, self.ndim)
-        extent = [m.terms[0][1] - m.terms[0][0] + 1 if m.terms else 0 for m in maps]
-        jump = [m.jump if m.terms else 0 for m in maps]
-        return {"extent": np.array(extent, np.int32), "jump": np.array(jump, np.int32)}
+        return {name: v[first] for name, v in map_figures(maps, self.ndim, self.algebra.axes).items()}
 
     # choices ---------------------------------------------------------------------------------------------------------
 
@@ -354,44 +362,13 @@ class CellGraph(StateGraph):
         return out
 
 
-def _narrowest(maps: Sequence[Map]) -> int:
-    """Pixels of the shortest run in any term of some maps; 1 where there are none."""
-    found = []
-    for bits in {bits for m in maps for _, bits in m.terms}:
-        shortest, left = bits.bit_length(), bits
-        while left:
-            left >>= (left & -left).bit_length() - 1
-            run = (~left & left + 1).bit_length() - 1
-            shortest = min(shortest, run)
-            left >>= run
-        found.append(shortest)
-    return min(found, default=1)
-
-
-def map_figures(maps: Sequence[Map], ndim: int) -> dict[str, np.ndarray]:
-    """Return the figures of maps: each a component of its own, with its terms as elements."""
-    elements: list[AxisSet] = []
-    component: list[int] = []
-    first: list[int] = []
-    widest = max((len(m.terms) for m in maps), default=1)
-    words = max(1, (widest + 63) // 64)
-    masks = np.zeros((len(maps), words), np.uint64)
-    number = np.full(len(maps), -1, np.int32)
-    for i, m in enumerate(maps):
-        if not m.terms:
-            continue
-        number[i] = len(first)
-        first.append(len(elements))
-        for t, (start, bits) in enumerate(m.terms):
-            elements.append(AxisSet(m.jump, 2 * start, bits))
-            component.append(int(number[i]))
-            masks[i, t >> 6] |= np.uint64(1 << (t & 63))
-    inside = np.zeros((len(elements), words), np.uint64)
-    for e, c in enumerate(component):
-        t = e - first[c]
-        inside[e, t >> 6] = np.uint64(1 << (t & 63))
-    parts = (np.arange(len(elements)),)
-    made = Elements((elements,), parts, np.array(component, np.int32), np.array(first, np.int64), inside)
-    if not elements:
-        made = replace(root(1), inside=np.ones((1, words), np.uint64))
-    return state_figures(made, masks, number, ndim)
+@lru_cache(1 << 12)
+def _shortest_run(bits: int) -> int:
+    """Pixels of the shortest run of a set."""
+    shortest, left = bits.bit_length(), bits
+    while left:
+        left >>= (left & -left).bit_length() - 1
+        run = (~left & left + 1).bit_length() - 1
+        shortest = min(shortest, run)
+        left >>= run
+    return shortest

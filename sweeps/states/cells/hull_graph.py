@@ -2,18 +2,21 @@
 
 Hulls are pairs of numbers, so that what uses of a cell make of all nodes of a level is worked out in arrays. A state is
 a row of eight: maps so far as far as 2, whether the earlier one is kept, jump and first and last pixel of the last map,
-and those of the earlier one. Of none the last is before the first.
+and those of the earlier one. Of none the last is before the first. Where axes differ, each of the last six is a number
+for each axis.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
+from rfscale.sweeps.spaces.graphs.wiring import PerAxis
 from rfscale.sweeps.states.cells.graph import CellGraph, Parts, States
-from rfscale.sweeps.states.cells.maps import Hulls, PairEffect, Terms
+from rfscale.sweeps.states.cells.maps import Hulls, PairEffect, Sets, Terms
 from rfscale.sweeps.states.compile import Program
 from rfscale.sweeps.states.numbering import distinct_rows
 
@@ -23,9 +26,9 @@ FAR = np.int64(1) << 40  # beyond any pixel: first of no path; -FAR is last of n
 class HullStates(States):
     """All states met so far, as rows."""
 
-    def __init__(self) -> None:
-        super().__init__(Hulls())
-        self.rows = np.array([[0, 0, 1, 0, 0, 0, 0, 0]], np.int64)
+    def __init__(self, algebra: Sets) -> None:
+        super().__init__(algebra)
+        self.rows = np.array([[0, 0, *[1] * algebra.axes, *[0] * (5 * algebra.axes)]], np.int64)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -39,17 +42,28 @@ class HullStates(States):
 
 
 class HullCellGraph(CellGraph):
-    """As `CellGraph`, of hulls."""
+    """As `CellGraph`, of hulls on some axes only.
 
-    def __init__(self, programs: Sequence[Program], ndim: int) -> None:
-        super().__init__(programs, ndim, True)
+    Parameters
+    ----------
+    programs : sequence of Program
+    ndim : int
+        Axes of the networks.
+    axes : int
+        Those that differ; 1 where all are alike.
+    along : sequence of int
+        Those of these that states tell.
+    """
+
+    def __init__(self, programs: Sequence[Program], ndim: int, axes: int, along: Sequence[int]) -> None:
+        super().__init__(programs, ndim, axes, Hulls(axes, along))
 
     def _clear(self) -> None:
         super()._clear()
         self._hulls: dict[str, np.ndarray] = {}
 
     def _new_pool(self) -> States:
-        return HullStates()
+        return HullStates(self.algebra)
 
     def _ends(
         self, states: np.ndarray, effects: Sequence[PairEffect], program: Program, limit: int
@@ -58,10 +72,11 @@ class HullCellGraph(CellGraph):
         made = []
         for effect in effects:
             rows, two = pool.rows[states], bool(effect.earlier)
-            hulls = np.array([[*_hull(self._terms(effect.earlier)), *_hull(self._terms(effect.last))]], np.int64)
+            hulls = self._hull_row(*map(self.algebra.terms, (effect.earlier, effect.last)))
+            stride = self._steps(effect.stride)
             for use in range(effect.uses):
                 keep = program.keep if use == effect.uses - 1 else two
-                rows = _after(rows, hulls, effect.stride, two, program.adapt, keep)
+                rows = _after(rows, hulls, stride, two, program.adapt, keep)
             made.append(rows)
         number = pool.numbers(np.concatenate(made)).reshape(len(effects), len(states)).T
         return None if pool.held > limit else number
@@ -72,7 +87,7 @@ class HullCellGraph(CellGraph):
         blocks = [self._blocks[b] for b in parts.block.tolist()]
         part, members = np.repeat(np.arange(len(blocks)), [len(b) for b in blocks]), np.concatenate(blocks)
         rows, hulls = pool.rows[parts.state[part]], self._hulls_of(prefix)[members]
-        rows = _after(rows, hulls, cell.cell.stride, cell.universe.inputs == 2, adapt, keep)
+        rows = _after(rows, hulls, self._steps(cell.cell.stride), cell.universe.inputs == 2, adapt, keep)
         number, first = distinct_rows(rows)
         states = pool.numbers(rows[first])
         key = part * len(first) + number
@@ -85,33 +100,51 @@ class HullCellGraph(CellGraph):
         at, number = np.divmod(key[new], len(first))
         return Parts(parts.node[at], states[number], np.array(found, np.int64))
 
+    def _steps(self, stride: PerAxis) -> np.ndarray:
+        """A stride on the axes of states: (axes, 1), as `_after` has all that is by axis."""
+        return np.array(self.algebra.steps(stride), np.int64)[:, None]
+
     def _hulls_of(self, prefix: str) -> np.ndarray:
-        """First and last entry that each effect reads of the earlier map, and of the last one: (effects, 4)."""
+        """First and last entry that each effect reads of the earlier map, and of the last one: (effects, 4 * axes)."""
         if prefix not in self._hulls:
-            number, effects = self.cells[prefix].classes(1, 1)
-            rows = [(*_hull(earlier), *_hull(last)) for earlier, last in effects]
-            self._hulls[prefix] = np.array(rows, np.int64).reshape(-1, 4)[number]
+            one = (1,) * self.algebra.axes
+            number, effects = self.cells[prefix].classes(one, one)
+            self._hulls[prefix] = np.concatenate([self._hull_row(*effect) for effect in effects])[number]
         return self._hulls[prefix]
 
+    def _hull_row(self, earlier: Terms, last: Terms) -> np.ndarray:
+        """First and last of both hulls, by axis, as a row; of none, the last before the first."""
+        none = tuple((1, 0) for _ in range(self.algebra.axes))
+        hulls = [terms[0] if terms else none for terms in (earlier, last)]
+        return np.array(hulls, np.int64).transpose(0, 2, 1).reshape(1, -1)
+
     def _work_out(self, stage: int) -> dict[str, np.ndarray]:
-        jump, low, high = self.pool.rows[self.levels[stage].state, 2:5].T
-        there = low <= high
-        extent, jump = np.where(there, high - low + 1, 0), np.where(there, jump, 0)
-        return {"extent": extent.astype(np.int32), "jump": jump.astype(np.int32)}
+        """Extent and jump; 0 on axes that states do not tell."""
+        hulls: Any = self.algebra
+        rows, axes = self.pool.rows[self.levels[stage].state], hulls.axes
+        jump, low, high = (rows[:, 2 + i * axes : 2 + (i + 1) * axes] for i in range(3))
+        there, out = low <= high, np.zeros((2, len(rows), hulls.differing), np.int32)
+        out[0][:, hulls.along], out[1][:, hulls.along] = np.where(there, high - low + 1, 0), np.where(there, jump, 0)
+        return dict(zip(("extent", "jump"), out if hulls.differing > 1 else out[:, :, 0], strict=True))
 
 
-def _after(rows: np.ndarray, hulls: np.ndarray, stride: int, two: bool, adapt: str | None, keep: bool) -> np.ndarray:
+def _after(
+    rows: np.ndarray, hulls: np.ndarray, stride: np.ndarray, two: bool, adapt: str | None, keep: bool
+) -> np.ndarray:
     """Return states after one use; `hulls` are those of its paths from both inputs, `two` whether it reads both."""
-    maps, has_earlier, jump, low, high, jump_before, low_before, high_before = rows.T
-    first, last = _moved(low, high, jump, hulls[:, 2], hulls[:, 3])
+    axes = len(stride)
+    (maps, has_earlier), by_axis = rows.T[:2], rows.T[2:]
+    jump, low, high, jump_before, low_before, high_before = (by_axis[i * axes : (i + 1) * axes] for i in range(6))
+    ends = [hulls.T[i * axes : (i + 1) * axes] for i in range(4)]
+    first, last = _moved(low, high, jump, *ends[2:])
     if two:
         own = (maps < 2) | (has_earlier == 0)
         start, end = np.where(own, low, low_before), np.where(own, high, high_before)
         ratio = np.where(own, 1, jump // np.where(own, 1, jump_before))
         start, end = _adapted(start, end, jump_before, ratio, adapt)
-        start, end = _moved(start, end, jump, hulls[:, 0], hulls[:, 1])
+        start, end = _moved(start, end, jump, *ends[:2])
         first, last = np.minimum(first, start), np.maximum(last, end)
-    nothing = first > last
+    nothing = first > last  # on one axis, and then on all
     first, last = np.where(nothing, 1, first), np.where(nothing, 0, last)
     after = np.minimum(2, maps + 1)
     kept = (after == 2) & keep
@@ -120,7 +153,7 @@ def _after(rows: np.ndarray, hulls: np.ndarray, stride: int, two: bool, adapt: s
     shift = np.where(nothing, 0, by)
     before_shift = np.where(kept & ~empty, by, 0)
     before = np.where(kept, jump, 0), np.where(kept, low - before_shift, 0), np.where(kept, high - before_shift, 0)
-    return np.stack([after, kept.astype(np.int64), jump * stride, first - shift, last - shift, *before], axis=1)
+    return np.concatenate([after[None], kept[None], jump * stride, first - shift, last - shift, *before]).T
 
 
 def _moved(
@@ -143,8 +176,3 @@ def _adapted(
     elif adapt == "max_pool":
         before, after = (ratio - 1) // 2, ratio - 1 - (ratio - 1) // 2
     return np.where(there, low - jump * before, low), np.where(there, high + jump * after, high)
-
-
-def _hull(terms: Terms) -> tuple[int, int]:
-    """First and last of a hull; of none, the last before the first."""
-    return terms[0] if terms else (1, 0)

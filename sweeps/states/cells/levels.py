@@ -68,7 +68,6 @@ class NodeLevels:
         use: CellUse,
         layers: Callable[[Mapping[str, Any]], Sequence[ChainLayer]],
         algebra: Sets,
-        hulls: bool,
         wanted: Wanted | None = None,
     ) -> None:
         assert isinstance(use.cell, Cell)
@@ -82,8 +81,8 @@ class NodeLevels:
                 remedy="give fewer nodes or ops",
             )
         self.steps = steps_of_cell(cell)
-        self.ops = Ops(stage, cell, layers, algebra.terms, wanted.prices if wanted else None)
-        self.universe = Universe(stage, cell, self.ops, len(self.steps), hulls)
+        self.ops = Ops(stage, cell, layers, algebra, wanted.prices if wanted else None)
+        self.universe = Universe(stage, cell, self.ops, len(self.steps), algebra)
         words = self.universe.words
         self._index: dict[bytes, int] = {}
         self._made: dict[int, Alternatives] = {}

@@ -1,22 +1,24 @@
 """What a state of a space with cells of two inputs is: the last map and the one before it, moved together.
 
-A map is a jump and its terms: placed sets of pixels, none contained in another (`Sets`), or their hull alone (`Hulls`).
+A map is a jump and its terms: products of placed sets of pixels, one for each axis, or one for all where windows are
+alike on all axes; none contained in another (`Sets`), or their hull alone (`Hulls`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from rfscale.sweeps.states.effects import Placed, maximal
+from rfscale.sweeps.spaces.graphs.wiring import PerAxis, on_axes
+from rfscale.sweeps.states.effects import Term, is_within, maximal_terms
 
-Terms = tuple[Placed, ...]  # sorted; of hulls at most one: first and last pixel
+Terms = tuple[Term, ...]  # sorted; of hulls at most one: first and last pixel on each axis
 
 
 class Map(NamedTuple):
-    """The footprint of a map's entry 0 on an axis, and the pixels between neighbouring entries."""
+    """The footprint of a map's entry 0, and the pixels between neighbouring entries on each axis, or on all."""
 
-    jump: int
+    jump: tuple[int, ...]
     terms: Terms
 
 
@@ -37,116 +39,156 @@ class PairEffect(NamedTuple):
     Attributes
     ----------
     uses : int
-    stride : int
-        Of each use.
+    stride : tuple of int
+        Of each use, on each axis, or on all.
     earlier, last : Terms
         Sets of the paths from each input.
     """
 
     uses: int
-    stride: int
+    stride: tuple[int, ...]
     earlier: Terms
     last: Terms
 
 
 class Sets:
-    """Terms as placed sets: what figures of the plane need."""
+    """Terms as placed sets: what figures of the plane need.
 
-    image = Map(1, ((0, 1),))
+    `axes` are those that a term has a set for; `differing` those of layers that differ, 1 where all are alike.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, axes: int) -> None:
+        self.axes = self.differing = axes
+        self.image = Map((1,) * axes, (((0, 1),) * axes,))
         self._sums: dict[tuple[int, int, int], int] = {}
 
-    def terms(self, paths: Iterable[Placed]) -> Terms:
-        """Return the terms of an effect from the sets of its paths."""
-        return tuple(sorted(maximal(paths)))
+    def terms(self, paths: Iterable[Term]) -> Terms:
+        """Return the terms of an effect from the sets of its paths, on all axes that differ."""
+        return self.own_terms(paths)
 
-    def moved(self, of: Map, paths: Terms) -> list[Placed]:
+    def own_terms(self, paths: Iterable[Term]) -> Terms:
+        """Return the same from sets on the axes of terms."""
+        return tuple(sorted(maximal_terms(paths)))
+
+    def steps(self, stride: PerAxis) -> tuple[int, ...]:
+        """Return a stride on the axes of terms."""
+        return on_axes(stride, self.axes)
+
+    def moved(self, of: Map, paths: Terms) -> list[Term]:
         """Return what paths make of a map, not yet maximal."""
-        jump, out = of.jump, []
-        for first, taps in paths:
-            for start, bits in of.terms:
-                key = (bits, taps, jump)
-                total = self._sums.get(key)
-                if total is None:
-                    total, left = 0, taps
-                    while left:
-                        low = left & -left
-                        total |= bits << (low.bit_length() - 1) * jump
-                        left ^= low
-                    self._sums[key] = total
-                out.append((start + jump * first, total))
+        out: list[Term] = []
+        if self.axes == 1:  # sooner than by any number of axes, and every state is made by this
+            (jump,), sums, total = of.jump, self._sums, self._sum
+            for ((first, taps),) in paths:
+                for ((start, bits),) in of.terms:
+                    out.append(((start + jump * first, sums.get((bits, taps, jump)) or total(bits, taps, jump)),))
+            return out
+        for path in paths:
+            for term in of.terms:
+                sets = zip(term, path, of.jump, strict=True)
+                out.append(tuple([(start + j * first, self._sum(bits, t, j)) for (start, bits), (first, t), j in sets]))
         return out
 
-    def joined(self, terms: list[Placed]) -> Terms:
+    def _sum(self, bits: int, taps: int, jump: int) -> int:
+        """A set united with itself moved by every tap, `jump` pixels apart; kept."""
+        key = (bits, taps, jump)
+        total, left = self._sums.get(key, 0), taps
+        if total:
+            return total
+        while left:
+            low = left & -left
+            total |= bits << (low.bit_length() - 1) * jump
+            left ^= low
+        self._sums[key] = total
+        return total
+
+    def joined(self, terms: list[Term]) -> Terms:
         """Return the terms of a union."""
-        return tuple(terms) if len(terms) == 1 else tuple(sorted(maximal(terms)))
+        if len(terms) != 2:
+            return tuple(terms) if len(terms) == 1 else tuple(sorted(maximal_terms(terms)))
+        one, other = terms  # half of all unions
+        if is_within(one, other):
+            return (other,)
+        if is_within(other, one):
+            return (one,)
+        return (one, other) if one < other else (other, one)
 
-    def start(self, of: Map) -> int:
-        """Return the first pixel of a map that has some."""
-        return min(first for first, _ in of.terms)
+    def start(self, terms: Terms) -> tuple[int, ...]:
+        """Return the first pixel of some terms on each axis."""
+        first = terms[0][0][0]  # they are sorted
+        return (first, *[min([term[axis][0] for term in terms]) for axis in range(1, self.axes)])
 
-    def shifted(self, of: Map, by: int) -> Map:
-        """Return a map moved by some pixels."""
-        return Map(of.jump, tuple((first + by, bits) for first, bits in of.terms))
+    def shifted(self, terms: Terms, by: Sequence[int]) -> Terms:
+        """Return terms moved back by some pixels."""
+        if self.axes == 1:  # three times as fast
+            (n,) = by
+            return tuple([((first - n, bits),) for ((first, bits),) in terms])
+        return tuple([tuple([(first - n, bits) for (first, bits), n in zip(t, by, strict=True)]) for t in terms])
 
 
 class Hulls(Sets):
-    """Terms as first and last pixel of them all: what extent and jump need."""
+    """Terms as first and last pixel of them all, on the axes `along`: what extent and jump need."""
 
-    image = Map(1, ((0, 0),))
+    def __init__(self, axes: int, along: Sequence[int]) -> None:
+        super().__init__(len(along))
+        self.differing, self.along = axes, tuple(along)
+        self.image = Map((1,) * self.axes, (((0, 0),) * self.axes,))
 
-    def terms(self, paths: Iterable[Placed]) -> Terms:
-        """Return the hull of the sets of paths."""
-        return self.joined([(first, first + bits.bit_length() - 1) for first, bits in paths])
+    def terms(self, paths: Iterable[Term]) -> Terms:
+        """Return the hull of the sets of paths, on all axes that differ."""
+        return self.own_terms([tuple([path[a] for a in self.along]) for path in paths])
 
-    def moved(self, of: Map, paths: Terms) -> list[Placed]:
+    def own_terms(self, paths: Iterable[Term]) -> Terms:
+        """Return the same from sets on the axes of terms."""
+        return self.joined([tuple([(first, first + bits.bit_length() - 1) for first, bits in path]) for path in paths])
+
+    def steps(self, stride: PerAxis) -> tuple[int, ...]:
+        """Return a stride on the axes of terms."""
+        whole = on_axes(stride, self.differing)
+        return tuple([whole[a] for a in self.along])
+
+    def moved(self, of: Map, paths: Terms) -> list[Term]:
         """Return what paths make of a map."""
-        return [(a + of.jump * low, b + of.jump * high) for low, high in paths for a, b in of.terms]
+        return [
+            tuple([(a + j * low, b + j * high) for (a, b), (low, high), j in zip(term, path, of.jump, strict=True)])
+            for path in paths
+            for term in of.terms
+        ]
 
-    def joined(self, terms: list[Placed]) -> Terms:
+    def joined(self, terms: list[Term]) -> Terms:
         """Return the hull of a union."""
-        return ((min(low for low, _ in terms), max(high for _, high in terms)),) if terms else ()
+        if not terms:
+            return ()
+        return (tuple([(min([a for a, _ in on]), max([b for _, b in on])) for on in zip(*terms, strict=True)]),)
 
-    def shifted(self, of: Map, by: int) -> Map:
-        """Return a map moved by some pixels."""
-        return Map(of.jump, tuple((low + by, high + by) for low, high in of.terms))
+    def shifted(self, terms: Terms, by: Sequence[int]) -> Terms:
+        """Return terms moved back by some pixels."""
+        return tuple([tuple([(low - n, high - n) for (low, high), n in zip(t, by, strict=True)]) for t in terms])
 
 
-def after(algebra: Sets, state: Pair, earlier: Terms, last: Terms, stride: int, keep: bool) -> Pair:
-    """Return the state after one use: paths from both inputs united; `keep` where the next one reads two maps.
-
-    The earlier map must have the jump of the last one (`adapted`).
-    """
-    found = algebra.moved(state.last, last)
-    if earlier and state.earlier is not None:
-        found += algebra.moved(state.earlier, earlier)
-    made = Map(state.last.jump * stride, algebra.joined(found))
-    maps = min(2, state.maps + 1)
+def after(algebra: Sets, state: Pair, found: list[Term], jump: tuple[int, ...], keep: bool) -> Pair:
+    """Return the state after one use, which leads to some terms at a jump; `keep` where the next one reads two maps."""
+    terms, maps = algebra.joined(found), min(2, state.maps + 1)
     before = state.last if keep and maps == 2 else None
-    by = (
-        -algebra.start(made if made.terms or before is None else before)
-        if made.terms or (before and before.terms)
-        else 0
-    )
-    if by:
-        made = algebra.shifted(made, by)
-        before = None if before is None else algebra.shifted(before, by)
-    return Pair(maps, before, made)
+    origin = terms or (before.terms if before is not None else ())
+    by = algebra.start(origin) if origin else ()
+    if any(by):
+        terms = algebra.shifted(terms, by)
+        before = None if before is None else Map(before.jump, algebra.shifted(before.terms, by))
+    return Pair(maps, before, Map(jump, terms))
 
 
-def adapted(algebra: Sets, state: Pair, adapt: str | None) -> Pair:
-    """Return a state whose earlier map has the jump of the last one; where there is none, it is the last one."""
+def adapted(algebra: Sets, state: Pair, adapt: str | None) -> Map:
+    """Return the earlier map of a state, at the jump of the last one; where there is none, that is the earlier one."""
     last, earlier = state.last, state.earlier
     if state.maps < 2 or earlier is None:
-        return state._replace(earlier=last)
-    ratio = last.jump // earlier.jump
-    if ratio == 1:
-        return state
-    paths: list[Placed] = [(0, 1)]
-    if adapt == "factorized_reduce":
-        paths = [(0, 1), (1, 1)]
+        return last
+    if last.jump == earlier.jump:
+        return earlier
+    ratio = [j // before for j, before in zip(last.jump, earlier.jump, strict=True)]
+    paths: list[Term] = [((0, 1),) * algebra.axes]
+    if adapt == "factorized_reduce":  # one entry further on the axes that skip some
+        paths.append(tuple([(int(r > 1), 1) for r in ratio]))
     elif adapt == "max_pool":
-        paths = [(-((ratio - 1) // 2), (1 << ratio) - 1)]
-    moved = algebra.joined(algebra.moved(earlier, algebra.terms(paths)))
-    return state._replace(earlier=Map(last.jump, moved))
+        paths = [tuple([(-((r - 1) // 2), (1 << r) - 1) for r in ratio])]
+    return Map(last.jump, algebra.joined(algebra.moved(earlier, algebra.own_terms(paths))))

@@ -11,10 +11,11 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.spaces.graphs.cell import Cell
-from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, Wirer
-from rfscale.sweeps.states.effects import Effects, Placed, Reach, by_axis
+from rfscale.sweeps.spaces.graphs.wiring import ChainLayer, PerAxis, Wirer, on_axes
+from rfscale.sweeps.states.cells.maps import Hulls, Sets, Terms
+from rfscale.sweeps.states.effects import Effects, Placed, Reach, Term, apart, by_axis, is_within
 
-MAX_PATHS = 1 << 10  # different sets that the paths from one input can be
+MAX_PATHS = 1 << 10  # different sets, or products of one for each axis, that the paths from one input can be
 
 
 class Step(NamedTuple):
@@ -82,19 +83,19 @@ class Ops:
         stage: str,
         cell: Cell,
         layers: Callable[[Mapping[str, Any]], Sequence[ChainLayer]],
-        terms: Any,
+        algebra: Sets,
         prices: Prices | None = None,
     ) -> None:
-        self.paths: list[tuple[tuple[Placed, ...], tuple[Placed, ...]]] = []
+        self.paths: list[tuple[Terms, Terms]] = []
         self.of: dict[str, int] = {}
         self._inputs = len(cell.inputs)
         costs: list[tuple[tuple[int, ...], ...]] = []
         known: dict[Any, int] = {}
         reaches: list[tuple[Reach, Reach]] = []
         for name in cell.op_names():
-            both = tuple(_reach(stage, cell, layers, name, stride) for stride in (cell.stride, 1))
+            both = tuple(_reach(stage, cell, layers, name, stride, algebra.differing) for stride in (cell.stride, 1))
             price = prices[name] if prices is not None else ((),) * (self._inputs + 1)
-            key = (terms(both[0].on_axis), terms(both[1].on_axis), price)
+            key = (algebra.terms(both[0].terms), algebra.terms(both[1].terms), price)
             if key not in known:
                 known[key] = len(known)
                 self.paths.append(key[:2])
@@ -102,18 +103,24 @@ class Ops:
             self.of[name] = known[key]
             reaches.append((both[0], both[1]))
         self.costs = np.array(costs, np.int64).reshape(len(costs), self._inputs + 1, -1).transpose(1, 0, 2)
-        for i, expected in ((0, cell.stride), (1, 1)):
+        self._check(stage, cell, reaches, algebra.differing)
+
+    def _check(self, stage: str, cell: Cell, reaches: Sequence[tuple[Reach, Reach]], axes: int) -> None:
+        """Refuse ops that do not fit where they meet."""
+        none = (0,) * axes
+        for i, expected in ((0, on_axes(cell.stride, axes)), (1, (1,) * axes)):
             for name, reach in zip(cell.op_names(), reaches, strict=True):
-                if reach[i].terms and reach[i].stride != (expected,):
+                if reach[i].terms and reach[i].stride != expected:
                     raise InputError(
                         f"stage {stage!r}: paths that meet in cell {cell.name!r} have strides "
-                        f"{by_axis(reach[i].stride)} (op {name!r}) and {expected}; they need one stride"
+                        f"{by_axis(reach[i].stride)} (op {name!r}) and {by_axis(expected)}; they need one stride"
                     )
-            centres = {reach[i].centre[0] for reach in reaches if reach[i].terms}
-            if cell.aligned and centres - {0}:
+            centres = [reach[i].centre for reach in reaches if reach[i].terms]
+            if cell.aligned and set(centres) - {none}:
+                furthest = [max(map(abs, on_axis)) for on_axis in zip(*centres, strict=True)]
                 raise InputError(
                     f"stage {stage!r}: the ops of cell {cell.name!r} have centres up to "
-                    f"{max(abs(c) for c in centres) / 2:g} entries apart",
+                    f"{apart(furthest, none)} entries apart",
                     remedy="use odd kernels, or say that it is meant with aligned: false",
                 )
 
@@ -136,24 +143,33 @@ class Ops:
 
 
 def _reach(
-    stage: str, cell: Cell, layers: Callable[[Mapping[str, Any]], Sequence[ChainLayer]], op: str, stride: int
+    stage: str,
+    cell: Cell,
+    layers: Callable[[Mapping[str, Any]], Sequence[ChainLayer]],
+    op: str,
+    stride: PerAxis,
+    axes: int,
 ) -> Reach:
     wirer = Wirer(stage, layers, {})
-    return Effects(stage).reach(wirer.wiring(cell.op(wirer, op, 0, stride)))
+    return Effects(stage, axes).reach(wirer.wiring(cell.op(wirer, op, 0, stride)))
 
 
 class Universe:
     """The sets that paths from an input to a node can be, and what an op makes of each: bits of masks.
 
+    Where axes differ, a set is a product of one for each axis. Of hulls, it is an end of one, with its place: 2a is the
+    first entry on axis a, 2a + 1 the last one.
+
     Bit i of a mask stands for set i of the paths from the first input, bit `size` + i for that from the second one, ...
     A mask holds all sets that one of its terms contains.
     """
 
-    def __init__(self, stage: str, cell: Cell, ops: Ops, depth: int, hulls: bool) -> None:
-        self.hulls, self.inputs, stride = hulls, len(cell.inputs), cell.stride
-        start: list[Placed] = [(0, 0), (1, 0)] if hulls else [(0, 1)]  # of a hull: (0, first) and (1, last entry)
-        self._index: dict[Placed, int] = {}
-        level = {self._plus(x, path, 1) for x in start for outer, _ in ops.paths for path in outer}
+    def __init__(self, stage: str, cell: Cell, ops: Ops, depth: int, algebra: Sets) -> None:
+        self.hulls, self.inputs, axes = isinstance(algebra, Hulls), len(cell.inputs), algebra.axes
+        stride, one = algebra.steps(cell.stride), (1,) * axes
+        start: list[Any] = [(end, 0) for end in range(2 * axes)] if self.hulls else [((0, 1),) * axes]
+        self._index: dict[Any, int] = {}
+        level = {self._plus(x, path, one) for x in start for outer, _ in ops.paths for path in outer}
         found = dict.fromkeys(sorted(level))
         for _ in range(depth - 1):
             level = {self._plus(x, path, stride) for x in level for _, inner in ops.paths for path in inner}
@@ -169,9 +185,13 @@ class Universe:
             )
         self._index = {x: i for i, x in enumerate(self.sets)}
         self.size = len(self.sets)
-        self.widest_gap = 1  # entries between neighbouring ones of a set: runs of so many pixels times the jump join
-        if not hulls:
-            self.widest_gap = max((_widest_gap(bits) for _, bits in self.sets), default=1)
+        # entries between neighbouring ones of a set, on each axis: runs of so many pixels times the jump join
+        self.widest_gap = one
+        if not self.hulls and self.sets:
+            self.widest_gap = tuple(
+                max(_widest_gap(bits) for bits in {bits for _, bits in on_axis})
+                for on_axis in zip(*self.sets, strict=True)
+            )
         self._masks = _Masks(self.inputs, self.size)
         self.words = self._masks.words
         contains = np.array([[self._contains(x, y) for y in self.sets] for x in self.sets], bool)
@@ -182,7 +202,7 @@ class Universe:
             row = np.zeros(self.size, bool)
             for x in start:
                 for path in outer:
-                    row |= contains[self._index[self._plus(x, path, 1)]]
+                    row |= contains[self._index[self._plus(x, path, one)]]
             for i in range(self.inputs):
                 bits = np.zeros((1, self.inputs, self.size), bool)
                 bits[0, i] = row
@@ -192,27 +212,23 @@ class Universe:
 
     @property
     def ends(self) -> tuple[int, int]:
-        """First and last entry of any path, of a universe of hulls."""
-        return min((v for side, v in self.sets if side == 0), default=0), max(
-            (v for side, v in self.sets if side), default=0
+        """First and last entry of any path on any axis, of a universe of hulls."""
+        return min((v for end, v in self.sets if not end & 1), default=0), max(
+            (v for end, v in self.sets if end & 1), default=0
         )
 
-    def _plus(self, x: Placed, path: Placed, step: int) -> Placed:
+    def _plus(self, x: Any, path: Term, step: tuple[int, ...]) -> Any:
         if self.hulls:
-            return x[0], x[1] + step * path[x[0]]
-        total, left = 0, path[1]
-        while left:
-            low = left & -left
-            total |= x[1] << (low.bit_length() - 1) * step
-            left ^= low
-        return x[0] + step * path[0], total
+            axis, side = divmod(x[0], 2)
+            return x[0], x[1] + step[axis] * path[axis][side]
+        return tuple([_sum(own, taps, s) for own, taps, s in zip(x, path, step, strict=True)])
 
-    def _contains(self, x: Placed, y: Placed) -> bool:
+    def _contains(self, x: Any, y: Any) -> bool:
         if self.hulls:
-            return x[0] == y[0] and (x[1] <= y[1] if x[0] == 0 else x[1] >= y[1])
-        return x[0] <= y[0] and not y[1] << (y[0] - x[0]) & ~x[1]
+            return x[0] == y[0] and (x[1] >= y[1] if x[0] & 1 else x[1] <= y[1])
+        return is_within(y, x)
 
-    def _table(self, inner: Sequence[Placed]) -> np.ndarray:
+    def _table(self, inner: Terms) -> np.ndarray:
         """Mask of what an op makes of each bit; no op follows the longest paths."""
         out = np.zeros((self.size, self.size), bool)
         for i, x in enumerate(self.sets):
@@ -236,13 +252,16 @@ class Universe:
         return _through(masks, self._tables[op])
 
     def widened(
-        self, masks: np.ndarray, jump: int, width: int
-    ) -> tuple[np.ndarray, Callable[[np.ndarray], list[tuple[tuple[Placed, ...], ...]]]]:
+        self, masks: np.ndarray, jump: tuple[int, ...], width: tuple[int, ...]
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], list[tuple[Terms, ...]]]]:
         """Return masks of what sets make of a run of some width at some jump, and what gives their terms by input.
 
-        Each set stands for all that make the same.
+        Each set stands for all that make the same. Jump and width are by axis, as sets are.
         """
-        images = list(self.sets) if self.hulls else [_image(x, jump, width) for x in self.sets]
+        images = list(self.sets)
+        if not self.hulls:
+            runs = [(0, (1 << w) - 1) for w in width]
+            images = [tuple([_sum(run, own, j) for run, own, j in zip(runs, x, jump, strict=True)]) for x in self.sets]
         first = {image: i for i, image in reversed(list(enumerate(images)))}
         distinct = sorted(first.values())
         contains = np.array([[self._contains(images[i], images[j]) for j in distinct] for i in range(self.size)], bool)
@@ -257,10 +276,10 @@ class Universe:
         own = contains[distinct]
         strictly = own & ~own.T
 
-        def terms(found: np.ndarray) -> list[tuple[tuple[Placed, ...], ...]]:
+        def terms(found: np.ndarray) -> list[tuple[Terms, ...]]:
             bits = coarse.bits(found)
             held = (bits.astype(np.float32) @ strictly.astype(np.float32)) > 0
-            known: dict[bytes, tuple[Placed, ...]] = {}
+            known: dict[bytes, Terms] = {}
             out = []
             for row in bits & ~held:
                 pair = []
@@ -268,7 +287,7 @@ class Universe:
                     key = part.tobytes()
                     if key not in known:
                         sets = sorted(self.sets[distinct[i]] for i in np.flatnonzero(part).tolist())
-                        known[key] = ((sets[0][1], sets[1][1]),) if self.hulls and sets else tuple(sets)
+                        known[key] = _hull(sets) if self.hulls and sets else tuple(sets)
                     pair.append(known[key])
                 out.append(tuple(pair))
             return out
@@ -318,14 +337,19 @@ def _widest_gap(bits: int) -> int:
     return widest
 
 
-def _image(x: Placed, jump: int, width: int) -> Placed:
-    """What a set of paths makes of a run of pixels."""
-    total, run, left = 0, (1 << width) - 1, x[1]
+def _sum(x: Placed, path: Placed, step: int) -> Placed:
+    """What a path makes of a set on an axis, neighbouring entries being `step` apart."""
+    total, left = 0, path[1]
     while left:
         low = left & -left
-        total |= run << (low.bit_length() - 1) * jump
+        total |= x[1] << (low.bit_length() - 1) * step
         left ^= low
-    return jump * x[0], total
+    return x[0] + step * path[0], total
+
+
+def _hull(ends: Sequence[tuple[int, int]]) -> Terms:
+    """A hull from its ends, in order."""
+    return (tuple([(first, last) for (_, first), (_, last) in zip(ends[::2], ends[1::2], strict=True)]),)
 
 
 def interchangeable(steps: Sequence[Step], output: Sequence[str]) -> dict[str, tuple[Any, ...]]:

@@ -1,7 +1,8 @@
-"""What the entries of a map read of another one, or of the image, on one axis: a placed set for each phase.
+"""What the entries of a map read of another one, or of the image: on each axis a placed set for each phase.
 
 Upsampling makes entries differ: of a map that was upsampled by 2, even entries read other pixels, relative to their
-place, than odd ones. A family says what each of them reads (docs/theory.md, 15.1).
+place, than odd ones. A family says what each of them reads on one axis (docs/theory.md, 15.1). A path is a family for
+each axis, or one for all where windows are alike on all axes.
 """
 
 from __future__ import annotations
@@ -50,16 +51,21 @@ class Family(NamedTuple):
 
 
 IDENTITY = Family(1, 1, ((0, 1),))
+Path = tuple[Family, ...]  # on each axis, or one for all
 
 
-def layer_family(layer: ChainLayer) -> Family:
-    """Return what a layer's entries read of the map before; layers are alike on all axes."""
-    step = layer.stride[0]
+def layer_path(layer: ChainLayer, axes: int) -> Path:
+    """Return what a layer's entries read of the map before, on so many axes that differ."""
+    return tuple([_layer_family(layer, axis) for axis in range(axes)])
+
+
+def _layer_family(layer: ChainLayer, axis: int) -> Family:
+    step = layer.stride[axis]
     if layer.op == "conv_transpose":
-        return _transposed(layer.kernel[0], step)
+        return _transposed(layer.kernel[axis], step)
     if layer.op == "upsample":
         return Family(step, 1, tuple(_interpolated(r, step, layer.mode) for r in range(step)))
-    return Family(1, step, ((first_tap(layer, 0), window(1, layer.kernel[0], layer.dilation[0])),))
+    return Family(1, step, ((first_tap(layer, axis), window(1, layer.kernel[axis], layer.dilation[axis])),))
 
 
 def _interpolated(phase: int, scale: int, mode: str | None) -> Placed:
@@ -79,13 +85,24 @@ def _transposed(kernel: int, stride: int) -> Family:
     return Family(stride, 1, tuple((min(row), sum(1 << t - min(row) for t in row)) for row in rows))
 
 
-def of_reach(reach: Reach) -> tuple[Family, ...]:
+def of_reach(reach: Reach) -> tuple[Path, ...]:
     """Return the paths through layers that only thin out entries."""
-    return tuple(Family(1, reach.stride[0], (placed,)) for placed in reach.on_axis)
+    paths = [tuple([Family(1, s, (p,)) for s, p in zip(reach.stride, term, strict=True)]) for term in reach.terms]
+    return tuple(sorted(paths))
+
+
+def jumps(path: Path) -> tuple[Fraction, ...]:
+    """Return the entries (pixels) from what one entry reads to what the next one does, on each axis."""
+    return tuple([family.jump for family in path])
+
+
+def composed(outer: Path, inner: Path) -> Path:
+    """Return what entries read through the entries that they read."""
+    return tuple(map(compose, outer, inner))
 
 
 def compose(outer: Family, inner: Family) -> Family:
-    """Return what entries read through the entries that they read."""
+    """Return what entries read through the entries that they read, on one axis."""
     if outer.up == inner.up == 1:
         (first, taps), (start, bits) = outer.sets[0], inner.sets[0]
         return Family(1, outer.down * inner.down, ((first * inner.down + start, _sumset(bits, taps, inner.down)),))
@@ -175,22 +192,26 @@ def inside(small: Placed, large: Placed) -> bool:
     return shift >= 0 and not small[1] << shift & ~large[1]
 
 
-def maximal(families: Iterable[Family]) -> tuple[Family, ...]:
-    """Return the families that no other one contains, sorted."""
-    every = set(families)
+def maximal(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the paths that no other one contains, sorted."""
+    every = set(paths)
     if len(every) == 1:
         return tuple(every)
-    kept: list[Family] = []
-    phases = lcm(*{f.up for f in every})
-    size = {f: sum([bits.bit_count() for _, bits in f.sets]) * (phases // f.up) for f in every}
-    for family in sorted(every, key=size.__getitem__, reverse=True):  # what contains another is larger
-        if not any(within(family, other) for other in kept):
-            kept.append(family)
+    kept: list[Path] = []
+    phases = lcm(*{f.up for path in every for f in path})
+    size = {p: sum([sum([b.bit_count() for _, b in f.sets]) * (phases // f.up) for f in p]) for p in every}
+    for path in sorted(every, key=size.__getitem__, reverse=True):  # what contains another is larger
+        if not any(all(map(within, path, other)) for other in kept):
+            kept.append(path)
     return tuple(sorted(kept))
 
 
-def centre(families: Sequence[Family]) -> Fraction:
-    """Return the middle of the hull, as the mean of all entries, beside the entry's own place."""
+def centres(paths: Sequence[Path]) -> tuple[Fraction, ...]:
+    """Return the middle of the hull on each axis, as the mean of all entries, beside the entry's own place."""
+    return tuple([_centre(families) for families in zip(*paths, strict=True)])
+
+
+def _centre(families: Sequence[Family]) -> Fraction:
     up = lcm(*(f.up for f in families))
     total = -up * (up - 1) // families[0].up * families[0].down  # of all entries, twice
     for entry in range(up):

@@ -9,58 +9,55 @@ import numpy as np
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.states.effects import Placed
-from rfscale.sweeps.states.scales.families import Family, inside, union
+from rfscale.sweeps.states.scales.families import Family, Path, inside, jumps, union
 
-# on the first axis where those of the footprint differ: its entry may have another phase on each; `box`: of all axes
-FIGURES = ("area", "shared", "extent", "pixels", "jump", "max_gap", "terms", "box")
+FIGURES = ("area", "terms", "box")  # `box`: of all axes
+# of each axis; where one stands for all, of the first one: the entry may have another phase on each
+AXIS_FIGURES = ("shared", "extent", "pixels", "jump", "max_gap")
 MAX_BOX = 2**62
 
 
-def map_figures(families: Sequence[Family], ndim: int) -> tuple[int, ...]:
+def map_figures(paths: Sequence[Path], ndim: int) -> tuple[int, ...]:
     """Return the figures of the largest footprint; of equally large ones, of that which shares least; then the first.
 
     Parameters
     ----------
-    families : sequence of Family
-        None within another. A footprint is the union of the products of a family's sets over the axes, each of the
+    paths : sequence of Path
+        None within another. A footprint is the union of the products of a path's sets over the axes, each of the
         phase of the entry on that axis.
     ndim : int
 
     Returns
     -------
     tuple of int
-        `FIGURES`.
+        `FIGURES`, and `AXIS_FIGURES` of each axis, or of the first for all.
 
     Raises
     ------
     InputError
-        Where the jump is no whole number of pixels, and where areas would overflow.
+        Where a jump is no whole number of pixels, and where areas would overflow.
     """
-    jump = families[0].jump
-    if jump.denominator > 1:
+    for jump in jumps(paths[0]):
+        if jump.denominator > 1:
+            raise InputError(
+                f"neighbouring entries are {jump} pixels apart; figures of spaces need whole pixels",
+                remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
+            )
+    rows = [_rows(families) for families in zip(*paths, strict=True)]
+    alike = ndim // len(rows)  # axes that a row stands for
+    longest = prod([max([bits.bit_length() for _, bits in on_axis]) for on_axis in rows]) ** alike
+    if longest >= MAX_BOX:
         raise InputError(
-            f"neighbouring entries are {jump} pixels apart; figures of spaces need whole pixels",
-            remedy="write the networks as a function and use rf.NetworkSpace(function, factors)",
-        )
-    rows = _rows(families)
-    longest = max([bits.bit_length() for _, bits in rows])
-    if longest**ndim >= MAX_BOX:
-        raise InputError(
-            f"reaches areas of {float(longest**ndim):.4g} pixels; at most 2^62 fit",
+            f"reaches areas of {float(longest):.4g} pixels; at most 2^62 fit",
             remedy="use smaller kernels, dilations or strides",
         )
-    if len(families) == 1 or ndim == 1:
-        sizes = [bits.bit_count() for _, bits in rows[:-1]]
-        most = max(sizes)
-        shared, u = min([(_shared(rows[u], rows[u + 1]), u) for u, size in enumerate(sizes) if size == most])
-        return (
-            most**ndim,
-            shared * most ** (ndim - 1),
-            *_of_rows(rows[u][1], int(jump)),
-            1,
-            rows[u][1].bit_length() ** ndim,
-        )
-    return _of_products(families, rows, int(jump), ndim)
+    if len(paths) > 1 and ndim > 1:
+        return _of_products(paths, rows, ndim)
+    ends = [_least_shared(on_axis) for on_axis in rows]  # a product is largest where it is on each axis
+    area = prod([pixels for pixels, _, _ in ends]) ** alike
+    hulls = [on_axis[u][1] for on_axis, (_, _, u) in zip(rows, ends, strict=True)]
+    shared = [common * area // pixels for pixels, common, _ in ends]
+    return area, 1, prod([bits.bit_length() for bits in hulls]) ** alike, *_by_axis(paths[0], hulls, shared)
 
 
 def _rows(families: Sequence[Family]) -> list[Placed]:
@@ -71,42 +68,54 @@ def _rows(families: Sequence[Family]) -> list[Placed]:
     return [union(f.at(u) for f in families) for u in range(lcm(*(f.up for f in families)) + 1)]
 
 
+def _least_shared(rows: Sequence[Placed]) -> tuple[int, int, int]:
+    """Pixels of the largest row, those that it shares with the next one, and its phase: where these are fewest."""
+    sizes = [bits.bit_count() for _, bits in rows[:-1]]
+    most = max(sizes)
+    return most, *min([(_shared(rows[u], rows[u + 1]), u) for u, size in enumerate(sizes) if size == most])
+
+
 def _shared(one: Placed, other: Placed) -> int:
     """Pixels that two placed sets have in common."""
     (a, bits), (b, others) = one, other
     return (bits << a - min(a, b) & others << b - min(a, b)).bit_count()
 
 
-def _of_rows(bits: int, jump: int) -> tuple[int, int, int, int]:
-    """Extent, pixels, jump and longest gap of rows."""
-    gap = max(map(len, bin(bits)[2:].rstrip("0").split("1")), default=0)
-    return bits.bit_length(), bits.bit_count(), jump, gap
+def _by_axis(path: Path, hulls: Sequence[int], shared: Sequence[int]) -> list[int]:
+    """`AXIS_FIGURES` of each axis: shared pixels of the footprint; extent, pixels, jump and longest gap of rows."""
+    out = []
+    for family, bits, common in zip(path, hulls, shared, strict=True):
+        gap = max(map(len, bin(bits)[2:].rstrip("0").split("1")), default=0)
+        out += [common, bits.bit_length(), bits.bit_count(), int(family.jump), gap]
+    return out
 
 
-def _of_products(families: Sequence[Family], rows: Sequence[Placed], jump: int, ndim: int) -> tuple[int, ...]:
-    """Figures of unions of several products: pixels of one axis are counted by the products that hold them (3.4)."""
-    phases = len(rows) - 1
-    groups, own, both = _counts(families, phases)
-    common = groups.T @ groups if ndim == 2 else np.einsum("ta,tb,tc->abc", groups, groups, groups)
+def _of_products(paths: Sequence[Path], rows: Sequence[Sequence[Placed]], ndim: int) -> tuple[int, ...]:
+    """Figures of unions of several products: pixels of an axis are counted by the products that hold them (3.4)."""
+    kinds = [
+        _counts(families, len(on_axis) - 1) for families, on_axis in zip(zip(*paths, strict=True), rows, strict=True)
+    ]
+    axes = len(kinds)
+    groups, own, both = zip(*kinds * (ndim // axes), strict=True)
+    common = groups[0].T @ groups[1] if ndim == 2 else np.einsum("ta,tb,tc->abc", *groups)
     meet = (common > 0).astype(np.int64)  # kinds that some product holds on all axes
 
-    def sizes(first: np.ndarray) -> np.ndarray:
-        """Pixels by phase of each axis: the first axis has counts of its own."""
+    def sizes(of: Sequence[np.ndarray]) -> np.ndarray:
+        """Pixels by phase of each axis, from the counts of each axis."""
         found = meet
-        for counts in (first, *[own] * (ndim - 1)):
+        for counts in of:
             found = np.tensordot(found, counts, axes=([0], [1]))  # an axis of kinds becomes one of phases, at the end
         return found
 
     area = sizes(own)
-    shared = area + np.roll(area, -1, axis=0) - sizes(both)
-    in_all = shared
-    for axis in range(1, ndim):
-        in_all = in_all + np.swapaxes(shared, 0, axis)
-    flat = np.where(area == area.max(), in_all, np.iinfo(np.int64).max).argmin()
+    shared = [area + np.roll(area, -1, axis=a) - sizes((*own[:a], both[a], *own[a + 1 :])) for a in range(axes)]
+    shared += [np.swapaxes(shared[0], 0, a) for a in range(axes, ndim)]  # alike axes, exchanged
+    flat = np.where(area == area.max(), sum(shared), np.iinfo(np.int64).max).argmin()
     at = tuple(int(i) for i in np.unravel_index(flat, area.shape))
-    hulls = [rows[u][1] for u in at]
+    hulls = [on_axis[u][1] for on_axis, u in zip(list(rows) * (ndim // axes), at, strict=True)]
     box = prod(bits.bit_length() for bits in hulls)
-    return int(area[at]), int(shared[at]), *_of_rows(hulls[0], jump), _terms(families, at), box
+    by_axis = _by_axis(paths[0], hulls[:axes], [int(pixels[at]) for pixels in shared[:axes]])
+    return int(area[at]), _terms(paths, at), box, *by_axis
 
 
 def _counts(families: Sequence[Family], phases: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -139,7 +148,7 @@ def _bools(shift: int, bits: int, width: int) -> np.ndarray:
     return np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")[:width]
 
 
-def _terms(families: Sequence[Family], at: tuple[int, ...]) -> int:
+def _terms(paths: Sequence[Path], at: tuple[int, ...]) -> int:
     """Products at an entry, none within another."""
-    products = {tuple(f.at(u) for u in at) for f in families}
+    products = {tuple(f.at(u) for f, u in zip(p * (len(at) // len(p)), at, strict=True)) for p in paths}
     return sum(not any(q != p and all(map(inside, p, q)) for q in products) for p in products)

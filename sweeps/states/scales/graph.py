@@ -1,13 +1,12 @@
 """The graph of states of a space with skips or upsampling: a state is the map that comes next and those still to read.
 
 A state says which shape each of its maps has (shapes.py), and how many pixels those kept for later stages lie from the
-one that comes next. It is the graph of an axis (sweeps/states/graph.py) with other states.
+one that comes next, on each axis. It is the graph of an axis (sweeps/states/graph.py) with other states.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,8 @@ from rfscale.engine.footprints.figures import share
 from rfscale.sweeps.states.compile import Program
 from rfscale.sweeps.states.graph import WORD_BYTES, Level, joined
 from rfscale.sweeps.states.numbering import distinct_columns
-from rfscale.sweeps.states.scales.effects import MapEffect, Source
-from rfscale.sweeps.states.scales.figures import FIGURES
+from rfscale.sweeps.states.scales.effects import MapEffect, Source, fractions
+from rfscale.sweeps.states.scales.figures import AXIS_FIGURES
 from rfscale.sweeps.states.scales.shapes import MismatchError, Shapes
 from rfscale.sweeps.states.state_graph import StateGraph
 
@@ -31,22 +30,24 @@ class ScaleGraph(StateGraph):
     programs : sequence of Program
     ndim : int
         Axes of the networks.
+    axes : int
+        Those that differ; 1 where all are alike.
     """
 
-    def __init__(self, programs: Sequence[Program], ndim: int) -> None:
-        self.ndim = ndim
+    def __init__(self, programs: Sequence[Program], ndim: int, axes: int) -> None:
+        self.ndim, self.differing = ndim, axes
         super().__init__(programs)
 
     def _new_pool(self) -> Shapes:
-        return Shapes(self.ndim)
+        return Shapes(self.ndim, self.differing)
 
     def _clear(self) -> None:
         super()._clear()
-        # of each level: shape of the map that comes next; shape and offset of each one kept; by state
-        self._columns = [np.zeros((1 + 2 * len(self.programs[0].before), 1), np.int64)]
+        # of each level: shape of the map that comes next; shape and offsets of each one kept; by state
+        self._columns = [np.zeros((1 + (1 + self.differing) * len(self.programs[0].before), 1), np.int64)]
 
     def _table_words(self, program: Program, nodes: int) -> int:
-        columns = 4 + 2 * len(program.after)
+        columns = 4 + (1 + self.differing) * len(program.after)
         effects = max(len(set(row)) for row in program.effects_on_maps)
         held = sum(c.size for c in self._columns)
         return self._level_bytes // WORD_BYTES + held + nodes * (2 * program.choices + 2 * columns * effects)
@@ -78,38 +79,41 @@ class ScaleGraph(StateGraph):
         """Return the columns after an effect."""
         pool: Shapes = self.pool
         names: list[Source] = [None, *program.before]
-        shape = offset = np.zeros(0, np.int64)
-        for i, (source, families) in enumerate(effect.parts):
+        maps, here = given[1:].reshape(-1, 1 + self.differing, given.shape[1]), np.zeros((self.differing, 1), np.int64)
+        shape = offset = np.zeros(0, np.int64)  # offsets have a row for each axis
+        for i, (source, paths) in enumerate(effect.parts):
             at = names.index(source)
-            own, start = (given[2 * at - 1], given[2 * at]) if at else (given[0], np.zeros(given.shape[1], np.int64))
+            own, start = (maps[at - 1, 0], maps[at - 1, 1:]) if at else (given[0], here)
             found, inverse = np.unique(own, return_inverse=True)
-            part = pool.part(families)
+            part = pool.part(paths)
             try:
-                after = np.array([pool.after(s, part, families) for s in found.tolist()], np.int64)[inverse]
+                after = np.array([pool.after(s, part, paths) for s in found.tolist()], np.int64)[inverse].T
             except InputError as error:
                 raise error.within(f"stage {program.stage!r}") from None
-            own, start = after[:, 0], start + after[:, 1]
+            own, start = after[0], start + after[1:]
             if i:
-                columns = np.stack([shape, own, start - offset])
+                columns = np.stack([shape, own, *(start - offset)])
                 inverse, first = distinct_columns([*columns])
                 pairs = [
-                    self._meet(a, b, by, effect, program, i)
-                    for a, b, by in zip(*columns[:, first].tolist(), strict=True)
+                    self._meet(a, b, tuple(by), effect, program, i)
+                    for a, b, *by in zip(*columns[:, first].tolist(), strict=True)
                 ]
-                joined = np.array(pairs, np.int64)[inverse]
-                shape, offset = joined[:, 0], offset + joined[:, 1]
+                joined = np.array(pairs, np.int64)[inverse].T
+                shape, offset = joined[0], offset + joined[1:]
             else:
                 shape, offset = own, start
         out = [shape]
         for place in program.after:
-            at = 2 * place
-            out += [given[at - 1], given[at] - offset] if place else [shape, np.zeros_like(shape)]
+            kept = maps[place - 1] if place else None
+            out += [shape, *np.zeros_like(offset)] if kept is None else [kept[0], *(kept[1:] - offset)]
         return np.stack(out)
 
-    def _meet(self, one: int, other: int, by: int, effect: MapEffect, program: Program, part: int) -> tuple[int, int]:
+    def _meet(
+        self, one: int, other: int, by: tuple[int, ...], effect: MapEffect, program: Program, part: int
+    ) -> tuple[int, ...]:
         """The union of two shapes; where they do not fit, an `InputError` that names both maps."""
         try:
-            found: tuple[int, int] = self.pool.united(one, other, by, effect.aligned)
+            found: tuple[int, ...] = self.pool.united(one, other, by, effect.aligned)
         except MismatchError as error:
             raise _mismatch(error, effect.parts[0][0], effect.parts[part][0], program.stage) from None
         return found
@@ -125,7 +129,7 @@ class ScaleGraph(StateGraph):
         """Return the maps after an effect each of a stage, from columns of maps before it; no level is made."""
         numbers: dict[MapEffect, int] = {}
         number = np.array([numbers.setdefault(effect, len(numbers)) for effect in effects], np.int64)
-        out = np.empty((1 + 2 * len(self.programs[stage].after), len(effects)), np.int64)
+        out = np.empty((1 + (1 + self.differing) * len(self.programs[stage].after), len(effects)), np.int64)
         for effect, n in numbers.items():
             at = np.flatnonzero(number == n)
             which, first = distinct_columns([*given[:, at]])
@@ -143,27 +147,27 @@ class ScaleGraph(StateGraph):
             rows = [self.pool.figures(shape) for shape in found.tolist()]
         except InputError as error:
             raise error.within(f"stage {self.programs[stage].stage!r}") from None
-        whole = dict(zip(FIGURES, np.array(rows, np.int64)[inverse].T, strict=True))
-        area, shared, box = whole.pop("area"), whole.pop("shared"), whole.pop("box")
-        shares = {"overlap": share(shared, area), "density": share(area, box)}
-        return {"area": area, "box": box, **shares, **{k: v.astype(np.int32) for k, v in whole.items()}}
+        area, terms, box, *on_axes = np.array(rows, np.int64)[inverse].T
+        by_axis = (np.stack(on_axes[i :: len(AXIS_FIGURES)], axis=-1) for i in range(len(AXIS_FIGURES)))
+        whole = dict(zip(AXIS_FIGURES, by_axis, strict=True))
+        shares = {"overlap": share(whole.pop("shared"), area[:, None])}
+        axes = {**shares, **{name: values.astype(np.int32) for name, values in whole.items()}}
+        if self.differing == 1:
+            axes = {name: values[:, 0] for name, values in axes.items()}
+        return {"area": area, "box": box, "density": share(area, box), "terms": terms.astype(np.int32), **axes}
 
 
 def _mismatch(error: MismatchError, one: Source, other: Source, stage: str) -> InputError:
     maps = " and ".join("that of the stage before" if s is None else f"that of stage {s!r}" for s in (one, other))
     if error.figure == "jump":
-        jumps = " and ".join(_text(v) for v in error.values)
+        jumps = " and ".join(map(fractions, error.values))
         return InputError(
             f"stage {stage!r}: of the maps that meet, {maps}, entries are {jumps} pixels apart; they need one jump",
             remedy="upsample the coarser one first, or skip from a stage of the same scale",
         )
+    apart = [abs(a - b) for a, b in zip(*error.values, strict=True)]
     return InputError(
-        f"stage {stage!r}: of the maps that meet, {maps}, centres are {_text(abs(error.values[0] - error.values[1]))} "
-        "pixels apart",
+        f"stage {stage!r}: of the maps that meet, {maps}, centres are {fractions(apart)} pixels apart",
         remedy="use even pools with upsampling, odd kernels of stride with odd transposed convolutions, or say that it "
         "is meant with aligned: false",
     )
-
-
-def _text(number: Fraction) -> str:
-    return f"{float(number):g}"

@@ -137,7 +137,7 @@ class Along:
             return self.formulas.merge(states, hulls, whole, bool(read[0])), whole
         hull = hulls[0].after(what)
         windows = windows_of(what, self.axes)
-        if what.op in UPSAMPLING and windows[0][1] > 1:
+        if what.op in UPSAMPLING and any(s > 1 for _, s, _ in windows):
             return self.formulas.upsampled(states[0], hull), hull
         if any(k > 1 or s > 1 for k, s, _ in windows):
             return self.formulas.layer(states[0], windows, what.op, self.stage, hull), hull

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rfscale.engine.errors import InputError
-from rfscale.sweeps.spaces.graphs.wiring import EARLIER, NO_PATH, Given
+from rfscale.sweeps.spaces.graphs.wiring import EARLIER, NO_PATH, Given, on_axes
 from rfscale.sweeps.states.cells.compile import Folded
+from rfscale.sweeps.states.cells.figures import map_figures
 from rfscale.sweeps.states.cells.maps import Pair, PairEffect, Terms
 from rfscale.sweeps.states.compiled import CompiledSpace
 from rfscale.sweeps.states.scales.effects import MapEffects
@@ -81,7 +82,7 @@ class DrawnScales(ScaleNodes):
 
     def __init__(self, space: Space, found: CompiledSpace, drawn: np.ndarray) -> None:
         super().__init__(space, found)
-        start = np.zeros((1 + 2 * len(self.programs[0].before), len(drawn)), np.int64)
+        start = np.zeros((1 + (1 + self.axes) * len(self.programs[0].before), len(drawn)), np.int64)
         self._maps = {0: start}  # before the last two stages
 
     def ends(self, stage: int, nodes: np.ndarray, variant: np.ndarray, choice: np.ndarray) -> np.ndarray:
@@ -133,7 +134,7 @@ class DrawnPairs(PairNodes):
 
     def figures(self, stage: int, nodes: np.ndarray) -> Figures:
         found, place = np.unique(self._states[stage + 1][nodes], return_inverse=True)
-        figures = self.graph.figures_of_maps([self._pairs[n].last for n in found.tolist()])
+        figures = map_figures([self._pairs[n].last for n in found.tolist()], len(self.space.axes), self.axes)
         return by_axis({name: values[place.reshape(-1)] for name, values in figures.items()})
 
     def columns(self, stage: int, nodes: np.ndarray) -> np.ndarray:
@@ -168,8 +169,10 @@ class DrawnPairs(PairNodes):
             nodes = once.wired(self._chosen(folded, choice), len(self.space.axes), Given(maps=2), True).nodes
             paths: dict[Any, Terms] = {}
             if nodes[-1:] != (NO_PATH,):
-                parts = MapEffects(folded.stage.name).effect(nodes).parts
-                paths = {source: tuple(sorted(f.sets[0] for f in families)) for source, families in parts}
-            stride = folded.use.cell.stride
+                parts = MapEffects(folded.stage.name, None, self.axes).effect(nodes).parts
+                paths = {
+                    source: tuple(sorted(tuple([f.sets[0] for f in path]) for path in own)) for source, own in parts
+                }
+            stride = on_axes(folded.use.cell.stride, self.axes)
             self._effects[key] = PairEffect(1, stride, paths.get(EARLIER.layer, ()), paths.get(None, ()))
         return self._effects[key]._replace(uses=folded.repeat)

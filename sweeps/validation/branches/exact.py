@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rfscale.sweeps.spaces.graphs.wiring import EARLIER, Given, Wired, output_node
+from rfscale.sweeps.spaces.graphs.wiring import EARLIER, Given, Wired, output_node, times
 from rfscale.sweeps.states.cells.maps import Map, Pair
 from rfscale.sweeps.states.compiled import CompiledSpace
-from rfscale.sweeps.validation.branches.hulls import Hull, of_extents, of_families, of_terms
+from rfscale.sweeps.validation.branches.hulls import Hull, of_extents, of_paths, of_terms
 from rfscale.sweeps.variables import AXIS_FIGURES
 
 if TYPE_CHECKING:
@@ -88,21 +88,26 @@ class ScaleNodes(UnionNodes):
     """Nodes of a space with skips or upsampling."""
 
     def maps(self, stage: int, nodes: np.ndarray) -> np.ndarray:
-        """Return shapes, and offsets of those that are kept, of nodes before a stage: the columns of an array."""
+        """Return shapes, and offsets of those that are kept, of nodes before a stage: the columns of an array.
+
+        The first row has the shape of the map that comes next; of each one kept there are 1 + `axes` rows.
+        """
         return np.asarray(self.graph.maps(stage)[:, self.graph.before(stage).state[nodes]])
 
     def read(self, stage: int, nodes: np.ndarray) -> Figures:
         source = self.space.stages[stage].source
         at = 1 + self.programs[stage].before.index(source) if source else 0
-        return by_axis(self.graph.figures_of(max(0, stage - 1), self.maps(stage, nodes)[max(0, 2 * at - 1)]))
+        row = 1 + (at - 1) * (1 + self.axes) if at else 0
+        return by_axis(self.graph.figures_of(max(0, stage - 1), self.maps(stage, nodes)[row]))
 
     def columns(self, stage: int, nodes: np.ndarray) -> np.ndarray:
         return self.maps(stage, nodes).T
 
     def hulls(self, stage: int, column: Sequence[int], images: Sequence[bool]) -> list[Hull | None]:
-        placed = [(column[0], 0), *zip(column[1::2], column[2::2], strict=True)]
+        kept = range(1, len(column), 1 + self.axes)
+        placed = [(column[0], (0,) * self.axes), *[(column[i], tuple(column[i + 1 : i + 1 + self.axes])) for i in kept]]
         shapes = self.graph.pool.shapes
-        return [of_families(shapes[n].families, by, at) for (n, by), at in zip(placed, images, strict=True)]
+        return [of_paths(shapes[n].paths, by, at) for (n, by), at in zip(placed, images, strict=True)]
 
     def sources(self, stage: int) -> Mapping[str, int]:
         return {str(output_node(name).layer): i for i, name in enumerate(self.programs[stage].before, start=1)}
@@ -146,7 +151,8 @@ class PairNodes(UnionNodes):
 def found_by(pair: Pair) -> Given:
     """Return what a stage finds after a state."""
     last, earlier = pair.last, pair.earlier
-    ratio = last.jump // earlier.jump if earlier is not None else 1
+    steps = zip(last.jump, earlier.jump, strict=True) if earlier is not None else ()
+    ratio = times(1, tuple([jump // before for jump, before in steps]) or 1)
     return Given(bool(last.terms), earlier is not None and bool(earlier.terms), ratio, pair.maps)
 
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from rfscale.engine.formulas.along_network import join
 from rfscale.sweeps.spaces.graphs.wiring import UPSAMPLING, ChainLayer, first_tap
-from rfscale.sweeps.states.effects import Placed
+from rfscale.sweeps.states.effects import Term
 from rfscale.sweeps.states.elements import set_bits
-from rfscale.sweeps.states.scales.families import Family, layer_family
+from rfscale.sweeps.states.scales.families import Family, Path, layer_path
 
 Ends = tuple[tuple[int, int], ...]  # first and last pixel of the entry of each phase
 Sizes = tuple[int, ...]  # by axis
@@ -44,8 +44,8 @@ class Hull(NamedTuple):
 
     @property
     def one_phase(self) -> bool:
-        """Whether nothing was upsampled: only where all axes are alike there are several phases."""
-        return len(self.ends[0]) == 1
+        """Whether nothing was upsampled on any axis."""
+        return all(len(ends) == 1 for ends in self.ends)
 
     @property
     def even(self) -> bool:
@@ -60,7 +60,9 @@ class Hull(NamedTuple):
     def after(self, layer: ChainLayer) -> Hull:
         """Return the boxes after a layer."""
         if layer.op in UPSAMPLING or not self.one_phase:
-            return self._through(_taps(layer), layer_family(layer))
+            path = layer_path(layer, len(self.ends))
+            axes = [_through(*read) for read in zip(self.ends, self.shift, path, strict=True)]
+            return Hull(tuple([a[0] for a in axes]), tuple([a[1] for a in axes]), joined=all(a[2] for a in axes))
         ends, shifts, joined = [], [], True
         for a, (((low, high),), jump) in enumerate(zip(self.ends, self.shift, strict=True)):
             k, d = layer.kernel[a], layer.dilation[a]
@@ -69,19 +71,6 @@ class Hull(NamedTuple):
             ends.append(((first, first + high - low + jump * d * (k - 1)),))
             shifts.append(jump * layer.stride[a])
         return Hull(tuple(ends), tuple(shifts), joined=joined)
-
-    def _through(self, taps: Sequence[Sequence[int]], family: Family) -> Hull:
-        """The boxes after a layer that is alike on all axes, of a map on one axis that stands for all."""
-        (ends,), (shift,) = self.ends, self.shift
-        n = len(ends)
-        blocks = n // gcd(n, family.down)
-        made, joined = [], True
-        for entry in range(family.up * blocks):
-            m, r = divmod(entry, family.up)
-            read = [_at(ends, shift, family.down * m + tap) for tap in taps[r]]
-            made.append((min([low for low, _ in read]), max([high for _, high in read])))
-            joined = joined and join(read)
-        return Hull((tuple(made),), (shift * family.down * blocks // n,), joined=joined)
 
     def spans(self, whole: Hull) -> bool:
         """Whether the box of every entry is that of a merge of this map with others."""
@@ -96,21 +85,28 @@ def of_extents(extent: Sizes, jump: Sizes, is_image: bool) -> Hull:
     return Hull(tuple([((0, e - 1),) for e in extent]), jump, is_image)
 
 
-def of_terms(terms: Iterable[Placed], jump: int) -> Hull:
+def of_terms(terms: Iterable[Term], jump: Sizes) -> Hull:
     """Return the boxes of a map of one phase whose paths read placed sets of pixels."""
-    found = [(first, first + bits.bit_length() - 1) for first, bits in terms]
-    return Hull((((min(a for a, _ in found), max(b for _, b in found)),),), (jump,))
+    ends: list[Ends] = []
+    for sets in zip(*terms, strict=True):
+        found = [(first, first + bits.bit_length() - 1) for first, bits in sets]
+        ends.append(((min([low for low, _ in found]), max([high for _, high in found])),))
+    return Hull(tuple(ends), jump)
 
 
-def of_families(families: Sequence[Family], moved: int, is_image: bool) -> Hull:
-    """Return the boxes of a map of several phases, moved by some pixels."""
-    n = lcm(*{f.up for f in families})
-    ends = []
-    for entry in range(n):
-        sets = [f.at(entry) for f in families]
-        low, high = min([first for first, _ in sets]), max([first + bits.bit_length() for first, bits in sets])
-        ends.append((low + moved, high - 1 + moved))
-    return Hull((tuple(ends),), (families[0].down * n // families[0].up,), is_image)
+def of_paths(paths: Sequence[Path], moved: Sizes, is_image: bool) -> Hull:
+    """Return the boxes of a map of several phases, moved by some pixels on each axis."""
+    axes, shifts = [], []
+    for families, by in zip(zip(*paths, strict=True), moved, strict=True):
+        n = lcm(*{f.up for f in families})
+        ends = []
+        for entry in range(n):
+            sets = [f.at(entry) for f in families]
+            low, high = min([first for first, _ in sets]), max([first + bits.bit_length() for first, bits in sets])
+            ends.append((low + by, high - 1 + by))
+        axes.append(tuple(ends))
+        shifts.append(families[0].down * n // families[0].up)
+    return Hull(tuple(axes), tuple(shifts), is_image)
 
 
 def united(hulls: Sequence[Hull]) -> Hull:
@@ -141,7 +137,20 @@ def _at(ends: Ends, shift: int, entry: int) -> tuple[int, int]:
     return low + shift * period, high + shift * period
 
 
+def _through(ends: Ends, shift: int, family: Family) -> tuple[Ends, int, bool]:
+    """The boxes after a layer on one axis, their shift, and whether the boxes that an entry reads are one together."""
+    n = len(ends)
+    blocks, taps = n // gcd(n, family.down), _taps(family)
+    made, joined = [], True
+    for entry in range(family.up * blocks):
+        m, r = divmod(entry, family.up)
+        read = [_at(ends, shift, family.down * m + tap) for tap in taps[r]]
+        made.append((min([low for low, _ in read]), max([high for _, high in read])))
+        joined = joined and join(read)
+    return tuple(made), shift * family.down * blocks // n, joined
+
+
 @lru_cache(maxsize=4096)
-def _taps(layer: ChainLayer) -> list[list[int]]:
+def _taps(family: Family) -> list[list[int]]:
     """The entries that each phase of a layer's entries reads."""
-    return [[first + tap for tap in set_bits(bits)] for first, bits in layer_family(layer).sets]
+    return [[first + tap for tap in set_bits(bits)] for first, bits in family.sets]

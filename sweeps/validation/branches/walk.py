@@ -339,6 +339,6 @@ def _kind(wiring: Wiring, axes: int) -> Kind:
     if not isinstance(last.layer, ChainLayer):
         return (MERGE,) * axes
     windows = windows_of(last.layer, axes)
-    if last.layer.op in UPSAMPLING and windows[0][1] > 1:
+    if last.layer.op in UPSAMPLING and any(s > 1 for _, s, _ in windows):
         return tuple([(0, s, 0) for _, s, _ in windows])
     return windows

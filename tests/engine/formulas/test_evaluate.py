@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numba
 import numpy as np
 import pytest
 import xarray as xr
@@ -11,6 +12,7 @@ import xarray as xr
 import rfscale as rf
 from rfscale.engine import FORMULAS
 from rfscale.engine.errors import InputError
+from rfscale.engine.formulas import evaluate as evaluation
 from rfscale.engine.kernels import formulas
 
 PUBLISHED, WINDOW = FORMULAS["published"], FORMULAS["closed_form"]["window"]
@@ -105,3 +107,14 @@ def test_bad_input(arguments, message):
 def test_bad_out(out):
     with pytest.raises(InputError, match=r"two contiguous float64 arrays of the shape \(2,\)"):
         rf.evaluate(["conv3"], [1.0, 2.0], out=out)
+
+
+@pytest.mark.parametrize("layers", [["conv3"], ["pool2", "conv3"], [(3, 1, 2)]])
+def test_parts_for_threads_are_all_of_the_points(layers, monkeypatch):
+    monkeypatch.setattr(evaluation, "MIN_POINTS", 100)
+    in_parts = []
+    for threads in (1, 2):
+        monkeypatch.setattr(numba, "get_num_threads", lambda threads=threads: threads)
+        in_parts.append(rf.evaluate(layers, S, P, out=(np.full_like(S, -1), np.full_like(S, -1))))
+    np.testing.assert_array_equal(*in_parts)
+    np.testing.assert_allclose(in_parts[0], one_by_one(layers, S, P), rtol=1e-9)

@@ -148,7 +148,7 @@ MANY = {"a": list(range(4)), "b": list(range(20)), "c": list(range(20))}
 
 
 def test_figures_are_the_same_on_any_number_of_cores(monkeypatch):
-    monkeypatch.setattr(workers, "MIN_NETWORKS", 1)
+    monkeypatch.setattr(workers, "MIN_SECONDS", 0)
     before = numba.get_num_threads()
     monkeypatch.setattr(workers, "_workers", lambda: 1)
     one = rf.sweep(rf.NetworkSpace(chain, MANY))["networks"].dataset
@@ -161,7 +161,7 @@ def test_figures_are_the_same_on_any_number_of_cores(monkeypatch):
 
 
 def test_errors_are_the_same_on_any_number_of_cores(monkeypatch):
-    monkeypatch.setattr(workers, "MIN_NETWORKS", 1)
+    monkeypatch.setattr(workers, "MIN_SECONDS", 0)
     factors = {**MANY, "bad": [701]}
     messages = []
     for number in (1, 2):

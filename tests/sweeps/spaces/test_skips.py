@@ -100,7 +100,7 @@ def test_costs_add_up_over_skips():
         ({"from": "y", "kernel": 3}, "from of stage 'x' is 'y', which is no earlier stage; "),
         ({"op": "upsample"}, r"stage 'x' needs 'scale' \(op upsample\)"),
         ({"op": "upsample", "scale": 2, "mode": "area"}, "mode of stage 'x' is 'area'; it must be nearest or bilinear"),
-        ({"op": "upsample", "scale": [[2, 3]]}, "has skips or upsampling, and windows that differ .*NetworkSpace"),
+        ({"op": "upsample", "scale": [[2, 3], [1, 2, 1]]}, r"a value of x_scale is .*; .* one for each of the 2 axes"),
         ({"op": "conv_transpose", "stride": 2}, r"stage 'x' needs 'kernel' \(op conv_transpose\)"),
     ],
 )  # fmt: skip

@@ -46,10 +46,10 @@ def test_which_levels_fit_does_not_depend_on_what_was_built_before():
     space = Space.from_dict(darts(cells=8, nodes=2))
     assert space.folded
     programs = compiled(space).axes[0].programs
-    whole = CellGraph(programs, 2, False)
+    whole = CellGraph(programs, 2, 1)
     assert whole.build(len(programs), 1 << 30) == len(programs)
     for memory in np.geomspace(4_000, whole.nbytes * 2, 40).astype(int).tolist():
-        assert CellGraph(programs, 2, False).build(len(programs), memory) == whole.build(len(programs), memory)
+        assert CellGraph(programs, 2, 1).build(len(programs), memory) == whole.build(len(programs), memory)
 
 
 def counted(space, by):

@@ -13,8 +13,8 @@ from rfscale.sweeps import Space
 from rfscale.sweeps.runs.blocks import Blocks
 from rfscale.sweeps.states.compiled import compiled
 from rfscale.sweeps.states.scales.families import Family, compose, reduced
+from rfscale.sweeps.states.scales.figures import AXIS_FIGURES, map_figures
 from rfscale.sweeps.states.scales.figures import FIGURES as FIGURES_OF_MAPS
-from rfscale.sweeps.states.scales.figures import map_figures
 from tests.oracles.scaled_sets import Architecture
 
 FIGURES = ("area", "extent", "jump", "overlap", "max_gap", "density")
@@ -230,7 +230,7 @@ def test_the_largest_entry_off_the_diagonal():
     """The example of docs/theory.md, 15.3."""
     period = 16
     x, y = Family(2, period, ((0, 7), (8, 3))), Family(2, period, ((0, 7), (10, 3)))
-    found = dict(zip(FIGURES_OF_MAPS, map_figures((x, y), 2), strict=True))
+    found = dict(zip((*FIGURES_OF_MAPS, *AXIS_FIGURES), map_figures(((x,), (y,)), 2), strict=True))
     assert (found["area"], found["extent"], found["box"], found["terms"], found["jump"]) == (12, 3, 12, 2, 8)
 
 

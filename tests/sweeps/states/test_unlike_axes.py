@@ -245,16 +245,16 @@ def test_branches_of_unlike_strides_and_centres_are_named():
         rf.sweep(Space.from_dict({**spec, "stages": [{"name": "s", "cell": "c"}]}))
 
 
-def test_cells_of_two_inputs_and_skips_need_square_windows():
-    nodes = [{"name": "n", "pick": 2, "of": ["c0", "c1"], "op": ["w", "v"]}]
-    cells = {"c": {"inputs": ["c0", "c1"], "nodes": nodes, "output": "n"}}
-    ops = {"w": {"kernel": [1, 3]}, "v": {"kernel": 3}}
-    with pytest.raises(InputError, match=r"has cells of two inputs .* these cells need square ones"):
-        Space.from_dict(
-            {"ops": ops, "cells": cells, "stages": [{"name": "a", "kernel": 3}, {"name": "b", "cell": "c"}]}
-        )
-    with pytest.raises(InputError, match="has skips or upsampling, and windows that differ between axes"):
-        Space.from_dict({"stages": [{"name": "a", "kernel": [[1, 3]]}, {"name": "b", "skip": "input"}]})
+def test_starts_that_differ_place_branches_apart():
+    """A slice that starts elsewhere on one axis is no other window, and still another place beside the identity."""
+    branches = [[], [{"op": "slice", "start": [0, 1]}]]
+    stages = [{"name": "a", "kernel": 3}, {"name": "b", "branches": branches, "aligned": False}]
+    space = Space.from_dict({"stages": stages})
+    found = figures_by_stage(space)["b"]
+    want = plain_figures(space.network(0), space.outputs(0)["b"])
+    assert found["extent"].tolist() == [want["extent"]] == [[3, 4]]
+    assert found["area"].tolist() == [want["area"]] == [12]
+    assert Space.from_dict({"stages": [{"name": "a", "choices": [[{"op": "slice", "start": [0, 1]}]]}]}).square
 
 
 # large spaces ---------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from rfscale.sweeps import Space
 from tests.sweeps.states.branching_spaces import EDGES, HEAD, NESTED, random_space
 from tests.sweeps.unlike_axes import INCEPTION, VOLUME
 from tests.sweeps.unlike_axes import random_space as unlike
+from tests.sweeps.validation.one_by_one import same_as_networks
 
 FIRST_SKIP = {
     "name": "first-skip",
@@ -29,41 +30,6 @@ OWN = {
     "box": lambda extent, jump, kernel, stride, dilation: (extent + (kernel - 1) * dilation * jump, jump * stride),
     "convs": lambda S, P, kernel, op: (S + kernel, P) if op == "conv" else (float("nan"), P),
 }
-
-
-def by_networks(space: Space, own: dict) -> dict[tuple[str, str, str], list[int]]:
-    """Numbers of valued, inexact, inside and inside inexact maps, by stage, formula and figure; one by one."""
-    out: dict = {}
-    sizes = dict(zip([s.name for s in space.stages], space.stage_sizes, strict=True))
-    for index in range(space.size):
-        try:
-            report = rf.validate(space.network(index), formulas=own)
-        except InputError:
-            continue  # no path
-        for stage, layer in space.outputs(index).items():
-            repeated = space.size // sizes[stage]
-            if index % repeated:
-                continue  # the same map as of an architecture before
-            overlaps = {"overlap": 0} if space.square else {f"overlap_{a}": i for i, a in enumerate(space.axes)}
-            for formula in report.formula.values.tolist():
-                for figure in ("area", *overlaps):
-                    cell = out.setdefault((stage, formula, figure), [0, 0, 0, 0])
-                    if layer == "input":
-                        known = formula != "published" or len(space.axes) == 2
-                        cell[0] += known
-                        cell[2] += known
-                        continue
-                    row = report.sel(layer=layer, formula=formula)
-                    exact, value = row.area, row.value
-                    if figure in overlaps:
-                        exact, value = row.overlap[overlaps[figure]], row.overlap_value[overlaps[figure]]
-                    error = float(abs(value - exact) / (exact if figure == "area" else 1))
-                    valued = error == error
-                    cell[0] += valued
-                    cell[1] += valued and error > 1e-9
-                    cell[2] += valued and bool(row.in_domain)
-                    cell[3] += valued and bool(row.in_domain) and error > 1e-9
-    return out
 
 
 BENT = {
@@ -94,13 +60,7 @@ def test_a_space_is_what_its_networks_say(spec):
     if space.size > 200:
         space = Space.from_dict({**spec, "stages": spec["stages"][:2]})
     assert space.size <= 300
-    report = rf.validate(space, formulas=OWN).sum(["kind", "overlap_bin"])
-    names = ("valued", "inexact", "inside", "inside_inexact")
-    for (stage, formula, figure), numbers in by_networks(space, OWN).items():
-        if formula == "path_variance":
-            continue
-        found = report.sel(stage=stage, formula=formula, figure=figure)
-        assert [found[name].item() for name in names] == numbers, (stage, formula, figure)
+    same_as_networks(space, OWN, rf.validate(space, formulas=OWN))
 
 
 @pytest.mark.parametrize("spec", [HEAD, INCEPTION], ids=lambda s: s["name"])

@@ -15,6 +15,9 @@ from rfscale.sweeps.validation.branches.drawn import choices_of, drawn_choices
 from tests.sweeps.states.test_cells_of_two_inputs import small
 from tests.sweeps.states.test_scales import CELLS, GOES_BACK
 from tests.sweeps.states.test_scales import random_space as scales
+from tests.sweeps.unlike_cells import SPACES as UNLIKE_CELLS
+from tests.sweeps.unlike_scales import CELLS as UNLIKE_UPSAMPLED
+from tests.sweeps.unlike_scales import PYRAMID, SHIFTED, UNET, VOLUME
 from tests.sweeps.validation.one_by_one import same_as_networks
 
 OWN = {
@@ -66,6 +69,7 @@ SPACES = {
     "pairs": small(ops=("none", "skip", "dil3"), repeat=(2, 1)),
     "pooled": small("max_pool", ops=("even", "odd"), repeat=(1, 2)),
     "pointwise": small("pointwise", ops=("none", "sep3"), repeat=(1, 1)),
+    **{f"unlike {spec['name']}": spec for spec in (UNET, PYRAMID, VOLUME, UNLIKE_UPSAMPLED, SHIFTED, *UNLIKE_CELLS)},
 }
 
 
@@ -92,13 +96,16 @@ def indices(space: Space, random: int, seed: int) -> list[int]:
     return [int(i) for i in out]
 
 
-@pytest.mark.parametrize("name", ["twice", "fpn", "pairs", "folded", "darts"])
+@pytest.mark.parametrize("name", ["twice", "fpn", "pairs", "folded", "darts", "unlike u-net", "unlike folded"])
 def test_a_sample_is_what_its_networks_say(name, monkeypatch):
-    spec = {**SPACES, "folded": SPACES["pairs"], "darts": rf.cells.darts(cells=3, nodes=2)}[name]
-    if name in ("folded", "darts"):
+    folded = {
+        "folded": SPACES["pairs"], "darts": rf.cells.darts(cells=3, nodes=2), "unlike folded": UNLIKE_CELLS[0]
+    }  # fmt: skip
+    spec = {**SPACES, **folded}[name]
+    if name in folded:
         monkeypatch.setattr(cells, "FOLDED_FROM", 5)
     space = Space.from_dict({**spec, "name": name})
-    assert bool(space.folded) == (name in ("folded", "darts"))
+    assert bool(space.folded) == (name in folded)
     drawn = 4 if name == "darts" else 30
     report = rf.validate(space, random=drawn, seed=1)
     assert report.attrs["random"] == drawn

@@ -17,7 +17,7 @@ from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 
 POINTWISE = """
 Gelu FastGelu QuickGelu BiasGelu BiasAdd BiasDropout BitmaskDropout BitmaskBiasDropout Swish QuantizeLinear
-SimplifiedLayerNormalization DequantizeLinear ReorderInput ReorderOutput QLinearLeakyRelu QLinearSigmoid Scale
+DequantizeLinear ReorderInput ReorderOutput QLinearLeakyRelu QLinearSigmoid Scale
 """.split()
 FAR_BELOW = 100 * NO_WEIGHT  # which no bias lifts
 _NCHWC = "com.microsoft.nchwc"

@@ -315,7 +315,8 @@ def _topk(k: Tracker, node: Node) -> list[Tracked]:
     return [out, out]
 
 
-@onnx("LayerNormalization", "RMSNormalization")
+@onnx("SimplifiedLayerNormalization", domain="com.microsoft")
+@onnx("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization")
 def _layer_norm(k: Tracker, node: Node) -> Any:
     x = node.inputs[0]
     out = k.statistic(x, range(node.attrs.get("axis", -1) % len(x.dims), len(x.dims)))

@@ -33,8 +33,10 @@ def sampled(k: Tracker, x: Any, grid: Any, mode: str, padding: str, corners: boo
     places = np.asarray(grid.value)
     if mode not in AROUND or padding not in ("zeros", "border", "reflection"):
         raise UnreadableError(f"it samples in a way that is not known ({mode}, {padding})")
-    if not np.isfinite(places).all() or (places != places[:1]).any():
-        raise UnreadableError("it samples each image of a batch elsewhere, or at places that are no numbers")
+    if not np.isfinite(places).all():
+        raise UnreadableError("it samples at places that are no numbers")
+    if (places != places[:1]).any():
+        raise UnreadableError("it samples each entry of a batch elsewhere")
     axes = places.shape[-1]
     for axis in range(axes):
         here = np.moveaxis(places[0, ..., axes - 1 - axis], axis, 0).reshape(places.shape[1 + axis], -1)

@@ -21,6 +21,7 @@ from rfscale.engine.readers.tensors.layout import (
     spatial,
     whole_axis,
     with_dim,
+    without_place,
 )
 from rfscale.engine.readers.tensors.operators import spatial_ops as sp
 from rfscale.engine.readers.tensors.operators.joins import concatenate
@@ -219,5 +220,6 @@ def _windows(k: Tracker, x: Tracked, dim: int, size: int, step: int) -> Tracked:
     x = sp.whole_dim(k, x, d)
     axis = x.dims[d][0].axis
     kernel, stride = ([n if a == axis else 1 for a in range(len(x.map))] for n in (size, step))
-    dims = (*with_dim(x.dims, d, whole_axis(axis, count)), neutral(size))
-    return k.after(x, "avg_pool", dims, kernel=kernel, stride=stride)
+    dims = with_dim(x.dims, d, whole_axis(axis, count))
+    read = k.after(x, "avg_pool", dims, kernel=kernel, stride=stride)
+    return replace(read, dims=(*dims, without_place(size, of=(read.layer,))))

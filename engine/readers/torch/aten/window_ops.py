@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from rfscale.engine.readers.tensors.layout import UnreadableError, regroup, some_of, spatial
+from rfscale.engine.readers.tensors.layout import (
+    UnreadableError,
+    check_place,
+    joined,
+    regroup,
+    some_of,
+    spatial,
+    without_place,
+)
 from rfscale.engine.readers.tensors.operators import spatial_ops as sp
 from rfscale.engine.readers.tensors.operators import window_ops as wd
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
@@ -284,7 +292,8 @@ def _im2col(k: Tracker, x: Tracked, kernel: Any, dilation: Any, padding: Any, st
         return replace(x, dims=regroup(tuple(split[d] for d in (0, 1, 3, 5, 2, 4)), shape))
     k.shape = (*x.shape[:2], *_positions(x.shape[-2:], kernel, dilation, padding, stride))
     out = wd.window(k, "avg_pool", x, kernel, stride, padding * 2, dilation)
-    return replace(out, dims=(out.dims[0], some_of(x.dims[1], shape[1]), out.dims[2] + out.dims[3]))
+    entries = without_place(kernel[0] * kernel[1], of=(out.layer,)) if isinstance(out, Tracked) else ()
+    return replace(out, dims=(out.dims[0], joined((*x.dims[1], *entries)), out.dims[2] + out.dims[3]))
 
 
 @aten("col2im")
@@ -296,6 +305,7 @@ def _col2im(k: Tracker, x: Tracked, size: Any, kernel: Any, dilation: Any, paddi
     if kernel == stride and dilation == [1, 1] and padding == [0, 0] and spatial(x.dims[1]):
         split = regroup(x.dims, [batch, channels, *kernel, *count])
         return replace(x, dims=regroup(tuple(split[d] for d in (0, 1, 4, 2, 5, 3)), k.shape))
+    check_place(x.dims[1])
     x = replace(x, dims=regroup(x.dims, [batch, x.shape[1], *count]))
     spans = zip(size, count, kernel, dilation, padding, stride, strict=True)
     extra = [n - ((c - 1) * s - 2 * p + d * (f - 1) + 1) for n, c, f, d, p, s in spans]

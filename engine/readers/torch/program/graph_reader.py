@@ -43,7 +43,7 @@ def read_program(
     graph = program.graph_module
     placeholders = {n.name: n for n in graph.graph.nodes if n.op == "placeholder"}
     image = placeholders[inputs[0]]
-    tracker, first, channels = image_tracker(tuple(image.meta["val"].shape), axes)
+    tracker, first, channels = image_tracker(_ints(image.meta["val"].shape), axes)
     reader = GraphReader(tracker, Unknowns(unknown, "torch"), Masks(program))
     values: dict[Any, Any] = {image: first}
     note_from_stacks(program)
@@ -91,6 +91,10 @@ class GraphReader:
             self.tracker.path = next(reversed(stack.values()))[0]
 
     def _call(self, graph: Any, node: Any, values: dict[Any, Any]) -> None:
+        size = node.meta.get("val")
+        if type(size).__name__ == "SymInt" and (known := _int(size)) is not None:
+            values[node] = known
+            return
         given, named = _positional(node) if node.kwargs else (node.args, {})
         args = _resolve(given, values)
         target = node.target
@@ -244,7 +248,13 @@ def _shape(node: Any) -> Any:
 
 
 def _ints(shape: Any) -> Shape:
-    return tuple(shape)
+    """Sizes as numbers; those that a program leaves open as they were when it was exported."""
+    return tuple(n if (known := _int(n)) is None else known for n in shape)
+
+
+def _int(size: Any) -> int | None:
+    """A size as a number: where it is open, that of the example of the export; None where values decide it."""
+    return size if isinstance(size, int) else getattr(size.node, "hint", None)
 
 
 def _constant(node: Any) -> Any:

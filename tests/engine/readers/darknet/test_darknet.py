@@ -96,6 +96,13 @@ def test_groups_strides_and_squeezing(written):
     assert profile.extent.values[-1].tolist() == [15, 15]
 
 
+def test_softmax_is_over_a_whole_map_or_over_the_channels_of_each_entry(written):
+    each = rf.load(written(net(32) + conv(8) + section("softmax", spatial=1)))
+    assert rf.profile(each).extent.values[-1].tolist() == [3, 3]
+    whole = rf.load(written(net(32) + conv(8) + section("softmax", groups=1)))
+    assert rf.footprint(whole, whole.outputs[0], (0, 0), (32, 32)).values.all()
+
+
 def test_blocks_of_pixels_are_noted(written):
     assert "reorg" in str(rf.load(written(files.yolov2())).assumed)
 

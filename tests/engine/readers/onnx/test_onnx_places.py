@@ -58,6 +58,20 @@ def test_nodes_in_any_order():
     assert [n.op_type for n in proto.graph.node] == ["MaxPool", "Relu", "Conv"]
 
 
+@pytest.mark.parametrize("domain", ["", "com.microsoft"])
+def test_a_norm_of_onnxruntime_along_a_row(domain):
+    from onnx import helper
+
+    norm = helper.make_node("SimplifiedLayerNormalization", ["c", "s"], ["y"], domain=domain, axis=-1)
+    conv = node("Conv", "x", "w", to="c", pads=[1, 1, 1, 1])
+    proto = model([conv, norm], w=weights(1, 1, 3, 3), s=np.ones(9, np.float32))
+    proto.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    proto.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", 1, [1, 1, 8, 9]))
+    net = rf.load(proto)
+    found = rf.footprint(net, net.outputs[0], (4, 0), (8, 9)).values
+    np.testing.assert_array_equal(found, (abs(np.arange(8) - 4) <= 1)[:, None] & np.ones(9, bool))
+
+
 N = 12
 
 

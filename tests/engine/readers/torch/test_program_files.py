@@ -231,6 +231,28 @@ def test_symbolic_sizes_inside_are_read(tmp_path, monkeypatch):
     assert str(load_program("chosen.pt2").graph) == str(load_program("chosen.pt2", trust=True).graph)
 
 
+def test_a_program_in_memory_of_open_sizes_is_read_at_those_of_its_example():
+    import torch
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.last = torch.nn.Conv2d(3, 4, 3, 2, 1), torch.nn.Conv2d(4, 2, 3)
+
+        def forward(self, x):
+            y = self.conv(x)
+            b, c, h, w = y.shape
+            y = y.view(b, c, h * w).softmax(1).view(b, c, h, w)
+            return self.last(torch.nn.functional.interpolate(y, size=(2 * h, 2 * w))) + torch.arange(2 * w - 2)
+
+    auto = torch.export.Dim.AUTO
+    example = (torch.zeros(2, 3, 20, 24),)
+    fixed = torch.export.export(Net().eval(), example)
+    free = torch.export.export(Net().eval(), example, dynamic_shapes=({0: auto, 2: auto, 3: auto},))
+    assert rf.load(free).to_dict() == rf.load(fixed).to_dict()
+    assert rf.load(free).input_size == (20, 24)
+
+
 def test_trust_is_for_programs():
     with pytest.raises(InputError, match=r"resnet50 is no file that may run code; leave trust out"):
         rf.load("resnet50", trust=True)
