@@ -143,6 +143,10 @@ def added_product(q, k, v, _):
     return weighed(torch.addcmul(scores(q, k), (~lower(q)).to(q.dtype), one, value=-1e9).softmax(-1), v)
 
 
+def bounded(q, k, v, _):
+    return weighed(torch.minimum(scores(q, k), (lower(q).to(q.dtype) * 2 - 1) * 1e9).softmax(-1), v)
+
+
 def filled_with_zeros(q, k, v, _):
     """Without softmax a score of zero has no weight."""
     return weighed(scores(q, k).masked_fill(~lower(q), 0), v)
@@ -183,6 +187,7 @@ def einsum_of_a_part(q, k, v, _):
 ACTS = [not_itself, causal_replaced, zeros_before_softmax, keys_first, keys_first_linear, keys_first_masked, decaying]
 ACTS += [something_of_each_query, after_softmax, after_softmax_scaled_again, blocks_after_softmax, values_as_keys]
 ACTS += [keys_first_after_softmax, subtracted, subtracted_from, whole_numbers_added, added_many_times, added_product]
+ACTS += [bounded]
 ACTS += [filled_with_zeros, only_before, decaying_weights, averages, constant_sums, einsum_with_a_mask]
 ACTS += [einsum_of_a_part, heads_of_two_masks]
 
