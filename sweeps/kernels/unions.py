@@ -332,10 +332,10 @@ def union_figures(begin, end, masks, component, first, inside, start, extent, ju
         the union of all terms there, jump, longest gap of that.
     """
     words, axes = masks.shape[1], start.shape[0]
-    longest = np.int64(1)
+    longest = np.int64(1)  # of a union, whose terms may be far apart
     for a in range(axes):
         for e in range(extent.shape[1]):
-            longest = max(longest, extent[a, e])
+            longest = max(longest, start[a, e] + extent[a, e])
     size = 4
     while size < 4 * longest:
         size *= 2

@@ -11,6 +11,8 @@ import pytest
 import rfscale as rf
 from rfscale.engine import InputError
 from rfscale.sweeps import Space
+from rfscale.sweeps.kernels import unions as kernels
+from rfscale.sweeps.kernels.plain import plain
 from rfscale.sweeps.runs.blocks import Blocks
 from rfscale.sweeps.spaces.graphs.wiring import chain_wiring
 from rfscale.sweeps.states.compiled import compiled
@@ -60,6 +62,21 @@ def test_figures_are_those_of_plain_sets(spec):
         assert figures["extent"][index] == axis[-1] - axis[0] + 1
         assert figures["max_gap"][index] == max((b - a - 1 for a, b in pairwise(axis)), default=0)
         assert figures["terms"][index] == sum(not any(a < b for b in found) for a in {frozenset(s) for s in found})
+
+
+@pytest.mark.parametrize(("axes", "gap"), [(2, 600), (3, 20)])
+def test_terms_may_lie_farther_apart_than_they_are_wide(axes, gap, monkeypatch):
+    """As Python runs the kernel: compiled, it would write beyond its arrays without a word."""
+    monkeypatch.setattr(kernels, "union_figures", plain(kernels.union_figures))
+    apart = {"name": "apart", "aligned": False, "branches": [[], [{"op": "slice", "start": gap}]]}
+    last = {"name": "last", "kernel": [1, 3], "stride": [1, 2]}
+    space = Space.from_dict({"axes": axes, "stages": [{"name": "stem", "kernel": [1, 2]}, apart, last]})
+    found = rf.sweep(space)["last"]
+    for index in range(space.size):
+        want = rf.profile(space.network(index)).isel(layer=-1)
+        for name in ("area", "extent", "overlap", "max_gap"):
+            assert found[name].values.ravel()[index] == np.ravel(want[name].values)[0], (index, name)
+        assert found.terms.values.ravel()[index] == 2
 
 
 def test_a_chain_is_a_graph_of_one_path():
