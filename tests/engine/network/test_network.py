@@ -213,6 +213,14 @@ def test_builder_reads_the_layer_before():
         b.conv("z", kernel=3, inputs=5)
 
 
+@pytest.mark.parametrize("made", [list, np.array])
+def test_builder_keeps_what_it_was_given(made):
+    b, kernel = NetworkBuilder(), made([3, 3])
+    b.conv("a", kernel=kernel)
+    kernel[0] = 7
+    assert b.build().layers[0].params["kernel"] == (3, 3)
+
+
 def test_aligned_tells_branches_of_one_centre():
     def merged(padding):
         b = NetworkBuilder()
