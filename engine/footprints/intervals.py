@@ -104,7 +104,7 @@ class Intervals:
             )
         bounds: list[Bounds] = []
         only = self.bounds[0] if n == 1 else None
-        rises = self.rises and layer.down >= 0
+        rises = n > 1 and self.rises and layer.down >= 0
         for o in range(layer.up * blocks):
             outermost = layer.outermost[o] if only else None
             if only and outermost:  # one phase: the outermost entries have the outermost pixels

@@ -69,7 +69,7 @@ class Map:
 
 
 class SharedLayers:
-    """Interior figures of the last outputs of networks, and their costs."""
+    """Interior figures of the last outputs of networks of as many axes, and their costs."""
 
     def __init__(self) -> None:
         self._forget()

@@ -131,5 +131,4 @@ def _in_threads(kernel: Callable[..., object], *given: np.ndarray) -> None:
 
     cuts = [n * i // (PARTS * threads) for i in range(PARTS * threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
-        for call in [pool.submit(lambda ends: kernel(*given, *ends), ends) for ends in pairwise(cuts)]:
-            call.result()
+        list(pool.map(lambda ends: kernel(*given, *ends), pairwise(cuts)))

@@ -9,7 +9,7 @@ from rfscale.engine.errors import nearest, visible
 from rfscale.engine.network.layer import IMAGE, WRITTEN, written
 from rfscale.engine.network.network import Network
 from rfscale.engine.network.ops import OPS
-from rfscale.engine.network.spec import INPUT_CHANNELS, Written
+from rfscale.engine.network.spec import INPUT_CHANNELS, Written, layer_inputs
 
 
 class NetworkBuilder:
@@ -54,13 +54,19 @@ class NetworkBuilder:
         return Network.from_dict({**self._network, "layers": self._layers, "outputs": outputs})
 
 
+def _source(inputs: str | Iterable[str], layer: str) -> str | tuple[str, ...]:
+    if isinstance(inputs, str):
+        return inputs
+    return tuple(inputs) if isinstance(inputs, Iterable) else layer_inputs(inputs, layer)
+
+
 def _method(op: str) -> Callable[..., str]:
     def layer(
         self: NetworkBuilder, name: str | None = None, *, inputs: str | Iterable[str] | None = None, **params: Any
     ) -> str:
         layers = self._layers
         label = name or f"{op}{len(layers) + 1}"
-        source = self._last if inputs is None else inputs if isinstance(inputs, str) else tuple(inputs)
+        source = self._last if inputs is None else _source(inputs, f"layer {label!r}")
         key = (op, label, source, *params, *params.values(), *map(type, params.values()))
         try:
             known = WRITTEN.get(key)

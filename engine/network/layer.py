@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -81,7 +82,7 @@ def written(
     `WRITTEN` has it once it was read: by `key`, which holds all of this and the types of the parameters, where each of
     them is one number or word; else by `_key`, which says the same at twice the time.
     """
-    spec = {"name": name, "op": op, **{k: list(v) if type(v) is list else v for k, v in params.items()}}
+    spec = {"name": name, "op": op, **{k: copy(v) for k, v in params.items()}}
     spec["inputs"] = source if isinstance(source, str) else list(source)
     if _PLAIN.issuperset(map(type, params.values())):
         return Written(spec, key)

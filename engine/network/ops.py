@@ -82,7 +82,16 @@ def _window_size(p: Values, a: int, n: int) -> int:
         return _row_size(p, a, n)
     if n % block:
         raise InputError(f"block {block} does not divide the map's {n} entries")
-    return n // block * _row_size(p, a, block)
+    return n // block * _outputs_of_block(p, a, block)
+
+
+def _outputs_of_block(p: Values, a: int, block: int) -> int:
+    size = _row_size(p, a, block)
+    if size < 1:
+        span = p["dilation"][a] * (p["kernel"][a] - 1) + 1
+        problem = f"a window of {span} entries does not fit into a block of {block}"
+        raise InputError(problem, remedy="give a larger block or padding")
+    return size
 
 
 def _row_size(p: Values, a: int, n: int) -> int:
@@ -98,7 +107,7 @@ def _row_size(p: Values, a: int, n: int) -> int:
 def _window(p: Values, a: int, n: int | None) -> AxisMap:
     block = _block(p, a)
     row = window_map(p["kernel"][a], p["stride"][a], p["dilation"][a], same_padding(p, a, block or n)[0])
-    return block_map(row, block, _row_size(p, a, block)) if block else row
+    return block_map(row, block, _outputs_of_block(p, a, block)) if block else row
 
 
 def _same_needs_size(p: Values) -> bool:

@@ -64,7 +64,7 @@ def fill_all(figures: NetworkFigures, out: Arrays, progress: Progress | None = N
     step = min(max((size - begin) // (32 * workers), PIECE[0]), PIECE[1])
     pieces = [(start, min(start + step, size)) for start in range(begin, size, step)]
     if not alone:
-        pieces = _together(figures, out, deque(pieces), here, progress)
+        pieces = _together(figures, out, pieces, here, progress)
     for piece in pieces:
         here(*piece)
 
@@ -72,7 +72,7 @@ def fill_all(figures: NetworkFigures, out: Arrays, progress: Progress | None = N
 def _together(
     figures: NetworkFigures,
     out: Arrays,
-    pieces: deque[Piece],
+    pieces: list[Piece],
     here: Callable[[int, int], None],
     progress: Progress | None,
 ) -> list[Piece]:
@@ -81,19 +81,17 @@ def _together(
     Neighbours have most in common: this process begins with the first, and each other one has a range of its own.
     """
     left, failed = set(pieces), False
-    others = _workers() - 1
-    share = -(-len(pieces) // (others + 1))
-    queues = [deque(pieces.pop() for _ in range(min(share, len(pieces)))) for _ in range(others)]
-    queues = [deque(reversed(queue)) for queue in queues if queue]
-    every = [pieces, *queues]
+    share = -(-len(pieces) // _workers())
+    every = [deque(pieces[i : i + share]) for i in range(0, len(pieces), share)]
+    mine, *theirs = every
 
     def next_of(own: deque[Piece]) -> Piece | None:
         longest = max(every, key=len)
         return own.popleft() if own else longest.pop() if longest else None
 
-    with _processes(figures, len(queues)) as connections:
+    with _processes(figures, len(theirs)) as connections:
         given: dict[Any, deque[Piece]] = {connection: deque() for connection in connections}
-        own = dict(zip(connections, queues, strict=True))
+        own = dict(zip(connections, theirs, strict=True))
 
         def give(connection: Any) -> None:
             while len(given[connection]) < AHEAD and not failed:
@@ -107,7 +105,7 @@ def _together(
         for connection in connections:
             give(connection)
         while any(given.values()) or (any(every) and not failed):
-            piece = None if failed else next_of(pieces)
+            piece = None if failed else next_of(mine)
             if piece is not None:
                 try:
                     here(*piece)

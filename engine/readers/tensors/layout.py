@@ -142,7 +142,15 @@ def some_of(dim: Dim, size: int) -> Dim:
 
 
 def picked(dim: Dim, table: Sequence[int]) -> Dim:
-    """Return a dim of the entries of one without spatial factors that a table names."""
+    """Return a dim of the entries of one without spatial factors that a table names.
+
+    Raises
+    ------
+    UnreadableError
+        Where these are some of several of which a constant took entries out.
+    """
+    if has_some_gone(dim) and len({*table}) < length(dim):
+        raise UnreadableError("it reads some of the channels of which a constant took entries out")
     if len(dim) == 1 and dim[0].stride == ONE_OF_THEM:
         places = [place for place, entry in enumerate(table) if entry == dim[0].place]
         if len(places) == 1:

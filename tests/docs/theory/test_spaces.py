@@ -278,3 +278,35 @@ def test_15_3_the_largest_entry_may_have_two_phases() -> None:
         return len({(a, b) for s in (x, y) for a in s[u] for b in s[v]})
 
     assert [area(0, 0), area(1, 1), area(0, 1), area(1, 0)] == [9, 8, 12, 12]
+
+
+def test_15_4_boxes_alone_tell_that_a_box_is_the_footprint() -> None:
+    draw = random.Random(154)
+
+    def box(pixels: set[int]) -> set[int]:
+        return set(range(min(pixels), max(pixels) + 1))
+
+    met = Counter[str]()
+    for _ in range(300):
+        up, down = draw.randint(1, 3), draw.randint(1, 4)  # the map that a layer reads: entries up*m + r, moved by down
+        sets = [set(draw.sample(range(8), draw.randint(1, 6))) for _ in range(up)]
+        entries = [{x + e // up * down for x in sets[e % up]} for e in range(24)]
+        kernel, stride, dilation = draw.randint(1, 4), draw.randint(1, 3), draw.randint(1, 2)
+        reads = [[stride * o + dilation * k for k in range(kernel)] for o in range(4)]
+        after = [set().union(*(entries[e] for e in own)) for own in reads]
+        for own, found in zip(reads, after, strict=True):
+            boxes = [box(entries[e]) for e in own]
+            if all(entries[e] == box(entries[e]) for e in own) and set().union(*boxes) == box(set().union(*boxes)):
+                assert found == box(found)
+                met["layer"] += 1
+        branch = {x + draw.randint(0, 3) for x in draw.sample(range(6), 3)}
+        whole = after[0] | branch
+        if after[0] == box(after[0]) == box(whole):
+            assert whole == box(whole)
+            met["merge"] += 1
+        if all(found == box(found) for found in after):
+            steps = {end(b) - end(a) for a, b in itertools.pairwise(after) for end in (min, max)}
+            if len(steps) == 1:
+                assert len(after[0] & after[1]) == max(0, len(after[0]) - steps.pop())
+                met["overlap"] += 1
+    assert min(met[name] for name in ("layer", "merge", "overlap")) > 10

@@ -209,6 +209,16 @@ def test_builder_reads_the_layer_before():
     assert b.build().map_sizes()["sum"] == (8, 8)
     with pytest.raises(AttributeError, match="did you mean"):
         b.cnov(kernel=3)
+    with pytest.raises(InputError, match="inputs of layer 'z' is 5; it must be a layer's name"):
+        b.conv("z", kernel=3, inputs=5)
+
+
+@pytest.mark.parametrize("made", [list, np.array])
+def test_builder_keeps_what_it_was_given(made):
+    b, kernel = NetworkBuilder(), made([3, 3])
+    b.conv("a", kernel=kernel)
+    kernel[0] = 7
+    assert b.build().layers[0].params["kernel"] == (3, 3)
 
 
 def test_aligned_tells_branches_of_one_centre():
@@ -271,6 +281,10 @@ BAD = {
     "zero input_size": ({"input_size": 0, "layers": [CONV]}, "must lie between 1"),
     "axes": ({"axes": 4, "layers": [CONV]}, "between 1 and 3"),
     "shrunk": ({"input_size": 4, "layers": [CONV, CONV]}, "'conv2' (conv) leaves nothing of its 2×2 input"),
+    "shrunk blocks": (
+        {"input_size": 25, "layers": [{"kernel": 2, "dilation": 6, "block": 5}]},
+        "layer 'conv1': a window of 7 entries does not fit into a block of 5; give a larger block",
+    ),
     "sizes": (
         {"input_size": 8, "layers": [{"name": "a", **CONV}, {"op": "add", "inputs": ["a", "input"]}]},
         "different sizes: 'a' is 6×6, 'input' is 8×8",
@@ -304,6 +318,7 @@ ANALYSES = {
     ),
     "same needs a size": ([{"kernel": 3, "stride": 2, "padding": "same"}], "depends on the size of its map"),
     "resize needs a size": ([{"op": "resize", "size": 7}], "depends on the size of its map"),
+    "small blocks": ([{"kernel": 2, "dilation": 6, "block": [9, 5]}, CONV], "does not fit into a block of 5"),
     "endless strides": ([{"kernel": 3, "stride": 2**20}] * 3, "beyond 2^53 pixels"),
     "wide kernel": ([{"kernel": 2**30}], "table of 1073741824 taps"),
     "phases": ([{"op": "upsample", "scale": 1024}] * 3, "repeats only after"),

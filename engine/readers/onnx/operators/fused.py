@@ -11,7 +11,7 @@ from rfscale.engine.readers.onnx.graph.image import NHWC
 from rfscale.engine.readers.onnx.graph.node import Node
 from rfscale.engine.readers.onnx.operators.registry import onnx, rewritten
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial, with_dim
-from rfscale.engine.readers.tensors.operators.left_out import NO_WEIGHT
+from rfscale.engine.readers.tensors.operators.left_out import NO_WEIGHT, far_below
 from rfscale.engine.readers.tensors.operators.products import attend, weighted
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 
@@ -19,6 +19,7 @@ POINTWISE = """
 Gelu FastGelu QuickGelu BiasGelu BiasAdd BiasDropout BitmaskDropout BitmaskBiasDropout Swish QuantizeLinear
 DequantizeLinear ReorderInput ReorderOutput QLinearLeakyRelu QLinearSigmoid Scale
 """.split()
+FAR_BELOW = 100 * NO_WEIGHT  # which no bias lifts
 _NCHWC = "com.microsoft.nchwc"
 _MOVED = """
 Conv MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool ConvTranspose QLinearConv BatchNormalization
@@ -176,26 +177,38 @@ def _attention(k: Tracker, node: Node) -> list[Any]:
     after = weights.shape[-1] // 3
     k.shape = (*x.shape[:-1], after)
     t = weighted(k, x, -1, x.shape[-1], after)
-    mask = _added_to_scores(node, 3, (x.shape[1], x.shape[1]))
-    out = attend(k, t, t, t, mask, causal=bool(node.attrs.get("unidirectional")))
+    given = [*node.inputs, *[None] * 6]
+    mask, bias = (given[5], None) if node.op == "QAttention" else (given[3], given[5])
+    out = _attended(k, node, t, t, t, mask, bias)
     return [out, *[Constant(())] * (node.outputs - 1)]
 
 
-def _added_to_scores(node: Node, keeps_at: int, shape: tuple[int, int]) -> Constant | None:
-    """What a mask and a bias, the input 5, add to the scores of each query; the most that any head or image gets.
+def _attended(k: Tracker, node: Node, q: Any, key: Any, v: Any, mask: Any, bias: Any) -> Any:
+    """Attention with a mask and a bias of the scores; a key stays that any head or image reads."""
+    keeps, more = (c.value if isinstance(c, Constant) else None for c in (mask, bias))
+    one_way = bool(node.attrs.get("unidirectional"))
+    if keeps is None and more is None:
+        return attend(k, q, key, v, causal=one_way)
+    total = np.zeros((1, 1, q.shape[1], key.shape[1]))
+    if keeps is not None:
+        total = total + np.where(_keys_kept(keeps, *total.shape[2:]), 0, FAR_BELOW)
+    if more is not None:
+        total = total + more
+    if one_way:
+        total = np.where(np.tri(*total.shape[2:]) > 0, total, -np.inf)
+    left = ~far_below(total, -1).all((0, 1))
+    return attend(k, q, key, v, Constant(left.shape, left))
 
-    A mask has 1 for the keys that stay, for all queries or for each, or says how many of the first stay.
-    """
-    given = (*node.inputs, *[None] * 6)
-    keeps, bias = (v.value if isinstance(v, Constant) else None for v in (given[keeps_at], given[5]))
-    total = np.zeros(shape)
-    if keeps is not None and keeps.ndim == 1 and keeps.size == 1:
-        keeps = (np.arange(shape[1]) < keeps)[None]
-    if keeps is not None and keeps.ndim in (2, 3) and keeps.shape[-1] == shape[1]:
-        total = total + np.where((keeps != 0).any(0), 0.0, NO_WEIGHT)
-    if bias is not None:
-        total = total + bias.max(axis=tuple(range(bias.ndim - 2)))
-    return Constant(shape, total) if total.any() else None
+
+def _keys_kept(keeps: np.ndarray, queries: int, count: int) -> np.ndarray:
+    """Which keys a mask keeps, for each image, head and query: 1 for those that stay, or how many of the first do."""
+    if keeps.shape == (1,):
+        return (np.arange(count) < keeps)[None, None, None]
+    if keeps.ndim == 2 and keeps.shape[1] == count:
+        return (keeps != 0)[:, None, None]
+    if keeps.ndim == 3 and keeps.shape[1:] == (queries, count):
+        return (keeps != 0)[:, None]
+    raise UnreadableError(f"its mask has the shape {'×'.join(map(str, keeps.shape))}, which has no rule")
 
 
 @onnx("MultiHeadAttention", domain="com.microsoft")
@@ -206,7 +219,7 @@ def _multi_head(k: Tracker, node: Node) -> list[Any]:
     if any(isinstance(x, Tracked) and spatial(x.dims[-1]) for x in (q, key, v)):
         raise UnreadableError("it reads pixels as channels")
     k.shape = (*q.shape[:-1], v.shape[-1])
-    mask = _added_to_scores(node, 4, (q.shape[1], key.shape[1]))
-    out = attend(k, q, key, v, mask, causal=bool(node.attrs.get("unidirectional")))
+    mask, bias = [*node.inputs, *[None] * 6][4:6]
+    out = _attended(k, node, q, key, v, mask, bias)
     out = Tracked(out.layer, out.map, with_dim(out.dims, 2, neutral(v.shape[-1])))
     return [out, *[Constant(())] * (node.outputs - 1)]

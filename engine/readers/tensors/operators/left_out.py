@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import reduce
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,16 +27,14 @@ from rfscale.engine.readers.tensors.layout import (
     mixed,
     spatial,
     weights_of,
-    whole_axis,
     with_dim,
     without_place,
 )
-from rfscale.engine.readers.tensors.operators.spatial_ops import narrow, pad_dim
+from rfscale.engine.readers.tensors.operators.spatial_ops import inside
 from rfscale.engine.readers.tensors.relations import Relation, related
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 
 NO_WEIGHT = -1e4  # a number added to a score from which on its weight is zero
-MAX_RECTANGLES = 32  # each of which is a slice put back to its place
 OTHER_KEYS = "its mask leaves each query other keys"
 
 
@@ -62,16 +59,21 @@ def without_entries(k: Tracker, t: Tracked, gone: np.ndarray, low: float = 0) ->
         return _without_weights(k, t, gone)
     if not k.has_values:  # of a sequence of maps, each has its part of the constant
         return t
+    kept, dims = _channels_apart(t, gone, [d for d, dim in enumerate(t.dims) if not spatial(dim)])
+    out = t if kept.all() else inside(k, t, _on_the_map(t, kept))
+    return replace(out, dims=dims)
+
+
+def _channels_apart(t: Tracked, gone: np.ndarray, channels: Sequence[int]) -> tuple[np.ndarray, Dims]:
+    """What a constant leaves of any channel, and the dims: marked where it leaves more of some channels."""
     kept: Any = ~gone.reshape((1,) * (len(t.shape) - gone.ndim) + gone.shape)
     dims = t.dims
-    for d, dim in enumerate(t.dims):
-        if not spatial(dim):
-            some = kept.any(d, keepdims=True)
-            if not (kept == some).all():
-                dims = with_dim(dims, d, mixed(length(dim), some_gone=True))
-            kept = some
-    out = t if kept.all() else _inside(k, t, _on_the_map(t, kept))
-    return replace(out, dims=dims)
+    for d in channels:
+        some = kept.any(d, keepdims=True)
+        if not (kept == some).all():
+            dims = with_dim(dims, d, mixed(length(dims[d]), some_gone=True))
+        kept = some
+    return kept, dims
 
 
 def known_numbers(c: Any) -> np.ndarray | None:
@@ -91,11 +93,11 @@ def scaled(c: Any, by: Any) -> Any:
 def added(k: Tracker, total: Any, terms: Sequence[Any]) -> Any:
     """A sum of a tensor and others: a constant of minus infinity leaves nothing of it, one far below zero no score."""
     for c in terms:
-        known = isinstance(c, Constant) and c.value is not None and not c.varies
-        if isinstance(total, Tracked) and known and c.value.dtype.kind in "iuf":
-            nothing, no_weight = np.isneginf(c.value), weightless(total, c.value)
+        value = known_numbers(c) if isinstance(c, Constant) else None
+        if isinstance(total, Tracked) and value is not None and value.dtype.kind in "iuf":
+            nothing, no_weight = np.isneginf(value), weightless(total, value)
             low = -np.inf if (nothing == no_weight).all() else NO_WEIGHT
-            total = _masked(k, total, c.value <= NO_WEIGHT, no_weight, nothing, low)
+            total = _masked(k, total, value <= NO_WEIGHT, no_weight, nothing, low)
     return total
 
 
@@ -104,12 +106,15 @@ def weightless(t: Tracked, value: np.ndarray) -> np.ndarray:
 
     What is added to all keys of a query alike changes nothing, however far below zero it is.
     """
-    value, nothing = np.asarray(value, float), np.isneginf(value)
+    value = np.asarray(value, float)
     axis = _axis_of_keys(t, value)
-    if axis is None:
-        return nothing
+    return np.isneginf(value) if axis is None else far_below(value, axis)
+
+
+def far_below(value: np.ndarray, axis: int) -> np.ndarray:
+    """Which numbers are so far below the largest along an axis that softmax gives them no weight."""
     top = value.max(axis, keepdims=True)
-    return nothing | ((value <= top + NO_WEIGHT) & (value < top))
+    return np.isneginf(value) | ((value <= top + NO_WEIGHT) & (value < top))
 
 
 def _axis_of_keys(t: Tracked, value: np.ndarray) -> int | None:
@@ -127,20 +132,21 @@ def _masked(k: Tracker, t: Tracked, far: np.ndarray, no_weight: np.ndarray, noth
     if t.layer in k.products and far.any() and not far.all():
         raise UnreadableError("its mask leaves out some keys")
     out = without_entries(k, t, nothing)
-    along = [d for d, dim in enumerate(t.dims) if spatial(dim)]
-    full = np.broadcast_to(far, t.shape) if far.ndim <= len(t.dims) else far
-    if isinstance(out, Tracked) and any((full != full.take([0], d)).any() for d in along):
-        out = replace(out, layer=k.emit("pointwise", [t.layer]) if out.layer == t.layer else out.layer)
-        k.low.add(out.layer)
+    if isinstance(out, Tracked) and far.any() and k.has_values:
+        full = np.broadcast_to(far[(0,) * max(0, far.ndim - len(t.dims))], t.shape)
+        if any((full != full.take([0], d)).any() for d, dim in enumerate(t.dims) if spatial(dim)):
+            out = replace(out, layer=k.emit("pointwise", [t.layer]) if out.layer == t.layer else out.layer)
+            k.low.add(out.layer)
     return out
 
 
 def multiplied(k: Tracker, total: Any, factors: Sequence[Any]) -> Any:
     """A product of a tensor and others: a constant of zeros and one other number is a mask."""
     for c in factors:
-        if isinstance(total, Tracked) and isinstance(c, Constant) and c.value is not None and not c.varies:
-            zero, is_score = c.value == 0, any(has_no_place(dim) or weights_of(dim) for dim in total.dims)
-            if zero.any() and (is_score or len(others := c.value[~zero]) == 0 or (others == others[0]).all()):
+        value = known_numbers(c) if isinstance(c, Constant) else None
+        if isinstance(total, Tracked) and value is not None:
+            zero, is_score = value == 0, any(has_no_place(dim) or weights_of(dim) for dim in total.dims)
+            if zero.any() and (is_score or len(others := value[~zero]) == 0 or (others == others[0]).all()):
                 total = without_entries(k, total, zero)
     return total
 
@@ -210,33 +216,6 @@ def _on_the_map(t: Tracked, kept: np.ndarray) -> np.ndarray:
     return np.broadcast_to(full.transpose(order).reshape(size), t.map)
 
 
-def _inside(k: Tracker, t: Tracked, kept: np.ndarray) -> Tracked:
-    """The entries of some rectangles of a map, at their places."""
-    found = rectangles(kept)
-    if len(found) > MAX_RECTANGLES:
-        raise UnreadableError(f"it keeps {len(found)} rectangles of a map, more than {MAX_RECTANGLES}")
-    pieces = []
-    for rectangle in found:
-        piece: Any = replace(t, dims=tuple(whole_axis(a, n) for a, n in enumerate(t.map)))
-        for axis, (start, stop) in enumerate(rectangle):
-            piece = narrow(k, piece, axis, start, stop)
-            piece = pad_dim(k, piece, axis, start, t.map[axis] - stop)
-        pieces.append(piece)
-    return k.merge("concat", pieces, t.dims)
-
-
-def rectangles(kept: np.ndarray) -> list[list[tuple[int, int]]]:
-    """Take what is kept of a map apart into rectangles: on each axis the first entry, and the one after the last.
-
-    >>> rectangles(np.array([[True, True, False], [True, True, True]]))
-    [[(0, 1), (0, 2)], [(1, 2), (0, 3)]]
-    """
-    if kept.ndim == 0:
-        return [[]] if kept else []
-    changes = [0, *(i for i in range(1, len(kept)) if (kept[i] != kept[i - 1]).any()), len(kept)]
-    return [[run, *rest] for run in pairwise(changes) for rest in rectangles(kept[run[0]])]
-
-
 # scores ---------------------------------------------------------------------------------------------------------------
 
 
@@ -303,14 +282,15 @@ def _of_queries(k: Tracker, t: Tracked, gone: np.ndarray, low: float) -> Tracked
         raise UnreadableError(OTHER_KEYS)
     ((d, number),) = numbers
     scores = k.scores[number - 1]
-    relations = _relations(t, d, scores.keys, ~gone.reshape((1,) * (len(t.shape) - gone.ndim) + gone.shape))
+    kept, dims = _channels_apart(t, gone, [e for e, dim in enumerate(t.dims) if e != d and not spatial(dim)])
+    relations = _relations(t, d, scores.keys, kept)
     if all(r is None for r in relations):
-        return t
+        return replace(t, dims=dims)
     if t.layer != scores.layer or any(part.map != t.map for part in (scores.query, scores.key, *scores.beside)):
         raise UnreadableError(OTHER_KEYS)
     masked = Masked(scores, tuple(relations), low)
-    read = _read(k, masked, [scores.key], t.dims)
-    out = k.after(read, "pointwise", t.dims)  # a layer that no other tensor has
+    read = _read(k, masked, [scores.key], dims)
+    out = k.after(read, "pointwise", dims)  # a layer that no other tensor has
     k.masked[out.layer] = masked
     return out
 
@@ -318,9 +298,9 @@ def _of_queries(k: Tracker, t: Tracked, gone: np.ndarray, low: float) -> Tracked
 def _without_weights(k: Tracker, t: Tracked, gone: np.ndarray) -> Tracked:
     """Weights, as softmax makes them of all scores of a query, of which some become zero."""
     (d,) = [d for d, dim in enumerate(t.dims) if weights_of(dim)]
-    kept = np.broadcast_to(~gone, t.shape)
-    if not kept.any(d).all():
+    if not np.broadcast_to(~gone, t.shape).any(d).all():
         raise UnreadableError("it takes all weights of some queries")
+    kept, dims = _channels_apart(t, gone, [e for e, dim in enumerate(t.dims) if e != d and not spatial(dim)])
     scores = k.scores[weights_of(t.dims[d]) - 1]
     relations: list[Relation] = []
     if scores.key.map == t.map:
@@ -328,7 +308,7 @@ def _without_weights(k: Tracker, t: Tracked, gone: np.ndarray) -> Tracked:
             relations = _relations(t, d, scores.keys, kept)
     layer = k.emit("pointwise", [t.layer])
     k.masked[layer] = Masked(scores, tuple(relations), 0, t)
-    return Tracked(layer, t.map, t.dims)
+    return Tracked(layer, t.map, dims)
 
 
 def with_weight(k: Tracker, t: Tracked) -> Tracked:
@@ -349,9 +329,6 @@ def with_weight(k: Tracker, t: Tracked) -> Tracked:
 
 def _relations(t: Tracked, d: int, keys: Dim, kept: Any) -> list[Relation]:
     """Which entries of each axis the query at an entry reads: None for those of its window, or of the whole axis."""
-    for e, dim in enumerate(t.dims):
-        if e != d and not spatial(dim):
-            kept = kept.any(e, keepdims=True)
     parts, full = _factors(with_dim(t.dims, d, keys), kept)
     before = sum(1 for dim in t.dims[:d] for f in spatial(dim))
     of_keys = range(before, before + len(spatial(keys)))
@@ -424,5 +401,5 @@ def _read(k: Tracker, masked: Masked, values: Sequence[Tracked], dims: Dims) -> 
         np.ones(n, bool) if r is None else r.any(1) for r, n in zip(masked.relations, seen.map, strict=True)
     ]
     if of_queries and not all(some.all() for some in have_keys):  # a query of no key makes nothing
-        of_queries = [_inside(k, k.merge("add", of_queries, dims), reduce(np.logical_and.outer, have_keys))]
+        of_queries = [inside(k, k.merge("add", of_queries, dims), reduce(np.logical_and.outer, have_keys))]
     return k.merge("add", [*of_queries, seen], dims)

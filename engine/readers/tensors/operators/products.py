@@ -19,6 +19,7 @@ from rfscale.engine.readers.tensors.layout import (
     has_no_place,
     has_some_gone,
     is_alike,
+    length,
     mixed,
     neutral,
     restrided,
@@ -159,17 +160,16 @@ def _contract(k: Tracker, tracked: Sequence[tuple[Tracked, str]], output: str, s
     lost |= {x: dim for x, dim in here if has_no_place(dim)}
     if lost.keys() & held.keys():
         raise UnreadableError("it combines entries whose place on the map is not known with those of a map")
-    unlike = {x for x, dim in here if not spatial(dim) and not is_alike(dim)} - lost.keys()
-    if unlike & held.keys():
+    unlike = {x: mixed(length(dim)) for x, dim in here if not spatial(dim) and not is_alike(dim) and x not in lost}
+    unlike |= {x: mixed(length(dim), some_gone=True) for x, dim in here if x in unlike and has_some_gone(dim)}
+    if unlike.keys() & held.keys():
         raise UnreadableError("it combines the entries of a map with others that hold different maps, or nothing")
     for t, part, labels in read:
         for x, dim in zip(labels, part.dims, strict=True):
             if x in held and spatial(dim):
                 reached = [b for _, b, own in read if not (x in own and spatial(b.dims[own.index(x)]))]
                 held[x] = after_reading(k, held[x], t, reached)
-    dims = tuple(
-        held.get(x) or lost.get(x) or (mixed if x in unlike else neutral)(n) for x, n in zip(output, shape, strict=True)
-    )
+    dims = tuple(held.get(x) or lost.get(x) or unlike.get(x) or neutral(n) for x, n in zip(output, shape, strict=True))
     inside = {s for p in parts if p.layer >= 0 for s in _contained(k, p.layer)}
     out = k.merge("add", [p for p in parts if p.layer not in inside], dims)
     if of_keys and len(tracked) == 2 and len(lost) == 1:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from rfscale.engine.readers.tensors.layout import (
     NEUTRAL,
@@ -38,6 +41,7 @@ from rfscale.engine.readers.tensors.rearranged import Rearranged, cut, padded
 from rfscale.engine.readers.tensors.tracking import Constant, Joined, Tracked, Tracker, axis_values
 
 Axes = list[int | None]
+MAX_RECTANGLES = 32  # each of which is a slice put back to its place
 MAX_PART = 1000  # denominator of a factor: a number of three decimals, as people write them, has no larger one
 
 
@@ -350,3 +354,30 @@ def select(k: Tracker, t: Tracked, d: int, index: int) -> Any:
     if not isinstance(out, Tracked):
         return Constant((*out.shape[:d], *out.shape[d + 1 :]))
     return replace(out, dims=with_dim(out.dims, d))
+
+
+def inside(k: Tracker, t: Tracked, kept: np.ndarray) -> Tracked:
+    """Return the entries of a map that are kept, in some rectangles, at their places; nothing is at the others."""
+    found = rectangles(kept)
+    if len(found) > MAX_RECTANGLES:
+        raise UnreadableError(f"it keeps {len(found)} rectangles of a map, more than {MAX_RECTANGLES}")
+    pieces = []
+    for rectangle in found:
+        piece: Any = replace(t, dims=tuple(whole_axis(a, n) for a, n in enumerate(t.map)))
+        for axis, (start, stop) in enumerate(rectangle):
+            piece = narrow(k, piece, axis, start, stop)
+            piece = pad_dim(k, piece, axis, start, t.map[axis] - stop)
+        pieces.append(piece)
+    return k.merge("concat", pieces, t.dims)
+
+
+def rectangles(kept: np.ndarray) -> list[list[tuple[int, int]]]:
+    """Take what is kept of a map apart into rectangles: on each axis the first entry, and the one after the last.
+
+    >>> rectangles(np.array([[True, True, False], [True, True, True]]))
+    [[(0, 1), (0, 2)], [(1, 2), (0, 3)]]
+    """
+    if kept.ndim == 0:
+        return [[]] if kept else []
+    changes = [0, *(i for i in range(1, len(kept)) if (kept[i] != kept[i - 1]).any()), len(kept)]
+    return [[run, *rest] for run in pairwise(changes) for rest in rectangles(kept[run[0]])]

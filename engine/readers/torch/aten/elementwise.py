@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from rfscale.engine.readers.tensors.layout import UnreadableError, neutral, spatial
-from rfscale.engine.readers.tensors.operators.left_out import added, chosen, known_numbers, multiplied, scaled
+from rfscale.engine.readers.tensors.operators.left_out import (
+    NO_WEIGHT,
+    added,
+    chosen,
+    known_numbers,
+    multiplied,
+    scaled,
+)
 from rfscale.engine.readers.tensors.tracking import Constant, Tracked, Tracker
 from rfscale.engine.readers.torch.registry import aten
 
@@ -35,8 +42,8 @@ COPIES = """
 _lazy_clone alias clone contiguous detach detach_copy lift lift_fresh lift_fresh_copy to to_dense type_as _to_copy
 """.split()
 ADDED = """
-_add_relu addcdiv arctan2 atan2 complex fmax fmin fmod gcd hypot igamma igammac lcm ldexp lerp logaddexp
-logaddexp2 maximum minimum nextafter polar remainder
+_add_relu addcdiv arctan2 atan2 complex fmax fmod gcd hypot igamma igammac lcm ldexp lerp logaddexp
+logaddexp2 maximum nextafter polar remainder
 """.split()
 COMPARED = """
 __and__ __lshift__ __or__ __rshift__ __xor__ bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor
@@ -119,6 +126,17 @@ def _sum_of_products(k: Tracker, x: Any, a: Any, b: Any, **named: Any) -> Any:
     with np.errstate(invalid="ignore"):  # infinity times zero
         product = left * right if left is not None and right is not None else None
     return added(k, k.elementwise([x, a, b]), [x, scaled(product, named.get("value", 1))])
+
+
+@aten("minimum", "fmin")
+def _smaller(k: Tracker, a: Any, b: Any) -> Any:
+    """The smaller of two: a number far below zero takes the place of a score."""
+    total = k.elementwise([a, b])
+    for c in (a, b):
+        value = known_numbers(c)
+        if value is not None and (value <= NO_WEIGHT).any():
+            total = chosen(k, Constant(value.shape, value <= NO_WEIGHT), c, total)
+    return total
 
 
 @aten("masked_fill")

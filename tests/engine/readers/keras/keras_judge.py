@@ -1,7 +1,7 @@
 """Footprints of Keras models by gradients of the model itself on the torch backend: the judge of their reader.
 
-Weights are positive and random, max pools are average pools and no gate has a gradient of exactly zero, so that each
-path counts. Where branches over the whole map are skipped, global pools let no gradient through.
+Weights are positive and random, max pools are average pools, ReLU6 is ReLU and no gate has a gradient of exactly zero,
+so that each path counts. Where branches over the whole map are skipped, global pools let no gradient through.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ def _averaging(config):
     for layer in config["layers"]:
         if layer["class_name"].startswith("MaxPooling"):
             layer["class_name"] = layer["class_name"].replace("Max", "Average")
+        if layer["class_name"] == "ReLU":
+            layer["config"]["max_value"] = None
         if "layers" in layer["config"]:
             _averaging(layer["config"])
     return config

@@ -79,6 +79,19 @@ def band():
     return np.abs(np.arange(N)[:, None] - np.arange(N)) <= 1
 
 
+def of_two_heads():
+    """A band; and keys that are all far below zero, of which softmax takes all."""
+    bias = np.where(band(), 0, -1e9)[None, None].repeat(2, 1)
+    bias[0, 1, 5] = -1e6
+    return bias.astype(np.float32)
+
+
+def every_key_of_the_fifth():
+    left = band()
+    left[5] = True
+    return left
+
+
 @pytest.mark.parametrize(
     ("op", "position", "value", "expected"),
     [
@@ -87,21 +100,45 @@ def band():
         ("Attention", 3, np.array([7], np.int32), np.tile(np.arange(N) < 7, (N, 1))),
         ("Attention", 3, band().astype(np.int32)[None], band()),
         ("Attention", 5, np.zeros((1, 2, N, N), np.float32), np.ones((N, N), bool)),
+        ("MultiHeadAttention", 5, of_two_heads(), every_key_of_the_fifth()),
+        ("QAttention", 5, np.array([[1] * 7 + [0] * 5], np.int32), np.tile(np.arange(N) < 7, (N, 1))),
     ],
 )
 def test_constant_masks_of_fused_attention(op, position, value, expected):
     """What masks and biases of onnxruntime's attention leave of the keys; each query reads itself in its scores."""
     from onnx import helper
 
-    inputs = ["t", "q", "b"] if op == "Attention" else ["t"] * 3
+    inputs = {"Attention": ["t", "q", "b"], "QAttention": ["t", "q", "b", "one", "one"]}.get(op, ["t"] * 3)
     inputs += [""] * (position - len(inputs)) + ["mask"]
     nodes = [
         node("Transpose", "x", to="t", perm=[0, 2, 1]),
         helper.make_node(op, inputs, ["y"], domain="com.microsoft", num_heads=2),
     ]
-    proto = model(nodes, shape=(1, 4, N), mask=value, q=np.ones((4, 12), np.float32), b=np.ones(12, np.float32))
+    one = np.array([0.5], np.float32)
+    proto = model(
+        nodes, shape=(1, 4, N), mask=value, one=one, q=np.ones((4, 12), np.float32), b=np.ones(12, np.float32)
+    )
     proto.opset_import.append(helper.make_opsetid("com.microsoft", 1))
     net = rf.load(proto, axes=(2,))
     for entry in (0, 5, N - 1):
         found = rf.footprint(net, net.outputs[0], (entry,), (N,))
         np.testing.assert_array_equal(found.values, expected[entry] | (np.arange(N) == entry))
+
+
+def test_masks_of_fused_attention_one_way():
+    from onnx import helper
+
+    def loaded(mask):
+        fused = helper.make_node("Attention", ["t", "q", "b", "mask"], ["y"], domain="com.microsoft", num_heads=2)
+        fused.attribute.append(helper.make_attribute("unidirectional", 1))
+        nodes = [node("Transpose", "x", to="t", perm=[0, 2, 1]), fused]
+        proto = model(nodes, shape=(1, 4, N), mask=mask, q=np.ones((4, 12), np.float32), b=np.ones(12, np.float32))
+        proto.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+        return rf.load(proto, axes=(2,))
+
+    net = loaded(np.array([7], np.int32))
+    for entry in (0, 5, N - 1):
+        expected = (np.arange(N) <= entry) & (np.arange(N) < 7) | (np.arange(N) == entry)
+        np.testing.assert_array_equal(rf.footprint(net, net.outputs[0], (entry,), (N,)).values, expected)
+    with pytest.raises(rf.InputError, match="its mask has the shape 2"):
+        loaded(np.array([7, 2], np.int32))  # an end and a start

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import rfscale as rf
-from rfscale.engine.readers.tensors.operators.left_out import rectangles
+from rfscale.engine.readers.tensors.operators.spatial_ops import rectangles
 
 torch = pytest.importorskip("torch")
 F, nn = torch.nn.functional, torch.nn

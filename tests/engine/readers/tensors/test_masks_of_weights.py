@@ -47,6 +47,10 @@ def scores(q, k):
     return q.mT @ k
 
 
+def heads(t):
+    return t.unflatten(1, (2, 2)).mT
+
+
 def weighed(w, v):
     return v @ w.mT
 
@@ -139,6 +143,10 @@ def added_product(q, k, v, _):
     return weighed(torch.addcmul(scores(q, k), (~lower(q)).to(q.dtype), one, value=-1e9).softmax(-1), v)
 
 
+def bounded(q, k, v, _):
+    return weighed(torch.minimum(scores(q, k), (lower(q).to(q.dtype) * 2 - 1) * 1e9).softmax(-1), v)
+
+
 def filled_with_zeros(q, k, v, _):
     """Without softmax a score of zero has no weight."""
     return weighed(scores(q, k).masked_fill(~lower(q), 0), v)
@@ -166,6 +174,11 @@ def einsum_with_a_mask(q, k, v, _):
     return torch.einsum("bij,ij,bcj->bci", scores(q, k), lower(q).to(q.dtype), v)
 
 
+def heads_of_two_masks(q, k, v, _):
+    mask = torch.stack([lower(q), lower(q).tril(-2) | eye(q)])
+    return ((heads(q) @ heads(k).mT).masked_fill(~mask, -torch.inf).softmax(-1) @ heads(v)).mT.flatten(1, 2)
+
+
 def einsum_of_a_part(q, k, v, _):
     kept = (numbers(q) > 3).to(q.dtype)
     return torch.einsum("bcj,j->bc", v, kept)[..., None] + torch.einsum("bcj,j->bcj", k, kept)
@@ -174,8 +187,9 @@ def einsum_of_a_part(q, k, v, _):
 ACTS = [not_itself, causal_replaced, zeros_before_softmax, keys_first, keys_first_linear, keys_first_masked, decaying]
 ACTS += [something_of_each_query, after_softmax, after_softmax_scaled_again, blocks_after_softmax, values_as_keys]
 ACTS += [keys_first_after_softmax, subtracted, subtracted_from, whole_numbers_added, added_many_times, added_product]
+ACTS += [bounded]
 ACTS += [filled_with_zeros, only_before, decaying_weights, averages, constant_sums, einsum_with_a_mask]
-ACTS += [einsum_of_a_part]
+ACTS += [einsum_of_a_part, heads_of_two_masks]
 
 
 def judged(module, entry):
@@ -269,9 +283,24 @@ def einsum_of_four(q, k, v, _):
     return torch.einsum("bci,bcj,ij,bdj->bdi", q, k, lower(q).to(q.dtype), v)
 
 
+def one_head_of_two_masks(q, k, v, _):
+    mask = torch.stack([lower(q), lower(q).mT])
+    return ((heads(q) @ heads(k).mT).masked_fill(~mask, -torch.inf).softmax(-1) @ heads(v))[:, 0].mT
+
+
+def scores_of_one_head(q, k, v, _):
+    mask = torch.stack([lower(q), torch.ones_like(lower(q))])
+    return weighed(((heads(q) @ heads(k).mT) * mask.to(q.dtype))[:, 0], v)
+
+
+def one_channel(q, k, v, _):
+    kept = torch.stack([numbers(q) > 3, numbers(q) < 3, numbers(q) == 0, numbers(q) >= 0])
+    return (q * kept.to(q.dtype))[:, 0:1]
+
+
 ENDS = [two_sums, changed_keys, changed_weights, all_of_a_query, all_weights_of_a_query, other_weights, scattered]
 ENDS += [changed_queries, masked_twice, weights_from_training, far_above_the_others, weights_of_entries]
-ENDS += [weights_of_entries_by_a_sum, einsum_of_four]
+ENDS += [weights_of_entries_by_a_sum, einsum_of_four, one_head_of_two_masks, scores_of_one_head, one_channel]
 
 
 @pytest.mark.parametrize("act", ENDS, ids=lambda act: act.__name__)

@@ -204,17 +204,11 @@ def decayed(m, x):
     return (keys + found)[:, :, None]
 
 
-def test_scores_of_one_sequence_by_itself_beside_those_of_two():
+@pytest.mark.parametrize("alike", [True, False])
+def test_scores_of_the_queries_beside_those_of_two_sequences(alike):
     model = Model(decayed)
-    model.alike = True
+    model.alike = alike
     check(model, SIZE)
-
-
-def test_scores_of_two_sequences_end_where_they_are_taken_for_places():
-    model = Model(decayed)
-    model.alike = False
-    with pytest.warns(rf.PartlyReadWarning, match="place on the map"):
-        rf.load(model, example_input=SIZE)
 
 
 def test_one_map_asks_every_window_of_another():
