@@ -18,7 +18,8 @@ from typing import Any
 
 import numba
 
-from rfscale.engine.errors import InputError
+from rfscale.engine.errors import InputError, Parameter
+from rfscale.engine.network.spec import whole
 from rfscale.engine.version import SOFTWARE
 
 PACKAGES = ("numpy", "numba", "xarray", "zarr")
@@ -109,6 +110,12 @@ def check_memory(needed: int) -> None:
             f"the result needs {size_text(needed)} of memory and {size_text(free)} are free; "
             f"{stored}give `stages`, or ask rf.count, best, pareto or sample, which list nothing"
         )
+
+
+def memory_limit(memory: Any) -> int:
+    """Return a number of bytes that a question or a run may take, such as 8e9; an `InputError` where it is none."""
+    given = int(memory) if isinstance(memory, float) and memory.is_integer() else memory
+    return whole(given, Parameter("memory"), 0, 2**63 - 1)
 
 
 def free_memory() -> int:

@@ -16,6 +16,7 @@ from rfscale.sweeps.answers.expressions import Expression, Term
 from rfscale.sweeps.answers.figures import chain_figure, union_figure
 from rfscale.sweeps.kernels import paths
 from rfscale.sweeps.kernels.plain import ANSWERS
+from rfscale.sweeps.machine import memory_limit
 from rfscale.sweeps.spaces.costs import CostRules
 from rfscale.sweeps.spaces.space import Space
 from rfscale.sweeps.states.compiled import MORE_MEMORY, compiled
@@ -75,7 +76,7 @@ class QuestionGraph:
         figures: Iterable[str] = (),
         needs: CostNeeds | None = None,
     ) -> None:
-        self.space, self.memory = space, memory
+        self.space, self.memory = space, memory_limit(memory)
         self._held = 0  # bytes of the levels so far
         self.compiled = compiled(space)
         keep = tuple(keep)
@@ -87,7 +88,7 @@ class QuestionGraph:
                     remedy="ask rf.sample, whose rows name it, or leave its other values out of the space",
                 )
         self._refuse_earlier_costs(terms, needs)
-        self.axes = self.compiled.coarsest({*figures, *(t.name for t in terms if t.kind == "figure")}, memory)
+        self.axes = self.compiled.coarsest({*figures, *(t.name for t in terms if t.kind == "figure")}, self.memory)
         self.conditions = conditions
         last = len(space.stages) - 1
         self._until: dict[Term, int] = dict.fromkeys(keep, last)

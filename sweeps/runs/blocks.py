@@ -33,7 +33,7 @@ import numpy as np
 
 from rfscale.engine.errors import InputError, shown
 from rfscale.engine.variables import Variable
-from rfscale.sweeps.machine import threads_for
+from rfscale.sweeps.machine import memory_limit, threads_for
 from rfscale.sweeps.runs import rows
 from rfscale.sweeps.runs.evaluator import Arrays
 from rfscale.sweeps.states.compiled import compiled
@@ -76,7 +76,7 @@ class Blocks:
     def __init__(
         self, space: Space, *, costs: bool | None = None, formulas: bool = False, memory: int = MEMORY
     ) -> None:
-        self.space, self.memory = space, memory
+        self.space, self.memory = space, memory_limit(memory)
         self.stages = tuple(s.name for s in space.stages)
         self.compiled = compiled(space)
         self.programs, self.axes = self.compiled.programs, self.compiled.axes

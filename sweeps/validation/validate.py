@@ -16,6 +16,7 @@ from rfscale.engine.network.network import Network
 from rfscale.engine.network.spec import whole
 from rfscale.engine.readers.load import as_network
 from rfscale.engine.readers.reading import NetworkLike, SizedReading
+from rfscale.sweeps.machine import memory_limit
 from rfscale.sweeps.runs.blocks import MEMORY
 from rfscale.sweeps.spaces.load import find_space
 from rfscale.sweeps.spaces.network_space import NetworkSpace
@@ -106,7 +107,7 @@ def validate(
             raise InputError("formulas are judged on all of a space, random on some; leave one of them out")
         whole(random, "random", 1, 10**12)
         whole(seed, "seed", 0, 2**63)
-    return collect(subject, random, seed, worst, memory, progress, own)
+    return collect(subject, random, seed, worst, memory_limit(memory), progress, own)
 
 
 def _subject(what: Any, reading: Mapping[str, Any]) -> Space | Network:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,11 +37,11 @@ def branch_walks(
     drawn = None if random is None else drawn_choices(space, random, seed)
     found = compiled(space)
     if drawn is None:
-        folded = next((program.folded for program in found.programs if program.folded is not None), None)
-        if folded is not None:
+        cells = {p.folded.use.prefix: p.folded.use.size for p in found.programs if p.folded is not None}
+        if cells:
             raise InputError(
-                f"cell {folded.use.cell.name!r} of space {space.name!r} has {folded.use.size:.4g} choices and is known "
-                "by its effects, and formulas tell apart what has one effect",
+                f"space {space.name!r} has cells of {prod(cells.values()):.4g} choices in all, known by their effects, "
+                "and formulas tell apart what has one effect",
                 remedy=("judge some architectures: give ", Parameter("random"), ", such as 1000"),
             )
         found.build_all(memory)

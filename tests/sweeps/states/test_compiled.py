@@ -249,3 +249,13 @@ def test_sparse_keys_are_numbered_as_dense_ones(monkeypatch):
     monkeypatch.setattr("rfscale.sweeps.states.graph.DENSE_KEYS", 0)
     sparse = rf.count(new_space(spec, "sparse"), "extent,jump")
     assert sparse.to_series().to_dict() == dense.to_series().to_dict()
+
+
+@pytest.mark.parametrize("memory", ["40 MB", -3, 1.5, None, True])
+def test_what_is_no_number_of_bytes_is_refused(memory):
+    for stages in ([{"kernel": [3, 5]}], [{"branches": {"choose": [1, 2], "of": [{"kernel": 3}, {"kernel": 5}]}}]):
+        space = rf.Space.from_dict({"stages": stages})
+        for ask in (rf.sweep, rf.count, rf.validate):
+            with pytest.raises(rf.InputError, match=r"memory is .*; it must (be a whole number|lie between 0 and)"):
+                ask(space, memory=memory)
+        assert rf.count(space, memory=8e9) == space.size
