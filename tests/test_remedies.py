@@ -25,6 +25,7 @@ from rfscale.sweeps.cli.options import size_of
 ROOT = Path(__file__).parents[1]
 REFERENCES = {"INPUT_SIZE", "EXAMPLE_INPUT", "SKIP_GLOBAL_OPS", "TRUST", "Parameter", "FactoryArguments"}
 
+DARTS = rf.Space.from_dict(rf.cells.darts(cells=3))
 CHAIN = rf.Network.from_dict({"layers": [{"kernel": 3}, {"kernel": 3}]})
 SIZED = rf.Network.from_dict({"layers": [{"kernel": 3, "padding": 1}, {"op": "resize", "size": 32}]})
 _BACK = [{"name": f"u{k}", "op": "upsample", "scale": k, "inputs": f"s{k}"} for k in (31, 32, 33)]
@@ -306,6 +307,9 @@ PLAIN = {  # place: what fails there, the words of the remedy, the same call wit
     ),
     "sweeps.spaces.load:find_space": (
         lambda _: rf.validate("space.yaml", image="x"), "image goes with networks", lambda _: rf.validate("space.yaml"),
+    ),
+    "sweeps.validation.branches.collected:branch_walks": (
+        lambda _: rf.validate(DARTS), "give random", lambda _: rf.validate(DARTS, random=2),
     ),
     "sweeps.validation.validate:_subject": (
         lambda _: rf.validate(rf.Space.from_dict({"stages": [{"kernel": 3}]}), image="x"), "image goes with networks",

@@ -71,9 +71,9 @@ def contract(
 
 
 def _has_zeros(c: object) -> bool:
-    """Whether some factors of a constant that training leaves as it is are zero."""
+    """Whether some factors of a constant that training leaves as it is are zero; all are only where it waits for values."""
     value = known_numbers(c) if isinstance(c, Constant) else None
-    return value is not None and bool((value == 0).any())
+    return value is not None and bool(value.any()) and not value.all()
 
 
 def _without_zeros(

@@ -310,3 +310,21 @@ def test_what_is_not_known_exactly_ends_the_analysis(act):
         warnings.simplefilter("ignore", rf.PartlyReadWarning)
         net = rf.load(module, example_input=(1, 2, N))
     assert len(net.left_out) == 1
+
+
+class Prompted(nn.Module):
+    """Scores of a map for embeddings of texts, zero until texts are given, as in open-vocabulary detectors."""
+
+    def __init__(self, texts):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.register_buffer("texts", texts)
+
+    def forward(self, x):
+        return torch.einsum("bchw,kc->bkhw", self.conv(x), self.texts)
+
+
+def test_a_constant_that_waits_for_its_values_leaves_nothing_out():
+    given, waiting = (rf.load(Prompted(texts), (1, 3, 9, 9)) for texts in (torch.ones(5, 4), torch.zeros(5, 4)))
+    assert waiting.layers == given.layers
+    assert rf.profile(waiting).extent.values[-1].tolist() == [3, 3]
