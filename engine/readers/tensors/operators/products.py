@@ -71,7 +71,7 @@ def contract(
 
 
 def _has_zeros(c: object) -> bool:
-    """Whether some factors of a constant that training leaves as it is are zero; all are only where it waits for values."""
+    """Whether some factors of a constant that is not trained are zero; not all: then it waits for values."""
     value = known_numbers(c) if isinstance(c, Constant) else None
     return value is not None and bool(value.any()) and not value.all()
 

@@ -325,6 +325,8 @@ class Prompted(nn.Module):
 
 
 def test_a_constant_that_waits_for_its_values_leaves_nothing_out():
-    given, waiting = (rf.load(Prompted(texts), (1, 3, 9, 9)) for texts in (torch.ones(5, 4), torch.zeros(5, 4)))
+    given, waiting = (
+        rf.load(Prompted(texts), example_input=(1, 3, 9, 9)) for texts in (torch.ones(5, 4), torch.zeros(5, 4))
+    )
     assert waiting.layers == given.layers
-    assert rf.profile(waiting).extent.values[-1].tolist() == [3, 3]
+    assert (rf.profile(waiting).extent.values[-1] == 3).all()
