@@ -67,7 +67,7 @@ def _case(name: str, function: Any, factors: dict[str, list[int]]) -> Case:
 
     return Case(
         name,
-        Contender(lambda: rf.sweep(space()), note="a third of it is the function, which is run for every network"),
+        Contender(lambda: rf.sweep(space()), note="two fifths of it are the function, which is run for every network"),
         check,
         {"each network by itself": Contender(lambda: one_by_one(space()), rounds=2, aim=5.0)},
         items=space().size,

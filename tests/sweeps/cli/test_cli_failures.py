@@ -77,6 +77,19 @@ def test_interrupt(rfscale, monkeypatch):
     assert rfscale("profile", "vgg16") == (130, "", "")
 
 
+def after_interrupts(code, *lines):
+    """Exit status and messages of a process that gets Ctrl-C after each of these lines."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    for line in lines:
+        assert child.stdout.readline() == f"{line}\n"
+        time.sleep(0.1)
+        child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    return child.returncode, err
+
+
 def test_interrupt_from_outside():
     """Ctrl-C while it computes: no traceback, exit 130."""
     code = (
@@ -86,14 +99,7 @@ def test_interrupt_from_outside():
         "rfscale.engine.analysis.profile.profile_columns = slow\n"
         "sys.exit(main(['profile', 'vgg16']))"
     )
-    child = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert child.stdout.readline() == "on\n"
-    time.sleep(0.1)
-    child.send_signal(signal.SIGINT)
-    _, err = child.communicate(timeout=30)
-    assert (child.returncode, err) == (130, "")
+    assert after_interrupts(code, "on") == (130, "")
 
 
 def test_a_second_interrupt_does_not_wait():
@@ -112,15 +118,7 @@ def test_a_second_interrupt_does_not_wait():
         "rfscale.engine.analysis.profile.profile_columns = slow\n"
         "sys.exit(main())"
     )
-    child = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    for line in ("on\n", "stopping\n"):
-        assert child.stdout.readline() == line
-        time.sleep(0.1)
-        child.send_signal(signal.SIGINT)
-    _, err = child.communicate(timeout=60)
-    assert (child.returncode, err) == (130, "")
+    assert after_interrupts(code, "on", "stopping") == (130, "")
 
 
 @pytest.mark.parametrize("late", ["report_failure", "finish", "close_streams"])
@@ -135,14 +133,8 @@ def test_an_interrupt_at_the_end_is_no_traceback(late):
         f"m.{late} = slow\n"
         "sys.exit(m.main())"
     )
-    child = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert child.stdout.readline() == "on\n"
-    time.sleep(0.1)
-    child.send_signal(signal.SIGINT)
-    _, err = child.communicate(timeout=60)
-    assert child.returncode in (2, 130, -signal.SIGINT)
+    status, err = after_interrupts(code, "on")
+    assert status in (2, 130, -signal.SIGINT)
     assert "Traceback" not in err
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,7 @@ import rfscale as rf
 from rfscale.engine import InputError
 from rfscale.sweeps import Space
 from tests.sweeps.states.branching_spaces import EDGES, HEAD, NESTED, random_space
-from tests.sweeps.unlike_axes import INCEPTION, VOLUME
+from tests.sweeps.unlike_axes import VOLUME
 from tests.sweeps.unlike_axes import random_space as unlike
 from tests.sweeps.validation.one_by_one import same_as_networks
 
@@ -61,24 +59,6 @@ def test_a_space_is_what_its_networks_say(spec):
         space = Space.from_dict({**spec, "stages": spec["stages"][:2]})
     assert space.size <= 300
     same_as_networks(space, OWN, rf.validate(space, formulas=OWN))
-
-
-@pytest.mark.parametrize("spec", [HEAD, INCEPTION], ids=lambda s: s["name"])
-def test_the_worst_maps_have_the_errors_that_are_given(spec):
-    space = Space.from_dict(spec)
-    report = rf.validate(space, worst=2, formulas={"thirds": OWN["thirds"]})
-    assert "merge" in report.kind.values
-    met = 0
-    for formula in report.formula.values.tolist():
-        for rank in range(2):
-            row = report.sel(formula=formula, figure="area").isel(rank=rank)
-            if np.isnan(row.worst_error.item()):
-                continue
-            network = rf.Network.from_dict(json.loads(row.worst_network.item()))
-            there = rf.validate(network, formulas={"thirds": OWN["thirds"]}).sel(formula=formula).isel(layer=-1)
-            assert abs(there.relative_error.item()) == pytest.approx(row.worst_error.item(), rel=1e-12)
-            met += 1
-    assert met >= 4
 
 
 def test_a_sample_is_of_the_maps_of_the_space():

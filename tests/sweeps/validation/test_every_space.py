@@ -12,9 +12,11 @@ from rfscale.engine import InputError
 from rfscale.sweeps import Space
 from rfscale.sweeps.spaces.graphs import cell as cells
 from rfscale.sweeps.validation.branches.drawn import choices_of, drawn_choices
+from tests.sweeps.states.branching_spaces import HEAD
 from tests.sweeps.states.test_cells_of_two_inputs import small
 from tests.sweeps.states.test_scales import CELLS, GOES_BACK
 from tests.sweeps.states.test_scales import random_space as scales
+from tests.sweeps.unlike_axes import INCEPTION
 from tests.sweeps.unlike_cells import SPACES as UNLIKE_CELLS
 from tests.sweeps.unlike_scales import CELLS as UNLIKE_UPSAMPLED
 from tests.sweeps.unlike_scales import PYRAMID, SHIFTED, UNET, VOLUME
@@ -112,11 +114,12 @@ def test_a_sample_is_what_its_networks_say(name, monkeypatch):
     same_as_networks(space, {}, report, indices(space, drawn, 1))
 
 
-@pytest.mark.parametrize("name", ["u-net", "pooled"])
-def test_the_worst_maps_have_the_errors_that_are_given(name):
-    space = Space.from_dict(SPACES[name])
+@pytest.mark.parametrize("spec", [HEAD, INCEPTION, SPACES["u-net"], SPACES["pooled"]], ids=lambda s: s["name"])
+def test_the_worst_maps_have_the_errors_that_are_given(spec):
+    space = Space.from_dict(spec)
     own = {"thirds": OWN["thirds"]}
     report = rf.validate(space, worst=2, formulas=own)
+    assert "merge" in report.kind.values
     met = 0
     for formula in report.formula.values.tolist():
         for rank in range(2):
