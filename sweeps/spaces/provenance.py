@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from rfscale.engine.variables import provenance
 from rfscale.sweeps.spaces.network_space import NetworkSpace
+from rfscale.sweeps.spaces.plain_data import json_text
 from rfscale.sweeps.spaces.space import Space
 
 
@@ -15,7 +15,7 @@ def attributes(space: Space | NetworkSpace, call: str, **more: Any) -> dict[str,
     described = space.to_dict() if isinstance(space, Space) else {"name": space.name, "factors": dict(space.dims)}
     return provenance(
         call,
-        space=json.dumps(described, default=str),
+        space=json_text(described, str),
         space_hash=space.hash if isinstance(space, Space) else None,
         architectures=str(space.size),
         **more,

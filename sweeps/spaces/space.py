@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate, islice
@@ -20,6 +18,7 @@ from rfscale.sweeps.spaces.graphs.cell import FOLDED_FROM
 from rfscale.sweeps.spaces.graphs.layer_spec import layer_spec
 from rfscale.sweeps.spaces.graphs.wiring import EARLIER, NO_PATH, ChainLayer, Given, Wired, source_of
 from rfscale.sweeps.spaces.index import Labelled
+from rfscale.sweeps.spaces.plain_data import copied, json_text
 from rfscale.sweeps.spaces.stage_reader import StageReader, read_stages
 from rfscale.sweeps.spaces.stages import PER_AXIS, Factor, Stage, factor_values
 
@@ -98,7 +97,7 @@ class Space(Labelled):
             if key not in SPACE_KEYS:
                 raise InputError(f"a space has no {shown(key)}; {nearest(key, SPACE_KEYS)}")
         name = text_name(spec.get("name", "space"), "name of the space")
-        kept = copy.deepcopy({k: v for k, v in spec.items() if v is not None})
+        kept = copied({k: v for k, v in spec.items() if v is not None})
         given = listed(spec.get("stages"))
         if not given:
             raise InputError("a space needs 'stages', a list of at least one stage")
@@ -113,11 +112,13 @@ class Space(Labelled):
         )
         sizes = {f.name: len(f.labels) for f in factors}
         values = {f.name: f.values for f in factors}
-        scaled = any(stage.sources or stage.upsamples(values) for stage in stages)
-        branching = scaled or any(s.branching for s in stages)
-        square = ndim == 1 or _is_square(stages, factors, branching)
-        stages = _folded_together(stages)
-        pairs = any(stage.reads_earlier or stage.folded for stage in stages)
+        unlike = [*{id(s.choices) if s.choices else id(s): s for s in stages}.values()]  # most have those of another one
+        scaled = any(s.source for s in stages) or any(s.sources or s.upsamples(values) for s in unlike)
+        branching = scaled or any(s.branching for s in unlike)
+        square = ndim == 1 or _is_square(unlike, factors, branching)
+        celled = any(s.cell for s in unlike)
+        stages = _folded_together(stages) if celled else stages
+        pairs = celled and any(stage.reads_earlier or stage.folded for stage in stages)
         if scaled and pairs:
             raise InputError(
                 f"space {name!r} has skips or upsampling, and cells of two inputs or of more than 2^20 choices",
@@ -135,8 +136,8 @@ class Space(Labelled):
             input_size=input_size,
             input_channels=input_channels,
             channels=channels,
-            stage_sizes=tuple(accumulate((prod(sizes[n] for n in new) for new in introduced), mul)),
-            folded={n: i for i, s in enumerate(stages) if s.cell and s.folded for n in introduced[i]},
+            stage_sizes=tuple(accumulate([prod([sizes[n] for n in new]) for new in introduced], mul)),
+            folded={n: i for i, s in enumerate(stages) if celled and s.cell and s.folded for n in introduced[i]},
             reads_pairs=pairs,
             _spec=kept,
         )
@@ -163,11 +164,11 @@ class Space(Labelled):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the dict of this space; `from_dict` is the inverse."""
-        return copy.deepcopy(self._spec)
+        return copied(self._spec)
 
     def _digest(self) -> str:
         spec = {k: v for k, v in self._spec.items() if k != "name"}
-        text = json.dumps(spec, sort_keys=True, default=_plain)
+        text = json_text(spec, _plain, sort_keys=True)
         # the order of keys decides that of the dims
         return hashlib.sha256((text + repr(self.dims)).encode()).hexdigest()[:16]
 
@@ -308,12 +309,11 @@ def _folded_together(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
 
 def _is_square(stages: Sequence[Stage], factors: Sequence[Factor], branching: bool) -> bool:
     """Whether every layer is alike on all axes; where starts are only a shift of the whole footprint, that aside."""
-    stages = [*{(id(s.choices), id(s.params)) if s.choices else id(s): s for s in stages}.values()]
     params = [(key, v) for s in stages for block in s.blocks for key, v in block.items()]
     values: list[Any] = [v for key, v in params if key in PER_AXIS and (branching or key != "start")]
-    values += [v for f in factors for v in f.values]
+    values += [v for known in {id(f.values): f.values for f in factors}.values() for v in known]
     values += [stage.cell.cell.stride for stage in stages if stage.cell is not None]
-    return not any(isinstance(v, tuple) for v in values)
+    return tuple not in map(type, values)
 
 
 def _plain(value: Any) -> Any:
@@ -357,7 +357,7 @@ def _count_axes(spec: Mapping[str, Any], stages: Sequence[Any]) -> int:
     nested: list[Any] = list(shared.values()) if isinstance(shared, Mapping) else []
     met: dict[int, Any] = {}
     for stage in stages:
-        if isinstance(stage, Mapping):
+        if type(stage) is dict or isinstance(stage, Mapping):
             nested += [v for k, v in stage.items() if k in PER_AXIS]
             for part in (stage.get("choices"), stage.get("branches")):
                 if part is not None and id(part) not in met:  # many stages have one list of choices

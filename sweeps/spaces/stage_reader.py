@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from rfscale.engine.errors import InputError, nearest, shown
-from rfscale.engine.network.spec import listed
+from rfscale.engine.network.spec import MAX_VALUE, listed
 from rfscale.sweeps.spaces.graphs.branches import branch_layers, read_branches
 from rfscale.sweeps.spaces.graphs.cell import AnyCell, Cell, CellUse
 from rfscale.sweeps.spaces.graphs.cell_reader import read_cells, read_ops
@@ -16,6 +16,7 @@ from rfscale.sweeps.spaces.graphs.skip import SKIP_KEYS, earlier_stage, read_ski
 from rfscale.sweeps.spaces.graphs.wiring import Block, Parallel
 from rfscale.sweeps.spaces.stages import (
     PARAMS,
+    PER_AXIS,
     REQUIRED,
     Factor,
     Ref,
@@ -45,12 +46,13 @@ class StageReader:
         if cells is not None or ops is not None:
             self.cells = read_cells(cells, read_ops(ops, StageReader({}, ndim)._block), ndim)
         self.found: dict[str, Factor] = {}  # shared factors by first use
-        self._known: dict[str, Any] = {}  # choices that were read: other stages have the same as a rule
-        self._texts: dict[int, tuple[object, str | None]] = {}  # those as texts, by the number of their object
+        # choices that were read, as other stages have the same as a rule: by their text, and by the number of an object
+        self._known: dict[str, Any] = {}
+        self._known_objects: dict[int, Any] = {}
 
     def read(self, given: object, position: int) -> Stage:
         """Return the stage of one mapping."""
-        if not isinstance(given, Mapping):
+        if type(given) is not dict and not isinstance(given, Mapping):
             raise InputError(
                 f"stage {position} is {shown(given)}; it must be a mapping such as {{name: s1, kernel: 3}}"
             )
@@ -108,12 +110,11 @@ class StageReader:
         self, given: Mapping[str, Any], name: str, what: str, extra: tuple[str, ...], *, factors: bool
     ) -> dict[str, Value | Ref]:
         """Return the checked parameters of a layer; lists are factors only if `factors`."""
-        ops = listed(given.get("op", "conv")) if factors else None
-        ops = [given.get("op", "conv")] if ops is None else ops
-        if ops and isinstance(ops[0], str) and ops[0].startswith("$"):
-            ops = list(self.shared.get(ops[0][1:], []))
-        ops = [check_op(op, f"op of {what}") for op in ops]
-        known = list(dict.fromkeys(key for op in ops for key in PARAMS[op]))
+        op = given.get("op", "conv")
+        if type(op) is str and op in PARAMS:
+            ops, known = (op,), PARAMS[op]
+        else:
+            ops, known = self._ops(op, what, factors)
         self._check_keys(given, (*extra, *known) if ops else tuple(given), what)
         for op in ops:
             if op in REQUIRED and given.get(REQUIRED[op]) is None:
@@ -122,13 +123,24 @@ class StageReader:
         for key, value in given.items():
             if key == "name" or value is None:
                 continue
-            if factors:
+            if type(value) is int and PER_AXIS.get(key, MAX_VALUE) <= value < MAX_VALUE:  # by far the most
+                out[key] = value
+            elif factors:
                 out[key] = self._param(key, value, name, what)
             else:
                 out[key] = self._constant(key, value, f"{key} of {what}")
         if "stride_at" in out and "stride" not in out:
             raise InputError(f"{what} has 'stride_at' but no 'stride'; add stride, or leave stride_at out")
         return out
+
+    def _ops(self, given: object, what: str, factors: bool) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the ops that a layer may have, and the parameters of them all."""
+        ops = listed(given) if factors else None
+        ops = [given] if ops is None else ops
+        if ops and isinstance(ops[0], str) and ops[0].startswith("$"):
+            ops = list(self.shared.get(ops[0][1:], []))
+        ops = [check_op(op, f"op of {what}") for op in ops]
+        return ops, list(dict.fromkeys(key for op in ops for key in PARAMS[op]))
 
     def _param(self, key: str, value: object, name: str, what: str) -> Value | Ref:
         values = listed(value)
@@ -195,20 +207,28 @@ class StageReader:
         return params, ((parallel,),)
 
     def _choices(self, given: object, name: str) -> tuple[tuple[Block, ...], ...]:
-        entries = listed(given)
-        if not entries:
-            raise InputError(f"choices of stage {name!r} is {shown(given)}; it must be a list of at least one layer")
         factor_name = f"{name}_choice"
-        self.uses.append(factor_name)
-        if id(given) not in self._texts:
-            self._texts[id(given)] = given, _plain_text(entries)
-        text = self._texts[id(given)][1]
-        known = self._known.get(text or "")
-        blocks, labels = known or self._read_choices(entries, name)
-        if text is not None:
-            self._known[text] = blocks, labels
-        label_values(factor_name, list(labels))
-        self.own.append(Factor(factor_name, tuple(range(len(blocks))), labels))
+        known = self._known_objects.get(id(given))
+        if known is None:
+            entries = listed(given)
+            if not entries:
+                raise InputError(
+                    f"choices of stage {name!r} is {shown(given)}; it must be a list of at least one layer"
+                )
+            self.uses.append(factor_name)
+            text = _plain_text(entries)
+            known = self._known.get(text or "")
+            if known is None:
+                blocks, labels = self._read_choices(entries, name)
+                label_values(factor_name, labels)
+                known = given, blocks, labels, tuple(range(len(blocks)))
+            if text is not None:
+                self._known[text] = known
+                self._known_objects[id(given)] = given, *known[1:]
+        else:
+            self.uses.append(factor_name)
+        _, blocks, labels, values = known
+        self.own.append(Factor(factor_name, values, labels))
         return blocks
 
     def _read_choices(
@@ -253,29 +273,37 @@ def read_stages(
     """Return the stages, per stage the factors that it introduces, and all factors."""
     shared = reader.shared
     stages: list[Stage] = []
+    names: set[str] = set()
     factors: dict[str, Factor] = {}
     introduced: list[tuple[str, ...]] = []
+    costless: set[int] = set()  # choices without channels, by the number of their object
     for position, entry in enumerate(given, start=1):
         stage = reader.read(entry, position)
-        if any(stage.name == other.name for other in stages):
+        if stage.name in names:
             raise InputError(f"two stages are named {stage.name!r}; names must differ")
-        new = [*stage.own, *(reader.found[u] for u in stage.uses if u in reader.found and u not in factors)]
+        new = [*stage.own]
+        if reader.found:
+            new += [reader.found[u] for u in stage.uses if u in reader.found and u not in factors]
         for factor in new:
             if factor.name in factors or (factor.name in shared and factor in stage.own):
                 raise InputError(f"two factors are named {factor.name!r}; rename a stage or the shared factor")
             factors[factor.name] = factor
-        if not stage.folded and prod(len(f.labels) for f in new) > MAX_CHOICES:
+        if prod([len(f.labels) for f in new]) > MAX_CHOICES and not stage.folded:
             raise InputError(f"stage {stage.name!r} has more than {MAX_CHOICES} choices; split it into several stages")
-        if not has_channels and any("channels" in block for block in stage.blocks):
-            raise InputError(
-                f"stage {stage.name!r} has channels, but the space has none; add for example channels: {{base: 64}}"
-            )
+        if not has_channels and id(stage.choices) not in costless:
+            if any("channels" in block for block in stage.blocks):
+                raise InputError(
+                    f"stage {stage.name!r} has channels, but the space has none; add for example channels: {{base: 64}}"
+                )
+            if stage.choices is not None:  # such a stage has no parameters that say channels
+                costless.add(id(stage.choices))
         stages.append(stage)
+        names.add(stage.name)
         introduced.append(tuple(f.name for f in new))
     for name in shared:
         if name not in factors:
             raise InputError(f"no stage uses the factor {name!r}; write ${name} in a stage, or leave it out")
-    names = {s.name for s in stages} & set(factors)
-    if names:
-        raise InputError(f"{min(names)!r} names both a stage and a factor; rename one")
+    both = names & set(factors)
+    if both:
+        raise InputError(f"{min(both)!r} names both a stage and a factor; rename one")
     return tuple(stages), tuple(introduced), tuple(factors.values())

@@ -51,6 +51,7 @@ REQUIRED = {
 }
 PER_AXIS = {"kernel": 1, "stride": 1, "dilation": 1, "scale": 1, "step": 1, "start": 0}  # smallest value
 PLACES = ("first", "last")
+NAME = re.compile(r"[A-Za-z]\w*")
 MAX_REPEAT = 10_000
 FIGURES = {**VARIABLES, **NETWORKS}
 ANSWERS = ("objective", "objectives", "tightness", "coverage", "index", "architectures")
@@ -243,7 +244,7 @@ def _picker(chosen: Mapping[str, Value]) -> Callable[[Mapping[str, Value | Ref],
 
 def check_name(name: object, what: str) -> str:
     """Return a name that can stand in a constraint such as ``s2.extent >= 400``."""
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z]\w*", name) or keyword.iskeyword(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name) or keyword.iskeyword(name):
         raise InputError(f"name of {what} is {shown(name)}; it must be a word of letters, digits and _, such as 's1'")
     if name in RESERVED:
         raise InputError(f"name of {what} is {name!r}, which names a figure or a dimension; choose another")
