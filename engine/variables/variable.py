@@ -59,6 +59,7 @@ def assembled(
     labels: Mapping[Any, xr.Variable],
     known: Mapping[Any, xr.Index],
     attrs: dict[Any, Any],
+    sizes: Mapping[Any, int] | None = None,
 ) -> xr.Dataset:
     """Return ``xr.Dataset(variables, labels, attrs)`` of variables that are known to fit together.
 
@@ -74,12 +75,14 @@ def assembled(
         The indexes of these labels, and maybe others.
     attrs : dict
         Goes into the dataset as it is.
+    sizes : mapping of dim to int, optional
+        Number of each label, where that is known: to ask xarray takes 1 µs for each.
     """
     import xarray as xr
 
-    sizes = {dim: label.size for dim, label in labels.items()}
+    dims = {dim: label.size for dim, label in labels.items()} if sizes is None else dict(sizes)
     indexes = {dim: known[dim] for dim in labels}
-    return xr.Dataset._construct_direct({**variables, **labels}, {*labels}, sizes, attrs, indexes)
+    return xr.Dataset._construct_direct({**variables, **labels}, {*labels}, dims, attrs, indexes)
 
 
 def annotate(data: xr.Dataset, table: Table, **words: Any) -> xr.Dataset:
@@ -98,8 +101,8 @@ def annotate(data: xr.Dataset, table: Table, **words: Any) -> xr.Dataset:
     TypeError
         For a data variable that the table does not have, and for dims or a kind other than the table's.
     """
-    coords = data.coords
-    for name, variable in data.variables.items():  # without making a DataArray of each: 20 µs
+    coords = data._coord_names
+    for name, variable in data._variables.items():  # without making a DataArray of each: 20 µs
         spec = table.get(str(name))
         if spec is not None:
             _annotate(str(name), variable, spec, words)
@@ -120,7 +123,7 @@ def annotate_array(data: xr.DataArray, table: Table, **words: Any) -> xr.DataArr
 
 
 def _annotate(name: str, variable: xr.Variable, spec: Variable, words: Mapping[str, Any]) -> None:
-    if not _fits(variable.dims, spec.dims) or variable.dtype.kind not in spec.kind:
+    if not _fits(variable._dims, spec.dims) or variable.dtype.kind not in spec.kind:
         raise TypeError(f"{name} has dims {variable.dims} and dtype {variable.dtype}; its spec says {spec}")
     variable.attrs.update(spec.attrs(**words))
 

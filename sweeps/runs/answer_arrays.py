@@ -35,10 +35,12 @@ def answer_arrays(blocks: Evaluator, numbers: Mapping[str, int]) -> dict[str, di
     ((3,), dtype('int32'))
     """
     needed: list[tuple[str, str, tuple[int, ...], np.dtype]] = []
+    sizes: list[int] = []
+    kinds = [(name, none.dtype, none.shape[1:]) for name, none in blocks.empty(0, 0, 0).items()]  # of every stage
     for stage, n in numbers.items():
-        for name, none in blocks.empty(stage, 0, 0).items():
-            needed.append((stage, name, (n, *none.shape[1:]), none.dtype))
-    sizes = [-(-prod(shape) * dtype.itemsize // LINE) * LINE for _, _, shape, dtype in needed]
+        for name, dtype, inner in kinds:
+            needed.append((stage, name, (n, *inner), dtype))
+            sizes.append(-(-n * prod(inner) * dtype.itemsize // LINE) * LINE)
     out: dict[str, dict[str, np.ndarray]] = {stage: {} for stage in numbers}
     first = 0
     while first < len(needed):

@@ -26,6 +26,7 @@ the stages after the last level that fits are enumerated depth first.
 
 from __future__ import annotations
 
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,8 @@ class Blocks:
         self, space: Space, *, costs: bool | None = None, formulas: bool = False, memory: int = MEMORY
     ) -> None:
         self.space, self.memory = space, memory_limit(memory)
-        self.stages = tuple(s.name for s in space.stages)
+        self.stages = tuple([s.name for s in space.stages])
+        self._places = {name: i for i, name in enumerate(self.stages)}
         self.compiled = compiled(space)
         self.programs, self.axes = self.compiled.programs, self.compiled.axes
         with_costs = space.channels is not None if costs is None else costs
@@ -103,7 +105,8 @@ class Blocks:
     def index(self, stage: int | str) -> int:
         """Return the position of a stage."""
         if isinstance(stage, str):
-            return self.space.stage_index(stage)
+            place = self._places.get(stage)
+            return self.space.stage_index(stage) if place is None else place  # which raises an error
         if not 0 <= stage < len(self.stages):
             raise InputError(f"stage is {shown(stage)}; the space has {len(self.stages)} stages")
         return stage
@@ -127,6 +130,11 @@ class Blocks:
     def variables(self, stage: int | str) -> dict[str, Variable]:
         """Return the specs of the variables of a stage."""
         self.index(stage)
+        return self._specs.copy()
+
+    @cached_property
+    def _specs(self) -> dict[str, Variable]:
+        """The same, which all stages share."""
         names = [*(UNION_FIGURES if self.space.branching else FIGURES), *(("density",) if self.space.scaled else ())]
         names += [*(self.costs.weights if self.costs else ())]
         if self.with_formulas:
@@ -135,9 +143,13 @@ class Blocks:
 
     def row_bytes(self, stage: int | str) -> int:
         """Return the bytes that one architecture of a stage takes."""
-        specs = self.variables(stage).values()
+        self.index(stage)
+        return self._row_bytes
+
+    @cached_property
+    def _row_bytes(self) -> int:
         axes = max(1, len(self.axis_labels))
-        return sum(np.dtype(v.dtype).itemsize * (axes if v.per_axis else 1) for v in specs)
+        return sum(np.dtype(v.dtype).itemsize * (axes if v.per_axis else 1) for v in self._specs.values())
 
     def empty(self, stage: int | str, start: int, stop: int) -> dict[str, np.ndarray]:
         """Return arrays for `fill`."""

@@ -7,6 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.errors import InputError
+from rfscale.engine.variables import assembled
 from rfscale.sweeps.machine import check_memory
 from rfscale.sweeps.runs.answer_arrays import answer_arrays
 from rfscale.sweeps.runs.blocks import MEMORY
@@ -76,8 +77,6 @@ def run(
     >>> run(space)["s2"].extent.sel(s1_kernel=5, s2_dilation=2).item()
     9
     """
-    import xarray as xr
-
     if store is not None:
         from rfscale.sweeps.runs.store.store import run_stored
 
@@ -95,7 +94,7 @@ def run(
     else:
         made = {stage: _networks(space, progress) for stage in wanted}
     datasets = {stage: label(blocks, stage, made[stage], labels) for stage in wanted}
-    tree = tree_of(xr.Dataset(attrs=attributes(space, "run")), datasets, space.name)
+    tree = tree_of(assembled({}, {}, {}, attributes(space, "run")), datasets, space.name)
     if isinstance(space, Space):  # last: the answer drives all else from the cache
         for stage in wanted:
             _fill(blocks, stage, made[stage], progress)

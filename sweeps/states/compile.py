@@ -137,24 +137,36 @@ def compile_space(space: Space) -> list[Program]:
     pairs = PairCompiler(space, values) if space.reads_pairs else None
     kept = _kept_maps(space.stages)
     done: dict[object, dict[str, Any]] = {}
+    texts: dict[int, tuple[str, bool]] = {}  # of choices, by the number of their object, and whether they read factors
+    tables: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # of stages without live values, by choices
     for i, stage in enumerate(space.stages):
-        new = tuple(n for n in space.introduced[i] if n not in space.folded)
+        new = tuple([n for n in space.introduced[i] if n not in space.folded])
         reads = [n for n in live if n in stage.uses]
         after = [n for n in (*live, *new) if last_use[n] > i]
         own = {f.name: (j, f.values) for j, f in enumerate(stage.own)}  # stages that differ only in name are one
-        blocks = repr(stage.choices)
-        if space.branching or "Ref(" in blocks:  # else none has a factor
+        known = texts.get(id(stage.choices))
+        if known is None:
+            blocks = repr(stage.choices)
+            known = texts[id(stage.choices)] = blocks, space.branching or "Ref(" in blocks  # else none has a factor
+        blocks = known[0]
+        if known[1]:
             blocks = repr([[_unnamed(block, own) for block in choice] for choice in stage.choices or ()])
         key = (repr(_unnamed(stage.params, own)), blocks, repr(reads), len(own), len(new), stage.source)
         sizes = {n: len(values[n]) for n in (*live, *new)}
-        _refuse_many(stage.name, prod(sizes[n] for n in (*reads, *new)), prod(sizes.values()))
+        choices = prod([sizes[n] for n in new])
+        _refuse_many(stage.name, choices * prod([sizes[n] for n in reads]), prod(sizes.values()))
         if pairs is not None:
             done[key] = pairs.compile(i, reads, new)
         elif key not in done:
             done[key] = (_compile_effects if space.branching else _compile)(space, stage, reads, new, values)
-        variant, next_live = _live_tables(live, new, reads, after, sizes)
-        n_live = prod(sizes[n] for n in after)
-        out.append(Program(stage.name, next_live.shape[1], variant, next_live, n_live, **done[key], **kept[i]))
+        if live or after:
+            variant, next_live = _live_tables(live, new, reads, after, sizes)
+        else:
+            if choices not in tables:
+                tables[choices] = _live_tables(live, new, reads, after, sizes)
+            variant, next_live = tables[choices]
+        n_live = prod([sizes[n] for n in after])
+        out.append(Program(stage.name, choices, variant, next_live, n_live, **done[key], **kept[i]))
         live = after
     return out
 
@@ -162,6 +174,8 @@ def compile_space(space: Space) -> list[Program]:
 def _kept_maps(stages: Sequence[Stage]) -> list[dict[str, Any]]:
     """Return which outputs of stages are kept before each stage, and after it."""
     last_read = {name: i for i, stage in enumerate(stages) for name in stage.sources}
+    if not last_read:
+        return [{}] * len(stages)
     before, out = ([IMAGE] if IMAGE in last_read else []), []
     for i, stage in enumerate(stages):
         known = [stage.name, *before]

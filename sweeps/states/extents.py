@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rfscale.engine.errors import InputError
@@ -28,19 +28,19 @@ def largest_extents(space: Space, programs: list[Program]) -> list[int]:
         largest = []
         for program in programs:
             after: dict[tuple[int, int], int] = {}
-            steps: dict[int, set[tuple[int, int, int]]] = {}
+            steps: dict[int, list[tuple[int, int, int]]] = {}
             for (jump, live), extent in reached.items():
                 if live not in steps:
                     variant = int(program.variant[live])
                     if isinstance(program.effects, EffectTable):
                         pairs = program.effects.with_next(variant, program.next_live[live], program.n_live)
-                        steps[live] = {(*effect.growth(axis), n) for effect, n in pairs}
+                        steps[live] = _largest((*effect.growth(axis), n) for effect, n in pairs)
                     else:
                         key_of = (id((program.effects or program.tries)[variant]), axis)
                         if key_of not in growths:
                             growths[key_of] = program.growths(variant, axis)
                         next_live = program.next_live[live].tolist()
-                        steps[live] = {(*end, n) for end, n in zip(growths[key_of], next_live, strict=True)}
+                        steps[live] = _largest((*end, n) for end, n in zip(growths[key_of], next_live, strict=True))
                 for stride, growth, now in steps[live]:
                     key = jump * stride, now
                     after[key] = max(after.get(key, 0), extent + jump * growth)
@@ -49,6 +49,14 @@ def largest_extents(space: Space, programs: list[Program]) -> list[int]:
             _refuse_large(program.stage, largest[-1], max(j for j, _ in reached))
         out.append(largest)
     return [max(column) for column in zip(*out, strict=True)]
+
+
+def _largest(steps: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Of steps with stride, growth and live value, those of the largest growth."""
+    most: dict[tuple[int, int], int] = {}
+    for stride, growth, live in steps:
+        most[stride, live] = max(growth, most.get((stride, live), growth))
+    return [(stride, growth, live) for (stride, live), growth in most.items()]
 
 
 def pair_extents(programs: Sequence[Program], universe: dict[str, tuple[int, int]]) -> list[int]:

@@ -76,7 +76,8 @@ class AxisGraph:
         self._clear()
 
     def _clear(self) -> None:
-        layers = [layer for p in self.programs for tries in p.tries for layer in layers_of(tries[self.axis])]
+        tries = {id(each[self.axis]): each[self.axis] for p in self.programs for each in p.tries}  # most share theirs
+        layers = [layer for trie in tries.values() for layer in layers_of(trie)]
         self.pool = Pool({layer: i for i, layer in enumerate(dict.fromkeys(layers))})
         self.levels: list[Level] = []
         self._tail_nodes: dict[int, TailNodes] = {}  # by the first stage of the tails
