@@ -22,7 +22,9 @@ def largest_extents(space: Space, programs: list[Program]) -> list[int]:
     An extent grows by (kernel - 1)*dilation*jump, so that at each jump and live value only the largest matters.
     """
     out = []
-    growths: dict[tuple[int, int], list[tuple[int, int]]] = {}  # of each variant: stages that are alike share theirs
+    # of each variant: stages that are alike share theirs
+    growths: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    known: dict[tuple[int, int, int, int], list[tuple[int, int, int]]] = {}
     for axis in range(1 if space.square else len(space.axes)):
         reached = {(1, 0): 1}  # (jump, live value) -> largest extent
         largest = []
@@ -39,14 +41,19 @@ def largest_extents(space: Space, programs: list[Program]) -> list[int]:
                         key_of = (id((program.effects or program.tries)[variant]), axis)
                         if key_of not in growths:
                             growths[key_of] = program.growths(variant, axis)
-                        next_live = program.next_live[live].tolist()
-                        steps[live] = _largest((*end, n) for end, n in zip(growths[key_of], next_live, strict=True))
+                        of_live = (*key_of, id(program.next_live), live)
+                        if of_live not in known:
+                            next_live = program.next_live[live].tolist()
+                            ends = zip(growths[key_of], next_live, strict=True)
+                            known[of_live] = _largest((*end, n) for end, n in ends)
+                        steps[live] = known[of_live]
                 for stride, growth, now in steps[live]:
-                    key = jump * stride, now
-                    after[key] = max(after.get(key, 0), extent + jump * growth)
+                    key, reach = (jump * stride, now), extent + jump * growth
+                    if after.get(key, 0) < reach:
+                        after[key] = reach
             reached = after
             largest.append(max(reached.values()))
-            _refuse_large(program.stage, largest[-1], max(j for j, _ in reached))
+            _refuse_large(program.stage, largest[-1], max([j for j, _ in reached]))
         out.append(largest)
     return [max(column) for column in zip(*out, strict=True)]
 
