@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 MEMORY = 1 << 30  # bytes that the states of one axis may take before enumeration goes depth first
 ROW_BYTES = 1 << 20  # of ready rows of one stage: they stay in the cache
 LONG_ROW = 64  # architectures of rows that are copied as fast as numpy fills memory: longer ones only take room
+NODES_AT_ONCE = 1 << 20  # architectures of a space with branches whose nodes are known at a time: they take memory
 UnionRows = dict[tuple[str, int | None], np.ndarray]  # of spaces with branches: by figure, and axis where these differ
 MAX_ROW = 1 << 12  # architectures in a row that are worked out beforehand, in spaces whose states rarely merge
 
@@ -247,12 +248,16 @@ class Blocks:
         self.compiled.build_all(self.memory, stage + 1)
         first, tables = self._union_rows(stage)
         per_row = prod(p.choices for p in self.programs[first : stage + 1])
-        low, high = start // per_row, -(-stop // per_row)
-        nodes = rows.nodes_before([level.follow for level in self.axes[0].levels], first, low, high)
-        begin, end = start - low * per_row, stop - low * per_row
+        follow = [level.follow for level in self.axes[0].levels]
         columns = [(name, axis) for name, axis in tables if name in wanted]
         views = [out[name] if axis is None else out[name][:, axis] for name, axis in columns]
-        rows.copy_rows(nodes, [tables[column] for column in columns], begin, end, views)
+        wanted_tables = [tables[column] for column in columns]
+        for at in range(start, stop, NODES_AT_ONCE):
+            until = min(at + NODES_AT_ONCE, stop)
+            low, high = at // per_row, -(-until // per_row)
+            nodes = rows.nodes_before(follow, first, low, high)
+            parts = [view[at - start : until - start] for view in views]
+            rows.copy_rows(nodes, wanted_tables, at - low * per_row, until - low * per_row, parts)
 
     def _union_rows(self, stage: int) -> tuple[int, UnionRows]:
         """First stage of the rows of a stage, and the rows by node and choices: one node's where few states merge."""
@@ -264,13 +269,13 @@ class Blocks:
                     typed = values.astype(specs[name].dtype, copy=False)
                     by_axis = {None: typed} if typed.ndim == 1 else dict(enumerate(typed.T))
                     tables |= {(name, axis): column[:, None] for axis, column in by_axis.items()}
-            first, n = stage + 1, 1
-            while first and 8 * n * levels[first - 1].follow.size <= ROW_BYTES:
+            first, each = stage + 1, sum(table.itemsize for table in tables.values())
+            while first and each * levels[first - 1].follow.size <= ROW_BYTES:
                 first -= 1
                 follow = levels[first].follow
                 tables = {column: table[follow].reshape(len(follow), -1) for column, table in tables.items()}
-                n *= follow.shape[1]
-            self._rows_of_unions[stage] = first, tables
+                each *= follow.shape[1]
+            self._rows_of_unions = {stage: (first, tables)}  # runs go stage by stage: others' rows only take memory
         return self._rows_of_unions[stage]
 
     def _words(self, stage: int) -> int:

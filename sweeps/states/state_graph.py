@@ -46,5 +46,7 @@ class StateGraph(AxisGraph):
         if stage not in self._figures:
             self._figures[stage] = self._work_out(stage)
         state = self.levels[stage].state
+        if nodes is None and np.array_equal(state, np.arange(len(next(iter(self._figures[stage].values()))))):
+            return dict(self._figures[stage])  # as a rule nodes are the states in order, which need no copy
         state = state if nodes is None else state[nodes]
         return {name: values[state] for name, values in self._figures[stage].items()}

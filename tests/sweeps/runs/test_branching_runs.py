@@ -7,6 +7,7 @@ import pytest
 
 import rfscale as rf
 from rfscale.engine.errors import InputError
+from rfscale.sweeps.runs import blocks
 from rfscale.sweeps.runs.store import dask_workers
 from rfscale.sweeps.runs.store.store import write_store
 from tests.sweeps.runs.stored import SMALL, contents
@@ -34,6 +35,18 @@ def test_workers_write_what_one_process_does(spec, size, client, tmp_path):
     stored = rf.sweep(space, store=tmp_path / "labelled.zarr", client=client)
     for name in tree[last].data_vars:
         assert np.array_equal(stored[last][name].values, tree[last][name].values, equal_nan=name == "overlap")
+
+
+@pytest.mark.parametrize(("spec", "size"), SPECS, ids=["head", "line", "edges"])
+@pytest.mark.parametrize("row_bytes", [1, 1 << 20])
+def test_nodes_that_are_known_a_few_at_a_time_make_no_difference(spec, size, row_bytes, monkeypatch):
+    space = rf.Space.from_dict(spec)
+    expected = rf.sweep(space)
+    monkeypatch.setattr(blocks, "NODES_AT_ONCE", size // 100 + 1)
+    monkeypatch.setattr(blocks, "ROW_BYTES", row_bytes)
+    found = rf.sweep(space)
+    for stage in space.stages:
+        assert found[stage.name].identical(expected[stage.name])
 
 
 class StoppedError(Exception):
