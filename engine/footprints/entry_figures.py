@@ -18,11 +18,6 @@ from rfscale.engine.footprints.unions import Term
 Product = tuple[int, ...]  # a set per axis
 
 
-def largest_phase(area: np.ndarray, shared: np.ndarray) -> int:
-    """Flat position of the largest footprint; of equally large ones, of the first that shares least with the next."""
-    return int(np.where(area == area.max(), shared, np.iinfo(np.int64).max).argmin())
-
-
 def product_figures(term: Term, at: tuple[int, ...] | None) -> Figures:
     """Return the figures of one product, each axis by itself; `at` None: of the phase with the largest footprint."""
     phases = 1
@@ -31,7 +26,7 @@ def product_figures(term: Term, at: tuple[int, ...] | None) -> Figures:
         phases = prod(len(f) for f in term)
         at = (0,) * len(term)
         if phases > 1:
-            at = entry = tuple(largest_phase(f.measures[0], f.measures[2]) for f in term)
+            at = entry = tuple([f.largest for f in term])
     pixels, gap, common = zip(*[f.measured(i) for f, i in zip(term, at, strict=True)], strict=True)
     area = prod(pixels)
     if area == 0:

@@ -10,7 +10,6 @@ import numpy as np
 from rfscale.engine.errors import INPUT_SIZE, InputError
 from rfscale.engine.footprints.entry_figures import (
     draw_union,
-    largest_phase,
     product_figures,
     union_figures,
     union_rows,
@@ -19,6 +18,7 @@ from rfscale.engine.footprints.figures import Figures, LayerFigures, stacked
 from rfscale.engine.footprints.forward import Route, Terms, Trace
 from rfscale.engine.footprints.intervals import Intervals
 from rfscale.engine.footprints.map_figures import map_figures
+from rfscale.engine.footprints.pixel_sets import largest_phase
 from rfscale.engine.footprints.plan import Entry, check_entry, unbounded
 from rfscale.engine.footprints.unions import Term
 from rfscale.engine.network.network import Size

@@ -41,26 +41,47 @@ class Intervals:
     @cached_property
     def centre(self) -> Fraction | None:
         """Centre of entry 0, averaged over the phases."""
+        pixels, entries = self._centre
+        return Fraction(pixels, entries) if entries else None
+
+    @cached_property
+    def _centre(self) -> tuple[int, int]:
+        """The same as a ratio that is not reduced; (0, 0) where nothing is read."""
         p, q = self.jump
         doubled = [q * (b[0] + b[1]) - 2 * p * u for u, b in enumerate(self.bounds) if b]
-        return Fraction(sum(doubled), 2 * q * len(doubled)) if doubled else None
+        return sum(doubled), 2 * q * len(doubled)
 
     def has_centre_of(self, other: Intervals) -> bool:
         """Whether both have one centre."""
-        return self is other or self.centre == other.centre
+        if self is other:
+            return True
+        (a, n), (b, m) = self._centre, other._centre
+        return a * m == b * n if n and m else n == m
 
     @cached_property
     def rises(self) -> bool:
         """Whether every entry has an interval, neither end of which lies before that of the entry before."""
         if self.shift < 0 or None in self.bounds:
             return False
-        ends = [self.at(o) for o in range(len(self.bounds) + 1)]
-        return all(a[0] <= b[0] and a[1] <= b[1] for a, b in pairwise(ends) if a and b)
+        for a, b in zip(self.bounds, self._after(1), strict=True):
+            if a and b and (a[0] > b[0] or a[1] > b[1]):
+                return False
+        return True
 
     def touches(self, step: int) -> bool:
         """Whether each interval has a pixel in common with that of `step` entries on, or ends beside it."""
-        pairs = [(self.bounds[u], self.at(u + step)) for u in range(len(self.bounds))]
-        return all(a is not None and b is not None and a[1] + 1 >= b[0] for a, b in pairs)
+        for a, b in zip(self.bounds, self._after(step), strict=True):
+            if a is None or b is None or a[1] + 1 < b[0]:
+                return False
+        return True
+
+    def _after(self, step: int) -> list[Bounds]:
+        """The intervals `step` entries on, by entry."""
+        n = len(self.bounds)
+        periods, step = divmod(step, n)
+        by, beyond = self.shift * periods, self.shift * (periods + 1)
+        listed = [b and (b[0] + by, b[1] + by) for b in self.bounds[step:]]
+        return listed + [b and (b[0] + beyond, b[1] + beyond) for b in self.bounds[:step]]
 
     @cached_property
     def extent(self) -> int:
@@ -102,36 +123,43 @@ class Intervals:
             raise InputError(
                 f"the map repeats only after {layer.up * blocks} entries; at most {MAX_TAPS} are supported"
             )
-        bounds: list[Bounds] = []
-        only = self.bounds[0] if n == 1 else None
-        rises = n > 1 and self.rises and layer.down >= 0
-        for o in range(layer.up * blocks):
-            outermost = layer.outermost[o] if only else None
-            if only and outermost:  # one phase: the outermost entries have the outermost pixels
-                low, high = outermost
-                if self.shift < 0:  # mirrored
-                    low, high = high, low
-                bounds.append((only[0] + self.shift * low, only[1] + self.shift * high))
-                continue
-            if rises:
-                m, r = divmod(o, layer.up)
-                ends = layer.outermost[r]
-                bounds.append(ends and self._between(layer.down * m + ends[0], layer.down * m + ends[1]))
-                continue
-            read = [b for b in map(self.at, layer.reads(o)) if b]
-            bounds.append((min(b[0] for b in read), max(b[1] for b in read)) if read else None)
+        bounds: list[Bounds]
+        if n == 1 and self.bounds[0]:
+            bounds = self._of_one_phase(layer.outermost)
+        elif n > 1 and layer.down >= 0 and self.rises:
+            bounds = self._between(layer, blocks)
+        else:
+            bounds = []
+            for o in range(layer.up * blocks):
+                read = [b for b in map(self.at, layer.reads(o)) if b]
+                bounds.append((min([b[0] for b in read]), max([b[1] for b in read])) if read else None)
         shift = self.shift * layer.down * blocks // n
-        far = max([abs(x) for b in bounds if b for x in b if abs(x) < BEYOND], default=0)
+        far = max([abs(x) for b in bounds if b for x in b], default=0)
+        if far >= BEYOND:
+            far = max([abs(x) for b in bounds if b for x in b if abs(x) < BEYOND], default=0)
         if far + abs(shift) > LIMIT:
             raise InputError("its footprint reaches beyond 2^53 pixels")
         return Intervals(tuple(bounds), shift)
 
-    def _between(self, first: int, last: int) -> Bounds:
-        """From the first pixel of an entry to the last of another; neither is one that reads nothing."""
-        n = len(self.bounds)
-        (q, u), (p, v) = divmod(first, n), divmod(last, n)
-        low, high = self.bounds[u], self.bounds[v]
-        return low and high and (low[0] + self.shift * q, high[1] + self.shift * p)
+    def _of_one_phase(self, outermost: tuple[tuple[int, int] | None, ...]) -> list[Bounds]:
+        """After a layer that reads entries of one phase: its outermost taps have the outermost pixels."""
+        low, high = self.bounds[0] or (0, 0)
+        shift = self.shift
+        if shift < 0:  # mirrored
+            return [ends and (low + shift * ends[1], high + shift * ends[0]) for ends in outermost]
+        return [ends and (low + shift * ends[0], high + shift * ends[1]) for ends in outermost]
+
+    def _between(self, layer: AxisMap, blocks: int) -> list[Bounds]:
+        """After a layer over intervals that rise: from the first pixel of its first tap to the last of its last one."""
+        n, shift, known, made = len(self.bounds), self.shift, self.bounds, []
+        for at in range(0, layer.down * blocks or 1, layer.down or 1):
+            for ends in layer.outermost:
+                if ends is None:
+                    made.append(None)
+                    continue
+                (q, u), (p, v) = divmod(at + ends[0], n), divmod(at + ends[1], n)
+                made.append((known[u][0] + shift * q, known[v][1] + shift * p))
+        return made
 
     def reaching(self, before: bool, after: bool) -> Intervals:
         """Intervals of entries that read all entries before them, or after them, and their own."""
@@ -149,7 +177,9 @@ class Intervals:
         """The same intervals, listed over n entries, a multiple of their number."""
         if n == len(self.bounds):
             return self
-        return Intervals(tuple(self.at(o) for o in range(n)), self.shift * (n // len(self.bounds)))
+        shift, periods = self.shift, n // len(self.bounds)
+        moved = [b and (b[0] + shift * q, b[1] + shift * q) for q in range(periods) for b in self.bounds]
+        return Intervals(tuple(moved), shift * periods)
 
     def covers(self, other: Intervals) -> bool:
         """Whether these are the intervals of `other`, which is listed over as many entries or a multiple."""
@@ -163,9 +193,15 @@ class Intervals:
         if n > MAX_TAPS:
             raise InputError(f"the merged map repeats only after {n} entries; at most {MAX_TAPS} are supported")
         listed = self.expand(n)
-        pairs = zip(listed.bounds, other.expand(n).bounds, strict=True)
-        bounds = tuple((min(a[0], b[0]), max(a[1], b[1])) if a and b else a or b for a, b in pairs)
-        return listed if bounds == listed.bounds else Intervals(bounds, listed.shift)
+        bounds: list[Bounds] = []
+        for a, b in zip(listed.bounds, other.expand(n).bounds, strict=True):
+            if a and b:
+                (first, last), (start, end) = a, b
+                if start < first or end > last:
+                    a = (start if start < first else first, end if end > last else last)
+            bounds.append(a or b)
+        united = tuple(bounds)
+        return listed if united == listed.bounds else Intervals(united, listed.shift)
 
 
 IMAGE_INTERVALS = Intervals(((0, 0),), 1)

@@ -186,7 +186,7 @@ def next_step(
     else:
         reached = [image if step is None else _reach(step) for step in before]
         half_lines = _half_lines(layer, reached, maps)
-    passes = maps is not None and sizes[0] == sizes[1] and all(m.is_identity for m in maps)
+    passes = maps is not None and sizes[0] == sizes[1] and all([m.is_identity for m in maps])
     return Step(layer, numbers, maps, sizes[1], is_global, intervals, aligned, passes, half_lines)
 
 
@@ -215,7 +215,7 @@ def _intervals(
     if len(known) < len(branches):
         return None, False
     if maps is not None:
-        after = tuple([memory.after(before, m) for before, m in zip(known[0], maps, strict=True)])
+        after = tuple(map(memory.after, known[0], maps))
         return known[0] if after == known[0] else after, True  # one object, by which its figures are found again
     merged, aligned = known[0], True
     for name, branch in zip(sources[1:], known[1:], strict=True):
@@ -231,8 +231,8 @@ def _intervals(
                     layer=layer.name,
                     remedy=("give ", INPUT_SIZE, " to analyse one image size"),
                 )
-        aligned = aligned and all(a.has_centre_of(b) for a, b in zip(known[0], branch, strict=True))
-        merged = tuple([memory.united(a, b) for a, b in zip(merged, branch, strict=True)])
+        aligned = aligned and all(map(Intervals.has_centre_of, known[0], branch))
+        merged = tuple(map(memory.united, merged, branch))
     return merged, aligned
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import nan
+from operator import is_
 from typing import NamedTuple
 
 from rfscale.engine.errors import InputError
@@ -183,10 +184,16 @@ class SharedLayers:
 
     def _settled(self, step: Step) -> Step:
         """The same step with intervals that equal steps share."""
-        return step._replace(intervals=self._shared(step.intervals), half_lines=self._shared(step.half_lines))
+        intervals, half_lines = self._shared(step.intervals), self._shared(step.half_lines)
+        if intervals is step.intervals and half_lines is step.half_lines:
+            return step
+        return step._replace(intervals=intervals, half_lines=half_lines)
 
     def _shared(self, axes: tuple[Intervals, ...] | None) -> tuple[Intervals, ...] | None:
-        return axes and tuple([self._shared_one(i) for i in axes])
+        if axes is None:
+            return None
+        shared = tuple(map(self._shared_one, axes))
+        return axes if all(map(is_, axes, shared)) else shared
 
     def _shared_one(self, one: Intervals) -> Intervals:
         return self._intervals.setdefault((one.bounds, one.shift), one)
@@ -260,8 +267,9 @@ def _stays_solid(before: Intervals, layer: AxisMap, after: Intervals) -> bool:
     ends = layer.ends
     if ends is None or layer.reads_all or len(after.bounds) > MAX_PERIOD or not before.rises:
         return False
-    if any(bound is None or max(-bound[0], bound[1]) > MAX_PIXEL for bound in after.bounds):
-        return False
+    for bound in after.bounds:
+        if bound is None or bound[0] < -MAX_PIXEL or bound[1] > MAX_PIXEL:
+            return False
     return ends[2] == 0 or before.touches(ends[2])
 
 

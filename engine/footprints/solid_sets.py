@@ -52,6 +52,20 @@ class SolidSets(NamedTuple):
         start, end = self.at(entry + 1)
         return last - first + 1, 0, max(0, min(last, end) - max(first, start) + 1)
 
+    @property
+    def largest(self) -> int:
+        """The first of the longest sets without borders that shares least with the next one."""
+        every = self.bounds
+        pixels = [last - first for first, last in every]
+        longest = max(pixels)
+        if pixels.count(longest) == 1:
+            return pixels.index(longest)
+        first, last = every[0]
+        following = (*every[1:], (first + self.repeat, last + self.repeat))
+        ends = zip(every, following, strict=True)
+        shared = [max(0, min(b, d) - max(a, c) + 1) if b - a == longest else longest + 2 for (a, b), (c, d) in ends]
+        return shared.index(min(shared))
+
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """First and last pixels of the sets that stand for all, int64 (n,)."""
         n, period = self.listed, len(self.bounds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from marshal import dumps
 from typing import Any
 
 from rfscale.engine.errors import nearest, visible
@@ -54,10 +55,10 @@ class NetworkBuilder:
         return Network.from_dict({**self._network, "layers": self._layers, "outputs": outputs})
 
 
-def _source(inputs: str | Iterable[str], layer: str) -> str | tuple[str, ...]:
+def _source(inputs: str | Iterable[str], label: str) -> str | tuple[str, ...]:
     if isinstance(inputs, str):
         return inputs
-    return tuple(inputs) if isinstance(inputs, Iterable) else layer_inputs(inputs, layer)
+    return tuple(inputs) if isinstance(inputs, Iterable) else layer_inputs(inputs, f"layer {label!r}")
 
 
 def _method(op: str) -> Callable[..., str]:
@@ -66,12 +67,17 @@ def _method(op: str) -> Callable[..., str]:
     ) -> str:
         layers = self._layers
         label = name or f"{op}{len(layers) + 1}"
-        source = self._last if inputs is None else _source(inputs, f"layer {label!r}")
-        key = (op, label, source, *params, *params.values(), *map(type, params.values()))
+        if inputs is None:
+            source: str | tuple[str, ...] = self._last
+        else:  # the quick ways first: to ask for an Iterable takes half as long as all else
+            source = (
+                inputs if type(inputs) is str else tuple(inputs) if type(inputs) is list else _source(inputs, label)
+            )
         try:
+            key = op, label, source, dumps(params, 0)
             known = WRITTEN.get(key)
-        except TypeError:  # a list, which is no key
-            known = None
+        except (TypeError, ValueError):  # what is none of Python's own is no key
+            key = known = None
         layers.append(known or written(op, label, source, params, key))
         self._last = label
         return label

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Self
 
 from rfscale.engine.errors import INPUT_SIZE, InputError, Parameter, nearest, shown, visible
 from rfscale.engine.network.derived import Derived
-from rfscale.engine.network.layer import IMAGE, Layer, ordered, read_layers
+from rfscale.engine.network.layer import IMAGE, Layer, read_layers, wiring
 from rfscale.engine.network.modules import module_layer
 from rfscale.engine.network.ops import OPS
 from rfscale.engine.network.spec import (
@@ -107,21 +107,20 @@ class Network:
         left_out: Mapping[str, str] | None = None,
         modules: Mapping[str, str] | None = None,
     ) -> None:
-        in_order = ordered(layers)
+        order, index, ends = wiring(layers)
         named = tuple(outputs)
-        read = {source for layer in in_order for source in layer.inputs}
-        self._fill(
-            name=name,
-            axes=AXES[axes],
-            input_size=input_size,
-            input_channels=input_channels,
-            layers=in_order,
-            outputs=named or tuple([x.name for x in in_order if x.name not in read]),
-            assumed=assumed,
-            left_out=left_out,
-            modules=modules,
-            _named_outputs=named,
-        )
+        fill = object.__setattr__
+        fill(self, "name", name)
+        fill(self, "axes", AXES[axes])
+        fill(self, "input_size", input_size)
+        fill(self, "input_channels", input_channels)
+        fill(self, "layers", tuple(layers) if order is None else tuple([layers[i] for i in order]))
+        fill(self, "outputs", named or ends)
+        fill(self, "assumed", _kept(assumed))
+        fill(self, "left_out", _kept(left_out))
+        fill(self, "modules", _kept(modules))
+        fill(self, "_named_outputs", named)
+        fill(self, "_index", index)
         if named or self.modules:
             for name in (*named, *self.modules.values()):
                 self._check_layer(name)
@@ -129,16 +128,6 @@ class Network:
                 raise InputError(f"modules: {name!r} is the name of a layer; modules are those of other names")
         if input_size is not None:
             self.map_sizes()
-
-    def _fill(self, *, layers: tuple[Layer, ...], **attributes: Any) -> None:
-        """Set the attributes, once: when the network is made, or comes out of a pickle."""
-        fill = object.__setattr__
-        for name in _MAPPINGS:
-            attributes[name] = MappingProxyType(dict(attributes[name])) if attributes[name] else _NONE
-        for name, value in attributes.items():
-            fill(self, name, value)
-        fill(self, "layers", layers)
-        fill(self, "_index", MappingProxyType({layer.name: i for i, layer in enumerate(layers)}))
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{name!r} of a network cannot be set; build a new network")
@@ -151,7 +140,10 @@ class Network:
         return {name: getattr(self, name) for name in kept} | {name: dict(getattr(self, name)) for name in _MAPPINGS}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._fill(**state)
+        for key in _MAPPINGS:
+            state[key] = _kept(state[key])
+        for key, value in {**state, "_index": wiring(state["layers"]).index}.items():
+            object.__setattr__(self, key, value)
 
     def __copy__(self) -> Self:
         return self
@@ -176,7 +168,7 @@ class Network:
         name = spec.get("name")
         if name is not None and name != "":
             text_name(name, "name of the network")
-        ndim = count_axes({**spec, "layers": given})
+        ndim = count_axes(spec, given)
         outputs = layer_inputs(spec["outputs"], "outputs") if spec.get("outputs") is not None else ()
         return cls(
             read_layers(given, ndim),
@@ -185,7 +177,7 @@ class Network:
             input_size=None if spec.get("input_size") is None else check_size(spec["input_size"], ndim),
             input_channels=whole(spec.get("input_channels", INPUT_CHANNELS), "input_channels"),
             outputs=outputs,
-            **{key: check_texts(spec.get(key), key) for key in _MAPPINGS},
+            **{key: check_texts(spec[key], key) for key in _MAPPINGS if key in spec},
         )
 
     @classmethod
@@ -362,6 +354,10 @@ def _merged_size(layer: Layer, before: Sequence[Size], global_branches: Sequence
                 f"{other!r} is {'×'.join(map(str, size))}"
             )
     return first
+
+
+def _kept(texts: Mapping[str, str] | None) -> Mapping[str, str]:
+    return MappingProxyType(dict(texts)) if texts else _NONE
 
 
 _NO_DEFAULT = object()

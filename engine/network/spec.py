@@ -158,12 +158,12 @@ def stated_axes(spec: Mapping[str, Any]) -> int | None:
     return None
 
 
-def count_axes(spec: Mapping[str, Any]) -> int:
-    """Return the number of spatial axes that a spec says or implies."""
+def count_axes(spec: Mapping[str, Any], layers: Sequence[Any]) -> int:
+    """Return the number of spatial axes that a spec says, or its layers imply."""
     stated = stated_axes(spec)
     if stated is not None:
         return stated
-    for key, length in _layer_lists(spec["layers"]):
+    for key, length in _layer_lists(layers):
         if length not in AXES:
             raise InputError(f"{key} has {length} values; a network has 1, 2 or 3 axes")
         return length

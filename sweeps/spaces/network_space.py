@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from rfscale.engine.errors import InputError, shown, visible
@@ -12,6 +13,14 @@ from rfscale.sweeps.spaces.stages import Factor, factor_values, label_values
 
 if TYPE_CHECKING:
     from rfscale.engine.network.network import Network
+
+
+@cache
+def _network_type() -> type[Network]:
+    """What templates return, imported where one was called; to ask the import system every time takes 1 µs."""
+    from rfscale.engine.network.network import Network
+
+    return Network
 
 
 class NetworkSpace(Labelled):
@@ -68,14 +77,12 @@ class NetworkSpace(Labelled):
 
     def network(self, where: int | Mapping[Any, Any]) -> Network:
         """Return one network, by number or labels."""
-        from rfscale.engine.network.network import Network
-
         chosen = self.chosen(where)
         try:
             network = self.template(**chosen)
         except Exception as error:  # code of others: say which network it was making
             problem = error if isinstance(error, InputError | TypeError) else repr(error)
             raise InputError(f"template {self.name!r} called with {shown(chosen)}: {problem}") from error
-        if not isinstance(network, Network):
+        if not isinstance(network, _network_type()):
             raise InputError(f"template {self.name!r} returned {shown(network)}; it must return an rf.Network")
         return network
