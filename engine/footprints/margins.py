@@ -201,6 +201,11 @@ def _check_tileable(plan: Plan, needed: set[int]) -> None:
                 f"layer {layer.name!r} ({layer.op}) cannot be tiled: its map depends on the size of the image; write "
                 "it with a fixed scale or amount"
             )
+        if any(stop is not None and stop > 0 for stop in layer.params.get("stop", ())):
+            raise InputError(
+                f"layer {layer.name!r} ({layer.op}) cannot be tiled: it ends at a fixed entry of the image's map",
+                remedy="write a stop below 0, which counts from the end",
+            )
         maps = enumerate(plan.steps[i].maps or ())
         # a map that only adds entries at its end reads entry o for entry o, like one that adds none
         if any(m.border == "circular" and not (m.is_identity and _size_kept(layer, a)) for a, m in maps):

@@ -69,6 +69,7 @@ def test_a_map_that_a_crop_layer_cuts_needs_more_than_its_reach():
             {},
             r"'roll2' \(roll\) cannot be tiled: it wraps around",
         ),
+        (chain({"kernel": 3}, {"op": "slice", "stop": 9}), {}, "'slice2' .* ends at a fixed entry .* a stop below 0"),
         (chain({"kernel": 3, "stride": 4}), {"tile": 10}, "period 4 of network; give 8 or 12"),
         (chain({"kernel": 3}), {"layers": []}, "layers is empty"),
         (chain({"kernel": 3}), {"layers": ["conv9"]}, "no layer 'conv9'"),
