@@ -41,12 +41,17 @@ class Side:
         crop of such a length.
     scale : dict
         For each output (entries, pixels): so many entries on so many pixels.
+    least : tuple of int
+        Pixels that a crop from the start of the image must have at least, and whole periods of one to its end: padding
+        that copies entries makes those at the border depend on others than the margins count on. Only tiles of few
+        pixels have crops so short.
     """
 
     period: int
     reach: tuple[int, int]
     margin: tuple[int, int]
     scale: dict[str, tuple[int, int]]
+    least: tuple[int, int] = (0, 0)
 
 
 def find_sides(
@@ -110,23 +115,43 @@ def _fitting(
 
 def _side(crop: Plan, sizes: dict[str, Size], needed: set[int], names: list[str], axis: int, period: int) -> Side:
     """What one axis needs, read off a long crop whose one end or other is open."""
-    size = sizes[IMAGE][axis]
-    affected = [_affected(crop, sizes, axis, needed, end) for end in ("start", "end")]
-    reach, margin, scale = [0, 0], [0, 0], {}
+    reach, scale = [0, 0], {}
     for name in names:
         intervals = crop.steps[crop.network.index(name)].intervals
         assert intervals is not None
         bounds, shift = intervals[axis].bounds, intervals[axis].shift
         reach[0] = max([reach[0], *(-b[0] for b in bounds if b)])
         reach[1] = max([reach[1], *(b[1] - shift + 1 for b in bounds if b)])
-        scale[name] = entries, pixels = len(bounds), shift
-        at = np.flatnonzero(affected[0][name])
-        if len(at):  # the tile begins at the first multiple of the period from which nothing is affected
-            margin[0] = max(margin[0], -(-(int(at[-1]) + 1) * pixels // (entries * period)) * period)
-        at = np.flatnonzero(affected[1][name])
-        sound = int(at[0]) if len(at) else len(affected[1][name])
-        margin[1] = max(margin[1], size - min(size, sound * pixels // entries) // period * period)
-    return Side(period, (reach[0], reach[1]), (margin[0], margin[1]), scale)
+        scale[name] = len(bounds), shift
+    rest = sizes[IMAGE][axis] % period
+    (before, to_end), (after, from_start) = (
+        _periods_of_crops(_wanted(crop, sizes, axis, needed, period, end), sizes, axis, scale, period, end)
+        for end in ("start", "end")
+    )
+    least = from_start * period + rest if from_start else 0, to_end * period
+    return Side(period, (reach[0], reach[1]), (before * period, after * period + rest), scale, least)
+
+
+def _periods_of_crops(
+    wanted: dict[str, np.ndarray],
+    sizes: dict[str, Size],
+    axis: int,
+    scale: dict[str, tuple[int, int]],
+    period: int,
+    end: str,
+) -> tuple[int, int]:
+    """Periods of the margin at the open end, and of the shortest crop that has the other end of the image."""
+    periods = sizes[IMAGE][axis] // period
+    margin, rows = 0, []
+    for name, (entries, pixels) in scale.items():
+        every = entries * period // pixels
+        own = np.arange(len(wanted[name])) // every
+        lacking = wanted[name] - (periods - own if end == "start" else own + 1)  # beside the crop without a margin
+        affected = wanted[name] > periods
+        missing = periods - len(own) // every if end == "end" else 0  # entries that a longer image has
+        margin = max(margin, missing, int(lacking[affected].max(initial=0)))
+        rows.append((wanted[name][~affected], lacking[~affected]))
+    return margin, max(int(most[lacking > margin].max(initial=0)) for most, lacking in rows)
 
 
 def _outputs(plan: Plan, layers: Sequence[str] | None, global_ops: GlobalOps) -> list[str]:
@@ -176,6 +201,11 @@ def _check_tileable(plan: Plan, needed: set[int]) -> None:
                 f"layer {layer.name!r} ({layer.op}) cannot be tiled: its map depends on the size of the image; write "
                 "it with a fixed scale or amount"
             )
+        if any(stop is not None and stop > 0 for stop in layer.params.get("stop", ())):
+            raise InputError(
+                f"layer {layer.name!r} ({layer.op}) cannot be tiled: it ends at a fixed entry of the image's map",
+                remedy="write a stop below 0, which counts from the end",
+            )
         maps = enumerate(plan.steps[i].maps or ())
         # a map that only adds entries at its end reads entry o for entry o, like one that adds none
         if any(m.border == "circular" and not (m.is_identity and _size_kept(layer, a)) for a, m in maps):
@@ -186,9 +216,16 @@ def _size_kept(layer: Layer, axis: int) -> bool:
     return OPS[layer.op].size(layer.params, axis, MAX_VALUE) == MAX_VALUE
 
 
-def _affected(plan: Plan, sizes: dict[str, Size], axis: int, needed: set[int], end: str) -> dict[str, np.ndarray]:
-    """Per layer, which entries along one axis differ from those of an image that goes on beyond one end of the crop."""
-    out = {IMAGE: np.zeros(sizes[IMAGE][axis], bool)}
+def _wanted(
+    plan: Plan, sizes: dict[str, Size], axis: int, needed: set[int], period: int, end: str
+) -> dict[str, np.ndarray]:
+    """Per layer, how many whole periods a crop must have beside one end of the image for an entry to be the image's.
+
+    The crop is open at `end`; an entry that is not the image's even in this long one wants one period more than it has.
+    """
+    periods, rest = divmod(sizes[IMAGE][axis], period)
+    pixels = np.arange(sizes[IMAGE][axis])
+    out = {IMAGE: periods - pixels // period if end == "start" else (pixels - rest) // period + 1}
     known: dict[tuple[int, int, int], np.ndarray] = {}
     for i, step in enumerate(plan.steps):
         if i not in needed:
@@ -196,33 +233,39 @@ def _affected(plan: Plan, sizes: dict[str, Size], axis: int, needed: set[int], e
         name = step.layer.name
         sources = [out[plan.steps[s].layer.name if s >= 0 else IMAGE] for s in step.sources]
         if step.maps is None:
-            out[name] = np.logical_or.reduce(sources) if len(sources) > 1 else sources[0]
+            out[name] = np.maximum.reduce(sources) if len(sources) > 1 else sources[0]
             continue
         key = id(sources[0]), id(step.maps[axis]), sizes[name][axis]
         if key not in known:
-            known[key] = next_affected(sources[0], step.maps[axis], sizes[name][axis], end)
+            known[key] = next_wanted(sources[0], step.maps[axis], sizes[name][axis], end, periods + 1)
+            assert step.intervals is not None
+            every = len(step.intervals[axis].bounds) * period // step.intervals[axis].shift
+            own = np.arange(sizes[name][axis]) // every  # the entry itself
+            np.maximum(known[key], periods - (own if end == "start" else own[::-1]), out=known[key])
         out[name] = known[key]
     return out
 
 
-def next_affected(affected: np.ndarray, axis_map: AxisMap, size: int, end: str) -> np.ndarray:
-    """Which of `size` entries after one layer read an affected entry, or one beyond the open end."""
-    n = len(affected)
-    o = np.arange(size)
-    block, phase = o // axis_map.up, o % axis_map.up
-    taps, counts = axis_map.table.taps, axis_map.table.counts
-    out = np.zeros(size, bool)
+def next_wanted(wanted: np.ndarray, axis_map: AxisMap, size: int, end: str, beyond: int) -> np.ndarray:
+    """The most that anything wants that each of `size` entries after one layer reads; `beyond` past the open end."""
+    n, taps = len(wanted), axis_map.table.taps
+    block, phase = np.divmod(np.arange(size), axis_map.up)
+    first = min(0, int(taps.min()))
+    past_end = max(0, axis_map.down * int(block[-1]) + int(taps.max()) + 1 - n)
+    around = [np.full(-first, beyond), wanted, np.full(past_end, beyond)]
+    closed = 2 if end == "start" else 0
+    around[closed] = np.zeros(len(around[closed]), np.int64)
+    if axis_map.border != "zeros":  # a read beyond the closed end copies an entry
+        outside = range(n, n + past_end) if closed else range(first, 0)
+        entries = [border_entry(entry, n, BORDERS[axis_map.border]) for entry in outside]
+        around[closed] = wanted[np.clip(np.array(entries, np.int64), 0, n - 1)]
+    row, at = np.concatenate(around), axis_map.down * block - first
+    out = np.zeros(size, np.int64)
     for t in range(taps.shape[1]):
-        reads = axis_map.down * block + taps[phase, t]
-        beyond = reads < 0 if end == "start" else reads >= n
-        inside = (reads >= 0) & (reads < n)
-        wrong = beyond | (inside & affected[np.clip(reads, 0, n - 1)])
-        wrong &= t < counts[phase]
-        if axis_map.border != "zeros":  # a read beyond the closed end copies an entry
-            copies = np.flatnonzero(~inside & ~beyond & (t < counts[phase]))
-            entries = [border_entry(entry, n, BORDERS[axis_map.border]) for entry in reads[copies].tolist()]
-            wrong[copies] = affected[entries]
-        out |= wrong
+        if axis_map.up == 1:
+            np.maximum(out, row[at + int(taps[0, t])], out=out)
+        else:
+            np.maximum(out, row[at + taps[phase, t]], out=out, where=t < axis_map.table.counts[phase])
     return out
 
 

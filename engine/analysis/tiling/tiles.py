@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple, Unpack
 
-from rfscale.engine.errors import InputError
+from rfscale.engine.errors import InputError, Parameter
 from rfscale.engine.footprints.margins import Side, check_alike, find_sides
 from rfscale.engine.footprints.plan import GlobalOps
 from rfscale.engine.network.input_sizes import AxisSizes
@@ -84,6 +84,7 @@ def cut_tiles(
             continue
         lengths = tuple(place.length for place in places)
         if lengths not in checked:
+            _check_fits(network, lengths)
             check_alike(network, sides[0].scale, lengths, global_ops, image)
             checked.add(lengths)
         inner, outer = {}, {}
@@ -92,6 +93,17 @@ def cut_tiles(
             inner[name] = tuple(slice(low - off, high - off) for low, high, off in spans)
             outer[name] = tuple(slice(low, high) for low, high, _ in spans)
         yield Tile(tuple(slice(*place.crop) for place in places), inner, outer)
+
+
+def _check_fits(network: Network, crop: Size) -> None:
+    try:
+        network.map_sizes(crop)
+    except InputError as error:
+        raise InputError(
+            f"{network.name} does not take the crop of a tile at the border, {'×'.join(map(str, crop))} pixels: "
+            f"{error.reason}",
+            remedy=("give a larger ", Parameter("tile"), ", or one that leaves no narrow rest of the image"),
+        ) from None
 
 
 class Place(NamedTuple):
@@ -150,7 +162,11 @@ def _place(start: int, tile: int, image: int, side: Side, sizes: dict[str, int])
 def _crop_bounds(start: int, tile: int, image: int, side: Side) -> tuple[int, int]:
     """The bounds of one tile's crop along one axis; a rest of the image of less than a period is added."""
     low, high = max(0, start - side.margin[0]), start + tile + side.margin[1]
-    return low, high if high + side.period <= image else image
+    if low == 0:
+        high = max(high, side.least[0])
+    if high + side.period <= image:
+        return low, high
+    return max(0, min(low, image - image % side.period - side.least[1])), image
 
 
 def check_tile(tile: int | Sequence[int], sides: Sequence[Side], network: Network) -> Size:

@@ -12,7 +12,7 @@ import rfscale as rf
 from rfscale.engine.analysis.tiling.halo import halo
 from rfscale.engine.analysis.tiling.tiles import Tile, tiles
 from rfscale.engine.errors import InputError
-from rfscale.engine.footprints.margins import next_affected
+from rfscale.engine.footprints.margins import next_wanted
 from rfscale.engine.footprints.plan import resolve
 from rfscale.engine.network.builder import NetworkBuilder
 from rfscale.engine.network.network import Network
@@ -69,6 +69,7 @@ def test_a_map_that_a_crop_layer_cuts_needs_more_than_its_reach():
             {},
             r"'roll2' \(roll\) cannot be tiled: it wraps around",
         ),
+        (chain({"kernel": 3}, {"op": "slice", "stop": 9}), {}, "'slice2' .* ends at a fixed entry .* a stop below 0"),
         (chain({"kernel": 3, "stride": 4}), {"tile": 10}, "period 4 of network; give 8 or 12"),
         (chain({"kernel": 3}), {"layers": []}, "layers is empty"),
         (chain({"kernel": 3}), {"layers": ["conv9"]}, "no layer 'conv9'"),
@@ -149,6 +150,36 @@ def differs(net: Network, image: tuple[int, ...], t: Tile, limit: int = 400) -> 
     return False
 
 
+COPIED_AT_ONE_END = (
+    [{"kernel": 5, "padding": 2}, {"op": "pad", "padding": [2, 0], "mode": "replicate"}],
+    [{"kernel": 9, "padding": 4}, {"op": "pad", "padding": [3, 1], "mode": "reflect"}, {"kernel": 2}],
+    [
+        {"op": "avg_pool", "kernel": 3, "stride": 1, "dilation": 3, "padding": 1},
+        {"op": "max_pool", "kernel": 1, "stride": 3},
+        {"op": "pad", "padding": [0, 3], "mode": "replicate"},
+    ],
+)
+
+
+@pytest.mark.parametrize("layers", COPIED_AT_ONE_END)
+def test_entries_copied_at_the_border_lie_in_the_crops_of_small_tiles(layers):
+    """An entry that a border copies lies farther inside than what margins count on: crops there are longer."""
+    net = chain(*layers, axes=1)
+    (period,) = halo(net).period.values.tolist()
+    for image in range(9 * period, 11 * period + 1):
+        for tile in range(period, 5 * period, period):
+            found = list(tiles(net, image, tile))
+            assert not any(differs(net, (image,), t) for t in found), (image, tile)
+            costs = rf.tile_costs(net, [tile], image_size=image)
+            assert float(costs.waste[0]) == sum(t.crop[0].stop - t.crop[0].start for t in found) / image
+
+
+def test_a_crop_that_the_network_does_not_take_says_so():
+    net = chain({"op": "slice", "start": 3}, {"op": "pad", "padding": [0, 3]}, axes=1)
+    with pytest.raises(InputError, match=r"crop of a tile at the border, 2 pixels: .*'slice1'.*; give a larger tile"):
+        list(tiles(net, 20, 2))
+
+
 SMALL = ("stack", "valid", "dilated", "pooled", "unet-wide", "aspp", "late padding", "crop", "same", "causal", "ceil")
 
 
@@ -223,8 +254,8 @@ def test_the_command(capsys):
 
 @pytest.mark.parametrize("end", ["start", "end"])
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "bilinear"])
-def test_affected_entries_are_those_that_read_one(mode, end):
-    """By the oracle's reads: an affected entry, also where it is copied, or one beyond the open end."""
+def test_what_an_entry_wants_is_the_most_of_what_it_reads(mode, end):
+    """By the oracle's reads: also of what is copied, and more than all there is of one beyond the open end."""
     rng = np.random.default_rng(7)
     resampled = {"op": "upsample", "scale": 2, "mode": "bilinear"}
     layer = resampled if mode == "bilinear" else {"op": "pad", "padding": [3, 2], "mode": mode}
@@ -233,11 +264,11 @@ def test_affected_entries_are_those_that_read_one(mode, end):
     axis_map = resolve(net, (n,)).steps[0].maps[0]
     size = net.map_sizes((n,))[net.layers[0].name][0]
     for _ in range(20):
-        affected = rng.random(n) < 0.3
-        found = next_affected(affected, axis_map, size, end)
+        wanted = rng.integers(1, 6, n)
+        found = next_wanted(wanted, axis_map, size, end, 6)
         for entry in range(size):
             params = net.layers[0].params
             free = plain_layers.axis_reads(net.layers[0].op, params, 0, entry, n, finite=False)
             beyond = any(t < 0 if end == "start" else t >= n for t in free)
             copies = plain_layers.axis_reads(net.layers[0].op, params, 0, entry, n, finite=True)
-            assert found[entry] == (beyond or any(affected[t] for t in copies))
+            assert found[entry] == (6 if beyond else max((wanted[t] for t in copies), default=0))
