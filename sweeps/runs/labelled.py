@@ -104,12 +104,14 @@ def tree_of(root: xr.Dataset, stages: Mapping[str, xr.Dataset], name: str) -> xr
     """
     import xarray as xr
 
-    tree = xr.DataTree(root, name=name.replace("/", "_"))  # no path
-    for stage, data in stages.items():
-        node = xr.DataTree.__new__(xr.DataTree)
-        node._set_node_data(data)
-        node._name, node._parent, node._children = stage, tree, {}
-        tree._children[stage] = node
+    def node(data: xr.Dataset, name: str, parent: xr.DataTree | None) -> xr.DataTree:
+        made = xr.DataTree.__new__(xr.DataTree)
+        made._set_node_data(data)
+        made._name, made._parent, made._children = name, parent, {}
+        return made
+
+    tree = node(root, name.replace("/", "_"), None)  # no path
+    tree._children.update({stage: node(data, stage, tree) for stage, data in stages.items()})
     return tree
 
 
@@ -130,7 +132,7 @@ def coordinates(blocks: Evaluator) -> Labels:
             renamed = first.index.view()
             renamed.name = name
             index = PandasIndex(renamed, name, first.coord_dtype, fastpath=True)
-            held = type(data).__new__(type(data))  # as index.create_variables() makes it
+            held = object.__new__(type(data))  # as index.create_variables() makes it
             held.array, held._dtype = renamed, data._dtype
             variables[name] = bare(xr.IndexVariable, (name,), held)
         else:
