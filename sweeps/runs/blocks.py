@@ -175,13 +175,13 @@ class Blocks:
     def _fill(self, i: int, start: int, stop: int, out: Arrays) -> None:
         if self.space.branching:
             self._fill_unions(i, start, stop, out)
-        elif any(name in out for name in FIGURES):
+        elif not out.keys().isdisjoint(FIGURES):
             for axis in range(len(self.axes)):
                 self._fill_figures(i, axis, start, stop, out)
         for name in COSTS:
             if name in out:
                 self._fill_cost(i, name, start, stop, out[name])
-        if any(name in out for name in FORMULAS):
+        if not out.keys().isdisjoint(FORMULAS):
             self._analytic().fill(i, start, stop, out)
 
     def _analytic(self) -> Formulas:
