@@ -6,6 +6,7 @@ import os
 import platform
 import resource
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -136,16 +137,16 @@ def size_text(size: int) -> str:
 
 @contextmanager
 def threads_for(n: int) -> Iterator[None]:
-    """Run parallel kernels on one thread where there is little to do: waking another costs up to milliseconds."""
-    threads = numba.get_num_threads()
-    if threads == 1 or n >= PARALLEL_FROM:
-        yield
-        return
-    numba.set_num_threads(1)
+    """Let `in_threads` take one thread where there is little to do: waking another costs up to milliseconds."""
+    before = getattr(_few, "held", False)
+    _few.held = before or n < PARALLEL_FROM
     try:
         yield
     finally:
-        numba.set_num_threads(threads)
+        _few.held = before
+
+
+_few = threading.local()  # asked sooner than numba for its threads, which takes 3 µs: small sweeps do it for each stage
 
 
 def in_threads(work: Callable[[int, int], object], start: int, stop: int, numbers: int) -> None:
@@ -160,8 +161,10 @@ def in_threads(work: Callable[[int, int], object], start: int, stop: int, number
         Is given the first item of a range and the one after its last. Ranges must not depend on each other. A kernel
         takes half as long to compile as one with a parallel loop of numba.
     """
-    threads, items = numba.get_num_threads(), stop - start
-    if threads == 1 or items * numbers < PARALLEL_FROM:
+    items = stop - start
+    few = items * numbers < PARALLEL_FROM or getattr(_few, "held", False)
+    threads = 1 if few else numba.get_num_threads()
+    if threads == 1:
         work(start, stop)
         return
     parts = min(threads * TASKS_PER_THREAD, items)

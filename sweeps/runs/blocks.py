@@ -175,13 +175,13 @@ class Blocks:
     def _fill(self, i: int, start: int, stop: int, out: Arrays) -> None:
         if self.space.branching:
             self._fill_unions(i, start, stop, out)
-        elif any(name in out for name in FIGURES):
+        elif not out.keys().isdisjoint(FIGURES):
             for axis in range(len(self.axes)):
                 self._fill_figures(i, axis, start, stop, out)
         for name in COSTS:
             if name in out:
                 self._fill_cost(i, name, start, stop, out[name])
-        if any(name in out for name in FORMULAS):
+        if not out.keys().isdisjoint(FORMULAS):
             self._analytic().fill(i, start, stop, out)
 
     def _analytic(self) -> Formulas:
@@ -209,8 +209,10 @@ class Blocks:
         per_row = prod(p.choices for p in self.programs[first : stage + 1])
         low, high = start // per_row, -(-stop // per_row)
         whole = low == 0 and high * per_row == self.size(stage)
-        follow = [level.follow for level in graph.levels]
-        nodes = self._nodes_before(axis, first) if whole else rows.nodes_before(follow, first, low, high)
+        if whole:
+            nodes = self._nodes_before(axis, first)
+        else:
+            nodes = rows.nodes_before([level.follow for level in graph.levels], first, low, high)
         begin, end = start - low * per_row, stop - low * per_row
         if made is None:
             graph.enumerate_range(range(first, stage + 1), nodes, begin, end, views, self._words(stage))

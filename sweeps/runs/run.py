@@ -103,9 +103,10 @@ def run(
 
 def _fill(blocks: Evaluator, stage: str, out: dict[str, np.ndarray], progress: Callable[[int], object] | None) -> None:
     """Write the figures of all architectures of a stage, piece by piece."""
-    for start in range(0, blocks.size(stage), PIECE):
-        stop = min(start + PIECE, blocks.size(stage))
-        if stop - start == blocks.size(stage):
+    size = blocks.size(stage)
+    for start in range(0, size, PIECE):
+        stop = min(start + PIECE, size)
+        if stop - start == size:
             blocks.fill(stage, start, stop, out)
         else:
             blocks.fill(stage, start, stop, {name: values[start:stop] for name, values in out.items()})

@@ -112,7 +112,7 @@ class Space(Labelled):
         )
         sizes = {f.name: len(f.labels) for f in factors}
         values = {f.name: f.values for f in factors}
-        unlike = [*{id(s.choices) if s.choices else id(s): s for s in stages}.values()]  # most have those of another one
+        unlike = [*{id(s.choices) if s.choices else id(s): s for s in stages}.values()]  # most are like another
         scaled = any(s.source for s in stages) or any(s.sources or s.upsamples(values) for s in unlike)
         branching = scaled or any(s.branching for s in unlike)
         square = ndim == 1 or _is_square(unlike, factors, branching)

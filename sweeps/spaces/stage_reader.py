@@ -111,10 +111,8 @@ class StageReader:
     ) -> dict[str, Value | Ref]:
         """Return the checked parameters of a layer; lists are factors only if `factors`."""
         op = given.get("op", "conv")
-        if type(op) is str and op in PARAMS:
-            ops, known = (op,), PARAMS[op]
-        else:
-            ops, known = self._ops(op, what, factors)
+        one = type(op) is str and op in PARAMS
+        ops, known = ([op], PARAMS[op]) if one else self._ops(op, what, factors)
         self._check_keys(given, (*extra, *known) if ops else tuple(given), what)
         for op in ops:
             if op in REQUIRED and given.get(REQUIRED[op]) is None:

@@ -218,7 +218,11 @@ class Stage:
             raise InputError(
                 f"stage {self.name!r} repeats its layers to {repeat * sum(inner)}; at most {MAX_LAYERS} are supported"
             )
-        made = [(resolved_layer(block, pick, False, ndim), resolved_layer(block, pick, True, ndim)) for block in blocks]
+        made = []
+        for block in blocks:
+            plain = resolved_layer(block, pick, False, ndim)
+            alike = block.get("stride", 1) == 1 and "scale" not in block
+            made.append((plain, plain if alike else resolved_layer(block, pick, True, ndim)))
         out: list[ChainLayer] = []
         for turn in range(repeat):
             for times, either in zip(inner, made, strict=True):

@@ -119,8 +119,7 @@ class CompiledSpace:
         with LOCK:
             before = graph.nbytes
             built = graph.build(stages, memory)
-            if graph.nbytes > before:
-                _keep_within_limit()
+            _keep_within_limit(graph.nbytes - before)
         return built
 
     def build_all(self, memory: int, stages: int | None = None) -> None:
@@ -207,10 +206,19 @@ def compiled(space: Space) -> CompiledSpace:
         return _compiled[space]
 
 
-def _keep_within_limit() -> None:
-    """Drop the oldest compiled spaces until the graphs of the others fit; who works with one goes on with it."""
-    total = 0
+def _keep_within_limit(more: int) -> None:
+    """Drop the oldest compiled spaces until the graphs of the others fit; who works with one goes on with it.
+
+    `more` are bytes that came since. They are counted together until that is worth a look at all spaces.
+    """
+    _unseen[0] += more
+    if not more or _unseen[0] < KEPT_BYTES >> 8:
+        return
+    _unseen[0] = total = 0
     for space, one in reversed(list(_compiled.items())):
         total += one.nbytes
         if total > KEPT_BYTES:
             del _compiled[space]
+
+
+_unseen = [0]

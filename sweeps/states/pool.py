@@ -39,17 +39,20 @@ class Pool:
 
     def __post_init__(self) -> None:
         self.columns = _first_columns(len(self.steps) + 2 if len(self.steps) <= MAX_REMEMBERED_LAYERS else 0)
+        self._tries: dict[int, tuple[Trie, np.ndarray]] = {}  # layers of each as steps
         self._exchanged: np.ndarray | None = None  # what the kernel is given, once it is needed
         self._plain: PlainStates | None = PlainStates(len(self.steps))  # until there is too much for Python
 
     def expand(self, sources: np.ndarray, trie: Trie, limit: int) -> np.ndarray | None:
         """Return the state at every node of a trie from every source; None if the pool would pass `limit` words."""
-        step = [self.steps[x] for x in layers_of(trie)]
+        if id(trie) not in self._tries:  # stages that are alike have one
+            self._tries[id(trie)] = trie, np.array([self.steps[x] for x in layers_of(trie)], np.int64)
+        step = self._tries[id(trie)][1]
         if self._plain is not None:
             layers = [*zip(*(column.tolist() for column in trie[:4]), strict=True)]
             if self._plain.takes(self.columns, sources, layers):
                 self.columns, ends, fits = self._plain.expand(
-                    self.columns, self.used, sources, layers, step, self._state_words, limit
+                    self.columns, self.used, sources, layers, step.tolist(), self._state_words, limit
                 )
                 return ends if fits else None
             self.columns, self._plain = with_hashes(self.columns, self.used), None
@@ -58,7 +61,7 @@ class Pool:
             self._exchanged = exchanged(self.steps if len(self.steps) <= MAX_EXCHANGED_LAYERS else {})
         ends, place = np.empty((len(step) + 1, len(sources)), np.int32), np.zeros(2, np.int64)
         ends[0] = sources
-        given = *trie[:4], np.array(step, np.int64), self._exchanged, self._state_words, limit
+        given = *trie[:4], step, self._exchanged, self._state_words, limit
         unhashed = False
         while (need := expand(*self.columns, self.used, ends, place, unhashed, *given)) != kernels.DONE:
             if need == kernels.PAST_LIMIT:

@@ -81,3 +81,33 @@ def test_large_pieces_begin_at_huge_pages():
     made = answer_arrays(blocks, {s: blocks.size(s) for s in blocks.stages})
     assert made["s4"]["pixels"].nbytes == 1 << 22
     assert made["s0"]["pixels"].ctypes.data % memory.HUGE_PAGE == 0
+
+
+def test_labels_of_answers_are_their_own():
+    """Spaces of the same few labels share an index, of which an answer shows its own name, type and attributes."""
+    one = rf.sweep(rf.Space.from_dict({"stages": [{"name": "a", "kernel": [1, 3]}]}))["a"]
+    other = rf.sweep(rf.Space.from_dict({"stages": [{"name": "b", "kernel": [1, 3], "repeat": list(range(100))}]}))["b"]
+    one.a_kernel.attrs["mark"] = "mine"
+    assert "mark" not in other.b_kernel.attrs
+    assert (one.xindexes["a_kernel"].index.name, other.xindexes["b_kernel"].index.name) == ("a_kernel", "b_kernel")
+    assert other.to_dataset().to_dataframe().index.names == ["b_kernel", "b_repeat"]
+    with pytest.raises(ValueError, match="read-only"):
+        one.a_kernel.values[0] = 5
+    assert other.b_kernel.values.tolist() == [1, 3]
+    assert other.b_repeat.values.tolist() == list(range(100))
+    flags = rf.Space.from_dict(
+        {"channels": 4, "stages": [{"name": "c", "kernel": 3, "bias": [False, True]}, {"name": "d", "kernel": [1, 3]}]}
+    )
+    assert rf.sweep(flags)["d"].c_bias.dtype == bool
+
+
+def test_tables_are_of_any_size_and_cut_anywhere():
+    """Whole rows of few architectures are copied another way than cut ones."""
+    space = rf.Space.from_dict({"axes": 2, "stages": [{"name": n, "kernel": [1, 3, [1, 5]]} for n in "abcd"]})
+    blocks, out = Blocks(space), {}
+    for start, stop in pairwise([0, 1, 40, 81]):
+        made = blocks.empty("d", start, stop)
+        blocks.fill("d", start, stop, made)
+        out = {n: np.concatenate([out[n], v]) if out else v for n, v in made.items()}
+    for name, values in out.items():
+        np.testing.assert_array_equal(values.ravel(), rf.sweep(space)["d"][name].values.ravel())
