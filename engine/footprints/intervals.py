@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import pairwise
 from math import gcd, inf, lcm, nan
 
 from rfscale.engine.errors import InputError
