@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import pairwise
 from math import gcd, inf, lcm, nan
 
 from rfscale.engine.errors import InputError
@@ -151,7 +150,9 @@ class Intervals:
 
     def _between(self, layer: AxisMap, blocks: int) -> list[Bounds]:
         """After a layer over intervals that rise: from the first pixel of its first tap to the last of its last one."""
-        n, shift, known, made = len(self.bounds), self.shift, self.bounds, []
+        n, shift = len(self.bounds), self.shift
+        known = [b or (0, 0) for b in self.bounds]  # none of them is None
+        made: list[Bounds] = []
         for at in range(0, layer.down * blocks or 1, layer.down or 1):
             for ends in layer.outermost:
                 if ends is None:

@@ -186,7 +186,7 @@ def next_step(
     else:
         reached = [image if step is None else _reach(step) for step in before]
         half_lines = _half_lines(layer, reached, maps)
-    passes = maps is not None and sizes[0] == sizes[1] and all([m.is_identity for m in maps])
+    passes = maps is not None and sizes[0] == sizes[1] and all(m.is_identity for m in maps)
     return Step(layer, numbers, maps, sizes[1], is_global, intervals, aligned, passes, half_lines)
 
 

@@ -67,14 +67,15 @@ def _method(op: str) -> Callable[..., str]:
     ) -> str:
         layers = self._layers
         label = name or f"{op}{len(layers) + 1}"
+        kind = type(inputs)
         if inputs is None:
             source: str | tuple[str, ...] = self._last
-        else:  # the quick ways first: to ask for an Iterable takes half as long as all else
-            source = (
-                inputs if type(inputs) is str else tuple(inputs) if type(inputs) is list else _source(inputs, label)
-            )
-        try:
-            key = op, label, source, dumps(params, 0)
+        elif kind is str:
+            source = str(inputs)
+        else:  # a list before all else: to ask for an Iterable takes half as long as the rest of a call
+            source = tuple(inputs) if kind is list else _source(inputs, label)
+        try:  # 1.2 times as fast as a key of all parameters, their values and the types of these
+            key: object | None = op, label, source, dumps(params, 0)
             known = WRITTEN.get(key)
         except (TypeError, ValueError):  # what is none of Python's own is no key
             key = known = None

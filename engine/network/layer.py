@@ -145,14 +145,14 @@ class Wiring(NamedTuple):
     ----------
     order : tuple of int or None
         Positions of the layers so that each comes after those it reads; None where they stand so.
-    index : mapping
-        Positions in that order, by name.
+    positions : mapping
+        By name, in that order.
     ends : tuple of str
         The layers that nobody reads.
     """
 
     order: tuple[int, ...] | None
-    index: Mapping[str, int]
+    positions: Mapping[str, int]
     ends: tuple[str, ...]
 
 
@@ -166,9 +166,9 @@ def wiring(layers: Sequence[Layer]) -> Wiring:
 def _wiring(names: tuple[str, ...], inputs: tuple[tuple[str, ...], ...]) -> Wiring:
     order = _order(names, inputs)
     in_order = names if order is None else tuple([names[i] for i in order])
-    read = set().union(*inputs)
-    index = MappingProxyType({name: i for i, name in enumerate(in_order)})
-    return Wiring(order, index, tuple([name for name in in_order if name not in read]))
+    read: set[str] = set().union(*inputs)
+    positions = MappingProxyType({name: i for i, name in enumerate(in_order)})
+    return Wiring(order, positions, tuple([name for name in in_order if name not in read]))
 
 
 def _order(names: tuple[str, ...], inputs: tuple[tuple[str, ...], ...]) -> tuple[int, ...] | None:

@@ -107,7 +107,7 @@ class Network:
         left_out: Mapping[str, str] | None = None,
         modules: Mapping[str, str] | None = None,
     ) -> None:
-        order, index, ends = wiring(layers)
+        order, positions, ends = wiring(layers)
         named = tuple(outputs)
         fill = object.__setattr__
         fill(self, "name", name)
@@ -120,7 +120,7 @@ class Network:
         fill(self, "left_out", _kept(left_out))
         fill(self, "modules", _kept(modules))
         fill(self, "_named_outputs", named)
-        fill(self, "_index", index)
+        fill(self, "_index", positions)
         if named or self.modules:
             for name in (*named, *self.modules.values()):
                 self._check_layer(name)
@@ -142,7 +142,7 @@ class Network:
     def __setstate__(self, state: dict[str, Any]) -> None:
         for key in _MAPPINGS:
             state[key] = _kept(state[key])
-        for key, value in {**state, "_index": wiring(state["layers"]).index}.items():
+        for key, value in {**state, "_index": wiring(state["layers"]).positions}.items():
             object.__setattr__(self, key, value)
 
     def __copy__(self) -> Self:

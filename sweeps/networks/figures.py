@@ -64,9 +64,10 @@ class NetworkFigures:
 def _columns(every: list[Measured]) -> dict[str, np.ndarray]:
     """Return figures as arrays (n,) or (n, axes)."""
     figures = [found.figures for found in every]
+    area = np.array([f.area for f in figures], float)
     return {
-        "area": np.array([f.area for f in figures], float),
-        "width": np.array([f.width for f in figures], float),
+        "area": area,
+        "width": np.sqrt(area),
         "density": np.array([f.density for f in figures], float),
         "extent": np.array([f.extent for f in figures], float),
         "jump": np.array([found.jump for found in every], float),

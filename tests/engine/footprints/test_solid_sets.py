@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import rfscale as rf
 from rfscale.engine.errors import InputError, UnequalJumpsError
@@ -211,3 +212,12 @@ def test_sets_are_not_listed_where_they_take_too_much():
     for listed in (lambda: family.sets, lambda: family.first, lambda: family.measures):
         with pytest.raises(InputError, match="the footprints of its 536870912 entries take 4294967296 bytes"):
             listed()
+
+
+@SETTINGS
+@given(st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 4)), min_size=1, max_size=6), st.integers(-9, 9))
+def test_the_largest_of_few_sets(sets, repeat):
+    ends = tuple((first, first + more) for first, more in sets)
+    family = Family(solid=SolidSets(ends, repeat, -(1 << 40), 1 << 40, 0))
+    pixels, _, shared = family.measures
+    assert family.largest == min(range(len(sets)), key=lambda u: (-pixels[u], shared[u]))

@@ -16,6 +16,7 @@ import yaml
 from rfscale.engine.analysis.profile import profile
 from rfscale.engine.errors import InputError
 from rfscale.engine.footprints.plan import resolve
+from rfscale.engine.network import layer
 from rfscale.engine.network.builder import NetworkBuilder
 from rfscale.engine.network.derived import Derived
 from rfscale.engine.network.network import Network
@@ -185,7 +186,7 @@ def test_a_prefix_stands_for_its_last_layer_where_modules_are_not_known():
 def test_layers_may_read_layers_further_down():
     branches = [{"name": n, "kernel": k, "padding": k // 2, "inputs": "input"} for n, k in (("a", 3), ("b", 1))]
     net = Network.from_dict({"layers": [{"name": "sum", "op": "add", "inputs": ["a", "b"]}, *branches]})
-    assert [layer.name for layer in net.layers] == ["a", "b", "sum"]
+    assert [x.name for x in net.layers] == ["a", "b", "sum"]
     assert Network.from_dict(net.to_dict()) == net
 
 
@@ -219,6 +220,38 @@ def test_builder_keeps_what_it_was_given(made):
     b.conv("a", kernel=kernel)
     kernel[0] = 7
     assert b.build().layers[0].params["kernel"] == (3, 3)
+
+
+def test_builder_tells_equal_values_of_other_types_apart():
+    def built(**params):
+        b = NetworkBuilder()
+        b.conv("a", **params)
+        return b.build().layers[0]
+
+    assert built(kernel=1) is built(kernel=1)  # read once
+    assert built(kernel=[1, 3]) is built(kernel=[1, 3])
+    assert built(kernel=np.int64(1)) == built(kernel=1)
+    assert built(kernel=np.array([1, 3])) == built(kernel=(1, 3)) == built(kernel=[1, 3])
+    for value in (True, 1.0, np.float64(1), np.array([1, 3], float)):
+        with pytest.raises(InputError, match="must be a whole number"):
+            built(kernel=value)
+    with pytest.raises(InputError, match="must be a whole number"):
+        built(kernel={1})
+
+
+def test_networks_that_are_wired_alike():
+    def spec(kernel, order):
+        layers = {"a": {"inputs": "input"}, "b": {"inputs": "a"}, "c": {"inputs": "a"}}
+        return {"layers": [{"name": name, "kernel": kernel, **layers[name]} for name in order]}
+
+    one, two = (Network.from_dict(spec(k, "bca")) for k in (1, 3))
+    for net in (one, two, pickle.loads(pickle.dumps(one)), Network.from_dict(spec(3, "abc"))):
+        assert [x.name for x in net.layers] == ["a", "b", "c"]
+        assert [net.index(name) for name in "abc"] == [0, 1, 2]
+        assert net.outputs == ("b", "c")
+    assert (one["c"].params["kernel"], two["c"].params["kernel"]) == ((1, 1), (3, 3))
+    many = Network.sequential(*[{"kernel": 1}] * (layer.MAX_ALIKE + 1))
+    assert many.outputs == (many.layers[-1].name,)
 
 
 def test_aligned_tells_branches_of_one_centre():
