@@ -15,6 +15,7 @@ from rfscale.engine.analysis.coverage import coverage_counts
 from rfscale.engine.errors import worded
 from rfscale.engine.footprints.figures import Figures
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
+from rfscale.engine.footprints.intervals import IMAGE_INTERVALS
 from rfscale.engine.footprints.plan import Step
 from rfscale.engine.network.axis_maps import AxisMap
 
@@ -145,18 +146,20 @@ def _misaligned(context: Context) -> Iterator[Finding]:
     for i, step in enumerate(steps):
         if step.maps is not None or step.is_global:
             continue
-        branches = [steps[s].intervals for s in step.sources if s >= 0 and steps[s].intervals is not None]
-        if len(branches) != len(step.sources):
+        image = (IMAGE_INTERVALS,) * len(context.network.axes)
+        branches = [(s, steps[s].intervals if s >= 0 else image) for s in step.sources]
+        if any(reaches is None for _, reaches in branches):
             continue
         for axis, name in enumerate(context.network.axes):
-            reaches = [b[axis] for b in branches if b is not None]
-            centres = [float(r.centre) for r in reaches if r.centre is not None]
-            if len({r.jump for r in reaches}) > 1 or not centres:
+            reaches = [(s, b[axis]) for s, b in branches if b is not None]
+            centres = {s: float(r.centre) for s, r in reaches if r.centre is not None}
+            if len({r.jump for _, r in reaches}) > 1 or not centres:
                 continue
-            jump = reaches[0].jump[0] / reaches[0].jump[1]
-            offset = max(centres) - min(centres)
+            jump = reaches[0][1].jump[0] / reaches[0][1].jump[1]
+            first, last = min(centres, key=centres.__getitem__), max(centres, key=centres.__getitem__)
+            offset = centres[last] - centres[first]
             if offset > 0:
-                low, high = (context.name(step.sources[centres.index(c)]) for c in (min(centres), max(centres)))
+                low, high = context.name(first), context.name(last)
                 message = f"along {name}, {high} lies {offset:g} pixels after {low}, {offset / jump:.2g} entries"
                 worst: Level = "note" if context.causal else "error"
                 yield from context.finding("misaligned", i, offset / jump, message, worst)

@@ -161,6 +161,13 @@ def test_misaligned_and_jumps():
     b.add("sum", inputs=[x, y])
     fault = found(b.build())["misaligned", "sum"]
     assert (fault.level, fault.value) == ("warning", 1)
+    b = NetworkBuilder("beside the image")  # which lies half an entry after what is halved and doubled
+    b.conv("down", kernel=3, stride=2, padding=1)
+    x = b.upsample("up", scale=2)
+    b.concat("both", inputs=["input", x])
+    fault = found(b.build())["misaligned", "both"]
+    assert (fault.level, fault.value) == ("note", 0.5)
+    assert "input lies 0.5 pixels after up" in fault.message
     b = NetworkBuilder("strides", input_size=9)
     x = b.conv("fine", kernel=1, inputs="input")
     y = b.conv("coarse", kernel=1, stride=2, inputs="input")
