@@ -232,6 +232,8 @@ def _padded_taps(context: Context) -> Iterator[Finding]:
     for i, step in enumerate(steps):
         if step.maps is None or step.is_global or step.size is None or not _reads_several(step.maps):
             continue
+        if step.layer.op in ("upsample", "resize"):  # a read outside is the entry at the border
+            continue
         source = steps[step.sources[0]].size if step.sources[0] >= 0 else context.size
         assert source is not None
         inside = [_inside(m, n, out) for m, n, out in zip(step.maps, source, step.size, strict=True)]
@@ -314,7 +316,7 @@ def _read_share(steps: Sequence[Step]) -> float:
         rows = []
         for axis_map, period in zip(step.maps or (), periods, strict=True):
             row = np.zeros(period, bool)
-            starts = np.arange(0, period, axis_map.down)
+            starts = np.arange(0, period, abs(axis_map.down))
             for t in {t for taps in axis_map.taps for t in taps}:
                 row[(starts + t) % period] = True
             rows.append(row)
@@ -350,9 +352,12 @@ def _dead_rows(dead: np.ndarray) -> list[np.ndarray]:
 def _checkerboard(context: Context) -> Iterator[Finding]:
     for i, step in enumerate(context.plan.steps):
         if step.layer.op == "conv_transpose" and step.maps:
-            counts = [len(taps) for m in step.maps for taps in m.taps]
-            ratio = max(counts) / min(counts) if min(counts) else float("inf")
-            message = f"its output entries have {min(counts)} to {max(counts)} taps along an axis"
+            counts = [[len(taps) for taps in m.taps] for m in step.maps]
+            ratios = [max(c) / min(c) if min(c) else float("inf") for c in counts]
+            ratio = max(ratios)
+            worst = ratios.index(ratio)
+            few, most, name = min(counts[worst]), max(counts[worst]), context.network.axes[worst]
+            message = f"its output entries have {few} to {most} taps along {name}"
             yield from context.finding("checkerboard", i, ratio, message)
 
 
