@@ -99,12 +99,13 @@ def numbers(values: Any) -> np.ndarray:
         out = np.array(values, float)
         if out.ndim == 1:
             return out
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last: a whole number of hundreds of digits
         pass
-    return np.array([_number(v) for v in values], float)
+    return np.array([number(v) for v in values], float)
 
 
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
+    """A value as a number; NaN where it is none."""
     if isinstance(value, bool | list | tuple | dict) or value is None:
         return np.nan
     try:

@@ -139,7 +139,10 @@ class Tally:
     def add(self, boxes: Boxes) -> None:
         """Count a chunk."""
         count = np.where(np.isfinite(boxes.count) & (boxes.count > 0), boxes.count, 0)
-        self.total += round(float(count.sum()))
+        wrong = int((~(np.isfinite(boxes.count) & (boxes.count >= 0))).sum())
+        self.total += round(float(count.sum())) + wrong
+        if wrong:
+            self.left_out["count that is no number"] += wrong
         good = self._sound(boxes, count)
         category = self._numbers(boxes.category)
         image_width, image_height = _known_sizes(boxes)

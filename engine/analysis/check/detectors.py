@@ -15,6 +15,7 @@ from rfscale.engine.analysis.coverage import coverage_counts
 from rfscale.engine.errors import worded
 from rfscale.engine.footprints.figures import Figures
 from rfscale.engine.footprints.footprint_figures import FootprintFigures
+from rfscale.engine.footprints.intervals import IMAGE_INTERVALS
 from rfscale.engine.footprints.plan import Step
 from rfscale.engine.network.axis_maps import AxisMap
 
@@ -145,18 +146,20 @@ def _misaligned(context: Context) -> Iterator[Finding]:
     for i, step in enumerate(steps):
         if step.maps is not None or step.is_global:
             continue
-        branches = [steps[s].intervals for s in step.sources if s >= 0 and steps[s].intervals is not None]
-        if len(branches) != len(step.sources):
+        image = (IMAGE_INTERVALS,) * len(context.network.axes)
+        branches = [(s, steps[s].intervals if s >= 0 else image) for s in step.sources]
+        if any(reaches is None for _, reaches in branches):
             continue
         for axis, name in enumerate(context.network.axes):
-            reaches = [b[axis] for b in branches if b is not None]
-            centres = [float(r.centre) for r in reaches if r.centre is not None]
-            if len({r.jump for r in reaches}) > 1 or not centres:
+            reaches = [(s, b[axis]) for s, b in branches if b is not None]
+            centres = {s: float(r.centre) for s, r in reaches if r.centre is not None}
+            if len({r.jump for _, r in reaches}) > 1 or not centres:
                 continue
-            jump = reaches[0].jump[0] / reaches[0].jump[1]
-            offset = max(centres) - min(centres)
+            jump = reaches[0][1].jump[0] / reaches[0][1].jump[1]
+            first, last = min(centres, key=centres.__getitem__), max(centres, key=centres.__getitem__)
+            offset = centres[last] - centres[first]
             if offset > 0:
-                low, high = (context.name(step.sources[centres.index(c)]) for c in (min(centres), max(centres)))
+                low, high = context.name(first), context.name(last)
                 message = f"along {name}, {high} lies {offset:g} pixels after {low}, {offset / jump:.2g} entries"
                 worst: Level = "note" if context.causal else "error"
                 yield from context.finding("misaligned", i, offset / jump, message, worst)
@@ -228,6 +231,8 @@ def _padded_taps(context: Context) -> Iterator[Finding]:
     steps = context.finite.plan.steps
     for i, step in enumerate(steps):
         if step.maps is None or step.is_global or step.size is None or not _reads_several(step.maps):
+            continue
+        if step.layer.op in ("upsample", "resize"):  # a read outside is the entry at the border
             continue
         source = steps[step.sources[0]].size if step.sources[0] >= 0 else context.size
         assert source is not None
@@ -311,7 +316,7 @@ def _read_share(steps: Sequence[Step]) -> float:
         rows = []
         for axis_map, period in zip(step.maps or (), periods, strict=True):
             row = np.zeros(period, bool)
-            starts = np.arange(0, period, axis_map.down)
+            starts = np.arange(0, period, abs(axis_map.down))
             for t in {t for taps in axis_map.taps for t in taps}:
                 row[(starts + t) % period] = True
             rows.append(row)
@@ -347,9 +352,12 @@ def _dead_rows(dead: np.ndarray) -> list[np.ndarray]:
 def _checkerboard(context: Context) -> Iterator[Finding]:
     for i, step in enumerate(context.plan.steps):
         if step.layer.op == "conv_transpose" and step.maps:
-            counts = [len(taps) for m in step.maps for taps in m.taps]
-            ratio = max(counts) / min(counts) if min(counts) else float("inf")
-            message = f"its output entries have {min(counts)} to {max(counts)} taps along an axis"
+            counts = [[len(taps) for taps in m.taps] for m in step.maps]
+            ratios = [max(c) / min(c) if min(c) else float("inf") for c in counts]
+            ratio = max(ratios)
+            worst = ratios.index(ratio)
+            few, most, name = min(counts[worst]), max(counts[worst]), context.network.axes[worst]
+            message = f"its output entries have {few} to {most} taps along {name}"
             yield from context.finding("checkerboard", i, ratio, message)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gzip
 from array import array
 from collections.abc import Iterator, Sequence
+from math import nan
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from rfscale.engine.errors import InputError, shown
-from rfscale.engine.objects.boxes import CHUNK, Base, Boxes, reading, rows_to_boxes
+from rfscale.engine.objects.boxes import CHUNK, Base, Boxes, number, reading, rows_to_boxes
 from rfscale.engine.objects.formats.json_stream import JsonStream
 from rfscale.engine.objects.formats.masks import mask_box
 
@@ -30,7 +31,9 @@ class ImageSizes:
         return len(self._ids)
 
     def number(self, label: Any) -> int:
-        """An id as a number."""
+        """An id as a number: 1.0 is 1, as in Python."""
+        if isinstance(label, float) and label.is_integer():
+            label = int(label)
         if isinstance(label, int) and -(2**62) < label < 2**62:
             return label
         return -(2**62) - self._numbers.setdefault(str(label), len(self._numbers))
@@ -38,8 +41,7 @@ class ImageSizes:
     def add(self, label: Any, width: Any, height: Any) -> None:
         self._ids.append(self.number(label))
         for column, value in ((self._widths, width), (self._heights, height)):
-            real = isinstance(value, int | float) and not isinstance(value, bool)
-            column.append(float(value) if real else float("nan"))
+            column.append(nan if isinstance(value, str) else number(value))
 
     def find(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Whether the file lists some images, and their widths and heights; NaN where it does not say them."""
@@ -112,9 +114,9 @@ class CocoSource(Base):
     def _entries(self, stream: JsonStream, key: str) -> Iterator[dict[str, Any]]:
         if stream.peek() != "[":
             raise InputError(f"objects: {self.path}: {key!r} must be a list")
-        for number, entry in enumerate(stream.array()):
+        for place, entry in enumerate(stream.array()):
             if not isinstance(entry, dict):
-                raise InputError(f"objects: {self.path}: entry {number} of {key!r} is {shown(entry)}, not a mapping")
+                raise InputError(f"objects: {self.path}: entry {place} of {key!r} is {shown(entry)}, not a mapping")
             yield entry
 
     def _label(self, label: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -58,8 +59,10 @@ class CsvSource(Base):
             table = pd.read_csv(
                 self._opened(),
                 sep=separator,
-                skiprows=comments,
+                skiprows=comments + 1,
+                names=[name if name in used else f"{i}: {name}" for i, name in enumerate(columns)],
                 usecols=used,
+                skipinitialspace=True,
                 chunksize=CHUNK,
                 dtype={"category": str} if "category" in used else None,
                 encoding="utf-8-sig",
@@ -82,7 +85,8 @@ class CsvSource(Base):
             if not line:
                 raise InputError(f"objects: {self.path} is empty")
         separator = max(",;\t", key=line.count)
-        return comments, [name.strip().strip('"') for name in line.rstrip("\r\n").split(separator)], separator
+        columns = next(csv.reader([line.rstrip("\r\n")], delimiter=separator, skipinitialspace=True))
+        return comments, [name.strip() for name in columns], separator
 
 
 def _packed(path: Path) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from rfscale.engine.errors import InputError
-from rfscale.engine.objects.boxes import Base, Boxes, check_image_labels, reading
+from rfscale.engine.objects.boxes import Base, Boxes, check_image_labels, number, reading
 from rfscale.engine.objects.formats.text_folders import Row, grouped
 
 
@@ -33,7 +33,7 @@ class VocSource(Base):
             if root.tag != "annotation":
                 raise InputError(f"objects: {path} is no Pascal VOC file: its root is <{root.tag}>, not <annotation>")
             size = [_text(root, f"size/{side}") for side in ("width", "height")]
-            image = [float(s) if s.replace(".", "", 1).isdigit() and float(s) > 0 else nan for s in size]
+            image = [number(s) for s in size]
             for thing in root.findall("object"):
                 row = self._box(thing, image)
                 if row:

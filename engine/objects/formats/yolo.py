@@ -30,7 +30,7 @@ class YoloSource(TextFolderSource):
             if (folder / name).is_file():
                 with reading(folder / name):
                     check_image_labels(folder / name)
-                    lines = (folder / name).read_text(encoding="utf-8").splitlines()
+                    lines = (folder / name).read_text(encoding="utf-8-sig").splitlines()
                 self.names = {str(i): line.strip() for i, line in enumerate(lines)}
         self._check_pictures()
 

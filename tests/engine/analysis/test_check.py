@@ -161,6 +161,13 @@ def test_misaligned_and_jumps():
     b.add("sum", inputs=[x, y])
     fault = found(b.build())["misaligned", "sum"]
     assert (fault.level, fault.value) == ("warning", 1)
+    b = NetworkBuilder("beside the image")  # which lies half an entry after what is halved and doubled
+    b.conv("down", kernel=3, stride=2, padding=1)
+    x = b.upsample("up", scale=2)
+    b.concat("both", inputs=["input", x])
+    fault = found(b.build())["misaligned", "both"]
+    assert (fault.level, fault.value) == ("note", 0.5)
+    assert "input lies 0.5 pixels after up" in fault.message
     b = NetworkBuilder("strides", input_size=9)
     x = b.conv("fine", kernel=1, inputs="input")
     y = b.conv("coarse", kernel=1, stride=2, inputs="input")
@@ -349,3 +356,27 @@ def test_fields_that_are_given_are_checked():
     assert not [f for f in check(even, 40, fields=field) if "field" in f.rule]
     with pytest.raises(InputError, match="fields does not say what layer it is of"):
         check(even, 40, fields=rf.path_counts(even, "conv4", input_size=40))
+
+
+def test_a_mirrored_map_is_read():
+    b = NetworkBuilder("mirror", input_size=8)
+    b.conv(kernel=3, padding=1)
+    b.flip(reverse=[1, 0])
+    assert not found(b.build())
+
+
+def test_taps_of_a_transposed_convolution_are_compared_along_one_axis():
+    """4 of stride 2 are 2 taps at every entry of one axis, 3 of stride 1 are 3 at every entry of the other."""
+    b = NetworkBuilder("even")
+    b.conv_transpose("up", kernel=[4, 3], stride=[2, 1], padding=1)
+    assert ("checkerboard", "up") not in found(b.build())
+    b = NetworkBuilder("uneven")
+    b.conv_transpose("up", kernel=[4, 3], stride=2, padding=1)
+    assert "1 to 2 taps along x" in found(b.build())["checkerboard", "up"].message
+
+
+def test_what_upsampling_copies_at_the_border_is_no_padding():
+    b = NetworkBuilder("enlarged", input_size=16)
+    b.conv(kernel=8, stride=8)
+    b.upsample(scale=8, mode="bilinear")
+    assert "padded_taps" not in rules(b.build())
