@@ -8,9 +8,8 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,15 @@ from rfscale.engine.errors import InputError
 from rfscale.engine.files import PARTIAL, check_folder, is_partial
 from rfscale.sweeps.runs.store.durable import settle
 from rfscale.sweeps.runs.store.layout import DONE, MARK, TICK, Plan
-from rfscale.sweeps.runs.store.zarr_files import METADATA, chunk_key, group_metadata, json_content, write_whole
+from rfscale.sweeps.runs.store.zarr_files import (
+    METADATA,
+    PLAIN,
+    SHUFFLED,
+    chunk_key,
+    group_metadata,
+    json_content,
+    write_whole,
+)
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.provenance import attributes
 from rfscale.sweeps.spaces.space import Space
@@ -29,7 +36,6 @@ from rfscale.sweeps.spaces.space import Space
 if TYPE_CHECKING:
     from distributed import Client
 
-LAYOUT = 2
 LOCK = "lock"  # a file beside the chunks of `done`, which is no member of the group
 
 Progress = Callable[[int, int], None]
@@ -44,6 +50,19 @@ def space_hash(space: Space | NetworkSpace) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def found_mark(target: Path) -> dict[str, Any] | None:
+    """Return what a folder's root says that its store was begun with, None where it is no store."""
+    try:
+        return dict(json.loads(json.loads((target / METADATA).read_bytes())["attributes"][MARK]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def layout_of(target: Path) -> int:
+    """Return the layout that a store goes on with: its own, or that of new ones."""
+    return PLAIN if (found_mark(target) or {}).get("layout") == PLAIN else SHUFFLED
+
+
 class StoreFolder:
     """A folder that is, or is to be, the store of a plan."""
 
@@ -51,8 +70,9 @@ class StoreFolder:
         self.target, self.plan = target, plan
         self.lock = target / DONE / LOCK
         self.damaged = 0
+        self.begun: list[Path] = []  # files without figures that this process wrote
         self.mark = {
-            "layout": LAYOUT,
+            "layout": plan.options.layout,
             "software": __version__,
             "space": space_hash(plan.space),
             "stages": list(plan.stages),
@@ -67,7 +87,7 @@ class StoreFolder:
             return set()
         if not self.target.is_dir():
             raise InputError(f"store {self.target} is a file; give another path")
-        found = self._found_mark()
+        found = found_mark(self.target)
         if found is not None:
             self._compare(found)
             ticks = os.listdir(self.target / DONE) if (self.target / DONE).is_dir() else []  # lost with the power
@@ -86,12 +106,6 @@ class StoreFolder:
             )
         return set()
 
-    def _found_mark(self) -> dict[str, Any] | None:
-        try:
-            return json.loads(json.loads((self.target / METADATA).read_bytes())["attributes"][MARK])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
     def _stranger(self) -> Path | None:
         """Something in the folder that the beginning of this very store, before its first block, does not have."""
         own = self.plan.first_files
@@ -105,7 +119,7 @@ class StoreFolder:
         return None
 
     def _compare(self, found: dict[str, Any]) -> None:
-        if found.get("software") != __version__ or found.get("layout") != LAYOUT:
+        if found.get("software") != __version__ or found.get("layout") != self.mark["layout"]:
             raise InputError(
                 f"store {self.target} was begun by rfscale {found.get('software')}, and this is {__version__}; "
                 "go on with that version, or give another path"
@@ -146,12 +160,13 @@ class StoreFolder:
             os.close(file)
 
     def prepare(self) -> set[int]:
-        """Make the arrays if there are none, and return the blocks that are stored."""
+        """Make the arrays, or those that are lost, and return the blocks that are stored."""
         done = self.done()
         new = os.listdir(self.target) == [DONE] and os.listdir(self.lock.parent) == [LOCK]
         self._create(new)
-        if not new:
-            self._sweep()
+        if new:
+            return done
+        self._sweep()
         with ThreadPoolExecutor(numba.get_num_threads()) as pool:
             numbers = sorted(done)
             stored = [n for n, whole in zip(numbers, pool.map(self._is_stored, numbers), strict=True) if whole]
@@ -167,23 +182,19 @@ class StoreFolder:
         return False
 
     def _create(self, new: bool) -> None:
-        """Make groups and arrays, or those that are lost; the root's attributes come last: all is ready."""
-        files = self.plan.first_files
-        with ThreadPoolExecutor(numba.get_num_threads()) as pool:
-            written = [*filter(None, pool.map(partial(self._put, new=new), *zip(*files.items(), strict=True)))]
-        if self._found_mark() is None:
+        """Make groups and arrays, or those that are lost; the root's attributes come last: all is ready.
+
+        They need not have reached the disk when this returns; `write` waits for them.
+        """
+        for file, content in self.plan.first_files.items():
+            path = f"{self.target}/{file}"
+            if new or not _is_same(path, content):
+                write_whole(path, content)
+                self.begun.append(Path(path))
+        if new or found_mark(self.target) is None:
             root = group_metadata({**attributes(self.plan.space, "run"), MARK: json.dumps(self.mark)})
             write_whole(self.target / METADATA, json_content(root))
-            written.append(self.target / METADATA)
-        settle(written)
-
-    def _put(self, file: str, content: bytes, new: bool) -> Path | None:
-        """Write a file unless it is there, and return its path if it was written."""
-        path = self.target / file
-        if not new and _is_same(path, content):
-            return None
-        write_whole(path, content)
-        return path
+            self.begun.append(self.target / METADATA)
 
     def _sweep(self) -> None:
         """Remove the files that a process left half written."""
@@ -210,15 +221,28 @@ class StoreFolder:
         return written
 
     def _written(self, pieces: Iterator[list[int]], client: Client | None) -> Iterator[int]:
-        """Write pieces here or on workers, and yield the bytes of each when it is done."""
+        """Write pieces here or on workers, and yield the bytes of each when it is done.
+
+        Here, the disk is waited for beside the next figures, by one thread that writes everything in its order.
+        """
         if client is not None:
             from rfscale.sweeps.runs.store.dask_workers import write_pieces
 
+            settle(self.begun)
             yield from write_pieces(client, self.plan, pieces)
             return
-        with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+        with ThreadPoolExecutor(numba.get_num_threads()) as pool, ThreadPoolExecutor(1) as writer:
+            running: Future[int] | None = None
+            first = writer.submit(settle, self.begun)
             for piece in pieces:
-                yield self.plan.write(piece, pool.map)
+                made = self.plan.made(piece, pool.map)
+                first.result()  # raises what went wrong: nothing more is written then
+                if running is not None:
+                    yield running.result()
+                running = writer.submit(self.plan.put, piece, made)
+            first.result()
+            if running is not None:
+                yield running.result()
 
     def failure(self, error: OSError) -> InputError:
         """Return the error for the user when writing fails."""
@@ -230,11 +254,11 @@ class StoreFolder:
         return InputError(f"cannot write {self.target}: {error.strerror or error}; {stored}")
 
 
-def _is_same(path: Path, content: bytes) -> bool:
+def _is_same(path: str, content: bytes) -> bool:
     """Whether a file has a content; attributes of arrays and groups are the user's to change."""
     try:
-        found = path.read_bytes()
-        if path.name != METADATA:
+        found = Path(path).read_bytes()
+        if os.path.basename(path) != METADATA:
             return found == content
         return {**json.loads(found), "attributes": {}} == {**json.loads(content), "attributes": {}}
     except (OSError, ValueError, TypeError):

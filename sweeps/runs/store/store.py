@@ -6,7 +6,6 @@ describes the layout and how stores are read.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -21,8 +20,8 @@ from rfscale.engine.variables import assembled
 from rfscale.sweeps.machine import size_text
 from rfscale.sweeps.runs.blocks import MEMORY
 from rfscale.sweeps.runs.labelled import blocks_of, coordinates, tree_of, wanted_stages
-from rfscale.sweeps.runs.store.folder import Progress, StoreFolder
-from rfscale.sweeps.runs.store.layout import BLOCK_BYTES, MARK, Options, Plan
+from rfscale.sweeps.runs.store.folder import Progress, StoreFolder, layout_of
+from rfscale.sweeps.runs.store.layout import BLOCK_BYTES, Options, Plan
 from rfscale.sweeps.spaces.network_space import NetworkSpace
 from rfscale.sweeps.spaces.space import Space
 
@@ -105,7 +104,8 @@ def write_store(
     """
     begun = time.perf_counter()
     target = Path(path).absolute()
-    options = Options(str(target), None if stages is None else tuple(stages), costs, formulas, memory, block_bytes)
+    wanted = None if stages is None else tuple(stages)
+    options = Options(str(target), wanted, costs, formulas, memory, block_bytes, layout_of(target))
     plan = Plan(space, options)
     store = StoreFolder(target, plan)
     check_disk(plan, plan.blocks - len(store.done()), target if target.is_dir() else target.parent)
@@ -143,14 +143,12 @@ def run_stored(
 
     write_store(space, path, client=client, progress=report, **options)
     labels = coordinates(blocks)  # known here: to read the labels of every stage back takes longer than all else
-    tree = opened(Path(path), stages)
-    names = json.loads(tree.attrs[MARK])["variables"]  # stages and variables in the order of the space, not of the disk
+    root, found = opened(Path(path), stages)
     made = {}
-    for stage in stages:
-        stored, dims = tree[stage].to_dataset(), [*blocks.dims(stage), *(["axis"] if blocks.axis_labels else [])]
-        variables = {name: stored.variables[name] for name in names}
-        made[stage] = assembled(variables, labels.of(dims), labels.indexes, dict(stored.attrs))
-    return tree_of(tree.to_dataset(), made, space.name)
+    for stage, (variables, attrs) in found.items():
+        dims = [*blocks.dims(stage), *(["axis"] if blocks.axis_labels else [])]
+        made[stage] = assembled(variables, labels.of(dims), labels.indexes, attrs)
+    return tree_of(root, made, space.name)
 
 
 def _size(folder: str | os.PathLike[str]) -> int:
@@ -172,7 +170,7 @@ def check_disk(plan: Plan, missing: int, folder: Path) -> None:
     if needed <= free:
         return
     last = plan.blocks - 1
-    estimate = min(sum(map(len, plan.made(n).values())) for n in {plan.blocks // 2, last - last // 4, last}) * missing
+    estimate = min(sum(map(len, plan.made([n]).values())) for n in {plan.blocks // 2, last - last // 4, last}) * missing
     if estimate > free:
         raise InputError(
             f"the store holds {size_text(needed)}, about {size_text(estimate)} when compressed, and {size_text(free)} "

@@ -11,24 +11,42 @@ import json
 import os
 import struct
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from math import prod
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
-from rfscale.engine.files import atomically
+from rfscale.engine.files import PARTIAL
 
 METADATA = "zarr.json"  # of an array or group, in its folder
-LEVEL = 0  # of zstd, its default. On figures, which repeat, level -5 is 1.3 times as fast and 3 times as large
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 MISSING = 2**64 - 1  # in the index of a shard: a chunk that lies outside the array
-ZSTD = {"name": "zstd", "configuration": {"level": LEVEL, "checksum": True}}
-CRC = {"name": "crc32c"}  # of a chunk as it lies on the disk: zstd's own does not cover all of its header
+CRC = {"name": "crc32c"}  # of a chunk as it lies on the disk, every byte of it
 BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
+PLAIN, SHUFFLED = (
+    2,
+    3,
+)  # layouts of a store: chunks of zstd, and those whose bytes Blosc puts in order of their weight first
 
 Map = Callable[[Callable[[Any], bytes], Iterable[Any]], Iterable[bytes]]
+
+
+def codecs_of(layout: int, dtype: str, chunk: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the codecs of a chunk of figures.
+
+    On figures that hardly repeat, `SHUFFLED` takes half the time of `PLAIN` and two thirds of the room; LZ4 takes a
+    fourth of the time, and 1.2 times the room, but 10 times as much where figures repeat.
+    """
+    if layout == PLAIN:
+        return [BYTES, {"name": "zstd", "configuration": {"level": 0, "checksum": True}}, CRC]
+    size = np.dtype(dtype).itemsize
+    # one block of Blosc: half the room of those of its choice, and the same bytes on any number of its threads
+    parts = {"cname": "zstd", "clevel": 1, "shuffle": "shuffle", "typesize": size, "blocksize": prod(chunk) * size}
+    return [BYTES, {"name": "blosc", "configuration": parts}, CRC]
 
 
 def array_metadata(
@@ -38,7 +56,7 @@ def array_metadata(
     dtype: str,
     dims: Sequence[str],
     attributes: dict[str, Any],
-    codecs: Sequence[dict[str, Any]] = (BYTES, ZSTD, CRC),
+    codecs: Sequence[dict[str, Any]],
     fill_value: Any = 0,
 ) -> dict[str, Any]:
     """Return the content of an array's zarr.json; without shards where shard and chunk are the same."""
@@ -73,7 +91,9 @@ def chunk_key(position: Sequence[int]) -> str:
     return ".".join(["c", *map(str, position)])
 
 
-def encode(values: np.ndarray, shard: Sequence[int], chunk: Sequence[int], run: Map = map) -> bytes:
+def encode(
+    values: np.ndarray, shard: Sequence[int], chunk: Sequence[int], run: Map = map, layout: int = SHUFFLED
+) -> bytes:
     """Return the content of the file of a shard, or of a chunk where both are the same.
 
     Parameters
@@ -85,8 +105,10 @@ def encode(values: np.ndarray, shard: Sequence[int], chunk: Sequence[int], run: 
         A chunk must be a contiguous part of the shard.
     run : callable
         As `map`; that of a pool of threads compresses chunks side by side.
+    layout : int
+        Of the store.
     """
-    return joined(list(run(compressed, parts(values, chunk))), shard, chunk)
+    return joined(list(run(COMPRESSED[layout], parts(values, chunk))), shard, chunk)
 
 
 def parts(values: np.ndarray, chunk: Sequence[int]) -> list[np.ndarray]:
@@ -110,10 +132,19 @@ def joined(made: Sequence[bytes], shard: Sequence[int], chunk: Sequence[int]) ->
     return b"".join([*made, _with_crc(index.tobytes())])
 
 
-def compressed(values: np.ndarray) -> bytes:
-    """Return the content of a chunk."""
+def _plain(values: np.ndarray) -> bytes:
+    """Return the content of a chunk of the layout `PLAIN`."""
     codecs: Any = import_module("numcodecs")  # without types
-    return _with_crc(bytes(codecs.Zstd(level=LEVEL, checksum=True).encode(values)))
+    return _with_crc(bytes(codecs.Zstd(level=0, checksum=True).encode(values)))
+
+
+def _shuffled(values: np.ndarray) -> bytes:
+    """Return the content of a chunk of the layout `SHUFFLED`."""
+    codecs: Any = import_module("numcodecs")
+    return _with_crc(bytes(codecs.Blosc("zstd", clevel=1, shuffle=1, blocksize=values.nbytes).encode(values)))
+
+
+COMPRESSED = {PLAIN: _plain, SHUFFLED: _shuffled}  # what compresses a chunk, by layout of the store
 
 
 def _with_crc(raw: bytes) -> bytes:
@@ -174,13 +205,18 @@ def json_content(content: dict[str, Any]) -> bytes:
     return json.dumps(content).encode()  # without an indent: 5 times as fast
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, and make its folder if need be."""
-    with atomically(path) as temporary:
+def write_whole(path: str | Path, content: bytes) -> None:
+    """Write a file whole or not at all, and make its folder if need be.
+
+    As `atomically` does, with names in the place of paths: hundreds of small files take half the time.
+    """
+    folder, name = os.path.split(path)
+    temporary = f"{folder}/.{name[:30]}.{uuid4().hex}{PARTIAL}"  # no other process's or thread's
+    try:
         try:
             handle = os.open(temporary, NEW_FILE, 0o666)
         except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            os.makedirs(folder, exist_ok=True)
             handle = os.open(temporary, NEW_FILE, 0o666)
         try:
             rest = memoryview(content)
@@ -188,3 +224,8 @@ def write_whole(path: Path, content: bytes) -> None:
                 rest = rest[os.write(handle, rest) :]
         finally:
             os.close(handle)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise

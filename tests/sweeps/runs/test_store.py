@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pickle
 import random
@@ -17,10 +18,12 @@ import rfscale as rf
 from rfscale.engine import Network
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.runs.store import layout as blockstore
+from rfscale.sweeps.runs.store import store as store_module
 from rfscale.sweeps.runs.store import zarr_files as shards
 from rfscale.sweeps.runs.store.layout import cut
+from rfscale.sweeps.runs.store.reading import opened
 from rfscale.sweeps.runs.store.store import write_store
-from tests.sweeps.runs.stored import SMALL, demo
+from tests.sweeps.runs.stored import SMALL, contents, demo
 from tests.sweeps.some_spaces import ALL
 
 
@@ -84,7 +87,8 @@ def test_plain_xarray_reads_lazily(tmp_path):
     assert group["s3/extent"].metadata.dimension_names == tuple(demo().dims)
 
 
-def test_zarr_writes_the_same_values(tmp_path):
+@pytest.mark.parametrize("layout", [shards.PLAIN, shards.SHUFFLED])
+def test_zarr_writes_the_same_values(layout, tmp_path):
     """Shards, edges and text that zarr wrote, beside ours: it reads both alike, and goes on with ours."""
     path, values = tmp_path / "ours", np.arange(6 * 7 * 5, dtype=np.int32).reshape(6, 7, 5)
     for shard, chunk in [
@@ -94,11 +98,13 @@ def test_zarr_writes_the_same_values(tmp_path):
         ((1, 1, 5), (1, 1, 1)),
     ]:
         shutil.rmtree(path, ignore_errors=True)
-        made = shards.array_metadata(values.shape, shard, chunk, "int32", list("abc"), {"units": "pixel"})
+        codecs = shards.codecs_of(layout, "int32", chunk)
+        made = shards.array_metadata(values.shape, shard, chunk, "int32", list("abc"), {"units": "pixel"}, codecs)
         shards.write_whole(path / "zarr.json", shards.json_content(made))
         for at in np.ndindex(*(-(-n // s) for n, s in zip(values.shape, shard, strict=True))):
             part = values[tuple(slice(p * s, (p + 1) * s) for p, s in zip(at, shard, strict=True))]
-            shards.write_whole(path / shards.chunk_key(at), shards.encode(np.ascontiguousarray(part), shard, chunk))
+            content = shards.encode(np.ascontiguousarray(part), shard, chunk, layout=layout)
+            shards.write_whole(path / shards.chunk_key(at), content)
         ours = zarr.open_array(path, mode="r+")
         assert np.array_equal(ours[:], values)
         ours[1:5, 2:4] = -1
@@ -139,14 +145,60 @@ def test_the_tree_is_that_which_xarray_opens(tmp_path):
     assert tree["s3"].extent.attrs["mine"] == "kept"
     assert "consolidated_metadata" not in json.loads((path / "zarr.json").read_text())
     copied = pickle.loads(pickle.dumps(tree["s3"].to_dataset()))
-    with xr.open_datatree(path, engine="zarr", consolidated=False) as opened:
-        assert tree.attrs == opened.attrs
-        xr.testing.assert_identical(tree.done.load(), opened.done.load())
-        for name, stage in opened.children.items():
+    with xr.open_datatree(path, engine="zarr", consolidated=False) as theirs:
+        assert tree.attrs == theirs.attrs
+        xr.testing.assert_identical(tree.done.load(), theirs.done.load())
+        for name, stage in theirs.children.items():
             xr.testing.assert_equal(plain(tree[name].to_dataset().load()), plain(stage.to_dataset().load()))
             assert tree[name].attrs == stage.attrs
             assert all(tree[name][v].attrs == stage[v].attrs for v in stage.data_vars)
         xr.testing.assert_identical(copied.load(), tree["s3"].to_dataset().load())
+
+
+def test_variables_are_those_of_xarray(tmp_path):
+    """Lazy, indexed as xarray indexes, kept when read, changed without the file, and stored again in the same cuts."""
+    path = tmp_path / "a.zarr"
+    for block_bytes in (SMALL, blockstore.BLOCK_BYTES):  # with shards, and without
+        shutil.rmtree(path, ignore_errors=True)
+        write_store(demo(), path, block_bytes=block_bytes)
+        _, found = opened(path, ["s3"])
+        ours = xr.Dataset(found["s3"][0])
+        with xr.open_zarr(path, group="s3", consolidated=False) as theirs:
+            a, b = ours.extent, theirs.drop_vars(theirs.coords).extent
+            for key in ("chunks", "preferred_chunks", "shards", "fill_value", "dtype"):
+                assert a.encoding[key] == b.encoding[key], key
+            assert not a.variable._in_memory
+            xr.testing.assert_identical(a[..., ::-1, 1], b[..., ::-1, 1])
+            xr.testing.assert_identical(a[{"k": [1, 0], "s1_repeat": [1]}], b[{"k": [1, 0], "s1_repeat": [1]}])
+            points = {"k": xr.DataArray([1, 0, 1], dims="p"), "s1_repeat": xr.DataArray([0, 1, 1], dims="p")}
+            xr.testing.assert_identical(a[points], b[points])
+            xr.testing.assert_identical(asyncio.run(a.copy().load_async()), b.load())
+            before = b.values.copy()
+            a[{"k": 0}] = -1
+            assert (a[{"k": 0}] == -1).all()
+        xr.Dataset(opened(path, ["s3"])[1]["s3"][0]).to_zarr(tmp_path / "copy", mode="w", consolidated=False)
+        copy = zarr.open_array(tmp_path / "copy" / "extent", mode="r")
+        assert copy.compressors == zarr.open_array(path / "s3" / "extent", mode="r").compressors
+        assert np.array_equal(copy[:], before)
+
+
+def test_a_store_of_the_layout_before(tmp_path, monkeypatch):
+    """It is read, and gone on with as it was begun."""
+    whole, path = tmp_path / "whole", tmp_path / "a.zarr"
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "layout_of", lambda target: shards.PLAIN)
+        write_store(demo(), whole)
+    shutil.copytree(whole, path)
+    assert json.loads(json.loads((path / "zarr.json").read_text())["attributes"]["sweep"])["layout"] == shards.PLAIN
+    (path / "done" / "c.1").unlink()
+    (path / "s3" / "extent" / "c.0.0.0.0.0.0").unlink()
+    tree = rf.sweep(demo(), store=path)
+    assert contents(path) == contents(whole)
+    memory = rf.sweep(demo())
+    for stage in memory.children:
+        xr.testing.assert_identical(tree[stage].to_dataset().load(), memory[stage].to_dataset())
+    write_store(demo(), tmp_path / "new.zarr")
+    assert contents(tmp_path / "new.zarr") != contents(whole)
 
 
 def test_stages_that_cannot_be_stored(tmp_path):

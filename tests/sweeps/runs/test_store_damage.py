@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
@@ -16,6 +17,7 @@ import zarr
 
 from rfscale.engine.errors import InputError
 from rfscale.sweeps.runs.store import durable
+from rfscale.sweeps.runs.store import folder as store_folder
 from rfscale.sweeps.runs.store import layout as blockstore
 from rfscale.sweeps.runs.store.store import write_store
 from tests.sweeps.runs.stored import KILLED, SMALL, contents, demo
@@ -40,6 +42,48 @@ def test_kill_9_and_resume(tmp_path):
     subprocess.run([*script, str(broken)], check=True)
     assert before < len(list(broken.glob("done/c.*")))
     assert contents(broken) == contents(tmp_path / "whole")
+
+
+def test_no_figures_before_the_disk_has_what_names_them(tmp_path, monkeypatch):
+    """The disk refuses the first files while figures are worked out: none of these is written."""
+
+    def refuse(files):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    write_store(demo(), tmp_path / "whole", block_bytes=SMALL)
+    path = tmp_path / "a.zarr"
+    with monkeypatch.context() as patch:
+        patch.setattr(store_folder, "settle", refuse)
+        with pytest.raises(InputError, match=r"cannot write .*; 0 of \d+ blocks are stored"):
+            write_store(demo(), path, block_bytes=SMALL)
+    assert not list(path.glob("*/extent/c.*"))
+    write_store(demo(), path, block_bytes=SMALL)
+    assert contents(path) == contents(tmp_path / "whole")
+
+
+def test_a_block_is_ticked_off_only_on_the_disk(tmp_path, monkeypatch):
+    """The wait for a piece fails while the next one is worked out: its blocks are not ticked off, nor any later one."""
+    write_store(demo(), tmp_path / "whole", block_bytes=SMALL)
+    path, settle, calls = tmp_path / "a.zarr", blockstore.settle, []
+
+    def fail(files):
+        calls.append(1)
+        if len(calls) == 3:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        settle(files)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(blockstore, "settle", fail)
+        with pytest.raises(InputError, match=r"cannot write .*; [1-9]\d* of \d+ blocks are stored"):
+            write_store(demo(), path, block_bytes=SMALL)
+    assert len(calls) == 3
+    stored = {file.name for file in path.glob("done/c.*")}
+    torn = max(path.glob("*/extent/c.*"), key=lambda f: f.stat().st_mtime_ns)  # of the piece that may not be there
+    torn.write_bytes(torn.read_bytes()[:-3])
+    summary = write_store(demo(), path, block_bytes=SMALL)
+    assert (summary.written, summary.damaged) == (summary.blocks - len(stored), 0)
+    assert stored < {file.name for file in path.glob("done/c.*")}
+    assert contents(path) == contents(tmp_path / "whole")
 
 
 def test_killed_while_it_was_created(tmp_path):
@@ -134,15 +178,18 @@ def test_readers_see_every_flipped_bit(tmp_path):
 @pytest.mark.parametrize("whole", [True, False], ids=["the file system", "file by file"])
 def test_data_reach_the_disk_before_the_tick(whole, tmp_path, monkeypatch):
     order = []
-    sync, replace, system = os.fsync, Path.replace, durable.sync_whole
+    sync, replace, system = os.fsync, os.replace, durable.sync_whole
     monkeypatch.setattr(os, "fsync", lambda file: (order.append(os.readlink(f"/proc/self/fd/{file}")), sync(file))[1])
-    monkeypatch.setattr(Path, "replace", lambda a, b: (order.append(f"-> {b}"), replace(a, b))[1])
+    monkeypatch.setattr(os, "replace", lambda a, b: (order.append(f"-> {b}"), replace(a, b))[1])
     monkeypatch.setattr(durable, "sync_whole", lambda folder: (order.append("all"), system(folder))[1])
     kind = durable.kind_of(tmp_path.stat().st_dev)
     monkeypatch.setattr(durable, "WHOLE", (kind,) if whole else ())
     monkeypatch.setattr(durable, "MAX_WAITING", float("inf"))
     write_store(demo(), tmp_path / "a.zarr", block_bytes=SMALL)
     assert ("all" in order) == whole
+    root = order.index(f"-> {tmp_path / 'a.zarr' / 'zarr.json'}")  # the last file without figures
+    figures = next(i for i, entry in enumerate(order) if entry.startswith("-> ") and "/extent/c." in entry)
+    assert {"all", str(tmp_path / "a.zarr" / "zarr.json")} & set(order[root:figures])
     ticks = [i for i, entry in enumerate(order) if "-> " in entry and "/done/c." in entry]
     assert len(ticks) > 3
     for begin, tick in zip([-1, *ticks], ticks, strict=False):
