@@ -14,18 +14,19 @@ from rfscale.engine.kernels.jit import inline, jit, popcount
 
 # states side by side. 16 are 2 times as slow: the compiler unrolls so short a loop before it thinks of vectors
 LANES = 64
-TILE = 16  # numbers of a line of the cache: rows are written by lines
+TILE = 16  # states whose rows are turned and written at once: they stay in the cache
 
 _ONE = np.uint64(1)
 _FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
+_HALF, _LOWER = np.int64(32), np.int64(0xFFFFFFFF)  # shared << _HALF | pixels: one number in the place of two
 
 
 @inline
-def _write_runs(bits, slot, extents):
+def _write_runs(bits, slot, extents, grown):
     """Write the words of solid sets, which are not there as long as all sets of a slot are solid."""
     for w in range(bits.shape[1]):
         for i in range(LANES):
-            inside = min(max(extents[slot, i] - 64 * w, 0), 64)
+            inside = min(max(extents[i] + grown - 64 * w, 0), 64)
             bits[slot, w, i] = _FULL if inside == 64 else (_ONE << np.uint64(inside)) - _ONE
 
 
@@ -55,22 +56,18 @@ def _or_shifted(bits, source, slot, n_words, shift):
 def _after_window(bits, extents, facts, slot, kernel, gap):
     """Write the sets X ⊕ {0, gap, 2·gap, ...}, `kernel` terms, of the sets X of the slot before.
 
-    facts[slot] is words of the widest set, words that may hold any pixel, and whether all sets are solid: then there
-    are no bits. Solid sets stay so while the gap is at most the extent.
+    facts[slot] is words of the widest set, words that may hold any pixel, whether all sets are solid: then there are
+    no bits; and extent of the shortest and of the widest. Solid sets stay so while the gap is at most the extent.
     """
-    source = slot - 1
-    shortest, widest = extents[source, 0], np.int64(0)
-    for i in range(LANES):
-        shortest = min(shortest, extents[source, i])
-        extents[slot, i] = extents[source, i] + (kernel - 1) * gap
-        widest = max(widest, extents[slot, i])
-    n_words = (widest + 63) >> 6
-    stays = facts[source, 2] == 1 and gap <= shortest
+    source, grown = slot - 1, (kernel - 1) * gap
+    stays = facts[source, 2] == 1 and gap <= facts[source, 3]
+    facts[slot, 3], facts[slot, 4] = facts[source, 3] + grown, facts[source, 4] + grown
+    n_words = (facts[slot, 4] + 63) >> 6
     facts[slot, 0], facts[slot, 2] = n_words, 1 if stays else 0
     if stays:
         return
     if facts[source, 2] == 1:
-        _write_runs(bits, source, extents)
+        _write_runs(bits, source, extents, facts[source, 3] - facts[0, 3])
         facts[source, 1] = bits.shape[1]
     for w in range(n_words, facts[slot, 1]):
         for i in range(LANES):
@@ -85,32 +82,35 @@ def _after_window(bits, extents, facts, slot, kernel, gap):
 
 
 @inline
-def _count(bits, extents, facts, slot, jump, pixels, shared):
-    """Write the pixels of the sets of a slot, and those that each shares with itself moved by a jump."""
+def _count(bits, extents, facts, slot, jump, both, place):
+    """Write the pixels of the sets of a slot, and those that each shares with itself moved by a jump: _HALF says how.
+
+    Counted, kept and turned as one number, and some nodes at a time: the kernel is 1.12 times as fast.
+    """
     n_words = facts[slot, 0]
     if facts[slot, 2] == 1:
+        grown = facts[slot, 3] - facts[0, 3]
         for i in range(LANES):
-            pixels[i] = extents[slot, i]
-            shared[i] = max(extents[slot, i] - jump, 0)
+            extent = extents[i] + grown
+            both[place, i] = extent | (max(extent - jump, 0) << _HALF)
         return
     q, s = jump >> 6, np.uint64(jump & 63)
     t = np.uint64(63) - s
     for i in range(LANES):
-        pixels[i], shared[i] = 0, 0
+        both[place, i] = 0
     for w in range(min(q, n_words)):
         for i in range(LANES):
-            pixels[i] += np.int64(popcount(bits[slot, w, i]))
+            both[place, i] += np.int64(popcount(bits[slot, w, i]))
     if n_words > q:
         for i in range(LANES):
             word = bits[slot, q, i]
-            pixels[i] += np.int64(popcount(word))
-            shared[i] = np.int64(popcount(word & (bits[slot, 0, i] << s)))
+            shared = np.int64(popcount(word & (bits[slot, 0, i] << s)))
+            both[place, i] += np.int64(popcount(word)) + (shared << _HALF)
     for w in range(q + 1, n_words):
         for i in range(LANES):
             word = bits[slot, w, i]
             moved = (bits[slot, w - q, i] << s) | ((bits[slot, w - q - 1, i] >> _ONE) >> t)
-            pixels[i] += np.int64(popcount(word))
-            shared[i] += np.int64(popcount(word & moved))
+            both[place, i] += np.int64(popcount(word)) + (np.int64(popcount(word & moved)) << _HALF)
 
 
 @inline
@@ -118,14 +118,15 @@ def _load(bits, extents, facts, extent, start, words, states, first, n):
     """Write n states of one jump, all solid or none, to slot 0; lanes that are left over have the first's extent."""
     state = np.int64(states[first])
     solid = start[state] < 0
-    widest = np.int64(0)
+    shortest = widest = extent[state]
     for i in range(LANES):
         state = np.int64(states[first + i]) if i < n else np.int64(states[first])
-        extents[0, i] = extent[state]
-        widest = max(widest, extent[state])
+        extents[i] = extent[state]
+        shortest, widest = min(shortest, extent[state]), max(widest, extent[state])
     n_words = (widest + 63) >> 6
     before = facts[0, 1]
     facts[0, 0], facts[0, 1], facts[0, 2] = n_words, n_words, 1 if solid else 0
+    facts[0, 3], facts[0, 4] = shortest, widest
     if solid:
         facts[0, 1] = before
         return
@@ -144,27 +145,25 @@ def _load(bits, extents, facts, extent, start, words, states, first, n):
 
 
 @jit
-def _write_rows(columns, turned, nodes, begin, rows, first, n, out):
-    """Write the numbers of n nodes to all rows of each, from columns of them all.
+def _write_rows(both, turned, nodes, begin, rows, first, n, pixels, shared):
+    """Write the figures of n nodes to all rows of each, from columns of them all.
 
-    Turned line by line in the cache, then row by row: the memory is written in long runs. Unsigned indices let the
-    compiler see that none is negative: 3 times as fast.
+    Turned some nodes at a time in the cache, then row by row: the memory is written in long runs. Unsigned indices let
+    the compiler see that none is negative: 3 times as fast.
     """
-    choices = columns.shape[0]
-    whole = choices // TILE * TILE
-    for c in range(0, whole, TILE):
-        for i in range(n):
-            for j in range(TILE):
-                turned[np.uint64(i), np.uint64(c + j)] = columns[np.uint64(c + j), np.uint64(i)]
-    for i in range(n):
-        for c in range(whole, choices):
-            turned[np.uint64(i), np.uint64(c)] = columns[np.uint64(c), np.uint64(i)]
-    for i in range(n):
-        node = nodes[first + i]
-        for at in range(begin[node], begin[node + 1]):
-            row = np.uint64(rows[at])
-            for c in range(choices):
-                out[row, np.uint64(c)] = turned[np.uint64(i), np.uint64(c)]
+    choices = both.shape[0]
+    for low in range(0, n, TILE):
+        for c in range(choices):
+            for i in range(TILE):
+                turned[np.uint64(i), np.uint64(c)] = both[np.uint64(c), np.uint64(low + i)]
+        for i in range(low, min(low + TILE, n)):
+            node = nodes[first + i]
+            for at in range(begin[node], begin[node + 1]):
+                row = np.uint64(rows[at])
+                for c in range(choices):
+                    two = turned[np.uint64(i - low), np.uint64(c)]
+                    pixels[row, np.uint64(c)] = two & _LOWER
+                    shared[row, np.uint64(c)] = two >> _HALF
 
 
 @jit
@@ -200,10 +199,8 @@ def rows_after(
         slots = max(slots, steps[step, 0] + 1)
     choices = out_pixels.shape[1]
     bits = np.zeros((slots, width, LANES), np.uint64)
-    extents, facts = np.zeros((slots, LANES), np.int64), np.zeros((slots, 3), np.int64)
-    pixels, shared = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
-    pixel_columns, shared_columns = np.empty((choices, LANES), np.int32), np.empty((choices, LANES), np.int32)
-    turned = np.empty((LANES, choices), np.int32)
+    extents, facts = np.zeros(LANES, np.int64), np.zeros((slots, 5), np.int64)
+    both, turned = np.empty((choices, LANES), np.int64), np.empty((TILE, choices), np.int64)
     for group in range(low, high):
         at, n, tail = groups[group], groups[group + 1] - groups[group], tails[group]
         _load(bits, extents, facts, extent, start, words, states, at, n)
@@ -213,11 +210,9 @@ def rows_after(
             if slot > 0:
                 _after_window(bits, extents, facts, slot, steps[step, 1], steps[step, 2] * here)
             for end in range(steps[step, 3], steps[step + 1, 3]):
-                _count(bits, extents, facts, slot, ends[end, 0] * here, pixels, shared)
-                for way in range(ends[end, 1], ends[end + 1, 1]):
-                    place = places[way]
+                place = places[ends[end, 1]]
+                _count(bits, extents, facts, slot, ends[end, 0] * here, both, place)
+                for way in range(ends[end, 1] + 1, ends[end + 1, 1]):
                     for i in range(LANES):
-                        pixel_columns[place, i] = pixels[i]
-                        shared_columns[place, i] = shared[i]
-        _write_rows(pixel_columns, turned, nodes, begin, rows, at, n, out_pixels)
-        _write_rows(shared_columns, turned, nodes, begin, rows, at, n, out_shared)
+                        both[places[way], i] = both[place, i]
+        _write_rows(both, turned, nodes, begin, rows, at, n, out_pixels, out_shared)

@@ -15,7 +15,7 @@ from rfscale.sweeps.kernels import lanes
 from rfscale.sweeps.runs import blocks as blocks_module
 from rfscale.sweeps.runs.blocks import Blocks
 from rfscale.sweeps.states import graph as home
-from rfscale.sweeps.states.tails import alike
+from rfscale.sweeps.states.tails import alike, distinct
 from tests.sweeps.some_spaces import ALL, random_space
 
 ALIKE = [{"kernel": k, "stride": s, "dilation": d} for k, s, d in [(2, 1, 3), (3, 2, 5), (1, 1, 1), (5, 1, 40)]]
@@ -103,3 +103,15 @@ def test_groups_of_more_kinds_and_words_than_int32_counts():
     order, groups = alike(np.zeros(n, np.intp), jump, np.ones(n, bool), np.full(n, 1 << 20, np.int32))
     assert np.array_equal(order, np.arange(n))
     assert np.array_equal(groups, np.arange(n + 1))
+
+
+@pytest.mark.parametrize("far", [1, 1 << 40])
+def test_distinct_rows_of_columns_close_together_and_far_apart(far):
+    rng = np.random.default_rng(0)
+    columns = [rng.integers(-3, 3, 200) * far, rng.integers(0, 2, 200) > 0, rng.integers(0, 9, 200, np.int32)]
+    columns.append(np.full(200, 7))
+    first, number = distinct(*columns)
+    rows = np.stack(columns, axis=1)
+    assert len(np.unique(rows, axis=0)) == len(first)
+    np.testing.assert_array_equal(rows[first][number], rows)
+    assert all(first[n] == np.flatnonzero(number == n)[0] for n in range(len(first)))
