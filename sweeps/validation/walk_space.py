@@ -21,6 +21,7 @@ from rfscale.engine.errors import InputError
 from rfscale.sweeps.kernels import formula_errors, merge_states
 from rfscale.sweeps.kernels.drawn.chains import walk_drawn
 from rfscale.sweeps.kernels.drawn.lanes import LANES
+from rfscale.sweeps.kernels.formula_errors import COLUMNS
 from rfscale.sweeps.kernels.formula_recurrence import ALL_FLAGS
 from rfscale.sweeps.machine import free_memory, in_threads, size_text
 from rfscale.sweeps.runs.blocks import MEMORY
@@ -51,6 +52,8 @@ MAPS_PER_CALL = 1 << 22  # of the kernel: the bar moves after each call
 FLOAT_TASKS = 8  # tasks where counts are floating-point numbers, on any number of threads: their sums are the same
 WORDS_AT_ONCE = 16  # of a set, in the time that plain code takes for the rest of a map
 CHAINS_PER_PIECE = 1 << 18  # of a sample
+UINT32_MAX = 2**32 - 1
+MEASURES_OF_ARTICLE = 2  # area and overlap, before those of the other formulas
 MAX_DRAWN_EDGES = 1 << 24  # of one stage, with a number of chains each
 
 _NOTHING = np.empty(0, np.int64)
@@ -63,14 +66,14 @@ class Errors:
         n = cells * measures
         # whole numbers add up to the same in any order; others in the same number of tasks
         tasks = thread_count() if counts is np.int64 else FLOAT_TASKS
-        needed, free = 8 * n * formula_errors.COLUMNS * (tasks + 3), free_memory()
+        needed, free = 8 * n * COLUMNS * (tasks + 3), free_memory()
         if needed > free:
             raise InputError(
                 f"errors by stage, kind of layer and overlap need {size_text(needed)} of memory, and {size_text(free)} "
                 "are free; validate a space of fewer stages, or of fewer kernels, strides and dilations"
             )
         self.measures = measures
-        self.table = np.zeros((tasks, n * formula_errors.COLUMNS), counts)
+        self.table = np.zeros((tasks, n * COLUMNS), counts)
         self.worst = np.full((tasks, n), -1.0)
         self.place = np.zeros((tasks, n, 1 + stages), np.int64)
 
@@ -78,12 +81,23 @@ class Errors:
         """Return what one task adds to."""
         return Tally(self.table[task], self.worst[task], self.place[task])
 
+    def drawn_counts(self, cell: int) -> int:
+        """Return how many counts there are of the closed form and the bounding box in the cells from one on."""
+        return (self.worst.shape[1] // self.measures - cell) * (self.measures - MEASURES_OF_ARTICLE) * COLUMNS
+
+    def add_drawn(self, cell: int, counts: list[np.ndarray]) -> None:
+        """Add such counts of each task, and begin them anew."""
+        for table, more in zip(self.table, counts, strict=True):
+            into = table.reshape(-1, self.measures, COLUMNS)[cell:, MEASURES_OF_ARTICLE:]
+            into += more.reshape(into.shape)
+            more[:] = 0
+
     def whole(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return table (cell, measure, column), largest errors (cell, measure) and their places, of all tasks.
 
         A place is a row of the level that a stage is walked from, and choices; of equal errors the first place is kept.
         """
-        table = self.table.sum(axis=0).reshape(-1, self.measures, formula_errors.COLUMNS)
+        table = self.table.sum(axis=0).reshape(-1, self.measures, COLUMNS)
         worst, place = self.worst[0], self.place[0]
         for more, where in zip(self.worst[1:], self.place[1:], strict=True):
             unlike = (place != where).argmax(axis=-1)[:, None]
@@ -233,14 +247,21 @@ class Walk:
         walk = self._sooner(walk_drawn, maps)
         self.evaluated += maps
         step = max(MAPS_PER_CALL // (LANES * (until - stage)), tasks)
+        # counts of half the size, without those of the article: the memory of the table was half of the time
+        cell, since = int(tables.stages[0, 3]), 0
+        counts = [np.zeros(self.errors.drawn_counts(cell), np.uint32) for _ in range(tasks)]
         with ThreadPoolExecutor(thread_count()) as threads:
             for low in range(0, blocks, step):
                 high = min(low + step, blocks)
                 calls = [
-                    threads.submit(walk, *(i, tasks, low, high, *given, self.errors.of_task(i))) for i in range(tasks)
+                    threads.submit(walk, *(i, tasks, low, high, *given, self.errors.of_task(i), counts[i]))
+                    for i in range(tasks)
                 ]
                 for call in calls:
                     call.result()
+                if high == blocks or (high + step - since) * LANES > UINT32_MAX:
+                    self.errors.add_drawn(cell, counts)
+                    since = high
                 self._report(stage, until, high / blocks)
 
     def _judge(

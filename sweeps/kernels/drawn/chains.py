@@ -38,6 +38,7 @@ from rfscale.sweeps.kernels.drawn.lanes import (
     OVERLAP,
     PIXELS,
     RESIDUES,
+    ROW,
     SHARED,
     SPACING,
     STRIDE,
@@ -89,7 +90,7 @@ VERSION = (
 )  # of what is inlined: see `source_version`
 
 _MEASURES = 6  # area and overlap, of three formulas
-_BLOCKS = 65535 // LANES  # blocks that are counted in two bytes, before they are added to the table: 4 times as fast
+HELD = 60  # blocks whose places are written before they are counted
 
 
 # passes over a block --------------------------------------------------------------------------------------------------
@@ -97,13 +98,14 @@ _BLOCKS = 65535 // LANES  # blocks that are counted in two bytes, before they ar
 
 @inner
 def _draw(n, whole, choice, s, counter, depth, stage, variant, lines, version=VERSION):
-    """Draw a line of a stage for each of n chains, the first of which has this counter."""
-    choices, first_variant = stage[0], stage[1]
+    """Draw a line of a stage for each of n chains, the first of which has this counter; write the cells of its maps."""
+    choices, first_variant, first, kinds = stage[0], stage[1], stage[3], stage[4]
     for i in range(n):
         p = drawn_choice(counter + np.uint64(i * depth), choices)
         line = variant[np.uint64(first_variant + whole[LIVE + i])] + p
         whole[LINE + i] = line
-        choice[s * LANES + i] = lines[np.uint64(line), 0]
+        choice[s * ROW + i] = lines[np.uint64(line), 0]
+        whole[CELL + i] = first + whole[BIN + i] * kinds + lines[np.uint64(line), 4]
 
 
 @inner
@@ -171,11 +173,18 @@ def _column(wrong, inside):
     return INSIDE if column == 0 and inside else column
 
 
-@inner
-def _judge(n, whole, value, power, version=VERSION):
-    """Write errors and columns of the closed form and the bounding box, area and overlap of each.
+@inline
+def overlap_bin(overlap):
+    """Bin of an overlap, shared/pixels: the division rounds no quotient below 2^31 to a number of another bin."""
+    return min(np.int64(overlap * OVERLAP_BINS), OVERLAP_BINS)
 
-    Return how many are inside of a domain and not exact.
+
+@inner
+def _judge(n, whole, value, power, first, version=VERSION):
+    """Write errors of the closed form and the bounding box, area and overlap of each, and where they are counted.
+
+    Return how many are inside of a domain and not exact. Places are those in the table after the `first` cell, the
+    stage's. The bin of the overlap is that of the next stage's maps.
     """
     off = 0
     for i in range(n):
@@ -187,18 +196,26 @@ def _judge(n, whole, value, power, version=VERSION):
         overlap = share(whole[SHARED + i], pixels)
         closed_area, closed_overlap = abs(closed - exact) / exact, abs(1.0 - value[UNSHARED + i] / w - overlap)
         box_area, box_shared = (boxed - exact) / exact, abs(box_overlap(box, whole[JUMP + i]) - overlap)
-        value[ERROR + i], value[ERROR + LANES + i] = closed_area, closed_overlap
-        value[ERROR + 2 * LANES + i], value[ERROR + 3 * LANES + i] = box_area, box_shared
+        value[ERROR + i], value[ERROR + ROW + i] = closed_area, closed_overlap
+        value[ERROR + 2 * ROW + i], value[ERROR + 3 * ROW + i] = box_area, box_shared
         in_closed, in_box = whole[FLAGS + i] & CLOSED_INSIDE != 0, whole[FLAGS + i] & SOLID != 0
-        whole[COLUMN + i], whole[COLUMN + LANES + i] = (
-            _column(closed_area, in_closed),
-            _column(closed_overlap, in_closed),
-        )
-        whole[COLUMN + 2 * LANES + i] = _column(box_area, in_box)
-        whole[COLUMN + 3 * LANES + i] = _column(box_shared, in_box)
+        at = (whole[CELL + i] - first) * (4 * COLUMNS)
+        whole[COLUMN + i] = at + _column(closed_area, in_closed)
+        whole[COLUMN + ROW + i] = at + (COLUMNS + _column(closed_overlap, in_closed))
+        whole[COLUMN + 2 * ROW + i] = at + (2 * COLUMNS + _column(box_area, in_box))
+        whole[COLUMN + 3 * ROW + i] = at + (3 * COLUMNS + _column(box_shared, in_box))
+        whole[BIN + i] = overlap_bin(overlap)
         off += 1 if in_closed and max(closed_area, closed_overlap) > EXACT else 0
         off += 1 if in_box and max(box_area, box_shared) > EXACT else 0
     return off
+
+
+@inline
+def _bar(worst):
+    """The least error that may be kept beside the largest of a cell so far; equal ones of rounding are not."""
+    if worst < 0.0:
+        return 0.0
+    return worst if worst > EXACT else np.int64(np.float64(worst).view(np.int64) + 1).view(np.float64)
 
 
 @inline
@@ -213,48 +230,62 @@ def _keep(worst, place, cell, wrong, whole, choice, i, stages):
         for s in range(stages):
             if unlike != kept:
                 break
-            unlike, kept = choice[s * LANES + i], place[cell, 1 + s]
+            unlike, kept = choice[s * ROW + i], place[cell, 1 + s]
         better = unlike < kept
     if better:
         worst[cell], place[cell, 0] = wrong, node
         for s in range(stages):
-            place[cell, 1 + s] = choice[s * LANES + i]
+            place[cell, 1 + s] = choice[s * ROW + i]
 
 
 @inner
-def _count(
-    n, whole, value, choice, stages, first, kinds, lines, off, begin, small, table, worst, place, version=VERSION
-):
-    """Add the maps of a stage to the counts of closed form and bounding box; `stages` choices were made so far.
+def _hold(n, whole, value, begin, held, at, bars, found, version=VERSION):
+    """Write where the maps of a stage are counted to `held`, from `at` on.
 
-    `small` has counts of these two formulas by cell, from cell `begin` on, measure and column.
+    Return how many may have the largest error of their cell, and write which: without a branch for each.
     """
+    many = 0
     for i in range(n):
-        kind = lines[np.uint64(whole[LINE + i]), 4]
-        whole[CELL + i] = first + whole[BIN + i] * kinds + kind
+        for m in range(4):
+            held[np.uint64(at + m * n + i)] = whole[COLUMN + m * ROW + i]
+        cell = (whole[CELL + i] - begin) * 4
+        large = value[ERROR + i] >= bars[np.uint64(cell)]
+        large |= value[ERROR + ROW + i] >= bars[np.uint64(cell + 1)]
+        large |= value[ERROR + 2 * ROW + i] >= bars[np.uint64(cell + 2)]
+        large |= value[ERROR + 3 * ROW + i] >= bars[np.uint64(cell + 3)]
+        found[np.uint64(many)] = i
+        many += np.int64(large)
+    return many
+
+
+@inner
+def _count_held(low, high, held, begin, counts, version=VERSION):
+    """Count the maps of a stage that are held, in counts by cell, measure and column, from `begin` on."""
+    for i in range(low, high):
+        counts[np.uint64(begin + held[np.uint64(i)])] += np.uint32(1)
+
+
+@inner
+def _keep_found(n, whole, value, choice, stages, begin, bars, found, worst, place, version=VERSION):
+    """Keep the choices of those n chains that may have the largest error of a measure of their cells."""
+    for j in range(n):
+        i = found[j]
+        for m in range(4):
+            wrong, bar = value[ERROR + m * ROW + i], (whole[CELL + i] - begin) * 4 + m
+            if wrong >= bars[bar]:
+                cell = whole[CELL + i] * _MEASURES + (m + 2)
+                _keep(worst, place, cell, wrong, whole, choice, i, stages)
+                bars[bar] = _bar(worst[cell])
+
+
+@inner
+def _count_off(n, whole, value, table, version=VERSION):
+    """Count the maps inside of a domain that are not exact."""
     for m in range(4):
         for i in range(n):
-            at = whole[CELL + i]
-            small[np.uint64((4 * (at - begin) + m) * COLUMNS + whole[COLUMN + m * LANES + i])] += np.uint16(1)
-            cell = np.uint64(at * _MEASURES + (m + 2))
-            wrong = value[ERROR + m * LANES + i]
-            if wrong >= worst[cell]:
-                _keep(worst, place, cell, wrong, whole, choice, i, stages)
-        if off:
-            for i in range(n):
-                inside = whole[FLAGS + i] & (CLOSED_INSIDE if m < 2 else SOLID)
-                if inside and value[ERROR + m * LANES + i] > EXACT:
-                    table[(whole[CELL + i] * _MEASURES + (m + 2)) * COLUMNS + INSIDE_OFF] += 1
-
-
-@inner
-def _add_small(begin, small, table, version=VERSION):
-    """Add the counts of `small` to the table, and begin them anew."""
-    for row in range(small.shape[0] // COLUMNS):
-        given, to = row * COLUMNS, ((begin + row // 4) * _MEASURES + 2 + row % 4) * COLUMNS
-        for column in range(COLUMNS):
-            table[to + column] += small[given + column]
-            small[given + column] = np.uint16(0)
+            inside = whole[FLAGS + i] & (CLOSED_INSIDE if m < 2 else SOLID)
+            if inside and value[ERROR + m * ROW + i] > EXACT:
+                table[(whole[CELL + i] * _MEASURES + (m + 2)) * COLUMNS + INSIDE_OFF] += 1
 
 
 @inner
@@ -285,15 +316,11 @@ def _count_published(n, alive, whole, value, power, choice, stages, table, worst
 
 
 @inner
-def _enter(n, whole, choice, s, last, stage, next_live, version=VERSION):
-    """Write the bin of the overlap that the next stage reads, and the live value after a stage."""
+def _enter(n, whole, choice, s, stage, next_live, version=VERSION):
+    """Write the live value after a stage."""
     for i in range(n):
-        tenths = np.float64(OVERLAP_BINS * whole[SHARED + i]) / np.float64(whole[PIXELS + i])
-        whole[BIN + i] = min(np.int64(tenths), OVERLAP_BINS)  # exact: whole numbers far below 2^53
-    if not last:
-        for i in range(n):
-            at = stage[2] + whole[LIVE + i] * stage[0] + choice[s * LANES + i]
-            whole[LIVE + i] = next_live[np.uint64(at)]
+        at = stage[2] + whole[LIVE + i] * stage[0] + choice[s * ROW + i]
+        whole[LIVE + i] = next_live[np.uint64(at)]
 
 
 @inner
@@ -335,7 +362,7 @@ def _node_of(first, chain):
 
 
 @jit
-def walk_drawn(task, tasks, begin, end, starts, tables, seed, tally, version=VERSION):
+def walk_drawn(task, tasks, begin, end, starts, tables, seed, tally, counts, version=VERSION):
     """Draw chains of some stages after the states that they start from, and count the errors of their maps.
 
     Block b of begin..end-1 is the chains from b·LANES on. One call is one task of several, each for a thread: it takes
@@ -347,6 +374,9 @@ def walk_drawn(task, tasks, begin, end, starts, tables, seed, tally, version=VER
     starts : Starts; tables : Tables; tally : Tally
         Described in `rfscale.sweeps.validation.kernel_tables`; the tally is added to.
     seed : uint64
+    counts : uint32 array (cells·4·COLUMNS,)
+        Of the closed form and the bounding box: maps by cell of these stages, measure and column. Added to, and not in
+        the table of the tally.
     """
     stages, variant, next_live, lines, layers, first_frame, _, power, _ = tables
     table, worst, place = tally
@@ -358,14 +388,18 @@ def walk_drawn(task, tasks, begin, end, starts, tables, seed, tally, version=VER
     widest_start = np.int64(1)
     for row in range(starts.figures.shape[0]):
         widest_start = max(widest_start, (starts.figures[row, 0] + 63) >> 6)
-    whole, value = np.zeros(WHOLE_ROWS * LANES, np.int64), np.zeros(FLOAT_ROWS * LANES)
+    whole, value = np.zeros(WHOLE_ROWS * ROW, np.int64), np.zeros(FLOAT_ROWS * ROW)
     ends, alive = np.zeros(LANES, np.uint64), np.zeros(LANES, np.int64)
-    choice, words = np.zeros(depth * LANES, np.int64), np.zeros(LANES * (widest_start + 4), np.uint64)
+    choice, words = np.zeros(depth * ROW, np.int64), np.zeros(LANES * (widest_start + 4), np.uint64)
     one, two = np.zeros(64, np.uint64), np.zeros(64, np.uint64)
     residues = np.zeros(RESIDUES, np.int64)
     key, first_cell = random_number(seed), stages[0, 3]
     cells = stages[depth - 1, 3] + OVERLAP_BINS * stages[depth - 1, 4] - first_cell
-    small = np.zeros(4 * cells * COLUMNS, np.uint16)
+    bars, found = np.empty(4 * cells), np.zeros(LANES + 1, np.int64)
+    for at in range(4 * cells):
+        bars[at] = _bar(worst[(first_cell + (at >> 2)) * _MEASURES + 2 + (at & 3)])
+    room, filled = 4 * LANES * min(HELD, (end - begin) // tasks + 1), 0
+    held = np.empty(depth * room, np.int32)
     for block in range(begin + (task - begin) % tasks, end, tasks):
         chain = block * LANES
         n = min(LANES, chains - chain)
@@ -389,13 +423,16 @@ def walk_drawn(task, tasks, begin, end, starts, tables, seed, tally, version=VER
                 if needed > one.shape[0]:
                     one, two = np.zeros(2 * needed, np.uint64), np.zeros(2 * needed, np.uint64)
                 count_words(n, whole, ends, words, used, one)
-            off = _judge(n, whole, value, power)
-            _count(
-                n, whole, value, choice, s + 1, stages[s, 3], stages[s, 4], lines, off, first_cell, small, table,
-                worst, place,
-            )  # fmt: skip
+            off = _judge(n, whole, value, power, stages[s, 3])
+            many = _hold(n, whole, value, first_cell, held, s * room + filled, bars, found)
+            _keep_found(many, whole, value, choice, s + 1, first_cell, bars, found, worst, place)
+            if off:
+                _count_off(n, whole, value, table)
             _count_published(left, alive, whole, value, power, choice, s + 1, table, worst, place)
-            _enter(n, whole, choice, s, s == depth - 1, stages[s], next_live)
-        if ((block - begin) // tasks + 1) % _BLOCKS == 0:
-            _add_small(first_cell, small, table)
-    _add_small(first_cell, small, table)
+            if s < depth - 1:
+                _enter(n, whole, choice, s, stages[s], next_live)
+        filled += 4 * n
+        if filled + 4 * LANES > room or block + tasks >= end:
+            for s in range(depth):
+                _count_held(s * room, s * room + filled, held, (stages[s, 3] - first_cell) * (4 * COLUMNS), counts)
+            filled = 0

@@ -1,4 +1,4 @@
-"""What a block of drawn chains is kept in: rows of LANES numbers, one after another in one array of each type.
+"""What a block of drawn chains is kept in: rows of numbers, a lane each, in one array of each type.
 
 Rows of one array, at distances that the compiler knows, need no test whether they overlap: it makes vectors of loops
 over `i < n` that read and write any of them.
@@ -10,7 +10,10 @@ from rfscale.engine.kernels.jit import source_version
 
 VERSION = source_version(__file__, globals())
 
-LANES = 2048  # so many that the counts of one stage are in the cache meanwhile: the lanes themselves just are, too
+LANES = 512  # so few that all rows are in a core's second cache
+# From a row to the next: not a multiple of 4096 bytes, at which all rows have the same lines of the cache, and a
+# processor takes one for another. Where lanes are copied, 4 times as fast
+ROW = LANES + 72
 
 RESIDUES = 1024  # by which a set of words may be divided
 
@@ -30,9 +33,9 @@ RESIDUES = 1024  # by which a set of words may be divided
 (
     EXTENT, JUMP, LENGTH, SPACING, ONES, TWOS, THREES, FORM, AT, ROOM, SLOW, PIXELS, SHARED, FLAGS, LIVE, NODE, LINE,
     MORE_TAPS, STRIDE, DILATION, ARTICLE, STEP, TERMS, BIN, CELL, COLUMN,
-) = (LANES * row for row in range(26))  # fmt: skip
+) = (ROW * row for row in range(26))  # fmt: skip
 WHOLE_ROWS = 29
 
 # rows of floating-point numbers: the formulas' w, u, S, P; errors of four measures
-W, UNSHARED, AREA, OVERLAP, ERROR = (LANES * row for row in range(5))
+W, UNSHARED, AREA, OVERLAP, ERROR = (ROW * row for row in range(5))
 FLOAT_ROWS = 8

@@ -13,12 +13,12 @@ from rfscale.sweeps.kernels.drawn.lanes import (
     EXTENT,
     FORM,
     JUMP,
-    LANES,
     LENGTH,
     MORE_TAPS,
     ONES,
     PIXELS,
     ROOM,
+    ROW,
     SHARED,
     SLOW,
     SPACING,
@@ -195,7 +195,7 @@ def _divided_words(i, whole, ends, words, one, starts, version=VERSION):
     zero, shift = np.int64(0), np.uint64(ways & 63)
     kept = (zero, zero, zero, zero)
     for more in range(3):
-        copies, n = whole[ONES + more * LANES + i], length + more
+        copies, n = whole[ONES + more * ROW + i], length + more
         if copies == 0:
             continue
         _write_wider(words, at, length, more, one)
@@ -302,7 +302,7 @@ def _count(i, whole, ends, words, used, one, version=VERSION):
     pixels, shared, step = np.int64(0), np.int64(0), whole[JUMP + i] // unit
     apart = whole[JUMP + i] % unit != 0
     for more in range(3):
-        copies = whole[ONES + more * LANES + i]
+        copies = whole[ONES + more * ROW + i]
         if copies == 0:
             continue
         size = _write_wider(words, at, length, more, one)

@@ -101,5 +101,8 @@ def test_every_chain_has_the_errors_that_it_has_by_itself(name, start, monkeypat
     walk.errors.table[:], walk.errors.worst[:], walk.errors.place[:] = 0, -1.0, 0
     first = np.concatenate([[0], np.cumsum(walk.levels[start].weight)])
     walk_each(walk, start, first, seed, walk.errors.of_task(0))
-    for what, a, b in zip(("table", "worst", "place"), found, walk.errors.whole(), strict=True):
+    wanted = walk.errors.whole()
+    for what, a, b in zip(("table", "worst"), found, wanted, strict=False):
         np.testing.assert_array_equal(a, b, err_msg=what)
+    told = wanted[1] > formula_errors.EXACT  # of errors that are rounding, each task keeps the place of its first
+    np.testing.assert_array_equal(found[2][told], wanted[2][told], err_msg="place")
