@@ -235,11 +235,11 @@ class StoreFolder:
             running: Future[int] | None = None
             first = writer.submit(settle, self.begun)
             for piece in pieces:
-                made = self.plan.made(piece, pool.map)
+                files = self.plan.files(piece, pool.map)
                 first.result()  # raises what went wrong: nothing more is written then
                 if running is not None:
                     yield running.result()
-                running = writer.submit(self.plan.put, piece, made)
+                running = writer.submit(self.plan.put, piece, files)
             first.result()
             if running is not None:
                 yield running.result()

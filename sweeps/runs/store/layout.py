@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,7 +48,6 @@ from rfscale.sweeps.spaces.space import Space
 BLOCK_BYTES = 1 << 27  # of a block before compression: 0.1 to 0.3 s of work
 NETWORK_BLOCK = 256  # networks in a block of a NetworkSpace: about as much work
 FILL_BYTES = 1 << 24  # of a block that are filled, and then compressed, at a time: they stay in the cache
-ROOMS = 2  # one is filled while another is compressed
 CHUNK = 1 << 20  # architectures that are compressed together: what a reader of one value has to decode
 DONE = "done"
 MARK = "sweep"  # the attribute of the root that says what the store holds
@@ -248,47 +246,30 @@ class Plan:
         array = array_metadata([self.blocks], [1], [1], "int8", ["block"], about, [BYTES])
         return files | {f"{DONE}/{METADATA}": json_content(array)}
 
-    def made(self, numbers: Iterable[int], run: Map = map) -> dict[str, bytes]:
-        """Work blocks out; return the content of their files by path in the store.
-
-        While some chunks are compressed by the threads of `run`, the next ones are filled.
-        """
-        chunks: dict[str, list[bytes]] = {}
-        waiting: deque[tuple[list[tuple[str, int]], Iterator[bytes]]] = deque()  # files and numbers of their chunks
-
-        def collect(most: int) -> None:
-            while len(waiting) > most:
-                parts_of, made = waiting.popleft()
-                for file, count in parts_of:
-                    chunks.setdefault(file, []).extend(islice(made, count))
-
-        shapes = {}
-        for number in numbers:
-            stage, inner = self.place(number)
-            grid = self.grids[stage]
-            position, start, stop = grid.block(inner)
-            rows = prod(grid.chunk)
-            rows *= max(1, FILL_BYTES // (rows * self.source.row_bytes(stage)))  # whole chunks
-            rooms: list[dict[str, np.ndarray]] = []
-            for i, low in enumerate(range(start, stop, rows)):
-                collect(ROOMS - 1)
-                if len(rooms) < ROOMS:
-                    rooms.append(answer_arrays(self.source, {stage: min(rows, stop - start)})[stage])
-                high = min(low + rows, stop)
-                out = {name: values[: high - low] for name, values in rooms[i % ROOMS].items()}
-                with _turn:
-                    self.source.fill(stage, low, high, out)
-                parts_of, cuts = [], []
-                for name, values in out.items():
-                    tail = (0,) * (values.ndim - 1)
-                    file = f"{stage}/{name}/{chunk_key((*position, *tail))}"
-                    shapes[file] = self._whole(grid.shard, values), self._whole(grid.chunk, values)
-                    each = parts(values, shapes[file][1])
-                    parts_of.append((file, len(each)))
-                    cuts += each
-                waiting.append((parts_of, iter(run(COMPRESSED[self.options.layout], cuts))))
-        collect(0)
-        return {file: joined(made, *shapes[file]) for file, made in chunks.items()}
+    def made(self, number: int, run: Map = map) -> dict[str, bytes]:
+        """Work a block out; return the content of its files by path in the store."""
+        stage, inner = self.place(number)
+        grid = self.grids[stage]
+        position, start, stop = grid.block(inner)
+        rows = prod(grid.chunk)
+        rows *= max(1, FILL_BYTES // (rows * self.source.row_bytes(stage)))  # whole chunks
+        room = answer_arrays(self.source, {stage: min(rows, stop - start)})[stage]
+        chunks: dict[str, list[bytes]] = {name: [] for name in room}
+        for low in range(start, stop, rows):
+            high = min(low + rows, stop)
+            out = {name: values[: high - low] for name, values in room.items()}
+            with _turn:
+                self.source.fill(stage, low, high, out)
+            cuts = {name: parts(values, self._whole(grid.chunk, values)) for name, values in out.items()}
+            made = iter(run(COMPRESSED[self.options.layout], [cut for each in cuts.values() for cut in each]))
+            for name, each in cuts.items():
+                chunks[name] += islice(made, len(each))
+        files = {}
+        for name, values in room.items():
+            tail = (0,) * (values.ndim - 1)
+            shard, chunk = self._whole(grid.shard, values), self._whole(grid.chunk, values)
+            files[f"{stage}/{name}/{chunk_key((*position, *tail))}"] = joined(chunks[name], shard, chunk)
+        return files
 
     @staticmethod
     def _whole(shape: tuple[int, ...], values: np.ndarray) -> tuple[int, ...]:
@@ -313,7 +294,11 @@ class Plan:
 
     def write(self, numbers: Sequence[int], run: Map = map) -> int:
         """Write blocks, tick them off when they have reached the disk, and return their bytes before compression."""
-        return self.put(numbers, self.made(numbers, run))
+        return self.put(numbers, self.files(numbers, run))
+
+    def files(self, numbers: Iterable[int], run: Map = map) -> dict[str, bytes]:
+        """Work blocks out, as `made` does one."""
+        return {file: content for number in numbers for file, content in self.made(number, run).items()}
 
     def put(self, numbers: Iterable[int], files: Mapping[str, bytes]) -> int:
         """Write the files of blocks that are worked out, and tick these off, as `write` does."""

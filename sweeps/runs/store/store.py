@@ -143,7 +143,7 @@ def run_stored(
 
     write_store(space, path, client=client, progress=report, **options)
     labels = coordinates(blocks)  # known here: to read the labels of every stage back takes longer than all else
-    root, found = opened(Path(path), stages)
+    root, found = opened(Path(path).absolute(), stages)
     made = {}
     for stage, (variables, attrs) in found.items():
         dims = [*blocks.dims(stage), *(["axis"] if blocks.axis_labels else [])]
@@ -170,7 +170,7 @@ def check_disk(plan: Plan, missing: int, folder: Path) -> None:
     if needed <= free:
         return
     last = plan.blocks - 1
-    estimate = min(sum(map(len, plan.made([n]).values())) for n in {plan.blocks // 2, last - last // 4, last}) * missing
+    estimate = min(sum(map(len, plan.made(n).values())) for n in {plan.blocks // 2, last - last // 4, last}) * missing
     if estimate > free:
         raise InputError(
             f"the store holds {size_text(needed)}, about {size_text(estimate)} when compressed, and {size_text(free)} "
