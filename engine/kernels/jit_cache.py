@@ -96,12 +96,14 @@ class KernelCache(FunctionCache):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
+        self._kept = False
         impl = self._impl
         self._cache_file = CheckedFiles(self.cache_path, impl.filename_base, impl.locator.get_source_stamp())
 
     def has_code(self) -> bool:
         """Whether an earlier process has kept code of this function, of any version."""
-        return exists(self._cache_file._index_path)
+        self._kept = self._kept or exists(self._cache_file._index_path)  # asked for each stage: 10 µs
+        return self._kept
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
