@@ -186,26 +186,41 @@ def _write_wider(words, at, length, more, out, version=VERSION):
 
 
 @inline
+def _firsts(words, w, ways):
+    """Of a word of a set from 1 on, the entries of which the one before of their residue modulo `ways` is missing."""
+    q, shift = w - (ways >> 6), np.uint64(ways & 63)
+    return words[1 + w] & ~moved_word(words, 1 + q, shift, np.uint64(63) - shift) if q >= 0 else words[1 + w]
+
+
+@inner
+def _count_firsts(words, n, ways, version=VERSION):
+    """How many there are in n words."""
+    firsts = np.int64(0)
+    for w in range(n):
+        firsts += np.int64(popcount(_firsts(words, w, ways)))
+    return firsts
+
+
+@inline
 def _divided_words(i, whole, ends, words, one, starts, version=VERSION):
     """Do what `_divided` does for a set of words; return whether it is kept by ends now."""
     spacing, jump, length, at = whole[SPACING + i], whole[JUMP + i], whole[LENGTH + i], whole[AT + i]
     ways = jump // spacing
     if jump % spacing or ways < 2 or ways > starts.shape[0]:
         return False
-    zero, shift = np.int64(0), np.uint64(ways & 63)
+    zero = np.int64(0)
     kept = (zero, zero, zero, zero)
     for more in range(3):
         copies, n = whole[ONES + more * ROW + i], length + more
         if copies == 0:
             continue
         _write_wider(words, at, length, more, one)
+        if _count_firsts(one, (n + 63) >> 6, ways) > ways:  # one of each residue, if all are runs: most are found here
+            return False
         for r in range(ways):
             starts[r] = -1
         for w in range((n + 63) >> 6):
-            q = w - (ways >> 6)  # entries of which the one before of their residue is missing: one of each, if runs
-            word = one[1 + w]
-            if q >= 0:
-                word &= ~moved_word(one, 1 + q, shift, np.uint64(63) - shift)
+            word = _firsts(one, w, ways)
             while word:
                 p = 64 * w + np.int64(lowest_bit(word))
                 if starts[p % ways] >= 0:

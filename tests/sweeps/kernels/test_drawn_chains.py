@@ -7,7 +7,9 @@ import pytest
 
 from rfscale import Space, chains
 from rfscale.sweeps.kernels import formula_errors
-from rfscale.sweeps.kernels.plain import Sooner
+from rfscale.sweeps.kernels.drawn.chains import overlap_bin
+from rfscale.sweeps.kernels.formula_recurrence import share
+from rfscale.sweeps.kernels.plain import Sooner, plain
 from rfscale.sweeps.validation import walk_space
 from rfscale.sweeps.validation.kernel_tables import Members, Pieces, Sources
 from rfscale.sweeps.validation.walk_space import Walk
@@ -106,3 +108,13 @@ def test_every_chain_has_the_errors_that_it_has_by_itself(name, start, monkeypat
         np.testing.assert_array_equal(a, b, err_msg=what)
     told = wanted[1] > formula_errors.EXACT  # of errors that are rounding, each task keeps the place of its first
     np.testing.assert_array_equal(found[2][told], wanted[2][told], err_msg="place")
+
+
+def test_the_bin_of_an_overlap_is_that_of_whole_numbers():
+    """A bin begins where 10·shared is a multiple of the pixels: there, and a pixel to both sides."""
+    draw, bin_of, share_of = np.random.default_rng(0), plain(overlap_bin), plain(share)
+    for pixels in [*range(1, 200), *draw.integers(200, 2**31, 2000).tolist(), 2**31 - 1]:
+        for tenths in range(10):
+            for shared in (-(-tenths * pixels // 10) + away for away in (-1, 0, 1)):
+                if 0 <= shared < pixels:
+                    assert bin_of(share_of(shared, float(pixels))) == shared * 10 // pixels
