@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 REFERENCES = {"INPUT_SIZE", "EXAMPLE_INPUT", "SKIP_GLOBAL_OPS", "TRUST", "Parameter", "FactoryArguments"}
 
 DARTS = rf.Space.from_dict(rf.cells.darts(cells=3))
+SHIFTED = rf.Network.sequential({"op": "slice", "start": 3}, {"op": "pad", "padding": [0, 3]}, axes=1)
 CHAIN = rf.Network.from_dict({"layers": [{"kernel": 3}, {"kernel": 3}]})
 SIZED = rf.Network.from_dict({"layers": [{"kernel": 3, "padding": 1}, {"op": "resize", "size": 32}]})
 _BACK = [{"name": f"u{k}", "op": "upsample", "scale": k, "inputs": f"s{k}"} for k in (31, 32, 33)]
@@ -261,6 +262,9 @@ PLAIN = {  # place: what fails there, the words of the remedy, the same call wit
     "engine.analysis.match.match:_check_resize": (
         lambda _: rf.match(RESIZING, BOXES), "say what it does: resize=",
         lambda _: rf.match(RESIZING, BOXES, resize="none"),
+    ),
+    "engine.analysis.tiling.tiles:_check_fits": (
+        lambda _: list(rf.tiles(SHIFTED, 20, 2)), "give a larger tile", lambda _: list(rf.tiles(SHIFTED, 20, 10)),
     ),
     "engine.analysis.tiling.tile_costs:choose_tile": (
         lambda _: rf.choose_tile(CHAIN), "give waste or memory", lambda _: rf.choose_tile(CHAIN, waste=2.0),

@@ -143,7 +143,7 @@ def _with_whole_image(network: Network) -> set[str]:
 
 def _strides(ds: xr.Dataset, image: Size | None) -> np.ndarray:
     """Pixels between entries per axis; where they differ within a map, pixels for each entry on average."""
-    strides = ds.jump.values.astype(float)
+    strides = np.abs(ds.jump.values.astype(float))  # of a mirrored map it is negative
     if image is not None and "map_size" in ds:
         strides = np.where(np.isnan(strides), np.array(image) / ds.map_size.values, strides)
     return strides

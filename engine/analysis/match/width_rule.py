@@ -119,7 +119,7 @@ def _table(network: Network, input_size: Any, effective: bool, sides: Mapping[st
             "layer",
             _effective(network, names, input_size, sides) if effective else np.full(len(names), nan),
         ),
-        "jump": ("layer", np.sqrt(ds.jump.values.prod(axis=1))),
+        "jump": ("layer", np.sqrt(np.abs(ds.jump.values.prod(axis=1)))),
         "op": ("layer", ds.op.values),
     }
     return xr.Dataset(data, {"layer": ds.layer.values})

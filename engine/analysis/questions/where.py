@@ -269,14 +269,14 @@ def _any_reading(step: Step, box: Sequence[tuple[int, int]]) -> list[Range]:
 
 def _meeting(intervals: Intervals, low: int, high: int) -> Range:
     n, shift = len(intervals.bounds), intervals.shift
-    if shift <= 0:
-        return nan, nan
     ends = []
     for u in range(n):
         first, last = intervals.ends(u)
         if first == first:  # entry u + n·q covers first + shift·q … last + shift·q
-            below = -inf if last == inf else u + n * -((int(last) - low) // shift)
-            above = inf if first == -inf else u + n * ((high - int(first)) // shift)
+            back = inf if last == inf else (int(last) - low) // abs(shift)
+            on = inf if first == -inf else (high - int(first)) // abs(shift)
+            back, on = (back, on) if shift > 0 else (on, back)  # a mirrored map goes the other way
+            below, above = u - n * back, u + n * on
             if below <= above:
                 ends.append((below, above))
     return (min(a for a, _ in ends), max(b for _, b in ends)) if ends else (nan, nan)
@@ -292,8 +292,6 @@ def _nearest(step: Step, box: Sequence[tuple[int, int]], size: Size | None) -> l
 
 def _nearest_entry(intervals: Intervals, middle: float, size: int | None) -> tuple[float, float]:
     n, shift = len(intervals.bounds), intervals.shift
-    if shift <= 0:
-        return nan, nan
     candidates = set()
     for u in range(n):
         centre = intervals.middle(u)

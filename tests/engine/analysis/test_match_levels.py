@@ -139,3 +139,13 @@ def test_entries_are_counted_across_the_objects():
         assert found.smallest.values.tolist() == [8 * entries, 16 * entries]
     assert np.isnan(found.over).all()
     assert np.isnan(found.largest).all()
+
+
+def test_strides_of_mirrored_maps_are_lengths():
+    layers = [{"kernel": 3, "stride": 2, "padding": 1}] * 2
+    plain = Network.sequential(*layers, input_size=64)
+    mirrored = Network.sequential(*layers, {"op": "flip", "reverse": [0, 1]}, input_size=64)
+    for rule in ("entries", "width"):
+        one, other = (match(net, rule=rule, layers=[net.outputs[0]]) for net in (plain, mirrored))
+        name = "stride" if rule == "entries" else "jump"
+        assert other[name].values[-1] == one[name].values[-1] == 4

@@ -152,6 +152,19 @@ def test_one_way_and_mirrored_maps():
 
 
 @pytest.mark.torch
+@pytest.mark.parametrize("size", [None, 12])
+def test_entries_of_mirrored_maps(size):
+    """The same entries, counted from the other end: of a map of 6 entry o is that of number 5 - o."""
+    layers = [{"kernel": 3, "stride": 2, "padding": 1}, {"op": "flip", "reverse": 1}]
+    net = rf.Network.sequential(*layers, axes=1, input_size=12)
+    for pixel in range(12):
+        plain, mirrored = (rf.entries_at(net, pixel, name, size, size=2) for name in ("conv1", "flip2"))
+        assert mirrored.first_entry.item() == 5 - plain.last_entry.item()
+        assert mirrored.last_entry.item() == 5 - plain.first_entry.item()
+        assert abs(mirrored.offset.item()) == abs(plain.offset.item())
+        assert mirrored.nearest.item() in (5 - plain.nearest.item(), 4 - plain.nearest.item())  # of two the first
+
+
 def test_the_box_is_where_gradients_are_not_zero():
     import torch
 
