@@ -90,8 +90,8 @@ VERSION = (
 )  # of what is inlined: see `source_version`
 
 _MEASURES = 6  # area and overlap, of three formulas
-# Blocks whose maps are counted together, stage by stage: the counts of one stage are in the cache then, and those of all
-# are not. Counted block by block, they took 2.5 times as long
+# Blocks whose maps are counted together, stage by stage: the counts of one stage are in the cache then, and those of
+# all are not. Counted block by block, they took 2.5 times as long
 HELD = 60
 
 
