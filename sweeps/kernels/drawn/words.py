@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rfscale.engine.kernels.jit import inline, inner_with, lowest_bit, popcount
+from rfscale.engine.kernels.jit import inline, inner_with, lowest_bit, popcount, source_version
 from rfscale.sweeps.kernels import frames
 from rfscale.sweeps.kernels.drawn import sets
 from rfscale.sweeps.kernels.drawn.lanes import (
@@ -31,7 +31,9 @@ from rfscale.sweeps.kernels.frames import moved_word, shared_pixels
 
 inner = inner_with(error_model="numpy")  # nothing is divided by 0, and no test for it is compiled
 
-VERSION = sets.VERSION ^ frames.VERSION  # of what is inlined from other files: see `source_version`
+VERSION = (
+    sets.VERSION ^ frames.VERSION ^ source_version(__file__, globals())
+)  # for kernels that inline these: see `source_version`
 
 _ONE, _ZERO, _FULL = np.uint64(1), np.uint64(0), np.uint64(0xFFFFFFFFFFFFFFFF)
 _MASKS = (0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F, 0x00FF00FF00FF00FF, 0x0000FFFF0000FFFF)

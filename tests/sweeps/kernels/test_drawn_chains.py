@@ -7,7 +7,7 @@ import pytest
 
 from rfscale import Space, chains
 from rfscale.sweeps.kernels import formula_errors
-from rfscale.sweeps.kernels.drawn.chains import overlap_bin
+from rfscale.sweeps.kernels.drawn.counts import overlap_bin
 from rfscale.sweeps.kernels.formula_recurrence import share
 from rfscale.sweeps.kernels.plain import Sooner, plain
 from rfscale.sweeps.validation import walk_space
