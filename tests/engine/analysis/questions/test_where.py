@@ -151,7 +151,6 @@ def test_one_way_and_mirrored_maps():
         rf.entries_at(past, 40, "p", 30)
 
 
-@pytest.mark.torch
 @pytest.mark.parametrize("size", [None, 12])
 def test_entries_of_mirrored_maps(size):
     """The same entries, counted from the other end: of a map of 6 entry o is that of number 5 - o."""
@@ -165,6 +164,7 @@ def test_entries_of_mirrored_maps(size):
         assert mirrored.nearest.item() in (5 - plain.nearest.item(), 4 - plain.nearest.item())  # of two the first
 
 
+@pytest.mark.torch
 def test_the_box_is_where_gradients_are_not_zero():
     import torch
 
