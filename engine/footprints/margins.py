@@ -67,7 +67,7 @@ def find_sides(
         raise
     names = _outputs(plan, layers, global_ops)
     needed = _needed(plan, names)
-    _check_tileable(plan, needed)
+    _check_tileable(plan, needed, image)
     reaches = [s.intervals for i, s in enumerate(plan.steps) if i in needed and s.intervals]
     periods = [lcm(*(r[axis].shift for r in reaches)) for axis in range(len(network.axes))]
     blocks = [4 + 4 * (max(r[axis].extent for r in reaches) // p) for axis, p in enumerate(periods)]
@@ -192,7 +192,8 @@ def _needed(plan: Plan, names: Iterable[str]) -> set[int]:
     return needed
 
 
-def _check_tileable(plan: Plan, needed: set[int]) -> None:
+def _check_tileable(plan: Plan, needed: set[int], image: Size | None) -> None:
+    sizes = None if image is None else plan.network.map_sizes(image)
     for i in sorted(needed):
         layer = plan.steps[i].layer
         same = isinstance(layer.params.get("padding"), str)
@@ -201,7 +202,9 @@ def _check_tileable(plan: Plan, needed: set[int]) -> None:
                 f"layer {layer.name!r} ({layer.op}) cannot be tiled: its map depends on the size of the image; write "
                 "it with a fixed scale or amount"
             )
-        if any(stop is not None and stop > 0 for stop in layer.params.get("stop", ())):
+        source = None if sizes is None else sizes[layer.inputs[0]]
+        stops = enumerate(layer.params.get("stop", ()))
+        if any(stop is not None and stop > 0 and (source is None or stop < source[axis]) for axis, stop in stops):
             raise InputError(
                 f"layer {layer.name!r} ({layer.op}) cannot be tiled: it ends at a fixed entry of the image's map",
                 remedy="write a stop below 0, which counts from the end",
@@ -224,7 +227,7 @@ def _wanted(
     The crop is open at `end`; an entry that is not the image's even in this long one wants one period more than it has.
     """
     periods, rest = divmod(sizes[IMAGE][axis], period)
-    pixels = np.arange(sizes[IMAGE][axis])
+    pixels = np.arange(sizes[IMAGE][axis], dtype=np.int32)
     out = {IMAGE: periods - pixels // period if end == "start" else (pixels - rest) // period + 1}
     known: dict[tuple[int, int, int], np.ndarray] = {}
     for i, step in enumerate(plan.steps):
@@ -252,20 +255,20 @@ def next_wanted(wanted: np.ndarray, axis_map: AxisMap, size: int, end: str, beyo
     block, phase = np.divmod(np.arange(size), axis_map.up)
     first = min(0, int(taps.min()))
     past_end = max(0, axis_map.down * int(block[-1]) + int(taps.max()) + 1 - n)
-    around = [np.full(-first, beyond), wanted, np.full(past_end, beyond)]
+    around = [np.full(-first, beyond, np.int32), wanted, np.full(past_end, beyond, np.int32)]
     closed = 2 if end == "start" else 0
-    around[closed] = np.zeros(len(around[closed]), np.int64)
+    around[closed] = np.zeros(len(around[closed]), np.int32)
     if axis_map.border != "zeros":  # a read beyond the closed end copies an entry
         outside = range(n, n + past_end) if closed else range(first, 0)
         entries = [border_entry(entry, n, BORDERS[axis_map.border]) for entry in outside]
         around[closed] = wanted[np.clip(np.array(entries, np.int64), 0, n - 1)]
     row, at = np.concatenate(around), axis_map.down * block - first
-    out = np.zeros(size, np.int64)
+    out = np.zeros(size, np.int32)
     for t in range(taps.shape[1]):
-        if axis_map.up == 1:
-            np.maximum(out, row[at + int(taps[0, t])], out=out)
-        else:
+        if axis_map.up > 1:
             np.maximum(out, row[at + taps[phase, t]], out=out, where=t < axis_map.table.counts[phase])
+        elif t < axis_map.table.counts[0]:
+            np.maximum(out, row[at + int(taps[0, t])], out=out)
     return out
 
 

@@ -55,10 +55,15 @@ def is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
+def plain_text(text: str) -> str:
+    """Return a text itself in the place of one of a subclass, which is shown otherwise: networks share their names."""
+    return text if type(text) is str else str.__str__(text)
+
+
 def text_name(value: object, what: str) -> str:
     """Return a name, or raise InputError naming `what`: YAML takes no, 017 and 12:30 for something else."""
     if isinstance(value, str) and value:
-        return value
+        return plain_text(value)
     remedy = "it must not be empty" if isinstance(value, str) else "it must be a string, so put it in quotes"
     raise InputError(argument=what, value=value, remedy=remedy)
 
@@ -297,7 +302,7 @@ def layer_inputs(value: object, label: str) -> tuple[str, ...]:
     names = [value] if isinstance(value, str) else listed(value)
     if not names or not all(isinstance(n, str) for n in names):
         raise InputError(f"inputs of {label} is {shown(value)}; it must be a layer's name or a list of names")
-    return tuple(names)
+    return tuple([plain_text(n) for n in names])
 
 
 def shortest(value: Any, ndim: int) -> Any:

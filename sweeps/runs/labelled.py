@@ -149,6 +149,8 @@ def _indexed(labels: tuple[Any, ...], types: tuple[type, ...]) -> tuple[Any, Any
     values = np.array(labels)
     values.flags.writeable = False
     index = PandasIndex(values, "labels", values.dtype)
+    if isinstance(held := index.index.values, np.ndarray):
+        held.flags.writeable = False  # pandas 2 has texts in an array of its own
     return index, index.create_variables()["labels"]._data
 
 

@@ -66,7 +66,8 @@ class Errors:
         n = cells * measures
         # whole numbers add up to the same in any order; others in the same number of tasks
         tasks = thread_count() if counts is np.int64 else FLOAT_TASKS
-        needed, free = 8 * n * COLUMNS * (tasks + 3), free_memory()
+        # beside the table of each task a third of one for counts of drawn chains, and what is made of all tables
+        needed, free = 8 * n * COLUMNS * (tasks * 4 // 3 + 3), free_memory()
         if needed > free:
             raise InputError(
                 f"errors by stage, kind of layer and overlap need {size_text(needed)} of memory, and {size_text(free)} "

@@ -155,7 +155,7 @@ def _misaligned(context: Context) -> Iterator[Finding]:
             centres = {s: float(r.centre) for s, r in reaches if r.centre is not None}
             if len({r.jump for _, r in reaches}) > 1 or not centres:
                 continue
-            jump = reaches[0][1].jump[0] / reaches[0][1].jump[1]
+            jump = abs(reaches[0][1].jump[0]) / reaches[0][1].jump[1]  # of mirrored maps it is negative
             first, last = min(centres, key=centres.__getitem__), max(centres, key=centres.__getitem__)
             offset = centres[last] - centres[first]
             if offset > 0:

@@ -55,21 +55,20 @@ class CsvSource(Base):
 
         with reading(self.path):
             comments, columns, separator = self._header()
-            used = _used(self.path, columns)
+            places = {columns.index(name): name for name in _used(self.path, columns)}  # pandas may name them otherwise
             table = pd.read_csv(
                 self._opened(),
                 sep=separator,
-                skiprows=comments + 1,
-                names=[name if name in used else f"{i}: {name}" for i, name in enumerate(columns)],
-                usecols=used,
+                skiprows=comments,
+                usecols=[*places],
                 skipinitialspace=True,
                 chunksize=CHUNK,
-                dtype={"category": str} if "category" in used else None,
+                dtype={place: str for place, name in places.items() if name == "category"},
                 encoding="utf-8-sig",
                 low_memory=False,
             )
             for part in table:
-                yield _boxes({name: part[name].to_numpy() for name in used})
+                yield _boxes({places[at]: part.iloc[:, i].to_numpy() for i, at in enumerate(sorted(places))})
 
     def _opened(self) -> BufferedReader:
         """The bytes of the table, unpacked, in lines of bounded length."""
@@ -85,7 +84,10 @@ class CsvSource(Base):
             if not line:
                 raise InputError(f"objects: {self.path} is empty")
         separator = max(",;\t", key=line.count)
-        columns = next(csv.reader([line.rstrip("\r\n")], delimiter=separator, skipinitialspace=True))
+        try:
+            columns = next(csv.reader([line.rstrip("\r\n")], delimiter=separator, skipinitialspace=True))
+        except csv.Error as error:
+            raise InputError(f"objects: {self.path} has no header that is one of a table: {error}") from None
         return comments, [name.strip() for name in columns], separator
 
 

@@ -70,7 +70,7 @@ class StoreFolder:
         self.target, self.plan = target, plan
         self.lock = target / DONE / LOCK
         self.damaged = 0
-        self.begun: list[Path] = []  # files without figures that this process wrote
+        self.begun: list[Path] = []  # files without figures that this process is to wait for
         self.mark = {
             "layout": plan.options.layout,
             "software": __version__,
@@ -163,7 +163,7 @@ class StoreFolder:
         """Make the arrays, or those that are lost, and return the blocks that are stored."""
         done = self.done()
         new = os.listdir(self.target) == [DONE] and os.listdir(self.lock.parent) == [LOCK]
-        self._create(new)
+        self._create(new, begun=bool(done))
         if new:
             return done
         self._sweep()
@@ -181,19 +181,24 @@ class StoreFolder:
         tick.unlink()
         return False
 
-    def _create(self, new: bool) -> None:
+    def _create(self, new: bool, begun: bool) -> None:
         """Make groups and arrays, or those that are lost; the root's attributes come last: all is ready.
 
-        They need not have reached the disk when this returns; `write` waits for them.
+        They need not have reached the disk when this returns; `write` waits for them. Where no block has `begun`, those
+        that are there may be of a process that was ended before it had waited.
         """
         for file, content in self.plan.first_files.items():
             path = f"{self.target}/{file}"
-            if new or not _is_same(path, content):
+            lost = new or not _is_same(path, content)
+            if lost:
                 write_whole(path, content)
+            if lost or not begun:
                 self.begun.append(Path(path))
-        if new or found_mark(self.target) is None:
+        lost = new or found_mark(self.target) is None
+        if lost:
             root = group_metadata({**attributes(self.plan.space, "run"), MARK: json.dumps(self.mark)})
             write_whole(self.target / METADATA, json_content(root))
+        if lost or not begun:
             self.begun.append(self.target / METADATA)
 
     def _sweep(self) -> None:

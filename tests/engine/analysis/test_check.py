@@ -154,6 +154,14 @@ def test_beyond_input_and_wasted_growth():
     assert ("border_padding", "conv40") in faults
 
 
+def test_mirrored_branches_are_misaligned_like_others():
+    b = NetworkBuilder(axes=1, input_size=32)
+    b.flip("f", reverse=1)
+    b.conv("a", kernel=3, padding=[2, 0])
+    b.add("s", inputs=["f", "a"])
+    assert found(b.build())["misaligned", "s"].value == 1
+
+
 def test_misaligned_and_jumps():
     b = NetworkBuilder("odd")
     x = b.conv("left", kernel=3, inputs="input")

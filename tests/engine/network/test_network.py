@@ -410,3 +410,21 @@ def test_load_names_the_nearest():
         load("resnet5O")
     with pytest.raises(InputError, match="cannot be imported"):
         load("no_such_module:net")
+
+
+def test_names_are_plain_texts_whatever_they_were_given_as():
+    """Networks that are wired alike share their names: one must not have those of a subclass that another was given."""
+
+    def network(kind):
+        layers = [
+            {"kernel": 3, "name": kind("a")},
+            {"kernel": 3, "name": kind("b"), "inputs": [kind("a")]},
+        ]
+        return Network.from_dict({"axes": 1, "layers": layers, "outputs": [kind("b")]})
+
+    class Text(str):
+        __slots__ = ()
+
+    for made in (network(Text), network(str)):
+        names = [*made.outputs, *made.layers[1].inputs, *(layer.name for layer in made.layers)]
+        assert {*map(type, names)} == {str}

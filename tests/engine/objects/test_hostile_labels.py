@@ -136,6 +136,19 @@ def test_a_header_with_blanks_and_quotes(tmp_path, header):
     assert float(found.image_height) == 200
 
 
+@pytest.mark.parametrize("rest", [",", ",category,notes", ",category", ',"a\nb",category'])
+def test_rows_that_are_shorter_than_their_header(tmp_path, rest):
+    (tmp_path / "x.csv").write_text(f"image_width,image_height,width,height{rest}\n10,20,2,3\n10,20,2,3\n")
+    found = object_sizes(tmp_path / "x.csv")
+    assert (found.attrs["objects"], float(found.image_height)) == (2, 20)
+
+
+def test_a_header_that_is_none(tmp_path):
+    (tmp_path / "x.csv").write_text(f"image_width,image_height,width,height,{'a' * 140_000}\n10,20,2,3,4\n")
+    with pytest.raises(InputError, match="has no header that is one of a table"):
+        object_sizes(tmp_path / "x.csv")
+
+
 def test_counts_that_are_no_numbers_are_left_out(tmp_path):
     rows = "".join(f"100,100,20,20,{n}\n" for n in ("-3", "0", "nan", "inf", "2"))
     (tmp_path / "x.csv").write_text("image_width,image_height,width,height,count\n" + rows)

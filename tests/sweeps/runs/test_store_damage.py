@@ -57,7 +57,10 @@ def test_no_figures_before_the_disk_has_what_names_them(tmp_path, monkeypatch):
         with pytest.raises(InputError, match=r"cannot write .*; 0 of \d+ blocks are stored"):
             write_store(demo(), path, block_bytes=SMALL)
     assert not list(path.glob("*/extent/c.*"))
-    write_store(demo(), path, block_bytes=SMALL)
+    begun, settle, waited = {*path.rglob("*")} - {path / "done/lock"}, store_folder.settle, set()
+    monkeypatch.setattr(store_folder, "settle", lambda files: (waited.update(files), settle(files)))
+    write_store(demo(), path, block_bytes=SMALL)  # which waits for what the first run wrote, too
+    assert waited == {file for file in begun if file.is_file()}
     assert contents(path) == contents(tmp_path / "whole")
 
 

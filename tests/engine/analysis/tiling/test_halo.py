@@ -40,6 +40,21 @@ def test_strides_round_margins_up_to_the_period():
     assert found.margin.values.tolist() == [[4, 0], [4, 0]]
 
 
+def test_entries_that_read_nothing_need_no_margin():
+    net = chain({"kernel": 3, "padding": 1}, {"kernel": 1, "stride": 8, "block": 4, "padding": [1, 0]}, axes=1)
+    assert halo(net).margin.values.tolist() == [[0, 0]]
+
+
+def test_a_slice_that_ends_behind_the_image_cuts_nothing():
+    def at(stop):
+        net = chain({"kernel": 3, "padding": 1}, {"op": "slice", "stop": stop}, {"kernel": 3, "padding": 1}, axes=1)
+        return [tile.crop for tile in tiles(net, image_size=64, tile=16)]
+
+    assert at(64) == at(1000) == at(None)
+    with pytest.raises(InputError, match=r"'slice2' .* ends at a fixed entry"):
+        at(63)
+
+
 def test_the_overlap_tile_strategy_of_unpadded_unets():
     found = halo(rf.load("unet"), 384)
     assert found.crop.values.tolist() == [572, 572]  # Ronneberger et al. 2015: 572 in, 388 out
