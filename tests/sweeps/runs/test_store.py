@@ -165,14 +165,15 @@ def test_variables_are_those_of_xarray(tmp_path):
         ours = xr.Dataset(found["s3"][0])
         with xr.open_zarr(path, group="s3", consolidated=False) as theirs:
             a, b = ours.extent, theirs.drop_vars(theirs.coords).extent
-            for key in ("chunks", "preferred_chunks", "shards", "fill_value", "dtype"):
-                assert a.encoding[key] == b.encoding[key], key
+            for key in {"chunks", "preferred_chunks", "shards", "fill_value", "dtype"} & {*b.encoding}:
+                assert a.encoding[key] == b.encoding[key], key  # xarray 2025.6 tells no fill_value
             assert not a.variable._in_memory
             xr.testing.assert_identical(a[..., ::-1, 1], b[..., ::-1, 1])
             xr.testing.assert_identical(a[{"k": [1, 0], "s1_repeat": [1]}], b[{"k": [1, 0], "s1_repeat": [1]}])
             points = {"k": xr.DataArray([1, 0, 1], dims="p"), "s1_repeat": xr.DataArray([0, 1, 1], dims="p")}
             xr.testing.assert_identical(a[points], b[points])
-            xr.testing.assert_identical(asyncio.run(a.copy().load_async()), b.load())
+            if hasattr(a, "load_async"):
+                xr.testing.assert_identical(asyncio.run(a.copy().load_async()), b.load())
             before = b.values.copy()
             a[{"k": 0}] = -1
             assert (a[{"k": 0}] == -1).all()
