@@ -206,6 +206,9 @@ def compiled(space: Space) -> CompiledSpace:
         return _compiled[space]
 
 
+_unseen = [0]  # bytes of graphs since the last look at all spaces
+
+
 def _keep_within_limit(more: int) -> None:
     """Drop the oldest compiled spaces until the graphs of the others fit; who works with one goes on with it.
 
@@ -219,6 +222,3 @@ def _keep_within_limit(more: int) -> None:
         total += one.nbytes
         if total > KEPT_BYTES:
             del _compiled[space]
-
-
-_unseen = [0]

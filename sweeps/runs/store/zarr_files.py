@@ -27,10 +27,8 @@ NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 MISSING = 2**64 - 1  # in the index of a shard: a chunk that lies outside the array
 CRC = {"name": "crc32c"}  # of a chunk as it lies on the disk, every byte of it
 BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
-PLAIN, SHUFFLED = (
-    2,
-    3,
-)  # layouts of a store: chunks of zstd, and those whose bytes Blosc puts in order of their weight first
+PLAIN = 2  # layout of a store: chunks of zstd
+SHUFFLED = 3  # the same, with the bytes of each chunk put in order of their weight by Blosc before
 
 Map = Callable[[Callable[[Any], bytes], Iterable[Any]], Iterable[bytes]]
 
